@@ -1,0 +1,207 @@
+"""Encodings: tiktoken's own, built from the rank files that this package ships.
+
+Neither ``tiktoken.get_encoding`` nor its plugin registry is used: they download, without a time
+limit and under a lock, and one bad plugin makes every call fail. tiktoken is imported when the
+first encoding is built, not before.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import threading
+import time
+from binascii import a2b_base64
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tiktoken import Encoding
+
+logger = logging.getLogger(__name__)
+
+_SLICE = 16 * 1024
+"""Bytes of a rank file parsed between two yields of the GIL: about half a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What makes an encoding, besides its ranks: facts of tiktoken_ext.openai_public."""
+
+    sha256: str
+    pattern: str
+    special_tokens: dict[str, int]
+
+
+RECIPES = {
+    "cl100k_base": Recipe(
+        sha256="223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+        pattern=(
+            r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+"
+            r"| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+        ),
+        special_tokens={
+            "<|endoftext|>": 100257,
+            "<|fim_prefix|>": 100258,
+            "<|fim_middle|>": 100259,
+            "<|fim_suffix|>": 100260,
+            "<|endofprompt|>": 100276,
+        },
+    ),
+    "o200k_base": Recipe(
+        sha256="446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+        pattern=(
+            r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*"
+            r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+            r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+"
+            r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+            r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        ),
+        special_tokens={"<|endoftext|>": 199999, "<|endofprompt|>": 200018},
+    ),
+}
+
+
+class Encodings:
+    """Encodings by name, each built at most once, in the background or while the caller waits."""
+
+    def __init__(self) -> None:
+        """Know no encoding yet."""
+        self._built: dict[str, Encoding] = {}
+        self._failed: set[str] = set()
+        self.forked()
+
+    def forked(self) -> None:
+        """Forget what another thread was building: a forked child has no such thread.
+
+        What was built stays, and shares the parent's memory.
+        """
+        self._lock = threading.Lock()
+        self._building = threading.Lock()
+        self._waiting: dict[str, list[Callable[[], None]]] = {}
+
+    def get(self, name: str) -> Encoding | None:
+        """Return the encoding if it is built; never waits."""
+        return self._built.get(name)
+
+    def failed(self, name: str) -> bool:
+        """Tell whether building this encoding was tried in vain; it is not tried again."""
+        return name in self._failed
+
+    def start(self, name: str, ready: Callable[[], None]) -> None:
+        """Build the encoding in a daemon thread; ``ready`` is called once that ended, well or not.
+
+        It is called at once where nothing is left to do. The same callback given again while the
+        encoding is being built is called once.
+        """
+        with self._lock:
+            done = name in self._built or name in self._failed
+            first = not done and name not in self._waiting
+            if not done:
+                callbacks = self._waiting.setdefault(name, [])
+                if ready not in callbacks:
+                    callbacks.append(ready)
+        if done:
+            ready()
+        elif first:
+            self._start_thread(name)
+
+    def load(self, name: str) -> Encoding | None:
+        """Return the encoding, building it if need be; None if that fails."""
+        if name in self._built or name in self._failed:
+            return self._built.get(name)
+        with self._building:
+            if name not in self._built and name not in self._failed:
+                self._build(name)
+        return self._built.get(name)
+
+    def _start_thread(self, name: str) -> None:
+        thread = threading.Thread(
+            target=self._load_and_tell, args=(name,), name="tokentrail-encoding", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # The interpreter is shutting down, or threads have run out.
+            self._tell(name)
+
+    def _load_and_tell(self, name: str) -> None:
+        try:
+            self.load(name)
+        finally:
+            self._tell(name)
+
+    def _tell(self, name: str) -> None:
+        with self._lock:
+            callbacks = self._waiting.pop(name, [])
+        for ready in callbacks:
+            ready()
+
+    def _build(self, name: str) -> None:
+        try:
+            self._built[name] = build_encoding(name)
+        except BaseException as error:
+            if not isinstance(error, Exception) and not is_panic(error):
+                raise
+            self._failed.add(name)
+            logger.warning("The encoding %s cannot be built, counts are estimates: %s", name, error)
+
+
+ENCODINGS = Encodings()
+"""The encodings of this process."""
+
+
+def build_encoding(name: str) -> Encoding:
+    """Build an encoding of RECIPES from its shipped ranks: 0.15 s to 0.5 s of CPU.
+
+    The GIL is yielded every half millisecond, except inside tiktoken's constructor, which holds
+    it for 60 to 110 ms (cl100k_base) or 150 to 250 ms (o200k_base). Raises ValueError for a name
+    that is not shipped and for a file whose checksum is wrong.
+    """
+    recipe = RECIPES.get(name)
+    if recipe is None:
+        message = f"encoding {name!r} is not shipped; shipped are {', '.join(sorted(RECIPES))}"
+        raise ValueError(message)
+    ranks = _read_ranks(name, recipe.sha256)
+    from tiktoken import Encoding  # noqa: PLC0415 - imported when first needed, on purpose
+
+    encoding = Encoding(
+        name,
+        pat_str=recipe.pattern,
+        mergeable_ranks=ranks,
+        special_tokens=recipe.special_tokens,
+    )
+    # tiktoken has its own copy and keeps this one only to be pickled: a third of the memory.
+    ranks.clear()
+    return encoding
+
+
+def _read_ranks(name: str, sha256: str) -> dict[bytes, int]:
+    shipped = resources.files(__package__) / "data" / f"{name}.tiktoken.gz"
+    content = gzip.decompress(shipped.read_bytes())
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        message = f"the rank file of {name} has sha256 {digest}, expected {sha256}"
+        raise ValueError(message)
+    return _parse_ranks(content)
+
+
+def _parse_ranks(content: bytes) -> dict[bytes, int]:
+    """Parse lines of "<base64 of a token> <rank>", yielding the GIL between slices."""
+    ranks: dict[bytes, int] = {}
+    start = 0
+    while start < len(content):
+        end = content.rfind(b"\n", start, start + _SLICE) + 1 or len(content)
+        fields = content[start:end].split()
+        ranks.update(zip(map(a2b_base64, fields[::2]), map(int, fields[1::2]), strict=True))
+        start = end
+        time.sleep(0)
+    return ranks
+
+
+def is_panic(error: BaseException) -> bool:
+    """Tell whether this is a panic of tiktoken's Rust half, which is not an Exception."""
+    return type(error).__name__ == "PanicException"

@@ -1,0 +1,62 @@
+import pytest
+from openai.types.chat import ChatCompletionMessage
+
+from tokentrail.count import count_tokens
+
+SAY = [{"role": "user", "content": "Say this is a test"}]
+
+
+@pytest.mark.parametrize(
+    ("given", "model", "tokens"),
+    [
+        ("hello world", "gpt-4o", 2),
+        ("", "gpt-4o", 0),
+        ("This is a test", "text-embedding-3-small", 4),
+        (SAY, "gpt-4o-mini", 12),
+        (SAY, "gpt-4", 12),
+        (SAY, "ft:gpt-4o-mini-2024-07-18:org::id", 12),
+        (tuple(SAY), "gpt-35-turbo", 12),
+        (SAY, "o4-mini", 11),
+        ([], "gpt-4o", 0),
+        (
+            [{"role": "user", "content": [{"type": "text", "text": "Say this is a test"}]}],
+            "gpt-4o",
+            12,
+        ),
+        ([ChatCompletionMessage(role="assistant", content="hello")], "gpt-4o", 8),
+    ],
+)
+def test_text_and_messages_are_counted(given, model, tokens):
+    assert count_tokens(given, model=model) == tokens
+
+
+def test_tools_are_counted_in_the_form_the_client_takes():
+    tools = [
+        {
+            "type": "function",
+            "function": {
+                "name": "get_user_country",
+                "parameters": {"type": "object", "properties": {}},
+            },
+        }
+    ]
+    asked = [{"role": "user", "content": "What is the largest city in the user country?"}]
+    assert count_tokens(asked, model="gpt-4o", tools=tools) == 42
+    assert count_tokens(asked, model="gpt-4o", tools=tools, tool_choice="none") == 43
+
+
+def test_an_unknown_model_needs_an_encoding_and_the_error_says_so():
+    with pytest.raises(ValueError, match=r"'my-model' is not known.*encoding=.*'o200k_base'"):
+        count_tokens("hello world", model="my-model")
+    assert count_tokens("hello world", model="my-model", encoding="o200k_base") == 2
+
+
+def test_an_unknown_encoding_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"encoding='p50k_base' is not one of 'cl100k_base'"):
+        count_tokens("hello", model="gpt-4", encoding="p50k_base")
+
+
+@pytest.mark.parametrize("given", [None, 5, b"bytes", {"role": "user"}])
+def test_what_is_neither_text_nor_messages_is_refused(given):
+    with pytest.raises(TypeError, match=f"not {type(given).__name__}"):
+        count_tokens(given, model="gpt-4o")

@@ -1,0 +1,184 @@
+import gzip
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+import threading
+from importlib import metadata, resources
+
+import pytest
+import tiktoken
+import tiktoken_ext.openai_public as published
+
+from tokentrail.counting import encodings as module
+from tokentrail.counting.encodings import RECIPES, Encodings, build_encoding
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_an_encoding_is_made_of_what_tiktoken_says(name, monkeypatch):
+    """Pattern, special tokens and checksum equal those of tiktoken's own constructors."""
+    asked = {}
+    monkeypatch.setattr(published, "load_tiktoken_bpe", lambda _url, **kwargs: asked.update(kwargs))
+    theirs = published.ENCODING_CONSTRUCTORS[name]()
+    recipe = RECIPES[name]
+    if not metadata.version("tiktoken").startswith("0.7."):  # the same words by slower patterns
+        assert recipe.pattern == theirs["pat_str"]
+    assert recipe.special_tokens == theirs["special_tokens"]
+    assert recipe.sha256 == asked["expected_hash"]
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_the_shipped_ranks_are_openai_s(name):
+    packed = resources.files("tokentrail.counting") / "data" / f"{name}.tiktoken.gz"
+    assert hashlib.sha256(gzip.decompress(packed.read_bytes())).hexdigest() == RECIPES[name].sha256
+
+
+def test_an_encoding_says_where_its_tokens_end(encoding):
+    assert encoding.decode(encoding.encode_ordinary("tokens, 数 and 😀")) == "tokens, 数 and 😀"
+    assert encoding.encode_ordinary("<|endoftext|>") != [encoding.eot_token]
+
+
+def test_an_encoding_counts_as_tiktoken_s_own_and_keeps_no_second_copy(monkeypatch, encoding):
+    """Built from the same ranks, ours forgets the dict that tiktoken holds only to pickle it."""
+    monkeypatch.setattr(
+        published, "load_tiktoken_bpe", lambda *_, **__: module._read_ranks(encoding.name, sha256)
+    )
+    sha256 = RECIPES[encoding.name].sha256
+    theirs = tiktoken.Encoding(**published.ENCODING_CONSTRUCTORS[encoding.name]())
+    text = "Tokens, 数, 😀 and <|endoftext|>\n\n  don't 1234" * 50
+    assert encoding.encode_ordinary(text) == theirs.encode_ordinary(text)
+    assert encoding.n_vocab == theirs.n_vocab
+    assert not encoding._mergeable_ranks
+
+
+def test_importing_the_package_imports_no_tiktoken():
+    script = "import sys, tokentrail.counting; sys.exit('tiktoken' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.fixture
+def builder(monkeypatch):
+    """Stand-in for the half second of work: counts its calls, waits for `go`, may fail."""
+
+    class Builder:
+        def __init__(self):
+            self.calls = 0
+            self.go = threading.Event()
+            self.go.set()
+            self.error = None
+            self.thread = None
+
+        def __call__(self, name):
+            self.calls += 1
+            self.thread = threading.current_thread()
+            assert self.go.wait(5)
+            if self.error:
+                raise self.error
+            return f"<{name}>"
+
+    builder = Builder()
+    monkeypatch.setattr(module, "build_encoding", builder)
+    return builder
+
+
+def test_start_builds_once_in_the_background_and_tells_everyone(builder):
+    encodings, first, second = Encodings(), threading.Event(), threading.Event()
+    builder.go.clear()
+    for _ in range(3):
+        encodings.start("o200k_base", first.set)
+    encodings.start("o200k_base", second.set)
+    assert encodings.get("o200k_base") is None
+    assert not encodings.failed("o200k_base")
+    builder.go.set()
+    assert first.wait(5)
+    assert second.wait(5)
+    assert encodings.get("o200k_base") == "<o200k_base>"
+    assert builder.calls == 1
+    assert builder.thread.name == "tokentrail-encoding"
+    assert builder.thread.daemon
+
+
+def test_start_of_what_is_there_tells_at_once(builder):
+    encodings, told = Encodings(), []
+    encodings.load("o200k_base")
+    encodings.start("o200k_base", lambda: told.append(True))
+    assert told == [True]
+    assert builder.calls == 1
+
+
+def test_load_by_many_threads_builds_once(builder):
+    encodings, found = Encodings(), []
+    builder.go.clear()
+    threads = [
+        threading.Thread(target=lambda: found.append(encodings.load("o200k_base")))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    builder.go.set()
+    for thread in threads:
+        thread.join(5)
+    assert found == ["<o200k_base>"] * 4
+    assert builder.calls == 1
+
+
+PanicException = type("PanicException", (BaseException,), {})
+
+
+@pytest.mark.parametrize("error", [OSError("no such file"), PanicException("panicked")])
+def test_a_failure_is_told_logged_once_and_not_tried_again(builder, caplog, error):
+    encodings, ready = Encodings(), threading.Event()
+    builder.error = error
+    with caplog.at_level(logging.WARNING, logger="tokentrail"):
+        encodings.start("o200k_base", ready.set)
+        assert ready.wait(5)
+        assert encodings.load("o200k_base") is None
+    assert encodings.failed("o200k_base")
+    assert builder.calls == 1
+    assert len(caplog.records) == 1
+
+
+def test_an_interrupt_while_loading_is_the_application_s(builder):
+    encodings = Encodings()
+    builder.error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        encodings.load("o200k_base")
+    assert not encodings.failed("o200k_base")
+
+
+def test_damaged_ranks_are_refused(monkeypatch):
+    recipe = RECIPES["cl100k_base"]
+    changed = type(recipe)("0" * 64, recipe.pattern, recipe.special_tokens)
+    monkeypatch.setitem(RECIPES, "cl100k_base", changed)
+    with pytest.raises(ValueError, match="expected 0000"):
+        build_encoding("cl100k_base")
+
+
+def test_an_encoding_that_is_not_shipped_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"'p50k_base' is not shipped.*cl100k_base, o200k_base"):
+        build_encoding("p50k_base")
+
+
+def test_tiktoken_s_registry_is_not_asked(monkeypatch):
+    """Neither get_encoding, nor its plugins, nor a download."""
+
+    def refuse(*_args, **_kwargs):
+        pytest.fail("the registry was asked")
+
+    monkeypatch.setattr(tiktoken, "get_encoding", refuse)
+    monkeypatch.setattr("tiktoken.registry._find_constructors", refuse)
+    monkeypatch.setattr("tiktoken.load.read_file", refuse)
+    assert Encodings().load("cl100k_base").name == "cl100k_base"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_forgets_only_what_was_being_built(builder):
+    encodings, ready = Encodings(), threading.Event()
+    encodings.load("cl100k_base")
+    builder.go.clear()
+    encodings.start("o200k_base", ready.set)
+    encodings.forked()
+    builder.go.set()
+    assert encodings.get("cl100k_base") == "<cl100k_base>"
+    assert encodings.load("o200k_base") == "<o200k_base>"

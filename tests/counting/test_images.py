@@ -1,0 +1,110 @@
+import base64
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokentrail.counting.images import image_size, image_tokens
+
+
+def url(content, kind="png"):
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def png(width, height):
+    return (
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", width, height) + b"\x08\x02rest"
+    )
+
+
+def gif(width, height):
+    return b"GIF89a" + struct.pack("<HH", width, height) + b"\xf7\x00\x00rest"
+
+
+def jpeg(width, height, metadata=10):
+    parts = b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(10)
+    while metadata:
+        size = min(metadata, 60_000)
+        parts += b"\xff\xe1" + struct.pack(">H", size + 2) + bytes(size)
+        metadata -= size
+    parts += b"\xff\xff\xc2" + struct.pack(">HBHH", 17, 8, height, width)
+    return parts + bytes(40)
+
+
+def webp(kind, width, height):
+    if kind == b"VP8X":
+        size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+        body = bytes(4) + size
+    elif kind == b"VP8L":
+        body = b"\x2f" + ((width - 1) | (height - 1) << 14).to_bytes(4, "little")
+    else:
+        body = b"\x00\x00\x00\x9d\x01\x2a" + struct.pack("<HH", width, height)
+    return b"RIFF\x00\x00\x00\x00WEBP" + kind + struct.pack("<I", len(body)) + body + bytes(8)
+
+
+SIZES = (st.integers(1, 16_383), st.integers(1, 16_383))
+
+
+@given(*SIZES)
+def test_sizes_are_read_from_the_header(width, height):
+    size = (width, height)
+    assert image_size(url(png(*size))) == size
+    assert image_size(url(gif(*size))) == size
+    assert image_size(url(jpeg(*size))) == size
+    for kind in (b"VP8X", b"VP8L", b"VP8 "):
+        assert image_size(url(webp(kind, *size))) == size
+
+
+def test_a_size_behind_much_metadata_is_found_and_behind_too_much_is_not():
+    assert image_size(url(jpeg(640, 480, metadata=70_000))) == (640, 480)
+    assert image_size(url(jpeg(640, 480, metadata=200_000))) is None
+
+
+@pytest.mark.parametrize(
+    "given_url",
+    [
+        None,
+        "",
+        "data:",
+        "data:image/png;base64,",
+        "data:image/png;base64,A",
+        "data:image/png;base64,é",
+        "data:image/svg+xml,<svg width='4' height='4'/>",
+        "https://example.org/a.png",
+        url(b"BM" + bytes(40)),
+        url(png(0, 5)),
+        url(jpeg(5, 5)[:6]),
+        url(b"\xff\xd8\x00\x00" + bytes(40)),
+        url(b"RIFF\x00\x00\x00\x00WEBPXXXX" + bytes(40)),
+    ],
+)
+def test_no_size_where_none_can_be_read(given_url):
+    assert image_size(given_url) is None
+
+
+@given(st.sampled_from([png, gif, jpeg]), st.integers(0, 60), st.binary(max_size=30))
+def test_no_header_raises(maker, cut, noise):
+    size = image_size(url(maker(300, 200)[:cut] + noise))
+    assert size is None or all(side > 0 for side in size)
+
+
+PRICES = [
+    # model, width, height, detail, tokens by the rule; what was billed is in facts.py
+    ("gpt-4o-2024-08-06", 1024, 1024, None, 765),
+    ("gpt-4o", 128, 64, "auto", 255),
+    ("gpt-4-turbo", 1024, 1024, "high", 765),
+    ("gpt-5.2", 128, 64, "high", None),
+    ("my-deployment", 128, 64, "low", None),
+]
+
+
+@pytest.mark.parametrize(("model", "width", "height", "detail", "tokens"), PRICES)
+def test_an_image_s_price(model, width, height, detail, tokens):
+    assert image_tokens(model, url(png(width, height)), detail) == tokens
+
+
+def test_only_low_detail_has_a_price_without_a_size():
+    assert image_tokens("gpt-4o", "https://example.org/a.png", "low") == 85
+    assert image_tokens("gpt-4o", "https://example.org/a.png", "high") is None
+    assert image_tokens("gpt-4.1-mini", "https://example.org/a.png", "low") is None

@@ -1,0 +1,314 @@
+from pathlib import Path
+from sys import getsizeof
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tokentrail.counting import ENCODINGS, OutputTally, estimate
+from tokentrail.counting import output as module
+from tokentrail.counting.output import KEYS
+from tokentrail.counting.text import INLINE, RUN, weight
+
+REPLY = Path(__file__).parents[3] / "shared" / "recordings" / "solar_system_reply.txt"
+PROSE = "The 8 planets, in order of distance:\n- Mercury (0.39 AU)\n- Venus; it's hot.\n"
+UNITS = st.sampled_from(
+    [
+        PROSE,
+        "中文字符，没有空格。",
+        "的" * 300,
+        "def f(x):\n    return {'a': [1, 2]}\n\n",
+        "👨‍👩‍👧 family ",
+        "a" * 700,
+        " " * 900,
+        "\n" * 50,
+        "<|endoftext|>",
+        "\ud83d",
+        "\ude00",
+        "हिन्दी में ",
+        "don't ",
+        "0x3fa9b",
+    ]
+)
+TEXTS = st.lists(UNITS | st.text(max_size=8), max_size=40).map("".join)
+
+
+def finish(tally, encoding):
+    for _ in tally.steps(encoding):
+        pass
+    return tally
+
+
+def whole(encoding, text):
+    return len(encoding.encode_ordinary(text))
+
+
+def pieces_of(text, sizes):
+    at, turn = 0, 0
+    while at < len(text):
+        size = sizes[turn % len(sizes)]
+        yield text[at : at + size]
+        at, turn = at + size, turn + 1
+
+
+SIZES = st.lists(st.integers(1, 20), min_size=1, max_size=8) | st.just([3000]) | st.just([10**6])
+
+
+@given(
+    text=TEXTS, sizes=SIZES, name=st.sampled_from(["cl100k_base", "o200k_base"]), late=st.booleans()
+)
+@settings(max_examples=120, deadline=None)
+def test_every_chunking_gives_the_count_of_the_whole(text, sizes, name, late):
+    """However text is chunked, and whenever the encoding comes, the count is the whole's.
+
+    An old tiktoken is spared runs beyond its RUN: there the count may be inexact, and says so.
+    """
+    encoding, tally = ENCODINGS.load(name), OutputTally()
+    tally.use(None if late else encoding)
+    for piece in pieces_of(text, sizes):
+        tally.add("text", 0, 0, piece)
+    finish(tally, encoding)
+    assert tally.exact or len(text) > RUN
+    assert tally.tokens == whole(encoding, text) or not tally.exact
+
+
+@given(text=TEXTS, sizes=SIZES, at=st.integers(0, 5000))
+@settings(max_examples=60, deadline=None)
+def test_a_count_midway_is_that_of_what_came_and_disturbs_nothing(text, sizes, at):
+    encoding = ENCODINGS.load("o200k_base")
+    tally, received = OutputTally(), ""
+    for piece in pieces_of(text, sizes):
+        tally.add("text", 0, 0, piece)
+        received += piece
+        if len(received) > at:
+            tokens, exact = tally.now(encoding)
+            assert not exact or tokens == whole(encoding, received)
+            at = len(received) + 3000
+    assert finish(tally, encoding).tokens == whole(encoding, text)
+
+
+@given(
+    parts=st.lists(
+        st.tuples(st.sampled_from(["text", "refusal", "reasoning"]), st.integers(0, 3), TEXTS),
+        max_size=6,
+        unique_by=lambda part: part[:2],
+    ),
+    seed=st.randoms(use_true_random=False),
+)
+@settings(max_examples=40, deadline=None)
+def test_parts_are_counted_each_by_itself_however_they_interleave(parts, seed):
+    encoding, tally = ENCODINGS.load("o200k_base"), OutputTally()
+    tally.use(encoding)
+    feeds = [((kind, choice), pieces_of(text, [7, 2, 90])) for kind, choice, text in parts]
+    while feeds:
+        feed = seed.choice(feeds)
+        piece = next(feed[1], None)
+        if piece is None:
+            feeds.remove(feed)
+        else:
+            tally.add(*feed[0], 0, piece)
+    finish(tally, encoding)
+    assert tally.exact
+    assert tally.tokens == sum(whole(encoding, text) for *_, text in parts)
+
+
+def held_memory(tally):
+    streams = tally._streams.values()
+    texts = [text for s in streams for text in (*s.pieces, *s.waiting, s.tail) if text]
+    return sum(map(getsizeof, texts)) + sum(getsizeof(s.pieces) - getsizeof([]) for s in streams)
+
+
+@pytest.mark.parametrize("counting", [True, False], ids=["encoding", "no encoding"])
+@pytest.mark.parametrize("unit", ["word ", "a", " ", "的", "😀", "x1"])
+@pytest.mark.parametrize("keys", [1, 40])
+def test_what_is_held_stays_under_64_kb(o200k, unit, keys, counting):
+    """Whatever arrives, in however many parts, with an encoding or none."""
+    tally, most = OutputTally(), 0
+    tally.use(o200k if counting else None)
+    piece = unit * 5
+    for turn in range(200_000 // len(piece)):
+        tally.add("text", turn % keys, 0, piece)
+        if turn % 50 == 0:
+            most = max(most, held_memory(tally))
+    assert 0 < most <= 64 * 1024
+    finish(tally, o200k)
+    assert held_memory(tally) == 0
+    assert tally.exact is (counting and unit in {"word ", "x1"})
+
+
+def test_a_run_as_long_as_the_bound_is_exact_however_it_comes(encoding):
+    tally = OutputTally()
+    tally.use(encoding)
+    pieces = min(60_000, RUN) // 10
+    for _ in range(pieces):
+        tally.add("text", 0, 0, "a" * 10)
+    finish(tally, encoding)
+    assert tally.exact
+    assert tally.tokens == whole(encoding, "a" * 10 * pieces)
+
+
+def test_text_beyond_the_bound_is_estimated_where_no_encoding_is(o200k):
+    tally = OutputTally()
+    for _ in range(40_000):
+        tally.add("text", 0, 0, "word ")
+    finish(tally, None)
+    assert not tally.exact
+    assert tally.tokens == pytest.approx(estimate("word " * 40_000), rel=0.01)
+
+
+def test_a_large_answer_in_one_piece_is_kept_as_it_is_and_exact(o200k):
+    """It is the application's own string: nothing is copied until it is counted."""
+    tally, text = OutputTally(), PROSE * 4_000
+    tally.add("text", 0, 0, text)
+    assert held_memory(tally) < 1024
+    assert tally.held == len(text)
+    finish(tally, o200k)
+    assert (tally.tokens, tally.exact) == (whole(o200k, text), True)
+    assert tally.held == 0
+
+
+class Metered:
+    """An encoding that knows what was asked of it."""
+
+    def __init__(self, encoding):
+        self.encoding, self.weight = encoding, 0
+
+    def encode_ordinary(self, text):
+        self.weight += weight(text)
+        return self.encoding.encode_ordinary(text)
+
+
+@pytest.mark.parametrize("unit", [PROSE, "中文字符，没有空格。", "deadbeef09", "a", "的"])
+@pytest.mark.parametrize("first", ["Hi ", PROSE * 400], ids=["small", "large"])
+def test_a_large_chunk_is_not_counted_in_one_go(o200k, unit, first):
+    """A chunk of 100 KB among others costs the application a few slices, and stays exact."""
+    tally, metered = OutputTally(), Metered(o200k)
+    tally.use(metered)
+    size = min(60_000, RUN - 8) if len(set(unit)) == 1 else 100_000
+    large = (unit * size)[:size]
+    text = first + large + " and on."
+    for piece in (first, large, " and", " on."):
+        metered.weight = 0
+        tally.add("text", 0, 0, piece)
+        assert metered.weight <= 5 * INLINE
+    finish(tally, o200k)
+    assert tally.exact
+    assert tally.tokens == whole(o200k, text)
+
+
+def test_asking_costs_a_few_slices_whatever_waits(o200k):
+    """Runs set aside are counted a few at a time, once; until then their rest is estimated."""
+    tally, metered = OutputTally(), Metered(o200k)
+    tally.use(metered)
+    text = ("的" * 3_000 + " ") * 6 + "and so on."
+    for piece in pieces_of(text, [700]):
+        tally.add("text", 0, 0, piece)
+    seen = []
+    for _ in range(8):
+        metered.weight = 0
+        seen.append(tally.now(metered))
+        assert metered.weight <= 8 * INLINE
+    assert seen[-1] == (whole(o200k, text), True)
+    assert metered.weight < INLINE
+    assert finish(tally, o200k).tokens == whole(o200k, text)
+
+
+def test_many_large_chunks_are_bounded_too(o200k):
+    """What comes faster than it is counted is held up to a megabyte, then estimated."""
+    tally, most = OutputTally(), 0
+    tally.use(o200k)
+    for _ in range(40):
+        tally.add("text", 0, 0, "😀的中文。" * 20_000)
+        most = max(most, held_memory(tally))
+    assert most <= 1024 * 1024 + 64 * 1024
+    finish(tally, o200k)
+    assert not tally.exact
+
+
+def test_keys_are_bounded(o200k):
+    """A server that numbers without end costs no memory without end."""
+    tally = OutputTally()
+    tally.use(o200k)
+    for number in range(5_000):
+        tally.add("text", number, -number, "word ")
+    assert len(tally._streams) <= KEYS + 1
+    finish(tally, o200k)
+    assert not tally.exact
+    assert tally.tokens == pytest.approx(10_000, rel=0.6)
+
+
+@pytest.mark.parametrize("number", [None, "0", [], {}, 1.5])
+def test_numbers_of_the_wrong_type_are_counted_all_the_same(o200k, number):
+    tally = OutputTally()
+    tally.add("text", number, 0, "two words")
+    finish(tally, o200k)
+    assert (tally.tokens, tally.exact) == (2, False)
+
+
+@pytest.mark.parametrize("text", [None, 5, b"bytes", ["text"], object()])
+def test_what_is_no_text_is_left_out(o200k, text):
+    tally = OutputTally()
+    tally.add("text", 0, 0, text)
+    assert tally.untouched
+    assert finish(tally, o200k).tokens == 0
+
+
+def test_a_summary_of_thought_is_seen_but_not_counted(o200k):
+    tally = OutputTally()
+    assert tally.untouched
+    tally.add("summary", 0, 0, "**Thinking** about it")
+    assert tally.saw_summary
+    assert not tally.untouched
+    assert finish(tally, o200k).tokens == 0
+
+
+def test_an_encoding_is_asked_for_until_there_is_one(o200k):
+    tally, answers = OutputTally(), [None, o200k]
+    tally.ask(lambda: answers.pop(0))
+    for _ in range(2_000):
+        tally.add("text", 0, 0, "word ")
+    assert answers == []
+    assert tally.tokens > 0
+
+
+def test_the_recorded_answer_is_what_was_billed(cl100k):
+    if not REPLY.exists():
+        pytest.skip("the recordings are not here")
+    for size in (1, 4, 20, 10_000):
+        tally = OutputTally()
+        tally.use(cl100k)
+        for piece in pieces_of(REPLY.read_text(), [size]):
+            tally.add("text", 0, 0, piece)
+        assert finish(tally, cl100k).tokens == 366
+        assert tally.exact
+
+
+def test_a_tool_that_was_not_chosen_is_billed_by_its_arguments(o200k):
+    tally = OutputTally(named_tool=True)
+    tally.add("tool_name", 0, 0, "get_current_weather")
+    tally.add("tool_arguments", 0, 0, '{"location":"Seattle, WA"}')
+    assert finish(tally, o200k).tokens == whole(o200k, '{"location":"Seattle, WA"}')
+
+
+def test_text_beside_tools_and_a_schema_costs_more_for_each_choice(o200k):
+    for more, options in ((0, {}), (1, {"tools": True}), (5, {"tools": True, "structured": True})):
+        tally = OutputTally(**options)
+        for choice in range(2):
+            tally.add("text", choice, 0, "two words")
+        assert finish(tally, o200k).tokens == 2 * (2 + more)
+    tally = OutputTally(tools=True)
+    tally.add("tool_name", 0, 0, "look")
+    assert finish(tally, o200k).tokens == 1 + 7
+
+
+def test_a_piece_costs_a_list_append_and_encodes_nothing(monkeypatch, o200k):
+    """Between two gatherings no piece is looked at."""
+    tally, gathered = OutputTally(), []
+    tally.use(o200k)
+    original = module.StreamText.gather
+    monkeypatch.setattr(
+        module.StreamText, "gather", lambda *args: gathered.append(1) or original(*args)
+    )
+    for _ in range(1_000):
+        tally.add("text", 0, 0, "words")
+    assert len(gathered) <= 1_000 / 30

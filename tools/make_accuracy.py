@@ -1,0 +1,207 @@
+"""Make docs/accuracy.md: for every reference number, what was billed and what is counted.
+
+    python tools/make_accuracy.py            write it
+    python tools/make_accuracy.py --check    exit with 1 if it is not what would be written
+
+The numbers stand in tests/counting/facts.py. They are counted on the way that a call goes: its
+arguments are read by the shape of its API, and counted with the encoding known for the model.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT)]
+
+from tests.counting.facts import FACTS, SCHEMAS, SOURCES, VISIBLE, Fact  # noqa: E402 - after the path
+
+from tokentrail import usage  # noqa: E402
+from tokentrail.counting import ENCODINGS, InputTally  # noqa: E402
+from tokentrail.operation import Endpoint, Prompt, Source  # noqa: E402
+from tokentrail.shapes.chat import ChatShape  # noqa: E402
+from tokentrail.shapes.embeddings import EmbeddingsShape  # noqa: E402
+from tokentrail.shapes.responses import ResponsesShape  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PAGE = ROOT / "docs" / "accuracy.md"
+SHAPES = {"chat": ChatShape(), "responses": ResponsesShape(), "embeddings": EmbeddingsShape()}
+NOWHERE = Endpoint("openai", None, None, "")
+
+RULES = {
+    "Messages of text": """\
+OpenAI's own rule: 3 for the answer's start, 3 for each message, 1 for a name, and the tokens of
+role, name and text.""",
+    "Input of models that reason": """\
+The same with 2 for the answer's start. Found by comparison.""",
+    "Answers of text": """\
+The tokens of the text. 1 more in the Responses API, 1 more where tools were declared and none was
+called, 4 more where a schema was asked for: found by comparison.""",
+    "Tool calls in an answer": """\
+The tokens of name and arguments and 7 for a single call; of the arguments alone where the request
+left no choice of the tool; 1 more in the Responses API. 12 and 8 for each of several calls: **a
+guess**, from one recording.""",
+    "Declarations of tools": """\
+Rendered as TypeScript: found by experiment, here and by others. A property without a description
+is often billed one less. In the Responses API 6 less for the same tools, unless a call is required.
+`strict` changes nothing that is known.""",
+    "Tool calls and their results in a prompt": """\
+The tokens of name and arguments and 6 for a single call, 4 in the Responses API; the result bears
+the function's name in place of its role. 10 and 8 for each of several: **a guess**, from one
+recording.""",
+    "Function messages, function_call (of 2023)": """\
+Found by hmarr.""",
+    "Images": """\
+By tiles or patches, as OpenAI's guide says, from the size in the header of a `data:` URL. Nothing
+is fetched. An image whose size or price is not known is `approximated`.""",
+    SCHEMAS: """\
+Written as in OpenAI's open harmony format: **a guess**, from two schemas. Always told as
+`approximated`.""",
+    VISIBLE: """\
+The tokens of the text. Thought is billed and not shown, so this is what could be seen of the
+number.""",
+}
+
+HEAD = """\
+# How good the counts are
+
+Every reference number that we know: what the API billed, and what tokentrail counts for the same
+call. Made by `python tools/make_accuracy.py`; a test fails when this page is not what it makes.
+
+{summary}
+
+`counted` and `visible` are exact as far as text goes: an encoding has no opinion. What is found by
+experiment is what the server writes around it, and that may change without notice. So a share of
+your own calls with reported usage (`calibration`, 1 %) is counted too, and the histogram
+`tokentrail.usage.count_ratio` tells how close the counts came, per model: a new model that makes a
+rule wrong shows there.
+
+"""
+
+TAIL = """\
+## What is not counted
+
+- Files, audio, images of unknown size or price, tools that are no functions: the rest is counted
+  and told as `approximated`.
+- `previous_response_id`, `conversation`, stored prompts, and tools that the server runs itself
+  (web search): the server adds what the application never sent. The input is absent, not wrong.
+- Thought that is not shown: see above. `stream_usage="request"` has the server tell it.
+
+## Where the numbers are from
+
+{sources}
+"""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a fact's call is counted."""
+
+    tokens: int
+    source: Source | None
+
+    def error(self, fact: Fact) -> int:
+        """Return how much too many."""
+        return self.tokens - fact.billed
+
+
+def count(fact: Fact) -> Counted:
+    """Count the call of a fact as if it had just been made, without a report."""
+    if fact.counted is not None:
+        return Counted(fact.counted, None)
+    shape = SHAPES[fact.api]
+    request = shape.request(NOWHERE, {"model": fact.model, **fact.request})
+    model = usage.identify(fact.model, None, None, {})
+    encoding = ENCODINGS.load(model.encoding)
+    prompt = request.prompt or Prompt()
+    output = fact.answer is not None
+    if output:
+        tally = usage.tally(request, prompt)
+        shape.answer(fact.answer, tally)
+        steps = tally.steps(encoding)
+    else:
+        tally = InputTally(prompt)
+        steps = tally.steps(encoding, model.name)
+    for _ in steps:
+        pass
+    tokens = tally.tokens + fact.beside
+    if fact.category == "Images":
+        tokens -= _frame(fact)
+    return Counted(tokens, usage.label(request, model, exact=tally.exact, output=output))
+
+
+def _frame(fact: Fact) -> int:
+    """Return what the message around an image costs: the facts are of the image, or with text."""
+    request = ChatShape().request(NOWHERE, {"messages": [{"role": "user", "content": ""}]})
+    tally = InputTally(request.prompt or Prompt())
+    for _ in tally.steps(ENCODINGS.load("o200k_base"), fact.model):
+        pass
+    return tally.tokens
+
+
+def categories() -> dict[str, list[Fact]]:
+    """Return the facts by category, in their order."""
+    found: dict[str, list[Fact]] = {}
+    for fact in FACTS:
+        found.setdefault(fact.category, []).append(fact)
+    return found
+
+
+def summary() -> Iterator[str]:
+    """Yield the table of categories."""
+    yield "| category | numbers | exact | worst error |"
+    yield "| --- | ---: | ---: | ---: |"
+    for category, facts in categories().items():
+        errors = [count(fact).error(fact) for fact in facts]
+        worst = max(errors, key=abs)
+        yield f"| {category} | {len(facts)} | {errors.count(0)} | {worst:+d} |".replace("+0", "0")
+
+
+def table(facts: Iterable[Fact]) -> Iterator[str]:
+    """Yield the rows of one category."""
+    yield "| call | model | billed | counted | error | told as | from |"
+    yield "| --- | --- | ---: | ---: | ---: | --- | --- |"
+    for fact in facts:
+        counted = count(fact)
+        error = counted.error(fact)
+        note = f" ({fact.note})" if fact.note else ""
+        source = counted.source.value if counted.source else "visible" if error else "counted"
+        yield (
+            f"| {_escaped(fact.what)}{note} | {fact.model} | {fact.billed} | {counted.tokens} |"
+            f" {f'{error:+d}' if error else 'exact'} | {source} | {fact.source} |"
+        )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def page() -> str:
+    """Return the whole page."""
+    parts = [HEAD.format(summary="\n".join(summary()))]
+    for category, facts in categories().items():
+        parts.append(f"## {category}\n\n{RULES[category]}\n\n" + "\n".join(table(facts)) + "\n\n")
+    sources = "\n".join(f"- **{name}**: {about}." for name, about in SOURCES.items())
+    return "".join([*parts, TAIL.format(sources=sources)])
+
+
+def main() -> int:
+    """Write the page, or compare it; return the exit status."""
+    made = page()
+    if "--check" in sys.argv[1:]:
+        same = PAGE.exists() and PAGE.read_text(encoding="utf-8") == made
+        if not same:
+            print(f"{PAGE.name} is stale: run python tools/make_accuracy.py")
+        return 0 if same else 1
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(made, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
