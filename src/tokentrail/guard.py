@@ -1,0 +1,50 @@
+"""What goes wrong in our own code stays in our own code.
+
+Every step of ours at an edge of the application runs under ``except Exception`` and ends here:
+one log record for each place, and a counter. What is logged is the kind of the error and where it
+stands in our code, never its text, which could quote a prompt. Under tests
+(``TOKENTRAIL_STRICT=1``) the error is raised instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from pathlib import Path
+
+_logger = logging.getLogger("tokentrail")
+_told: set[str] = set()
+
+strict: bool = os.environ.get("TOKENTRAIL_STRICT") == "1"
+"""Raise our own errors instead of swallowing them."""
+
+swallowed: int = 0
+"""How many errors of ours the application was spared in this process."""
+
+
+def report(place: str, error: BaseException) -> None:
+    """Count ``error``, log it once for ``place``; raise it where :data:`strict` is set."""
+    global swallowed  # noqa: PLW0603 - one number for the process
+    swallowed += 1
+    if strict:
+        raise error
+    if place in _told:
+        return
+    _told.add(place)
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    path = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames))
+    _logger.error(
+        "tokentrail failed at %s (%s at %s). The application's call is not affected; its "
+        "telemetry may be incomplete. Said once for this place.",
+        place,
+        type(error).__name__,
+        path,
+    )
+
+
+def warn_once(key: str, message: str, *args: object) -> None:
+    """Log a warning once in the life of the process for ``key``."""
+    if key not in _told:
+        _told.add(key)
+        _logger.warning(message, *args)

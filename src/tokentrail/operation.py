@@ -1,0 +1,250 @@
+"""What happened: plain frozen records of one call, from request to ending.
+
+Nothing here knows openai, OpenTelemetry or tiktoken. Shapes fill these records, counting and
+the recorder complete them, tellers read them. Absent is ``None``, never zero, an empty text or
+a guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from tokentrail.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Source(str, Enum):
+    """Where a token count comes from."""
+
+    REPORTED = "reported"
+    """The server's own number."""
+    COUNTED = "counted"
+    """tiktoken's count, with an encoding known for the model."""
+    VISIBLE = "visible"
+    """tiktoken's count of what a model that may reason let us see: a lower bound."""
+    APPROXIMATED = "approximated"
+    """Anything weaker: a guessed encoding, a length heuristic, a partial report."""
+
+
+class Ending(str, Enum):
+    """How a call ended."""
+
+    COMPLETED = "completed"
+    BROKEN_OFF = "broken_off"
+    """The application stopped reading: its right, not an error."""
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Who is called. ``key`` names the base URL for bounded memories; it is never told."""
+
+    provider: str
+    address: str | None
+    port: int | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool or function, as it stands in a message."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image part: its URL (also ``data:``) and the detail asked for."""
+
+    url: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a prompt: references to the caller's own immutable strings."""
+
+    role: str
+    texts: tuple[str, ...] = ()
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    function_call: ToolCall | None = None
+    images: tuple[Image, ...] = ()
+    unknown_parts: int = 0
+    """Parts whose price cannot be known here: files, audio, kinds we do not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What counting the input of a call needs."""
+
+    messages: tuple[Message, ...] = ()
+    texts: tuple[str, ...] = ()
+    """Bare texts, without a message's frame (completions, embeddings)."""
+    token_ids: int = 0
+    """Tokens that the caller already sent as ids."""
+    tools: tuple[Mapping[str, object], ...] = ()
+    """The function declarations ({name, description, parameters}), as the caller gave them."""
+    tool_choice: str | None = None
+    """"none", "auto", "required", or for a named choice "name:<function>", in the legacy form
+    "function:<function>"."""
+    schema: object = None
+    """The JSON schema of a structured output, where one was asked for."""
+    schema_name: str | None = None
+    schema_about: str | None = None
+    """Its name and description, which are written into the prompt too."""
+    unknowable: bool = False
+    """The server adds what the caller never sent: the input cannot be counted."""
+    incomplete: bool = False
+    """Something was sent that could not be read here: a count of the rest is a guess."""
+    of_responses: bool = False
+    """Of the Responses API, where what frames tools and their calls costs less than in chat."""
+
+
+@record(frozen=True, slots=True)
+class Request:
+    """What was asked, as far as the conventions and counting want to know it."""
+
+    operation: str
+    """``gen_ai.operation.name``."""
+    api: str | None
+    """``openai.api.type``."""
+    endpoint: Endpoint
+    model: str | None = None
+    stream: bool = False
+    choice_count: int | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    seed: int | None = None
+    stop_sequences: tuple[str, ...] | None = None
+    output_type: str | None = None
+    reasoning_level: str | None = None
+    service_tier: str | None = None
+    conversation_id: str | None = None
+    previous_response_id: str | None = None
+    prompt_name: str | None = None
+    prompt_version: str | None = None
+    dimension_count: int | None = None
+    encoding_formats: tuple[str, ...] | None = None
+    response_id: str | None = None
+    """The answer asked for, where an old one is fetched."""
+    stream_cursor: str | None = None
+    attribution: tuple[tuple[str, str | bool | int | float], ...] = ()
+    """Whose call it is, in the application's own words: names and values."""
+    prompt: Prompt | None = None
+    inexact_output: bool = False
+    """The text shown is not what is billed as output (audio, rejected predictions, candidates of
+    ``best_of``, echoed prompts, calls of the server's own tools): a count of it is a guess."""
+
+
+@record(frozen=True, slots=True)
+class Reported:
+    """The server's own usage, number by number."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    text_input_tokens: int | None = None
+    text_output_tokens: int | None = None
+    image_input_tokens: int | None = None
+
+
+@record(frozen=True, slots=True)
+class Response:
+    """What was answered, as far as it was seen."""
+
+    id: str | None = None
+    model: str | None = None
+    finish_reasons: tuple[str, ...] | None = None
+    status: str | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    conversation_id: str | None = None
+    reported: Reported | None = None
+    final: bool = True
+    """The report stood at the end of the answer: its output number is the whole one."""
+    complete: bool = True
+    """Everything the model had to say was received."""
+    error_type: str | None = None
+    """The server said without an exception that the call failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of tokens and what it is worth."""
+
+    tokens: int
+    source: Source
+    encoding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of a call by direction, each with its source."""
+
+    input: Count | None = None
+    output: Count | None = None
+    reported: Reported | None = None
+    counted_input: Count | None = None
+    """A count made beside a report, for comparison."""
+    counted_output: Count | None = None
+
+
+@record(frozen=True, slots=True)
+class Timing:
+    """Seconds since the request was issued; ``end_time`` in ns since the epoch."""
+
+    duration: float
+    end_time: int
+    first_chunk: float | None = None
+
+
+@record(frozen=True, slots=True)
+class Raised:
+    """The exception that a call ended with."""
+
+    type: str
+    message: str | None = None
+    """Only where content is captured: it may quote the request."""
+
+
+@record(frozen=True, slots=True)
+class Operation:
+    """One whole call, ready to be told."""
+
+    request: Request
+    response: Response | None
+    usage: Usage
+    timing: Timing
+    ending: Ending
+    error_type: str | None = None
+    error_description: str | None = None
+    usage_request: str | None = None
+    """"requested" or "refused" where the server was asked for usage on our account."""
+    raised: Raised | None = None
+
+
+class TextSink(Protocol):
+    """Takes the text that a model generated, piece by piece, in any order of its parts."""
+
+    def add(self, kind: str, choice: int, item: int, text: str) -> None:
+        """Take ``text`` as the next piece of one part of the answer.
+
+        ``kind`` is one of "text", "refusal", "tool_name", "tool_arguments", "reasoning" (text of
+        thought that the API shows and bills as output) or "summary" (a summary of it, which is
+        not billed by its own length). ``choice`` and ``item`` tell the parts of one kind apart;
+        they are the server's numbers: any int.
+        """

@@ -1,0 +1,275 @@
+"""The life of one call, without I/O, clock or await of its own.
+
+A recorder is told what happens to its call and hands one :class:`Ended` on when it is over:
+exactly once, whoever says so first, from whichever thread. Nothing here takes a lock, so a
+finaliser may end a call too.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from typing import TYPE_CHECKING, Protocol
+
+from tokentrail.operation import Ending, Raised, Timing
+from tokentrail.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokentrail.operation import Request, Response, TextSink, Usage
+    from tokentrail.shapes import Shape
+
+STAMP_BLOCK = 512
+"""Chunk times kept before they are handed on."""
+
+
+@record(frozen=True, slots=True)
+class Ended:
+    """A call that is over, before its usage is settled."""
+
+    ending: Ending
+    timing: Timing
+    response: Response | None
+    answered: bool
+    """The response headers came: tokens were spent."""
+    chunks: bool
+    """At least one chunk of a stream was read."""
+    error_type: str | None
+    error_description: str | None
+    usage_request: str | None
+    raised: Raised | None = None
+
+
+class Listener(Protocol):
+    """Takes what a recorder hands on."""
+
+    def stamps(self, stamps: array[float], model: str | None) -> None:
+        """Take a block of chunk times in seconds; its last is the first of the next block."""
+
+    def known(self) -> Usage:
+        """Return what is known of the usage by now."""
+
+    def ended(self, ended: Ended, *, finalising: bool) -> None:
+        """Take the end of the call. ``finalising``: no lock may be taken, no I/O be done."""
+
+
+class Recorder:
+    """Records one call, from its request to its end."""
+
+    __slots__ = (
+        "_accumulator", "_answer", "_answered", "_clock", "_first", "_last", "_listener", "_once",
+        "_request", "_response", "_shape", "_stamps", "_start_time", "_started", "quotes",
+        "usage_request",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the facts of one call
+        self,
+        request: Request,
+        shape: Shape,
+        sink: TextSink | None,
+        listener: Listener,
+        clock: Callable[[], float],
+        start_time: int,
+    ) -> None:
+        self._request = request
+        self._shape = shape
+        self._answer: object = None
+        self._listener = listener
+        self._clock = clock
+        self._start_time = start_time
+        self._started = self._last = clock()
+        self._first: float | None = None
+        self._answered = False
+        self._response: Response | None = None
+        self._accumulator = shape.accumulator(request, sink) if request.stream else None
+        self._stamps: array[float] = array("d")
+        self._once = [None]
+        self.quotes = False
+        """Whether the text of an exception is kept: it may quote the request."""
+        self.usage_request: str | None = None
+        """"requested" or "refused" where the server was asked for usage on our account."""
+
+    @property
+    def open(self) -> bool:
+        """Whether the call is not over yet."""
+        return bool(self._once)
+
+    def response_so_far(self) -> Response | None:
+        """Return what a stream has said by now."""
+        accumulator = self._accumulator
+        return accumulator.response() if accumulator is not None else self._response
+
+    def so_far(self) -> Ended:
+        """Return the call as if it were broken off now; it goes on."""
+        return self._told(Ending.BROKEN_OFF, self._clock(), None, self._known_response())
+
+    def streaming(self) -> None:
+        """Note that the headers of a streamed answer came."""
+        self._answered = True
+        self._last = self._clock()
+
+    def chunk(self, chunk: object) -> None:
+        """Take the next chunk of the stream, just received.
+
+        One that the client still had in hand when the call ended belongs to no call.
+        """
+        if not self._once:
+            return
+        stamps = self._stamps
+        stamps.append(self._clock())
+        if len(stamps) >= STAMP_BLOCK:
+            self._hand_on_stamps()
+        accumulator = self._accumulator
+        if accumulator is not None:
+            accumulator.add(chunk)
+
+    def answered(self, answer: object) -> None:
+        """Take the whole plain answer: the call is completed."""
+        self._answered = True
+        self._answer = answer
+        try:
+            self._response = self._shape.answer(answer, None)
+        finally:
+            self._end(Ending.COMPLETED)
+
+    def tell_text(self, sink: TextSink) -> None:
+        """Hand the text of a plain answer to ``sink``; a stream's goes to its own as it comes."""
+        self._shape.answer(self._answer, sink)
+
+    def exhausted(self) -> None:
+        """Note that the stream came to its end."""
+        self._end(Ending.COMPLETED)
+
+    def broken_off(self, *, finalising: bool = False) -> None:
+        """Note that the application closed the answer."""
+        self._end(Ending.BROKEN_OFF, finalising=finalising)
+
+    def failed(self, error: BaseException) -> None:
+        """Note that ``error`` is on its way to the application."""
+        if isinstance(error, Exception):
+            self._end(Ending.FAILED, error)
+        else:
+            self._end(Ending.CANCELLED)
+
+    def abandoned(self) -> None:
+        """Note, in a finaliser, that nobody holds the answer any more.
+
+        The call ended when it was last seen alive, not when the collector came by.
+        """
+        self._end(Ending.BROKEN_OFF, finalising=True, at=self._seen())
+
+    def _seen(self) -> float:
+        stamps = self._stamps
+        return stamps[-1] if len(stamps) > 0 else self._last
+
+    def _end(
+        self,
+        ending: Ending,
+        error: Exception | None = None,
+        *,
+        finalising: bool = False,
+        at: float | None = None,
+    ) -> None:
+        try:
+            self._once.pop()
+        except IndexError:
+            return
+        end = self._clock() if at is None else at
+        response = None
+        try:
+            response = self._known_response()
+        finally:
+            told = self._told(ending, end, error, response)
+            self._listener.ended(told, finalising=finalising)
+
+    def _known_response(self) -> Response | None:
+        if not self._answered:
+            return None
+        return self.response_so_far() if self._response is None else self._response
+
+    def _told(
+        self, ending: Ending, end: float, error: Exception | None, response: Response | None
+    ) -> Ended:
+        if self._first is None and len(self._stamps) > 0:
+            self._first = self._stamps[0]
+        return Ended(
+            ending=_ending(ending, response),
+            timing=self._timing(end),
+            response=response,
+            answered=self._answered,
+            chunks=self._first is not None,
+            error_type=_error_type(error, response),
+            error_description=None if error is None else _error_description(error),
+            usage_request=self.usage_request,
+            raised=None if error is None else _raised(error, quoted=self.quotes),
+        )
+
+    def known_usage(self) -> Usage:
+        """Return what is known of the call's usage by now."""
+        return self._listener.known()
+
+    def last_stamps(self) -> array[float]:
+        """Return the chunk times that were not handed on, after the end."""
+        stamps, self._stamps = self._stamps, array("d")
+        return stamps
+
+    def _timing(self, end: float) -> Timing:
+        duration = end - self._started
+        first = None if self._first is None else self._first - self._started
+        return Timing(duration, self._start_time + int(duration * 1e9), first)
+
+    def _hand_on_stamps(self) -> None:
+        stamps = self._stamps
+        self._stamps = array("d", stamps[-1:])
+        if self._first is None:
+            self._first = stamps[0]
+        response = self.response_so_far()
+        self._listener.stamps(stamps, response.model if response is not None else None)
+
+
+def _ending(ending: Ending, response: Response | None) -> Ending:
+    """Correct ``ending`` by what the answer itself says."""
+    if response is None:
+        return ending
+    if response.error_type is not None:
+        return Ending.FAILED
+    if ending is Ending.BROKEN_OFF and response.complete:
+        return Ending.COMPLETED
+    return ending
+
+
+def _error_type(error: Exception | None, response: Response | None) -> str | None:
+    """Return the qualified class name of ``error``, as the official instrumentation does."""
+    if error is None:
+        return response.error_type if response is not None else None
+    return _class_name(error)
+
+
+def _raised(error: Exception, *, quoted: bool) -> Raised:
+    message = None
+    if quoted:
+        try:
+            message = str(error)
+        except Exception:  # noqa: BLE001 - the class is not ours
+            message = None
+    return Raised(_class_name(error), message)
+
+
+def _class_name(error: Exception) -> str:
+    kind = type(error)
+    if kind.__module__ in {"builtins", None}:
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+_CODE = re.compile(r"[\w.\-]{1,64}")
+
+
+def _error_description(error: Exception) -> str | None:
+    """Return the status and the code of ``error``, never its text: that may quote the request."""
+    words = [str(status)] if type(status := getattr(error, "status_code", None)) is int else []
+    code = getattr(error, "code", None)
+    if isinstance(code, str) and _CODE.fullmatch(code):
+        words.append(code)
+    return " ".join(words) or None

@@ -1,0 +1,139 @@
+"""Streams of the responses API: events, keyed by the place of their item in the output."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.operation import Response
+from tokentrail.shapes.choices import NEVER_RECEIVED
+from tokentrail.shapes.output import TOLD_CALLS, TOOL_CALLS, read_response
+from tokentrail.shapes.reading import fields, text, word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokentrail.operation import TextSink
+
+_DELTAS: Final = {
+    "response.output_text.delta": ("text", "content_index"),
+    "response.refusal.delta": ("refusal", "content_index"),
+    "response.reasoning_text.delta": ("reasoning", "content_index"),
+    "response.reasoning_summary_text.delta": ("summary", "summary_index"),
+    "response.function_call_arguments.delta": ("tool_arguments", ""),
+    "response.custom_tool_call_input.delta": ("tool_arguments", ""),
+    "response.mcp_call_arguments.delta": ("tool_arguments", ""),
+    "response.code_interpreter_call_code.delta": ("tool_arguments", ""),
+    "response.shell_call_command.delta": ("tool_arguments", "command_index"),
+}
+"""Kind of text, and the field that numbers the parts of an item, by the type of an event."""
+_ENDINGS: Final = {
+    "response.completed": "completed",
+    "response.incomplete": "incomplete",
+    "response.failed": "failed",
+    "response.cancelled": "cancelled",
+}
+_STAGES: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
+
+
+class EventAccumulator:
+    """Gathers the events of one response. O(1) for each that bears text, in bounded memory.
+
+    The facts are those of the last response object that an event carried; what that one leaves
+    out is kept from those before it.
+    """
+
+    __slots__ = ("_began", "_called", "_ended", "_error", "_response", "_sink")
+
+    def __init__(self, sink: TextSink | None) -> None:
+        """Hand text to ``sink``, where there is one."""
+        self._sink = sink
+        self._response = Response(complete=False)
+        self._began = False
+        self._called = False
+        self._ended = False
+        self._error: str | None = None
+
+    def add(self, chunk: object) -> None:
+        """Take the next event, of any type."""
+        # The hot path: as fields(), without its calls where nothing is strange.
+        try:
+            given = chunk.__dict__
+        except AttributeError:
+            given = fields(chunk)  # type: ignore[assignment]
+        kind = given.get("type")
+        if type(kind) is not str:
+            return
+        self._began = True
+        known = _DELTAS.get(kind)
+        if known is None:
+            self._take(kind, given)
+        elif self._sink is not None:
+            delta = given.get("delta")
+            if delta and type(delta) is str:
+                choice, item = given.get("output_index"), given.get(known[1])
+                if type(choice) is not int:
+                    choice = 0
+                self._sink.add(known[0], choice, item if type(item) is int else 0, delta)
+
+    def _take(self, kind: str, given: Mapping[str, object]) -> None:
+        if kind in _STAGES:
+            self._learn(fields(given.get("response")))
+        elif kind in _ENDINGS:
+            self._ended = True
+            self._learn({"status": _ENDINGS[kind], **_given(given.get("response"))})
+        elif kind == "response.output_item.added":
+            self._open(fields(given.get("item")), given.get("output_index"))
+        elif kind == "error":
+            self._error = word(given.get("code")) or "error"
+
+    def _learn(self, given: Mapping[str, object]) -> None:
+        before, now = self._response, read_response(given)
+        self._response = replace(
+            now,
+            id=now.id or before.id,
+            model=now.model or before.model,
+            status=now.status or before.status,
+            service_tier=now.service_tier or before.service_tier,
+            conversation_id=now.conversation_id or before.conversation_id,
+            reported=now.reported or before.reported,
+            final=self._ended and now.reported is not None,
+        )
+
+    def _open(self, item: Mapping[str, object], index: object) -> None:
+        """Note an item that begins: the name of a call comes with it, and only there."""
+        kind = text(item.get("type"))
+        self._called |= kind in TOOL_CALLS
+        name = word(item.get("name"))
+        if self._sink is not None and kind in TOLD_CALLS and name is not None:
+            self._sink.add("tool_name", index if type(index) is int else 0, 0, name)
+
+    def response(self) -> Response:
+        """Return what is known by now."""
+        known = self._response
+        return replace(
+            known,
+            finish_reasons=self._finish_reasons(),
+            complete=self._ended,
+            error_type=known.error_type or self._error,
+        )
+
+    def _finish_reasons(self) -> tuple[str, ...] | None:
+        if not self._ended:
+            return (NEVER_RECEIVED,) if self._began else None
+        reasons = self._response.finish_reasons
+        return ("tool_call",) if self._called and reasons == ("stop",) else reasons
+
+
+def _given(response: object) -> dict[str, object]:
+    return {name: value for name, value in fields(response).items() if value is not None}
+
+
+class FetchAccumulator(EventAccumulator):
+    """Gathers the events of a response that is fetched again: its usage was told before."""
+
+    __slots__ = ()
+
+    def response(self) -> Response:
+        """Return what is known by now, without usage; a failure that is old is no error now."""
+        return replace(super().response(), reported=None, error_type=self._error)

@@ -1,0 +1,98 @@
+"""Typed readers: what a value is, or ``None``, never an exception.
+
+Servers answer and applications pass whatever they like; openai's model objects are built
+without validation and keep wrong types as they came. So everything is read by an allow-list of
+types: the client's sentinels (``NOT_GIVEN``, ``omit``), ``None`` and surprises are all absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, TypeGuard
+
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+_SENTINELS: Final = frozenset({"NoneType", "NotGiven", "Omit"})
+_INT64: Final = 1 << 63
+"""Telemetry carries integers of 64 bits; a larger one would break an exporter's whole batch."""
+
+
+def fields(value: object) -> Mapping[str, object]:
+    """Return the fields of a model object (declared and extra) or a mapping; else nothing.
+
+    A model object is read by its ``__dict__``: asking pydantic for a missing attribute costs
+    microseconds, and ``model_dump`` more. A view, not to be changed: it may be the caller's own.
+    """
+    if type(value) is dict:
+        return value
+    if value is None:
+        return _NOTHING
+    try:
+        extra = value.__pydantic_extra__  # type: ignore[attr-defined]
+        declared = value.__dict__
+    except AttributeError:
+        return _plain_fields(value)
+    if type(declared) is not dict:
+        return _NOTHING
+    return {**extra, **declared} if type(extra) is dict and extra else declared
+
+
+def _plain_fields(value: object) -> Mapping[str, object]:
+    if isinstance(value, Mapping):
+        return value
+    declared = getattr(value, "__dict__", None)
+    return declared if type(declared) is dict else _NOTHING
+
+
+def is_absent(value: object) -> bool:
+    """Tell whether a keyword argument was not given: ``None`` or a sentinel of the client."""
+    return type(value).__name__ in _SENTINELS
+
+
+def is_sequence(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
+    """Tell whether ``value`` may be iterated without consuming anything of the caller's."""
+    return isinstance(value, (list, tuple))
+
+
+def sequence(value: object) -> list[object] | tuple[object, ...]:
+    """Return ``value`` if it is a list or tuple, else an empty tuple."""
+    return value if is_sequence(value) else ()
+
+
+def text(value: object) -> str | None:
+    """Return a string, also an empty one; a member of a string enum gives its plain value."""
+    if type(value) is str:
+        return value
+    return str.__str__(value) if isinstance(value, str) else None
+
+
+def word(value: object) -> str | None:
+    """Return a string that says something: empty is absent."""
+    if type(value) is str:
+        return value or None
+    return text(value) or None
+
+
+def words(value: object) -> tuple[str, ...] | None:
+    """Return a non-empty list of strings; ``None`` if anything else stands in it."""
+    found = tuple(map(text, sequence(value)))
+    given = tuple(item for item in found if item is not None)
+    return given if given and len(given) == len(found) else None
+
+
+def integer(value: object) -> int | None:
+    """Return an int that telemetry can carry; a bool is none."""
+    return value if type(value) is int and -_INT64 <= value < _INT64 else None
+
+
+def tokens(value: object) -> int | None:
+    """Return a number of tokens: an int of zero or more. Text and floats are absent, not zero."""
+    return value if type(value) is int and 0 <= value < _INT64 else None
+
+
+def number(value: object) -> float | None:
+    """Return a float; an int becomes one."""
+    if type(value) is float:
+        return value
+    whole = integer(value)
+    return None if whole is None else float(whole)

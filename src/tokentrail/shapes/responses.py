@@ -1,0 +1,153 @@
+"""The responses API: requests and answers, made, fetched and compacted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.operation import Request, Response
+from tokentrail.shapes.events import EventAccumulator, FetchAccumulator
+from tokentrail.shapes.items import holds_server_tools, read_prompt
+from tokentrail.shapes.output import read_response, tell_output
+from tokentrail.shapes.parameters import COMMON, output_type, read_request, service_tier
+from tokentrail.shapes.reading import fields, integer, word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokentrail.operation import Endpoint, TextSink
+
+
+def _conversation_id(conversation: object) -> str | None:
+    """Return the id, given bare or as ``{"id"}``."""
+    return word(conversation) or word(fields(conversation).get("id"))
+
+
+def _effort(reasoning: object) -> str | None:
+    return word(fields(reasoning).get("effort"))
+
+
+def _template(prompt: object) -> str | None:
+    return word(fields(prompt).get("id"))
+
+
+def _template_version(prompt: object) -> str | None:
+    return word(fields(prompt).get("version"))
+
+
+_PARAMETERS: Final = (
+    *COMMON,
+    ("max_output_tokens", "max_tokens", integer),
+    ("reasoning", "reasoning_level", _effort),
+    ("service_tier", "service_tier", service_tier),
+    ("conversation", "conversation_id", _conversation_id),
+    ("previous_response_id", "previous_response_id", word),
+    ("prompt", "prompt_name", _template),
+    ("prompt", "prompt_version", _template_version),
+    ("tools", "inexact_output", holds_server_tools),
+)
+
+
+class ResponsesShape:
+    """``responses.create`` and ``parse``."""
+
+    def request(
+        self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
+    ) -> Request:
+        """Read the keyword arguments of a call."""
+        return read_request(
+            arguments,
+            _PARAMETERS,
+            operation="chat",
+            api="responses",
+            endpoint=endpoint,
+            output_type=_output_type(arguments),
+            prompt=read_prompt(arguments) if prompt else None,
+        )
+
+    def answer(self, answer: object, sink: TextSink | None) -> Response:
+        """Read a ``Response``."""
+        given = fields(answer)
+        if sink is not None:
+            tell_output(given.get("output"), sink)
+        return read_response(given)
+
+    def accumulator(self, request: Request, sink: TextSink | None) -> EventAccumulator:  # noqa: ARG002
+        """Return an empty accumulator of ``ResponseStreamEvent``."""
+        return EventAccumulator(sink)
+
+
+class CompactShape(ResponsesShape):
+    """``responses.compact``: a model writes, encrypted, what it keeps of a conversation.
+
+    An inference as any other, with usage of its own; its output cannot be read or counted.
+    """
+
+    def request(
+        self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
+    ) -> Request:
+        """Read the keyword arguments of a call."""
+        return replace(super().request(endpoint, arguments, prompt=prompt), inexact_output=True)
+
+
+class TokenCountShape(ResponsesShape):
+    """``responses.input_tokens.count``: the server counts, nothing is generated or spent.
+
+    The conventions have no name for it; the number is an answer here, not usage.
+    """
+
+    def request(
+        self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
+    ) -> Request:
+        """Read the keyword arguments of a call."""
+        asked = super().request(endpoint, arguments, prompt=prompt)
+        return replace(asked, operation="count_tokens", prompt=None)
+
+    def answer(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+        """Read nothing: an ``InputTokenCountResponse`` is a number."""
+        return Response()
+
+
+class FetchShape:
+    """``responses.retrieve``, and what else answers with a response that was made before.
+
+    Its usage was told by the call that made it and is not told again; nor is a failure of then
+    an error of the fetching. Nothing is counted: no sink is used.
+    """
+
+    def __init__(self, operation: str = "fetch_response") -> None:
+        """Call the operation ``operation`` (``gen_ai.operation.name``)."""
+        self._operation = operation
+
+    def request(
+        self,
+        endpoint: Endpoint,
+        arguments: Mapping[str, object],
+        *,
+        prompt: bool = True,  # noqa: ARG002
+    ) -> Request:
+        """Read the arguments; ``response_id`` may be given by position and must be named here."""
+        get = arguments.get
+        cursor = integer(get("starting_after"))
+        return Request(
+            operation=self._operation,
+            api="responses",
+            endpoint=endpoint,
+            stream=bool(get("stream")),
+            response_id=word(get("response_id")),
+            stream_cursor=None if cursor is None else str(cursor),
+        )
+
+    def answer(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+        """Read a ``Response``."""
+        return replace(read_response(fields(answer)), reported=None, error_type=None)
+
+    def accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:  # noqa: ARG002
+        """Return an empty accumulator of ``ResponseStreamEvent``."""
+        return FetchAccumulator(None)
+
+
+def _output_type(arguments: Mapping[str, object]) -> str | None:
+    """A class given to ``parse`` stands before the format in ``text``, as in the client."""
+    asked = output_type(arguments.get("text_format"))
+    return asked or output_type(fields(arguments.get("text")).get("format"))

@@ -1,0 +1,35 @@
+"""What the tests of the shapes share: an endpoint, and a sink that keeps what it is given."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+from tokentrail.operation import Endpoint
+
+
+class Gathered:
+    """A sink that joins the pieces of each part."""
+
+    def __init__(self) -> None:
+        self.parts: dict[tuple[str, int, int], str] = defaultdict(str)
+
+    def add(self, kind: str, choice: int, item: int, text: str) -> None:
+        """Join ``text`` to its part; an empty or foreign piece is never given."""
+        assert type(text) is str
+        assert text
+        assert type(choice) is type(item) is int
+        self.parts[kind, choice, item] += text
+
+
+@pytest.fixture
+def sink() -> Gathered:
+    """Return an empty sink."""
+    return Gathered()
+
+
+@pytest.fixture
+def endpoint() -> Endpoint:
+    """Return the endpoint of OpenAI."""
+    return Endpoint("openai", "api.openai.com", 443, "https://api.openai.com/v1/")

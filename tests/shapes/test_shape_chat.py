@@ -1,0 +1,388 @@
+"""Laws of chat completions: requests, answers, streams."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from pydantic import BaseModel
+
+from tokentrail.operation import Endpoint, Message, Prompt, Reported, Request, Response
+from tokentrail.shapes.chat import ChatShape
+from tokentrail.shapes.choices import MOST_CHOICES
+
+SHAPE = ChatShape()
+ENDPOINT = Endpoint("openai", None, None, "")
+NAMES = """
+model stream n max_tokens max_completion_tokens temperature top_p frequency_penalty
+presence_penalty seed stop response_format modalities prediction reasoning_effort
+service_tier tools functions tool_choice function_call web_search_options
+"""
+USAGE = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
+
+
+class Answer(BaseModel):
+    """A class given as response format."""
+
+    text: str
+
+
+def request(**arguments: object) -> Request:
+    return SHAPE.request(ENDPOINT, {"messages": [], **arguments})
+
+
+def chunk(*choices: object, **more: object) -> ChatCompletionChunk:
+    """Build a chunk as the client does, without validation."""
+    head = {"id": "c-1", "model": "gpt-4o-1", "object": "chat.completion.chunk", "created": 1}
+    return ChatCompletionChunk.construct(**{**head, "choices": list(choices), **more})  # type: ignore[arg-type]
+
+
+def delta(index: int = 0, finish: object = None, **said: object) -> dict[str, object]:
+    return {"index": index, "delta": said, "finish_reason": finish, "logprobs": None}
+
+
+def stream(*chunks: object, sink: Any = None, n: int | None = None) -> Response:
+    accumulator = SHAPE.accumulator(request(n=n), sink)
+    for each in chunks:
+        accumulator.add(each)
+        accumulator.response()
+    return accumulator.response()
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "told"),
+    [
+        ({"model": "gpt-4o"}, "model", "gpt-4o"),
+        ({"model": ""}, "model", None),
+        ({"stream": True}, "stream", True),
+        ({"stream": None}, "stream", False),
+        ({"n": 2}, "choice_count", 2),
+        ({"n": 1}, "choice_count", None),
+        ({"n": True}, "choice_count", None),
+        ({"max_tokens": 5}, "max_tokens", 5),
+        ({"max_tokens": 5, "max_completion_tokens": 6}, "max_tokens", 6),
+        ({"max_tokens": "5"}, "max_tokens", None),
+        ({"temperature": 1}, "temperature", 1.0),
+        ({"top_p": 0.5}, "top_p", 0.5),
+        ({"frequency_penalty": 0.1}, "frequency_penalty", 0.1),
+        ({"presence_penalty": -0.1}, "presence_penalty", -0.1),
+        ({"seed": -3}, "seed", -3),
+        ({"seed": 10**30}, "seed", None),
+        ({"stop": "a"}, "stop_sequences", ("a",)),
+        ({"stop": ["a", "b"]}, "stop_sequences", ("a", "b")),
+        ({"stop": iter("ab")}, "stop_sequences", None),
+        ({"response_format": {"type": "text"}}, "output_type", "text"),
+        ({"response_format": {"type": "json_object"}}, "output_type", "json"),
+        ({"response_format": {"type": "json_schema"}}, "output_type", "json"),
+        ({"response_format": {"type": []}}, "output_type", None),
+        ({"response_format": Answer}, "output_type", "json"),
+        ({"modalities": ["text", "audio"]}, "output_type", "speech"),
+        ({"modalities": ["text", "audio"]}, "inexact_output", True),
+        ({"modalities": ["text"]}, "inexact_output", False),
+        ({"prediction": {"type": "content", "content": "x"}}, "inexact_output", True),
+        ({"reasoning_effort": "low"}, "reasoning_level", "low"),
+        ({"service_tier": "flex"}, "service_tier", "flex"),
+        ({"service_tier": "auto"}, "service_tier", None),
+    ],
+)
+def test_request_attributes(given: dict[str, object], name: str, told: object) -> None:
+    """Each is read by its type; "auto", 1 and the empty are not told."""
+    assert getattr(request(**given), name) == told
+
+
+def test_a_request_of_sentinels_is_an_empty_one() -> None:
+    """NOT_GIVEN and omit are no values, whichever of them this version has."""
+    from openai import _types
+
+    for sentinel in (_types.NOT_GIVEN, getattr(_types, "omit", _types.NOT_GIVEN), None):
+        read = request(**dict.fromkeys(NAMES.split(), sentinel))
+        assert read == Request("chat", "chat_completions", ENDPOINT, prompt=Prompt())
+
+
+def test_the_prompt() -> None:
+    """Messages, both kinds of tools, the choice and the schema."""
+    schema = {"type": "object"}
+    prompt = request(
+        messages=[{"role": "user", "content": "hi"}],
+        tools=[{"type": "function", "function": {"name": "f"}}],
+        functions=[{"name": "g"}],
+        function_call={"name": "g"},
+        response_format={"type": "json_schema", "json_schema": {"name": "s", "schema": schema}},
+    ).prompt
+    assert prompt == Prompt(
+        messages=(Message("user", ("hi",)),),
+        tools=({"name": "f"}, {"name": "g"}),
+        tool_choice="function:g",
+        schema=schema,
+        schema_name="s",
+    )
+    assert request(response_format=Answer).prompt.schema is Answer
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"messages": iter(())},
+        {"tools": iter(())},
+        {"tools": [{"type": "custom", "custom": {"name": "f"}}]},
+        {"functions": "f"},
+    ],
+)
+def test_what_cannot_be_read_makes_the_prompt_incomplete(given: dict[str, Any]) -> None:
+    """Nothing is consumed to find out."""
+    assert request(**given).prompt.incomplete
+
+
+@pytest.mark.parametrize("given", [{}, {"tools": []}, {"tools": ()}, {"tools": None}])
+def test_an_empty_prompt_is_complete(given: dict[str, Any]) -> None:
+    """No tools, or an empty list of them, leave nothing unread."""
+    assert not request(**given).prompt.incomplete
+
+
+def test_a_web_search_makes_the_input_unknowable() -> None:
+    """The server puts into the prompt what it found."""
+    assert request(web_search_options={}).prompt.unknowable
+
+
+def test_a_plain_answer(sink: Any) -> None:
+    """Everything that the conventions ask for, choices in choice order, text by its part."""
+    answer = ChatCompletion.construct(
+        id="c-1",
+        model="gpt-4o-1",
+        service_tier="default",
+        system_fingerprint="fp",
+        choices=[
+            {
+                "index": 1,
+                "finish_reason": "tool_calls",
+                "message": {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [
+                        {
+                            "id": "x",
+                            "type": "function",
+                            "function": {"name": "f", "arguments": "{"},
+                        },
+                        {"id": "y", "type": "custom", "custom": {"name": "g", "input": "i"}},
+                    ],
+                },
+            },
+            {"index": 0, "finish_reason": "stop", "message": {"content": "hi", "refusal": "no"}},
+        ],
+        usage={
+            **USAGE,
+            "prompt_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 1},
+            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": None},
+        },
+    )
+    assert SHAPE.answer(answer, sink) == Response(
+        id="c-1",
+        model="gpt-4o-1",
+        finish_reasons=("stop", "tool_calls"),
+        service_tier="default",
+        system_fingerprint="fp",
+        reported=Reported(
+            input_tokens=12,
+            output_tokens=3,
+            cache_read_tokens=2,
+            cache_write_tokens=1,
+            reasoning_tokens=0,
+        ),
+    )
+    assert sink.parts == {
+        ("tool_name", 1, 0): "f",
+        ("tool_arguments", 1, 0): "{",
+        ("tool_name", 1, 1): "g",
+        ("tool_arguments", 1, 1): "i",
+        ("text", 0, 0): "hi",
+        ("refusal", 0, 0): "no",
+    }
+
+
+@pytest.mark.parametrize("answer", ["data: {}\n\n", None, 5, [], {}])
+def test_what_is_no_answer_tells_nothing(answer: object, sink: Any) -> None:
+    """The bare text that extra_body={"stream": True} gives is not a complete answer."""
+    assert SHAPE.answer(answer, sink) == Response(complete=False)
+    assert not sink.parts
+
+
+@pytest.mark.parametrize("choices", [None, "x", [], {}])
+def test_an_answer_without_choices_has_no_finish_reasons(choices: object) -> None:
+    """A server that filtered or failed may send null."""
+    answer = ChatCompletion.construct(id="c-1", choices=choices, usage=None)
+    assert SHAPE.answer(answer, None) == Response(id="c-1")
+
+
+def test_a_choice_of_a_plain_answer_may_lack_everything() -> None:
+    """The reason that never came is "error", in its position."""
+    answer = {"choices": [None, {"message": None, "finish_reason": 5}, {"finish_reason": "stop"}]}
+    assert SHAPE.answer(answer, None).finish_reasons == ("error", "error", "stop")
+
+
+@pytest.mark.parametrize("number", ["12", -1, 1.5, True, None, [], {}])
+def test_wrong_typed_usage_is_absent_not_zero(number: object) -> None:
+    """On answers and on chunks; the number beside it still counts."""
+    usage = {"prompt_tokens": number, "completion_tokens": 3}
+    expected = Reported(output_tokens=3)
+    assert SHAPE.answer(ChatCompletion.construct(usage=usage), None).reported == expected
+    assert stream(chunk(usage=usage)).reported == expected
+    nothing = {"prompt_tokens": number, "prompt_tokens_details": number}
+    assert SHAPE.answer(ChatCompletion.construct(usage=nothing), None).reported is None
+    assert stream(chunk(usage=nothing)).reported is None
+
+
+def test_a_whole_stream(sink: Any) -> None:
+    """Text by its part, usage on the last chunk, nothing of the obfuscation."""
+    answer = stream(
+        chunk(delta(role="assistant", content="", refusal=None), obfuscation="zzz", usage=None),
+        chunk(delta(content="Hel"), usage=None, service_tier="default", system_fingerprint="fp"),
+        chunk(delta(content="lo"), usage=None, obfuscation="zzz"),
+        chunk(delta(finish="stop"), usage=None),
+        chunk(usage=USAGE),
+        sink=sink,
+    )
+    assert answer == Response(
+        id="c-1",
+        model="gpt-4o-1",
+        finish_reasons=("stop",),
+        service_tier="default",
+        system_fingerprint="fp",
+        reported=Reported(input_tokens=12, output_tokens=3),
+    )
+    assert sink.parts == {("text", 0, 0): "Hello"}
+
+
+def test_every_kind_of_output_of_a_stream(sink: Any) -> None:
+    """Tools, the legacy function call, refusals, audio transcripts, reasoning of other servers."""
+    stream(
+        chunk(delta(reasoning_content="hm", content=None)),
+        chunk(delta(reasoning="ha", reasoning_content=None)),
+        chunk(delta(reasoning="same", reasoning_content="same")),
+        chunk(delta(refusal="no")),
+        chunk(delta(tool_calls=[{"index": 1, "id": "x", "function": {"name": "f"}}])),
+        chunk(delta(tool_calls=[{"index": 1, "function": {"arguments": "{}"}}])),
+        chunk(delta(tool_calls=[{"index": 0, "custom": {"name": "g", "input": "i"}}])),
+        chunk(delta(function_call={"name": "h", "arguments": "[]"})),
+        chunk(delta(audio={"id": "a", "transcript": "spoken"})),
+        chunk(delta(content=[{"type": "thinking"}, {"type": "text", "text": "listed"}])),
+        sink=sink,
+    )
+    assert sink.parts == {
+        ("reasoning", 0, 0): "hmhasame",
+        ("refusal", 0, 0): "no",
+        ("tool_name", 0, 1): "f",
+        ("tool_arguments", 0, 1): "{}",
+        ("tool_name", 0, 0): "g",
+        ("tool_arguments", 0, 0): "i",
+        ("tool_name", 0, -1): "h",
+        ("tool_arguments", 0, -1): "[]",
+        ("text", 0, 1): "spoken",
+        ("text", 0, 0): "listed",
+    }
+
+
+def test_two_choices_that_begin_with_the_second(sink: Any) -> None:
+    """Choices go by their index, not by their position."""
+    chunks = [
+        chunk(delta(1, content="b")),
+        chunk(delta(0, content="a"), delta(1, content="b")),
+        chunk(delta(1, finish="length")),
+        chunk(delta(0, finish="stop")),
+    ]
+    assert stream(*chunks, sink=sink, n=2).finish_reasons == ("stop", "length")
+    assert sink.parts == {("text", 0, 0): "a", ("text", 1, 0): "bb"}
+    assert stream(*chunks[:3], n=2).finish_reasons == ("error", "length")
+    assert not stream(*chunks[:3], n=2).complete
+    assert stream(chunks[0], n=3).finish_reasons == ("error", "error", "error")
+
+
+def test_azures_first_chunk_says_nothing() -> None:
+    """Its id, model and choices are empty, and the last non-empty wins."""
+    answer = stream(
+        chunk(id="", model="", prompt_filter_results=[{"prompt_index": 0}]),
+        chunk(delta(content="hi"), model="gpt-4o-2024-08-06"),
+        chunk(delta(finish="stop"), model="", id=""),
+    )
+    assert (answer.id, answer.model) == ("c-1", "gpt-4o-2024-08-06")
+    assert answer.complete
+
+
+def test_before_the_first_chunk_nothing_is_known() -> None:
+    """A stream never read has no finish reasons, not even "error"."""
+    assert stream() == Response(complete=False)
+
+
+def test_a_stream_broken_off_has_an_error_for_a_finish_reason() -> None:
+    """Expected but never received."""
+    answer = stream(chunk(delta(content="hi")))
+    assert answer.finish_reasons == ("error",)
+    assert not answer.complete
+    assert not answer.final
+    assert answer.reported is None
+
+
+def test_usage_on_every_chunk_is_final_only_on_the_last() -> None:
+    """The last number wins; that the stream was whole is for ``complete`` to say."""
+    partial = {"prompt_tokens": 12, "completion_tokens": 1}
+    answer = stream(
+        chunk(delta(content="a"), usage=partial), chunk(delta(content="b"), usage=USAGE)
+    )
+    assert answer.reported == Reported(input_tokens=12, output_tokens=3)
+    assert answer.final
+    assert not answer.complete
+
+
+@pytest.mark.parametrize("after", [None, {}, {"completion_tokens": None}, "none", 0])
+def test_usage_before_more_output_is_not_final(after: object) -> None:
+    """A number that a later choice outdates is partial."""
+    answer = stream(chunk(delta(content="a"), usage=USAGE), chunk(delta(content="b"), usage=after))
+    assert answer.reported == Reported(input_tokens=12, output_tokens=3)
+    assert not answer.final
+
+
+def test_null_usage_on_a_chunk_without_choices_takes_nothing_away() -> None:
+    """Some servers close with an empty chunk."""
+    answer = stream(chunk(delta(finish="stop"), usage=USAGE), chunk(usage=None))
+    assert answer.final
+    assert answer.complete
+    assert answer.reported == Reported(input_tokens=12, output_tokens=3)
+
+
+@pytest.mark.parametrize("reason", ["", None, 5, []])
+def test_an_empty_finish_reason_is_none_and_erases_none(reason: object) -> None:
+    """Some servers send an empty text on every chunk."""
+    assert stream(chunk(delta(finish=reason))).finish_reasons == ("error",)
+    answer = stream(chunk(delta(finish="stop")), chunk(delta(finish=reason)))
+    assert answer.finish_reasons == ("stop",)
+
+
+@pytest.mark.parametrize("index", [-1, MOST_CHOICES, 10**30])
+def test_an_index_beyond_reason_is_text_but_no_choice(index: int, sink: Any) -> None:
+    """What is kept per choice is bounded."""
+    answer = stream(chunk(delta(index, "stop", content="a")), sink=sink)
+    assert answer.finish_reasons == ("error",)
+    assert sink.parts == {("text", index, 0): "a"}
+
+
+@pytest.mark.parametrize("index", [None, "0", True, [], 0.5])
+def test_a_choice_that_bears_no_index_is_the_first(index: Any, sink: Any) -> None:
+    """Whatever stands there instead."""
+    answer = stream(chunk(delta(index, "stop", content="a")), sink=sink)
+    assert answer.finish_reasons == ("stop",)
+    assert sink.parts == {("text", 0, 0): "a"}
+
+
+def test_memory_is_bounded_however_many_choices_come() -> None:
+    """A thousand choices, and a request for a billion."""
+    answer = stream(*(chunk(delta(index)) for index in range(1000)), n=10**9)
+    assert answer.finish_reasons == ("error",) * MOST_CHOICES
+
+
+@pytest.mark.parametrize("strange", [None, 5, "x", [], {}, {"choices": [None]}, [{"choices": 1}]])
+def test_chunks_may_be_anything(strange: object, sink: Any) -> None:
+    """Plain dicts are read, the rest is nothing."""
+    answer = stream(strange, {"choices": [delta(content="a", finish="stop")]}, sink=sink)
+    assert sink.parts == {("text", 0, 0): "a"}
+    assert answer.finish_reasons == ("stop",)
