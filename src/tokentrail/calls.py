@@ -1,0 +1,219 @@
+"""The two thin wrappers around a method of the client, plain and async.
+
+They start a recorder, make the call with the span current, and hand the answer over to be
+observed. Whatever goes wrong in that, the call itself is made and its answer or error is the
+application's.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from tokentrail import guard, streams
+from tokentrail.pending import Pending, named_as
+from tokentrail.prepared import Prepared, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokentrail.engine import Engine
+    from tokentrail.recorder import Recorder
+    from tokentrail.shapes import Shape
+    from tokentrail.tell import Telling
+
+engine: Engine | None = None
+"""What is in force between instrument() and uninstrument(); a wrapper without one is the bare
+method."""
+
+_Method = Any
+"""The client's own function, bound."""
+
+
+def sync_wrapper(shape: Shape) -> Callable[..., Any]:
+    """Return wrapt's wrapper for a plain method."""
+
+    def call(
+        wrapped: _Method, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        prepared = _prepare(shape, instance, args, kwargs)
+        if prepared is None:
+            return wrapped(*args, **kwargs)
+        started = _start(prepared)
+        if started is None:
+            return wrapped(*args, **prepared.bare)
+        recorder, telling = started
+        token = _attach(telling)
+        try:
+            answer = _send(wrapped, args, prepared, recorder)
+        except BaseException as error:
+            _failed(recorder, error)
+            raise
+        finally:
+            _detach(telling, token)
+        _observe(answer, recorder, prepared)
+        return answer
+
+    return call
+
+
+def _send(
+    wrapped: _Method, args: tuple[Any, ...], prepared: Prepared, recorder: Recorder | None
+) -> object:
+    try:
+        return wrapped(*args, **prepared.kwargs)
+    except Exception as error:
+        again = _again(prepared, error, recorder)
+        if again is None:
+            raise
+    return wrapped(*args, **again)
+
+
+def async_wrapper(shape: Shape) -> Callable[..., Any]:
+    """Return wrapt's wrapper for a method that returns a coroutine.
+
+    The client's own coroutine is made at once, so that what it refuses, it refuses at the call;
+    the span starts when ours is awaited, which may be much later or never.
+    """
+
+    def call(
+        wrapped: _Method, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        prepared = _prepare(shape, instance, args, kwargs)
+        if prepared is None:
+            return wrapped(*args, **kwargs)
+        try:
+            coroutine = wrapped(*args, **prepared.kwargs)
+        except BaseException as error:
+            _refused(prepared, error)
+            raise
+        if not hasattr(coroutine, "cr_code"):
+            return coroutine
+        return named_as(coroutine, _awaited(_Sending(wrapped, args, coroutine), prepared))
+
+    return call
+
+
+async def _awaited(pending: _Sending, prepared: Prepared) -> object:
+    started = _start(prepared, later=True)
+    if started is None:
+        return await pending.bare(prepared)
+    recorder, telling = started
+    token = _attach(telling)
+    try:
+        answer = await _sent(pending, prepared, recorder)
+    except BaseException as error:
+        _failed(recorder, error)
+        raise
+    finally:
+        _detach(telling, token)
+    _observe(answer, recorder, prepared)
+    return answer
+
+
+async def _sent(pending: _Sending, prepared: Prepared, recorder: Recorder | None) -> object:
+    try:
+        return await pending.coroutine
+    except Exception as error:
+        again = _again(prepared, error, recorder)
+        if again is None:
+            raise
+    return await pending.wrapped(*pending.args, **again)
+
+
+class _Sending(Pending):
+    """The client's coroutine, and what it takes to make another."""
+
+    __slots__ = ("args", "wrapped")
+
+    def __init__(self, wrapped: _Method, args: tuple[Any, ...], coroutine: Any) -> None:  # noqa: ANN401
+        super().__init__(coroutine)
+        self.wrapped = wrapped
+        self.args = args
+
+    def bare(self, prepared: Prepared) -> Any:  # noqa: ANN401 - a coroutine of the client
+        """Return the client's coroutine for what the application itself asked."""
+        if prepared.asked:
+            self.coroutine.close()
+            self.coroutine = self.wrapped(*self.args, **prepared.bare)
+        return self.coroutine
+
+
+def _prepare(
+    shape: Shape, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Prepared | None:
+    """Read a call before it is made; ``None`` if it is not to be told."""
+    active = engine
+    if active is None:
+        return None
+    try:
+        if not active.teller.is_wanted():
+            return None
+        return prepare(active, shape, instance, args, kwargs)
+    except Exception as error:  # noqa: BLE001 - the call must be made
+        guard.report("request", error)
+        return None
+
+
+def _start(prepared: Prepared, *, later: bool = False) -> tuple[Recorder | None, Telling] | None:
+    """Start to tell the call; ``later``: perhaps in another context than it was read in."""
+    try:
+        if later and not prepared.engine.teller.is_wanted():
+            return None
+        return prepared.start()
+    except Exception as error:  # noqa: BLE001 - the call must be made
+        guard.report("start", error)
+        return None
+
+
+def _attach(telling: Telling) -> Any:  # noqa: ANN401 - what detach wants
+    try:
+        return telling.attach()
+    except Exception as error:  # noqa: BLE001 - the call must be made
+        guard.report("context", error)
+        return None
+
+
+def _detach(telling: Telling, token: Any) -> None:  # noqa: ANN401 - what attach gave
+    try:
+        if token is not None:
+            telling.detach(token)
+    except Exception as error:  # noqa: BLE001 - the application gets its answer
+        guard.report("context", error)
+
+
+def _again(
+    prepared: Prepared, error: Exception, recorder: Recorder | None
+) -> dict[str, Any] | None:
+    try:
+        return prepared.again(error, recorder)
+    except Exception as ours:  # noqa: BLE001 - the application gets its own error
+        guard.report("second try", ours)
+        return None
+
+
+def _refused(prepared: Prepared, error: BaseException) -> None:
+    """Tell a call that the client refused before it made a coroutine, as in the plain wrapper."""
+    started = _start(prepared)
+    if started is not None:
+        _failed(started[0], error)
+
+
+def _failed(recorder: Recorder | None, error: BaseException) -> None:
+    try:
+        if recorder is not None:
+            recorder.failed(error)
+    except Exception as ours:  # noqa: BLE001 - the application gets its own error
+        guard.report("failure", ours)
+
+
+def _observe(answer: object, recorder: Recorder | None, prepared: Prepared) -> None:
+    try:
+        prepared.answered(answer)
+        if recorder is not None:
+            streams.observe(answer, recorder, prepared.conceal)
+    except Exception as error:  # noqa: BLE001 - the application gets its answer
+        with suppress(Exception):
+            if recorder is not None:
+                recorder.exhausted()
+        guard.report("answer", error)

@@ -1,0 +1,160 @@
+"""The content of one call, from its request to its telling; let go of once it is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tokentrail import guard
+from tokentrail.content.parts import (
+    Content,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResponse,
+    Uri,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tokentrail.content.gathered import Gathering
+    from tokentrail.content.parts import Part
+    from tokentrail.content.rules import Rules
+    from tokentrail.operation import Endpoint, Request, Response, TextSink
+    from tokentrail.shapes import Accumulator, Shape
+
+LIGHT: Final = 32 * 1024
+"""Characters that are made ready on the spot, in well under a millisecond."""
+_UNKNOWN: Final = 512
+"""Characters that a value which is no text is taken for."""
+
+
+class Capture:
+    """Gathers what one call says.
+
+    The application's thread adds; once the call ended, another may ask for the content.
+    """
+
+    __slots__ = ("_asked", "_foreign", "_gathering", "_said", "rules")
+
+    def __init__(
+        self,
+        asked: Callable[[], Content],
+        gathering: Gathering | None,
+        rules: Rules,
+        *,
+        foreign: bool = False,
+    ) -> None:
+        """Gather nothing yet; ``foreign``: telling runs a function of the user's, maybe slow."""
+        self._asked: Callable[[], Content] | None = asked
+        self._gathering = gathering
+        self._said: Content | None = None
+        self._foreign = foreign or rules.redact is not None
+        self.rules = rules
+
+    def add(self, chunk: object) -> None:
+        """Take the next chunk of a stream."""
+        gathering = self._gathering
+        if gathering is not None:
+            try:
+                gathering.add(chunk)
+            except Exception as error:  # noqa: BLE001 - counting goes on
+                guard.report("content of a chunk", error)
+
+    def take(self, answer: object) -> None:
+        """Take the whole plain answer."""
+        gathering = self._gathering
+        if gathering is not None:
+            try:
+                gathering.take(answer)
+            except Exception as error:  # noqa: BLE001 - counting goes on
+                guard.report("content of an answer", error)
+
+    def is_light(self) -> bool:
+        """Whether :meth:`content` is quick: not much text, and nothing of the user's to run."""
+        if self._foreign:
+            return False
+        weight = 0
+        for part in _parts(self._all()):
+            weight += _weight(part)
+            if weight > LIGHT:
+                return False
+        return True
+
+    def content(self) -> Content:
+        """Return what is kept of the content, after the end of the call."""
+        return self.rules.content(self._all())
+
+    def _all(self) -> Content:
+        if self._said is None:
+            asked = self._asked() if self._asked is not None else Content()
+            given = self._gathering.content() if self._gathering is not None else Content()
+            self._said = Content(
+                system=asked.system or given.system,
+                input=asked.input,
+                output=given.output,
+                tools=asked.tools or given.tools,
+                variables=asked.variables,
+            )
+        return self._said
+
+    def release(self) -> None:
+        """Let go of all text; what is added from now on is dropped."""
+        self._asked = self._gathering = self._said = None
+
+
+def _parts(content: Content) -> Iterator[Part]:
+    yield from content.system
+    for message in (*content.input, *content.output):
+        yield from message.parts
+
+
+def _weight(part: Part) -> int:
+    if isinstance(part, (Text, Reasoning)):
+        return len(part.content)
+    if isinstance(part, Uri):
+        return len(part.uri)
+    held = part.arguments if isinstance(part, ToolCall) else None
+    held = part.response if isinstance(part, ToolResponse) else held
+    return len(held) if isinstance(held, str) else _UNKNOWN
+
+
+class CapturingShape:
+    """A shape whose answers are also handed to a capture. The shape itself knows nothing of it."""
+
+    __slots__ = ("_capture", "_shape")
+
+    def __init__(self, shape: Shape, capture: Capture) -> None:
+        self._shape = shape
+        self._capture = capture
+
+    def request(
+        self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
+    ) -> Request:
+        """Read the keyword arguments of a call."""
+        return self._shape.request(endpoint, arguments, prompt=prompt)
+
+    def answer(self, answer: object, sink: TextSink | None) -> Response:
+        """Read a plain answer; it may be read again."""
+        self._capture.take(answer)
+        return self._shape.answer(answer, sink)
+
+    def accumulator(self, request: Request, sink: TextSink | None) -> CapturingAccumulator:
+        """Return an accumulator that hands each chunk to the capture, too."""
+        return CapturingAccumulator(self._shape.accumulator(request, sink), self._capture)
+
+
+class CapturingAccumulator:
+    """An accumulator, and a capture that sees the same chunks."""
+
+    __slots__ = ("_accumulator", "_capture", "response")
+
+    def __init__(self, accumulator: Accumulator, capture: Capture) -> None:
+        self._accumulator = accumulator
+        self._capture = capture
+        self.response = accumulator.response
+
+    def add(self, chunk: object) -> None:
+        """Take the next chunk."""
+        self._capture.add(chunk)
+        self._accumulator.add(chunk)

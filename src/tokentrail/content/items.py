@@ -1,0 +1,184 @@
+"""Items of the responses API: what stands in its input, and what its output is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.content.messages import (
+    read_call,
+    read_content,
+    read_custom_call,
+    read_message,
+    read_result,
+)
+from tokentrail.content.parts import (
+    Compaction,
+    Message,
+    Part,
+    Reasoning,
+    ServerToolCall,
+    ServerToolResponse,
+    Text,
+    ToolCall,
+    ToolResponse,
+)
+from tokentrail.content.values import parsed, plain
+from tokentrail.shapes.reading import fields, is_absent, sequence, text, word
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def read_instructions(given: object) -> tuple[Text, ...]:
+    """Read instructions: text, or (in a response that is fetched) a list of messages."""
+    whole = text(given)
+    if whole is not None:
+        return (Text(whole),) if whole else ()
+    contents = (read_content(fields(message).get("content")) for message in sequence(given))
+    return tuple(part for parts in contents for part in parts if isinstance(part, Text))
+
+
+def read_input(given: object) -> tuple[Message, ...]:
+    """Read an input: text, or a list of items, each a message of its own."""
+    whole = text(given)
+    if whole is not None:
+        return (Message("user", (Text(whole),)),) if whole else ()
+    read = (_message(fields(item)) for item in sequence(given))
+    return tuple(message for message in read if message is not None)
+
+
+def read_output(items: object) -> tuple[Message, ...]:
+    """Read the items of an output: one message of the assistant, if there is anything."""
+    parts = tuple(part for item in sequence(items) for part in read_item(fields(item)))
+    return (Message("assistant", parts),) if parts else ()
+
+
+def _message(item: Mapping[str, object]) -> Message | None:
+    if text(item.get("type")) in {None, "message"}:
+        return read_message(item)
+    parts = read_item(item)
+    if not parts:
+        return None
+    given = isinstance(parts[0], (ToolResponse, ServerToolResponse))
+    return Message("tool" if given else "assistant", parts)
+
+
+def read_item(item: Mapping[str, object]) -> tuple[Part, ...]:
+    """Read one item as parts of a message; kinds that nobody knows are left out."""
+    kind = text(item.get("type"))
+    if kind is None:
+        return ()
+    known, server = _ITEMS.get(kind), _SERVER_TOOLS.get(kind)
+    if known is not None:
+        read = known(item)
+    elif server is not None:
+        read = server.parts(item)
+    elif kind.endswith("_call_output"):
+        read = (_output(item),)
+    elif kind.endswith("_call"):
+        read = (_other_call(kind, item),)
+    else:
+        read = ()
+    return tuple(part for part in read if part is not None)
+
+
+_Read = tuple[Part | None, ...]
+
+
+def _said(item: Mapping[str, object]) -> _Read:
+    return read_content(item.get("content"))
+
+
+def _thought(item: Mapping[str, object]) -> _Read:
+    """Read thought and its summaries; what is encrypted is nobody's."""
+    parts = (*read_content(item.get("summary")), *read_content(item.get("content")))
+    return tuple(Reasoning(part.content) if isinstance(part, Text) else part for part in parts)
+
+
+def _call(item: Mapping[str, object]) -> _Read:
+    return (read_call(item.get("name"), item.get("arguments"), item.get("call_id")),)
+
+
+def _custom_call(item: Mapping[str, object]) -> _Read:
+    return (read_custom_call(item.get("name"), item.get("input"), item.get("call_id")),)
+
+
+def _other_call(kind: str, item: Mapping[str, object]) -> ToolCall:
+    """Read a call of a tool that has no name but its kind: computer, shell, patch."""
+    asked = item.get("action", item.get("operation"))
+    return ToolCall(
+        kind.removesuffix("_call"),
+        None if is_absent(asked) else plain(asked),
+        word(item.get("call_id")) or word(item.get("id")),
+    )
+
+
+def _output(item: Mapping[str, object]) -> ToolResponse:
+    output = item.get("output")
+    part = read_content([output])
+    read = read_result(output)
+    if read is None and not is_absent(output):
+        read = part or plain(output)
+    return ToolResponse(read, word(item.get("call_id")) or word(item.get("id")))
+
+
+def _compaction(item: Mapping[str, object]) -> _Read:
+    return (Compaction(word(item.get("id"))),)
+
+
+_ITEMS: Final[dict[str, Callable[[Mapping[str, object]], _Read]]] = {
+    "message": _said,
+    "reasoning": _thought,
+    "function_call": _call,
+    "custom_tool_call": _custom_call,
+    "compaction": _compaction,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _ServerTool:
+    """How the items of one of the server's own tools read."""
+
+    type: str
+    asked: tuple[str, ...] = ()
+    """Fields that are part of the call."""
+    given: tuple[str, ...] = ()
+    """Fields that are what it gave."""
+
+    def parts(self, item: Mapping[str, object]) -> _Read:
+        """Return the call, and what it gave where that is shown."""
+        name = word(item.get("id"))
+        asked, given = self._payload(item, self.asked), self._payload(item, self.given)
+        return (
+            ServerToolCall(word(item.get("name")) or self.type, asked, name)
+            if self.asked
+            else None,
+            ServerToolResponse(given, name) if len(given) > 1 else None,
+        )
+
+    def _payload(self, item: Mapping[str, object], names: tuple[str, ...]) -> dict[str, object]:
+        held: dict[str, object] = {"type": self.type}
+        for name in names:
+            value = item.get(name)
+            if not is_absent(value):
+                said = text(value) if name == "arguments" else None
+                held[name] = plain(value) if said is None else parsed(said)
+        return held
+
+
+_SERVER_TOOLS: Final = {
+    "web_search_call": _ServerTool("web_search", ("action", "status")),
+    "file_search_call": _ServerTool("file_search", ("queries", "status"), ("results",)),
+    "code_interpreter_call": _ServerTool(
+        "code_interpreter", ("code", "container_id", "status"), ("outputs",)
+    ),
+    "image_generation_call": _ServerTool("image_generation", ("status",), ("result",)),
+    "mcp_call": _ServerTool("mcp", ("server_label", "arguments"), ("output", "error")),
+    "mcp_list_tools": _ServerTool("mcp_list_tools", ("server_label",), ("error",)),
+    "mcp_approval_request": _ServerTool("mcp_approval_request", ("server_label", "arguments")),
+    "mcp_approval_response": _ServerTool(
+        "mcp_approval_response", (), ("approval_request_id", "approve", "reason")
+    ),
+    "tool_search_call": _ServerTool("tool_search", ("arguments", "status")),
+}

@@ -1,0 +1,145 @@
+"""Messages as chat writes them, sent or received, and the parts of any message's content."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.content import media
+from tokentrail.content.parts import File, Message, Part, Reasoning, Text, ToolCall, ToolResponse
+from tokentrail.content.values import clean, parsed
+from tokentrail.shapes.reading import fields, is_sequence, sequence, text, word
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_RESPONDENTS: Final = frozenset({"tool", "function"})
+"""Roles whose content is what a call gave."""
+
+
+def read_messages(messages: object) -> tuple[Message, ...]:
+    """Read a list or tuple of messages, dicts or model objects."""
+    read = (read_message(fields(message)) for message in sequence(messages))
+    return tuple(message for message in read if message is not None)
+
+
+def read_message(given: Mapping[str, object]) -> Message | None:
+    """Read one message; what has no role is none."""
+    role = word(given.get("role"))
+    if role is None:
+        return None
+    if role in _RESPONDENTS:
+        response = ToolResponse(read_result(given.get("content")), word(given.get("tool_call_id")))
+        return Message(role, (response,), word(given.get("name")))
+    return Message(role, read_said(given), word(given.get("name")))
+
+
+def read_said(given: Mapping[str, object]) -> tuple[Part, ...]:
+    """Read what a message says: thought, content, refusal, sound and calls, in this order."""
+    thought = word(given.get("reasoning_content")) or word(given.get("reasoning"))
+    parts: list[Part] = [] if thought is None else [Reasoning(thought)]
+    parts += read_content(given.get("content"))
+    refusal = word(given.get("refusal"))
+    if refusal is not None:
+        parts.append(Text(refusal))
+    parts += _sound(fields(given.get("audio")))
+    parts += _calls(given)
+    return tuple(parts)
+
+
+def read_content(content: object) -> tuple[Part, ...]:
+    """Read a content: text, or a list of parts. Kinds that nobody knows are left out."""
+    whole = text(content)
+    if whole is not None:
+        return (Text(whole),) if whole else ()
+    read = (_part(part) for part in sequence(content))
+    return tuple(part for part in read if part is not None)
+
+
+def read_result(content: object) -> object:
+    """Read what a call gave: its text, or its parts where it is not all text."""
+    whole = text(content)
+    if whole is not None:
+        return whole
+    return read_content(content) if is_sequence(content) else None
+
+
+def read_call(name: object, arguments: object, call_id: object) -> ToolCall | None:
+    """Read a call whose arguments are the text of a JSON object."""
+    called, given = word(name), text(arguments)
+    if called is None and not given:
+        return None
+    return ToolCall(called or "", parsed(given) if given else None, word(call_id))
+
+
+def read_custom_call(name: object, given: object, call_id: object) -> ToolCall | None:
+    """Read a call whose input is free text, also where it looks like JSON."""
+    called, said = word(name), text(given)
+    if called is None and not said:
+        return None
+    return ToolCall(called or "", clean(said) if said else None, word(call_id))
+
+
+def _calls(given: Mapping[str, object]) -> list[Part]:
+    found: list[ToolCall | None] = []
+    for call in map(fields, sequence(given.get("tool_calls"))):
+        function, custom = fields(call.get("function")), fields(call.get("custom"))
+        if function:
+            found.append(read_call(function.get("name"), function.get("arguments"), call.get("id")))
+        elif custom:
+            found.append(read_custom_call(custom.get("name"), custom.get("input"), call.get("id")))
+    legacy = fields(given.get("function_call"))
+    if legacy:
+        found.append(read_call(legacy.get("name"), legacy.get("arguments"), None))
+    return [call for call in found if call is not None]
+
+
+def _sound(audio: Mapping[str, object]) -> list[Part]:
+    """Read an answer's sound: its transcript and its bytes; sent back, it is but an id."""
+    transcript, content, name = (word(audio.get(key)) for key in ("transcript", "data", "id"))
+    parts: list[Part] = [] if transcript is None else [Text(transcript)]
+    if content is not None:
+        parts.append(media.blob("audio", None, content))
+    elif name is not None and transcript is None:
+        parts.append(File("audio", name))
+    return parts
+
+
+def _part(part: object) -> Part | None:
+    bare = text(part)
+    if bare is not None:
+        return Text(bare)
+    given = fields(part)
+    kind = text(given.get("type"))
+    reader = None if kind is None else _PARTS.get(kind)
+    return None if reader is None else reader(given)
+
+
+def _text(part: Mapping[str, object]) -> Text | None:
+    said = word(part.get("text"))
+    return None if said is None else Text(said)
+
+
+def _refusal(part: Mapping[str, object]) -> Text | None:
+    said = word(part.get("refusal"))
+    return None if said is None else Text(said)
+
+
+def _thought(part: Mapping[str, object]) -> Reasoning | None:
+    said = word(part.get("text"))
+    return None if said is None else Reasoning(said)
+
+
+_PARTS: Final[dict[str, Callable[[Mapping[str, object]], Part | None]]] = {
+    "text": _text,
+    "input_text": _text,
+    "output_text": _text,
+    "refusal": _refusal,
+    "reasoning_text": _thought,
+    "summary_text": _thought,
+    "image_url": media.image,
+    "input_image": media.image,
+    "computer_screenshot": media.image,
+    "input_audio": media.sound,
+    "file": media.document,
+    "input_file": media.document,
+}

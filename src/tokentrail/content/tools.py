@@ -1,0 +1,38 @@
+"""Tool definitions: what a request declares that the model may call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokentrail.content.parts import Tool
+from tokentrail.content.values import plain
+from tokentrail.shapes.reading import fields, sequence, text, word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def read_tools(tools: object, *, schemas: bool) -> tuple[Tool, ...]:
+    """Read chat's ``tools``, the flat ones of responses, or the legacy ``functions``.
+
+    ``schemas``: with description and parameters, which the conventions leave out by default.
+    """
+    found = (_tool(fields(tool), schemas=schemas) for tool in sequence(tools))
+    return tuple(tool for tool in found if tool is not None)
+
+
+def _tool(tool: Mapping[str, object], *, schemas: bool) -> Tool | None:
+    kind = word(tool.get("type")) or ("function" if word(tool.get("name")) else None)
+    if kind is None:
+        return None
+    given = fields(tool.get(kind)) or tool
+    name = word(given.get("name")) or word(given.get("server_label")) or kind
+    if not schemas:
+        return Tool(kind, name)
+    parameters = given.get("parameters")
+    return Tool(
+        kind,
+        name,
+        text(given.get("description")),
+        None if parameters is None else plain(parameters),
+    )

@@ -1,0 +1,188 @@
+"""What all calls of an instrumented program share: settings, teller, worker, encodings, memory."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+import weakref
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tokentrail import neighbours, usage
+from tokentrail.call import Call
+from tokentrail.config import OnConflict, TokenCounting
+from tokentrail.content import Capture, CapturingShape, Rules, gathering_for
+from tokentrail.counting import ENCODINGS
+from tokentrail.following import FollowedShape
+from tokentrail.live import LiveCall
+from tokentrail.recorder import Recorder
+from tokentrail.usage_request import Refusals
+from tokentrail.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokentrail.config import Settings
+    from tokentrail.content import Content
+    from tokentrail.operation import Prompt, Request, Response
+    from tokentrail.shapes import Shape
+    from tokentrail.tell import Teller, Telling
+    from tokentrail.worker import Job
+
+_REMEMBERED = 512
+"""Deployments whose model is remembered."""
+
+
+class Engine:
+    """Runs the calls of one ``instrument()``, from there to ``uninstrument()``."""
+
+    def __init__(self, settings: Settings, teller: Teller) -> None:
+        self.settings = settings
+        self.teller = teller
+        self.encodings = ENCODINGS
+        self.worker = Worker()
+        self.refusals = Refusals()
+        self.open: set[LiveCall] = set()
+        """Calls that have not ended."""
+        self.generation = 0
+        """Differs in a forked child, which must not tell its parent's calls."""
+        self._rules = Rules(settings.redact, settings.content_limit, settings.capture_binary)
+        self._models: dict[tuple[str, str], str] = {}
+        self.deferred = 0
+        self.degraded = 0
+        self._used = False
+        self._closed = False
+        _engines.add(self)
+
+    def start(  # noqa: PLR0913 - the parts of one call
+        self,
+        shape: Shape,
+        client: object,
+        request: Request,
+        late_prompt: Callable[[], Prompt | None] | None,
+        said: Callable[[], Content] | None = None,
+        *,
+        watched: bool = False,
+    ) -> tuple[Recorder | None, Telling]:
+        """Start to record and tell a call that is about to be made.
+
+        There is no recorder where nobody would be told: no span is recorded, metrics and events are
+        off. ``said``: returns what its request says, where content may be wanted. ``watched``:
+        its stream has to be seen in any case.
+        """
+        if not self._used:
+            self._used = True
+            atexit.register(self._exit)
+            # tiktoken needs it in the background, and it cannot be loaded while a program exits.
+            import_module("concurrent.futures.thread")
+            if self.settings.on_conflict is OnConflict.BOTH:
+                neighbours.warn(client)
+        counting = self.settings.token_counting
+        request = self.teller.attributed(request)
+        telling = self.teller.begin(request, aside=self._leaves(client, request))
+        if not (watched or telling.heard):
+            return None, telling
+        if request.stream:
+            self.worker.ensure()
+        counted = request.stream and counting is not TokenCounting.OFF
+        output = usage.tally(request, request.prompt) if counted else None
+        call = Call(self, request, telling, output, late_prompt, self.generation)
+        if said is not None and telling.wants_content(request):
+            call.capture = self._capture(request, said)
+            shape = CapturingShape(shape, call.capture)
+        live = LiveCall(call)
+        if telling.follows:
+            shape = FollowedShape(shape, live.follow)
+        recorder = Recorder(request, shape, output, live, time.perf_counter, telling.start_time)
+        recorder.quotes = call.capture is not None
+        live.recorder = recorder
+        self.open.add(live)
+        if output is not None:
+            output.ask(live.encoder)
+        if counted or counting is TokenCounting.ALWAYS:
+            self.start_encoding(call.model(None).encoding)
+        return recorder, telling
+
+    def _leaves(self, client: object, request: Request) -> bool:
+        """Whether the call is left to another instrumentation."""
+        defers = self.settings.on_conflict is OnConflict.DEFER
+        return defers and neighbours.tell(client, request.operation)
+
+    def _capture(self, request: Request, said: Callable[[], Content]) -> Capture:
+        gathering = gathering_for(request, schemas=self.settings.capture_tool_schemas)
+        return Capture(said, gathering, self._rules, foreign=self.teller.has_hook)
+
+    def hand_over(self, job: Job) -> bool:
+        """Give ``job`` to the worker; return whether it was taken. Not for finalisers."""
+        if self._closed or self.worker.full() or not self.worker.ensure():
+            return False
+        self.worker.put(job)
+        return True
+
+    def start_encoding(self, name: str) -> None:
+        """Have the encoding built in the background, unless it is there already."""
+        if self.encodings.get(name) is None and not self.encodings.failed(name):
+            self.encodings.start(name, self.worker.wake)
+
+    def identify(self, request: Request, named: str | None) -> usage.Model:
+        """Return what to count ``request`` with, its answer being by the model ``named``."""
+        remembered = self._models.get((request.endpoint.key, request.model or ""))
+        return usage.identify(request.model, named, remembered, self.settings.models)
+
+    def remember(self, request: Request, response: Response | None) -> None:
+        """Keep what model a deployment turned out to be, for calls that end before it is named."""
+        model = response.model if response is not None else None
+        if model is None or request.model is None or model == request.model:
+            return
+        models = self._models
+        models[request.endpoint.key, request.model] = model
+        if len(models) > _REMEMBERED:
+            models.pop(next(iter(models)), None)
+
+    @property
+    def tells_health(self) -> bool:
+        """Whether tokentrail tells of itself."""
+        return self.settings.health
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until every call that ended by now is told; return whether all are."""
+        return self.worker.flush(timeout)
+
+    def backlog(self) -> int:
+        """Return the number of pieces of work that wait for the worker."""
+        return self.worker.backlog()
+
+    def close(self) -> None:
+        """Tell what ended and end the worker; calls still open are told when they end."""
+        timeout = self.settings.flush_timeout
+        self.worker.flush(timeout)
+        self._closed = True
+        self.worker.stop(timeout)
+        if not self.open:  # else whoever drops an open stream leaves it to the end of the program
+            atexit.unregister(self._exit)
+
+    def _exit(self) -> None:
+        """Tell what is left at the end of the program, before the providers shut down."""
+        for live in list(self.open):
+            if live.recorder is not None:
+                live.recorder.broken_off()
+        self.close()
+
+    def _forked(self) -> None:
+        self.generation += 1
+        self.open.clear()
+        self.worker.forked()
+
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    ENCODINGS.forked()
+    for engine in list(_engines):
+        engine._forked()  # noqa: SLF001 - same module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -1,0 +1,58 @@
+"""The instrumentor: what ``instrument()`` and ``opentelemetry-instrument`` switch on and off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+
+from tokentrail import calls, patches
+from tokentrail.config import read_settings
+from tokentrail.engine import Engine
+from tokentrail.tell import Teller
+from tokentrail.tell.health import set_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
+    """Instruments the openai client. One in a process; both directions are idempotent."""
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """Return the openai versions that are supported."""
+        return ("openai >= 1.40, < 4",)
+
+    def instrument(self, **kwargs: Any) -> None:  # noqa: ANN401 - the base class's signature
+        """Switch on; see :func:`tokentrail.instrument`. Does nothing if it is on already."""
+        if not self.is_instrumented_by_opentelemetry:
+            super().instrument(**kwargs)
+            # Where it was disabled, it may yet be switched on.
+            self._is_instrumented_by_opentelemetry = calls.engine is not None
+
+    def uninstrument(self, **kwargs: Any) -> None:  # noqa: ANN401 - the base class's signature
+        """Switch off; see :func:`tokentrail.uninstrument`. Does nothing if it is off already."""
+        if self.is_instrumented_by_opentelemetry:
+            super().uninstrument(**kwargs)
+
+    def _instrument(self, **kwargs: Any) -> None:  # noqa: ANN401 - the base class's signature
+        tracer_provider = kwargs.pop("tracer_provider", None)
+        meter_provider = kwargs.pop("meter_provider", None)
+        logger_provider = kwargs.pop("logger_provider", None)
+        settings = read_settings(kwargs)
+        if settings.disabled:
+            return
+        teller = Teller(tracer_provider, meter_provider, logger_provider, settings)
+        engine = Engine(settings, teller)
+        for name in settings.preload:
+            engine.encodings.load(name)
+        calls.engine = engine
+        set_engine(engine)
+        patches.install()
+
+    def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ANN401, ARG002 - the base's signature
+        engine, calls.engine = calls.engine, None
+        patches.remove()
+        if engine is not None:
+            engine.close()
+        set_engine(None)

@@ -1,0 +1,29 @@
+"""Coroutines of ours that stand for the client's, and are taken for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+
+class Pending:
+    """Holds a coroutine of the client until ours is awaited.
+
+    If it never is, Python warns once: for ours, under the original's name.
+    """
+
+    __slots__ = ("coroutine",)
+
+    def __init__(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        self.coroutine = coroutine
+
+    def __del__(self) -> None:
+        self.coroutine.close()
+
+
+def named_as(original: Any, ours: Any) -> Any:  # noqa: ANN401 - coroutines have names to change
+    """Return our coroutine under the name of the original."""
+    ours.__name__, ours.__qualname__ = original.__name__, original.__qualname__
+    return ours

@@ -1,0 +1,268 @@
+"""How a call is told: spans, metrics and events over one Operation, and what was said in it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+
+from tokentrail import guard
+from tokentrail.tell import company, health, hook, names, spans, whose
+from tokentrail.tell.events import Events
+from tokentrail.tell.metrics import Metrics
+from tokentrail.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextvars import Token
+
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import Span, TracerProvider
+
+    from tokentrail.config import Settings
+    from tokentrail.content import Content
+    from tokentrail.operation import Operation, Request, Usage
+
+_INSIDE = otel_context.create_key("tokentrail-inside")
+
+
+class Teller:
+    """Tells calls through the given providers, or the global ones."""
+
+    def __init__(
+        self,
+        tracer_provider: TracerProvider | None,
+        meter_provider: MeterProvider | None,
+        logger_provider: LoggerProvider | None,
+        settings: Settings,
+    ) -> None:
+        from opentelemetry import metrics  # noqa: PLC0415 - the name is wanted for our own module
+
+        self._tracer = trace.get_tracer(
+            "tokentrail", __version__, tracer_provider, names.SCHEMA_URL
+        )
+        provider = meter_provider or metrics.get_meter_provider()
+        meter = provider.get_meter("tokentrail", __version__, names.SCHEMA_URL)
+        self._saying = Saying(logger_provider, settings)
+        self._baggage_keys = settings.baggage_keys
+        # First, since its callback drains the worker before those of the totals.
+        health.observe(provider, meter)
+        self._metrics = Metrics(provider, meter, settings)
+
+    @property
+    def captures(self) -> bool:
+        """Whether content may be wanted at all."""
+        return self._saying.captures
+
+    @property
+    def has_hook(self) -> bool:
+        """Whether telling runs the user's completion hook."""
+        return self._saying.hook is not None
+
+    def is_wanted(self) -> bool:
+        """Whether the current context wants calls told, and is not inside one told already."""
+        return is_instrumentation_enabled() and not otel_context.get_value(_INSIDE)
+
+    def attributed(self, request: Request) -> Request:
+        """Return ``request`` with what the current context says of whose call it is."""
+        return whose.attributed(request, otel_context.get_current(), self._baggage_keys)
+
+    def begin(self, request: Request, *, aside: bool = False) -> Telling:
+        """Start to tell a call whose request is about to be issued.
+
+        ``aside``: another instrumentation tells it, and there shall be no span of ours.
+        """
+        start_time = time.time_ns()
+        parent = otel_context.get_current()
+        record = company.found(request.operation, parent)
+        if aside or record is not None:
+            context = otel_context.set_value(_INSIDE, True, parent)  # noqa: FBT003 - a value
+            span = trace.get_current_span(parent)
+            return Aside(span, context, start_time, self._metrics, self._saying, record)
+        span = spans.start(self._tracer, request, parent, start_time)
+        context, record = company.offered(
+            request.operation, trace.set_span_in_context(span, parent)
+        )
+        context = otel_context.set_value(_INSIDE, True, context)  # noqa: FBT003 - a value
+        return Telling(span, context, start_time, self._metrics, self._saying, record)
+
+
+class Saying:
+    """Where content and events go."""
+
+    def __init__(self, logger_provider: LoggerProvider | None, settings: Settings) -> None:
+        self.events = Events(logger_provider, settings)
+        self.hook = hook.load()
+        self.on_spans = settings.capture_content.on_spans
+        self.captures = self.on_spans or settings.capture_content.on_events or self.hook is not None
+
+
+class Telling:
+    """One call being told."""
+
+    __slots__ = ("_context", "_metrics", "_record", "_saying", "span", "start_time")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what one call is told through
+        self,
+        span: Span,
+        context: Context,
+        start_time: int,
+        metrics: Metrics,
+        saying: Saying,
+        record: company.Record | None,
+    ) -> None:
+        self._saying = saying
+        self.span = span
+        """The span that tells the call."""
+        self._record = record
+        self._context = context
+        self._metrics = metrics
+        self.start_time = start_time
+        """Nanoseconds since the epoch."""
+
+    @property
+    def heard(self) -> bool:
+        """Whether anybody would be told: the span is recorded, or there are metrics or events."""
+        saying = self._saying
+        return (
+            self.span.is_recording()
+            or self._metrics.heard
+            or saying.hook is not None
+            or saying.events.want_any
+        )
+
+    @property
+    def follows(self) -> bool:
+        """Whether it wants the usage of a stream chunk by chunk, by :meth:`so_far`."""
+        return False
+
+    @property
+    def tells_gaps(self) -> bool:
+        """Whether gaps between chunks are told here."""
+        return True
+
+    def so_far(self, usage: Usage) -> None:
+        """Take what is known of the usage of a stream."""
+
+    def attach(self) -> Token[Context]:
+        """Make the span current; return what :meth:`detach` wants."""
+        return otel_context.attach(self._context)
+
+    def detach(self, token: Token[Context]) -> None:
+        """Make the context before :meth:`attach` current again, if we are still in its place.
+
+        A coroutine that is closed or collected elsewhere has left that place for good.
+        """
+        if otel_context.get_current() is self._context:
+            otel_context.detach(token)
+
+    def gaps(self, gaps: Iterator[float], request: Request, model: str | None) -> Iterator[None]:
+        """Tell gaps between chunks, in seconds; yield after each."""
+        return self._metrics.gaps(gaps, request, model, self._context)
+
+    def compare(self, usage: Usage, request: Request, model: str | None) -> None:
+        """Tell how counts compare with the reports they stand beside."""
+        self._metrics.compare(usage, request, model, self._context)
+
+    def wants_content(self, request: Request) -> bool:
+        """Whether anybody would be told what is said in this call."""
+        saying = self._saying
+        return (
+            saying.hook is not None
+            or (saying.on_spans and self.span.is_recording())
+            or saying.events.want_content(request)
+        )
+
+    def finish(self, operation: Operation, content: Content | None) -> None:
+        """Tell the whole call and end its span; each part even if the others fail.
+
+        ``content``: what was said, where anybody is to be told.
+        """
+        try:
+            self._metrics.finish(operation, self._context)
+        except Exception as error:  # noqa: BLE001 - whatever an SDK raises is not the application's
+            guard.report("metrics", error)
+        finally:
+            try:
+                self._say(operation, content)
+            except Exception as error:  # noqa: BLE001 - as above
+                guard.report("events", error)
+            finally:
+                on_span = content if self._saying.on_spans else None
+                self._learn()
+                spans.finish(self.span, operation, on_span)
+
+    def _learn(self) -> None:
+        """Write on the span what others inside it knew; ours goes over it."""
+        if self._record is not None:
+            try:
+                self.span.set_attributes(company.learned(self._record))
+            except Exception as error:  # noqa: BLE001 - the span must end whatever happens
+                guard.report("company", error)
+
+    def _say(self, operation: Operation, content: Content | None) -> None:
+        """Tell events; the hook first, since it may write on what is told after it."""
+        events, hook = self._saying.events, self._saying.hook
+        details = events.details(operation, content, self._context)
+        try:
+            if hook is not None and content is not None:
+                hook.completed(content, self.span, details)
+        except Exception as error:  # noqa: BLE001 - the user's own code raised
+            guard.report("completion hook", error)
+        if operation.raised is not None:
+            events.emit(events.exception(operation, self._context))
+        if details is not None:
+            events.emit(details)
+
+
+class Aside(Telling):
+    """A call that another instrumentation tells.
+
+    Ours are only our own counters, and what the other one's span gains: through the record that
+    it put into the context, or else by attributes under our own names on the span that was
+    current when the call was made.
+    """
+
+    __slots__ = ()
+
+    @property
+    def heard(self) -> bool:
+        """Whether anybody would be told: the other one may be."""
+        return True
+
+    @property
+    def follows(self) -> bool:
+        """Whether it wants the usage of a stream chunk by chunk, by :meth:`so_far`."""
+        return self._record is not None
+
+    @property
+    def tells_gaps(self) -> bool:
+        """Whether gaps between chunks are told here."""
+        return False
+
+    def so_far(self, usage: Usage) -> None:
+        """Take what is known of the usage of a stream."""
+        if self._record is not None:
+            company.publish_usage(self._record, usage, spans_only=self._metrics.only_reported)
+
+    def wants_content(self, request: Request) -> bool:  # noqa: ARG002 - the signature of all
+        """Whether anybody would be told what is said in this call: the other one sees to that."""
+        return False
+
+    def finish(self, operation: Operation, content: Content | None) -> None:  # noqa: ARG002 - there is none
+        """Tell the call in our own counters, and the other instrumentation what it was."""
+        try:
+            self._metrics.finish_own(operation, self._context)
+        except Exception as error:  # noqa: BLE001 - whatever an SDK raises is not the application's
+            guard.report("metrics", error)
+        told = {**spans.initial(operation.request), **spans.final(operation)}
+        if self._record is not None:
+            company.publish(self._record, operation, told, spans_only=self._metrics.only_reported)
+            self._record.metric_attributes.update(self._metrics.asked(operation.request))
+        elif self.span.is_recording():
+            self.span.set_attributes(company.own(operation, told))

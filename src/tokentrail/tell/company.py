@@ -1,0 +1,204 @@
+"""A call that opentelemetry-util-genai tells as well: one span for both, and all that either knows.
+
+The protocol: who tells an operation puts a record for it into the context, under a key for each
+kind of operation. Whoever is called inside tells nothing of its own, but writes what it knows into
+the record; at its end the outer one fills from it what it does not know itself. The package is
+never imported here. Until somebody else does there is nobody to join, and a call costs a look-up.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as otel_context
+
+from tokentrail.operation import Source
+from tokentrail.tell import names, spans
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.util.types import AttributeValue
+
+    from tokentrail.operation import Operation, Usage
+
+    Attributes = dict[str, AttributeValue]
+
+_MODULE: Final = "opentelemetry.util.genai.invocation"
+
+_INFERENCE: Final = ("opentelemetry.genai.client.inference.context", "InferenceData")
+_RECORDS: Final = {
+    "chat": _INFERENCE,
+    "text_completion": _INFERENCE,
+    "embeddings": ("opentelemetry.genai.client.embedding.context", "EmbeddingData"),
+    "fetch_response": (
+        "opentelemetry.genai.client.fetch_response.context",
+        "FetchResponseData",
+    ),
+}
+"""Operations, and the key and the class of their record."""
+
+_HTTPS: Final = 443
+"""A port that the official instrumentation leaves out: its series stay what they are."""
+
+_FIELDS: Final = {
+    "conversation_id": names.CONVERSATION_ID,
+    "embeddings_dimension_count": "gen_ai.embeddings.dimension.count",
+    "operation_name": names.OPERATION_NAME,
+    "output_type": "gen_ai.output.type",
+    "prompt_name": "gen_ai.prompt.name",
+    "prompt_version": "gen_ai.prompt.version",
+    "provider_name": names.PROVIDER_NAME,
+    "request_choice_count": "gen_ai.request.choice.count",
+    "request_encoding_formats": "gen_ai.request.encoding_formats",
+    "request_frequency_penalty": "gen_ai.request.frequency_penalty",
+    "request_max_tokens": "gen_ai.request.max_tokens",
+    "request_model": names.REQUEST_MODEL,
+    "request_presence_penalty": "gen_ai.request.presence_penalty",
+    "request_previous_response_id": "gen_ai.request.previous_response.id",
+    "request_reasoning_level": "gen_ai.request.reasoning.level",
+    "request_seed": "gen_ai.request.seed",
+    "request_stop_sequences": "gen_ai.request.stop_sequences",
+    "request_stream": "gen_ai.request.stream",
+    "request_stream_cursor": "gen_ai.request.stream_cursor",
+    "request_temperature": "gen_ai.request.temperature",
+    "request_top_p": "gen_ai.request.top_p",
+    "response_finish_reasons": names.FINISH_REASONS,
+    "response_id": names.RESPONSE_ID,
+    "response_model": names.RESPONSE_MODEL,
+    "response_status": names.RESPONSE_STATUS,
+    "response_time_to_first_chunk": names.TIME_TO_FIRST_CHUNK,
+    "server_address": names.SERVER_ADDRESS,
+    "server_port": names.SERVER_PORT,
+    "usage_audio_input_tokens": "gen_ai.usage.audio.input_tokens",
+    "usage_audio_output_tokens": "gen_ai.usage.audio.output_tokens",
+    "usage_cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "usage_cache_write_input_tokens": "gen_ai.usage.cache_write.input_tokens",
+    "usage_image_input_tokens": "gen_ai.usage.image.input_tokens",
+    "usage_input_tokens": names.INPUT_TOKENS,
+    "usage_output_tokens": names.OUTPUT_TOKENS,
+    "usage_reasoning_output_tokens": "gen_ai.usage.reasoning.output_tokens",
+    "usage_text_input_tokens": "gen_ai.usage.text.input_tokens",
+    "usage_text_output_tokens": "gen_ai.usage.text.output_tokens",
+}
+"""Fields of the records, those of all kinds together, and the attribute each of them is."""
+
+_OURS: Final = ("tokentrail.",)
+_OWN: Final = (*_OURS, "openai.")
+"""What there is no field for: it goes among the record's further attributes."""
+
+_BREAKDOWN: Final = frozenset(name for _, name in (*names.INPUT_DETAILS, *names.OUTPUT_DETAILS))
+
+_THEIRS: Final = {
+    "conversation_id": names.CONVERSATION_ID,
+    "conversation_compacted": "gen_ai.conversation.compacted",
+    "prompt_name": "gen_ai.prompt.name",
+    "prompt_version": "gen_ai.prompt.version",
+    "request_top_k": "gen_ai.request.top_k",
+}
+"""Fields that those inside may know better; all else we read ourselves."""
+
+Record = Any
+"""One of the package's data classes."""
+
+
+def found(operation: str, context: Context) -> Record | None:
+    """Return the record of this kind of operation that ``context`` bears, if there is one."""
+    key, kind = _kind(operation)
+    record = context.get(key) if kind is not None else None
+    return record if kind is not None and isinstance(record, kind) else None
+
+
+def offered(operation: str, context: Context) -> tuple[Context, Record | None]:
+    """Return ``context`` with a record for those that are called inside, and the record."""
+    key, kind = _kind(operation)
+    if kind is None:
+        return context, None
+    record = kind()
+    return otel_context.set_value(key, record, context), record
+
+
+def _kind(operation: str) -> tuple[str, type | None]:
+    module = sys.modules.get(_MODULE)
+    if module is None or operation not in _RECORDS:
+        return "", None
+    key, name = _RECORDS[operation]
+    return key, getattr(module, name, None)
+
+
+def publish(record: Record, operation: Operation, told: Attributes, *, spans_only: bool) -> None:
+    """Write what happened into ``record``: ``told`` is what a span of our own would bear.
+
+    ``spans_only``: counted tokens are for the outer span, not for its metrics.
+    """
+    left = dict(told)
+    if left.get(names.SERVER_PORT) == _HTTPS:
+        del left[names.SERVER_PORT]
+    for field, name in _FIELDS.items():
+        if name in left and hasattr(record, field) and not field.startswith("usage_"):
+            setattr(record, field, _listed(left[name]))
+    publish_usage(record, operation.usage, spans_only=spans_only)
+    reported = operation.usage.reported
+    for field, name in _FIELDS.items():
+        if reported is not None and name in _BREAKDOWN and name in left and hasattr(record, field):
+            setattr(record, field, left[name])
+    record.attributes.update(_further(operation, left, _OWN))
+
+
+def own(operation: Operation, told: Attributes) -> Attributes:
+    """Return what of ``told`` may stand on a span that is not ours: it bears our name.
+
+    Counted tokens, too; reported ones the other instrumentation has read itself.
+    """
+    attributes = _further(operation, told, _OURS)
+    for name, count in (
+        (names.COUNTED_INPUT, operation.usage.input),
+        (names.COUNTED_OUTPUT, operation.usage.output),
+    ):
+        if count is not None and count.source is Source.COUNTED:
+            attributes[name] = count.tokens
+    return attributes
+
+
+def _further(operation: Operation, told: Attributes, prefixes: tuple[str, ...]) -> Attributes:
+    asked = dict(operation.request.attribution)
+    return {k: v for k, v in told.items() if k.startswith(prefixes) or k in asked}
+
+
+def _listed(value: AttributeValue) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def publish_usage(record: Record, usage: Usage, *, spans_only: bool) -> None:
+    """Write the two totals, if they are good enough for the conventional names, and their source.
+
+    Of a stream, as if it ended here: who holds it may drop it at any time, and the outer
+    instrumentation ends its span then before we learn of it.
+    """
+    for field, name, source, count in (
+        ("usage_input_tokens", names.INPUT_TOKENS, names.INPUT_SOURCE, usage.input),
+        ("usage_output_tokens", names.OUTPUT_TOKENS, names.OUTPUT_SOURCE, usage.output),
+    ):
+        if count is None:
+            continue
+        record.attributes[source] = count.source.value
+        on_metrics = count.source is Source.REPORTED or not spans_only
+        good = spans.is_conventional(count) and hasattr(record, field)
+        setattr(record, field, count.tokens if good and on_metrics else None)
+        if good and not on_metrics:
+            record.attributes[name] = count.tokens
+    encodings = [c.encoding for c in (usage.input, usage.output) if c is not None and c.encoding]
+    if encodings:
+        record.attributes[names.ENCODING] = encodings[-1]
+    else:
+        record.attributes.pop(names.ENCODING, None)
+
+
+def learned(record: Record) -> Attributes:
+    """Return what those inside wrote into ``record`` and may know better than we."""
+    told: Attributes = dict(record.attributes)
+    for field, name in _THEIRS.items():
+        value = getattr(record, field, None)
+        if value is not None:
+            told[name] = value
+    return told

@@ -1,0 +1,112 @@
+"""The metrics as the conventions name them now, ahead of their release.
+
+Inference has a family of its own; what remains of ``gen_ai.client.operation.duration`` is for the
+operations that are none. Token counters are split by modality: the parts a server names, and the
+rest as ``unknown``, so that the points of a counter always sum to its total.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.operation import Source
+from tokentrail.tell import names
+from tokentrail.tell.instruments import seconds, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import Meter
+
+    from tokentrail.operation import Count, Operation, Reported, Request
+    from tokentrail.tell.instruments import Record
+    from tokentrail.tell.points import Attributes
+
+_INFERENCE: Final = frozenset({"chat", "text_completion"})
+
+_MODALITIES: Final = {
+    "input": (
+        ("text", "text_input_tokens"),
+        ("image", "image_input_tokens"),
+        ("audio", "audio_input_tokens"),
+    ),
+    "output": (("text", "text_output_tokens"), ("audio", "audio_output_tokens")),
+}
+
+
+class LatestMetrics:
+    """``gen_ai.client.inference.*``."""
+
+    def __init__(self, meter: Meter, *, alone: bool = True) -> None:
+        """``alone``: no other vocabulary tells the operations that are no inference."""
+        self._duration = seconds(meter, names.INFERENCE_DURATION, "Duration of an inference.")
+        self._other = (
+            seconds(meter, names.DURATION, "Duration of a GenAI operation.") if alone else None
+        )
+        self._first_chunk = seconds(
+            meter,
+            names.INFERENCE_FIRST_CHUNK,
+            "Time from the request to the first chunk of a stream.",
+        )
+        self._gap = seconds(
+            meter, names.INFERENCE_OUTPUT_CHUNK, "Time from one chunk of a stream to the next."
+        )
+        self._counters = {
+            kind: meter.create_counter(name, "{token}", f"Number of {kind} tokens used.")
+            for kind, name in names.USAGE_COUNTERS.items()
+        }
+        self._histograms = {
+            kind: tokens(meter, name, f"Number of {kind} tokens of an operation.")
+            for kind, name in names.OPERATION_TOKENS.items()
+        }
+
+    def gap_recorder(self, request: Request) -> Record | None:
+        """Return what records the seconds before a chunk, if they are of an inference."""
+        return self._gap.record if request.operation in _INFERENCE else None
+
+    def first_chunk(self, operation: Operation, attributes: Attributes, context: Context) -> None:
+        """Record the seconds to the first chunk."""
+        first = operation.timing.first_chunk
+        if first is not None and operation.request.operation in _INFERENCE:
+            self._first_chunk.record(first, attributes, context)
+
+    def duration(self, operation: Operation, attributes: Attributes, context: Context) -> None:
+        """Record the seconds the operation took."""
+        inference = operation.request.operation in _INFERENCE
+        duration = self._duration if inference else self._other
+        if duration is not None:
+            duration.record(operation.timing.duration, attributes, context)
+
+    def used(
+        self,
+        operation: Operation,
+        kind: str,
+        count: Count,
+        attributes: Attributes,
+        context: Context,
+    ) -> None:
+        """Record the tokens of one direction: by modality as counters, in all as a histogram.
+
+        A failed operation has its tokens counted, but is not one of the histogram's.
+        """
+        if operation.request.operation not in _INFERENCE:
+            return
+        attributes = {**attributes, names.SOURCE: count.source.value}
+        for modality, number in split(kind, count, operation.usage.reported):
+            self._counters[kind].add(number, {**attributes, names.MODALITY: modality}, context)
+        if operation.error_type is None:
+            self._histograms[kind].record(count.tokens, attributes, context)
+
+
+def split(kind: str, count: Count, reported: Reported | None) -> Iterator[tuple[str, int]]:
+    """Yield the modalities of a count and their parts, which sum to it."""
+    rest = count.tokens
+    if count.source is Source.REPORTED and reported is not None:
+        for modality, field in _MODALITIES[kind]:
+            part = min(getattr(reported, field) or 0, rest)
+            if part:
+                rest -= part
+                yield modality, part
+    if rest or not count.tokens:
+        yield "unknown", rest

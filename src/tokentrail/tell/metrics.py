@@ -1,0 +1,175 @@
+"""A call told as metric points: which vocabularies, which instruments, which numbers."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeGuard
+
+from opentelemetry.metrics import NoOpHistogram
+
+from tokentrail.config import MetricNames, TokenCounting
+from tokentrail.operation import Source
+from tokentrail.tell import names
+from tokentrail.tell.latest import LatestMetrics
+from tokentrail.tell.points import Points
+from tokentrail.tell.released import ReleasedMetrics
+from tokentrail.tell.spans import is_conventional
+from tokentrail.tell.totals import total
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import Meter, MeterProvider
+
+    from tokentrail.config import Settings
+    from tokentrail.operation import Count, Operation, Request, Usage
+    from tokentrail.tell.points import Attributes
+
+    Vocabulary = ReleasedMetrics | LatestMetrics
+
+
+_AT_ONCE: Final = 16
+"""Gaps recorded before the worker may breathe: a quarter of a millisecond."""
+
+
+class Metrics:
+    """Records the points of calls in the vocabularies that are wanted, and in our own."""
+
+    def __init__(self, provider: MeterProvider, meter: Meter, settings: Settings) -> None:
+        self._points = Points(settings.metric_attributes, settings.attributes_on_metrics)
+        self.only_reported = settings.token_counting is TokenCounting.SPAN
+        """Counted tokens are for spans alone."""
+        self._vocabularies = _vocabularies(meter, settings.metrics)
+        self._own = total(
+            provider, meter, names.OWN_TOKENS, "{token}", "Tokens by where the number comes from."
+        )
+        self._ended = total(
+            provider, meter, names.OWN_ENDED, "{call}", "Calls that ended, by how they did."
+        )
+        self._details = [
+            (field, meter.create_counter(name, "{token}", about))
+            for field, name, about in names.DETAIL_COUNTERS
+        ]
+        self._ratio = meter.create_histogram(
+            names.OWN_RATIO,
+            "1",
+            "Counted tokens over reported tokens of the same call.",
+            explicit_bucket_boundaries_advisory=names.RATIO_BUCKETS,
+        )
+
+    @property
+    def heard(self) -> bool:
+        """Whether points are kept by anybody, as far as one can know."""
+        return type(self._ratio) is not NoOpHistogram  # a class made of it may do something
+
+    def gaps(
+        self, gaps: Iterator[float], request: Request, model: str | None, context: Context
+    ) -> Iterator[None]:
+        """Record each gap between chunks, in seconds; yield after every few.
+
+        Of these the longest is recorded in ``context``: an exemplar of a stream that hangs is what
+        one wants to see, and one of every gap costs a fifth more.
+        """
+        attributes = self._points.base(request, model)
+        while few := tuple(islice(gaps, _AT_ONCE)):
+            longest = max(few)
+            for vocabulary in self._vocabularies:
+                record = vocabulary.gap_recorder(request)
+                if record is not None:
+                    for gap in few:
+                        record(gap, attributes, context if gap is longest else None)
+            yield
+
+    def finish(self, operation: Operation, context: Context) -> None:
+        """Record the points of a call that ended."""
+        response = operation.response
+        base = self._points.base(operation.request, response.model if response else None)
+        refined = self._points.refined(operation, base)
+        self._end(operation)
+        self._record_usage(operation, refined, context)
+        self._record_ratios(operation.usage, base, context)
+        timed = refined
+        if operation.error_type is not None:
+            timed = {**refined, names.ERROR_TYPE: operation.error_type}
+        for vocabulary in self._vocabularies:
+            if operation.timing.first_chunk is not None:
+                vocabulary.first_chunk(operation, base, context)
+            vocabulary.duration(operation, timed, context)
+
+    def finish_own(self, operation: Operation, context: Context) -> None:
+        """Record our own points of a call that ended: another tells the conventional ones."""
+        response = operation.response
+        self._end(operation)
+        for kind, count in self._counts(operation.usage):
+            self._add_own(operation, kind, count)
+        base = self._points.base(operation.request, response.model if response else None)
+        self._record_ratios(operation.usage, base, context)
+
+    def asked(self, request: Request) -> Attributes:
+        """Return the application's own attributes that points of ``request`` bear."""
+        return self._points.asked(request)
+
+    def compare(self, usage: Usage, request: Request, model: str | None, context: Context) -> None:
+        """Record how counts compare with the reports they stand beside."""
+        self._record_ratios(usage, self._points.base(request, model), context)
+
+    def _end(self, operation: Operation) -> None:
+        """Count the call as ended."""
+        self._ended.add(1, _series(operation), lambda: self._points.own(operation))
+
+    def _record_usage(self, operation: Operation, base: Attributes, context: Context) -> None:
+        usage = operation.usage
+        for kind, count in self._counts(usage):
+            if is_conventional(count):
+                for vocabulary in self._vocabularies:
+                    vocabulary.used(operation, kind, count, base, context)
+            self._add_own(operation, kind, count)
+        if usage.reported is not None:
+            for field, counter in self._details:
+                if number := getattr(usage.reported, field):
+                    counter.add(number, {**base, names.MODALITY: "unknown"}, context)
+
+    def _counts(self, usage: Usage) -> Iterator[tuple[str, Count]]:
+        """Yield the directions whose tokens metrics tell."""
+        for kind, count in (("input", usage.input), ("output", usage.output)):
+            if count is not None and (_is_reported(count) or not self.only_reported):
+                yield kind, count
+
+    def _add_own(self, operation: Operation, kind: str, count: Count) -> None:
+        key = (kind, count.source, _series(operation))
+        self._own.add(count.tokens, key, lambda: self._points.own_tokens(operation, kind, count))
+
+    def _record_ratios(self, usage: Usage, base: Attributes, context: Context) -> None:
+        if usage.counted_input is None and usage.counted_output is None:
+            return
+        for kind, ratio in _ratios(usage):
+            self._ratio.record(ratio, {**base, names.TOKEN_TYPE: kind}, context)
+
+
+def _series(operation: Operation) -> Hashable:
+    """Return what all points with the same attributes of our own have in common."""
+    request = operation.request
+    provider = request.endpoint.provider
+    return (request.operation, provider, operation.ending, request.model, request.attribution)
+
+
+def _vocabularies(meter: Meter, wanted: MetricNames) -> tuple[Vocabulary, ...]:
+    if wanted is MetricNames.RELEASED:
+        return (ReleasedMetrics(meter),)
+    if wanted is MetricNames.LATEST:
+        return (LatestMetrics(meter),)
+    return (ReleasedMetrics(meter), LatestMetrics(meter, alone=False))
+
+
+def _ratios(usage: Usage) -> Iterator[tuple[str, float]]:
+    for kind, counted, told in (
+        ("input", usage.counted_input, usage.input),
+        ("output", usage.counted_output, usage.output),
+    ):
+        if counted is not None and _is_reported(told) and told.tokens > 0:
+            yield kind, counted.tokens / told.tokens
+
+
+def _is_reported(count: Count | None) -> TypeGuard[Count]:
+    return count is not None and count.source is Source.REPORTED

@@ -1,0 +1,186 @@
+"""The names of the conventions, in one place.
+
+Source: the OpenTelemetry GenAI semantic conventions (all of them "development"), read on
+2026-11-23, and names of our own under ``tokentrail.``. The released Python constants are all
+marked deprecated and lack a third of these, so they are stated here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.37.0"
+
+OPERATION_NAME: Final = "gen_ai.operation.name"
+PROVIDER_NAME: Final = "gen_ai.provider.name"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+ERROR_TYPE: Final = "error.type"
+TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - a name, not a secret
+
+API_TYPE: Final = "openai.api.type"
+REQUEST_SERVICE_TIER: Final = "openai.request.service_tier"
+RESPONSE_SERVICE_TIER: Final = "openai.response.service_tier"
+SYSTEM_FINGERPRINT: Final = "openai.response.system_fingerprint"
+
+RESPONSE_ID: Final = "gen_ai.response.id"
+FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+RESPONSE_STATUS: Final = "gen_ai.response.status"
+TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+CONVERSATION_ID: Final = "gen_ai.conversation.id"
+
+INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
+PROMPT_VARIABLE: Final = "gen_ai.prompt.variable."
+"""Content, told only where the user wants it; the last is a prefix."""
+
+DETAILS_EVENT: Final = "gen_ai.client.inference.operation.details"
+EXCEPTION_EVENT: Final = "gen_ai.client.operation.exception"
+EVENT_NAME: Final = "event.name"
+"""Where the name stands in records of OpenTelemetry releases that have no field for it."""
+EXCEPTION_TYPE: Final = "exception.type"
+EXCEPTION_MESSAGE: Final = "exception.message"
+
+ENDING: Final = "tokentrail.ending"
+USAGE_REQUEST: Final = "tokentrail.stream_usage"
+SOURCE: Final = "tokentrail.usage.source"
+INPUT_SOURCE: Final = "tokentrail.usage.input.source"
+OUTPUT_SOURCE: Final = "tokentrail.usage.output.source"
+ENCODING: Final = "tokentrail.usage.encoding"
+VISIBLE_OUTPUT: Final = "tokentrail.usage.visible_output_tokens"
+APPROXIMATED_INPUT: Final = "tokentrail.usage.approximated.input_tokens"
+APPROXIMATED_OUTPUT: Final = "tokentrail.usage.approximated.output_tokens"
+COUNTED_INPUT: Final = "tokentrail.usage.counted.input_tokens"
+COUNTED_OUTPUT: Final = "tokentrail.usage.counted.output_tokens"
+
+REQUEST_ATTRIBUTES: Final = (
+    ("api", API_TYPE),
+    ("choice_count", "gen_ai.request.choice.count"),
+    ("max_tokens", "gen_ai.request.max_tokens"),
+    ("temperature", "gen_ai.request.temperature"),
+    ("top_p", "gen_ai.request.top_p"),
+    ("frequency_penalty", "gen_ai.request.frequency_penalty"),
+    ("presence_penalty", "gen_ai.request.presence_penalty"),
+    ("seed", "gen_ai.request.seed"),
+    ("stop_sequences", "gen_ai.request.stop_sequences"),
+    ("output_type", "gen_ai.output.type"),
+    ("reasoning_level", "gen_ai.request.reasoning.level"),
+    ("service_tier", REQUEST_SERVICE_TIER),
+    ("conversation_id", CONVERSATION_ID),
+    ("previous_response_id", "gen_ai.request.previous_response.id"),
+    ("prompt_name", "gen_ai.prompt.name"),
+    ("prompt_version", "gen_ai.prompt.version"),
+    ("dimension_count", "gen_ai.embeddings.dimension.count"),
+    ("encoding_formats", "gen_ai.request.encoding_formats"),
+    ("response_id", RESPONSE_ID),
+    ("stream_cursor", "gen_ai.request.stream_cursor"),
+)
+"""Fields of a Request and the span attribute each becomes."""
+
+RESPONSE_ATTRIBUTES: Final = (
+    ("id", RESPONSE_ID),
+    ("model", RESPONSE_MODEL),
+    ("finish_reasons", FINISH_REASONS),
+    ("status", RESPONSE_STATUS),
+    ("service_tier", RESPONSE_SERVICE_TIER),
+    ("system_fingerprint", SYSTEM_FINGERPRINT),
+    ("conversation_id", CONVERSATION_ID),
+)
+"""Fields of a Response and the span attribute each becomes."""
+
+INPUT_DETAILS: Final = (
+    ("cache_read_tokens", "gen_ai.usage.cache_read.input_tokens"),
+    ("cache_write_tokens", "gen_ai.usage.cache_write.input_tokens"),
+    ("text_input_tokens", "gen_ai.usage.text.input_tokens"),
+    ("image_input_tokens", "gen_ai.usage.image.input_tokens"),
+    ("audio_input_tokens", "gen_ai.usage.audio.input_tokens"),
+)
+"""Fields of a report that are parts of the input; told only when they are not zero."""
+
+OUTPUT_DETAILS: Final = (
+    ("reasoning_tokens", "gen_ai.usage.reasoning.output_tokens"),
+    ("text_output_tokens", "gen_ai.usage.text.output_tokens"),
+    ("audio_output_tokens", "gen_ai.usage.audio.output_tokens"),
+)
+"""Fields of a report that are parts of the output; told only when they are not zero."""
+
+
+DURATION: Final = "gen_ai.client.operation.duration"
+FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"
+OUTPUT_CHUNK: Final = "gen_ai.client.operation.time_per_output_chunk"
+TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - a name, not a secret
+"""The metrics of the released conventions."""
+
+INFERENCE_DURATION: Final = "gen_ai.client.inference.duration"
+INFERENCE_FIRST_CHUNK: Final = "gen_ai.client.inference.time_to_first_chunk"
+INFERENCE_OUTPUT_CHUNK: Final = "gen_ai.client.inference.time_per_output_chunk"
+USAGE_COUNTERS: Final = {
+    "input": "gen_ai.client.inference.usage.input_tokens",
+    "output": "gen_ai.client.inference.usage.output_tokens",
+}
+OPERATION_TOKENS: Final = {
+    "input": "gen_ai.client.inference.operation.input_tokens",
+    "output": "gen_ai.client.inference.operation.output_tokens",
+}
+"""The metrics of the conventions to come."""
+
+DETAIL_COUNTERS: Final = (
+    (
+        "cache_read_tokens",
+        "gen_ai.client.inference.usage.cache_read.input_tokens",
+        "Number of input tokens read from a cache.",
+    ),
+    (
+        "cache_write_tokens",
+        "gen_ai.client.inference.usage.cache_write.input_tokens",
+        "Number of input tokens written to a cache.",
+    ),
+    (
+        "reasoning_tokens",
+        "gen_ai.client.inference.usage.reasoning.output_tokens",
+        "Number of output tokens spent on reasoning.",
+    ),
+)
+"""Fields of a report and the counters they add to, in every vocabulary: without them a cost that is
+worked out from totals is too high."""
+
+MODALITY: Final = "gen_ai.token.modality"
+
+
+OWN_TOKENS: Final = "tokentrail.usage.tokens"
+OWN_RATIO: Final = "tokentrail.usage.count_ratio"
+OWN_QUEUE: Final = "tokentrail.queue.size"
+OWN_ERRORS: Final = "tokentrail.errors"
+OWN_ENDED: Final = "tokentrail.calls.ended"
+OWN_DEFERRED: Final = "tokentrail.calls.deferred"
+OWN_DEGRADED: Final = "tokentrail.calls.degraded"
+
+SECONDS_BUCKETS: Final = (
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+)  # fmt: skip
+TOKEN_BUCKETS: Final = (
+    1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864,
+)  # fmt: skip
+RATIO_BUCKETS: Final = (
+    0.5,
+    0.8,
+    0.9,
+    0.95,
+    0.98,
+    0.99,
+    0.999,
+    1.001,
+    1.01,
+    1.02,
+    1.05,
+    1.1,
+    1.25,
+    2.0,
+)

@@ -1,0 +1,90 @@
+"""Whose call it is: names and values that the application sets for all calls of a stretch of code.
+
+They travel in OpenTelemetry's context, so they follow the code into coroutines and tasks, not into
+threads of its own making. They are taken when the call is made, and stay with it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from opentelemetry import baggage
+from opentelemetry import context as otel_context
+
+from tokentrail import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from opentelemetry.context import Context
+
+    from tokentrail.operation import Request
+
+    Value = str | bool | int | float
+
+_KEY = otel_context.create_key("tokentrail-attributes")
+_HERE: ContextVar[None] = ContextVar("tokentrail-here")
+"""Can be reset only where it was set."""
+
+
+@contextmanager
+def attributes(
+    named: Mapping[str, Value | None] | None = None, /, **more: Value | None
+) -> Iterator[None]:
+    """Tell every call made inside with these attributes, beside those of a stretch around it.
+
+    They are on spans and events, and on metrics where ``attributes_on_metrics`` names them. A
+    stream bears those that held when it was asked for. A value of ``None`` takes an attribute of
+    the stretch around away.
+
+    Args:
+        named: Attributes whose names are no Python names, as ``{"enduser.id": "7"}``.
+        more: Attributes by name: text, numbers or booleans.
+    """
+    outside = otel_context.get_value(_KEY)
+    inside = _merged(outside if isinstance(outside, dict) else {}, {**(named or {}), **more})
+    here = _HERE.set(None)
+    token = otel_context.attach(otel_context.set_value(_KEY, inside))
+    try:
+        yield
+    finally:
+        # A generator that is closed elsewhere has left the place where they were attached for good,
+        # and OpenTelemetry would log an error.
+        with suppress(ValueError):
+            _HERE.reset(here)
+            otel_context.detach(token)
+
+
+def _merged(outside: Mapping[str, Value], named: Mapping[str, object]) -> dict[str, Value]:
+    merged = dict(outside)
+    for name, value in named.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, (str, bool, int, float)):
+            merged[name] = value
+        else:
+            guard.warn_once(
+                f"attribute {name}",
+                "tokentrail.attributes(): %s is a %s, which no attribute can be: left out.",
+                name,
+                type(value).__name__,
+            )
+    return merged
+
+
+def attributed(request: Request, context: Context, baggage_keys: tuple[str, ...]) -> Request:
+    """Return ``request`` with what ``context`` says of whose it is."""
+    set_here = context.get(_KEY)
+    if not set_here and not baggage_keys:
+        return request
+    found = dict(request.attribution)
+    for key in baggage_keys:
+        carried = baggage.get_baggage(key, context)
+        if isinstance(carried, (str, bool, int, float)):
+            found[key] = carried
+    if isinstance(set_here, dict):
+        found.update(set_here)
+    return replace(request, attribution=tuple(found.items()))
