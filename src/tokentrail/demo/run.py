@@ -1,0 +1,170 @@
+"""The demonstration: calls are made, told, read back and shown."""
+
+from __future__ import annotations
+
+import textwrap
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.text import Text
+
+import tokentrail
+from tokentrail.cli import CommandError
+from tokentrail.demo import told
+from tokentrail.demo.model import Model
+from tokentrail.demo.scenes import DEPLOYED, DEPLOYMENT, SCENES, Stage
+from tokentrail.demo.server import Server
+from tokentrail.demo.show import WIDTH, Show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DELAY = 0.004
+"""Seconds between two chunks of the embedded server."""
+_FLUSH = 10.0
+
+
+@dataclass
+class Ledger:
+    """Keeps what is exported, for reading it back."""
+
+    spans: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
+    metrics: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
+
+    def __post_init__(self) -> None:
+        self._tracers = TracerProvider()
+        self._tracers.add_span_processor(SimpleSpanProcessor(self.spans))
+        self._meters = MeterProvider([self.metrics])
+        self.application = self._tracers.get_tracer("application")
+
+    @contextmanager
+    def instrumented(self) -> Iterator[None]:
+        """Have every call of openai told here; the application's own spans are here as well."""
+        tokentrail.instrument(tracer_provider=self._tracers, meter_provider=self._meters)
+        try:
+            yield
+        finally:
+            tokentrail.uninstrument()
+
+    def close(self) -> None:
+        """Shut the providers down."""
+        self._meters.shutdown()
+        self._tracers.shutdown()
+
+    def calls(self) -> list[told.ToldCall]:
+        """Return the calls whose spans were exported so far."""
+        return told.calls(self.spans.get_finished_spans())
+
+
+class Watch:
+    """Shows, on a terminal, the calls told so far and the text that is arriving; else nothing."""
+
+    def __init__(self, console: Console, show: Show, ledger: Ledger) -> None:
+        self._console, self._show, self._ledger = console, show, ledger
+        self._scene, self._said = "", ""
+        self.scenes: list[str] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def scene(self, name: str) -> Iterator[None]:
+        """Make the calls of one scene, under a span of the application."""
+        with self._lock:
+            self._scene, self._said = name, ""
+            self.scenes.append(name)
+        with self._ledger.application.start_as_current_span(name):
+            yield
+
+    def add(self, text: str) -> None:
+        """Take the next text of the answer."""
+        with self._lock:
+            self._said += text
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Keep the screen up to date; what it shows goes when it ends."""
+        if not self._console.is_terminal or self._console.is_dumb_terminal:
+            yield
+            return
+        with Live(
+            console=self._console, transient=True, get_renderable=self._now, refresh_per_second=12
+        ):
+            yield
+
+    def _now(self) -> RenderableType:
+        with self._lock:
+            scene, said = self._scene, self._said
+        lines = textwrap.wrap(said, WIDTH - 6)[-3:]
+        answer = Text("\n".join(lines), style="dim")
+        calls = [self._show.calls(found)] if (found := self._ledger.calls()) else []
+        return Group("", *calls, Padding(Text(f"{scene} ..."), (0, 1)), Padding(answer, (0, 3)))
+
+
+def play(console: Console, scenes: Callable[[Watch], None]) -> None:
+    """Instrument, make the calls of ``scenes``, and print what was told of them.
+
+    Raises CommandError where a scene was played and no span of it was exported.
+    """
+    ledger, show = Ledger(), Show(console)
+    watch = Watch(console, show, ledger)
+    try:
+        with ledger.instrumented(), watch.running():
+            scenes(watch)
+            tokentrail.flush(_FLUSH)
+        report(console, show, ledger)
+    finally:
+        ledger.close()
+    silent = set(watch.scenes) - {call.scene for call in ledger.calls()}
+    if silent:
+        message = f"nothing was told of: {', '.join(sorted(silent))}; is TOKENTRAIL_DISABLED set?"
+        raise CommandError(message)
+
+
+def report(console: Console, show: Show, ledger: Ledger) -> None:
+    """Print the calls and the metrics, all read back from what was exported."""
+    calls, data = ledger.calls(), ledger.metrics.get_metrics_data()
+    parts = (
+        show.calls(calls),
+        show.legend(calls),
+        show.tokens(told.token_sums(data)),
+        show.times(told.times(data)),
+    )
+    for part in parts:
+        console.print()
+        console.print(part)
+
+
+def title(calls: str, read: str = "spans, then metrics") -> RenderableType:
+    """Return the first lines: what calls what, and where the numbers come from."""
+    text = Text.assemble(
+        ("tokentrail", "bold"),
+        f" {tokentrail.__version__}: the openai client calls {calls}.\n",
+        f"What you see was told to OpenTelemetry and read back: from {read}.",
+    )
+    return Padding(text, (0, 0, 0, 1))
+
+
+def run() -> int:
+    """Run the demonstration against the embedded server; return the exit code."""
+    console = Console(highlight=False)
+    console.print(title("a server in this very process"))
+    with Server(Model(delay=DELAY, deployments={DEPLOYMENT: DEPLOYED})) as server:
+
+        def scenes(watch: Watch) -> None:
+            stage = Stage(server.url, watch.add)
+            for scene in SCENES:
+                with watch.scene(scene.name):
+                    scene.play(stage)
+
+        play(console, scenes)
+    console.print(Padding(Text("With your own key: tokentrail demo --live", "dim"), (1, 0, 0, 1)))
+    return 0

@@ -1,0 +1,200 @@
+"""What was told, as tables of at most 80 columns; in words and signs, colour only helps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from tokentrail.demo.told import SOURCES, Times, Tokens, TokenSum, ToldCall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+WIDTH = 80
+_MARGIN = (0, 0, 0, 1)
+_ENDINGS = {"completed": "", "broken_off": "yellow", "cancelled": "yellow", "failed": "red"}
+_RULE_ONLY = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
+"""box.SIMPLE_HEAD for terminals without its line."""
+_ABSENT = "\u2013"
+_ARROW = "\u2192"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """How a source of tokens is shown."""
+
+    glyph: str
+    letter: str
+    """Instead of the glyph where the terminal's encoding has none."""
+    style: str
+    meaning: str
+
+
+SIGNS = {
+    "reported": Sign("●", "R", "green", "reported by the server"),
+    "counted": Sign("◆", "C", "cyan", "counted here"),
+    "visible": Sign(
+        "◐", "V", "yellow", "counted as far as seen: thought, unseen, is billed as well"
+    ),
+    "approximated": Sign("≈", "~", "magenta", "approximated, and kept out of gen_ai.*"),
+}
+
+
+class Show:
+    """Turns records into what a console can print."""
+
+    def __init__(self, console: Console) -> None:
+        self._ascii = "utf" not in console.encoding.lower()
+
+    def calls(self, calls: Sequence[ToldCall]) -> RenderableType:
+        """Return one row per scene: a call, or several with their sums and longest times."""
+        table = self._table({"\ncall": 17, "\nmodel": 19, "\nended": 10})
+        table.columns[1].no_wrap = False  # a deployment and its model may need two lines
+        table.columns[1].overflow = "fold"
+        for heading, width in (("first\nchunk", 7), ("\ntook", 7), ("\nin", 6), ("\nout", 6)):
+            _add_numbers(table, heading, width)
+        for scene, group in groupby(calls, key=lambda call: call.scene):
+            table.add_row(scene, *self._row(list(group)))
+        return Padding(table, _MARGIN)
+
+    def legend(self, calls: Sequence[ToldCall]) -> RenderableType:
+        """Return what the signs mean, those that were used, and what went wrong."""
+        lines = [
+            Text.assemble(self._sign(source), " ", SIGNS[source].meaning, _encodings(source, calls))
+            for source in SOURCES
+            if any(source in _sources(call) for call in calls)
+        ]
+        lines += [
+            Text.assemble(("failed", "red"), f": {call.scene}, {call.error_type}")
+            for call in calls
+            if call.error_type
+        ]
+        lines += [
+            Text(f"{scene}: tokens are sums, times the longest")
+            for scene, count in Counter(call.scene for call in calls).items()
+            if count > 1
+        ]
+        return Padding(Group(*lines), _MARGIN)
+
+    def tokens(self, sums: Sequence[TokenSum]) -> RenderableType:
+        """Return tokens by metric, direction and ending, a column for each source that occurs."""
+        sources = [source for source in SOURCES if any(part.source == source for part in sums)]
+        table = self._table({"metric: tokens": 27, "": 6, " ": 10})
+        width = 8 if "approximated" in sources else 10
+        for source in sources:
+            _add_numbers(table, source, width, SIGNS[source].style)
+        shown = ""
+        for row in sorted({_place(part) for part in sums}):
+            name, kind, ending = row
+            cells = [
+                _total(part.tokens for part in sums if (_place(part), part.source) == (row, source))
+                for source in sources
+            ]
+            words = _words(tuple(_ENDINGS)[ending]) if ending >= 0 else ""
+            table.add_row(name if name != shown else "", kind, words, *cells)
+            shown = name
+        return Padding(table, _MARGIN)
+
+    def times(self, times: Iterable[Times]) -> RenderableType:
+        """Return a row per histogram of times."""
+        table = self._table({"metric: times": 45})
+        for heading, width in (("points", 9), ("half within", 12), ("longest", 9)):
+            _add_numbers(table, heading, width)
+        for row in times:
+            half, longest = _duration(row.half_within), _duration(row.longest)
+            table.add_row(row.name, f"{row.count:,}", half, longest)
+        return Padding(table, _MARGIN)
+
+    def _row(self, calls: Sequence[ToldCall]) -> list[Text]:
+        firsts = [call.first_chunk for call in calls if call.first_chunk is not None]
+        endings = sorted({call.ending for call in calls if call.ending})
+        ended = [Text(_words(ending), style=_ENDINGS.get(ending, "")) for ending in endings]
+        return [
+            self._text(_model(calls[0])),
+            Text(", ").join(ended),
+            self._text(_duration(max(firsts)) if firsts else _ABSENT),
+            self._text(_duration(max(call.duration for call in calls))),
+            self._tokens([call.input for call in calls]),
+            self._tokens([call.output for call in calls]),
+        ]
+
+    def _tokens(self, tokens: Sequence[Tokens | None]) -> Text:
+        parts = []
+        for source in SOURCES:
+            same = [one.number for one in tokens if one is not None and one.source == source]
+            if same:
+                sign = self._sign(source)
+                parts.append(Text.assemble((f"{sum(same):,} ", SIGNS[source].style), sign))
+        return Text(" ").join(parts) if parts else self._text(_ABSENT)
+
+    def _table(self, widths: Mapping[str, int]) -> Table:
+        table = Table(
+            box=_RULE_ONLY if self._ascii else box.SIMPLE_HEAD,
+            show_edge=False,
+            padding=0,
+            header_style="bold",
+        )
+        for heading, width in widths.items():
+            table.add_column(heading, no_wrap=True, min_width=width)
+        return table
+
+    def _sign(self, source: str) -> Text:
+        sign = SIGNS[source]
+        return Text(sign.letter if self._ascii else sign.glyph, style=sign.style)
+
+    def _text(self, text: str) -> Text:
+        return Text(text.replace(_ARROW, "->").replace(_ABSENT, "-") if self._ascii else text)
+
+
+def _add_numbers(table: Table, heading: str, width: int, style: str = "") -> None:
+    table.add_column(
+        Text(heading, style=style),
+        justify="right",
+        no_wrap=True,
+        min_width=width,
+    )
+
+
+def _sources(call: ToldCall) -> set[str]:
+    return {tokens.source for tokens in (call.input, call.output) if tokens is not None}
+
+
+def _encodings(source: str, calls: Iterable[ToldCall]) -> str:
+    """Return the encodings that were counted with, where that is what is meant."""
+    used = {call.encoding for call in calls if source in _sources(call) and call.encoding}
+    return f" with {' and '.join(sorted(used))}" if source == "counted" and used else ""
+
+
+def _place(part: TokenSum) -> tuple[str, str, int]:
+    """Return what orders the rows: metric, direction, and the ending's place, -1 without one."""
+    ending = list(_ENDINGS).index(part.ending) if part.ending in _ENDINGS else -1
+    return part.name, part.kind, ending
+
+
+def _model(call: ToldCall) -> str:
+    """Return the model asked for, and the one that answered where that is another."""
+    answered = call.response_model
+    if answered is None or answered.startswith(call.model):
+        return call.model
+    return f"{call.model} {_ARROW} {answered}"
+
+
+def _words(ending: str) -> str:
+    return ending.replace("_", " ")
+
+
+def _total(numbers: Iterable[int]) -> str:
+    found = list(numbers)
+    return f"{sum(found):,}" if found else ""
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"

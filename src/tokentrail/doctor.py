@@ -1,0 +1,245 @@
+"""What is installed and set here, and what is wrong with it: ``tokentrail doctor``."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Final
+
+from tokentrail import calls, neighbours, patches
+from tokentrail.config import SETTINGS, plain, reading
+from tokentrail.counting import ENCODINGS
+from tokentrail.counting.encodings import RECIPES
+from tokentrail.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+REQUIRED: Final = (
+    "openai",
+    "opentelemetry-api",
+    "opentelemetry-instrumentation",
+    "tiktoken",
+    "wrapt",
+)
+OPTIONAL: Final = ("opentelemetry-sdk", "opentelemetry-distro", "opentelemetry-util-genai")
+PEERS: Final = {
+    "opentelemetry-instrumentation-genai-openai": "told once, by both together",
+    "opentelemetry-instrumentation-openai-v2": "",
+    "opentelemetry-instrumentation-openai": "",
+    "openinference-instrumentation-openai": "",
+    "openlit": "",
+    "logfire": "",
+    "langfuse": "",
+}
+"""Other instrumentations by their distribution, and what that means where it is no conflict."""
+
+_SWITCHES: Final = {
+    "OTEL_SDK_DISABLED": ("true",),
+    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": ("tokentrail", "*"),
+}
+"""Variables of the ecosystem that leave nothing told, and the words in them that do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingFound:
+    """A setting, and where its value comes from."""
+
+    name: str
+    value: object
+    source: str
+    """The environment variable, or "default"."""
+    variable: str | None
+    allowed: str
+    refused: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MethodFound:
+    """A method of the client: patched, there, absent in this release, or missed."""
+
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything that was found."""
+
+    settings: tuple[SettingFound, ...]
+    versions: Mapping[str, str | None]
+    methods: tuple[MethodFound, ...]
+    neighbours: Mapping[str, str]
+    providers: Mapping[str, str]
+    encodings: Mapping[str, str]
+    notes: tuple[str, ...]
+    """What is worth knowing."""
+    problems: tuple[str, ...]
+    """What is wrong."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it in values that JSON has."""
+        return asdict(self)
+
+    def as_text(self) -> str:
+        """Return all of it for people."""
+        return "\n".join(_lines(self))
+
+
+def examine(environ: Mapping[str, str]) -> Findings:
+    """Look at this interpreter and ``environ``; openai is imported."""
+    settings = tuple(_settings(environ))
+    versions = dict(_versions())
+    methods = tuple(_methods()) if versions["openai"] is not None else ()
+    peers = dict(_neighbours())
+    encodings = {name: _encoding(name) for name in RECIPES}
+    return Findings(
+        settings=settings,
+        versions=versions,
+        methods=methods,
+        neighbours=peers,
+        providers=dict(_providers()),
+        encodings=encodings,
+        notes=tuple(_notes(environ, peers)),
+        problems=tuple(_problems(settings, versions, methods, encodings)),
+    )
+
+
+def _settings(environ: Mapping[str, str]) -> Iterator[SettingFound]:
+    for setting in SETTINGS:
+        read = reading(setting, environ)
+        used = read.variable if read.refused is None else None
+        yield SettingFound(
+            name=setting.name,
+            value=_written(read.value),
+            source=used or "default",
+            variable=setting.environ,
+            allowed=setting.allowed,
+            refused=read.refused,
+        )
+
+
+def _written(value: object) -> object:
+    value = plain(value)
+    if isinstance(value, tuple):
+        return list(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return dict(value) if hasattr(value, "keys") else repr(value)  # type: ignore[call-overload]
+
+
+def _versions() -> Iterator[tuple[str, str | None]]:
+    yield "python", platform.python_version()
+    yield "tokentrail", __version__
+    for name in (*REQUIRED, *OPTIONAL):
+        yield name, _version(name)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _methods() -> Iterator[MethodFound]:
+    for row in patches.ROWS:
+        yield MethodFound(row.title, _state(row))
+
+
+def _state(row: patches.Row) -> str:
+    for module in row.modules:
+        try:
+            owner = getattr(importlib.import_module(module), row.owner, None)
+        except ImportError:
+            continue
+        if owner is not None and row.method in vars(owner):
+            return "patched" if patches.is_patched(vars(owner)[row.method]) else "found"
+    return "absent" if row.optional else "missing"
+
+
+def _neighbours() -> Iterator[tuple[str, str]]:
+    working = {other.title.lower(): other for other in neighbours.active()}
+    for name, meaning in PEERS.items():
+        if (installed := _version(name)) is None:
+            continue
+        at_work = any(name in title for title in working)
+        state = f"{installed}, {'at work' if at_work else 'installed'}"
+        yield name, f"{state}, {meaning}" if meaning else state
+
+
+def _providers() -> Iterator[tuple[str, str]]:
+    from opentelemetry import _logs, metrics, trace  # noqa: PLC0415 - on demand
+
+    yield "traces", _kind(trace.get_tracer_provider())
+    yield "metrics", _kind(metrics.get_meter_provider())
+    yield "logs", _kind(_logs.get_logger_provider())
+
+
+def _kind(provider: object) -> str:
+    kind = type(provider)
+    if "Proxy" in kind.__name__ or "NoOp" in kind.__name__:
+        return "none set"
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _encoding(name: str) -> str:
+    return "cannot be built" if ENCODINGS.load(name) is None else "built"
+
+
+def _notes(environ: Mapping[str, str], peers: Collection[str]) -> Iterator[str]:
+    for name, words in _SWITCHES.items():
+        said = {word.strip().lower() for word in environ.get(name, "").split(",")}
+        if said & set(words):
+            yield f"{name}={environ[name]}: nothing is told"
+    if calls.engine is None:
+        yield "tokentrail is not switched on in this process: no method is patched"
+    others = [name for name in peers if not PEERS[name]]
+    if others:
+        yield f"calls may be told twice, by {', '.join(others)} too: see TOKENTRAIL_ON_CONFLICT"
+
+
+def _problems(
+    settings: tuple[SettingFound, ...],
+    versions: Mapping[str, str | None],
+    methods: tuple[MethodFound, ...],
+    encodings: Mapping[str, str],
+) -> Iterator[str]:
+    for found in settings:
+        if found.refused is not None:
+            yield f"{found.variable}={found.refused!r} is not allowed; allowed: {found.allowed}"
+    for name in REQUIRED:
+        if versions[name] is None:
+            yield f"{name} is not installed"
+    for method in methods:
+        if method.state == "missing":
+            yield f"this release of openai has no {method.name}"
+    for name, state in encodings.items():
+        if state != "built":
+            yield f"the encoding {name} {state}: install tokentrail again"
+
+
+def _lines(found: Findings) -> Iterator[str]:
+    yield from _table("versions", {k: v or "not installed" for k, v in found.versions.items()})
+    yield "settings"
+    for setting in found.settings:
+        yield f"  {setting.name} = {setting.value}  ({setting.source})"
+        name = setting.variable or "a keyword of instrument() only"
+        yield f"      {name}: {setting.allowed}"
+    yield from _table("methods", {method.name: method.state for method in found.methods})
+    yield from _table("other instrumentations", found.neighbours)
+    yield from _table("providers", found.providers)
+    yield from _table("encodings", found.encodings)
+    for title, said in (("notes", found.notes), ("problems", found.problems)):
+        yield title
+        yield from (f"  {line}" for line in said or ("none",))
+
+
+def _table(title: str, rows: Mapping[str, str]) -> Iterator[str]:
+    yield title
+    width = max(map(len, rows), default=0)
+    yield from (f"  {name:{width}}  {value}" for name, value in rows.items())
+    if not rows:
+        yield "  none"

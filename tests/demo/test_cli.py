@@ -1,0 +1,187 @@
+"""The command line, run as a user runs it, and in process where only the words matter."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+import tokentrail
+from tokentrail import cli
+
+SAID = [{"role": "user", "content": "Tell me about Solar system"}]
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+
+
+def run(*arguments, **kwargs):
+    command = [sys.executable, "-m", "tokentrail", *arguments]
+    kwargs = {"input": "", **kwargs}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=50, check=False, **kwargs
+    )
+
+
+@pytest.fixture
+def count(capsys, monkeypatch):
+    """Run ``tokentrail count`` and return exit code, output and complaint."""
+
+    def count(*arguments, stdin=b""):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        try:
+            code = cli.main(["count", *arguments])
+        except SystemExit as error:
+            code = error.code
+        return (code, *capsys.readouterr())
+
+    return count
+
+
+@pytest.fixture
+def said(tmp_path):
+    """Return what writes JSON into a file and gives its name."""
+
+    def said(content):
+        path = tmp_path / "said.json"
+        path.write_text(json.dumps(content), "utf-8")
+        return str(path)
+
+    return said
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "told"),
+    [
+        ("hello world", "gpt-4o", "2 tokens, o200k_base, exact\n"),
+        ("hello", "gpt-4", "1 token, cl100k_base, exact\n"),
+        ("", "gpt-4", "0 tokens, cl100k_base, exact\n"),
+    ],
+)
+def test_a_text_is_counted(count, tmp_path, text, model, told):
+    path = tmp_path / "text"
+    path.write_text(text, "utf-8")
+    assert count(text, "--model", model) == (0, told, "")
+    assert count("--file", str(path), "--model", model) == (0, told, "")
+    assert count("--model", model, stdin=text.encode()) == (0, told, "")
+    assert count("--file", "-", "--model", model, stdin=text.encode()) == (0, told, "")
+
+
+def test_messages_are_counted_as_they_are_billed(count, said):
+    told = "12 tokens, cl100k_base, exact\n"
+    assert count("--messages", said(SAID), "--model", "gpt-3.5-turbo-0613") == (0, told, "")
+    request = {"model": "other", "messages": SAID, "stream": True}
+    assert count("--messages", said(request), "--model", "gpt-35-turbo") == (0, told, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "model"),
+    [
+        ({"messages": SAID, "tools": TOOLS}, "gpt-4o"),
+        (SAID, "o4-mini"),
+        ([{"role": "user", "content": [{"type": "input_audio"}]}], "gpt-4o"),
+    ],
+    ids=["tools", "reasoning", "audio"],
+)
+def test_what_has_no_rule_is_an_estimate(count, said, content, model):
+    code, told, _ = count("--messages", said(content), "--model", model)
+    assert (code, told.endswith("estimate\n")) == (0, True)
+
+
+@pytest.mark.parametrize("content", [SAID, [*SAID, {"role": "assistant", "content": "Yes?"}]])
+def test_the_number_is_that_of_count_tokens(count, said, content):
+    _, told, _ = count("--messages", said(content), "--model", "gpt-4o", "--json")
+    assert json.loads(told) == {
+        "tokens": tokentrail.count_tokens(content, model="gpt-4o"),
+        "model": "gpt-4o",
+        "encoding": "o200k_base",
+        "exact": True,
+    }
+
+
+def test_an_encoding_serves_a_model_that_is_not_known(count, said):
+    assert count("hello", "--model", "mine", "--encoding", "cl100k_base")[:2] == (
+        0,
+        "1 token, cl100k_base, exact\n",
+    )
+    told = count("--messages", said(SAID), "--model", "mine", "--encoding", "o200k_base")[1]
+    assert told.endswith("estimate\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "complaint"),
+    [
+        (["x", "--model", "nought"], b"", "--model nought has no known encoding: add --encoding"),
+        (["x", "--model", "m", "--encoding", "p9"], b"", "--encoding p9 is not there: there are"),
+        (["--file", "/nought", "--model", "gpt-4"], b"", "--file /nought: No such file"),
+        (["--model", "gpt-4"], b"ab\xff", "--file -: byte 2 is no UTF-8"),
+        (["--messages", "-", "--model", "gpt-4"], b"{", "--messages - is no JSON"),
+        (["--messages", "-", "--model", "gpt-4"], b'"x"', "--messages - holds no messages"),
+        (["--messages", "-", "--model", "gpt-4"], b"[1]", "--messages - holds no messages"),
+        (["x"], b"", "the following arguments are required: --model"),
+        (["x", "--file", "y", "--model", "gpt-4"], b"", "not allowed with argument"),
+    ],
+)
+def test_a_mistake_names_its_mend(count, arguments, stdin, complaint):
+    code, told, complained = count(*arguments, stdin=stdin)
+    assert (code, told) == (2, "")
+    assert complaint in complained
+
+
+def test_a_terminal_is_not_waited_for(count, monkeypatch):
+    class Terminal(io.TextIOWrapper):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal(io.BytesIO()))
+    with pytest.raises(cli.CommandError, match="nothing to count"):
+        cli._read("-", "--file")
+
+
+def test_it_runs_as_a_module():
+    assert run("count", "--model", "gpt-4o", input="hello world").stdout.startswith("2 tokens")
+    assert run("--version").stdout == f"tokentrail {tokentrail.__version__}\n"
+    assert run().returncode == 2
+    assert "demo" in run("--help").stdout
+
+
+def test_demo_options_of_live_need_live(capsys):
+    assert cli.main(["demo", "--yes"]) == 2
+    assert cli.main(["demo", "--model", "gpt-4o"]) == 2
+    assert "--model goes with --live only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [("rich", "rich"), ("opentelemetry.sdk", "opentelemetry-sdk"), ("openai", "openai")],
+)
+def test_a_missing_package_is_named_in_one_line(tmp_path, module, package):
+    """A finder in front of the others hides the package."""
+    hidden = (
+        "import sys\n"
+        "class Hide:\n"
+        "    def find_spec(name, *_):\n"
+        f"        if name == {module!r}:\n"
+        "            raise ModuleNotFoundError(name=name)\n"
+        "sys.meta_path.insert(0, Hide)\n"
+    )
+    script = tmp_path / "hidden.py"
+    script.write_text(
+        f"{hidden}from tokentrail.cli import main\nsys.exit(main(['demo']))\n", "utf-8"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"tokentrail: the demo needs {package}, not installed here:"
+        " pip install 'tokentrail[demo]'\n"
+    )
+
+
+def test_an_interrupt_is_no_traceback(capsys, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_count", interrupt)
+    assert cli.main(["count", "x", "--model", "gpt-4"]) == 130
+    assert capsys.readouterr().err == "tokentrail: interrupted\n"
