@@ -1,0 +1,285 @@
+"""A recorder hands one call on exactly once, with its true times, in whatever order it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from tokentrail.operation import Ending, Endpoint, Usage
+from tokentrail.recorder import STAMP_BLOCK, Recorder
+from tokentrail.shapes.chat import ChatShape
+
+EPOCH = 1_700_000_000_000_000_000
+ENDPOINT = Endpoint("openai", None, None, "")
+SHAPE = ChatShape()
+SECONDS = st.integers(0, 10**9).map(lambda whole: whole / 1024)
+"""Times that add up exactly."""
+
+
+class Listener:
+    """Keeps what a recorder hands on."""
+
+    def __init__(self):
+        self.told = []
+        self.finalising = []
+        self.blocks = []
+
+    def stamps(self, stamps, model):
+        self.blocks.append((array("d", stamps), model))
+
+    def ended(self, ended, *, finalising):
+        self.told.append(ended)
+        self.finalising.append(finalising)
+
+    def known(self):
+        return Usage()
+
+
+class Sink:
+    """Keeps the text of an answer."""
+
+    def __init__(self):
+        self.text = ""
+
+    def add(self, kind, choice, item, text):
+        self.text += text
+
+
+def _request(*, stream):
+    return SHAPE.request(ENDPOINT, {"model": "m", "messages": [], "stream": stream})
+
+
+def _chunk(text=None, reason=None):
+    choice = {"index": 0, "delta": {"content": text} if text else {}, "finish_reason": reason}
+    return {"id": "c", "model": "m-1", "choices": [choice]}
+
+
+class Life(RuleBasedStateMachine):
+    """A streamed call of which anything is told at any time, also after its end."""
+
+    def __init__(self):
+        super().__init__()
+        self.now = 7.0
+        self.listener, self.sink = Listener(), Sink()
+        self.recorder = Recorder(
+            _request(stream=True), SHAPE, self.sink, self.listener, lambda: self.now, EPOCH
+        )
+        self.headers = None
+        self.chunks = []
+        self.text = ""
+        self.finished = False
+        self.end = None
+
+    @property
+    def over(self):
+        return self.end is not None
+
+    @rule(seconds=SECONDS)
+    def time_passes(self, seconds):
+        self.now += seconds
+
+    @precondition(lambda self: not self.chunks)
+    @rule()
+    def headers_come(self):
+        self.recorder.streaming()
+        if not self.over:
+            self.headers = self.now
+
+    @precondition(lambda self: self.headers is not None)
+    @rule(count=st.sampled_from([1, 2, STAMP_BLOCK - 1, STAMP_BLOCK, STAMP_BLOCK + 1]))
+    def chunks_come(self, count):
+        for _ in range(count):
+            self.now += 0.125
+            self.recorder.chunk(_chunk("a"))
+            if not self.over:
+                self.chunks.append(self.now)
+                self.text += "a"
+
+    @precondition(lambda self: self.headers is not None)
+    @rule()
+    def finish_reason_comes(self):
+        self.recorder.chunk(_chunk(reason="stop"))
+        if not self.over:
+            self.chunks.append(self.now)
+            self.finished = True
+
+    @rule()
+    def somebody_asks(self):
+        so_far = self.recorder.so_far()
+        assert so_far.timing.duration == self.now - 7.0
+        assert so_far.chunks is bool(self.chunks)
+
+    @rule(way=st.sampled_from(["exhausted", "closed", "finalised", "collected", "failed", "left"]))
+    def ends(self, way):
+        """One rule for all ways, so that a call often lives long enough to be worth ending."""
+        getattr(self, f"_{way}")()
+
+    def _exhausted(self):
+        self.recorder.exhausted()
+        self._over(Ending.COMPLETED)
+
+    def _closed(self, *, finalising=False):
+        self.recorder.broken_off(finalising=finalising)
+        self._over(Ending.BROKEN_OFF, finalising=finalising)
+
+    def _finalised(self):
+        self._closed(finalising=True)
+
+    def _collected(self):
+        self.recorder.abandoned()
+        seen = self.chunks[-1] if self.chunks else self.headers or 7.0
+        self._over(Ending.BROKEN_OFF, at=seen, finalising=True)
+
+    def _failed(self):
+        self.recorder.failed(ValueError("secret"))
+        self._over(Ending.FAILED, error="ValueError")
+
+    def _left(self):
+        self.recorder.failed(asyncio.CancelledError())
+        self._over(Ending.CANCELLED)
+
+    def _over(self, ending, *, at=None, error=None, finalising=False):
+        if self.over:
+            return
+        if ending is Ending.BROKEN_OFF and self.finished:
+            ending = Ending.COMPLETED  # all that the model had to say was there
+        self.end = (ending, self.now if at is None else at, error, finalising)
+
+    @invariant()
+    def it_ended_once_or_not_yet(self):
+        """The call is told the moment it ends, and never again."""
+        assert len(self.listener.told) == (1 if self.over else 0)
+        assert self.recorder.open is not self.over
+
+    @invariant()
+    def what_was_told_is_true(self):
+        """The facts are those of the moment of the end, whatever came after it."""
+        if not self.over:
+            return
+        (told,) = self.listener.told
+        ending, at, error, finalising = self.end
+        assert told.ending is ending
+        assert self.listener.finalising == [finalising]
+        assert told.timing.duration == at - 7.0
+        assert told.timing.end_time == EPOCH + int((at - 7.0) * 1e9)
+        assert told.timing.first_chunk == (self.chunks[0] - 7.0 if self.chunks else None)
+        assert told.chunks is bool(self.chunks)
+        assert told.answered is (self.headers is not None)
+        assert (told.response is not None) is told.answered
+        assert (told.error_type, told.error_description) == (error, None)
+
+    @invariant()
+    def text_is_complete(self):
+        """All text until the end is in the sink, and none from after it."""
+        assert self.sink.text == self.text
+
+    @invariant()
+    def blocks_are_bounded(self):
+        """Stamps are handed on as soon as there are as many as a block holds."""
+        assert all(len(stamps) == STAMP_BLOCK for stamps, _ in self.listener.blocks)
+
+    def teardown(self):
+        """Every chunk's time is handed on once; blocks overlap by the stamp that joins them."""
+        stamps = []
+        blocks = [stamps for stamps, _ in self.listener.blocks]
+        for block in [*blocks, self.recorder.last_stamps()]:
+            assert not stamps or block[0] == stamps[-1]
+            stamps += block[1:] if stamps else block
+        assert stamps == self.chunks
+        assert {model for _, model in self.listener.blocks} <= {"m-1"}
+        assert len(self.recorder.last_stamps()) == 0
+
+
+Life.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestLife = Life.TestCase
+
+
+@given(wait=SECONDS)
+@settings(max_examples=25, deadline=None)
+def test_a_plain_answer_is_over_when_it_comes(wait):
+    """One event is the whole life of a plain call."""
+    now, listener, sink = [1.0], Listener(), Sink()
+    recorder = Recorder(_request(stream=False), SHAPE, sink, listener, lambda: now[0], EPOCH)
+    now[0] += wait
+    message = {"role": "assistant", "content": "sea"}
+    recorder.answered({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+    now[0] += 1
+    recorder.failed(ValueError())
+    recorder.abandoned()
+    (told,) = listener.told
+    assert (told.ending, told.timing.duration) == (Ending.COMPLETED, wait)
+    assert (told.answered, told.chunks, told.timing.first_chunk) == (True, False, None)
+    assert told.response.finish_reasons == ("stop",)
+    assert sink.text == "", "a text that nobody counts was read"
+    recorder.tell_text(sink)
+    assert sink.text == "sea"
+
+
+class _Broken:
+    """A shape whose accumulator cannot say what it gathered."""
+
+    def accumulator(self, request, sink):
+        return self
+
+    def add(self, chunk):
+        pass
+
+    def response(self):
+        raise LookupError
+
+    def answer(self, answer, sink):
+        raise LookupError
+
+
+@pytest.mark.parametrize("error", [GeneratorExit(), KeyboardInterrupt(), SystemExit()])
+def test_leaving_is_no_error(error):
+    """What is no Exception ends a call as a cancellation does."""
+    listener = Listener()
+    recorder = Recorder(_request(stream=True), SHAPE, None, listener, lambda: 1.0, EPOCH)
+    recorder.failed(error)
+    assert (listener.told[0].ending, listener.told[0].error_type) == (Ending.CANCELLED, None)
+
+
+@pytest.mark.parametrize("end", ["exhausted", "broken_off", "abandoned"])
+def test_an_end_is_handed_on_whatever_fails_in_reading(end):
+    """A bug in a shape costs what that shape reads, never the span."""
+    listener = Listener()
+    recorder = Recorder(_request(stream=True), _Broken(), None, listener, lambda: 1.0, EPOCH)
+    recorder.streaming()
+    recorder.chunk(object())
+    with pytest.raises(LookupError):
+        getattr(recorder, end)()
+    (told,) = listener.told
+    assert (told.response, told.answered, told.chunks) == (None, True, True)
+
+
+def test_a_plain_end_is_handed_on_whatever_fails_in_reading():
+    """The same goes for a plain answer."""
+    listener = Listener()
+    recorder = Recorder(_request(stream=False), _Broken(), None, listener, lambda: 1.0, EPOCH)
+    with pytest.raises(LookupError):
+        recorder.answered(object())
+    assert [told.ending for told in listener.told] == [Ending.COMPLETED]
+
+
+@pytest.mark.parametrize(
+    ("error", "description"),
+    [
+        (ValueError("the prompt"), None),
+        (type("E", (Exception,), {"status_code": 429, "code": "rate_limit"})(), "429 rate_limit"),
+        (type("E", (Exception,), {"status_code": True, "code": 7})(), None),
+        (type("E", (Exception,), {"code": "the prompt, quoted"})(), None),
+        (type("E", (Exception,), {"code": "x" * 65})(), None),
+    ],
+)
+def test_a_description_holds_number_and_code_and_no_prose(error, description):
+    """What an error says may quote the request, so it is not told."""
+    listener = Listener()
+    recorder = Recorder(_request(stream=False), SHAPE, None, listener, lambda: 1.0, EPOCH)
+    recorder.failed(error)
+    assert listener.told[0].error_description == description

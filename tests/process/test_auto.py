@@ -1,0 +1,161 @@
+"""``opentelemetry-instrument python app.py``: nothing in the program, all of its calls told."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMAND = Path(sys.executable).with_name("opentelemetry-instrument")
+METADATA = """\
+Metadata-Version: 2.1
+Name: {name}
+Version: 0.0.1
+{extra}
+"""
+EXTRA = """Provides-Extra: instruments
+Requires-Dist: openai >= 1.40, < 4; extra == "instruments\""""
+SDK = """
+[opentelemetry_configurator]
+configurator = opentelemetry.sdk._configuration:_OTelSDKConfigurator
+"""
+"""What the package opentelemetry-distro registers, which is all of it that matters here."""
+PROGRAM = """
+import openai
+assert "tokentrail" in sys.modules, "nobody loaded it"
+stream = openai.OpenAI().chat.completions.create(stream=True, **ASKED)
+for chunk in stream:
+    pass
+print("the program's own words")
+"""
+
+BARE = """
+import openai
+assert "tokentrail" not in sys.modules, "somebody loaded it"
+for chunk in openai.OpenAI().chat.completions.create(stream=True, **ASKED):
+    pass
+print("the program's own words")
+"""
+HIDING = """
+assert "openai" not in sys.modules
+print("the program's own words")
+"""
+
+pytestmark = pytest.mark.skipif(not COMMAND.exists(), reason="no opentelemetry-instrument here")
+
+
+def _entry_points():
+    """Return the package's own entry points, as an installer would write them."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    table = re.search(r'^\[project\.entry-points\.(\w+)\]\n((?:\w+ = ".*"\n)+)', text, re.MULTILINE)
+    return f"[{table[1]}]\n" + table[2].replace('"', "")
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """Make distributions of what the interpreter would find if the package were installed."""
+    site = tmp_path / "site"
+    for name, points, extra in (
+        ("tokentrail", _entry_points(), EXTRA),
+        ("distro", SDK, "Summary: configures"),
+    ):
+        folder = site / f"{name}-0.0.1.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "entry_points.txt").write_text(points, encoding="utf-8")
+        (folder / "METADATA").write_text(METADATA.format(name=name, extra=extra), encoding="utf-8")
+    return site
+
+
+def _run(run, installed, program=PROGRAM, **changes):
+    environment = run.environment(
+        OTEL_TRACES_EXPORTER="console",
+        OTEL_METRICS_EXPORTER="console",
+        OTEL_LOGS_EXPORTER="none",
+        OTEL_SERVICE_NAME="the-program",
+        **changes,
+    )
+    environment["PYTHONPATH"] = os.pathsep.join((str(installed), environment["PYTHONPATH"]))
+    return subprocess.run(
+        [COMMAND, *run.command(program)],
+        env=environment,
+        cwd=run.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+
+
+def _objects(text):
+    """Yield the JSON objects that stand in a text among other lines."""
+    decoder, at = json.JSONDecoder(), 0
+    while (at := text.find("{", at)) >= 0:
+        found, at = decoder.raw_decode(text, at)
+        yield found
+
+
+def test_a_program_that_knows_nothing_of_it_is_told_whole(run, installed):
+    """Its first call, at the end of a script: span and metrics, counted, before all shuts down."""
+    done = _run(run, installed)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("the program's own words\n")
+    objects = list(_objects(done.stdout))
+    (span,) = [found for found in objects if "context" in found]
+    assert span["name"] == "chat gpt-4o"
+    assert span["attributes"]["tokentrail.ending"] == "completed"
+    assert span["attributes"]["tokentrail.usage.output.source"] == "counted"
+    assert span["attributes"]["gen_ai.usage.input_tokens"] == 13
+    assert span["resource"]["attributes"]["service.name"] == "the-program"
+    scopes = [
+        scope
+        for found in objects
+        for resource in found.get("resource_metrics", ())
+        for scope in resource["scope_metrics"]
+    ]
+    metrics = {
+        m["name"] for s in scopes if s["scope"]["name"] == "tokentrail" for m in s["metrics"]
+    }
+    assert {
+        "gen_ai.client.operation.duration",
+        "gen_ai.client.token.usage",
+        "gen_ai.client.operation.time_to_first_chunk",
+        "gen_ai.client.operation.time_per_output_chunk",
+        "tokentrail.usage.tokens",
+    } <= metrics
+    assert "tokentrail" not in done.stderr
+
+
+def test_the_environment_can_switch_it_off(run, installed):
+    done = _run(run, installed, TOKENTRAIL_DISABLED="true")
+    assert done.returncode == 0, done.stderr
+    assert [found for found in _objects(done.stdout) if "context" in found] == []
+
+
+def test_the_tools_own_switch_leaves_it_out(run, installed):
+    """OTEL_PYTHON_DISABLED_INSTRUMENTATIONS names entry points."""
+    environ = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "tokentrail"}
+    done = _run(run, installed, program=BARE, **environ)
+    assert done.returncode == 0, done.stderr
+    assert [found for found in _objects(done.stdout) if "context" in found] == []
+
+
+def test_a_disabled_sdk_leaves_the_program_alone(run, installed):
+    done = _run(run, installed, OTEL_SDK_DISABLED="true")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "the program's own words\n"
+
+
+def test_without_openai_a_program_starts_and_is_not_told(run, installed):
+    """The tool finds that what is to be instrumented is not there, and goes on."""
+    metadata = installed / "tokentrail-0.0.1.dist-info" / "METADATA"
+    wanting = metadata.read_text(encoding="utf-8").replace("openai >= 1.40, < 4", "openai-not-here")
+    metadata.write_text(wanting, encoding="utf-8")
+    done = _run(run, installed, program=HIDING)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("the program's own words\n")

@@ -1,0 +1,132 @@
+"""Another instrumentation of the same client: said once, by name."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from tokentrail import guard
+from tokentrail.counting import ENCODINGS
+from tokentrail.neighbours import active
+
+ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
+OTHERS = {
+    "opentelemetry.instrumentation.genai.openai": "opentelemetry-instrumentation-genai-openai",
+    "opentelemetry.instrumentation.openai_v2": "opentelemetry-instrumentation-openai-v2",
+    "opentelemetry.instrumentation.openai": "OpenLLMetry",
+    "openinference.instrumentation.openai": "OpenInference",
+    "openlit.instrumentation.openai": "openlit",
+}
+
+
+@pytest.fixture
+def move_in(monkeypatch):
+    """Let another instrumentation be there; ``on``: at work, not just imported."""
+    monkeypatch.setattr(guard, "_told", set())
+
+    def move_in(module, *, on=True):
+        found = ModuleType(module)
+        found.OpenAIInstrumentor = type("OpenAIInstrumentor", (), {"_instance": None})
+        if on is not None:
+            found.OpenAIInstrumentor._instance = SimpleNamespace(
+                _is_instrumented_by_opentelemetry=on
+            )
+        monkeypatch.setitem(sys.modules, module, found)
+
+    return move_in
+
+
+def _warnings(caplog):
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if (record.name, record.levelno) == ("tokentrail", logging.WARNING)
+    ]
+
+
+@pytest.mark.parametrize("module", OTHERS)
+async def test_a_neighbour_is_named_once_in_a_process(
+    trail, driver, server, caplog, move_in, module
+):
+    """At the first call, when all are there; not again, also when instrumented anew."""
+    move_in(module)
+    client = driver.client(server)
+    assert _warnings(caplog) == []
+    for _ in range(2):
+        await driver.call(client.chat.completions.create, **ASKED)
+    trail.instrument()
+    await driver.call(client.chat.completions.create, **ASKED)
+    (said,) = _warnings(caplog)
+    assert OTHERS[module] in said
+    assert len(trail.spans.all()) == 3
+
+
+async def test_several_are_named_in_one_warning(trail, driver, server, caplog, move_in):
+    for module in list(OTHERS)[2:]:
+        move_in(module)
+    client = driver.client(server)
+    await driver.call(client.chat.completions.create, **ASKED)
+    (said,) = _warnings(caplog)
+    assert all(title in said for title in list(OTHERS.values())[2:])
+
+
+@pytest.mark.parametrize("on", [False, None])
+async def test_one_that_is_only_imported_is_none(trail, driver, server, caplog, move_in, on):
+    for module in OTHERS:
+        move_in(module, on=on)
+    client = driver.client(server)
+    await driver.call(client.chat.completions.create, **ASKED)
+    assert _warnings(caplog) == []
+
+
+def test_those_without_an_instrumentor_are_known_by_their_marks(monkeypatch):
+    def titles(client):
+        return [other.title for other in active(client)]
+
+    assert titles(SimpleNamespace()) == []
+    assert titles(SimpleNamespace(_is_instrumented_by_logfire=True)) == ["logfire"]
+    monkeypatch.setitem(sys.modules, "langfuse.openai", ModuleType("langfuse.openai"))
+    assert titles(SimpleNamespace()) == ["langfuse"]
+
+
+async def _streamed(driver, client):
+    await driver.read(await driver.call(client.chat.completions.create, stream=True, **ASKED))
+
+
+@pytest.mark.settings(on_conflict="defer", time_per_output_chunk=True)
+async def test_a_call_that_a_neighbour_tells_is_left_to_it(trail, driver, server, caplog, move_in):
+    """No span, no gen_ai metric and no warning; our own counters, and attributes on their span."""
+    assert ENCODINGS.load("o200k_base") is not None
+    move_in("opentelemetry.instrumentation.openai")
+    client = driver.client(server)
+    with trail.spans.provider.get_tracer("theirs").start_as_current_span("theirs"):
+        await _streamed(driver, client)
+    assert _warnings(caplog) == []
+    span = trail.spans.one()
+    assert span.name == "theirs"
+    assert span.attributes["tokentrail.usage.input.source"] == "counted"
+    assert span.attributes["tokentrail.usage.counted.input_tokens"] == 13
+    assert all(name.startswith("tokentrail.") for name in span.attributes)
+    names = trail.metrics.names()
+    assert "tokentrail.usage.tokens" in names
+    assert [name for name in names if name.startswith("gen_ai.")] == []
+    assert trail.metrics.one("tokentrail.calls.ended").value == 1
+
+
+@pytest.mark.settings(on_conflict="defer")
+async def test_what_the_neighbour_does_not_tell_is_told(trail, driver, server, move_in):
+    move_in("openlit.instrumentation.openai")
+    client = driver.client(server)
+    asked = {"model": "gpt-3.5-turbo-instruct", "prompt": "Hello"}
+    await driver.call(client.completions.create, **asked)
+    assert trail.spans.one().name == "text_completion gpt-3.5-turbo-instruct"
+
+
+@pytest.mark.settings(on_conflict="defer")
+async def test_without_a_neighbour_there_is_nobody_to_leave_it_to(trail, driver, server):
+    client = driver.client(server)
+    await _streamed(driver, client)
+    assert trail.spans.one().name == "chat gpt-4o"

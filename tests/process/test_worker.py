@@ -1,0 +1,300 @@
+"""The worker: laws of a thread that does what must not happen on the application's."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from dataclasses import dataclass, field
+
+import pytest
+
+from tokentrail.worker import Worker
+
+NEVER = 60.0
+
+
+@dataclass
+class Job:
+    """A job of ``length`` steps that may have to wait for ``gate``."""
+
+    log: list[str]
+    name: str = "job"
+    length: int = 1
+    gate: threading.Event | None = None
+    seconds: float = NEVER
+    error: BaseException | None = None
+    not_ready: BaseException | None = None
+    hurried: bool = False
+    deadline: float = 0.0
+    done: threading.Event = field(default_factory=threading.Event)
+    thread: str = ""
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.seconds
+
+    def ready(self) -> bool:
+        if self.not_ready is not None:
+            raise self.not_ready
+        return self.gate is None or self.gate.is_set()
+
+    def hurry(self) -> None:
+        self.hurried = True
+
+    def steps(self):
+        try:
+            for _ in range(self.length):
+                if self.hurried:
+                    break
+                if self.error is not None:
+                    raise self.error
+                yield
+        finally:
+            self.thread = threading.current_thread().name
+            self.log.append(self.name)
+            self.done.set()
+
+
+@pytest.fixture
+def worker():
+    worker = Worker(capacity=8)
+    yield worker
+    worker.stop(5.0)
+
+
+@pytest.fixture
+def log():
+    return []
+
+
+def _put(worker, *jobs):
+    worker.ensure()
+    for job in jobs:
+        worker.put(job)
+
+
+def test_no_thread_runs_before_it_is_needed(worker):
+    assert not worker.running
+    assert worker.flush(0.0)
+    assert not worker.running
+
+
+def test_work_is_done_in_its_order_on_one_daemon_thread(worker, log):
+    jobs = [Job(log, str(number)) for number in range(5)]
+    _put(worker, *jobs)
+    assert worker.flush(5.0)
+    assert log == ["0", "1", "2", "3", "4"]
+    assert {job.thread for job in jobs} == {"tokentrail"}
+    (thread,) = [t for t in threading.enumerate() if t.name == "tokentrail"]
+    assert thread.daemon
+
+
+def test_many_who_need_it_start_one_thread(worker, log):
+    threads = [threading.Thread(target=_put, args=(worker, Job(log))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert worker.flush(5.0)
+    assert len(log) == 16
+    assert [t.name for t in threading.enumerate()].count("tokentrail") == 1
+
+
+def test_work_that_waits_holds_up_nobody_else(worker, log):
+    waiting = Job(log, "waiting", gate=threading.Event())
+    _put(worker, waiting, Job(log, "other"))
+    assert not worker.flush(0.05)
+    assert log == ["other"]
+    assert worker.backlog() >= 1
+    waiting.gate.set()
+    worker.wake()
+    assert worker.flush(5.0)
+    assert log == ["other", "waiting"]
+    assert not waiting.hurried
+
+
+def test_a_flush_waits_for_all_that_was_handed_over_before_it(worker, log):
+    """Also for work that waits; and each flush is let go only then."""
+    gate = threading.Event()
+    _put(worker, Job(log, "slow", gate=gate))
+    found = []
+    flushes = [threading.Thread(target=lambda: found.append(worker.flush(5.0))) for _ in range(3)]
+    for flush in flushes:
+        flush.start()
+    time.sleep(0.05)
+    assert found == []
+    gate.set()
+    worker.wake()
+    for flush in flushes:
+        flush.join()
+    assert found == [True] * 3
+    assert log == ["slow"]
+
+
+def test_a_flush_gives_up_when_its_time_is_over(worker, log):
+    _put(worker, Job(log, gate=threading.Event()))
+    begun = time.monotonic()
+    assert worker.flush(0.1) is False
+    assert 0.1 <= time.monotonic() - begun < 2.0
+
+
+def test_a_flush_on_the_workers_own_thread_does_not_wait_for_itself(worker, log):
+    found = []
+
+    class Flushing(Job):
+        def steps(self):
+            found.append(worker.flush(5.0))
+            yield from super().steps()
+
+    _put(worker, Flushing(log), Job(log, gate=threading.Event(), seconds=0.5))
+    assert worker.flush(5.0)
+    assert len(found) == 1
+
+
+def test_work_that_waits_too_long_is_hurried_at_its_deadline(worker, log):
+    job = Job(log, gate=threading.Event(), seconds=0.1)
+    _put(worker, job)
+    assert job.done.wait(5.0)
+    late = time.monotonic() - job.deadline
+    assert job.hurried
+    assert 0 <= late < 1.0
+
+
+def test_work_that_takes_too_long_is_hurried_at_its_deadline(worker, log):
+    job = Job(log, length=10**9, seconds=0.1)
+    _put(worker, job)
+    assert job.done.wait(5.0)
+    assert job.hurried
+    assert job.deadline <= time.monotonic() < job.deadline + 1.0
+
+
+def test_work_that_is_in_time_is_never_hurried(worker, log):
+    jobs = [Job(log, length=3) for _ in range(5)]
+    _put(worker, *jobs)
+    assert worker.flush(5.0)
+    assert not any(job.hurried for job in jobs)
+
+
+@pytest.mark.parametrize("failure", ["error", "not_ready"])
+def test_work_that_fails_is_the_only_work_that_fails(worker, log, failure, monkeypatch):
+    """The thread lives on; strict tests see the error through the thread's own hook."""
+    shown = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: shown.append(args.exc_type))
+    _put(worker, Job(log, "bad", **{failure: LookupError("ours")}), Job(log, "good"))
+    assert worker.flush(5.0)
+    assert log[-1] == "good"
+    assert LookupError in shown
+
+
+def test_stopping_does_what_is_queued_and_ends_the_thread(worker, log):
+    _put(worker, *[Job(log, str(number), length=50) for number in range(4)])
+    worker.stop(5.0)
+    assert log == ["0", "1", "2", "3"]
+    assert not worker.running
+    assert "tokentrail" not in [thread.name for thread in threading.enumerate()]
+
+
+@pytest.mark.parametrize("timeout", [0.0, 5.0])
+def test_stopping_ends_what_waits_with_what_is_known(worker, log, timeout):
+    """Nothing that was handed over is lost, however little time there is."""
+    waiting = Job(log, "waiting", gate=threading.Event())
+    _put(worker, waiting, Job(log, "other"))
+    worker.stop(timeout)
+    assert sorted(log) == ["other", "waiting"]
+    assert waiting.hurried
+
+
+def test_stopping_lets_go_who_flushes(worker, log):
+    _put(worker, Job(log, gate=threading.Event()))
+    found = []
+    flush = threading.Thread(target=lambda: found.append(worker.flush(30.0)))
+    flush.start()
+    time.sleep(0.05)
+    worker.stop(5.0)
+    flush.join(5.0)
+    assert found == [True]
+
+
+def test_what_a_finaliser_left_without_a_thread_is_done_by_a_flush(worker, log):
+    """``put`` starts no thread, for it may be called where no lock may be taken."""
+    worker.put(Job(log))
+    assert not worker.running
+    assert worker.flush(5.0)
+    assert log == ["job"]
+
+
+def test_what_a_finaliser_left_without_a_thread_is_ended_by_a_stop(worker, log):
+    worker.put(Job(log))
+    worker.stop(0.0)
+    assert log == ["job"]
+
+
+def test_it_can_be_needed_again_after_a_stop(worker, log):
+    _put(worker, Job(log, "first"))
+    worker.stop(5.0)
+    _put(worker, Job(log, "second"))
+    assert worker.flush(5.0)
+    assert log == ["first", "second"]
+
+
+def test_it_is_full_at_its_capacity_and_no_longer_when_work_is_done(worker, log):
+    gate = threading.Event()
+    _put(worker, *[Job(log, gate=gate) for _ in range(7)])
+    assert not worker.full()
+    worker.put(Job(log, gate=gate))
+    assert worker.full()
+    gate.set()
+    worker.wake()
+    assert worker.flush(5.0)
+    assert (worker.full(), worker.backlog()) == (False, 0)
+
+
+def test_where_no_thread_can_be_started_it_says_so(worker, log, monkeypatch):
+    """As when the interpreter shuts down; later it may be possible again."""
+
+    def refused(self):
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        assert worker.ensure() is False
+        assert not worker.running
+        worker.put(Job(log))
+        assert worker.flush(0.0) is False
+    assert worker.ensure() is True
+    assert worker.flush(5.0)
+    assert log == ["job"]
+
+
+def test_it_breathes_while_it_works(worker, log):
+    """Another thread gets its turn within a few milliseconds of busy work of ours."""
+
+    class Busy(Job):
+        def steps(self):
+            end = time.perf_counter() + 0.4
+            while time.perf_counter() < end:
+                yield
+            self.done.set()
+
+    _put(worker, busy := Busy(log))
+    gaps, last = [], time.perf_counter()
+    while not busy.done.is_set():
+        time.sleep(0.001)
+        now = time.perf_counter()
+        gaps.append(now - last)
+        last = now
+    gaps.sort()
+    assert gaps[len(gaps) // 2] < 0.004
+
+
+def test_a_job_that_is_done_is_not_held_until_the_next(worker, log):
+    """What it holds (a call, its text) can be freed at once, though nothing more comes."""
+    job = Job(log)
+    done, freed = job.done, weakref.ref(job)
+    _put(worker, job)
+    del job
+    assert done.wait(5.0)
+    end = time.monotonic() + 5.0
+    while freed() is not None and time.monotonic() < end:
+        time.sleep(0.001)
+    assert freed() is None
