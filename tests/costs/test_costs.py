@@ -1,0 +1,168 @@
+"""What tokentrail costs, as far as it can be told without a clock: by calls made and bytes held.
+
+Times are the business of ``make bench``; what fails here fails on every machine.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import tracemalloc
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import NoOpTracerProvider
+from tools.bench import wire
+
+import tokentrail
+from tokentrail.counting import ENCODINGS
+
+OURS = str(Path(tokentrail.__file__).parent)
+
+
+@contextmanager
+def counted_calls():
+    """Count the functions of ours that this thread enters."""
+    names = []
+
+    def look(frame, event, argument):
+        if event == "call" and frame.f_code.co_filename.startswith(OURS):
+            names.append(frame.f_code.co_qualname if sys.version_info >= (3, 11) else "")
+
+    sys.setprofile(look)
+    try:
+        yield names
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.fixture
+def client():
+    sync, _ = wire.clients()
+    return sync
+
+
+def _stream(client, length):
+    asked = {"stream": True, "extra_headers": {wire.LENGTH: str(length)}}
+    return client.chat.completions.create(**wire.CHAT, **asked)
+
+
+def test_a_plain_call_enters_few_functions(trail, client):
+    """Each entered in a cold cache costs up to a microsecond: they are counted, not timed."""
+    client.chat.completions.create(**wire.CHAT)
+    with counted_calls() as names:
+        client.chat.completions.create(**wire.CHAT)
+    assert len(names) < 185
+
+
+def test_a_chunk_enters_six_functions_however_long_the_stream_is(trail, client):
+    ENCODINGS.load("o200k_base")
+    stream = _stream(client, 4000)
+    for _ in range(100):
+        next(stream)
+    seen = []
+    for _ in range(3):
+        with counted_calls() as names:
+            for _ in range(1000):
+                next(stream)
+        seen.append(len(names) / 1000)
+    assert max(seen) < 8
+    assert max(seen) - min(seen) < 0.5
+    stream.close()
+
+
+def test_embeddings_cost_the_same_for_any_number_of_vectors(trail, client, monkeypatch):
+    few = wire._PLAIN["embeddings"]
+    seen = []
+    client.embeddings.create(**wire.EMBEDDINGS)
+    for body in (few, few.replace(b'"data": [', b'"data": [' + _vectors(400))):
+        monkeypatch.setitem(wire._PLAIN, "embeddings", body)
+        with counted_calls() as names:
+            client.embeddings.create(**wire.EMBEDDINGS)
+        seen.append(len(names))
+    assert seen[0] == seen[1]
+
+
+def _vectors(number):
+    return b'{"object": "embedding", "index": 0, "embedding": [0.5]},' * number
+
+
+def test_an_endless_stream_holds_less_than_100_kb(trail, client):
+    """With counting and metrics at work, of 5,000 chunks as of 20,000: the rest is let go of."""
+    ENCODINGS.load("o200k_base")
+    for _ in _stream(client, 2000):  # what is made once in a process
+        pass
+    tokentrail.flush(10)
+    stream = _stream(client, 1_000_000)
+    for _ in range(20):
+        next(stream)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, most = tracemalloc.get_traced_memory()[0], 0
+        for number in range(5000):
+            next(stream)
+            if number % 500 == 499:
+                gc.collect()
+                most = max(most, tracemalloc.get_traced_memory()[0] - before)
+    finally:
+        tracemalloc.stop()
+    stream.close()
+    tokentrail.flush(10)
+    assert most < 100 * 1024
+    assert len(trail.spans.all()) == 2
+
+
+@pytest.fixture
+def unheard():
+    """Instrument where nobody listens: no span is sampled, and metrics are off."""
+    provider = TracerProvider(sampler=ALWAYS_OFF)
+    tokentrail.instrument(tracer_provider=provider, meter_provider=NoOpMeterProvider())
+    yield
+    tokentrail.uninstrument()
+
+
+def test_a_call_that_nobody_is_told_of_is_left_alone(unheard, client):
+    """Its stream is the client's own, nothing is counted, and no thread is started."""
+    threads = threading.active_count()
+    client.chat.completions.create(**wire.CHAT)
+    stream = _stream(client, 3)
+    assert type(stream._iterator).__module__ != "tokentrail.streams"
+    assert len(list(stream)) == 5
+    assert tokentrail.current_usage(stream) is None
+    assert threading.active_count() == threads
+    with counted_calls() as names:
+        client.chat.completions.create(**wire.CHAT)
+    assert len(names) < 60
+
+
+def test_a_call_that_nobody_is_told_of_still_hands_its_context_on(unheard):
+    """What is instrumented below the client must learn that the trace is not sampled."""
+    seen = []
+
+    def reply(request):
+        seen.append(trace.get_current_span())
+        return wire.answer(request)
+
+    sync, _ = wire.clients(reply)
+    sync.chat.completions.create(**wire.CHAT)
+    assert [span.get_span_context().is_valid for span in seen] == [True]
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_with_tracing_off_no_attribute_of_a_span_is_made(metrics, client):
+    tokentrail.instrument(tracer_provider=NoOpTracerProvider(), meter_provider=metrics.provider)
+    try:
+        client.chat.completions.create(**wire.CHAT)
+        with counted_calls() as names:
+            client.chat.completions.create(**wire.CHAT)
+    finally:
+        tokentrail.uninstrument()
+    assert "final" not in names
+    assert metrics.one("gen_ai.client.operation.duration").count == 2

@@ -1,0 +1,40 @@
+"""What the documents say is what the code's own tables say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_settings_in_the_readme_are_those_of_the_code():
+    """One description of every setting; the README's is made of it."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "make_settings.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page):
+    """A link to a file of the project names one that is there."""
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    local = [link for link in links if "://" not in link and not link.startswith("mailto:")]
+    missing = [link for link in local if not (page.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_names_a_place_of_one_machine(page):
+    """Paths and hosts of the machine it was written on are of no use to a reader."""
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"/(?:work|root|tmp)/|/\.library|\.pyenv", text)

@@ -1,0 +1,112 @@
+"""``tokentrail doctor``: every setting, and whatever is wrong, by name."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tokentrail import cli, doctor, patches
+from tokentrail.config import OPT_IN, SETTINGS
+
+
+def _setting(found, name):
+    (setting,) = [setting for setting in found.settings if setting.name == name]
+    return setting
+
+
+def test_every_setting_is_listed_with_what_is_allowed():
+    found = doctor.examine({})
+    assert [(s.name, s.variable, s.allowed) for s in found.settings] == [
+        (s.name, s.environ, s.allowed) for s in SETTINGS
+    ]
+    assert {setting.source for setting in found.settings} == {"default"}
+    assert found.problems == ()
+
+
+def test_a_value_says_where_it_comes_from():
+    found = doctor.examine(
+        {"TOKENTRAIL_TOKEN_COUNTING": "always", OPT_IN: "http,gen_ai_latest_experimental"}
+    )
+    counting, metrics = _setting(found, "token_counting"), _setting(found, "metrics")
+    assert (counting.value, counting.source) == ("always", "TOKENTRAIL_TOKEN_COUNTING")
+    assert (metrics.value, metrics.source) == ("both", OPT_IN)
+
+
+def test_a_value_that_is_not_allowed_is_a_problem_and_the_default_holds():
+    found = doctor.examine({"TOKENTRAIL_FLUSH_TIMEOUT": "soon"})
+    timeout = _setting(found, "flush_timeout")
+    assert (timeout.value, timeout.source, timeout.refused) == (2.0, "default", "soon")
+    (problem,) = found.problems
+    assert "TOKENTRAIL_FLUSH_TIMEOUT='soon'" in problem
+    assert timeout.allowed in problem
+
+
+def test_every_method_of_the_table_is_looked_for():
+    found = doctor.examine({})
+    assert [method.name for method in found.methods] == [row.title for row in patches.ROWS]
+    assert {method.state for method in found.methods} <= {"found", "absent"}
+    assert any("not switched on" in note for note in found.notes)
+
+
+def test_in_an_instrumented_process_they_are_patched(trail):
+    found = doctor.examine({})
+    states = {method.name: method.state for method in found.methods}
+    create = next(row.title for row in patches.ROWS if row.method == "create")
+    assert states[create] == "patched"
+    assert "patched" in states.values()
+    assert "missing" not in states.values()
+
+
+def test_without_openai_that_is_the_problem(monkeypatch):
+    version = doctor.version
+
+    def installed(name):
+        if name == "openai":
+            raise doctor.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(doctor, "version", installed)
+    found = doctor.examine({})
+    assert found.problems == ("openai is not installed",)
+    assert found.methods == ()
+
+
+def test_an_encoding_that_cannot_be_built_is_a_problem(monkeypatch):
+    monkeypatch.setattr(doctor.ENCODINGS, "load", lambda name: None)
+    found = doctor.examine({})
+    assert len(found.problems) == 2
+    assert all("cannot be built" in problem for problem in found.problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("OTEL_SDK_DISABLED", "true"),
+        ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "flask, tokentrail"),
+    ],
+)
+def test_a_switch_of_the_ecosystem_is_noted(name, text):
+    assert any(note.startswith(name) for note in doctor.examine({name: text}).notes)
+
+
+@pytest.mark.parametrize(("environ", "code"), [({}, 0), ({"TOKENTRAIL_METRICS": "old"}, 1)])
+def test_the_exit_code_says_whether_all_is_well(monkeypatch, capsys, environ, code):
+    for name, text in environ.items():
+        monkeypatch.setenv(name, text)
+    assert cli.main(["doctor"]) == code
+    said = capsys.readouterr().out
+    assert "flush_timeout = 2.0  (default)" in said
+    assert ("TOKENTRAIL_METRICS='old'" in said) == bool(code)
+
+
+def test_for_programs_it_is_json():
+    command = [sys.executable, "-m", "tokentrail", "doctor", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=50)
+    found = json.loads(done.stdout)
+    assert found["problems"] == []
+    assert found["versions"]["openai"]
+    assert found["encodings"] == {"cl100k_base": "built", "o200k_base": "built"}
+    assert {setting["name"] for setting in found["settings"]} == {s.name for s in SETTINGS}

@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+
+import tokentrail
+from tokentrail.config import (
+    SETTINGS,
+    ContentCapture,
+    MetricNames,
+    OnConflict,
+    Settings,
+    StreamUsage,
+    TokenCounting,
+    read_settings,
+)
+
+
+def _redact(kind, text):
+    return text
+
+
+GIVEN = [
+    ("token_counting", "off", TokenCounting.OFF),
+    ("token_counting", "span", TokenCounting.SPAN),
+    ("token_counting", "missing", TokenCounting.MISSING),
+    ("token_counting", "always", TokenCounting.ALWAYS),
+    ("token_counting", " Always ", TokenCounting.ALWAYS),
+    ("token_counting", TokenCounting.SPAN, TokenCounting.SPAN),
+    ("models", {}, {}),
+    ("models", {"mine": "gpt-4o"}, {"mine": "gpt-4o"}),
+    ("models", "mine=gpt-4o", {"mine": "gpt-4o"}),
+    ("models", " mine = gpt-4o , other=cl100k_base,", {"mine": "gpt-4o", "other": "cl100k_base"}),
+    ("models", "a=ft:gpt-4o:org::id", {"a": "ft:gpt-4o:org::id"}),
+    ("flush_timeout", 0, 0.0),
+    ("flush_timeout", 60, 60.0),
+    ("flush_timeout", 0.5, 0.5),
+    ("flush_timeout", "0.5", 0.5),
+    ("time_per_output_chunk", False, False),
+    ("time_per_output_chunk", True, True),
+    ("time_per_output_chunk", "FALSE", False),
+    ("time_per_output_chunk", "0", False),
+    ("time_per_output_chunk", "1", True),
+    ("metrics", "released", MetricNames.RELEASED),
+    ("metrics", "Latest", MetricNames.LATEST),
+    ("metrics", MetricNames.BOTH, MetricNames.BOTH),
+    ("metric_attributes", "", ()),
+    ("metric_attributes", [], ()),
+    ("metric_attributes", "server.port, server.address", ("server.port", "server.address")),
+    ("metric_attributes", ["server.port"], ("server.port",)),
+    ("health", "false", False),
+    ("health", True, True),
+    ("capture_content", "NO_CONTENT", ContentCapture.NO_CONTENT),
+    ("capture_content", "span_only", ContentCapture.SPAN_ONLY),
+    ("capture_content", "Event_Only", ContentCapture.EVENT_ONLY),
+    ("capture_content", ContentCapture.SPAN_AND_EVENT, ContentCapture.SPAN_AND_EVENT),
+    ("emit_event", "true", True),
+    ("emit_event", False, False),
+    ("redact", _redact, _redact),
+    ("content_limit", 1, 1),
+    ("content_limit", "4096", 4096),
+    ("capture_binary", "true", True),
+    ("capture_binary", True, True),
+    ("capture_tool_schemas", "1", True),
+    ("capture_tool_schemas", False, False),
+    ("stream_usage", "observe", StreamUsage.OBSERVE),
+    ("stream_usage", "Request", StreamUsage.REQUEST),
+    ("stream_usage", StreamUsage.REQUEST, StreamUsage.REQUEST),
+    ("calibration", 0, 0.0),
+    ("calibration", "0.25", 0.25),
+    ("calibration", 1, 1.0),
+    ("preload", "o200k_base", ("o200k_base",)),
+    ("preload", "gpt-4o, gpt-4, gpt-4o-mini", ("o200k_base", "cl100k_base")),
+    ("preload", ["gpt-4"], ("cl100k_base",)),
+    ("preload", [], ()),
+    ("capture_content", "NO_CONTENT", ContentCapture.NO_CONTENT),
+    ("capture_content", "Span_Only", ContentCapture.SPAN_ONLY),
+    ("capture_content", " event_only ", ContentCapture.EVENT_ONLY),
+    ("capture_content", ContentCapture.SPAN_AND_EVENT, ContentCapture.SPAN_AND_EVENT),
+    ("emit_event", True, True),
+    ("emit_event", "False", False),
+    ("redact", max, max),
+    ("content_limit", 1, 1),
+    ("content_limit", "4096", 4096),
+    ("capture_binary", "true", True),
+    ("capture_tool_schemas", "true", True),
+    ("on_conflict", "both", OnConflict.BOTH),
+    ("on_conflict", " Defer ", OnConflict.DEFER),
+    ("on_conflict", OnConflict.DEFER, OnConflict.DEFER),
+    ("attributes_on_metrics", "feature, team.name,", ("feature", "team.name")),
+    ("attributes_on_metrics", ["feature"], ("feature",)),
+    ("attributes_on_metrics", "", ()),
+    ("baggage_keys", "tenant,enduser.id", ("tenant", "enduser.id")),
+    ("baggage_keys", ("tenant",), ("tenant",)),
+    ("request_attributes", "user, metadata", ("user", "metadata")),
+    ("request_attributes", ["safety_identifier"], ("safety_identifier",)),
+    ("request_hook", max, max),
+    ("response_hook", max, max),
+    ("disabled", True, True),
+    ("disabled", "true", True),
+    ("disabled", "0", False),
+]
+WRONG = [
+    ("token_counting", "sometimes"),
+    ("token_counting", True),
+    ("token_counting", 1),
+    ("models", "mine"),
+    ("models", "mine="),
+    ("models", "=gpt-4o"),
+    ("models", ["mine", "gpt-4o"]),
+    ("models", {"mine": None}),
+    ("models", {"mine": ""}),
+    ("models", {7: "gpt-4o"}),
+    ("models", {"mine": "llama-9"}),
+    ("models", "mine=llama-9"),
+    ("flush_timeout", -0.1),
+    ("flush_timeout", 60.1),
+    ("flush_timeout", float("nan")),
+    ("flush_timeout", float("inf")),
+    ("flush_timeout", True),
+    ("flush_timeout", "soon"),
+    ("flush_timeout", [2]),
+    ("time_per_output_chunk", "yes"),
+    ("time_per_output_chunk", 2),
+    ("metrics", "old"),
+    ("metric_attributes", "server.port,gen_ai.request.temperature"),
+    ("metric_attributes", ["server.port", 4]),
+    ("metric_attributes", True),
+    ("health", "well"),
+    ("capture_content", "true"),
+    ("capture_content", True),
+    ("emit_event", "sometimes"),
+    ("redact", "text"),
+    ("redact", True),
+    ("content_limit", 0),
+    ("content_limit", -1),
+    ("content_limit", True),
+    ("content_limit", 10.5),
+    ("content_limit", "many"),
+    ("capture_binary", "jpeg"),
+    ("capture_tool_schemas", "all"),
+    ("stream_usage", "always"),
+    ("calibration", 1.01),
+    ("calibration", -0.01),
+    ("calibration", float("nan")),
+    ("calibration", True),
+    ("calibration", "often"),
+    ("preload", "p51k_base"),
+    ("preload", ["gpt-4o", 4]),
+    ("preload", True),
+    ("capture_content", "true"),
+    ("capture_content", True),
+    ("capture_content", "messages"),
+    ("emit_event", "sometimes"),
+    ("redact", "no secrets"),
+    ("content_limit", 0),
+    ("content_limit", -1),
+    ("content_limit", True),
+    ("content_limit", 1.5),
+    ("content_limit", "much"),
+    ("capture_binary", "small"),
+    ("capture_tool_schemas", "names"),
+    ("on_conflict", "mine"),
+    ("on_conflict", True),
+    ("attributes_on_metrics", "user name"),
+    ("attributes_on_metrics", [7]),
+    ("attributes_on_metrics", True),
+    ("baggage_keys", "tenant=7"),
+    ("baggage_keys", {"tenant": "7"}),
+    ("request_attributes", "messages"),
+    ("request_attributes", True),
+    ("request_hook", "print"),
+    ("response_hook", True),
+    ("disabled", "on"),
+]
+BY_ARGUMENT_ONLY = {"redact", "request_hook", "response_hook"}
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+ECOSYSTEM = {
+    "capture_content": "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+    "emit_event": "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT",
+}
+"""Variables that are not ours alone."""
+DEFAULTS = Settings(**{setting.name: setting.default for setting in SETTINGS})
+
+
+IN_ENVIRONMENT = {setting.name for setting in SETTINGS if setting.environ is not None}
+
+
+def _texts(rows):
+    """Return those that an environment can hold: an empty variable is none."""
+    texts = [row for row in rows if isinstance(row[1], str) and row[1]]
+    return [row for row in texts if row[0] in IN_ENVIRONMENT]
+
+
+@pytest.mark.parametrize(("name", "value", "meant"), GIVEN)
+def test_an_argument_is_read(name, value, meant):
+    assert getattr(read_settings({name: value}, {}), name) == meant
+
+
+@pytest.mark.parametrize(("name", "text", "meant"), _texts(GIVEN))
+def test_the_environment_is_read(name, text, meant):
+    assert getattr(read_settings({}, {BY_NAME[name].environ: text}), name) == meant
+
+
+def test_every_setting_is_tried_here_right_and_wrong_both_ways():
+    """A new setting needs its rows in both tables, and as text where an environment sets it."""
+    for rows in (GIVEN, WRONG):
+        assert {row[0] for row in rows} == set(BY_NAME)
+        assert {row[0] for row in _texts(rows)} == IN_ENVIRONMENT
+
+
+def test_without_a_word_the_defaults_hold():
+    assert read_settings({}, {}) == DEFAULTS
+
+
+def test_a_variable_bears_our_name_or_one_that_the_ecosystem_gave():
+    for setting in SETTINGS:
+        if setting.environ is not None:
+            ours = setting.environ == f"TOKENTRAIL_{setting.name.upper()}"
+            assert ours or setting.environ.startswith("OTEL_INSTRUMENTATION_GENAI_")
+
+
+def test_an_argument_goes_over_the_environment_and_none_is_no_argument():
+    environ = {"TOKENTRAIL_TOKEN_COUNTING": "off"}
+    assert read_settings({"token_counting": "span"}, environ).token_counting == "span"
+    assert read_settings({"token_counting": None}, environ).token_counting == "off"
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+def test_an_empty_variable_is_none(text, caplog, unsaid):
+    assert read_settings({}, {BY_NAME[name].environ: text for name in IN_ENVIRONMENT}) == DEFAULTS
+    assert caplog.records == []
+
+
+def test_models_are_a_copy_that_nobody_changes():
+    given = {"mine": "gpt-4o"}
+    models = read_settings({"models": given}, {}).models
+    given["mine"] = "gpt-4"
+    assert models == {"mine": "gpt-4o"}
+    assert isinstance(models, MappingProxyType)
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_argument_raises_with_the_setting_the_value_and_what_is_allowed(name, value):
+    with pytest.raises(ValueError, match="allowed") as raised:
+        read_settings({name: value}, {})
+    assert str(raised.value) == (
+        f"{name}={value!r} is not allowed; allowed: {BY_NAME[name].allowed}"
+    )
+
+
+@pytest.mark.parametrize(("name", "text"), _texts(WRONG))
+def test_a_wrong_variable_warns_once_and_the_default_holds(name, text, caplog, unsaid):
+    setting = BY_NAME[name]
+    for _ in range(2):
+        settings = read_settings({}, {setting.environ: text})
+        assert getattr(settings, name) == setting.default
+    (warning,) = caplog.records
+    assert (warning.name, warning.levelno) == ("tokentrail", logging.WARNING)
+    for part in (setting.environ, repr(text), setting.allowed):
+        assert part in warning.getMessage()
+
+
+def test_a_wrong_variable_of_one_setting_leaves_the_others(caplog, unsaid):
+    environ = {"TOKENTRAIL_FLUSH_TIMEOUT": "soon", "TOKENTRAIL_TOKEN_COUNTING": "always"}
+    settings = read_settings({}, environ)
+    assert settings == replace(DEFAULTS, token_counting=TokenCounting.ALWAYS)
+    assert len(caplog.records) == 1
+
+
+def test_a_name_that_is_no_setting_raises_and_names_those_there_are():
+    with pytest.raises(TypeError) as raised:
+        read_settings({"token_count": "off"}, {})
+    for name in ("'token_count'", *BY_NAME):
+        assert name in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error"), [({"token_counting": "no"}, ValueError), ({"tokens": True}, TypeError)]
+)
+def test_instrument_refuses_before_anything_is_changed(kwargs, error):
+    """After the refusal nothing is instrumented, and a right instrument() works."""
+    from openai.resources.chat.completions import Completions
+
+    tokentrail.uninstrument()
+    bare = Completions.__dict__["create"]
+    with pytest.raises(error):
+        tokentrail.instrument(**kwargs)
+    assert Completions.__dict__["create"] is bare
+    tokentrail.instrument(token_counting="off")
+    assert Completions.__dict__["create"] is not bare
+    tokentrail.uninstrument()
+    assert Completions.__dict__["create"] is bare
+
+
+async def test_instrument_reads_the_environment_when_it_is_called(trail, ask, answer, monkeypatch):
+    monkeypatch.setenv("TOKENTRAIL_TOKEN_COUNTING", "off")
+    trail.instrument()
+    monkeypatch.setenv("TOKENTRAIL_TOKEN_COUNTING", "always")
+    await ask(answer, stream=True)
+    assert "gen_ai.usage.input_tokens" not in trail.spans.attributes()

@@ -1,0 +1,199 @@
+"""When the server is asked, and what the application's own arguments come to."""
+
+from __future__ import annotations
+
+import openai
+import pytest
+from openai import _types
+
+from tokentrail.demo.payloads import chat, responses
+from tokentrail.demo.server import Plain, Stream
+
+from .conftest import ANSWER, BILLED, MESSAGES, is_asked, says, seen
+
+OMIT = getattr(_types, "omit", _types.NOT_GIVEN)
+OBFUSCATION = {"include_obfuscation": False}
+
+ARGUMENTS = {
+    # arguments, what is sent as stream_options (None: nothing)
+    "silence": ({}, {"include_usage": True}),
+    "NOT_GIVEN": ({"stream_options": _types.NOT_GIVEN}, {"include_usage": True}),
+    "omit": ({"stream_options": OMIT}, {"include_usage": True}),
+    "another option": (
+        {"stream_options": OBFUSCATION},
+        {"include_obfuscation": False, "include_usage": True},
+    ),
+    "on": ({"stream_options": {"include_usage": True}}, {"include_usage": True}),
+    "off": ({"stream_options": {"include_usage": False}}, {"include_usage": False}),
+    "a null inside": ({"stream_options": {"include_usage": None}}, {"include_usage": None}),
+    "off by extra_body": (
+        {"extra_body": {"stream_options": {"include_usage": False}}},
+        {"include_usage": False},
+    ),
+    "null by extra_body": ({"extra_body": {"stream_options": None}}, None),
+    "something else by extra_body": ({"extra_body": {"user": "me"}}, {"include_usage": True}),
+}
+
+
+@pytest.mark.parametrize("mode", ["sync"])
+@pytest.mark.parametrize(("asked", "sent"), ARGUMENTS.values(), ids=ARGUMENTS)
+async def test_what_the_application_says_holds(driver, ways, serve, asked, sent):
+    """It is asked for where the application was silent; its own word is the last."""
+    server = serve(says())
+    client = driver.client(server)
+
+    async def program():
+        stream = client.chat.completions.create(
+            model="gpt-4o-mini", messages=MESSAGES, stream=True, **asked
+        )
+        return [seen(chunk) for chunk in stream]
+
+    before = repr(asked)
+    await ways.compared(program)
+    assert server.calls[-1].body.get("stream_options") == sent
+    assert repr(asked) == before
+    told = ways.trail.spans.attributes()
+    ours = asked.get("stream_options") is None or sent != asked["stream_options"]
+    ours = ours and not ({"stream_options"} & set(asked.get("extra_body", {})))
+    assert told.get("tokentrail.stream_usage") == ("requested" if ours else None)
+    source = "reported" if (sent or {}).get("include_usage") else "counted"
+    assert told["tokentrail.usage.output.source"] == source
+
+
+def test_a_null_by_keyword_is_the_application_s_word(trail, serve):
+    """``None`` is sent as null, and is no silence."""
+    trail.instrument(stream_usage="request")
+    server = serve(says())
+    with openai.OpenAI(base_url=server.base_url, api_key="k") as client:
+        list(
+            client.chat.completions.create(
+                model="gpt-4o-mini", messages=MESSAGES, stream=True, stream_options=None
+            )
+        )
+    assert not is_asked(server.calls[0])
+    assert server.calls[0].body.get("stream_options", "left out") in {None, "left out"}
+
+
+async def test_by_default_nothing_is_asked(driver, trail, serve):
+    """``observe`` sends what the application sends."""
+    server = serve(says())
+    stream = await driver.call(
+        driver.client(server).chat.completions.create,
+        model="gpt-4o-mini",
+        messages=MESSAGES,
+        stream=True,
+    )
+    await driver.read(stream)
+    assert "stream_options" not in server.calls[0].body
+    assert "tokentrail.stream_usage" not in trail.spans.attributes()
+
+
+async def test_the_environment_asks_too(monkeypatch, driver, trail, serve):
+    """``TOKENTRAIL_STREAM_USAGE`` is the same switch."""
+    monkeypatch.setenv("TOKENTRAIL_STREAM_USAGE", "request")
+    trail.instrument()
+    server = serve(says())
+    stream = await driver.call(
+        driver.client(server).chat.completions.create,
+        model="gpt-4o-mini",
+        messages=MESSAGES,
+        stream=True,
+    )
+    await driver.read(stream)
+    assert is_asked(server.calls[0])
+    assert trail.spans.attributes()["gen_ai.usage.output_tokens"] == BILLED.output
+
+
+async def test_raw_and_streaming_responses_are_left_alone(driver, trail, serve):
+    """The application reads the wire there, so nothing of ours is put on it."""
+    trail.instrument(stream_usage="request")
+    server = serve(says())
+    chats = driver.client(server).chat.completions
+    asked = {"model": "gpt-4o-mini", "messages": MESSAGES, "stream": True}
+    raw = await driver.call(chats.with_raw_response.create, **asked)
+    await driver.read(raw.parse())
+    async with driver.within(chats.with_streaming_response.create(**asked)) as response:
+        lines = response.iter_lines()
+        got = [line async for line in lines] if driver.mode == "async" else list(lines)
+    assert got
+    assert not any("stream_options" in call.body for call in server.calls)
+    assert not any("tokentrail.stream_usage" in span.attributes for span in trail.spans.all())
+
+
+async def test_the_responses_api_reports_by_itself(driver, trail, serve):
+    """It has no such option."""
+    if not hasattr(openai.OpenAI, "responses"):
+        pytest.skip("this openai has no responses")
+    trail.instrument(stream_usage="request")
+    server = serve(lambda _: Stream(responses.events(ANSWER)))
+    client = driver.client(server)
+    stream = await driver.call(
+        client.responses.create, model="gpt-4o-mini", input="hi", stream=True
+    )
+    await driver.read(stream)
+    assert "stream_options" not in server.calls[0].body
+    assert trail.spans.attributes()["gen_ai.usage.output_tokens"] == BILLED.output
+
+
+async def test_what_is_not_told_is_not_asked(driver, trail, serve):
+    """Under ``suppress_instrumentation`` the request is the application's, word for word."""
+    utils = pytest.importorskip("opentelemetry.instrumentation.utils")
+    trail.instrument(stream_usage="request")
+    server = serve(says())
+    client = driver.client(server)
+    with utils.suppress_instrumentation():
+        stream = await driver.call(
+            client.chat.completions.create, model="gpt-4o-mini", messages=MESSAGES, stream=True
+        )
+        assert len(await driver.read(stream)) == 9
+    assert "stream_options" not in server.calls[0].body
+    assert trail.spans.all() == ()
+
+
+async def test_a_coroutine_awaited_where_nothing_is_told_asks_for_nothing(serve, trail):
+    """What was prepared at the call is taken back at the await."""
+    utils = pytest.importorskip("opentelemetry.instrumentation.utils")
+    trail.instrument(stream_usage="request")
+    server = serve(says())
+    async with openai.AsyncOpenAI(base_url=server.base_url, api_key="k") as client:
+        coroutine = client.chat.completions.create(
+            model="gpt-4o-mini", messages=MESSAGES, stream=True
+        )
+        with utils.suppress_instrumentation():
+            assert len([chunk async for chunk in await coroutine]) == 9
+    assert [call.body.get("stream_options") for call in server.calls] == [None]
+
+
+def test_a_stream_only_by_extra_body_is_no_stream(ways, serve):
+    """The client hands over text then, and the application reads it."""
+    server = serve(lambda _: Stream(chat.chunks(ANSWER)))
+    ways.trail.instrument(stream_usage="request")
+    with openai.OpenAI(base_url=server.base_url, api_key="k") as client:
+        client.chat.completions.create(
+            model="gpt-4o-mini", messages=MESSAGES, extra_body={"stream": True}
+        )
+    assert "stream_options" not in server.calls[0].body
+
+
+def test_content_that_can_be_read_but_once_is_not_asked_with(trail, serve):
+    """If the server refused, it could not be sent again."""
+    trail.instrument(stream_usage="request")
+    server = serve(says())
+    content = iter([{"type": "text", "text": "Tell me of the sea."}])
+    with openai.OpenAI(base_url=server.base_url, api_key="k") as client:
+        list(
+            client.chat.completions.create(
+                model="gpt-4o-mini", messages=[{"role": "user", "content": content}], stream=True
+            )
+        )
+    assert "stream_options" not in server.calls[0].body
+    assert server.calls[0].body["messages"][0]["content"][0]["text"] == "Tell me of the sea."
+
+
+def test_a_plain_call_of_the_same_client_stays_plain(trail, serve):
+    """The switch is about streams."""
+    trail.instrument(stream_usage="request")
+    server = serve(lambda _: Plain(chat.completion(ANSWER)))
+    with openai.OpenAI(base_url=server.base_url, api_key="k") as client:
+        client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
+    assert "stream_options" not in server.calls[0].body

@@ -1,0 +1,285 @@
+"""A server that refuses the option is asked again without it, once, and spared for a while."""
+
+from __future__ import annotations
+
+import openai
+import pytest
+
+from tokentrail import usage_request
+from tokentrail.demo.payloads import errors
+from tokentrail.demo.server import Plain
+
+from .conftest import ANSWER, MESSAGES, is_asked, refusal, says, seen
+
+REFUSALS = {
+    "OpenAI": (
+        400,
+        {
+            "error": {
+                "message": "Unknown parameter: 'stream_options'.",
+                "type": "invalid_request_error",
+                "param": "stream_options",
+                "code": "unknown_parameter",
+            }
+        },
+    ),
+    "Azure": (
+        400,
+        {
+            "error": {
+                "message": "Unrecognized request argument supplied: stream_options",
+                "type": "invalid_request_error",
+                "param": None,
+                "code": None,
+            }
+        },
+    ),
+    "vLLM": (
+        400,
+        {
+            "object": "error",
+            "message": "[{'type': 'extra_forbidden', 'loc': ('body', 'stream_options'), "
+            "'msg': 'Extra inputs are not permitted', 'input': {'include_usage': True}}]",
+            "type": "BadRequestError",
+            "param": None,
+            "code": 400,
+        },
+    ),
+    "pydantic": (
+        422,
+        {
+            "detail": [
+                {
+                    "type": "extra_forbidden",
+                    "loc": ["body", "stream_options"],
+                    "msg": "Extra inputs are not permitted",
+                    "input": {"include_usage": True},
+                }
+            ]
+        },
+    ),
+    "only the option's own name": (400, {"error": {"message": "include_usage: not supported"}}),
+}
+
+
+async def _stream(driver, client, **changed):
+    asked = {"model": "gpt-4o-mini", "messages": MESSAGES, "stream": True, **changed}
+    stream = await driver.call(client.chat.completions.create, **asked)
+    return [seen(chunk) for chunk in await driver.read(stream)]
+
+
+@pytest.mark.parametrize(("status", "body"), REFUSALS.values(), ids=REFUSALS)
+async def test_a_refusal_is_not_the_application_s(ways, serve, status, body):
+    """It gets its stream by a second call, in the same span, and the span says so."""
+    server = serve(refusal(body, status))
+    client = ways.driver.client(server)
+    saw = await ways.compared(lambda: _stream(ways.driver, client))
+    assert len(saw) == 9
+    assert [is_asked(call) for call in server.calls] == [False, True, False]
+    span = ways.trail.spans.one()
+    told = dict(span.attributes)
+    assert told["tokentrail.stream_usage"] == "refused"
+    assert told["tokentrail.ending"] == "completed"
+    assert told["tokentrail.usage.output.source"] == "counted"
+    assert told["gen_ai.usage.output_tokens"] == 7
+    assert not span.status.description
+    assert ways.trail.metrics.one("gen_ai.client.operation.duration").count == 1
+
+
+async def test_a_refusal_is_remembered_for_the_server(driver, trail, serve, monkeypatch):
+    """By base URL: the next calls ask for nothing, until it is forgotten."""
+    trail.instrument(stream_usage="request")
+    server, other = serve(refusal(REFUSALS["Azure"][1])), serve(says())
+    client, second, third = (driver.client(s) for s in (server, server, other))
+    for asked in (client, client, second, third):
+        await _stream(driver, asked)
+    assert [is_asked(call) for call in server.calls] == [True, False, False, False]
+    assert is_asked(other.calls[0])
+    told = [span.attributes.get("tokentrail.stream_usage") for span in trail.spans.all()]
+    assert told == ["refused", None, None, "requested"]
+    clock = usage_request.time.monotonic
+    later = usage_request.FORGOTTEN_AFTER + 1
+    monkeypatch.setattr(usage_request.time, "monotonic", lambda: clock() + later)
+    await _stream(driver, client)
+    assert [is_asked(call) for call in server.calls[4:]] == [True, False]
+
+
+async def test_an_api_version_speaks_for_itself(driver, trail, serve):
+    """An old version of Azure's refuses, a newer one of the same host is asked."""
+    trail.instrument(stream_usage="request")
+    server = serve(refusal(REFUSALS["Azure"][1]))
+    for version in ("2023-05-15", "2024-10-21", "2023-05-15"):
+        await _stream(driver, driver.client(server, "azure", api_version=version))
+    versions = [(call.query["api-version"], is_asked(call)) for call in server.calls]
+    assert versions == [
+        ("2023-05-15", True),
+        ("2023-05-15", False),
+        ("2024-10-21", True),
+        ("2024-10-21", False),
+        ("2023-05-15", False),
+    ]
+
+
+def test_the_memory_is_bounded_and_short(monkeypatch):
+    refusals, now = usage_request.Refusals(), [0.0]
+    monkeypatch.setattr(usage_request.time, "monotonic", lambda: now[0])
+    for number in range(10_000):
+        refusals.add(f"http://server-{number}")
+    assert len(refusals._until) == usage_request.REMEMBERED
+    assert refusals.has("http://server-9999")
+    assert not refusals.has("http://server-0")
+    now[0] += usage_request.FORGOTTEN_AFTER
+    assert not refusals.has("http://server-9999")
+
+
+async def test_an_error_of_the_second_call_stands_alone(driver, trail, serve):
+    """It has no context of the first, and the server is not remembered for what it did not show."""
+    trail.instrument(stream_usage="request")
+
+    def respond(call):
+        if is_asked(call):
+            return Plain(REFUSALS["Azure"][1], 400)
+        return errors.reply(404, "no such model", code="model_not_found")
+
+    server = serve(respond)
+    client = driver.client(server)
+    for _ in range(2):
+        with pytest.raises(openai.NotFoundError) as caught:
+            await _stream(driver, client)
+        error = caught.value
+        seen_errors = set()
+        while error is not None and id(error) not in seen_errors:
+            seen_errors.add(id(error))
+            assert not isinstance(error, openai.BadRequestError)
+            error = error.__context__ or error.__cause__
+    assert [is_asked(call) for call in server.calls] == [True, False] * 2
+    span = trail.spans.all()[0]
+    assert span.attributes["error.type"].endswith("NotFoundError")
+    assert span.attributes["tokentrail.stream_usage"] == "refused"
+
+
+OTHERS = {
+    "another parameter": (400, {"error": {"message": "Unknown parameter: 'streem'."}}),
+    "no words": (400, None),
+    "a limit": (429, {"error": {"message": "too much, with stream_options or without"}}),
+    "a key": (401, {"error": {"message": "stream_options are not for you"}}),
+    "an accident": (500, {"error": {"message": "stream_options broke it"}}),
+}
+
+
+@pytest.mark.parametrize(("status", "body"), OTHERS.values(), ids=OTHERS)
+async def test_other_errors_are_the_application_s(driver, trail, serve, status, body):
+    """They are no refusal of the option, so nothing is called twice."""
+    trail.instrument(stream_usage="request")
+    server = serve(lambda _: Plain(body, status))
+    with pytest.raises(openai.APIStatusError) as caught:
+        await _stream(driver, driver.client(server))
+    assert caught.value.status_code == status
+    assert len(server.calls) == 1
+    assert trail.spans.attributes()["tokentrail.stream_usage"] == "requested"
+
+
+async def test_a_refusal_of_the_application_s_own_option_is_its_own(driver, trail, serve):
+    """Where it set the option, it gets the server's answer to that."""
+    trail.instrument(stream_usage="request")
+    server = serve(refusal(REFUSALS["OpenAI"][1]))
+    with pytest.raises(openai.BadRequestError):
+        await _stream(driver, driver.client(server), stream_options={"include_usage": True})
+    assert len(server.calls) == 1
+
+
+async def test_the_application_s_other_options_are_sent_again(driver, trail, serve):
+    """Only what we added is taken back."""
+    trail.instrument(stream_usage="request")
+
+    def respond(call):
+        return Plain(REFUSALS["OpenAI"][1], 400) if is_asked(call) else says()(call)
+
+    server = serve(respond)
+    options = {"include_obfuscation": False}
+    await _stream(driver, driver.client(server), stream_options=options)
+    assert [call.body["stream_options"] for call in server.calls] == [
+        {"include_obfuscation": False, "include_usage": True},
+        {"include_obfuscation": False},
+    ]
+    assert options == {"include_obfuscation": False}
+
+
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+
+
+async def test_what_can_be_read_but_once_is_sent_again_whole(driver, trail, serve):
+    """Messages and tools that come from generators are the same in the second call."""
+    trail.instrument(stream_usage="request")
+    server = serve(refusal(REFUSALS["Azure"][1]))
+    await _stream(
+        driver,
+        driver.client(server),
+        messages=(message for message in MESSAGES),
+        tools=iter([TOOL]),
+    )
+    first, second = server.calls
+    assert first.body["messages"] == second.body["messages"] == MESSAGES
+    assert first.body["tools"] == second.body["tools"] == [TOOL]
+    told = trail.spans.attributes()
+    assert told["tokentrail.usage.input.source"] == "counted"
+    assert told["gen_ai.usage.output_tokens"] == 7
+
+
+async def test_a_legacy_prompt_of_ids_is_sent_again_whole(driver, trail, serve):
+    """The same for ``completions`` and its token ids."""
+    from .conftest import says_text
+
+    trail.instrument(stream_usage="request")
+
+    def respond(call):
+        refused = "stream_options" in call.body
+        return Plain(REFUSALS["vLLM"][1], 400) if refused else says_text(ANSWER)(call)
+
+    server = serve(respond)
+    stream = await driver.call(
+        driver.client(server).completions.create,
+        model="gpt-3.5-turbo-instruct",
+        prompt=iter([1, 2, 3]),
+        stream=True,
+    )
+    assert len(await driver.read(stream)) == 8
+    assert [call.body["prompt"] for call in server.calls] == [[1, 2, 3]] * 2
+    assert trail.spans.attributes()["gen_ai.usage.input_tokens"] == 3
+
+
+def _helper(client):
+    owner = client.chat if hasattr(client.chat.completions, "stream") else client.beta.chat
+    return owner.completions.stream
+
+
+async def test_a_helper_stream_refused_is_a_stream(driver, trail, serve):
+    """The helper knows nothing of the second call."""
+    trail.instrument(stream_usage="request")
+    server = serve(refusal(REFUSALS["pydantic"][1], 422))
+    client = driver.client(server)
+    async with driver.within(_helper(client)(model="gpt-4o-mini", messages=MESSAGES)) as stream:
+        whole = await driver.call(stream.get_final_completion)
+    assert whole.choices[0].message.content == ANSWER.texts[0]
+    assert [is_asked(call) for call in server.calls] == [True, False]
+    assert trail.spans.attributes()["tokentrail.stream_usage"] == "refused"
+
+
+async def test_both_calls_stand_in_one_span(driver, trail, serve):
+    """What is traced below has the same parent."""
+    from opentelemetry import trace
+
+    trail.instrument(stream_usage="request")
+    parents = []
+    server = serve(refusal(REFUSALS["Azure"][1]))
+
+    client = driver.client(server)
+    send = client._client.send
+
+    def watched(*args, **kwargs):
+        parents.append(trace.get_current_span().get_span_context().span_id)
+        return send(*args, **kwargs)
+
+    client._client.send = watched
+    await _stream(driver, client)
+    assert parents == [trail.spans.one().context.span_id] * 2
