@@ -1,0 +1,83 @@
+# Everything here needs make and a Python that has venv; the rest is installed into .venv.
+#   make PYTHON=python3.12 test    another interpreter (after `make clean`)
+#   make test ARGS="-k stream -x"  arguments for pytest
+#   make test JOBS=0               in one process
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+JOBS ?= 3
+
+BIN := $(VENV)/bin
+# Twice quiet: errors are still printed.
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test slow imitations bench company lint format cover matrix verify-dashboards clean
+
+help: ## say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.demo ## run the demo: an embedded server, no key, no network
+	@$(BIN)/tokentrail demo
+
+test: $(VENV)/.dev ## run the tests
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+slow: $(VENV)/.dev ## run the tests that install the wheel into new environments
+	@$(BIN)/python -m pytest -m "slow and not imitations" $(ARGS)
+
+imitations: $(VENV)/.dev ## run the tests against servers that others wrote
+	@$(BIN)/python -m pytest -m imitations $(ARGS)
+
+company: $(VENV)/.dev ## run the tests beside the official instrumentation
+	@$(BIN)/nox -s company -- $(ARGS)
+
+bench: $(VENV)/.dev ## measure what tokentrail costs, beside its peers
+	@PYTHONPATH=tools $(BIN)/python -m bench $(ARGS)
+
+lint: $(VENV)/.dev ## check style, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/.dev ## mend style and format where a program can
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+cover: $(VENV)/.dev ## run the tests and say which branches they leave out
+	@$(BIN)/python -m pytest --cov $(ARGS)
+
+matrix: $(VENV)/.dev ## run the tests on every supported release of what we stand on
+	@$(BIN)/nox $(ARGS)
+
+verify-dashboards: $(VENV)/.dev ## prove each query of dashboards and rules on a real Prometheus
+	@REQUIRE_PROMETHEUS=1 $(BIN)/python -m pytest tests/dashboards -m "slow or not slow" $(ARGS)
+
+clean: ## remove what was made
+	rm -rf .venv .nox build dist htmlcov .coverage .coverage.* .hypothesis .*_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: an environment is made once, and installed into anew when pyproject.toml changes.
+
+$(VENV)/.made:
+	@command -v "$(PYTHON)" >/dev/null || { \
+	    echo "tokentrail needs Python 3.10 or newer, and there is no '$(PYTHON)' here;" \
+	         "name one with: make PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	    echo "tokentrail needs Python 3.10 or newer, but '$(PYTHON)' is" \
+	         "$$("$(PYTHON)" --version 2>&1); name another with: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "making $(VENV) ..."
+	@"$(PYTHON)" -m venv "$(VENV)"
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml $(VENV)/.made
+	@echo "installing tokentrail[demo] into $(VENV) ..."
+	@$(INSTALL) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.made
+	@echo "installing tokentrail[dev] into $(VENV) ..."
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,133 @@
+"""The matrix: the suite against a built wheel, on every supported release of what it stands on.
+
+``nox`` runs all of it, ``nox -s oldest surface`` what CI runs beside ``make test``. An interpreter
+that is not on this machine is left out.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">= 2025.5"
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["oldest", "newest", "tests", "wrapt"]
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+
+OPENAI = {
+    "1.40": ("openai == 1.40.8", "httpx < 0.28"),  # it gives httpx an argument that 0.28 dropped
+    "1": ("openai == 1.109.1",),
+    "2": ("openai == 2.54.0",),
+    "3.0": ("openai == 3.0.0",),
+    "newest": ("openai < 4",),
+}
+"""The releases of openai that are supported by name: the first, the last of each major, today's."""
+
+OLDEST = (
+    *OPENAI["1.40"],
+    "opentelemetry-api == 1.30.0",
+    "opentelemetry-sdk == 1.30.0",
+    "opentelemetry-instrumentation == 0.51b0",
+    "rich == 13.7.*",
+    "tiktoken == 0.7.0",
+    "wrapt == 1.14.*",
+)
+"""The floors that pyproject.toml states, all at once."""
+
+
+@functools.cache
+def present() -> tuple[str, ...]:
+    """Return the supported interpreters that start here; a name on the path may be a mere shim."""
+    return tuple(version for version in PYTHONS if _starts(f"python{version}"))
+
+
+def _starts(name: str) -> bool:
+    program = shutil.which(name)
+    if program is None:
+        return False
+    return subprocess.run([program, "--version"], capture_output=True, check=False).returncode == 0  # noqa: S603 - found by name
+
+
+@functools.cache
+def _wheelhouse() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="tokentrail-wheel-")
+
+
+def wheel(session: nox.Session) -> Path:
+    """Return the wheel of this tree, built once for all sessions of a run."""
+    folder = Path(_wheelhouse().name)
+    if not any(folder.iterdir()):
+        build = ("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), ".")
+        session.run("python", "-m", *build)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def run_suite(session: nox.Session, *requirements: str) -> None:
+    """Run pytest in a new environment that holds the wheel and ``requirements``."""
+    session.install("--quiet", f"{wheel(session)}[test]", *requirements)
+    session.run("python", "-m", "pip", "check", silent=True)
+    session.run("python", "-m", "pytest", "-n", "3", "--dist", "loadfile", *session.posargs)
+
+
+def run_surface(session: nox.Session, *requirements: str, **env: str) -> None:
+    """Run the tests of the surface in a new environment that holds what they need."""
+    session.install("--quiet", f"{wheel(session)}[surface]", *requirements)
+    session.run("python", "-m", "pip", "check", silent=True)
+    pytest = ("python", "-m", "pytest", "-m", "surface", "tests/surface")
+    session.run(*pytest, *session.posargs, env=env)
+
+
+@nox.session
+@nox.parametrize("openai", list(OPENAI))
+def tests(session: nox.Session, openai: str) -> None:
+    """Run the whole suite on each supported release of openai."""
+    run_suite(session, *OPENAI[openai])
+
+
+@nox.session
+@nox.parametrize("openai", list(OPENAI))
+def surface(session: nox.Session, openai: str) -> None:
+    """Take a quick look at every way to call a model, on each supported release of openai."""
+    run_surface(session, *OPENAI[openai])
+
+
+@nox.session
+@nox.parametrize("openai", list(OPENAI))
+def methods(session: nox.Session, openai: str) -> None:
+    """Write down what the surface of each release of openai is seen to tell: docs/methods.md."""
+    run_surface(session, *OPENAI[openai], SURFACE_RELEASE=openai)
+    session.run("python", "tools/make_docs.py")
+
+
+@nox.session
+@nox.parametrize("major", ["1", "2"])
+def wrapt(session: nox.Session, major: str) -> None:
+    """Run the whole suite on both majors of wrapt."""
+    run_suite(session, f"wrapt == {major}.*")
+
+
+@nox.session(python=next((v for v in present() if v in {"3.10", "3.11", "3.12"}), "3.10"))
+def oldest(session: nox.Session) -> None:
+    """Run the whole suite on the oldest of everything."""
+    run_suite(session, *OLDEST)
+
+
+@nox.session(python=list(present()))
+def newest(session: nox.Session) -> None:
+    """Run the whole suite on the newest of everything, on each interpreter."""
+    run_suite(session, *OPENAI["newest"])
+
+
+@nox.session
+def company(session: nox.Session) -> None:
+    """Run the tests beside the official instrumentation, with its real packages."""
+    requirements = ("opentelemetry-instrumentation-genai-openai", "opentelemetry-util-genai")
+    run_suite(session, *requirements, select=("-m", "company"))

@@ -1,0 +1,97 @@
+"""Making a call in one of its ways, and what must be told of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.surface.table import sources
+
+if TYPE_CHECKING:
+    from tests.surface.table import Method, Way
+
+
+@dataclass
+class Taken:
+    """What an application got of one call."""
+
+    objects: list[Any] = field(default_factory=list)
+
+    def seen(self) -> list[tuple[type, list[str], str]]:
+        """Return types, attributes and values; ids and times, which no two calls share, are out."""
+        return [(type(each), sorted(vars(each)), _values(each)) for each in self.objects]
+
+    def usage(self) -> tuple[int | None, int | None]:
+        """Return the input and output tokens that the server said."""
+        for each in reversed(self.objects):
+            usage = getattr(getattr(each, "response", each), "usage", None)
+            if usage is not None:
+                given = vars(usage)
+                return (
+                    given.get("prompt_tokens", given.get("input_tokens")),
+                    given.get("completion_tokens", given.get("output_tokens")),
+                )
+        return None, None
+
+
+def _values(each: Any) -> str:
+    if not hasattr(each, "model_dump"):
+        return ""
+    return re.sub(r"[0-9a-f]{32}|created(_at)?=[0-9.]+", "*", repr(each))
+
+
+async def take(driver: Any, method: Any, asked: dict[str, Any], way: Way) -> Taken:
+    """Make the call of ``method`` in a way, and take what it gives to its end."""
+    asked = {**asked, **way.options}
+    if way.prefix == "with_streaming_response":
+        async with driver.within(method(**asked)) as raw:
+            parsed = await driver.call(raw.parse)
+            assert await driver.call(raw.parse) is parsed
+            return Taken([raw, *await _read(driver, parsed)])
+    answer = await driver.call(method, **asked)
+    if not way.prefix:
+        return Taken(await _read(driver, answer))
+    parsed = answer.parse()
+    assert answer.parse() is parsed
+    return Taken([answer, *await _read(driver, parsed)])
+
+
+async def _read(driver: Any, answer: Any) -> list[Any]:
+    streams = "_iterator" in vars(answer)
+    return [answer, *(await driver.read(answer) if streams else [])]
+
+
+# What must be told -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a call's span says of its usage."""
+
+    operation: str
+    input: str | None
+    output: str | None
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.input or '-'} {self.output or '-'}"
+
+
+def check_told(trail: Any, method: Method, way: Way, taken: Taken) -> Told:
+    """Require the one span of a call, and return what it says."""
+    span = trail.spans.one()
+    said = dict(span.attributes)
+    assert span.name == method.name
+    assert said["gen_ai.operation.name"] == method.operation
+    assert said["tokentrail.ending"] == "completed"
+    assert said.get("gen_ai.request.stream", False) is way.streamed
+    assert said.get("gen_ai.response.finish_reasons") == method.finish
+    told = tuple(said.get(f"tokentrail.usage.{kind}.source") for kind in ("input", "output"))
+    assert told == sources(method, way)
+    billed = taken.usage() if "reported" in told else (method.input_tokens, 7)
+    for kind, source, tokens in zip(("input", "output"), told, billed, strict=True):
+        assert said.get(f"gen_ai.usage.{kind}_tokens") == (tokens if source else None)
+        points = trail.metrics.points("gen_ai.client.token.usage", gen_ai_token_type=kind)
+        assert [point.sum for point in points] == ([tokens] if source else [])
+    assert trail.metrics.one("gen_ai.client.operation.duration").count == 1
+    return Told(said["gen_ai.operation.name"], *told)
