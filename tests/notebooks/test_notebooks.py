@@ -1,0 +1,210 @@
+"""The notebooks and the script, run as a reader runs them, against a server that answers.
+
+The answer is a text of our own that cl100k_base counts 366, as it counts the answer recorded by
+the notebooks that this project began with; where that recording is at hand it is answered too.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tokentrail.counting import ENCODINGS
+from tokentrail.demo.exchanges import Exchange
+from tokentrail.demo.model import Model
+from tokentrail.demo.payloads import pieces
+from tokentrail.demo.server import Server
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "examples" / "notebooks"
+OWN = Path(__file__).with_name("answer.txt")
+RECORDED = ROOT.parent / "shared" / "recordings" / "solar_system_reply.txt"
+
+PAGE = ROOT / "docs" / "from-the-notebooks-to-production.md"
+
+TABLE = """\
+                               reported           counted        span
+                         in   out   sum    in   out   sum    in   out  source
+plain                    12   366   378    12   366   378    12   366  reported
+streamed                  -     -     -    12   366   378    12   366  counted
+streamed, usage asked    12   366   378    12   366   378    12   366  reported
+"""
+QUESTION = "Tell me about Solar system"
+PROMPT, COMPLETION, TOTAL = 12, 366, 378
+BROKEN_OFF_AFTER = 40
+WITHOUT_TEXT = {"openai": 1, "azure": 2}
+"""Chunks at the beginning that bear none: the role, and before it what Azure's filter says."""
+MODELS = {"openai": "gpt-3.5-turbo-0613", "azure": "gpt-35-turbo"}
+
+
+@pytest.fixture(params=[OWN, RECORDED], ids=["own", "recorded"])
+def text(request):
+    """Give what the model answers; the recording stays where it is and is not copied."""
+    if not request.param.exists():
+        pytest.skip("../shared/recordings is not here")
+    return request.param.read_text(encoding="utf-8").strip()
+
+
+@pytest.fixture
+def server(text):
+    """Serve an OpenAI and an Azure OpenAI that know the question, and one key."""
+    exchange = Exchange(QUESTION, text, PROMPT, COMPLETION)
+    model = Model(
+        api_key="the-key", exchanges=(exchange,), deployments={"my-chat": MODELS["azure"]}
+    )
+    with Server(model) as server:
+        yield server
+    assert server.failures == []
+
+
+@pytest.fixture
+def environment(kind, server, tmp_path, monkeypatch):
+    """Give the environment in which the examples are run; Jupyter leaves nothing at home."""
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    settings = {
+        "openai": {"OPENAI_API_BASE": server.base_url, "OPENAI_API_DEPLOY": MODELS["openai"]},
+        "azure": {
+            "OPENAI_API_BASE": server.url,
+            "OPENAI_API_DEPLOY": "my-chat",
+            # The host does not say so, as one of Azure's does.
+            "OPENAI_API_TYPE": "azure",
+        },
+    }
+    # Building an encoding on a machine that is busy with tests may take its time.
+    return (
+        os.environ
+        | settings[kind]
+        | {
+            "OPENAI_API_KEY": "the-key",
+            "TOKENTRAIL_FLUSH_TIMEOUT": "20",
+        }
+    )
+
+
+def _read(name):
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
+def _run(name, environment):
+    notebook = _read(name)
+    client = NotebookClient(
+        notebook, timeout=50, resources={"metadata": {"path": str(FOLDER)}}, kernel_name="python3"
+    )
+    client.execute(env=environment)
+    return {
+        cell["id"]: "".join(output.get("text", "") for output in cell.get("outputs", ()))
+        for cell in notebook.cells
+    }
+
+
+def _run_for(*cases):
+    """A kernel takes seconds to start: the recording goes through each notebook once."""
+    ids = [f"{kind}-{'own' if path == OWN else 'recorded'}" for kind, path in cases]
+    return pytest.mark.parametrize(("kind", "text"), cases, indirect=True, ids=ids)
+
+
+def _compared(model):
+    return [
+        [model, "reported", "counted"],
+        ["prompt", str(PROMPT), str(PROMPT)],
+        ["completion", str(COMPLETION), str(COMPLETION)],
+        ["total", str(TOTAL), str(TOTAL)],
+    ]
+
+
+def _words(printed):
+    return [line.split() for line in printed.strip().splitlines()]
+
+
+def test_the_answer_counts_what_the_recorded_one_was_billed(text):
+    encoding = ENCODINGS.load("cl100k_base")
+    assert len(encoding.encode_ordinary(text)) == COMPLETION
+
+
+@pytest.mark.parametrize("name", ["plain", "streamed"])
+def test_a_notebook_is_kept_without_outputs(name):
+    notebook = _read(name)
+    nbformat.validate(notebook)
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    for cell in notebook.cells:
+        assert cell.metadata == {}
+        assert cell.get("outputs", []) == []
+        assert cell.get("execution_count") is None
+
+
+@_run_for(("openai", OWN), ("azure", OWN), ("openai", RECORDED))
+def test_the_plain_notebook_compares(environment, kind, text):
+    printed = _run("plain", environment)
+    assert printed["ask"].strip() == text
+    assert _words(printed["compare"]) == _compared(MODELS[kind])
+    assert dict(_words(printed["span"])[1:]) == {
+        "gen_ai.usage.input_tokens": str(PROMPT),
+        "gen_ai.usage.output_tokens": str(COMPLETION),
+        "tokentrail.usage.counted.input_tokens": str(PROMPT),
+        "tokentrail.usage.counted.output_tokens": str(COMPLETION),
+        "tokentrail.usage.encoding": "cl100k_base",
+        "tokentrail.usage.input.source": "reported",
+        "tokentrail.usage.output.source": "reported",
+    }
+
+
+@_run_for(("openai", OWN), ("azure", OWN), ("azure", RECORDED))
+def test_the_streamed_notebook_compares(environment, kind, text):
+    printed = _run("streamed", environment)
+    assert printed["stream"].strip() == f"{text}\n\nreports of usage: 0"
+    assert printed["count"].strip() == f"{PROMPT} + {COMPLETION} = {TOTAL}"
+    assert _words(printed["usage"]) == _compared(MODELS[kind])
+    header, whole, asked, broken = _words(printed["spans"])
+    assert header == ["ending", "in", "out", "out", "is"]
+    assert whole == ["completed", str(PROMPT), str(COMPLETION), "counted"]
+    assert asked == ["completed", str(PROMPT), str(COMPLETION), "reported"]
+    received = pieces(text)[: BROKEN_OFF_AFTER - WITHOUT_TEXT[kind]]
+    count = len(ENCODINGS.load("cl100k_base").encode_ordinary("".join(received)))
+    assert broken == ["broken_off", str(PROMPT), str(count), "counted"]
+
+
+def _compare(environment):
+    return subprocess.run(
+        [sys.executable, str(FOLDER / "compare.py")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def test_the_script_prints_the_comparison(environment, kind):
+    ended = _compare(environment)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    service = {"openai": "gpt-3.5-turbo-0613 (OpenAI)", "azure": "my-chat (Azure OpenAI)"}[kind]
+    assert ended.stdout == f"'{QUESTION}', asked of {service}\n\n{TABLE}"
+
+
+def test_the_page_shows_what_the_script_prints():
+    page = PAGE.read_text(encoding="utf-8")
+    assert f"```text\n'{QUESTION}', asked of {MODELS['openai']} (OpenAI)\n\n{TABLE}```" in page
+
+
+@_run_for(("azure", OWN))
+@pytest.mark.parametrize(
+    ("change", "mend"),
+    [
+        ({"OPENAI_API_KEY": ""}, "set OPENAI_API_KEY; `tokentrail demo` shows"),
+        ({"OPENAI_API_DEPLOY": ""}, "set OPENAI_API_DEPLOY to the name of your Azure deployment"),
+        ({"OPENAI_API_KEY": "another"}, "Error code: 401"),
+        ({"OPENAI_API_DEPLOY": "not-mine"}, "Error code: 404"),
+    ],
+)
+def test_the_script_says_what_is_wrong(environment, change, mend):
+    ended = _compare(environment | change)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"compare.py: {mend}")
+    assert "Traceback" not in ended.stderr
