@@ -1,0 +1,193 @@
+"""An application: plays rounds of calls on the embedded server, and is scraped in two ways.
+
+    python -m tests.dashboards.application released|latest|both
+
+Says its ports as a line of JSON, then for each line that it reads plays a round and says the ids of
+its traces. One port is the pull exporter's; the other shows what an OTLP receiver would store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import openai
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import CollectorRegistry, start_http_server
+from tests.dashboards.scenes import PAUSE, PIECES, QUESTION, SCENES
+from tests.dashboards.translation import Ingested
+
+import tokentrail
+from tokentrail.demo.payloads import (
+    Answer,
+    Usage,
+    chat,
+    completions,
+    embeddings,
+    errors,
+    paced,
+    responses,
+)
+from tokentrail.demo.server import Cut, Plain, Server, Stream, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.dashboards.scenes import Scene
+
+    from tokentrail.demo.server import Call, Reply
+
+BY_NAME = {scene.name: scene for scene in SCENES}
+MESSAGES = [{"role": "user", "content": QUESTION}]
+
+
+def respond(call: Call) -> Reply:
+    """Answer as the scene has it that the call names in a header."""
+    scene = BY_NAME[call.headers["x-scene"]]
+    if scene.error == "openai.RateLimitError":
+        return errors.reply(429, "Slow down.")
+    if scene.api == "embeddings":
+        as_base64 = call.body.get("encoding_format") == "base64"
+        body = embeddings.embeddings(
+            (QUESTION,), model=scene.model, tokens=6, dimensions=4, as_base64=as_base64
+        )
+        return Plain(body, wait=PAUSE)
+    usage = None
+    if scene.input and scene.output and scene.input.source == "reported":
+        usage = Usage(scene.input.number, scene.output.number, scene.reasoning, scene.cached)
+    answer = Answer(("".join(PIECES),), usage, scene.answers or scene.model)
+    if scene.api == "responses":
+        return Stream(paced(responses.events(answer), PAUSE))
+    shape = chat if scene.api == "chat" else completions
+    if not scene.stream:
+        body = shape.completion(answer) if shape is completions else chat.completion(answer)
+        return Plain(body, wait=PAUSE)
+    said = chat.chunks if scene.api == "chat" else completions.events
+    events = said(answer, "last" if usage else "none")
+    return Stream(_stopped(paced(events, PAUSE), scene))
+
+
+def _stopped(steps: Iterable[Any], scene: Scene) -> Iterable[Any]:
+    """Yield the steps; where the call is not to complete, only as far as it goes."""
+    if scene.read is None:
+        yield from steps
+        return
+    left = 2 * (scene.read + 1)  # an event that opens, the pieces, and a pause before each
+    for step in steps:
+        if not left:
+            break
+        left -= 1
+        yield step
+    yield Cut() if scene.ending == "failed" else Wait(5.0)
+
+
+def play(scene: Scene, url: str) -> None:
+    """Make one call, and end it as the scene has it."""
+    options = {"api_key": "no-secret", "max_retries": 0, "default_headers": {"x-scene": scene.name}}
+    if scene.ending == "cancelled":
+        asyncio.run(_cancel(scene, openai.AsyncOpenAI(base_url=f"{url}/v1", **options)))
+        return
+    if scene.provider == "openai":
+        client = openai.OpenAI(base_url=f"{url}/v1", **options)
+    else:
+        client = openai.AzureOpenAI(azure_endpoint=url, api_version="2024-10-21", **options)
+    with client:
+        try:
+            answer = _ask(client, scene)
+            for chunk in _pieces(answer) if scene.stream else ():
+                if chunk == scene.read and scene.ending == "broken_off":
+                    break
+            if scene.stream:
+                answer.close()
+        except Exception:  # the client's own; of a stream that is cut, the HTTP client's
+            if scene.error is None:
+                raise
+
+
+def _ask(client: Any, scene: Scene) -> Any:
+    model, stream = scene.model, {"stream": True} if scene.stream else {}
+    if scene.api == "embeddings":
+        return client.embeddings.create(model=model, input=QUESTION)
+    if scene.api == "responses":
+        return client.responses.create(model=model, input=QUESTION, **stream)
+    if scene.api == "completions":
+        return client.completions.create(model=model, prompt=QUESTION, **stream)
+    return client.chat.completions.create(model=model, messages=MESSAGES, **stream)
+
+
+def _pieces(stream: Any) -> Iterable[int]:
+    """Yield the number of pieces of text so far."""
+    number = 0
+    for chunk in stream:
+        choices = getattr(chunk, "choices", None)
+        if choices and getattr(getattr(choices[0], "delta", None), "content", None):
+            number += 1
+        yield number
+
+
+async def _cancel(scene: Scene, client: openai.AsyncOpenAI) -> None:
+    seen = asyncio.Event()
+
+    async def read() -> None:
+        stream = await client.chat.completions.create(
+            model=scene.model, messages=MESSAGES, stream=True
+        )
+        number = 0
+        async for chunk in stream:
+            number += bool(chunk.choices and chunk.choices[0].delta.content)
+            if number == scene.read:
+                seen.set()
+
+    async with client:
+        task = asyncio.create_task(read())
+        await seen.wait()
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _say(line: object) -> None:
+    sys.stdout.write(f"{json.dumps(line)}\n")
+    sys.stdout.flush()
+
+
+def main(vocabulary: str) -> None:
+    """Serve until standard input ends."""
+    spans, otlp, registry = InMemorySpanExporter(), InMemoryMetricReader(), CollectorRegistry()
+    resource = Resource.create({"service.name": f"otlp-{vocabulary}", "service.instance.id": "one"})
+    tracers = TracerProvider(resource=resource)
+    tracers.add_span_processor(SimpleSpanProcessor(spans))
+    meters = MeterProvider([PrometheusMetricReader(registry=registry), otlp], resource)
+    ingested = CollectorRegistry()
+    ingested.register(Ingested(otlp))
+    ports = [
+        start_http_server(0, "127.0.0.1", each)[0].server_port for each in (registry, ingested)
+    ]
+    tokentrail.instrument(
+        tracer_provider=tracers,
+        meter_provider=meters,
+        metrics=vocabulary,
+        calibration=1.0,
+        preload=("o200k_base", "cl100k_base"),
+    )
+    with Server(respond) as server:
+        _say({"pull": ports[0], "otlp": ports[1]})
+        for _ in sys.stdin:
+            spans.clear()
+            for scene in SCENES:
+                play(scene, server.url)
+            assert tokentrail.flush(20.0)
+            assert not server.failures, server.failures
+            ids = [f"{span.context.trace_id:032x}" for span in spans.get_finished_spans()]
+            _say({"traces": ids})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

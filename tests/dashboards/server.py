@@ -1,0 +1,178 @@
+"""A real Prometheus, and applications that it scrapes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+from tests.dashboards.shipped import ROOT, RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 60.0
+_open = build_opener(ProxyHandler({})).open
+
+
+def program(name: str) -> str:
+    """Return the path of a program of Prometheus; skip where it is not, unless it must be there."""
+    found = shutil.which(name)
+    if found is None:
+        reason = f"{name} is not installed: apt-get install --no-install-recommends prometheus"
+        if os.environ.get("REQUIRE_PROMETHEUS"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def wait_until(said: Callable[[], Any], what: str) -> Any:
+    """Return what ``said`` returns once it is true; fail after a while."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if answer := said():
+            return answer
+        time.sleep(0.05)
+    return pytest.fail(f"{what}: not within {PATIENCE:.0f} s")
+
+
+@dataclass
+class Application:
+    """A process of application.py."""
+
+    vocabulary: str
+    traces: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.dashboards.application", self.vocabulary],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TOKENTRAIL_STRICT": "1"},
+        )
+        self.ports: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """Have a round played; :meth:`finish` waits for it."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def finish(self) -> None:
+        """Wait until the round was played and told."""
+        if not self.ports:
+            self.ports = self._said()
+        self.traces.update(self._said()["traces"])
+
+    def _said(self) -> Any:
+        line = self.process.stdout.readline()
+        assert line, f"the application ended: {self.process.wait(5)}"
+        return json.loads(line)
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+
+
+class Prometheus:
+    """A server with a data folder of its own and the shipped rules, that scrapes applications."""
+
+    def __init__(self, folder: Path, applications: list[Application]) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        config = folder / "prometheus.yml"
+        config.write_text(json.dumps(_config(applications)), "utf-8")  # JSON is YAML
+        self._log = (folder / "log").open("w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [
+                program("prometheus"),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--enable-feature=exemplar-storage",
+            ],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        wait_until(self._is_ready, "Prometheus is ready")
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, Path(self._log.name).read_text("utf-8")
+        with suppress(URLError, ConnectionError), _open(f"{self.url}/-/ready", timeout=5) as said:
+            return said.status == 200
+        return False
+
+    def ask(self, path: str, **parameters: Any) -> Any:
+        """Return the data of an answer of the HTTP API."""
+        query = urlencode(parameters, doseq=True)
+        with _open(f"{self.url}/api/v1/{path}?{query}", timeout=10) as said:
+            answer = json.load(said)
+        assert answer["status"] == "success", answer
+        return answer["data"]
+
+    def values(self, expr: str, at: float) -> dict[frozenset[tuple[str, str]], float]:
+        """Return the values of a query, by labels without the metric's name."""
+        found = self.ask("query", query=expr, time=at)["result"]
+        return {
+            frozenset((k, v) for k, v in one["metric"].items() if k != "__name__"): float(
+                one["value"][1]
+            )
+            for one in found
+        }
+
+    def samples(self, selector: str, at: float) -> list[tuple[dict[str, str], list[Any]]]:
+        """Return the series of a selector, each with its samples of the last five minutes."""
+        found = self.ask("query", query=f"{selector}[5m]", time=at)["result"]
+        return [(one["metric"], one["values"]) for one in found]
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self._log.close()
+
+
+def _config(applications: list[Application]) -> dict[str, Any]:
+    scrapes = [
+        {
+            "job_name": f"{way}-{application.vocabulary}",
+            "honor_labels": way == "otlp",  # an OTLP receiver takes job and instance from within
+            "static_configs": [{"targets": [f"127.0.0.1:{application.ports[way]}"]}],
+        }
+        for application in applications
+        for way in ("pull", "otlp")
+    ]
+    return {
+        "global": {
+            "scrape_interval": "500ms",
+            "scrape_timeout": "500ms",
+            "evaluation_interval": "500ms",
+        },
+        "rule_files": [str(RULES)],
+        "scrape_configs": scrapes,
+    }

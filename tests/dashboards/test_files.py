@@ -1,0 +1,165 @@
+"""The shipped files: up to date, complete, and every query of theirs in the proof."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.dashboards import expected
+from tests.dashboards.server import program
+from tests.dashboards.shipped import (
+    FOLDER,
+    ROOT,
+    RULES,
+    VOCABULARIES,
+    dashboard,
+    filled,
+    panels,
+    rules,
+    targets,
+)
+
+from tokentrail import cli
+
+ALERTS = Path(__file__).with_name("alerts.yml")
+
+
+def test_the_dashboards_are_what_the_tool_makes():
+    pytest.importorskip("grafana_foundation_sdk", reason="needs tokentrail[dashboards]")
+    tool = ROOT / "tools" / "make_dashboards.py"
+    done = subprocess.run(
+        [sys.executable, tool, "--check"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+def test_no_panel_has_a_query_that_is_not_in_the_proof(vocabulary):
+    keys = [target.key for target in targets(vocabulary)]
+    assert len(keys) == len(set(keys)), "two panels of one name"
+    assert set(keys) == expected.PANELS.keys()
+
+
+def test_no_rule_is_left_out_of_the_proof():
+    assert {rule.name for rule in rules() if not rule.alert} == expected.RECORDINGS.keys()
+    assert {rule.name for rule in rules() if rule.alert} == expected.ALERTS.keys()
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+def test_every_panel_says_what_it_shows(vocabulary):
+    for panel in panels(vocabulary):
+        defaults = panel["fieldConfig"]["defaults"]
+        assert panel["targets"], panel["title"]
+        assert len(panel["description"]) > 20
+        assert panel["description"].endswith(".")
+        assert defaults["unit"]
+        assert defaults["thresholds"]["steps"]
+        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        letters = [target["refId"] for target in panel["targets"]]
+        assert letters == sorted(set(letters))
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+def test_panels_stand_beside_each_other(vocabulary):
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboard(vocabulary)["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+    ids = [panel["id"] for panel in dashboard(vocabulary)["panels"]]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+def test_a_panel_of_one_model_leads_to_its_traces(vocabulary):
+    for panel in panels(vocabulary):
+        text = json.dumps(panel)
+        by_model = all("gen_ai_request_model" in t["expr"].split("(")[1] for t in panel["targets"])
+        if panel["type"] == "timeseries" and by_model:
+            assert "${tempo}" in text, panel["title"]
+            assert "${jaeger}" in text, panel["title"]
+    assert any("__data.fields.gen_ai_request_model" in json.dumps(p) for p in panels(vocabulary))
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+def test_quantiles_have_exemplars(vocabulary):
+    """Prometheus keeps them with buckets: elsewhere the switch would be for nothing."""
+    for target in targets(vocabulary):
+        ranges = "histogram_quantile" in target.expr and target.panel != "Calls, tokens and time"
+        assert target.exemplar == ranges, target.key
+
+
+def test_every_query_can_be_read():
+    promql_parser = pytest.importorskip("promql_parser", reason="needs tokentrail[dashboards]")
+    for target in targets():
+        promql_parser.parse(filled(target.expr))
+    for rule in rules():
+        promql_parser.parse(rule.expr)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in rules() if rule.alert], ids=lambda r: r.name)
+def test_every_alert_is_tested_to_fire_and_to_be_still(rule):
+    cases = [
+        case
+        for test in yaml.safe_load(ALERTS.read_text("utf-8"))["tests"]
+        for case in test.get("alert_rule_test", [])
+        if case["alertname"] == rule.name
+    ]
+    assert {bool(case["exp_alerts"]) for case in cases} == {True, False}
+
+
+def test_promtool_finds_no_fault_with_the_rules():
+    subprocess.run([program("promtool"), "check", "rules", RULES], check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_promtool_sees_the_alerts_fire(tmp_path):
+    cases = tmp_path / "alerts.yml"
+    cases.write_text(ALERTS.read_text("utf-8").replace("[RULES]", f"[{RULES}]"), "utf-8")
+    done = subprocess.run(
+        [program("promtool"), "test", "rules", cases], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+NAMES = ["tokentrail-latest.json", "tokentrail-released.json", "tokentrail.rules.yml"]
+
+
+def test_the_command_writes_them(tmp_path, capsys):
+    there = tmp_path / "new" / "folder"
+    assert cli.main(["dashboards", str(there)]) == 0
+    assert (
+        sorted(p.name for p in there.iterdir()) == NAMES == sorted(p.name for p in FOLDER.iterdir())
+    )
+    for name in NAMES:
+        assert (there / name).read_bytes() == (FOLDER / name).read_bytes()
+    assert capsys.readouterr().out.count(str(there)) == len(NAMES)
+    assert cli.main(["dashboards", str(there)]) == 0
+
+
+def test_what_was_edited_is_kept_unless_told_otherwise(tmp_path, capsys):
+    mine = tmp_path / "tokentrail.rules.yml"
+    mine.write_text("groups: []  # mine", "utf-8")
+    assert cli.main(["dashboards", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert (said.out, mine.read_text("utf-8")) == ("", "groups: []  # mine")
+    assert "tokentrail.rules.yml" in said.err
+    assert "--force" in said.err
+    assert cli.main(["dashboards", str(tmp_path), "--force"]) == 0
+    assert mine.read_bytes() == RULES.read_bytes()
+
+
+def test_where_it_cannot_write_it_says_so(tmp_path, capsys):
+    (tmp_path / "file").write_text("", "utf-8")
+    assert cli.main(["dashboards", str(tmp_path / "file")]) == 1
+    assert "cannot write" in capsys.readouterr().err
