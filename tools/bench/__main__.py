@@ -1,0 +1,236 @@
+"""What tokentrail costs, beside the bare client, its peers and a floor written by hand.
+
+    make bench                      # all of it, in less than eight minutes
+    make bench ARGS=--quick         # less of it, in about one and a half
+    make bench ARGS="--only tokentrail --only genai-openai"
+    make bench ARGS=--write         # also into docs/costs.md
+
+Every subject has an environment and a process of its own; a turn of each measure is taken of one
+after the other, so that a busy moment of the machine meets all. Figures are CPU time beyond the
+bare client's in the same process: medians, with quartiles. Compare figures of one run only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench import report
+from bench.environments import KEPT, ROOT, Unavailable, python, versions
+from bench.subjects import BAR, FLOOR, NOBODY, OURS, SUBJECTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.report import Results
+    from bench.subjects import Subject
+
+MODES = ("on", "unsampled", "untraced")
+PATIENCE = 420
+"""Seconds after which no further round is begun, and what is least important is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A measure, and of whom it is taken."""
+
+    label: str
+    command: list[Any]
+    mode: str = "on"
+    only: tuple[str, ...] = ()
+    repeats: bool = True
+    """It is taken again in every further round."""
+
+
+_KINDS = [
+    (f"{api} {kind}", api, f"chunks{'' if kind == 'sync' else '_async'}")
+    for api in ("chat", "responses")
+    for kind in ("sync", "async")
+]
+
+QUICK = [
+    Turn("call sync", ["call", "chat", 60]),
+    Turn("call async", ["call_async", "chat", 60]),
+    *(Turn(f"chunk {kind} 1000", [name, api, 1000, 1]) for kind, api, name in _KINDS),
+    Turn("end 50", ["end", "chat", 50, 8]),
+    Turn("end 1000", ["end", "chat", 1000, 1]),
+    Turn("embeddings", ["call", "embeddings", 10]),
+]
+LONG = [
+    *(Turn(f"chunk {kind} 50", [name, api, 50, 6]) for kind, api, name in _KINDS),
+    Turn("crowd", ["crowd", 200, 20], repeats=False),
+    Turn("memory", ["memory", 20_000], repeats=False),
+    Turn("stall", ["stall", 20_000, 1], repeats=False),
+    Turn("call sync", ["call", "chat", 60], "unsampled"),
+    Turn("call sync", ["call", "chat", 60], "untraced"),
+    Turn("chunk chat sync 1000", ["chunks", "chat", 1000, 1], "unsampled"),
+    Turn("chunk chat sync 1000", ["chunks", "chat", 1000, 1], "untraced"),
+    *(
+        Turn(f"chunk {kind} 20000", [name, api, 20_000, 1], only=(OURS, BAR), repeats=False)
+        for kind, api, name in _KINDS
+    ),
+    Turn(
+        "chunk chat sync 20000", ["chunks", "chat", 20_000, 1], only=(FLOOR, NOBODY), repeats=False
+    ),
+]
+STARTS = {True: (3, 1), False: (20, 3)}
+"""Fresh processes for tokentrail and for each other, quick or not."""
+
+
+class Process:
+    """A subject in its process, taking turns."""
+
+    def __init__(self, subject: Subject, interpreter: Path, mode: str) -> None:
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
+        self._process = subprocess.Popen(  # noqa: S603 - arguments written here
+            [str(interpreter), "-m", "bench.turns", subject.name, mode],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+            env=_environ(),
+        )
+
+    def ready(self) -> None:
+        """Wait until it is instrumented and warm."""
+        self._answer()
+
+    def take(self, command: list[Any]) -> dict[str, list[float]]:
+        """Take a turn and return its samples."""
+        print(json.dumps(command), file=self._process.stdin, flush=True)
+        return self._answer()
+
+    def _answer(self) -> dict[str, list[float]]:
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            self._said.seek(0)
+            said = self._said.read()
+            raise Unavailable(said.strip().splitlines()[-1] if said.strip() else "it ended")
+        answer: dict[str, list[float]] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+        self._said.close()
+
+
+def _environ() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    return {**kept, "PYTHONPATH": str(ROOT / "tools")}
+
+
+def _started(
+    subjects: list[tuple[Subject, Path]], mode: str, results: Results
+) -> dict[str, Process]:
+    started = {
+        subject.name: Process(subject, interpreter, mode)
+        for subject, interpreter in subjects
+        if mode == "on" or subject.modes
+    }
+    for name, process in list(started.items()):
+        try:
+            process.ready()
+        except Unavailable as reason:
+            results.skipped[name] = str(reason)
+            del started[name]
+    return started
+
+
+def _rounds(
+    turns: list[Turn], running: dict[str, dict[str, Process]], results: Results, until: float
+) -> int:
+    count = 0
+    while count == 0 or time.monotonic() < until:
+        for turn in turns:
+            if time.monotonic() > until and not (count == 0 and turn.label.startswith("c")):
+                continue
+            if count == 0 or turn.repeats:
+                _take(turn, running.get(turn.mode, {}), results)
+        count += 1
+    return count
+
+
+def _take(turn: Turn, processes: dict[str, Process], results: Results) -> None:
+    for name, process in list(processes.items()):
+        if turn.only and name not in turn.only:
+            continue
+        try:
+            results.add(turn.mode, name, turn.label, process.take(turn.command))
+        except Unavailable as reason:
+            results.skipped[f"{name}: {turn.label}"] = str(reason)
+            del processes[name]
+
+
+def _starts(subjects: list[tuple[Subject, Path]], results: Results, *, quick: bool) -> None:
+    ours, others = STARTS[quick]
+    for number in range(ours):
+        for subject, interpreter in subjects:
+            if subject.home or (subject.name != OURS and number >= others):
+                continue
+            ran = subprocess.run(  # noqa: S603 - arguments written here
+                [str(interpreter), "-m", "bench.startup", subject.name],
+                capture_output=True,
+                text=True,
+                env=_environ(),
+                check=False,
+            )
+            if ran.returncode == 0:
+                told = {name: [value] for name, value in json.loads(ran.stdout).items()}
+                results.add("on", subject.name, "start", told)
+
+
+def main() -> None:
+    """Run the benchmark and write what came out."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="leave out what takes long")
+    parser.add_argument("--only", action="append", help="a subject; may be given again")
+    parser.add_argument("--write", action="store_true", help="write docs/costs.md, too")
+    parser.add_argument("--seconds", type=int, help=f"patience (default {PATIENCE})")
+    asked = parser.parse_args()
+    results = report.Results()
+    subjects = []
+    for subject in SUBJECTS:
+        if asked.only and subject.name not in asked.only:
+            continue
+        try:
+            interpreter = python(subject)
+            subjects.append((subject, interpreter))
+            if subject.requires:
+                own = ("tokentrail",) if subject.name == OURS else ()
+                results.versions[subject.name] = versions(interpreter, (*subject.requires, *own))
+        except Unavailable as reason:
+            results.skipped[subject.name] = str(reason)
+    begun = time.monotonic()
+    _starts(subjects, results, quick=asked.quick)
+    modes = MODES[:1] if asked.quick else MODES
+    running = {mode: _started(subjects, mode, results) for mode in modes}
+    try:
+        patience = asked.seconds or (60 if asked.quick else PATIENCE)
+        turns = QUICK if asked.quick else QUICK + LONG
+        results.rounds = _rounds(turns, running, results, begun + patience)
+    finally:
+        for processes in running.values():
+            for process in processes.values():
+                process.close()
+    results.seconds = time.monotonic() - begun
+    (KEPT / "results.json").write_text(results.to_json())
+    text = report.tables(results)
+    (KEPT / "costs.md").write_text(text)
+    (KEPT / "costs.svg").write_text(report.plot(results))
+    print(text)
+    if asked.write:
+        report.write(results)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
