@@ -1,0 +1,146 @@
+"""Settings: one frozen object from keyword arguments and environment, read once.
+
+A wrong keyword argument raises when ``instrument()`` is called, with the setting, the value and
+what is allowed. A wrong environment value must not stop a program: it warns once and the default
+holds.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from tokentrail import guard
+from tokentrail.config.table import SETTINGS, Setting
+from tokentrail.config.values import (
+    DEFAULT_METRIC_ATTRIBUTES,
+    OPT_IN,
+    ContentCapture,
+    MetricNames,
+    OnConflict,
+    StreamUsage,
+    TokenCounting,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = [
+    "OPT_IN",
+    "SETTINGS",
+    "ContentCapture",
+    "MetricNames",
+    "OnConflict",
+    "Reading",
+    "Setting",
+    "Settings",
+    "StreamUsage",
+    "TokenCounting",
+    "plain",
+    "read_settings",
+    "reading",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings in force."""
+
+    token_counting: TokenCounting = TokenCounting.MISSING
+    models: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    flush_timeout: float = 2.0
+    time_per_output_chunk: bool = True
+    metrics: MetricNames = MetricNames.RELEASED
+    metric_attributes: tuple[str, ...] = DEFAULT_METRIC_ATTRIBUTES
+    health: bool = True
+    stream_usage: StreamUsage = StreamUsage.OBSERVE
+    calibration: float = 0.01
+    preload: tuple[str, ...] = ()
+    capture_content: ContentCapture = ContentCapture.NO_CONTENT
+    emit_event: bool | None = None
+    redact: Callable[[str, str], str | None] | None = None
+    content_limit: int | None = None
+    capture_binary: bool = False
+    capture_tool_schemas: bool = False
+    on_conflict: OnConflict = OnConflict.BOTH
+    attributes_on_metrics: tuple[str, ...] = ()
+    baggage_keys: tuple[str, ...] = ()
+    request_attributes: tuple[str, ...] = ()
+    request_hook: Callable[[Any, dict[str, Any]], object] | None = None
+    response_hook: Callable[[Any, Any], object] | None = None
+    disabled: bool = False
+
+
+def read_settings(
+    arguments: Mapping[str, object], environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Return the settings: a keyword argument (not ``None``) over environment over default.
+
+    Raises:
+        TypeError: an argument has a name that is no setting.
+        ValueError: an argument has a value that is not allowed.
+    """
+    known = {setting.name for setting in SETTINGS}
+    for name in arguments:
+        if name not in known:
+            message = f"tokentrail has no setting {name!r}; there are: {', '.join(sorted(known))}"
+            raise TypeError(message)
+    values = {s.name: _value(s, arguments.get(s.name), environ) for s in SETTINGS}
+    return Settings(**values)
+
+
+def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
+    if argument is not None:
+        try:
+            return setting.parse(argument)
+        except ValueError:
+            message = f"{setting.name}={argument!r} is not allowed; allowed: {setting.allowed}"
+            raise ValueError(message) from None
+    read = reading(setting, environ)
+    if read.refused is not None:
+        guard.warn_once(
+            setting.environ or setting.name,
+            "%s=%r is not allowed; allowed: %s. The default (%s) holds.",
+            setting.environ,
+            read.refused,
+            setting.allowed,
+            plain(setting.default),
+        )
+    return read.value
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the environment makes of a setting."""
+
+    value: object
+    variable: str | None = None
+    """The variable it comes from; ``None`` for the default."""
+    refused: str | None = None
+    """What a variable says that is not allowed: the default holds."""
+
+
+def reading(setting: Setting, environ: Mapping[str, str]) -> Reading:
+    """Return what ``environ``, or else the default, says."""
+    variable = setting.environ
+    text = environ.get(variable, "") if variable is not None else ""
+    if setting.name == "metrics" and not text.strip():
+        opted = map(str.strip, environ.get(OPT_IN, "").split(","))
+        variable, text = OPT_IN, "both" if "gen_ai_latest_experimental" in opted else ""
+    if not text.strip():
+        return Reading(setting.default)
+    try:
+        return Reading(setting.parse(text), variable)
+    except ValueError:
+        return Reading(setting.default, variable, text)
+
+
+def plain(value: object) -> object:
+    """Return a value of a setting as people write it."""
+    return value.value if isinstance(value, Enum) else value
+
+
+assert tuple(f.name for f in fields(Settings)) == tuple(s.name for s in SETTINGS)  # noqa: S101

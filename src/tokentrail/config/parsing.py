@@ -1,0 +1,127 @@
+"""How a setting is read from a keyword argument or an environment text: a value, or ValueError."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from tokentrail.config.values import METRIC_ATTRIBUTES, REQUEST_ATTRIBUTES
+from tokentrail.counting.models import resolve
+
+if TYPE_CHECKING:
+    from enum import Enum
+
+
+def boolean(value: object) -> bool:
+    """Read true or false, or 1 or 0."""
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "1": True, "false": False, "0": False}
+    try:
+        return words[str(value).strip().lower()]
+    except KeyError:
+        raise ValueError from None
+
+
+def seconds(value: object) -> float:
+    """Read a time of up to a minute."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError  # noqa: TRY004 - one kind of refusal, worded by the caller
+    number = float(value)
+    if not math.isfinite(number) or not 0 <= number <= 60:  # noqa: PLR2004 - a minute
+        raise ValueError
+    return number
+
+
+def choice(kind: type[Enum]) -> Callable[[object], Enum]:
+    """Return what reads a member of ``kind``, in any case of letters."""
+
+    def parse(value: object) -> Enum:
+        return value if isinstance(value, kind) else kind(str(value).strip().lower())
+
+    return parse
+
+
+def length(value: object) -> int:
+    """Read a whole number from one."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError  # noqa: TRY004 - one kind of refusal, worded by the caller
+    number = int(value)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def function(value: object) -> object:
+    """Take what can be called."""
+    if not callable(value):
+        raise ValueError  # noqa: TRY004 - as above
+    return value
+
+
+def share(value: object) -> float:
+    """Read a number from nought to one."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError  # noqa: TRY004 - as above
+    number = float(value)
+    if not 0 <= number <= 1:
+        raise ValueError
+    return number
+
+
+_NAME = re.compile(r"[^\s,=]{1,255}")
+
+
+def names(value: object, known: Collection[str] | None = None) -> tuple[str, ...]:
+    """Return names out of ``known``, or else any that a key of an attribute can be."""
+    given = value.split(",") if isinstance(value, str) else value
+    if not isinstance(given, (list, tuple, set, frozenset)):
+        raise ValueError  # noqa: TRY004 - as above
+    if not all(isinstance(name, str) for name in given):
+        raise ValueError
+    found = tuple(name.strip() for name in given if name.strip())
+    if known is not None and not set(found) <= set(known):
+        raise ValueError
+    if not all(_NAME.fullmatch(name) for name in found):
+        raise ValueError
+    return found
+
+
+def metric_attributes(value: object) -> tuple[str, ...]:
+    """Read names of attributes that metrics may bear."""
+    return names(value, METRIC_ATTRIBUTES)
+
+
+def request_attributes(value: object) -> tuple[str, ...]:
+    """Read names of arguments that say whose a call is."""
+    return names(value, REQUEST_ATTRIBUTES)
+
+
+def encodings(value: object) -> tuple[str, ...]:
+    """Read encodings, or models whose encoding is known; return the encodings, each once."""
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ValueError
+    found = tuple(resolve(name.strip()) for name in names if name.strip())
+    if None in found:
+        raise ValueError
+    return tuple(dict.fromkeys(name for name in found if name is not None))
+
+
+def models(value: object) -> Mapping[str, str]:
+    """Read pairs of a name and the model, or encoding, that it stands for."""
+    if isinstance(value, str):
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        if any(not equals for _, equals, _ in pairs):
+            raise ValueError
+        value = {name.strip(): model.strip() for name, _, model in pairs}
+    if not isinstance(value, Mapping):
+        raise ValueError  # noqa: TRY004 - one kind of refusal, worded by the caller
+    if not all(isinstance(part, str) and part for item in value.items() for part in item):
+        raise ValueError
+    if not all(resolve(model) for model in value.values()):
+        raise ValueError
+    return MappingProxyType(dict(value))

@@ -1,0 +1,73 @@
+"""What settings can be."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class TokenCounting(str, Enum):
+    """When tokens are counted here."""
+
+    OFF = "off"
+    SPAN = "span"
+    MISSING = "missing"
+    ALWAYS = "always"
+
+
+class StreamUsage(str, Enum):
+    """How the usage of a chat or completions stream is come by."""
+
+    OBSERVE = "observe"
+    REQUEST = "request"
+
+
+class MetricNames(str, Enum):
+    """The vocabulary of the conventional metrics."""
+
+    RELEASED = "released"
+    LATEST = "latest"
+    BOTH = "both"
+
+
+class OnConflict(str, Enum):
+    """What becomes of a call that another instrumentation tells as well."""
+
+    BOTH = "both"
+    DEFER = "defer"
+
+
+class ContentCapture(str, Enum):
+    """Where content goes."""
+
+    NO_CONTENT = "no_content"
+    SPAN_ONLY = "span_only"
+    EVENT_ONLY = "event_only"
+    SPAN_AND_EVENT = "span_and_event"
+
+    @property
+    def on_spans(self) -> bool:
+        """Whether spans bear content."""
+        return self in {ContentCapture.SPAN_ONLY, ContentCapture.SPAN_AND_EVENT}
+
+    @property
+    def on_events(self) -> bool:
+        """Whether log events bear content."""
+        return self in {ContentCapture.EVENT_ONLY, ContentCapture.SPAN_AND_EVENT}
+
+
+METRIC_ATTRIBUTES = {
+    "server.address": True,
+    "server.port": True,
+    "gen_ai.response.model": True,
+    "openai.response.service_tier": True,
+    "openai.response.system_fingerprint": False,
+}
+"""The attributes of metrics that can be chosen, and whether they are there by default."""
+
+REQUEST_ATTRIBUTES = ("metadata", "user", "safety_identifier")
+"""Arguments of a call that say whose it is."""
+
+DEFAULT_METRIC_ATTRIBUTES = tuple(name for name, there in METRIC_ATTRIBUTES.items() if there)
+
+OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
+"""The ecosystem's own switch; it speaks where ``metrics`` is not set."""
