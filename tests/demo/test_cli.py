@@ -9,6 +9,7 @@ import pytest
 
 import tokentrail
 from tokentrail import cli
+from tokentrail.cli import count as count_command
 
 SAID = [{"role": "user", "content": "Tell me about Solar system"}]
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
@@ -134,7 +135,7 @@ def test_a_terminal_is_not_waited_for(count, monkeypatch):
 
     monkeypatch.setattr("sys.stdin", Terminal(io.BytesIO()))
     with pytest.raises(cli.CommandError, match="nothing to count"):
-        cli._read("-", "--file")
+        count_command._read("-", "--file")
 
 
 def test_it_runs_as_a_module():
@@ -182,6 +183,6 @@ def test_an_interrupt_is_no_traceback(capsys, monkeypatch):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_count", interrupt)
+    monkeypatch.setattr(count_command, "_run", interrupt)
     assert cli.main(["count", "x", "--model", "gpt-4"]) == 130
     assert capsys.readouterr().err == "tokentrail: interrupted\n"

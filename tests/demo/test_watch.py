@@ -105,5 +105,7 @@ def test_nothing_yet_is_a_line_too():
 
 
 def test_it_is_not_for_a_key_that_is_paid_for(capsys):
-    assert cli.main(["demo", "--watch", "--live"]) == 2
+    with pytest.raises(SystemExit) as left:
+        cli.main(["demo", "--watch", "--live"])
+    assert left.value.code == 2
     assert "--live" in capsys.readouterr().err

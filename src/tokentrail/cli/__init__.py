@@ -1,0 +1,57 @@
+"""The command line: a module for each command.
+
+Exit codes: 0 it was done; 1 it was tried and failed; 2 it cannot be done as it was asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.cli import count, dashboards, demo, doctor, prices
+from tokentrail.cli.command import EXIT_CODES, CommandError
+from tokentrail.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["CommandError", "main"]
+
+_COMMANDS: Final = (demo, count, dashboards, prices, doctor)
+"""In the order in which the help shows them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name and return its exit code."""
+    asked = _parser().parse_args(arguments)
+    try:
+        code: int = asked.run(asked)
+        sys.stdout.flush()
+    except CommandError as error:
+        return _complain(str(error), error.code)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tokentrail",
+        description="Every call of the openai client told to OpenTelemetry, its tokens known.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("--version", action="version", version=f"tokentrail {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for command in _COMMANDS:
+        command.add(commands)
+    return parser
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"tokentrail: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,137 @@
+"""``tokentrail count``: the tokens of a text or of messages."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokentrail.cli.command import EXIT_CODES, CommandError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tokentrail.cli.command import Commands
+    from tokentrail.operation import Prompt
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser's."""
+    count = commands.add_parser(
+        "count",
+        help="count the tokens of a text or of messages",
+        description="Counts the tokens of a text, or what messages will be billed as input."
+        " Reads standard input where neither is given. Nothing is sent anywhere.",
+        epilog=EXIT_CODES,
+    )
+    what = count.add_mutually_exclusive_group()
+    what.add_argument("text", nargs="?", metavar="TEXT", help="the text itself")
+    what.add_argument("--file", metavar="FILE", help="a text in UTF-8; - is standard input")
+    what.add_argument(
+        "--messages",
+        metavar="FILE",
+        help="JSON: a list of messages, or a request with its messages and tools; - as above",
+    )
+    count.add_argument("--model", required=True, help="whose tokens, for example gpt-4o-mini")
+    count.add_argument(
+        "--encoding", help="o200k_base or cl100k_base, for a model that is not known"
+    )
+    count.add_argument("--json", action="store_true", help="print an object, for programs")
+    count.set_defaults(run=_run)
+
+
+def _run(asked: argparse.Namespace) -> int:
+    from tokentrail.counting import ENCODINGS, InputTally  # noqa: PLC0415 - on demand
+
+    encoding = _encoding(asked.model, asked.encoding)
+    prompt = _prompt(asked)
+    tally = InputTally(prompt)
+    for _ in tally.steps(ENCODINGS.load(encoding), asked.model):
+        pass
+    exact = tally.exact and not (prompt.messages and _is_ruleless(prompt, asked.model))
+    if asked.json:
+        counted = {"tokens": tally.tokens, "model": asked.model, "encoding": encoding}
+        print(json.dumps({**counted, "exact": exact}))
+    else:
+        unit = "token" if tally.tokens == 1 else "tokens"
+        print(f"{tally.tokens} {unit}, {encoding}, {'exact' if exact else 'estimate'}")
+    return 0
+
+
+def _is_ruleless(prompt: Prompt, model: str) -> bool:
+    """Return whether no published rule says what these messages are billed."""
+    from tokentrail.counting import encoding_name, may_reason  # noqa: PLC0415 - on demand
+
+    has_calls = any(said.tool_calls or said.function_call for said in prompt.messages)
+    return bool(prompt.tools) or has_calls or may_reason(model) or encoding_name(model) is None
+
+
+def _encoding(model: str, encoding: str | None) -> str:
+    from tokentrail.counting import ENCODINGS, encoding_name, resolve  # noqa: PLC0415 - on demand
+
+    found = encoding_name(model) if encoding is None else resolve(encoding)
+    if found is None and encoding is not None:
+        message = f"--encoding {encoding} is not there: there are o200k_base and cl100k_base"
+        raise CommandError(message, code=2)
+    if found is None:
+        message = (
+            f"--model {model} has no known encoding: add --encoding o200k_base (OpenAI's models"
+            " since gpt-4o) or cl100k_base (before) to count anyway"
+        )
+        raise CommandError(message, code=2)
+    if ENCODINGS.load(found) is None:
+        message = f"the encoding {found} cannot be built: install tokentrail again"
+        raise CommandError(message)
+    return found
+
+
+def _prompt(asked: argparse.Namespace) -> Prompt:
+    from tokentrail.operation import Prompt  # noqa: PLC0415 - on demand
+
+    if asked.messages is not None:
+        return _messages(_read(asked.messages, "--messages"), asked.messages)
+    if asked.text is not None:
+        return Prompt(texts=(asked.text,))
+    return Prompt(texts=(_read(asked.file or "-", "--file"),))
+
+
+def _messages(content: str, name: str) -> Prompt:
+    """Return the prompt of a list of messages, or of a whole request of chat completions."""
+    from tokentrail.operation import Endpoint, Prompt  # noqa: PLC0415 - on demand
+    from tokentrail.shapes.chat import ChatShape  # noqa: PLC0415 - on demand
+
+    try:
+        given = json.loads(content)
+    except ValueError as error:
+        message = f"--messages {name} is no JSON ({error}): mend it, or count it with --file"
+        raise CommandError(message, code=2) from error
+    request = given if isinstance(given, dict) else {"messages": given}
+    messages = request.get("messages")
+    if not isinstance(messages, list) or not all(isinstance(said, dict) for said in messages):
+        message = (
+            f"--messages {name} holds no messages:"
+            ' write [{"role": "user", "content": "..."}], or {"messages": [...], "tools": [...]}'
+        )
+        raise CommandError(message, code=2)
+    nowhere = Endpoint(provider="openai", address=None, port=None, key="")
+    prompt = ChatShape().request(nowhere, request).prompt
+    return prompt if prompt is not None else Prompt()
+
+
+def _read(name: str, option: str) -> str:
+    try:
+        if name == "-":
+            if sys.stdin.isatty():
+                message = "nothing to count: give a text, --file or --messages, or pipe one in"
+                raise CommandError(message, code=2)
+            content = sys.stdin.buffer.read()
+        else:
+            content = Path(name).read_bytes()
+        return content.decode()
+    except UnicodeDecodeError as error:
+        message = f"{option} {name}: byte {error.start} is no UTF-8: convert it, with iconv say"
+        raise CommandError(message, code=2) from error
+    except OSError as error:
+        message = f"{option} {name}: {error.strerror}: name a file that can be read"
+        raise CommandError(message, code=2) from error

@@ -1,0 +1,96 @@
+"""``tokentrail demo``: a few calls, and what is told of them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.cli.command import EXIT_CODES, CommandError
+
+if TYPE_CHECKING:
+    from tokentrail.cli.command import Commands
+
+MAX_PORT: Final = 65_535
+_NEEDS: Final = {"rich": "rich", "opentelemetry.sdk": "opentelemetry-sdk", "openai": "openai"}
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser's."""
+    demo = commands.add_parser(
+        "demo",
+        help="make a few calls and show what is told of them",
+        description="Makes calls of the openai client and shows the spans and metrics told of"
+        " them. The server is embedded: no key, no network. With --live it is your own.",
+        epilog=EXIT_CODES,
+    )
+    kind = demo.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--live",
+        action="store_true",
+        help="three cheap calls with your own key: OPENAI_API_KEY (OPENAI_BASE_URL), or"
+        " AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY, OPENAI_API_VERSION, or"
+        " OPENAI_API_BASE, OPENAI_API_DEPLOY, OPENAI_API_KEY",
+    )
+    kind.add_argument(
+        "--watch",
+        action="store_true",
+        help="the calls over and over, as a small dashboard, until Ctrl-C; once, in plain lines,"
+        " where there is no terminal",
+    )
+    kind.add_argument(
+        "--serve",
+        nargs="?",
+        type=_port,
+        const=0,
+        metavar="PORT",
+        help="only the embedded server, for programs of your own, until Ctrl-C; a free port"
+        " unless one is named",
+    )
+    demo.add_argument("--model", help="the model, or Azure deployment, that --live asks")
+    demo.add_argument("--yes", action="store_true", help="spend with --live without being asked")
+    demo.set_defaults(run=_run)
+
+
+def _run(asked: argparse.Namespace) -> int:
+    if asked.serve is not None:
+        from tokentrail.demo import serve  # noqa: PLC0415 - on demand
+
+        return serve.run(asked.serve)
+    _require()
+    if asked.live:
+        from tokentrail.demo import live  # noqa: PLC0415 - on demand
+
+        return live.run(asked.model, consent=asked.yes, environ=os.environ)
+    if asked.model or asked.yes:
+        given = "--model" if asked.model else "--yes"
+        message = f"{given} goes with --live only: add --live, or leave {given} out"
+        raise CommandError(message, code=2)
+    from tokentrail.demo import dash, run  # noqa: PLC0415 - on demand
+
+    return dash.run() if asked.watch else run.run()
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) <= MAX_PORT:
+        return int(text)
+    message = f"{text!r} is no port: a number from 0 to {MAX_PORT}"
+    raise argparse.ArgumentTypeError(message)
+
+
+def _require() -> None:
+    missing = [package for module, package in _NEEDS.items() if not _is_there(module)]
+    if missing:
+        message = (
+            f"the demo needs {', '.join(missing)}, not installed here:"
+            " pip install 'tokentrail[demo]'"
+        )
+        raise CommandError(message)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # not even its parent
+        return False

@@ -1,0 +1,34 @@
+"""``tokentrail doctor``: what is installed and set here, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tokentrail.cli.command import Commands
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser's."""
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what is installed and set here, and what is wrong with it",
+        description="Lists every setting with its value, where it comes from and what is allowed;"
+        " versions; the methods that are told; other instrumentations; providers; encodings."
+        " Under opentelemetry-instrument it sees what a program would.",
+        epilog="exit codes: 0 all is well, 1 something is wrong",
+    )
+    doctor.add_argument("--json", action="store_true", help="print an object, for programs")
+    doctor.set_defaults(run=_run)
+
+
+def _run(asked: argparse.Namespace) -> int:
+    from tokentrail import doctor  # noqa: PLC0415 - on demand
+
+    found = doctor.examine(os.environ)
+    print(json.dumps(found.as_json(), indent=2) if asked.json else found.as_text())
+    return 1 if found.problems else 0

@@ -1,0 +1,269 @@
+"""Prices as recording rules of Prometheus, over the tokens that metrics tell.
+
+The first rules sum up tokens that cost alike: by model (that of the answer, else that of the
+request), service tier and part, from the metrics of whichever vocabulary is told. Then there is a
+rule for each model and tier. A part of a total that has a price of its own is told with the
+difference, since the total has it too.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from tokentrail.cost import published
+from tokentrail.cost.own import ORDINARY
+from tokentrail.cost.patterns import escaped, picked
+from tokentrail.tell import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from tokentrail.cost import OwnPrices, Rates
+
+COST: Final = "tokentrail:cost_usd:rate5m"
+TOKENS: Final = "tokentrail:priced_tokens:rate5m"
+BUDGET: Final = "tokentrail:cost_budget_usd:per_day"
+
+_TIER_LABEL: Final = "openai_response_service_tier"
+_BY: Final = "job, gen_ai_request_model"
+_ALIKE: Final = f"job, gen_ai_provider_name, gen_ai_request_model, {_TIER_LABEL}, tokentrail_model"
+_ORDINARY: Final = f'{_TIER_LABEL}=~"{"|".join(("", *ORDINARY))}"'
+
+_RELEASED: Final = "gen_ai_client_token_usage_sum"
+_LATEST: Final = {
+    kind: f"{name.replace('.', '_')}_total" for kind, name in names.USAGE_COUNTERS.items()
+}
+_DETAILS: Final = {
+    field.removesuffix("_tokens"): f"{name.replace('.', '_')}_total"
+    for field, name, _ in names.DETAIL_COUNTERS
+}
+_OWN: Final = f"{names.OWN_TOKENS.replace('.', '_')}_total"
+_PARTS: Final = {
+    "input": ("cache_read", "cache_write", "audio_input", "image_input"),
+    "output": ("reasoning", "audio_output"),
+}
+_BY_MODALITY: Final = ("audio_input", "image_input", "audio_output")
+
+
+@dataclass(frozen=True)
+class Priced:
+    """The prices of the tokens that a selector picks."""
+
+    name: str
+    tier: str | None
+    selectors: tuple[str, ...]
+    """Conditions on labels; tokens are picked by any of them."""
+    rates: Rates
+    provider: str | None = None
+    """``None`` for prices that hold whoever is called."""
+    wanted: frozenset[str] = frozenset()
+    """The names asked for that it has."""
+
+
+def own_prices(own: OwnPrices) -> Iterator[Priced]:
+    """Yield the user's own prices: a name is that of an answer or, if that has none, a request."""
+    priced = _alternatives(own.models)
+    for (model, tier), rates in own.table.items():
+        name, tiers = _quoted(model), _tier(tier)
+        yield Priced(
+            model,
+            tier,
+            (
+                f"tokentrail_model={name}, {tiers}",
+                f"gen_ai_request_model={name}, tokentrail_model!~{priced}, {tiers}",
+            ),
+            rates,
+            wanted=frozenset({model}),
+        )
+
+
+def published_prices(
+    providers: tuple[str, ...], at: datetime, own: OwnPrices, wanted: frozenset[str] | None
+) -> Iterator[Priced]:
+    """Yield the published prices of text models; ``wanted``: only those of these names."""
+    mine = ""
+    if own:
+        without = _alternatives(own.models)
+        mine = f", tokentrail_model!~{without}, gen_ai_request_model!~{without}"
+    for provider in providers:
+        before: list[Any] = []
+        for owner, model in published.offered(provider):
+            names = _held(model, before, wanted)
+            patterns = picked(model, before) if wanted is None or names else None
+            before.append(model)
+            if patterns is None:
+                continue
+            where = f'gen_ai_provider_name="{provider}", {_matching(*patterns)}{mine}'
+            is_own = owner == published.PROVIDERS[provider]
+            name = model.id if is_own else f"{owner}/{model.id}"
+            for tier in (None, *(_tiers(model) if is_own else ())):
+                rates = published.rates_of(model, tier, at)
+                if rates is not None:
+                    yield Priced(name, tier, (f"{where}, {_tier(tier)}",), rates, provider, names)
+
+
+def text(priced: list[Priced], budget: float | None, head: str) -> str:
+    """Return the file: a comment, the rules and, where there is a budget, its alerts."""
+    lines = [*(f"# {line}".rstrip() for line in head.splitlines()), "", "groups:"]
+    lines += _group("tokentrail-prices", [*_token_rules(), *map(_cost_rule, priced)])
+    if budget is not None:
+        lines += _group("tokentrail-cost-budget", _budget_rules(budget))
+    return "\n".join(lines) + "\n"
+
+
+def _group(name: str, rules: list[list[str]]) -> list[str]:
+    return [
+        f"  - name: {name}",
+        "    rules:",
+        *(f"      {line}" for rule in rules for line in rule),
+    ]
+
+
+def _rule(record: str, expr: str, **labels: str) -> list[str]:
+    told = [f"    {name}: {json.dumps(value)}" for name, value in labels.items()]
+    return [
+        f"- record: {record}",
+        *(["  labels:", *told] if told else []),
+        "  expr: |",
+        *(f"    {line}" for line in expr.splitlines()),
+    ]
+
+
+def _token_rules() -> Iterator[list[str]]:
+    for kind, parts in _PARTS.items():
+        told = _summed(f'{_RELEASED}{{gen_ai_token_type="{kind}"}}')
+        to_come = _summed(_LATEST[kind])
+        expr = f"{told}\n  or\n{to_come}"
+        if kind == "input":
+            expr += f"\n  or\n{_embeddings()}"
+        yield _rule(TOKENS, expr, tokentrail_part=kind)
+        for part in parts:
+            yield _rule(TOKENS, _summed(_part(kind, part)), tokentrail_part=part)
+
+
+def _part(kind: str, part: str) -> str:
+    if part in _BY_MODALITY:
+        modality = part.removesuffix(f"_{kind}")
+        return f'{_LATEST[kind]}{{gen_ai_token_modality="{modality}"}}'
+    return _DETAILS[part]
+
+
+def _summed(selector: str) -> str:
+    """Return the rate of what is selected, by the name of the model that answered or was asked."""
+    named = f"rate({selector}[5m])"
+    for label in ("gen_ai_request_model", "gen_ai_response_model"):
+        named = f'label_replace({named}, "tokentrail_model", "$1", "{label}", "(.+)")'
+    return f"sum by ({_ALIKE}) ({named})"
+
+
+def _embeddings() -> str:
+    """Return embeddings where only the latest names are told, which have no tokens of them."""
+    embeddings, known = 'gen_ai_operation_name="embeddings"', '"reported|counted"'
+    told = f"sum by ({_BY}) ({_RELEASED}{{{embeddings}}})"
+    own = f"{_OWN}{{{embeddings}, tokentrail_usage_source=~{known}}}"
+    return f"({_summed(own)} unless on ({_BY}) {told})"
+
+
+def _cost_rule(priced: Priced) -> list[str]:
+    terms = [
+        f'{TOKENS}{{tokentrail_part="{part}", {selector}}} * {_number(price)}'
+        for part, price in _prices(priced.rates)
+        for selector in priced.selectors
+    ]
+    body = "\n  or ".join(terms)
+    by = _BY if priced.provider else f"{_BY}, gen_ai_provider_name"
+    expr = f"sum by ({by}) (\n  {body}\n)"
+    if any(getattr(priced.rates, part) for part in _BY_MODALITY):
+        # the released names do not tell sound from text, so their cost is not known
+        expr += f"\n  and on (job)\ncount by (job) ({_LATEST['input']})"
+    labels = {"tokentrail_price": priced.name}
+    if priced.tier:
+        labels["tokentrail_tier"] = priced.tier
+    if priced.provider:
+        labels["gen_ai_provider_name"] = priced.provider
+    return [*_note(priced.rates), *_rule(COST, expr, **labels)]
+
+
+def _note(rates: Rates) -> list[str]:
+    starts = {start for kind in _PARTS for start in _steps(rates, kind)}
+    if not starts:
+        return []
+    first = f"{min(starts):,}"
+    return [f"# the lowest price: a call of more than {first} input tokens costs another"]
+
+
+def _steps(rates: Rates, kind: str) -> list[int]:
+    rate = getattr(rates, kind)
+    return [] if rate is None else [start for start, _ in rate.steps]
+
+
+def _prices(rates: Rates) -> Iterator[tuple[str, float]]:
+    """Yield USD per million tokens by part; of a part, what it costs more than its whole."""
+    for kind, parts in _PARTS.items():
+        whole = getattr(rates, kind)
+        if whole is None:
+            continue
+        yield kind, whole.base
+        for part in parts:
+            rate = getattr(rates, part)
+            if rate is not None and rate.base != whole.base:
+                yield part, rate.base - whole.base
+
+
+def _number(price: float) -> str:
+    return f"{price.normalize():f}e-6" if price else "0"  # type: ignore[attr-defined]
+
+
+def _budget_rules(budget: float) -> list[list[str]]:
+    hour = f"sum by (job) (avg_over_time({COST}[1h])) * 14400"
+    minutes = f"sum by (job) ({COST}) * 14400"
+    return [
+        _rule(BUDGET, f"vector({budget:g})"),
+        [
+            "- alert: TokentrailCostBudgetBurns",
+            "  # a day's budget would be gone in four hours, by the last hour and the last minutes",
+            "  expr: |",
+            f"    {hour} > on () group_left () {BUDGET}",
+            "      and",
+            f"    {minutes} > on () group_left () {BUDGET}",
+            "  for: 5m",
+            "  labels:",
+            "    severity: critical",
+            "  annotations:",
+            '    summary: "{{ $labels.job }} spends a day\'s budget in four hours"',
+            f'    description: "{{{{ $value | humanize }}}} USD in four hours; a day: {BUDGET}"',
+        ],
+    ]
+
+
+def _tiers(model: Any) -> list[str]:  # noqa: ANN401 - the package's ModelInfo
+    said = (v.when.get("service_tier") for v in model.price_variants or () if len(v.when) == 1)
+    return sorted({tier for tier in said if published.ordinary(tier) is not None})
+
+
+def _tier(tier: str | None) -> str:
+    return _ORDINARY if tier is None else f"{_TIER_LABEL}={_quoted(tier)}"
+
+
+def _matching(mine: str, others: str | None) -> str:
+    condition = f"tokentrail_model=~{_quoted(mine)}"
+    return condition if others is None else f"{condition}, tokentrail_model!~{_quoted(others)}"
+
+
+def _held(model: Any, before: list[Any], wanted: frozenset[str] | None) -> frozenset[str]:  # noqa: ANN401
+    return frozenset(
+        name
+        for name in wanted or ()
+        if model.is_match(name) and not any(one.is_match(name) for one in before)
+    )
+
+
+def _quoted(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)
+
+
+def _alternatives(models: tuple[str, ...]) -> str:
+    return _quoted("|".join(map(escaped, models)))

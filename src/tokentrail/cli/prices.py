@@ -1,0 +1,156 @@
+"""``tokentrail prices``: Prometheus recording rules that turn tokens into money."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.cli.command import EXIT_CODES, CommandError
+from tokentrail.cost import OwnPrices, PricesError, published
+from tokentrail.cost.own import read_prices
+from tokentrail.version import __version__
+
+if TYPE_CHECKING:
+    from tokentrail.cli.command import Commands
+    from tokentrail.cli.price_rules import Priced
+
+_ABOUT: Final = """\
+Writes Prometheus recording rules that turn the tokens that metrics tell into money:
+tokentrail:cost_usd:rate5m, in USD per second, by job, provider and model. The prices are those
+of the installed genai-prices, and yours from --overrides, which go first. Nothing is fetched.
+A model without a price has no cost. The Cost row of the dashboards shows what they record.
+"""
+_EXAMPLES: Final = """\
+examples:
+  tokentrail prices                               all models of OpenAI and Azure, to the screen
+  tokentrail prices -o prices.rules.yml --models gpt-4o,gpt-4o-mini,o4-mini
+  tokentrail prices -o prices.rules.yml --overrides contract.json --budget 50
+  tokentrail prices --provider groq --provider deepseek
+
+--overrides takes JSON, in USD per million tokens; the names are those of answers, or of requests
+(an Azure deployment, say):
+  {"gpt-4o": {"input": 2.5, "output": 10, "cache_read": 1.25},
+   "our-llama": {"input": 0.1, "output": 0.3}}
+
+Past tokens are priced anew with promtool: see "Past tokens" in docs/cost.md.
+
+"""
+_DEFAULT: Final = ("openai", "azure.ai.openai")
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser's."""
+    prices = commands.add_parser(
+        "prices",
+        help="write Prometheus rules that turn tokens into money",
+        description=_ABOUT,
+        epilog=_EXAMPLES + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    prices.add_argument("--models", metavar="NAMES", help="only these, separated by commas")
+    prices.add_argument(
+        "--provider",
+        action="append",
+        choices=sorted(published.PROVIDERS),
+        metavar="NAME",
+        help="whose published prices, by gen_ai.provider.name; may be given again (default:"
+        f" {' and '.join(_DEFAULT)}; there are {', '.join(sorted(published.PROVIDERS))})",
+    )
+    prices.add_argument(
+        "--overrides", metavar="FILE", help="your own prices, which go before the published ones"
+    )
+    prices.add_argument(
+        "--budget", type=_usd, metavar="USD", help="add an alert: a job may spend so much in a day"
+    )
+    prices.add_argument(
+        "-o", "--output", metavar="FILE", help="where to write (default: standard output)"
+    )
+    prices.set_defaults(run=_run)
+
+
+def _usd(given: str) -> float:
+    number = float(given)
+    if not 0 < number < float("inf"):
+        raise ValueError
+    return number
+
+
+def _run(asked: argparse.Namespace) -> int:
+    from tokentrail.cli import price_rules  # noqa: PLC0415 - on demand
+
+    own = _own(asked.overrides)
+    wanted = _wanted(asked.models)
+    priced: list[Priced] = [
+        one for one in price_rules.own_prices(own) if wanted is None or one.name in wanted
+    ]
+    now = datetime.now(timezone.utc)
+    if published.is_there():
+        providers = tuple(asked.provider or _DEFAULT)
+        priced += price_rules.published_prices(providers, now, own, wanted)
+    elif not own:
+        message = f"there are no prices: {published.MEND}, or name your own with --overrides"
+        raise CommandError(message)
+    if not priced:
+        message = f"none of --models {asked.models} has a price: name your own with --overrides"
+        raise CommandError(message)
+    text = price_rules.text(priced, asked.budget, _head(now, asked.overrides))
+    _write(text, asked.output)
+    _say(priced, wanted, asked.output)
+    return 0
+
+
+def _own(name: str | None) -> OwnPrices:
+    if name is None:
+        return OwnPrices()
+    try:
+        return read_prices(name)
+    except PricesError as error:
+        message = f"--overrides {name}: {error}"
+        raise CommandError(message, code=2) from error
+
+
+def _wanted(models: str | None) -> frozenset[str] | None:
+    if models is None:
+        return None
+    wanted = frozenset(name.strip() for name in models.split(",") if name.strip())
+    if not wanted:
+        message = "--models names none: write --models gpt-4o,gpt-4o-mini"
+        raise CommandError(message, code=2)
+    return wanted
+
+
+def _head(now: datetime, overrides: str | None) -> str:
+    source = "no published prices: genai-prices is not installed"
+    if published.is_there():
+        source = f"the prices of {published.PACKAGE} {published.edition()}"
+    mine = f", after those of {Path(overrides).name}" if overrides else ""
+    return (
+        f"Made by tokentrail {__version__} on {now:%Y-%m-%d}: {source}{mine}.\n"
+        "USD per second by job, provider and model; numbers are USD per million tokens (e-6).\n"
+        "Make it anew when prices change: see docs/cost.md."
+    )
+
+
+def _write(text: str, name: str | None) -> None:
+    if name is None:
+        print(text, end="")
+        return
+    try:
+        Path(name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"--output {name}: {error.strerror}: name a file that can be written"
+        raise CommandError(message) from error
+
+
+def _say(priced: list[Priced], wanted: frozenset[str] | None, output: str | None) -> None:
+    """Say on standard error what is in it and what is not."""
+    if output is not None:
+        print(f"{output}: {len(priced)} prices", file=sys.stderr)
+    if not published.is_there():
+        print(f"only your own prices: for others {published.MEND}", file=sys.stderr)
+    unknown = sorted((wanted or frozenset()).difference(*(one.wanted for one in priced)))
+    if unknown:
+        print(f"no price is known of {', '.join(unknown)}", file=sys.stderr)
