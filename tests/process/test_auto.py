@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from tests.process.auto import COMMAND, installed, json_objects
 
-ROOT = Path(__file__).parents[2]
-COMMAND = Path(sys.executable).with_name("opentelemetry-instrument")
-METADATA = """\
-Metadata-Version: 2.1
-Name: {name}
-Version: 0.0.1
-{extra}
-"""
-EXTRA = """Provides-Extra: instruments
-Requires-Dist: openai >= 1.40, < 4; extra == "instruments\""""
-SDK = """
-[opentelemetry_configurator]
-configurator = opentelemetry.sdk._configuration:_OTelSDKConfigurator
-"""
-"""What the package opentelemetry-distro registers, which is all of it that matters here."""
+__all__ = ["installed"]
+
 PROGRAM = """
 import openai
 assert "tokentrail" in sys.modules, "nobody loaded it"
@@ -50,28 +34,6 @@ print("the program's own words")
 pytestmark = pytest.mark.skipif(not COMMAND.exists(), reason="no opentelemetry-instrument here")
 
 
-def _entry_points():
-    """Return the package's own entry points, as an installer would write them."""
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    table = re.search(r'^\[project\.entry-points\.(\w+)\]\n((?:\w+ = ".*"\n)+)', text, re.MULTILINE)
-    return f"[{table[1]}]\n" + table[2].replace('"', "")
-
-
-@pytest.fixture
-def installed(tmp_path):
-    """Make distributions of what the interpreter would find if the package were installed."""
-    site = tmp_path / "site"
-    for name, points, extra in (
-        ("tokentrail", _entry_points(), EXTRA),
-        ("distro", SDK, "Summary: configures"),
-    ):
-        folder = site / f"{name}-0.0.1.dist-info"
-        folder.mkdir(parents=True)
-        (folder / "entry_points.txt").write_text(points, encoding="utf-8")
-        (folder / "METADATA").write_text(METADATA.format(name=name, extra=extra), encoding="utf-8")
-    return site
-
-
 def _run(run, installed, program=PROGRAM, **changes):
     environment = run.environment(
         OTEL_TRACES_EXPORTER="console",
@@ -92,20 +54,12 @@ def _run(run, installed, program=PROGRAM, **changes):
     )
 
 
-def _objects(text):
-    """Yield the JSON objects that stand in a text among other lines."""
-    decoder, at = json.JSONDecoder(), 0
-    while (at := text.find("{", at)) >= 0:
-        found, at = decoder.raw_decode(text, at)
-        yield found
-
-
 def test_a_program_that_knows_nothing_of_it_is_told_whole(run, installed):
     """Its first call, at the end of a script: span and metrics, counted, before all shuts down."""
     done = _run(run, installed)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("the program's own words\n")
-    objects = list(_objects(done.stdout))
+    objects = list(json_objects(done.stdout))
     (span,) = [found for found in objects if "context" in found]
     assert span["name"] == "chat gpt-4o"
     assert span["attributes"]["tokentrail.ending"] == "completed"
@@ -134,7 +88,7 @@ def test_a_program_that_knows_nothing_of_it_is_told_whole(run, installed):
 def test_the_environment_can_switch_it_off(run, installed):
     done = _run(run, installed, TOKENTRAIL_DISABLED="true")
     assert done.returncode == 0, done.stderr
-    assert [found for found in _objects(done.stdout) if "context" in found] == []
+    assert [found for found in json_objects(done.stdout) if "context" in found] == []
 
 
 def test_the_tools_own_switch_leaves_it_out(run, installed):
@@ -142,7 +96,7 @@ def test_the_tools_own_switch_leaves_it_out(run, installed):
     environ = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "tokentrail"}
     done = _run(run, installed, program=BARE, **environ)
     assert done.returncode == 0, done.stderr
-    assert [found for found in _objects(done.stdout) if "context" in found] == []
+    assert [found for found in json_objects(done.stdout) if "context" in found] == []
 
 
 def test_a_disabled_sdk_leaves_the_program_alone(run, installed):

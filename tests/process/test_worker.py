@@ -186,6 +186,22 @@ def test_work_that_fails_is_the_only_work_that_fails(worker, log, failure, monke
     assert LookupError in shown
 
 
+def test_a_thread_that_fails_itself_is_followed_by_another(worker, log, monkeypatch):
+    """What is handed over after it is done by the next one, and so is what it left."""
+    shown = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: shown.append(args.exc_type))
+    with monkeypatch.context() as broken:
+        broken.setattr(worker, "_take", [].remove)
+        _put(worker, Job(log, "lost"), Job(log, "left"))
+        while worker.running:
+            time.sleep(0.001)
+    assert worker.flush(5.0)
+    _put(worker, Job(log, "next"))
+    assert worker.flush(5.0)
+    assert log == ["left", "next"]
+    assert shown == [ValueError]
+
+
 def test_stopping_does_what_is_queued_and_ends_the_thread(worker, log):
     _put(worker, *[Job(log, str(number), length=50) for number in range(4)])
     worker.stop(5.0)
