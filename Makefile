@@ -14,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow imitations bench company lint format cover matrix verify-dashboards clean
+.PHONY: help demo test slow imitations bench company lint format cover matrix verify-dashboards verify-stack release-check clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -37,10 +37,11 @@ company: $(VENV)/.dev ## run the tests beside the official instrumentation
 bench: $(VENV)/.dev ## measure what tokentrail costs, beside its peers
 	@PYTHONPATH=tools $(BIN)/python -m bench $(ARGS)
 
-lint: $(VENV)/.dev ## check style, format and types
+lint: $(VENV)/.dev ## check style, format, types and spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/codespell
 
 format: $(VENV)/.dev ## mend style and format where a program can
 	@$(BIN)/ruff check --fix-only --quiet .
@@ -55,8 +56,14 @@ matrix: $(VENV)/.dev ## run the tests on every supported release of what we stan
 verify-dashboards: $(VENV)/.dev ## prove each query of dashboards and rules on a real Prometheus
 	@REQUIRE_PROMETHEUS=1 $(BIN)/python -m pytest tests/dashboards -m "slow or not slow" $(ARGS)
 
+verify-stack: $(VENV)/.dev .stack/.made ## export traces to a real backend and read them back
+	@PHOENIX=.stack/bin/phoenix $(BIN)/python -m pytest tests/stack -m "slow or not slow" $(ARGS)
+
+release-check: $(VENV)/.dev ## build sdist and wheel, check them, run the demo from each
+	@PYTHONPATH=src $(BIN)/python tools/release_check.py
+
 clean: ## remove what was made
-	rm -rf .venv .nox build dist htmlcov .coverage .coverage.* .hypothesis .*_cache
+	rm -rf .venv .stack .nox build dist htmlcov .coverage .coverage.* .hypothesis .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: an environment is made once, and installed into anew when pyproject.toml changes.
@@ -70,6 +77,13 @@ $(VENV)/.made:
 	         "$$("$(PYTHON)" --version 2>&1); name another with: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "making $(VENV) ..."
 	@"$(PYTHON)" -m venv "$(VENV)"
+	@touch $@
+
+# The backend that verify-stack starts; its release is moved by hand.
+.stack/.made: $(VENV)/.made
+	@echo "installing Arize Phoenix into .stack ..."
+	@$(BIN)/python -m venv .stack
+	@.stack/bin/python -m pip install -qq --disable-pip-version-check 'arize-phoenix == 20.26.1'
 	@touch $@
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.made

@@ -1,0 +1,151 @@
+"""Is it ready to be released? What ``make release-check`` runs.
+
+Builds sdist and wheel, checks metadata and contents, installs each alone into a new environment
+and runs the demo from it. Uploads nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import venv
+from pathlib import Path
+from zipfile import ZipFile
+
+ROOT = Path(__file__).parents[1]
+IN_THE_WHEEL = (
+    "tokentrail/py.typed",
+    "tokentrail/counting/data/cl100k_base.tiktoken.gz",
+    "tokentrail/counting/data/o200k_base.tiktoken.gz",
+    "tokentrail/dashboards/tokentrail-released.json",
+    "tokentrail/dashboards/tokentrail-latest.json",
+)
+IN_THE_SDIST = (
+    *(f"src/{name}" for name in IN_THE_WHEEL),
+    "CHANGELOG.md",
+    "LICENSE",
+    "README.md",
+    "examples/notebooks/compare.py",
+    "pyproject.toml",
+    "tests/conftest.py",
+)
+NOWHERE = re.compile(r"__pycache__|\.pyc$|\.egg-info|\.venv|\.bench|\.env$|(^|/)\.(git|nox)/")
+LARGEST = 12_000_000
+"""Bytes; the encodings are most of it."""
+
+
+class NotReadyError(Exception):
+    """Why it cannot be released."""
+
+    @classmethod
+    def after(cls, command: tuple[str | Path, ...], said: str) -> NotReadyError:
+        """Return the error for a command that failed, with what it said."""
+        return cls(f"{' '.join(map(str, command))}\n{said.strip()}")
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> str:
+    """Return what a program printed, or say why it failed."""
+    done = subprocess.run(  # noqa: S603 - written here
+        command, cwd=cwd, capture_output=True, text=True, check=False, timeout=600
+    )
+    if done.returncode != 0:
+        raise NotReadyError.after(command, done.stdout + done.stderr)
+    return done.stdout
+
+
+def require(condition: object, why: str) -> None:
+    """Refuse unless the condition holds."""
+    if not condition:
+        raise NotReadyError(why)
+
+
+def version() -> str:
+    """Return the version, which must be one that may be released and stand in the changelog."""
+    from tokentrail.version import __version__  # noqa: PLC0415 - the tree's own
+
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    require(re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", __version__), f"version {__version__}?")
+    heading = re.compile(rf"^## \[({re.escape(__version__)}|Unreleased)\]", re.MULTILINE)
+    require(heading.search(changelog), f"the changelog has neither {__version__} nor Unreleased")
+    return __version__
+
+
+def build(folder: Path) -> tuple[Path, Path]:
+    """Build both, the wheel out of the sdist as an installer would."""
+    run(sys.executable, "-m", "build", "--quiet", "--outdir", folder)
+    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    return wheel, sdist
+
+
+def check_metadata(*files: Path) -> None:
+    """Let twine judge them as the index would."""
+    run(sys.executable, "-m", "twine", "check", "--strict", *files)
+
+
+def check_contents(file: Path, wanted: tuple[str, ...]) -> None:
+    """Require what must be inside, and nothing that must not."""
+    names = contents(file)
+    missing = set(wanted) - names
+    require(not missing, f"{file.name} lacks {', '.join(sorted(missing))}")
+    stray = sorted(name for name in names if NOWHERE.search(name))
+    require(not stray, f"{file.name} has {', '.join(stray[:5])}")
+    require(file.stat().st_size < LARGEST, f"{file.name} has {file.stat().st_size} bytes")
+
+
+def contents(file: Path) -> set[str]:
+    """Return the files inside; those of an sdist without the folder around them."""
+    if file.suffix == ".whl":
+        with ZipFile(file) as wheel:
+            return set(wheel.namelist())
+    with tarfile.open(file) as sdist:
+        return {name.partition("/")[2] for name in sdist.getnames()}
+
+
+def check_installed(file: Path, folder: Path, expected: str) -> None:
+    """Install one alone into a new environment and run the demo from it."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    run(python, "-m", "pip", "install", "-qq", "--disable-pip-version-check", f"{file}[demo]")
+    run(python, "-m", "pip", "check")
+    said = run(folder / "bin" / "tokentrail", "--version", cwd=folder)
+    require(said.split() == ["tokentrail", expected], f"{file.name} calls itself {said!r}")
+    shown = run(folder / "bin" / "tokentrail", "demo", cwd=folder)
+    for word in ("reported", "counted", "broken off"):
+        require(word in shown, f"the demo of {file.name} does not say {word!r}")
+    require("tokentrail failed" not in shown, f"the demo of {file.name} failed inside")
+
+
+def check() -> None:
+    """Run every check, saying what is being done."""
+    expected = version()
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        say(f"building {expected}")
+        wheel, sdist = build(scratch / "dist")
+        say("checking metadata and contents")
+        check_metadata(wheel, sdist)
+        check_contents(wheel, IN_THE_WHEEL)
+        check_contents(sdist, IN_THE_SDIST)
+        for file in (wheel, sdist):
+            say(f"installing {file.name} ({file.stat().st_size / 1e6:.1f} MB) and running its demo")
+            check_installed(file, scratch / file.suffix.strip("."), expected)
+    say("ready")
+
+
+BEGUN = time.monotonic()
+
+
+def say(what: str) -> None:
+    """Print what is being done, and when."""
+    print(f"{time.monotonic() - BEGUN:5.0f} s  {what}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        check()
+    except NotReadyError as error:
+        sys.exit(f"not ready: {error}")
