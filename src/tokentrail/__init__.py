@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokentrail import calls, streams
+from tokentrail import engine, streams
 from tokentrail.count import count_tokens
 from tokentrail.instrumentor import OpenAIInstrumentor
 from tokentrail.operation import Count, Source, Usage
@@ -13,6 +13,7 @@ from tokentrail.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from os import PathLike
 
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tokentrail.config import (
         ContentCapture,
+        Cost,
         MetricNames,
         OnConflict,
         StreamUsage,
@@ -66,8 +68,11 @@ def instrument(  # noqa: PLR0913 - the settings, by name
     attributes_on_metrics: Collection[str] | str | None = None,
     baggage_keys: Collection[str] | str | None = None,
     request_attributes: Collection[str] | str | None = None,
+    families: Collection[str] | str | None = None,
     request_hook: Callable[[Span, dict[str, Any]], object] | None = None,
     response_hook: Callable[[Span, Any], object] | None = None,
+    cost: Cost | str | None = None,
+    prices: Mapping[str, Any] | str | PathLike[str] | None = None,
     disabled: bool | None = None,
     **unknown: Any,  # noqa: ANN401 - refused by name
 ) -> None:
@@ -84,7 +89,7 @@ def instrument(  # noqa: PLR0913 - the settings, by name
         models: What a deployment or an unknown model is, for counting: names of models or
             encodings by name.
         flush_timeout: Seconds that the end of a span may wait for its count (default 2).
-        time_per_output_chunk: Whether each gap between chunks is told as a metric (default true).
+        time_per_output_chunk: Whether each gap between chunks is told as a metric (default false).
         metrics: ``released`` (default), ``latest`` or ``both`` names of the conventional metrics.
         metric_attributes: Attributes of metrics beside operation, provider and request model.
         health: Whether tokentrail tells of itself (default true).
@@ -107,8 +112,15 @@ def instrument(  # noqa: PLR0913 - the settings, by name
         baggage_keys: Entries of Baggage that spans bear.
         request_attributes: Arguments of a call that spans bear: ``metadata``, ``user``,
             ``safety_identifier``.
+        families: Names of the families of methods that are told (default: all): ``chat``,
+            ``completions``, ``responses``, ``embeddings``, ``images``, ``audio``, ``moderations``,
+            ``decisions``, ``realtime``.
         request_hook: Called before each call with its span and a copy of its arguments.
         response_hook: Called with the span and the answer, or the stream before it is read.
+        cost: ``off`` (default), ``reported`` or ``counted``: which calls bear ``tokentrail.cost``,
+            in USD.
+        prices: Your own prices, which go before the published ones: a mapping by model, or the
+            name of a JSON file; in USD per million tokens.
         disabled: Leave everything as it is.
         unknown: No other name is taken.
 
@@ -140,8 +152,11 @@ def instrument(  # noqa: PLR0913 - the settings, by name
         attributes_on_metrics=attributes_on_metrics,
         baggage_keys=baggage_keys,
         request_attributes=request_attributes,
+        families=families,
         request_hook=request_hook,
         response_hook=response_hook,
+        cost=cost,
+        prices=prices,
         disabled=disabled,
         **unknown,
     )
@@ -152,16 +167,18 @@ def uninstrument() -> None:
     OpenAIInstrumentor().uninstrument()
 
 
-def flush(timeout: float = 2.0) -> bool:
+def flush(timeout: float = 2.0, *, break_off: bool = False) -> bool:
     """Wait until every call that ended by now is told: its span ended, its metrics recorded.
 
     Args:
         timeout: Seconds to wait at most.
+        break_off: Whether calls that are still open end now, as broken off: for a process that is
+            about to end without running its exit hooks.
 
     Returns:
         Whether all is told.
     """
-    return calls.engine is None or calls.engine.flush(timeout)
+    return engine.flush(timeout, break_off=break_off)
 
 
 def current_usage(stream: object) -> Usage | None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from tokentrail import neighbours, usage
 from tokentrail.call import Call
-from tokentrail.config import OnConflict, TokenCounting
+from tokentrail.config import Cost, OnConflict, TokenCounting
 from tokentrail.content import Capture, CapturingShape, Rules, gathering_for
+from tokentrail.cost import Prices
 from tokentrail.counting import ENCODINGS
 from tokentrail.following import FollowedShape
 from tokentrail.live import LiveCall
@@ -43,6 +44,8 @@ class Engine:
         self.encodings = ENCODINGS
         self.worker = Worker()
         self.refusals = Refusals()
+        self.prices = _prices(settings)
+        """``None`` where cost is not asked for."""
         self.open: set[LiveCall] = set()
         """Calls that have not ended."""
         self.generation = 0
@@ -94,7 +97,9 @@ class Engine:
         live = LiveCall(call)
         if telling.follows:
             shape = FollowedShape(shape, live.follow)
-        recorder = Recorder(request, shape, output, live, time.perf_counter, telling.start_time)
+        clock, begun = time.perf_counter, telling.start_time
+        gaps = self.settings.time_per_output_chunk and telling.tells_gaps
+        recorder = Recorder(request, shape, output, live, clock, begun, stamped=gaps)
         recorder.quotes = call.capture is not None
         live.recorder = recorder
         self.open.add(live)
@@ -147,6 +152,8 @@ class Engine:
 
     def flush(self, timeout: float) -> bool:
         """Wait until every call that ended by now is told; return whether all are."""
+        if self._closed:  # a stream that outlived it was dropped, and no thread is to come back
+            self.worker.stop(timeout)
         return self.worker.flush(timeout)
 
     def backlog(self) -> int:
@@ -164,10 +171,14 @@ class Engine:
 
     def _exit(self) -> None:
         """Tell what is left at the end of the program, before the providers shut down."""
+        self.break_off()
+        self.close()
+
+    def break_off(self) -> None:
+        """End the calls that are still open."""
         for live in list(self.open):
             if live.recorder is not None:
                 live.recorder.broken_off()
-        self.close()
 
     def _forked(self) -> None:
         self.generation += 1
@@ -175,7 +186,25 @@ class Engine:
         self.worker.forked()
 
 
+def _prices(settings: Settings) -> Prices | None:
+    if settings.cost is Cost.OFF:
+        return None
+    return Prices(settings.prices, counted=settings.cost is Cost.COUNTED)
+
+
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def flush(timeout: float, *, break_off: bool = False) -> bool:
+    """Wait until every call of the program that ended by now is told; return whether all are.
+
+    ``break_off``: those that are open end now.
+    """
+    if break_off:
+        for engine in list(_engines):
+            engine.break_off()
+    told = [engine.flush(timeout) for engine in list(_engines)]  # each, whatever the others say
+    return all(told)
 
 
 def _forked() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
-from tokentrail import calls, patches
+from tokentrail import calls, connections, patches
 from tokentrail.config import read_settings
 from tokentrail.engine import Engine
 from tokentrail.tell import Teller
@@ -48,11 +48,12 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
             engine.encodings.load(name)
         calls.engine = engine
         set_engine(engine)
-        patches.install()
+        patches.install(settings.families)
 
     def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ANN401, ARG002 - the base's signature
         engine, calls.engine = calls.engine, None
         patches.remove()
+        connections.release()
         if engine is not None:
             engine.close()
         set_engine(None)

@@ -33,6 +33,11 @@ _chance = random.Random()  # noqa: S311 - a sample; the program's own random num
 class Settlement:
     """Settles the usage of a call that ended and has it told; also the worker's job for it."""
 
+    __slots__ = (
+        "_call", "_encoder", "_ended", "_hurried", "_input", "_model", "_output", "_recorder",
+        "_told", "deadline", "usage",
+    )  # fmt: skip
+
     def __init__(self, call: Call, ended: Ended, recorder: Recorder | None) -> None:
         self._call = call
         self._ended = ended
@@ -50,8 +55,8 @@ class Settlement:
     def settle(self) -> None:
         """Settle and tell the call at once if that is quick, else by the worker."""
         engine, request = self._call.engine, self._call.request
-        is_whole = usage.is_whole(request, self._ended, engine.settings.token_counting)
-        if is_whole and self._is_light():
+        mode = engine.settings.token_counting
+        if usage.is_whole(request, self._ended, self.usage, mode) and self._is_light():
             self._tell()
             return
         if not self._is_quick():
@@ -73,10 +78,41 @@ class Settlement:
     def _is_light(self) -> bool:
         capture = self._call.capture
         try:
-            return capture is None or capture.is_light()
+            return self._is_priced() and (capture is None or capture.is_light())
         except Exception as error:  # noqa: BLE001 - the span must end whatever happens
             guard.report("content", error)
             return True
+
+    def _is_priced(self) -> bool:
+        """Whether the price is known, or never will be, without looking it up."""
+        prices, request = self._call.engine.prices, self._call.request
+        if prices is None:
+            return True
+        return prices.is_quick(request, self._names(), self._tier(), self._ended.timing.end_time)
+
+    def _names(self) -> tuple[str, ...]:
+        """Return the names of the model, the surest first."""
+        call, response = self._call, self._ended.response
+        answered = response.model if response is not None else None
+        found = (call.model(response).name, answered, call.request.model)
+        return tuple(dict.fromkeys(name for name in found if name))
+
+    def _tier(self) -> str | None:
+        response = self._ended.response
+        told = response.service_tier if response is not None else None
+        return told or self._call.request.service_tier
+
+    def _cost(self) -> float | None:
+        """Return what the call costs, if that is asked for and there is time to look it up."""
+        prices = self._call.engine.prices
+        try:
+            if prices is None or (self._hurried and not self._is_priced()):
+                return None
+            at = self._ended.timing.end_time
+            return prices.cost(self._call.request, self._names(), self._tier(), at, self.usage)
+        except Exception as error:  # noqa: BLE001 - the span must end whatever happens
+            guard.report("cost", error)
+            return None
 
     def ready(self) -> bool:
         """Whether what counting needs is there, or never will be."""
@@ -169,6 +205,8 @@ class Settlement:
                 error_description=ended.error_description,
                 usage_request=ended.usage_request,
                 raised=raised,
+                cost=self._cost(),
+                exchange=ended.exchange,
             ),
             content,
         )
@@ -210,7 +248,7 @@ class Settlement:
             return
         prompt = call.prompt()
         given = InputTally(prompt) if prompt is not None and not prompt.unknowable else None
-        tallies = (given, self._text(prompt))
+        tallies = (given, self._text(prompt) if usage.generates(call.request) else None)
         call.engine.hand_over(Comparison(call, self._ended, model, encoder, tallies))
 
 

@@ -9,6 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import tokentrail
+from tokentrail.config import SETTINGS
 
 NAMES = {
     "Count",
@@ -43,6 +44,13 @@ def test_a_star_import_brings_them():
 @pytest.mark.parametrize("name", sorted(NAMES - {"__version__"}))
 def test_each_says_what_it_does(name):
     assert inspect.getdoc(getattr(tokentrail, name))
+
+
+def test_instrument_takes_each_setting_by_name():
+    """An editor offers what the table has, and nothing else."""
+    providers = {"tracer_provider", "meter_provider", "logger_provider"}
+    taken = set(inspect.signature(tokentrail.instrument).parameters) - providers - {"unknown"}
+    assert taken == {setting.name for setting in SETTINGS}
 
 
 def test_the_version_is_the_distributions():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from tokentrail import cli, doctor, patches
 from tokentrail.config import OPT_IN, SETTINGS
+from tokentrail.doctor import JOINED
 
 
 def _setting(found, name):
@@ -46,7 +48,8 @@ def test_a_value_that_is_not_allowed_is_a_problem_and_the_default_holds():
 
 def test_every_method_of_the_table_is_looked_for():
     found = doctor.examine({})
-    assert [method.name for method in found.methods] == [row.title for row in patches.ROWS]
+    rows = (*patches.ROWS, *patches.CONNECTIONS)
+    assert [method.name for method in found.methods] == [row.title for row in rows]
     assert {method.state for method in found.methods} <= {"found", "absent"}
     assert any("not switched on" in note for note in found.notes)
 
@@ -110,3 +113,31 @@ def test_for_programs_it_is_json():
     assert found["versions"]["openai"]
     assert found["encodings"] == {"cl100k_base": "built", "o200k_base": "built"}
     assert {setting["name"] for setting in found["settings"]} == {s.name for s in SETTINGS}
+
+
+WHEELS = [
+    ("opentelemetry-instrumentation-genai-openai", "opentelemetry.instrumentation.genai.openai"),
+    ("opentelemetry-instrumentation-openai-v2", "opentelemetry.instrumentation.openai_v2"),
+    ("opentelemetry-instrumentation-openai", "opentelemetry.instrumentation.openai"),
+    ("openinference-instrumentation-openai", "openinference.instrumentation.openai"),
+    ("openlit", "openlit.instrumentation.openai"),
+]
+
+
+@pytest.mark.parametrize(("wheel", "module"), WHEELS)
+def test_another_instrumentation_is_installed_or_at_work(monkeypatch, wheel, module):
+    """Each is told apart from those whose names are alike."""
+    version = doctor._version
+    names = [name for name, _ in WHEELS]
+    monkeypatch.setattr(doctor, "_version", lambda n: "1.0" if n in names else version(n))
+    working = ModuleType(module)
+    instance = SimpleNamespace(_is_instrumented_by_opentelemetry=True)
+    working.OpenAIInstrumentor = type("OpenAIInstrumentor", (), {"_instance": instance})
+    monkeypatch.setitem(sys.modules, module, working)
+    found = doctor.examine({})
+    states = {name: state.split(", ")[1] for name, state in found.neighbours.items()}
+    assert {name: states[name] for name in names} == {
+        name: "at work" if name == wheel else "installed" for name in names
+    }
+    assert any("told twice" in note and JOINED not in note for note in found.notes)
+    assert JOINED in found.as_text()

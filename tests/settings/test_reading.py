@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
@@ -10,6 +13,7 @@ import tokentrail
 from tokentrail.config import (
     SETTINGS,
     ContentCapture,
+    Cost,
     MetricNames,
     OnConflict,
     Settings,
@@ -17,6 +21,10 @@ from tokentrail.config import (
     TokenCounting,
     read_settings,
 )
+from tokentrail.cost import OwnPrices, Rate, Rates
+
+FILE = str(Path(__file__).with_name("prices.json"))
+PRICES = {("mine", None): Rates(Rate(Decimal(1)), Rate(Decimal("2.5")))}
 
 
 def _redact(kind, text):
@@ -97,8 +105,16 @@ GIVEN = [
     ("baggage_keys", ("tenant",), ("tenant",)),
     ("request_attributes", "user, metadata", ("user", "metadata")),
     ("request_attributes", ["safety_identifier"], ("safety_identifier",)),
+    ("families", "chat, audio", ("chat", "audio")),
+    ("families", ["images"], ("images",)),
+    ("families", (), ()),
     ("request_hook", max, max),
     ("response_hook", max, max),
+    ("cost", "Reported", Cost.REPORTED),
+    ("cost", Cost.COUNTED, Cost.COUNTED),
+    ("prices", {}, OwnPrices()),
+    ("prices", {"mine": {"input": 1, "output": 2.5}}, OwnPrices(PRICES)),
+    ("prices", FILE, OwnPrices(PRICES, FILE)),
     ("disabled", True, True),
     ("disabled", "true", True),
     ("disabled", "0", False),
@@ -172,8 +188,15 @@ WRONG = [
     ("baggage_keys", {"tenant": "7"}),
     ("request_attributes", "messages"),
     ("request_attributes", True),
+    ("families", "pictures"),
+    ("families", True),
     ("request_hook", "print"),
     ("response_hook", True),
+    ("cost", "mine"),
+    ("cost", True),
+    ("prices", "/nought.json"),
+    ("prices", ["mine"]),
+    ("prices", {"mine": 1}),
     ("disabled", "on"),
 ]
 BY_ARGUMENT_ONLY = {"redact", "request_hook", "response_hook"}
@@ -247,9 +270,11 @@ def test_models_are_a_copy_that_nobody_changes():
 def test_a_wrong_argument_raises_with_the_setting_the_value_and_what_is_allowed(name, value):
     with pytest.raises(ValueError, match="allowed") as raised:
         read_settings({name: value}, {})
-    assert str(raised.value) == (
-        f"{name}={value!r} is not allowed; allowed: {BY_NAME[name].allowed}"
-    )
+    said, _, allowed = str(raised.value).partition("; allowed: ")
+    assert allowed == BY_NAME[name].allowed
+    # of prices there is more to say than what is allowed
+    reason = r" \(.+\)" if name == "prices" else ""
+    assert re.fullmatch(re.escape(f"{name}={value!r} is not allowed") + reason, said)
 
 
 @pytest.mark.parametrize(("name", "text"), _texts(WRONG))

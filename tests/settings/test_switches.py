@@ -24,6 +24,13 @@ async def test_time_per_output_chunk(trail, ask, answer, switch, told):
         assert trail.metrics.one(GAPS).count == len(chunks) - 1
 
 
+async def test_time_per_output_chunk_costs_too_much_to_be_the_default(trail, ask, answer):
+    tokentrail.uninstrument()
+    tokentrail.instrument(meter_provider=trail.metrics.provider)
+    await ask(answer, stream=True)
+    assert GAPS not in trail.metrics.names()
+
+
 async def test_disabled_leaves_everything_as_it_is(trail, ask, answer, monkeypatch):
     from openai.resources.chat.completions import AsyncCompletions, Completions
 

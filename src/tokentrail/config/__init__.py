@@ -17,21 +17,26 @@ from tokentrail import guard
 from tokentrail.config.table import SETTINGS, Setting
 from tokentrail.config.values import (
     DEFAULT_METRIC_ATTRIBUTES,
+    FAMILIES,
     OPT_IN,
     ContentCapture,
+    Cost,
     MetricNames,
     OnConflict,
     StreamUsage,
     TokenCounting,
 )
+from tokentrail.cost.own import OwnPrices, PricesError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
+    "FAMILIES",
     "OPT_IN",
     "SETTINGS",
     "ContentCapture",
+    "Cost",
     "MetricNames",
     "OnConflict",
     "Reading",
@@ -52,7 +57,7 @@ class Settings:
     token_counting: TokenCounting = TokenCounting.MISSING
     models: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     flush_timeout: float = 2.0
-    time_per_output_chunk: bool = True
+    time_per_output_chunk: bool = False
     metrics: MetricNames = MetricNames.RELEASED
     metric_attributes: tuple[str, ...] = DEFAULT_METRIC_ATTRIBUTES
     health: bool = True
@@ -69,8 +74,11 @@ class Settings:
     attributes_on_metrics: tuple[str, ...] = ()
     baggage_keys: tuple[str, ...] = ()
     request_attributes: tuple[str, ...] = ()
+    families: tuple[str, ...] = FAMILIES
     request_hook: Callable[[Any, dict[str, Any]], object] | None = None
     response_hook: Callable[[Any, Any], object] | None = None
+    cost: Cost = Cost.OFF
+    prices: OwnPrices = field(default_factory=OwnPrices)
     disabled: bool = False
 
 
@@ -96,16 +104,18 @@ def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> An
     if argument is not None:
         try:
             return setting.parse(argument)
-        except ValueError:
-            message = f"{setting.name}={argument!r} is not allowed; allowed: {setting.allowed}"
+        except ValueError as error:
+            named = f"{setting.name}={argument!r}"
+            message = f"{named} is not allowed{_reason(error)}; allowed: {setting.allowed}"
             raise ValueError(message) from None
     read = reading(setting, environ)
     if read.refused is not None:
         guard.warn_once(
             setting.environ or setting.name,
-            "%s=%r is not allowed; allowed: %s. The default (%s) holds.",
+            "%s=%r is not allowed%s; allowed: %s. The default (%s) holds.",
             setting.environ,
             read.refused,
+            read.reason,
             setting.allowed,
             plain(setting.default),
         )
@@ -121,6 +131,8 @@ class Reading:
     """The variable it comes from; ``None`` for the default."""
     refused: str | None = None
     """What a variable says that is not allowed: the default holds."""
+    reason: str = ""
+    """Why, where more can be said than what is allowed."""
 
 
 def reading(setting: Setting, environ: Mapping[str, str]) -> Reading:
@@ -134,12 +146,18 @@ def reading(setting: Setting, environ: Mapping[str, str]) -> Reading:
         return Reading(setting.default)
     try:
         return Reading(setting.parse(text), variable)
-    except ValueError:
-        return Reading(setting.default, variable, text)
+    except ValueError as error:
+        return Reading(setting.default, variable, text, _reason(error))
+
+
+def _reason(error: ValueError) -> str:
+    return f" ({error})" if isinstance(error, PricesError) else ""
 
 
 def plain(value: object) -> object:
     """Return a value of a setting as people write it."""
+    if isinstance(value, OwnPrices):
+        return str(value) or None
     return value.value if isinstance(value, Enum) else value
 
 

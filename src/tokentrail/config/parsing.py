@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tokentrail.config.values import METRIC_ATTRIBUTES, REQUEST_ATTRIBUTES
+from tokentrail.config.values import FAMILIES, METRIC_ATTRIBUTES, REQUEST_ATTRIBUTES
+from tokentrail.cost.own import OwnPrices, read_prices
 from tokentrail.counting.models import resolve
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ def request_attributes(value: object) -> tuple[str, ...]:
     return names(value, REQUEST_ATTRIBUTES)
 
 
+def families(value: object) -> tuple[str, ...]:
+    """Read names of families of methods."""
+    return names(value, FAMILIES)
+
+
 def encodings(value: object) -> tuple[str, ...]:
     """Read encodings, or models whose encoding is known; return the encodings, each once."""
     names = value.split(",") if isinstance(value, str) else value
@@ -109,6 +115,11 @@ def encodings(value: object) -> tuple[str, ...]:
     if None in found:
         raise ValueError
     return tuple(dict.fromkeys(name for name in found if name is not None))
+
+
+def prices(value: object) -> OwnPrices:
+    """Read the user's own prices, from a file or as they stand."""
+    return read_prices(value.strip() if isinstance(value, str) else value)
 
 
 def models(value: object) -> Mapping[str, str]:

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 from tokentrail.config import parsing
 from tokentrail.config.values import (
     DEFAULT_METRIC_ATTRIBUTES,
+    FAMILIES,
     METRIC_ATTRIBUTES,
     OPT_IN,
     REQUEST_ATTRIBUTES,
     ContentCapture,
+    Cost,
     MetricNames,
     OnConflict,
     StreamUsage,
     TokenCounting,
 )
+from tokentrail.cost.own import OwnPrices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,9 +70,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "time_per_output_chunk",
         "TOKENTRAIL_TIME_PER_OUTPUT_CHUNK",
-        True,  # noqa: FBT003 - a value
+        False,  # noqa: FBT003 - a value
         "true, false",
-        "Whether the gap before each chunk of a stream is told as a metric.",
+        "Whether the gap before each chunk of a stream is told as a metric. It costs several times "
+        "what else is done for a chunk, in a thread of its own (docs/costs.md).",
         parsing.boolean,
     ),
     Setting(
@@ -212,6 +216,14 @@ SETTINGS: tuple[Setting, ...] = (
         parsing.request_attributes,
     ),
     Setting(
+        "families",
+        "TOKENTRAIL_FAMILIES",
+        FAMILIES,
+        "names separated by commas, of: " + ", ".join(FAMILIES),
+        "Whose methods are told; of a family left out nothing is patched.",
+        parsing.families,
+    ),
+    Setting(
         "request_hook",
         None,
         None,
@@ -227,6 +239,24 @@ SETTINGS: tuple[Setting, ...] = (
         "Called with the span and what the application is about to get: an answer, or a stream "
         "that is not read yet.",
         parsing.function,
+    ),
+    Setting(
+        "cost",
+        "TOKENTRAIL_COST",
+        Cost.OFF,
+        "off, reported, counted",
+        "Whether spans bear tokentrail.cost, in USD: of calls whose tokens the server reported, or "
+        "also of those that were counted exactly. Needs tokentrail[cost] for prices not your own.",
+        parsing.choice(Cost),
+    ),
+    Setting(
+        "prices",
+        "TOKENTRAIL_PRICES",
+        OwnPrices(),
+        "a JSON file, or a mapping: for each model input, output, cache_read, cache_write, "
+        "audio_input, image_input, reasoning, audio_output, in USD per million tokens",
+        "Your own prices, which go before the published ones (docs/cost.md).",
+        parsing.prices,
     ),
     Setting(
         "disabled",

@@ -29,6 +29,14 @@ class MetricNames(str, Enum):
     BOTH = "both"
 
 
+class Cost(str, Enum):
+    """Which calls are priced, by where their tokens are known from."""
+
+    OFF = "off"
+    REPORTED = "reported"
+    COUNTED = "counted"
+
+
 class OnConflict(str, Enum):
     """What becomes of a call that another instrumentation tells as well."""
 
@@ -71,3 +79,16 @@ DEFAULT_METRIC_ATTRIBUTES = tuple(name for name, there in METRIC_ATTRIBUTES.item
 
 OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 """The ecosystem's own switch; it speaks where ``metrics`` is not set."""
+
+FAMILIES = (
+    "chat",
+    "completions",
+    "responses",
+    "embeddings",
+    "images",
+    "audio",
+    "moderations",
+    "decisions",
+    "realtime",
+)
+"""Parts of the client, by their names on it, whose methods are told."""

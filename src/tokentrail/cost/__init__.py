@@ -1,0 +1,12 @@
+"""What a call costs, in USD: the user's own prices first, then those of genai-prices.
+
+Nothing here asks a network, and a price that is not known is absent.
+"""
+
+from __future__ import annotations
+
+from tokentrail.cost.own import OwnPrices, PricesError
+from tokentrail.cost.prices import Prices
+from tokentrail.cost.rates import Rate, Rates, cost_of
+
+__all__ = ["OwnPrices", "Prices", "PricesError", "Rate", "Rates", "cost_of"]

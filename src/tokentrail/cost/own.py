@@ -1,0 +1,117 @@
+"""The user's own prices, as they stand in a file or a mapping."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from tokentrail.cost.rates import Rate, Rates
+
+NAMES: Final = tuple(part.name for part in fields(Rates))
+TIERS: Final = "service_tiers"
+ORDINARY: Final = ("default", "auto", "standard")
+"""Service tiers that are none."""
+
+Table = Mapping[tuple[str, "str | None"], Rates]
+"""Rates by model and service tier."""
+
+
+class PricesError(ValueError):
+    """Prices that cannot be taken; says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPrices:
+    """Prices by model, and by service tier where one is not the ordinary one."""
+
+    table: Table = field(default_factory=lambda: MappingProxyType({}))
+    origin: str = ""
+    """The file they come from."""
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __str__(self) -> str:
+        return self.origin or ", ".join(self.models)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that have prices here, each once."""
+        return tuple(dict.fromkeys(model for model, _ in self.table))
+
+    def knows(self, model: str) -> bool:
+        """Whether the user priced this model."""
+        return any(name == model for name, _ in self.table)
+
+    def rates(self, model: str, tier: str | None) -> Rates | None:
+        """Return the rates of a model in a service tier, where both are known."""
+        return self.table.get((model, tier))
+
+
+def read_prices(value: object) -> OwnPrices:
+    """Read a mapping of prices, or the JSON file of that name.
+
+    Raises:
+        PricesError: there is no such file, it is no JSON, or something in it is no price.
+    """
+    if isinstance(value, OwnPrices):
+        return value
+    if isinstance(value, Mapping):
+        return OwnPrices(_table(value))
+    if not isinstance(value, (str, os.PathLike)):
+        message = "neither the name of a file nor a mapping"
+        raise PricesError(message)
+    path = Path(value)
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PricesError(error.strerror or "it cannot be read") from None
+    except ValueError as error:  # no UTF-8, or no JSON
+        message = f"it is no JSON: {error}"
+        raise PricesError(message) from None
+    return OwnPrices(_table(given), str(path))
+
+
+def _table(given: object) -> Table:
+    if not isinstance(given, Mapping):
+        message = 'write {"model": {"input": 2.5, "output": 10}}'
+        raise PricesError(message)
+    table: dict[tuple[str, str | None], Rates] = {}
+    for model, prices in given.items():
+        if not isinstance(model, str) or not model or not isinstance(prices, Mapping):
+            message = f'{model!r}: write {{"input": 2.5, "output": 10}} after the model'
+            raise PricesError(message)
+        tiers = prices.get(TIERS, {})
+        if not isinstance(tiers, Mapping):
+            message = f'{model!r}: write {{"flex": {{"input": 1.25, "output": 5}}}} after {TIERS}'
+            raise PricesError(message)
+        ordinary = {name: price for name, price in prices.items() if name != TIERS}
+        table[model, None] = _rates(model, ordinary)
+        for tier, own in tiers.items():
+            table[model, tier] = _rates(f"{model}, {tier}", own)
+    return MappingProxyType(table)
+
+
+def _rates(where: str, given: object) -> Rates:
+    if not isinstance(given, Mapping) or "input" not in given:
+        message = f"{where!r}: the price of its input is missing"
+        raise PricesError(message)
+    for name, price in given.items():
+        if name not in NAMES:
+            message = f"{where!r}: {name!r} is no price; there are {', '.join(NAMES)}, {TIERS}"
+            raise PricesError(message)
+        if isinstance(price, bool) or not isinstance(price, (int, float)) or not _is_price(price):
+            message = f"{where!r}: {name} is {price!r}, not a number of USD per million tokens"
+            raise PricesError(message)
+    return Rates(**{name: Rate(Decimal(str(price))) for name, price in given.items()})
+
+
+def _is_price(number: float) -> bool:
+    return math.isfinite(number) and number >= 0

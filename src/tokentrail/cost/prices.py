@@ -1,0 +1,88 @@
+"""What each call costs: whose price goes first, and what is remembered of looking it up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tokentrail import guard
+from tokentrail.cost import published
+from tokentrail.cost.rates import cost_of
+
+if TYPE_CHECKING:
+    from tokentrail.cost.own import OwnPrices
+    from tokentrail.cost.rates import Rates
+    from tokentrail.operation import Request, Usage
+
+MOST: Final = 512
+"""Prices that are remembered."""
+_QUARTER: Final = 900 * 10**9
+"""Nanoseconds for which a price holds: some change at a date, some with the time of day."""
+_BILLED: Final = {"chat": True, "text_completion": True, "embeddings": False}
+"""Operations that cost, and whether they have an output; to fetch an old answer costs nothing."""
+
+Key = tuple[str, "tuple[str, ...]", "str | None", int]
+
+
+class Prices:
+    """Prices calls. Without genai-prices the user's own prices are all there are."""
+
+    def __init__(self, own: OwnPrices, *, counted: bool) -> None:
+        """``counted``: calls are priced by our own exact counts too, where nothing is reported."""
+        self._own = own
+        self._counted = counted
+        self._known: dict[Key, Rates | None] = {}
+        self._published = published.is_there()
+        if not self._published:
+            guard.warn_once(
+                "genai-prices",
+                "cost is on, but genai-prices is not installed: %s. Until then %s.",
+                published.MEND,
+                f"only the models of {own} have a cost" if own else "no call has one",
+            )
+
+    def is_quick(self, request: Request, names: tuple[str, ...], tier: str | None, at: int) -> bool:
+        """Whether the price is known without looking it up, which may take milliseconds."""
+        return request.operation not in _BILLED or _key(request, names, tier, at) in self._known
+
+    def cost(
+        self,
+        request: Request,
+        names: tuple[str, ...],
+        tier: str | None,
+        at: int,
+        usage: Usage,
+    ) -> float | None:
+        """Return what a call costs in USD, ``None`` where it is not known.
+
+        ``names``: of the model, the surest first: that of the answer, then that of the request.
+        ``at``: nanoseconds since the epoch.
+        """
+        generates = _BILLED.get(request.operation)
+        if generates is None or usage.input is None:
+            return None
+        rates = self._rates(_key(request, names, tier, at))
+        if rates is None:
+            return None
+        return cost_of(usage, rates, counted=self._counted, generates=generates)
+
+    def _rates(self, key: Key) -> Rates | None:
+        if key not in self._known:
+            found = self._looked_up(key)
+            if len(self._known) >= MOST:
+                self._known.clear()
+            self._known[key] = found
+            return found
+        return self._known.get(key)
+
+    def _looked_up(self, key: Key) -> Rates | None:
+        provider, names, tier, quarter = key
+        for name in names:
+            if self._own.knows(name):
+                return self._own.rates(name, tier)
+        if not self._published or not names:
+            return None
+        return published.rates(provider, names[0], tier, published.moment(quarter * _QUARTER))
+
+
+def _key(request: Request, names: tuple[str, ...], tier: str | None, at: int) -> Key:
+    return request.endpoint.provider, names, published.ordinary(tier), at // _QUARTER

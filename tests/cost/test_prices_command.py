@@ -1,0 +1,285 @@
+"""``tokentrail prices``: the words of the command, and the rules on made series, by promtool."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from datetime import datetime, timezone
+
+import pytest
+import yaml
+from tests.dashboards.server import program
+
+from tokentrail import cli
+from tokentrail.cost import published
+
+pytest.importorskip("genai_prices", reason="needs tokentrail[cost]")
+
+COST = "tokentrail:cost_usd:rate5m"
+OWN = {
+    "gpt-4o": {"input": 2, "output": 8, "service_tiers": {"flex": {"input": 1, "output": 4}}},
+    "help": {"input": 3, "output": 4, "cache_read": 1},
+}
+
+
+@pytest.fixture
+def prices(capsys):
+    """Run the command; return its exit code, output and complaint."""
+
+    def prices(*arguments):
+        try:
+            code = cli.main(["prices", *map(str, arguments)])
+        except SystemExit as error:
+            code = error.code
+        return (code, *capsys.readouterr())
+
+    return prices
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Give a file of own prices."""
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps(OWN), "utf-8")
+    return path
+
+
+def _costs(text):
+    rules = yaml.safe_load(text)["groups"][0]["rules"]
+    return [rule for rule in rules if rule["record"] == COST]
+
+
+def test_it_writes_every_model_of_openai_and_azure_to_the_screen(prices):
+    code, told, said = prices()
+    assert (code, said) == (0, "")
+    named = {
+        (r["labels"]["gen_ai_provider_name"], r["labels"]["tokentrail_price"]) for r in _costs(told)
+    }
+    assert {
+        ("openai", "gpt-4o-mini"),
+        ("azure.ai.openai", "openai/gpt-4o-mini"),
+        ("openai", "text-embedding-3-small"),
+    } <= named
+    assert told.startswith("# Made by tokentrail ")
+    assert f"the prices of genai-prices {published.edition()}." in told
+
+
+def test_it_writes_only_the_models_that_are_named(prices, tmp_path, own):
+    path = tmp_path / "prices.rules.yml"
+    names = "gpt-4o-mini, gpt-4o-mini-2024-07-18,nought,help"
+    asked = ("--models", names, "--overrides", own, "--provider", "openai", "--output", path)
+    assert prices(*asked) == (0, "", f"{path}: 4 prices\nno price is known of nought\n")
+    named = {
+        (r["labels"]["tokentrail_price"], r["labels"].get("tokentrail_tier"))
+        for r in _costs(path.read_text("utf-8"))
+    }
+    assert named == {
+        ("help", None),
+        ("gpt-4o-mini", None),
+        ("gpt-4o-mini", "fast"),
+        ("gpt-4o-mini", "priority"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["--models", "nought"], 1, "none of --models nought has a price: name your own with"),
+        (["--models", ","], 2, "--models names none: write --models gpt-4o,gpt-4o-mini"),
+        (["--overrides", "/nought"], 2, "--overrides /nought: No such file or directory"),
+        (["--output", "/nought/x"], 1, "--output /nought/x: No such file or directory: name a"),
+        (["--provider", "nought"], 2, "invalid choice: 'nought'"),
+        (["--budget", "-3"], 2, "argument --budget: invalid _usd value: '-3'"),
+        (["--budget", "nan"], 2, "argument --budget"),
+    ],
+)
+def test_a_mistake_names_its_mend(prices, arguments, code, complaint):
+    found, told, said = prices(*arguments)
+    assert (found, told) == (code, "")
+    assert complaint in said
+
+
+def test_without_the_package_it_says_so_and_writes_what_is_your_own(prices, own, monkeypatch):
+    monkeypatch.setattr(published, "is_there", lambda: False)
+    code, told, said = prices()
+    assert (code, told) == (1, "")
+    assert "pip install 'tokentrail[cost]', or name your own with --overrides" in said
+    code, told, said = prices("--overrides", own)
+    assert (code, len(_costs(told))) == (0, 3)
+    assert said == "only your own prices: for others pip install 'tokentrail[cost]'\n"
+
+
+def test_help_has_examples(prices):
+    told = prices("--help")[1]
+    assert "examples:" in told
+    assert "--overrides contract.json --budget 50" in told
+    assert "exit codes:" in told
+
+
+def _holds(selector, name):
+    """Whether a selector's conditions on the model hold for a name, anchored as Prometheus does."""
+    for operator, quoted in re.findall(r'tokentrail_model(=~|!~)("(?:[^"\\]|\\.)*")', selector):
+        matches = re.fullmatch(json.loads(quoted), name) is not None
+        if matches is (operator == "!~"):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure.ai.openai"])
+def test_each_name_has_the_rule_of_the_model_that_the_package_finds(provider):
+    """A name of two models has the price of the first, as on spans."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    from tokentrail.cli import price_rules
+    from tokentrail.cost import OwnPrices
+
+    now = datetime.now(timezone.utc)
+    rules = list(price_rules.published_prices((provider,), now, OwnPrices(), None))
+    clauses = [model.match for _, model in published.offered(provider)]
+    seen = 0
+    for clause in clauses:
+        for name in _spoken_of(clause):
+            try:
+                found = get_snapshot().find_provider_model(
+                    name, None, published.PROVIDERS[provider], None
+                )[1]
+            except LookupError:
+                continue
+            standard = [
+                rule.name.rsplit("/", 1)[-1]
+                for rule in rules
+                if rule.tier is None and _holds(rule.selectors[0], name)
+            ]
+            has_price = published.rates_of(found, None, now) is not None
+            assert standard == ([found.id.rsplit("/", 1)[-1]] if has_price else []), name
+            seen += 1
+    assert seen > 100
+
+
+def _spoken_of(clause):
+    said = vars(clause)
+    for one in said.get("or_") or said.get("and_") or ():
+        yield from _spoken_of(one)
+    for kind, form in (("equals", "{}"), ("starts_with", "{}x"), ("contains", "x{}x")):
+        if kind in said:
+            yield form.format(said[kind]).lower()
+    if "regex" in said:
+        yield (
+            said["regex"]
+            .strip("^$")
+            .replace("\\d{4}", "2026")
+            .replace("\\d{2}", "11")
+            .replace("\\", "")
+        )
+
+
+USED, INPUT = "gen_ai_client_token_usage_sum", "gen_ai_client_inference_usage_input_tokens_total"
+OUTPUT = "gen_ai_client_inference_usage_output_tokens_total"
+CACHED = "gen_ai_client_inference_usage_cache_read_input_tokens_total"
+DATED = {"gen_ai_response_model": "gpt-4o-mini-2024-07-18"}
+IN, OUT = {"gen_ai_token_type": "input"}, {"gen_ai_token_type": "output"}
+UNKNOWN, AUDIO = {"gen_ai_token_modality": "unknown"}, {"gen_ai_token_modality": "audio"}
+
+
+def _tier(name):
+    return {"openai_response_service_tier": name}
+
+
+SERIES = [
+    # released names
+    (USED, "gpt-4o-mini", {**DATED, **IN}, 1000),
+    (USED, "gpt-4o-mini", {**DATED, **OUT}, 200),
+    (CACHED, "gpt-4o-mini", {**DATED, **UNKNOWN}, 400),
+    # the same call under the latest names as well: it is one call
+    (OUTPUT, "gpt-4o-mini", {**DATED, **UNKNOWN}, 200),
+    # a service tier, one without a price, and a model without one
+    (USED, "gpt-5-nano", {**IN, **_tier("flex")}, 1000),
+    (USED, "gpt-5-nano", {**IN, **_tier("nought")}, 1000),
+    (USED, "our-own", IN, 1000),
+    # own prices: of who answered, of a deployment, of a service tier
+    (USED, "x", {"gen_ai_response_model": "gpt-4o", **IN}, 1000),
+    (USED, "help", {"gen_ai_response_model": "gpt-4o-mini", **IN}, 1000),
+    (CACHED, "help", {"gen_ai_response_model": "gpt-4o-mini", **UNKNOWN}, 1000),
+    (USED, "gpt-4o", {**OUT, **_tier("flex")}, 1000),
+    # the latest names, with sound
+    (INPUT, "gpt-audio", UNKNOWN, 900),
+    (INPUT, "gpt-audio", AUDIO, 100),
+]
+"""Metrics, the model asked for, further labels, tokens a second."""
+
+
+def _series(metric, model, labels, pace):
+    told = {"job": "shop", "gen_ai_provider_name": "openai", "gen_ai_request_model": model}
+    named = ", ".join(f'{name}="{value}"' for name, value in {**told, **labels}.items())
+    return {"series": f"{metric}{{{named}}}", "values": f"0+{pace * 60}x90"}
+
+
+# millionths of USD a second, by the names of request and price, and the tier
+KNOWN = {
+    ("gpt-4o-mini", "gpt-4o-mini", None): 600 * 0.15 + 400 * 0.075 + 200 * 0.6,
+    ("gpt-5-nano", "gpt-5-nano", "flex"): 1000 * 0.025,
+    ("x", "gpt-4o", None): 1000 * 2,
+    ("help", "help", None): 1000 * 1,
+    ("gpt-4o", "gpt-4o", "flex"): 1000 * 4,
+    ("gpt-audio", "gpt-audio", None): 900 * 2.5 + 100 * 32,
+}
+
+
+def test_promtool_finds_the_costs_that_one_works_out(prices, tmp_path, own):
+    path = tmp_path / "prices.rules.yml"
+    # at this pace 170 USD are spent in four hours
+    assert prices("--overrides", own, "--provider", "openai", "--budget", 100, "-o", path)[0] == 0
+    checked = subprocess.run(
+        [program("promtool"), "check", "rules", path], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    query = f"sum by (gen_ai_request_model, tokentrail_price, tokentrail_tier) ({COST}) * 1e6"
+    total = sum(KNOWN.values())
+    test = {
+        "interval": "1m",
+        "input_series": [_series(*each) for each in SERIES],
+        "promql_expr_test": [
+            {
+                "expr": f"round({query}, 0.001)",
+                "eval_time": "60m",
+                "exp_samples": [
+                    {
+                        "labels": f'{{gen_ai_request_model="{asked}", tokentrail_price="{price}"'
+                        + (f', tokentrail_tier="{tier}"}}' if tier else "}"),
+                        "value": usd,
+                    }
+                    for (asked, price, tier), usd in KNOWN.items()
+                ],
+            },
+            {
+                "expr": f"round(sum({COST}) * 1e6, 0.001)",
+                "eval_time": "60m",
+                "exp_samples": [{"labels": "{}", "value": total}],
+            },
+        ],
+        "alert_rule_test": [
+            {"alertname": "TokentrailCostBudgetBurns", "eval_time": "2m", "exp_alerts": []},
+            {
+                "alertname": "TokentrailCostBudgetBurns",
+                "eval_time": "70m",
+                "exp_alerts": [
+                    {
+                        "exp_labels": {"severity": "critical", "job": "shop"},
+                        "exp_annotations": {
+                            "summary": "shop spends a day's budget in four hours",
+                            "description": f"{total * 14400 / 1e6:.4g} USD in four hours; a day:"
+                            " tokentrail:cost_budget_usd:per_day",
+                        },
+                    }
+                ],
+            },
+        ],
+    }
+    cases = tmp_path / "cases.yml"
+    written = {"rule_files": [str(path)], "evaluation_interval": "1m", "tests": [test]}
+    cases.write_text(yaml.safe_dump(written), "utf-8")
+    done = subprocess.run(
+        [program("promtool"), "test", "rules", cases], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
