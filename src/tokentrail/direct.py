@@ -1,0 +1,103 @@
+"""Calls that an application makes by the client's own ``request``, ``post`` or ``get``.
+
+litellm does, to keep the client from reading through long conversations. Where the path is one
+that a method of ours has, the call is told as that method's; inside a method that is told it is not
+seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tokentrail import calls, guard
+from tokentrail.shapes.chat import ChatShape
+from tokentrail.shapes.completions import CompletionsShape
+from tokentrail.shapes.embeddings import EmbeddingsShape
+from tokentrail.shapes.responses import ResponsesShape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokentrail.shapes import Shape
+
+PATHS: dict[str, Shape] = {
+    "chat/completions": ChatShape(),
+    "completions": CompletionsShape(),
+    "responses": ResponsesShape(),
+    "embeddings": EmbeddingsShape(),
+}
+"""What is told of a POST, by its path below the base URL."""
+
+
+def wrapper(*, is_async: bool) -> Callable[..., Any]:
+    """Return wrapt's wrapper for ``request`` of a client of either kind."""
+    make = calls.async_wrapper if is_async else calls.sync_wrapper
+    wrappers = {path: make(shape) for path, shape in PATHS.items()}
+
+    def call(wrapped: Any, client: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:  # noqa: ANN401 - the client's own function
+        posted = _posted(wrapped, args, kwargs)
+        if posted is None:
+            return wrapped(*args, **kwargs)
+        return wrappers[posted.path](posted, _Of(client), (), posted.asked)
+
+    return call
+
+
+@dataclass(frozen=True, slots=True)
+class _Of:
+    """Stands where a call's resource stands otherwise."""
+
+    _client: object
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    """A request, called as if it were the method that has its path."""
+
+    send: Any
+    args: tuple[Any, ...]
+    """The class of the answer, the request's options, and what else there may be."""
+    kwargs: dict[str, Any]
+    path: str
+    asked: dict[str, Any]
+    """What the method would have been given."""
+
+    def __call__(self, **asked: Any) -> object:  # noqa: ANN401 - arguments of any method
+        """Send the request as it is, but for what differs in ``asked``."""
+        changed = {name: v for name, v in asked.items() if self.asked.get(name) is not v}
+        if not changed:
+            return self.send(*self.args, **self.kwargs)
+        cast_to, options, *rest = self.args
+        options = copy(options)
+        options.json_data = {**options.json_data, **changed}
+        return self.send(cast_to, options, *rest, **self.kwargs)
+
+
+def _posted(send: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Posted | None:  # noqa: ANN401 - the client's own function
+    """Read a request; ``None`` if it is not one to be told, or is told already."""
+    active = calls.engine
+    try:
+        if active is None or not active.teller.is_wanted():
+            return None
+        named = dict(kwargs)
+        cast_to = args[0] if args else named.pop("cast_to")
+        options = args[1] if len(args) > 1 else named.pop("options")
+        path, body = options.url.strip("/"), options.json_data
+        if path not in PATHS or options.method.lower() != "post" or not isinstance(body, Mapping):
+            return None
+        if path.partition("/")[0] not in active.settings.families:
+            return None
+        asked = {**body, "stream": named.get("stream", False), **_extra(options)}
+        return _Posted(send, (cast_to, options, *args[2:]), named, path, asked)
+    except Exception as error:  # noqa: BLE001 - the request must be made
+        guard.report("direct request", error)
+        return None
+
+
+def _extra(options: Any) -> dict[str, Any]:  # noqa: ANN401 - any version's class
+    """Return what a method takes beside the body."""
+    extra = {"extra_headers": options.headers, "extra_body": options.extra_json}
+    return {name: value for name, value in extra.items() if isinstance(value, Mapping)}
