@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from tokentrail.operation import Endpoint
@@ -57,6 +58,15 @@ def endpoint_of(client: object) -> Endpoint:
     if known is None or known[0] is not url or known[1] != version:
         _known[client] = known = (url, version, _read(client, url, version))
     return known[2]
+
+
+def socket_endpoint_of(client: object) -> Endpoint:
+    """Return where the WebSocket connections of a client go."""
+    given = getattr(client, "websocket_base_url", None)
+    if given is None:
+        return endpoint_of(client)
+    url = urlsplit(str(given))
+    return _endpoint(type(client).__mro__, url.hostname or "", url.port, url.scheme, url.path)
 
 
 def _read(client: object, url: object, version: object) -> Endpoint:

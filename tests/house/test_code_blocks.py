@@ -10,7 +10,10 @@ import sys
 import textwrap
 from pathlib import Path
 
+import openai
 import pytest
+from tests.websocket import apis
+from tests.websocket.peer import Peer
 
 from tokentrail import cli
 from tokentrail.config import SETTINGS
@@ -43,11 +46,21 @@ def _pages(language):
     return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in sorted(found)]
 
 
+def _server(page):
+    """Return what answers the programs of a page."""
+    if page.name != "websocket.md":
+        return Server(Model())
+    if not hasattr(openai.OpenAI, "realtime"):
+        pytest.skip("this openai has no realtime.connect")
+    realtime = apis.Realtime("realtime")
+    return Peer([apis.whole(realtime)], realtime.greeting())
+
+
 @pytest.mark.parametrize("page", _pages("python"))
 def test_the_programs_of_a_page_run_one_after_the_other(page, tmp_path):
     program = tmp_path / "page.py"
     program.write_text("\n".join([PREAMBLE, *_blocks(page, "python")]), encoding="utf-8")
-    with Server(Model()) as server:
+    with _server(page) as server:
         done = subprocess.run(
             [sys.executable, "-W", "error", program],
             env={

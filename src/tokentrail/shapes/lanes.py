@@ -1,0 +1,80 @@
+"""Connections on which one response follows another: the responses API over a WebSocket.
+
+What is asked on one lane is answered in turn, lane beside lane; one lane has no name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from tokentrail.shapes import Shape
+from tokentrail.shapes.reading import word
+from tokentrail.shapes.responses import ResponsesShape
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokentrail.operation import Endpoint, Request
+
+BEGINS = "response.created"
+"""The event by which a server says that a response begins."""
+
+
+class ConnectionShape(Shape, Protocol):
+    """A shape of responses whose events come over one connection."""
+
+    asks: str | None
+    """The type of the application's event that asks for a response; ``None`` if not every one is
+    asked for."""
+    ends: frozenset[str]
+    """The types of the events that are the last of a response."""
+
+    def opened(self, model: str | None) -> ConnectionShape:
+        """Return the shape of one connection, which was asked for with this model."""
+
+    def learn(self, kind: str, event: Mapping[str, object]) -> None:
+        """Take an event that is about no response under way."""
+
+    def lane(self, event: Mapping[str, object]) -> str | None:
+        """Return what tells the responses apart that are under way at once."""
+
+
+class LanesShape(ResponsesShape):
+    """``responses.connect``."""
+
+    asks: str | None = "response.create"
+    ends = frozenset(
+        {
+            "response.completed",
+            "response.incomplete",
+            "response.failed",
+            "response.cancelled",
+            "error",
+        }
+    )
+
+    def opened(self, model: str | None) -> LanesShape:  # noqa: ARG002
+        """Return this one: every response says its own model."""
+        return self
+
+    def learn(self, kind: str, event: Mapping[str, object]) -> None:
+        """Learn nothing: this API has no session."""
+
+    @staticmethod
+    def lane(event: Mapping[str, object]) -> str | None:
+        """Return the name of the lane that an event is of."""
+        return word(event.get("stream_id"))
+
+    def request(
+        self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
+    ) -> Request:
+        """Read what a response is asked to be.
+
+        Where nobody saw it asked for, that is what the response says of itself: the name of its
+        model is then the server's, not the one asked for, and there is no prompt.
+        """
+        asked = arguments.get("type") == self.asks
+        given = (
+            {**arguments, "stream": True} if asked else {**arguments, "model": None, "stream": True}
+        )
+        return super().request(endpoint, given, prompt=prompt and asked)
