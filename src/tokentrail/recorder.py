@@ -11,13 +11,14 @@ import re
 from array import array
 from typing import TYPE_CHECKING, Protocol
 
+from tokentrail import exchange
 from tokentrail.operation import Ending, Raised, Timing
 from tokentrail.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokentrail.operation import Request, Response, TextSink, Usage
+    from tokentrail.operation import Exchange, Request, Response, TextSink, Usage
     from tokentrail.shapes import Shape
 
 STAMP_BLOCK = 512
@@ -39,6 +40,7 @@ class Ended:
     error_description: str | None
     usage_request: str | None
     raised: Raised | None = None
+    exchange: Exchange | None = None
 
 
 class Listener(Protocol):
@@ -59,8 +61,8 @@ class Recorder:
 
     __slots__ = (
         "_accumulator", "_answer", "_answered", "_clock", "_first", "_last", "_listener", "_once",
-        "_request", "_response", "_shape", "_stamps", "_start_time", "_started", "quotes",
-        "usage_request",
+        "_request", "_response", "_shape", "_stamps", "_start_time", "_started", "exchange",
+        "quotes", "usage_request",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 - the facts of one call
@@ -71,7 +73,10 @@ class Recorder:
         listener: Listener,
         clock: Callable[[], float],
         start_time: int,
+        *,
+        stamped: bool = True,
     ) -> None:
+        """``stamped``: the time of each chunk is kept and handed on, not only of the first."""
         self._request = request
         self._shape = shape
         self._answer: object = None
@@ -83,8 +88,10 @@ class Recorder:
         self._answered = False
         self._response: Response | None = None
         self._accumulator = shape.accumulator(request, sink) if request.stream else None
-        self._stamps: array[float] = array("d")
+        self._stamps: array[float] | None = array("d") if stamped else None
         self._once = [None]
+        self.exchange: Exchange | None = None
+        """What the headers said, where they were seen."""
         self.quotes = False
         """Whether the text of an exception is kept: it may quote the request."""
         self.usage_request: str | None = None
@@ -116,18 +123,29 @@ class Recorder:
         """
         if not self._once:
             return
+        self._last = now = self._clock()
+        if self._first is None:
+            self._first = now
         stamps = self._stamps
-        stamps.append(self._clock())
-        if len(stamps) >= STAMP_BLOCK:
-            self._hand_on_stamps()
+        if stamps is not None:
+            stamps.append(now)
+            if len(stamps) >= STAMP_BLOCK:
+                self._hand_on_stamps(stamps)
         accumulator = self._accumulator
         if accumulator is not None:
             accumulator.add(chunk)
+
+    def beside(self, event: object) -> None:
+        """Take an event that stands beside the chunks of an answer: it has no time of its own."""
+        if self._once and self._accumulator is not None:
+            self._accumulator.add(event)
 
     def answered(self, answer: object) -> None:
         """Take the whole plain answer: the call is completed."""
         self._answered = True
         self._answer = answer
+        if self.exchange is None:
+            self.exchange = exchange.of_answer(answer)
         try:
             self._response = self._shape.answer(answer, None)
         finally:
@@ -145,9 +163,15 @@ class Recorder:
         """Note that the application closed the answer."""
         self._end(Ending.BROKEN_OFF, finalising=finalising)
 
+    def cancelled(self) -> None:
+        """Note that the server stopped, as it was told to."""
+        self._end(Ending.CANCELLED)
+
     def failed(self, error: BaseException) -> None:
         """Note that ``error`` is on its way to the application."""
         if isinstance(error, Exception):
+            if self.exchange is None:
+                self.exchange = exchange.of_error(error)
             self._end(Ending.FAILED, error)
         else:
             self._end(Ending.CANCELLED)
@@ -157,11 +181,7 @@ class Recorder:
 
         The call ended when it was last seen alive, not when the collector came by.
         """
-        self._end(Ending.BROKEN_OFF, finalising=True, at=self._seen())
-
-    def _seen(self) -> float:
-        stamps = self._stamps
-        return stamps[-1] if len(stamps) > 0 else self._last
+        self._end(Ending.BROKEN_OFF, finalising=True, at=self._last)
 
     def _end(
         self,
@@ -191,8 +211,6 @@ class Recorder:
     def _told(
         self, ending: Ending, end: float, error: Exception | None, response: Response | None
     ) -> Ended:
-        if self._first is None and len(self._stamps) > 0:
-            self._first = self._stamps[0]
         return Ended(
             ending=_ending(ending, response),
             timing=self._timing(end),
@@ -203,6 +221,7 @@ class Recorder:
             error_description=None if error is None else _error_description(error),
             usage_request=self.usage_request,
             raised=None if error is None else _raised(error, quoted=self.quotes),
+            exchange=self.exchange,
         )
 
     def known_usage(self) -> Usage:
@@ -211,19 +230,16 @@ class Recorder:
 
     def last_stamps(self) -> array[float]:
         """Return the chunk times that were not handed on, after the end."""
-        stamps, self._stamps = self._stamps, array("d")
-        return stamps
+        stamps, self._stamps = self._stamps, None
+        return array("d") if stamps is None else stamps
 
     def _timing(self, end: float) -> Timing:
         duration = end - self._started
         first = None if self._first is None else self._first - self._started
         return Timing(duration, self._start_time + int(duration * 1e9), first)
 
-    def _hand_on_stamps(self) -> None:
-        stamps = self._stamps
+    def _hand_on_stamps(self, stamps: array[float]) -> None:
         self._stamps = array("d", stamps[-1:])
-        if self._first is None:
-            self._first = stamps[0]
         response = self.response_so_far()
         self._listener.stamps(stamps, response.model if response is not None else None)
 
@@ -268,8 +284,9 @@ _CODE = re.compile(r"[\w.\-]{1,64}")
 
 def _error_description(error: Exception) -> str | None:
     """Return the status and the code of ``error``, never its text: that may quote the request."""
-    words = [str(status)] if type(status := getattr(error, "status_code", None)) is int else []
-    code = getattr(error, "code", None)
+    given = vars(error)  # its own fields: a property of it may warn, or do anything
+    words = [str(status)] if type(status := given.get("status_code")) is int else []
+    code = given.get("code")
     if isinstance(code, str) and _CODE.fullmatch(code):
         words.append(code)
     return " ".join(words) or None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
-from tokentrail import guard
+from tokentrail import exchange, guard
 from tokentrail.pending import Pending, named_as
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def observe(
     fields = getattr(answer, "__dict__", None) or {}
     if "_iterator" in fields and "response" in fields:
         recorder.streaming()
+        recorder.exchange = exchange.of_response(fields["response"])
         seams = _Seams(fields["response"], recorder, streamed=True)
         seams.conceal = conceal
         _observe_stream(answer, seams)
@@ -80,6 +81,7 @@ def _observe_stream(stream: Any, seams: _Seams) -> None:  # noqa: ANN401 - any v
 
 def _observe_raw(raw: Any, fields: dict[str, Any], recorder: Recorder) -> None:  # noqa: ANN401
     response = fields["http_response"]
+    recorder.exchange = exchange.of_response(response)
     streamed = bool(fields.get("_stream") or fields.get("_is_sse_stream"))
     if not streamed and "_content" in vars(response):
         recorder.answered(_parsed(raw))
