@@ -50,7 +50,7 @@ class Endpoint:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ToolCall:
     """A call of a tool or function, as it stands in a message."""
 
@@ -66,7 +66,7 @@ class Image:
     detail: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Message:
     """One message of a prompt: references to the caller's own immutable strings."""
 
@@ -80,7 +80,7 @@ class Message:
     """Parts whose price cannot be known here: files, audio, kinds we do not know."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Prompt:
     """What counting the input of a call needs."""
 
@@ -122,6 +122,7 @@ class Request:
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     seed: int | None = None
@@ -131,6 +132,8 @@ class Request:
     service_tier: str | None = None
     conversation_id: str | None = None
     previous_response_id: str | None = None
+    compacted: bool | None = None
+    """A compaction stands for what was said before; else not known, never ``False``."""
     prompt_name: str | None = None
     prompt_version: str | None = None
     dimension_count: int | None = None
@@ -160,6 +163,46 @@ class Reported:
     text_input_tokens: int | None = None
     text_output_tokens: int | None = None
     image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
+    audio_cache_read_tokens: int | None = None
+    text_cache_read_tokens: int | None = None
+    image_cache_read_tokens: int | None = None
+    """Parts of what was read from a cache."""
+    audio_seconds: float | None = None
+    """Sound that is billed by its length."""
+
+
+@record(frozen=True, slots=True)
+class ContentFilter:
+    """What the content filter of Azure found, in its own words: categories, never text."""
+
+    input_flagged: tuple[str, ...] | None = None
+    """``category:severity`` of what is not safe, ``category:detected`` where it has no severity."""
+    input_filtered: tuple[str, ...] | None = None
+    """The categories for which it stopped the call."""
+    output_flagged: tuple[str, ...] | None = None
+    output_filtered: tuple[str, ...] | None = None
+
+
+@record(frozen=True, slots=True)
+class Exchange:
+    """What the headers of the last HTTP exchange of a call say, where an answer shows them."""
+
+    request_id: str | None = None
+    """The server's name for it, which its support asks for."""
+    retries: int | None = None
+    """Tries before the one that was answered, or that failed for good."""
+    requests_limit: int | None = None
+    requests_remaining: int | None = None
+    requests_reset: float | None = None
+    """Seconds until all requests are allowed again."""
+    tokens_limit: int | None = None
+    tokens_remaining: int | None = None
+    tokens_reset: float | None = None
+    retry_after: float | None = None
+    """Seconds the server asks to wait for."""
+    content_filter: ContentFilter | None = None
+    """Why the server refused the request; what it says of an answer stands in the response."""
 
 
 @record(frozen=True, slots=True)
@@ -173,6 +216,9 @@ class Response:
     service_tier: str | None = None
     system_fingerprint: str | None = None
     conversation_id: str | None = None
+    compacted: bool | None = None
+    """It holds a compaction of the conversation; else not known, never ``False``."""
+    content_filter: ContentFilter | None = None
     reported: Reported | None = None
     final: bool = True
     """The report stood at the end of the answer: its output number is the whole one."""
@@ -182,7 +228,7 @@ class Response:
     """The server said without an exception that the call failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Count:
     """A number of tokens and what it is worth."""
 
@@ -191,7 +237,7 @@ class Count:
     encoding: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Usage:
     """Tokens of a call by direction, each with its source."""
 
@@ -235,6 +281,9 @@ class Operation:
     usage_request: str | None = None
     """"requested" or "refused" where the server was asked for usage on our account."""
     raised: Raised | None = None
+    cost: float | None = None
+    """USD, where it is asked for and known."""
+    exchange: Exchange | None = None
 
 
 class TextSink(Protocol):

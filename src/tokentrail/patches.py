@@ -11,14 +11,27 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import PathFinder
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import wrapt
 
-from tokentrail import calls, guard
+from tokentrail import calls, connections, direct, guard
+from tokentrail.config import FAMILIES
 from tokentrail.shapes.chat import ChatShape
 from tokentrail.shapes.completions import CompletionsShape
+from tokentrail.shapes.custom import (
+    DECIDE,
+    EDIT_IMAGE,
+    GENERATE_IMAGE,
+    MODERATE,
+    SPEAK,
+    TRANSCRIBE,
+    TRANSLATE,
+    VARY_IMAGE,
+)
 from tokentrail.shapes.embeddings import EmbeddingsShape
+from tokentrail.shapes.lanes import LanesShape
+from tokentrail.shapes.realtime import RealtimeShape
 from tokentrail.shapes.responses import (
     CompactShape,
     FetchShape,
@@ -27,9 +40,11 @@ from tokentrail.shapes.responses import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from types import ModuleType
 
     from tokentrail.shapes import Shape
+    from tokentrail.shapes.lanes import ConnectionShape
 
 _logger = logging.getLogger("tokentrail")
 
@@ -42,7 +57,8 @@ class Row:
     """Where the class stands, in one or another layout of the client."""
     owner: str
     method: str
-    shape: Shape
+    shape: Shape | None
+    """``None``: its path says which."""
     is_async: bool
     """Said here because ``inspect`` cannot tell: the client's decorator hides it."""
     optional: bool
@@ -59,6 +75,11 @@ class Row:
         parts = self.modules[0].split(".")[2:]
         owners = [part for part, last in zip(parts, ["", *parts], strict=False) if part != last]
         return ".".join((*owners, self.method))
+
+    @property
+    def family(self) -> str:
+        """The part of the client that it belongs to, as the setting ``families`` names it."""
+        return self.path.removeprefix("beta.").partition(".")[0]
 
 
 def _pair(
@@ -78,6 +99,12 @@ _INPUT_TOKENS = ("openai.resources.responses.input_tokens",)
 _BETA_RESPONSES = ("openai.resources.beta.responses.responses",)
 _BETA_INPUT_TOKENS = ("openai.resources.beta.responses.input_tokens",)
 _EMBEDDINGS = ("openai.resources.embeddings",)
+_IMAGES = ("openai.resources.images",)
+_TRANSCRIPTIONS = ("openai.resources.audio.transcriptions",)
+_TRANSLATIONS = ("openai.resources.audio.translations",)
+_SPEECH = ("openai.resources.audio.speech",)
+_MODERATIONS = ("openai.resources.moderations",)
+_DECISIONS = ("openai.resources.decisions",)
 
 ROWS: tuple[Row, ...] = (
     *_pair(_CHAT, "Completions", "create", ChatShape()),
@@ -95,7 +122,47 @@ ROWS: tuple[Row, ...] = (
     *_pair(_BETA_RESPONSES, "Responses", "cancel", FetchShape("cancel_response"), optional=True),
     *_pair(_BETA_INPUT_TOKENS, "InputTokens", "count", TokenCountShape(), optional=True),
     *_pair(_EMBEDDINGS, "Embeddings", "create", EmbeddingsShape()),
+    *_pair(_IMAGES, "Images", "generate", GENERATE_IMAGE),
+    *_pair(_IMAGES, "Images", "edit", EDIT_IMAGE),
+    *_pair(_IMAGES, "Images", "create_variation", VARY_IMAGE),
+    *_pair(_TRANSCRIPTIONS, "Transcriptions", "create", TRANSCRIBE),
+    *_pair(_TRANSLATIONS, "Translations", "create", TRANSLATE),
+    *_pair(_SPEECH, "Speech", "create", SPEAK),
+    *_pair(_MODERATIONS, "Moderations", "create", MODERATE),
+    *_pair(_DECISIONS, "Decisions", "create", DECIDE, optional=True),
 )
+
+DIRECT: tuple[Row, ...] = tuple(
+    Row(("openai._base_client",), owner, "request", None, is_async=is_async, optional=False)
+    for owner, is_async in (("SyncAPIClient", False), ("AsyncAPIClient", True))
+)
+"""What every method comes down to, and what some frameworks call themselves."""
+
+
+def _opened(modules: tuple[str, ...], owner: str, shape: ConnectionShape) -> tuple[Row, ...]:
+    return (
+        Row(modules, owner, "__enter__", shape, is_async=False, optional=True),
+        Row(modules, owner, "enter", shape, is_async=False, optional=True),
+        Row(modules, "Async" + owner, "__aenter__", shape, is_async=True, optional=True),
+        Row(modules, "Async" + owner, "enter", shape, is_async=True, optional=True),
+    )
+
+
+_OPENING = frozenset({"__enter__", "__aenter__", "enter"})
+
+CONNECTIONS: tuple[Row, ...] = (
+    *_opened(
+        ("openai.resources.realtime.realtime",), "RealtimeConnectionManager", RealtimeShape(None)
+    ),
+    *_opened(
+        ("openai.resources.beta.realtime.realtime",),
+        "RealtimeConnectionManager",
+        RealtimeShape(None),
+    ),
+    *_opened(_RESPONSES, "ResponsesConnectionManager", LanesShape()),
+    *_opened(_BETA_RESPONSES, "ResponsesConnectionManager", LanesShape()),
+)
+"""What ``connect`` returns, which opens a connection when it is entered, by either name."""
 
 
 class _Patched(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
@@ -104,14 +171,16 @@ class _Patched(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ig
 
 _hooked: set[str] = set()
 _patched: list[tuple[type, str, object, _Patched]] = []
-_wanted = False
+_wanted: frozenset[str] = frozenset()
+"""The families whose methods are to be wrapped, as long as anything is."""
 
 
-def install() -> None:
-    """Wrap every method of the table, now or when its module is imported. Idempotent."""
+def install(families: Collection[str] = FAMILIES) -> None:
+    """Wrap the methods of ``families``, now or when their module is imported. Idempotent."""
     global _wanted  # noqa: PLW0603 - import hooks cannot be unregistered, so they ask here
-    _wanted = True
-    for name in (_CLIENT, *{name for row in ROWS for name in row.modules}):
+    _wanted = frozenset(families)
+    rows = (*ROWS, *DIRECT, *CONNECTIONS)
+    for name in (_CLIENT, *{name for row in rows for name in row.modules}):
         if name not in _hooked:
             _hooked.add(name)
             wrapt.register_post_import_hook(_imported, name)  # calls it if the module is there
@@ -125,7 +194,7 @@ def remove() -> None:
     A method that somebody wrapped after us keeps our wrapper inside theirs; it does nothing then.
     """
     global _wanted  # noqa: PLW0603 - see install
-    _wanted = False
+    _wanted = frozenset()
     left = []
     for owner, method, original, patched in _patched:
         if _is_ours(owner.__dict__.get(method), patched):
@@ -138,7 +207,9 @@ def remove() -> None:
 def _imported(module: ModuleType) -> None:
     if not _wanted:
         return
-    for row in ROWS:
+    for row in (*ROWS, *DIRECT, *CONNECTIONS):
+        if not (row.shape is None or row.family in _wanted):
+            continue
         if module.__name__ == _CLIENT or module.__name__ in row.modules:
             try:
                 _look_for(row, module)
@@ -175,10 +246,19 @@ def _patch(module: ModuleType, row: Row) -> None:
         return
     if is_patched(original):
         return
-    make = calls.async_wrapper if row.is_async else calls.sync_wrapper
-    patched = _Patched(original, make(row.shape))
+    patched = _Patched(original, _wrapper(row))
     setattr(owner, row.method, patched)
     _patched.append((owner, row.method, original, patched))
+
+
+def _wrapper(row: Row) -> Callable[..., Any]:
+    if row.shape is None:
+        return direct.wrapper(is_async=row.is_async)
+    if row.method in _OPENING:
+        opened = cast("ConnectionShape", row.shape)
+        of = connections.async_wrapper if row.is_async else connections.sync_wrapper
+        return of(opened)
+    return calls.async_wrapper(row.shape) if row.is_async else calls.sync_wrapper(row.shape)
 
 
 def _missing(row: Row) -> None:

@@ -94,13 +94,14 @@ def tally(request: Request, prompt: Prompt | None) -> OutputTally:
     )
 
 
-def is_whole(request: Request, ended: Ended, mode: TokenCounting) -> bool:
-    """Whether nothing has to be counted, whatever the prompt."""
+def is_whole(request: Request, ended: Ended, known: Usage, mode: TokenCounting) -> bool:
+    """Whether nothing has to be counted, whatever the prompt; ``known``: settled without counts."""
     if mode is TokenCounting.OFF or not ended.answered:
         return True
-    if mode is TokenCounting.ALWAYS or reported_input(ended) is None:
+    if mode is TokenCounting.ALWAYS or known.input is None:
         return False
-    return not generates(request) or reported_output(ended) is not None
+    output = known.output
+    return (output is not None and output.source is Source.REPORTED) or not generates(request)
 
 
 def generates(request: Request) -> bool:
@@ -166,8 +167,8 @@ def compare(ended: Ended, counted_input: Count | None, counted_output: Count | N
         _report(told_input),
         _report(told_output),
         _reported(ended.response),
-        _comparable(counted_input, told_input),
-        _comparable(counted_output, told_output),
+        counted_input and _comparable(counted_input, told_input),
+        counted_output and _comparable(counted_output, told_output),
     )
 
 
@@ -177,17 +178,20 @@ def settle(
     """Put report and counts together; a count beside a report is kept for comparison."""
     if not ended.answered:
         return Usage()
-    reported = _reported(ended.response)
+    reported = ended.response.reported if ended.response is not None else None
     if reported is None:
         return Usage(counted_input, counted_output)
     told_input, told_output = reported.input_tokens, reported_output(ended)
-    partial = None if mode is TokenCounting.OFF else reported.output_tokens
+    generated = _report(told_output)
+    if generated is None:
+        partial = None if mode is TokenCounting.OFF else reported.output_tokens
+        generated = _at_least(partial, counted_output)
     return Usage(
         _report(told_input) or counted_input,
-        _report(told_output) or _at_least(partial, counted_output),
+        generated,
         reported,
-        _comparable(counted_input, told_input),
-        _comparable(counted_output, told_output),
+        counted_input and _comparable(counted_input, told_input),
+        counted_output and _comparable(counted_output, told_output),
     )
 
 
@@ -204,7 +208,5 @@ def _at_least(partial: int | None, counted: Count | None) -> Count | None:
     return Count(partial, Source.APPROXIMATED)
 
 
-def _comparable(count: Count | None, told: int | None) -> Count | None:
-    if count is None or told is None or count.source is not Source.COUNTED:
-        return None
-    return count
+def _comparable(count: Count, told: int | None) -> Count | None:
+    return None if told is None or count.source is not Source.COUNTED else count

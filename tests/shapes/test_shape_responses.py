@@ -495,6 +495,6 @@ def test_a_compaction_is_an_inference_whose_output_is_hidden(sink: Any) -> None:
     kind = getattr(models, "CompactedResponse", None)
     answer = kind.construct(**given, usage=USAGE) if kind else {**given, "usage": USAGE}
     assert shape.answer(answer, sink) == Response(
-        id="c", finish_reasons=("compaction",), reported=REPORTED
+        id="c", finish_reasons=("compaction",), compacted=True, reported=REPORTED
     )
     assert not sink.parts

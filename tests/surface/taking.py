@@ -20,14 +20,14 @@ class Taken:
 
     def seen(self) -> list[tuple[type, list[str], str]]:
         """Return types, attributes and values; ids and times, which no two calls share, are out."""
-        return [(type(each), sorted(vars(each)), _values(each)) for each in self.objects]
+        return [(type(each), sorted(_fields(each)), _values(each)) for each in self.objects]
 
     def usage(self) -> tuple[int | None, int | None]:
         """Return the input and output tokens that the server said."""
         for each in reversed(self.objects):
             usage = getattr(getattr(each, "response", each), "usage", None)
             if usage is not None:
-                given = vars(usage)
+                given = usage if isinstance(usage, dict) else vars(usage)
                 return (
                     given.get("prompt_tokens", given.get("input_tokens")),
                     given.get("completion_tokens", given.get("output_tokens")),
@@ -35,8 +35,12 @@ class Taken:
         return None, None
 
 
+def _fields(each: Any) -> dict[str, Any]:
+    return getattr(each, "__dict__", {})  # bytes have none
+
+
 def _values(each: Any) -> str:
-    if not hasattr(each, "model_dump"):
+    if not hasattr(each, "model_dump") and type(each) is not bytes:
         return ""
     return re.sub(r"[0-9a-f]{32}|created(_at)?=[0-9.]+", "*", repr(each))
 
@@ -58,7 +62,7 @@ async def take(driver: Any, method: Any, asked: dict[str, Any], way: Way) -> Tak
 
 
 async def _read(driver: Any, answer: Any) -> list[Any]:
-    streams = "_iterator" in vars(answer)
+    streams = "_iterator" in _fields(answer)
     return [answer, *(await driver.read(answer) if streams else [])]
 
 
@@ -92,6 +96,8 @@ def check_told(trail: Any, method: Method, way: Way, taken: Taken) -> Told:
     for kind, source, tokens in zip(("input", "output"), told, billed, strict=True):
         assert said.get(f"gen_ai.usage.{kind}_tokens") == (tokens if source else None)
         points = trail.metrics.points("gen_ai.client.token.usage", gen_ai_token_type=kind)
-        assert [point.sum for point in points] == ([tokens] if source else [])
+        assert [point.sum for point in points] == ([tokens] if source and method.is_known else [])
+        own = trail.metrics.points("tokentrail.usage.tokens", gen_ai_token_type=kind)
+        assert [point.value for point in own] == ([tokens] if source else [])
     assert trail.metrics.one("gen_ai.client.operation.duration").count == 1
     return Told(said["gen_ai.operation.name"], *told)

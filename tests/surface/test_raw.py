@@ -28,8 +28,8 @@ def _told(surface, method, ending, *, output=None):
     said = surface.trail.spans.attributes()
     assert said["gen_ai.operation.name"] == method.operation
     assert said["tokentrail.ending"] == ending
-    spends = method.plain[0] is not None
     reported = output == "reported"
+    spends = method.plain[0] is not None and (reported or method.is_known)
     known = None if not spends else "reported" if reported else "counted"
     assert said.get("tokentrail.usage.input.source") == known
     assert said.get("tokentrail.usage.output.source") == (method.plain[1] if reported else None)
@@ -54,7 +54,7 @@ async def test_a_stream_read_by_hand_is_told_at_its_end(method, how, surface):
     ) as raw:
         assert surface.trail.spans.all() == ()
         body = await _consume(surface.driver, raw, how)
-        assert "sea" in str(body)
+        assert ("sea" if method.is_known else "type") in str(body)
         _told(surface, method, "completed")
     assert len(surface.trail.spans.all()) == 1
 
@@ -108,6 +108,8 @@ async def test_a_stream_closed_twice_is_one_call(method, seen, surface):
 @pytest.mark.parametrize("how", ["read", "text", "json", "parse"])
 async def test_a_plain_answer_is_told_by_whatever_reads_it(method, how, surface):
     """The body is there when its response is closed at the latest, and its usage in it."""
+    if how == "json" and method.operation == "generate_speech":
+        pytest.skip("sound is no JSON")
     manager = await _open(surface, method, STREAMING_RESPONSE)
     async with surface.driver.within(manager) as raw:
         assert surface.trail.spans.all() == ()

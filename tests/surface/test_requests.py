@@ -279,26 +279,3 @@ async def test_a_deployment_in_the_base_url_of_azure(call, surface):
     assert span.name == "chat whatever"
     assert span.attributes["gen_ai.response.model"].startswith(MODEL)
     assert span.attributes[OUT] == 7
-
-
-async def test_a_post_by_hand_is_left_alone(surface):
-    """It is no method of ours: neither told nor touched."""
-    client = surface.client()
-    body = {**CHAT, "stream": False}
-    answer = await surface.driver.call(
-        client.post, "/chat/completions", body=body, cast_to=openai.types.chat.ChatCompletion
-    )
-    assert answer.choices[0].message.content == SEA.answer
-    stream = await surface.driver.call(
-        client.post,
-        "/chat/completions",
-        body={**CHAT, "stream": True},
-        cast_to=openai.types.chat.ChatCompletion,
-        stream=True,
-        stream_cls=(openai.AsyncStream if surface.driver.mode == "async" else openai.Stream)[
-            openai.types.chat.ChatCompletionChunk
-        ],
-    )
-    assert type(vars(stream)["_iterator"]).__name__ in {"generator", "async_generator"}
-    assert len(await surface.driver.read(stream)) > 7
-    assert surface.trail.spans.all() == ()

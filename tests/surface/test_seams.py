@@ -17,7 +17,7 @@ OPAQUE = (str, bytes, int, float, type, ModuleType, FunctionType, MethodType)
 
 def _kind(owner):
     name = type(owner).__name__.removeprefix("Async")
-    return "Raw" if name in {"APIResponse", "LegacyAPIResponse"} else name
+    return "Raw" if name.endswith("APIResponse") else name
 
 
 def _is_ours(thing):

@@ -7,6 +7,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tokentrail.demo import others
 from tokentrail.demo.ask import Ask, prompts, read
 from tokentrail.demo.exchanges import EXCHANGES, Exchange, answering
 from tokentrail.demo.payloads import (
@@ -43,12 +44,21 @@ MODELS: Mapping[str, str] = {
     "o4-mini": "o4-mini-2025-04-16",
     "text-embedding-3-small": "text-embedding-3-small",
     "text-embedding-3-large": "text-embedding-3-large",
+    "gpt-image-1": "gpt-image-1",
+    "dall-e-2": "dall-e-2",
+    "gpt-4o-transcribe": "gpt-4o-transcribe",
+    "whisper-1": "whisper-1",
+    "gpt-4o-mini-tts": "gpt-4o-mini-tts",
+    "omni-moderation-latest": "omni-moderation-2024-09-26",
+    "gpt-6-luna": "gpt-6-luna",
 }
 """The models that are there, and the names they answer by."""
 
 _PATH = re.compile(
     r"(?P<azure>/openai)?(?:/v1|/deployments/(?P<deployment>[^/]+))?"
-    r"/(?P<api>chat/completions|completions|responses(?:/compact|/input_tokens)?|embeddings)"
+    r"/(?P<api>chat/completions|completions|responses(?:/compact|/input_tokens)?|embeddings|"
+    r"images/(?:generations|edits|variations)|audio/(?:transcriptions|translations|speech)|"
+    r"moderations|decisions)"
     r"(?:/(?P<id>[^/]+)(?P<cancel>/cancel)?)?"
 )
 _DIMENSIONS = {"text-embedding-3-large": 3072}
@@ -56,7 +66,11 @@ _REASONING = re.compile(r"o\d|gpt-5")
 _THOUGHT = 192
 _KEPT = 64
 _COMPACTED = 24
-_UNNAMED = {"responses/input_tokens": "gpt-4o-mini"}
+_UNNAMED = {
+    "responses/input_tokens": "gpt-4o-mini",
+    "images/variations": "dall-e-2",
+    "moderations": "omni-moderation-latest",
+}
 """Where no model need be named."""
 
 
@@ -97,7 +111,8 @@ class Model:
         if path["id"]:
             return self._again(call, path["id"], cancel=path["cancel"] is not None)
         azure = path["azure"] is not None
-        name = path["deployment"] or str(call.body.get("model") or _UNNAMED.get(path["api"], ""))
+        asked = others.form(call).get("model") or _UNNAMED.get(path["api"], "")
+        name = path["deployment"] or str(asked)
         model = self._model(name, azure=azure)
         if model is None:
             return errors.deployment_not_found() if azure else errors.model_not_found(name)
@@ -114,6 +129,8 @@ class Model:
 
     def _answer(self, call: Call, api: str, model: str, *, azure: bool) -> Reply:
         body = call.body
+        if api in others.OTHERS:
+            return self._shown(call, api, model)
         if api == "embeddings":
             return Plain(_embeddings(body, model), wait=self._wait)
         ask = read(body, model)
@@ -129,6 +146,14 @@ class Model:
         return self._reply(
             ask, events(answer, "last" if ask.include_usage else "none"), whole(answer)
         )
+
+    def _shown(self, call: Call, api: str, model: str) -> Reply:
+        """Return what is no text."""
+        asked = others.form(call)
+        answer = others.shown(api, asked, model)
+        if asked.get("stream") and answer.events:
+            return Stream(paced(answer.events, self._delay), wait=self._wait)
+        return Plain(answer.whole, wait=self._wait)
 
     def _responded(self, ask: Ask, api: str, *, background: bool) -> Reply:
         """Return what one of the paths of the Responses API answers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.operation import Prompt
-from tokentrail.shapes.choices import ChunkAccumulator, index_of, read_answer
+from tokentrail.shapes.choices import accumulator, index_of, read_answer
 from tokentrail.shapes.messages import read_content, read_messages, read_tool_choice, read_tools
 from tokentrail.shapes.parameters import (
     SAMPLED,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokentrail.operation import Endpoint, Request, Response, TextSink
+    from tokentrail.shapes.choices import ChunkAccumulator
 
 _CONTENT: Final = 0
 _TRANSCRIPT: Final = 1
@@ -74,7 +75,7 @@ class ChatShape:
 
     def accumulator(self, request: Request, sink: TextSink | None) -> ChunkAccumulator:
         """Return an empty accumulator of ``ChatCompletionChunk``."""
-        return ChunkAccumulator(request.choice_count, _tell_delta, sink)
+        return accumulator(request, _tell_delta, sink)
 
 
 def _prompt(arguments: Mapping[str, object]) -> Prompt:

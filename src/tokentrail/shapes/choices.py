@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.operation import Response
+from tokentrail.shapes.filters import Findings, read_answer_filters
 from tokentrail.shapes.reading import fields, sequence, word
 from tokentrail.shapes.usage import chat_usage, is_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokentrail.operation import TextSink
+    from tokentrail.operation import Request, TextSink
 
     Teller = Callable[[Mapping[str, object], int, TextSink], None]
     """Hands the text of a choice, given by its fields and index, to the sink."""
@@ -20,6 +23,9 @@ MOST_CHOICES: Final = 128
 """More choices than the API gives. The finish reasons of further ones are not kept."""
 NEVER_RECEIVED: Final = "error"
 """The conventions' finish reason for a choice whose own never came."""
+_FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "choices", "usage")
+_READ: Final = itemgetter(*_FIELDS)
+"""Reads a chunk that has all of them, as those of openai do, in one step."""
 
 
 def index_of(given: Mapping[str, object], position: int) -> int:
@@ -36,11 +42,14 @@ def read_answer(answer: object, tell: Teller, sink: TextSink | None) -> Response
     """
     given = fields(answer)
     reasons: dict[int, str | None] = {}
+    filters: list[object] = []
     for position, choice in enumerate(sequence(given.get("choices"))):
         said = fields(choice)
         index = index_of(said, position)
         if 0 <= index < MOST_CHOICES:
             reasons[index] = word(said.get("finish_reason"))
+        if "content_filter_results" in said:
+            filters.append(said["content_filter_results"])
         if sink is not None:
             tell(said, index, sink)
     return Response(
@@ -49,6 +58,7 @@ def read_answer(answer: object, tell: Teller, sink: TextSink | None) -> Response
         finish_reasons=finish_reasons(reasons, range(0)),
         service_tier=word(given.get("service_tier")),
         system_fingerprint=word(given.get("system_fingerprint")),
+        content_filter=read_answer_filters(given.get("prompt_filter_results"), filters),
         reported=chat_usage(given.get("usage")),
         complete=bool(given),
     )
@@ -56,6 +66,9 @@ def read_answer(answer: object, tell: Teller, sink: TextSink | None) -> Response
 
 def finish_reasons(reasons: Mapping[int, str | None], expected: range) -> tuple[str, ...] | None:
     """Return one reason per choice in choice order, "error" for those that never came."""
+    if not expected and len(reasons) == 1:  # as nearly always: one choice, whole
+        (reason,) = reasons.values()
+        return (reason or NEVER_RECEIVED,)
     awaited = sorted({*reasons, *expected})
     return tuple([reasons.get(index) or NEVER_RECEIVED for index in awaited]) or None
 
@@ -89,21 +102,19 @@ class ChunkAccumulator:
         """Take the next chunk, of any type."""
         # The hot path: as fields(), without its calls where nothing is strange.
         try:
-            get = chunk.__dict__.get
-        except AttributeError:
-            get = fields(chunk).get  # type: ignore[assignment]
-        if value := get("id"):
-            self._id = value
-        if value := get("model"):
-            self._model = value
-        if value := get("service_tier"):
-            self._tier = value
-        if value := get("system_fingerprint"):
-            self._fingerprint = value
-        choices = get("choices")
+            name, model, tier, fingerprint, choices, usage = _READ(chunk.__dict__)
+        except (AttributeError, KeyError):
+            name, model, tier, fingerprint, choices, usage = map(fields(chunk).get, _FIELDS)
+        if name:
+            self._id = name
+        if model:
+            self._model = model
+        if tier:
+            self._tier = tier
+        if fingerprint:
+            self._fingerprint = fingerprint
         if type(choices) is not list:
             choices = None
-        usage = get("usage")
         if usage is not None and is_usage(usage):
             self._usage = usage
             self._final = True
@@ -146,3 +157,33 @@ class ChunkAccumulator:
             final=self._final,
             complete=all(reasons.get(index) for index in {*reasons, *expected}),
         )
+
+
+class FilteredAccumulator(ChunkAccumulator):
+    """Gathers a stream of Azure's, whose content filter speaks on any of its chunks."""
+
+    __slots__ = ("_findings",)
+
+    def __init__(self, expected: int | None, tell: Teller, sink: TextSink | None) -> None:
+        """Gather as any other, and what was found by now."""
+        super().__init__(expected, tell, sink)
+        self._findings = Findings()
+
+    def add(self, chunk: object) -> None:
+        """Take the next chunk, of any type."""
+        super().add(chunk)
+        given = fields(chunk)
+        self._findings.of_prompts(given.get("prompt_filter_results"))
+        for choice in sequence(given.get("choices")):
+            self._findings.of_answer(fields(choice).get("content_filter_results"))
+
+    def response(self) -> Response:
+        """Return what is known by now, and what was found in it."""
+        return replace(super().response(), content_filter=self._findings.outcome())
+
+
+def accumulator(request: Request, tell: Teller, sink: TextSink | None) -> ChunkAccumulator:
+    """Return an empty accumulator for the chunks that ``request`` will bring."""
+    azure = request.endpoint.provider == "azure.ai.openai"
+    kind = FilteredAccumulator if azure else ChunkAccumulator
+    return kind(request.choice_count, tell, sink)

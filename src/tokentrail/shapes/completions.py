@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokentrail.operation import Prompt
-from tokentrail.shapes.choices import ChunkAccumulator, read_answer
+from tokentrail.shapes.choices import accumulator, read_answer
 from tokentrail.shapes.inputs import read_inputs
 from tokentrail.shapes.parameters import SAMPLED, read_request
 from tokentrail.shapes.reading import integer, word
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokentrail.operation import Endpoint, Request, Response, TextSink
+    from tokentrail.shapes.choices import ChunkAccumulator
 
 
 class CompletionsShape:
@@ -45,7 +46,7 @@ class CompletionsShape:
 
     def accumulator(self, request: Request, sink: TextSink | None) -> ChunkAccumulator:
         """Return an empty accumulator of streamed ``Completion`` objects."""
-        return ChunkAccumulator(request.choice_count, _tell, sink)
+        return accumulator(request, _tell, sink)
 
 
 def _prompt(arguments: Mapping[str, object]) -> Prompt:

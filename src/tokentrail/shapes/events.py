@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tokentrail.operation import Response
 from tokentrail.shapes.choices import NEVER_RECEIVED
 from tokentrail.shapes.output import TOLD_CALLS, TOOL_CALLS, read_response
-from tokentrail.shapes.reading import fields, text, word
+from tokentrail.shapes.reading import code, fields, text, word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,7 @@ class EventAccumulator:
         self._began = True
         known = _DELTAS.get(kind)
         if known is None:
-            self._take(kind, given)
+            self._take(kind, fields(chunk))  # of types unknown to a release, too
         elif self._sink is not None:
             delta = given.get("delta")
             if delta and type(delta) is str:
@@ -85,7 +85,8 @@ class EventAccumulator:
         elif kind == "response.output_item.added":
             self._open(fields(given.get("item")), given.get("output_index"))
         elif kind == "error":
-            self._error = word(given.get("code")) or "error"
+            said = given.get("code") or fields(given.get("error")).get("code")
+            self._error = code(said) or "error"
 
     def _learn(self, given: Mapping[str, object]) -> None:
         before, now = self._response, read_response(given)
@@ -96,6 +97,7 @@ class EventAccumulator:
             status=now.status or before.status,
             service_tier=now.service_tier or before.service_tier,
             conversation_id=now.conversation_id or before.conversation_id,
+            content_filter=now.content_filter or before.content_filter,
             reported=now.reported or before.reported,
             final=self._ended and now.reported is not None,
         )
@@ -136,4 +138,5 @@ class FetchAccumulator(EventAccumulator):
 
     def response(self) -> Response:
         """Return what is known by now, without usage; a failure that is old is no error now."""
-        return replace(super().response(), reported=None, error_type=self._error)
+        known = super().response()
+        return replace(known, compacted=None, reported=None, error_type=self._error)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.operation import Response
-from tokentrail.shapes.reading import fields, sequence, text, word
+from tokentrail.shapes.filters import read_response_filters
+from tokentrail.shapes.reading import code, fields, sequence, text, word
 from tokentrail.shapes.usage import responses_usage
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def read_response(given: Mapping[str, object]) -> Response:
         status=status,
         service_tier=word(given.get("service_tier")),
         conversation_id=word(fields(given.get("conversation")).get("id")),
+        compacted=holds_compaction(given.get("output")),
+        content_filter=read_response_filters(given.get("content_filters")),
         reported=responses_usage(given.get("usage")),
         complete=bool(given) and status not in {"queued", "in_progress"},
         error_type=_error_type(given) if status == "failed" else None,
@@ -58,8 +61,13 @@ def calls_tool(given: Mapping[str, object]) -> bool:
     return not TOOL_CALLS.isdisjoint(kinds)
 
 
+def holds_compaction(items: object) -> bool | None:
+    """Tell whether a compaction stands among the items; ``None`` where none is seen."""
+    return any(fields(item).get("type") == "compaction" for item in sequence(items)) or None
+
+
 def _error_type(given: Mapping[str, object]) -> str:
-    return word(fields(given.get("error")).get("code")) or OTHER_ERROR
+    return code(fields(given.get("error")).get("code")) or OTHER_ERROR
 
 
 def tell_output(output: object, sink: TextSink) -> None:

@@ -68,6 +68,7 @@ COMMON: Final[tuple[Parameter, ...]] = (
 SAMPLED: Final[tuple[Parameter, ...]] = (
     *COMMON,
     ("n", "choice_count", choice_count),
+    ("top_k", "top_k", integer),
     ("max_tokens", "max_tokens", integer),
     ("frequency_penalty", "frequency_penalty", number),
     ("presence_penalty", "presence_penalty", number),

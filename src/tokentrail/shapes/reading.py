@@ -7,12 +7,14 @@ types: the client's sentinels (``NOT_GIVEN``, ``omit``), ``None`` and surprises 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, TypeGuard
 
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _SENTINELS: Final = frozenset({"NoneType", "NotGiven", "Omit"})
+_CODE: Final = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 _INT64: Final = 1 << 63
 """Telemetry carries integers of 64 bits; a larger one would break an exporter's whole batch."""
 
@@ -71,6 +73,12 @@ def word(value: object) -> str | None:
     if type(value) is str:
         return value or None
     return text(value) or None
+
+
+def code(value: object) -> str | None:
+    """Return a short word without blanks, as error codes are: text of a message is none."""
+    said = text(value)
+    return said if said is not None and _CODE.fullmatch(said) else None
 
 
 def words(value: object) -> tuple[str, ...] | None:

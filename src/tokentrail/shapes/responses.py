@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tokentrail.operation import Request, Response
 from tokentrail.shapes.events import EventAccumulator, FetchAccumulator
 from tokentrail.shapes.items import holds_server_tools, read_prompt
-from tokentrail.shapes.output import read_response, tell_output
+from tokentrail.shapes.output import holds_compaction, read_response, tell_output
 from tokentrail.shapes.parameters import COMMON, output_type, read_request, service_tier
 from tokentrail.shapes.reading import fields, integer, word
 
@@ -44,6 +44,7 @@ _PARAMETERS: Final = (
     ("previous_response_id", "previous_response_id", word),
     ("prompt", "prompt_name", _template),
     ("prompt", "prompt_version", _template_version),
+    ("input", "compacted", holds_compaction),
     ("tools", "inexact_output", holds_server_tools),
 )
 
@@ -140,7 +141,8 @@ class FetchShape:
 
     def answer(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
         """Read a ``Response``."""
-        return replace(read_response(fields(answer)), reported=None, error_type=None)
+        known = read_response(fields(answer))
+        return replace(known, compacted=None, reported=None, error_type=None)
 
     def accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:  # noqa: ARG002
         """Return an empty accumulator of ``ResponseStreamEvent``."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import replace
+from math import inf
+from typing import TYPE_CHECKING, Final
 
 from tokentrail.operation import Reported
-from tokentrail.shapes.reading import fields, tokens
+from tokentrail.shapes.reading import fields, number, tokens
 
-_NOTHING = Reported()
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def is_usage(usage: object) -> bool:
@@ -55,6 +58,42 @@ _RESPONSES_DETAILS: Final[tuple[tuple[str, _Numbers], ...]] = (
     ),
     ("output_tokens_details", (("reasoning_tokens", "reasoning_tokens"),)),
 )
+_REALTIME_DETAILS: Final[tuple[tuple[str, _Numbers], ...]] = (
+    (
+        "input_token_details",
+        (
+            ("cached_tokens", "cache_read_tokens"),
+            ("audio_tokens", "audio_input_tokens"),
+            ("text_tokens", "text_input_tokens"),
+            ("image_tokens", "image_input_tokens"),
+        ),
+    ),
+    (
+        "output_token_details",
+        (("audio_tokens", "audio_output_tokens"), ("text_tokens", "text_output_tokens")),
+    ),
+)
+
+_IMAGES_DETAILS: Final[tuple[tuple[str, _Numbers], ...]] = (
+    (
+        "input_tokens_details",
+        (
+            ("text_tokens", "text_input_tokens"),
+            ("image_tokens", "image_input_tokens"),
+            ("cached_tokens", "cache_read_tokens"),
+        ),
+    ),
+    (
+        "output_tokens_details",
+        (("text_tokens", "text_output_tokens"), ("image_tokens", "image_output_tokens")),
+    ),
+)
+_AUDIO_DETAILS: Final[tuple[tuple[str, _Numbers], ...]] = (
+    (
+        "input_token_details",
+        (("text_tokens", "text_input_tokens"), ("audio_tokens", "audio_input_tokens")),
+    ),
+)
 
 
 def chat_usage(usage: object) -> Reported | None:
@@ -67,22 +106,71 @@ def responses_usage(usage: object) -> Reported | None:
     return _reported(usage, _RESPONSES, _RESPONSES_DETAILS)
 
 
+def realtime_usage(usage: object) -> Reported | None:
+    """Return the usage of a realtime response; ``None`` if it says nothing.
+
+    Sound that is cached costs another price than text that is: the parts of the cached are told.
+    """
+    told = _reported(usage, _RESPONSES, _REALTIME_DETAILS)
+    cached = fields(fields(fields(usage).get("input_token_details")).get("cached_tokens_details"))
+    return told and replace(
+        told,
+        audio_cache_read_tokens=tokens(cached.get("audio_tokens")),
+        text_cache_read_tokens=tokens(cached.get("text_tokens")),
+        image_cache_read_tokens=tokens(cached.get("image_tokens")),
+    )
+
+
 def _reported(
     usage: object, numbers: _Numbers, details: tuple[tuple[str, _Numbers], ...]
 ) -> Reported | None:
     given = fields(usage)
-    read = {field: tokens(given[name]) for name, field in numbers if name in given}
+    read: dict[str, int] = {}
+    _take(given, numbers, read)
     for part, names in details:
-        if given.get(part) is not None:
-            detail = fields(given[part])
-            for name, field in names:
-                if name in detail:
-                    read[field] = tokens(detail[name])
-    reported = Reported(**read)
-    return None if reported == _NOTHING else reported
+        detail = given.get(part)
+        if detail is not None:
+            _take(fields(detail), names, read)
+    return Reported(**read) if read else None
+
+
+def _take(given: Mapping[str, object], numbers: _Numbers, read: dict[str, int]) -> None:
+    for name, field in numbers:
+        value = given.get(name)
+        if value is not None:
+            known = tokens(value)
+            if known is not None:
+                read[field] = known
 
 
 def embeddings_usage(usage: object) -> Reported | None:
     """Return the usage of embeddings: they have an input only."""
     prompt = tokens(fields(usage).get("prompt_tokens"))
     return None if prompt is None else Reported(input_tokens=prompt)
+
+
+def images_usage(usage: object) -> Reported | None:
+    """Return the usage of pictures; ``None`` if it says nothing."""
+    return _reported(usage, _RESPONSES, _IMAGES_DETAILS)
+
+
+def audio_usage(usage: object, duration: object = None) -> Reported | None:
+    """Return the usage of sound: tokens, or the seconds that are billed instead.
+
+    ``duration``: how long the sound is, where the answer says so; some releases have it as text.
+    """
+    reported = _reported(usage, _RESPONSES, _AUDIO_DETAILS)
+    if reported is not None:
+        return reported
+    lasted = _seconds(fields(usage).get("seconds"))
+    lasted = _seconds(duration) if lasted is None else lasted
+    return None if lasted is None else Reported(audio_seconds=lasted)
+
+
+def _seconds(value: object) -> float | None:
+    """Return a time of zero or more; numbers as text are read, too."""
+    try:
+        found = float(value) if type(value) is str else number(value)
+    except ValueError:
+        return None
+    return found if found is not None and 0 <= found < inf else None

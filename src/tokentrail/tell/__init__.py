@@ -66,7 +66,7 @@ class Teller:
 
     def is_wanted(self) -> bool:
         """Whether the current context wants calls told, and is not inside one told already."""
-        return is_instrumentation_enabled() and not otel_context.get_value(_INSIDE)
+        return not otel_context.get_value(_INSIDE) and is_instrumentation_enabled()
 
     def attributed(self, request: Request) -> Request:
         """Return ``request`` with what the current context says of whose call it is."""

@@ -42,6 +42,7 @@ _HTTPS: Final = 443
 """A port that the official instrumentation leaves out: its series stay what they are."""
 
 _FIELDS: Final = {
+    "conversation_compacted": names.COMPACTED,
     "conversation_id": names.CONVERSATION_ID,
     "embeddings_dimension_count": "gen_ai.embeddings.dimension.count",
     "operation_name": names.OPERATION_NAME,
@@ -62,6 +63,7 @@ _FIELDS: Final = {
     "request_stream": "gen_ai.request.stream",
     "request_stream_cursor": "gen_ai.request.stream_cursor",
     "request_temperature": "gen_ai.request.temperature",
+    "request_top_k": "gen_ai.request.top_k",
     "request_top_p": "gen_ai.request.top_p",
     "response_finish_reasons": names.FINISH_REASONS,
     "response_id": names.RESPONSE_ID,
@@ -91,7 +93,7 @@ _BREAKDOWN: Final = frozenset(name for _, name in (*names.INPUT_DETAILS, *names.
 
 _THEIRS: Final = {
     "conversation_id": names.CONVERSATION_ID,
-    "conversation_compacted": "gen_ai.conversation.compacted",
+    "conversation_compacted": names.COMPACTED,
     "prompt_name": "gen_ai.prompt.name",
     "prompt_version": "gen_ai.prompt.version",
     "request_top_k": "gen_ai.request.top_k",

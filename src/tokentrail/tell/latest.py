@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tokentrail.operation import Count, Operation, Reported, Request
     from tokentrail.tell.instruments import Record
-    from tokentrail.tell.points import Attributes
+    from tokentrail.tell.points import Alike
 
 _INFERENCE: Final = frozenset({"chat", "text_completion"})
 
@@ -65,25 +65,25 @@ class LatestMetrics:
         """Return what records the seconds before a chunk, if they are of an inference."""
         return self._gap.record if request.operation in _INFERENCE else None
 
-    def first_chunk(self, operation: Operation, attributes: Attributes, context: Context) -> None:
+    def first_chunk(self, operation: Operation, alike: Alike, context: Context) -> None:
         """Record the seconds to the first chunk."""
         first = operation.timing.first_chunk
         if first is not None and operation.request.operation in _INFERENCE:
-            self._first_chunk.record(first, attributes, context)
+            self._first_chunk.record(first, alike.base, context)
 
-    def duration(self, operation: Operation, attributes: Attributes, context: Context) -> None:
+    def duration(self, operation: Operation, alike: Alike, context: Context) -> None:
         """Record the seconds the operation took."""
         inference = operation.request.operation in _INFERENCE
         duration = self._duration if inference else self._other
         if duration is not None:
-            duration.record(operation.timing.duration, attributes, context)
+            duration.record(operation.timing.duration, alike.timed, context)
 
     def used(
         self,
         operation: Operation,
         kind: str,
         count: Count,
-        attributes: Attributes,
+        alike: Alike,
         context: Context,
     ) -> None:
         """Record the tokens of one direction: by modality as counters, in all as a histogram.
@@ -92,7 +92,7 @@ class LatestMetrics:
         """
         if operation.request.operation not in _INFERENCE:
             return
-        attributes = {**attributes, names.SOURCE: count.source.value}
+        attributes = {**alike.refined, names.SOURCE: count.source.value}
         for modality, number in split(kind, count, operation.usage.reported):
             self._counters[kind].add(number, {**attributes, names.MODALITY: modality}, context)
         if operation.error_type is None:

@@ -17,14 +17,14 @@ from tokentrail.tell.spans import is_conventional
 from tokentrail.tell.totals import total
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Iterator
 
     from opentelemetry.context import Context
     from opentelemetry.metrics import Meter, MeterProvider
 
     from tokentrail.config import Settings
     from tokentrail.operation import Count, Operation, Request, Usage
-    from tokentrail.tell.points import Attributes
+    from tokentrail.tell.points import Alike, Attributes
 
     Vocabulary = ReleasedMetrics | LatestMetrics
 
@@ -83,28 +83,22 @@ class Metrics:
 
     def finish(self, operation: Operation, context: Context) -> None:
         """Record the points of a call that ended."""
-        response = operation.response
-        base = self._points.base(operation.request, response.model if response else None)
-        refined = self._points.refined(operation, base)
-        self._end(operation)
-        self._record_usage(operation, refined, context)
-        self._record_ratios(operation.usage, base, context)
-        timed = refined
-        if operation.error_type is not None:
-            timed = {**refined, names.ERROR_TYPE: operation.error_type}
+        alike = self._points.alike(operation)
+        self._end(operation, alike)
+        self._record_usage(operation, alike, context)
+        self._record_ratios(operation.usage, alike.base, context)
         for vocabulary in self._vocabularies:
             if operation.timing.first_chunk is not None:
-                vocabulary.first_chunk(operation, base, context)
-            vocabulary.duration(operation, timed, context)
+                vocabulary.first_chunk(operation, alike, context)
+            vocabulary.duration(operation, alike, context)
 
     def finish_own(self, operation: Operation, context: Context) -> None:
         """Record our own points of a call that ended: another tells the conventional ones."""
-        response = operation.response
-        self._end(operation)
+        alike = self._points.alike(operation)
+        self._end(operation, alike)
         for kind, count in self._counts(operation.usage):
-            self._add_own(operation, kind, count)
-        base = self._points.base(operation.request, response.model if response else None)
-        self._record_ratios(operation.usage, base, context)
+            self._add_own(operation, kind, count, alike)
+        self._record_ratios(operation.usage, alike.base, context)
 
     def asked(self, request: Request) -> Attributes:
         """Return the application's own attributes that points of ``request`` bear."""
@@ -114,44 +108,48 @@ class Metrics:
         """Record how counts compare with the reports they stand beside."""
         self._record_ratios(usage, self._points.base(request, model), context)
 
-    def _end(self, operation: Operation) -> None:
+    def _end(self, operation: Operation, alike: Alike) -> None:
         """Count the call as ended."""
-        self._ended.add(1, _series(operation), lambda: self._points.own(operation))
+        to = alike.sums.get(operation.ending)
+        if to is None:
+            to = self._ended.sum(self._points.own(operation))
+            alike.sums[operation.ending] = to
+        self._ended.add(1, to)
 
-    def _record_usage(self, operation: Operation, base: Attributes, context: Context) -> None:
+    def _record_usage(self, operation: Operation, alike: Alike, context: Context) -> None:
         usage = operation.usage
+        is_known = operation.request.operation in names.COUNTED_OPERATIONS
         for kind, count in self._counts(usage):
-            if is_conventional(count):
+            if is_known and is_conventional(count):
                 for vocabulary in self._vocabularies:
-                    vocabulary.used(operation, kind, count, base, context)
-            self._add_own(operation, kind, count)
-        if usage.reported is not None:
+                    vocabulary.used(operation, kind, count, alike, context)
+            self._add_own(operation, kind, count, alike)
+        if is_known and usage.reported is not None:
             for field, counter in self._details:
                 if number := getattr(usage.reported, field):
-                    counter.add(number, {**base, names.MODALITY: "unknown"}, context)
+                    counter.add(number, {**alike.refined, names.MODALITY: "unknown"}, context)
 
-    def _counts(self, usage: Usage) -> Iterator[tuple[str, Count]]:
-        """Yield the directions whose tokens metrics tell."""
-        for kind, count in (("input", usage.input), ("output", usage.output)):
-            if count is not None and (_is_reported(count) or not self.only_reported):
-                yield kind, count
+    def _counts(self, usage: Usage) -> list[tuple[str, Count]]:
+        """Return the directions whose tokens metrics tell."""
+        return [
+            (kind, count)
+            for kind, count in (("input", usage.input), ("output", usage.output))
+            if count is not None and (not self.only_reported or _is_reported(count))
+        ]
 
-    def _add_own(self, operation: Operation, kind: str, count: Count) -> None:
-        key = (kind, count.source, _series(operation))
-        self._own.add(count.tokens, key, lambda: self._points.own_tokens(operation, kind, count))
+    def _add_own(self, operation: Operation, kind: str, count: Count, alike: Alike) -> None:
+        key = (kind, count.source, operation.ending)
+        to = alike.sums.get(key)
+        if to is None:
+            to = self._own.sum(self._points.own_tokens(operation, kind, count))
+            alike.sums[key] = to
+        self._own.add(count.tokens, to)
 
     def _record_ratios(self, usage: Usage, base: Attributes, context: Context) -> None:
         if usage.counted_input is None and usage.counted_output is None:
             return
         for kind, ratio in _ratios(usage):
             self._ratio.record(ratio, {**base, names.TOKEN_TYPE: kind}, context)
-
-
-def _series(operation: Operation) -> Hashable:
-    """Return what all points with the same attributes of our own have in common."""
-    request = operation.request
-    provider = request.endpoint.provider
-    return (request.operation, provider, operation.ending, request.model, request.attribution)
 
 
 def _vocabularies(meter: Meter, wanted: MetricNames) -> tuple[Vocabulary, ...]:

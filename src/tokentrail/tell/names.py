@@ -30,6 +30,7 @@ FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
 RESPONSE_STATUS: Final = "gen_ai.response.status"
 TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
 CONVERSATION_ID: Final = "gen_ai.conversation.id"
+COMPACTED: Final = "gen_ai.conversation.compacted"
 
 INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
@@ -59,6 +60,8 @@ APPROXIMATED_INPUT: Final = "tokentrail.usage.approximated.input_tokens"
 APPROXIMATED_OUTPUT: Final = "tokentrail.usage.approximated.output_tokens"
 COUNTED_INPUT: Final = "tokentrail.usage.counted.input_tokens"
 COUNTED_OUTPUT: Final = "tokentrail.usage.counted.output_tokens"
+AUDIO_SECONDS: Final = "tokentrail.usage.audio_seconds"
+COST: Final = "tokentrail.cost"
 
 REQUEST_ATTRIBUTES: Final = (
     ("api", API_TYPE),
@@ -66,6 +69,7 @@ REQUEST_ATTRIBUTES: Final = (
     ("max_tokens", "gen_ai.request.max_tokens"),
     ("temperature", "gen_ai.request.temperature"),
     ("top_p", "gen_ai.request.top_p"),
+    ("top_k", "gen_ai.request.top_k"),
     ("frequency_penalty", "gen_ai.request.frequency_penalty"),
     ("presence_penalty", "gen_ai.request.presence_penalty"),
     ("seed", "gen_ai.request.seed"),
@@ -75,6 +79,7 @@ REQUEST_ATTRIBUTES: Final = (
     ("service_tier", REQUEST_SERVICE_TIER),
     ("conversation_id", CONVERSATION_ID),
     ("previous_response_id", "gen_ai.request.previous_response.id"),
+    ("compacted", COMPACTED),
     ("prompt_name", "gen_ai.prompt.name"),
     ("prompt_version", "gen_ai.prompt.version"),
     ("dimension_count", "gen_ai.embeddings.dimension.count"),
@@ -92,8 +97,30 @@ RESPONSE_ATTRIBUTES: Final = (
     ("service_tier", RESPONSE_SERVICE_TIER),
     ("system_fingerprint", SYSTEM_FINGERPRINT),
     ("conversation_id", CONVERSATION_ID),
+    ("compacted", COMPACTED),
 )
 """Fields of a Response and the span attribute each becomes."""
+
+EXCHANGE_ATTRIBUTES: Final = (
+    ("request_id", "tokentrail.request_id"),
+    ("retries", "tokentrail.retries"),
+    ("requests_limit", "tokentrail.rate_limit.requests.limit"),
+    ("requests_remaining", "tokentrail.rate_limit.requests.remaining"),
+    ("requests_reset", "tokentrail.rate_limit.requests.reset"),
+    ("tokens_limit", "tokentrail.rate_limit.tokens.limit"),
+    ("tokens_remaining", "tokentrail.rate_limit.tokens.remaining"),
+    ("tokens_reset", "tokentrail.rate_limit.tokens.reset"),
+    ("retry_after", "tokentrail.rate_limit.retry_after"),
+)
+"""Fields of an Exchange and the span attribute each becomes; the conventions have none."""
+
+FILTER_ATTRIBUTES: Final = (
+    ("input_flagged", "tokentrail.content_filter.input.flagged"),
+    ("input_filtered", "tokentrail.content_filter.input.filtered"),
+    ("output_flagged", "tokentrail.content_filter.output.flagged"),
+    ("output_filtered", "tokentrail.content_filter.output.filtered"),
+)
+"""Fields of a ContentFilter and the span attribute each becomes; the conventions have none."""
 
 INPUT_DETAILS: Final = (
     ("cache_read_tokens", "gen_ai.usage.cache_read.input_tokens"),
@@ -101,6 +128,9 @@ INPUT_DETAILS: Final = (
     ("text_input_tokens", "gen_ai.usage.text.input_tokens"),
     ("image_input_tokens", "gen_ai.usage.image.input_tokens"),
     ("audio_input_tokens", "gen_ai.usage.audio.input_tokens"),
+    ("text_cache_read_tokens", "gen_ai.usage.text.cache_read.input_tokens"),
+    ("image_cache_read_tokens", "gen_ai.usage.image.cache_read.input_tokens"),
+    ("audio_cache_read_tokens", "gen_ai.usage.audio.cache_read.input_tokens"),
 )
 """Fields of a report that are parts of the input; told only when they are not zero."""
 
@@ -108,6 +138,7 @@ OUTPUT_DETAILS: Final = (
     ("reasoning_tokens", "gen_ai.usage.reasoning.output_tokens"),
     ("text_output_tokens", "gen_ai.usage.text.output_tokens"),
     ("audio_output_tokens", "gen_ai.usage.audio.output_tokens"),
+    ("image_output_tokens", "gen_ai.usage.image.output_tokens"),
 )
 """Fields of a report that are parts of the output; told only when they are not zero."""
 
@@ -153,6 +184,9 @@ worked out from totals is too high."""
 
 MODALITY: Final = "gen_ai.token.modality"
 
+
+COUNTED_OPERATIONS: Final = frozenset({"chat", "text_completion", "embeddings"})
+"""The operations whose tokens the conventional metrics tell; of all others only our own do."""
 
 OWN_TOKENS: Final = "tokentrail.usage.tokens"
 OWN_RATIO: Final = "tokentrail.usage.count_ratio"

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 from tokentrail.tell import names
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Hashable
 
     from opentelemetry.util.types import AttributeValue
 
-    from tokentrail.operation import Count, Operation, Request
+    from tokentrail.operation import Count, Operation, Request, Source
+    from tokentrail.tell.totals import Sum
 
     Attributes = dict[str, AttributeValue]
 
@@ -20,6 +21,33 @@ MOST_MODELS: Final = 200
 metrics in the life of a process."""
 OTHER: Final = "_OTHER"
 """Stands for every further one: a program may send a new name with each call."""
+MOST_ALIKE: Final = 512
+"""Kinds of calls whose attributes are kept for the next of that kind."""
+
+
+class Alike:
+    """The attributes of all points of calls that are alike, made for the first of them."""
+
+    __slots__ = ("_used", "base", "refined", "sums", "timed")
+
+    def __init__(self, base: Attributes, refined: Attributes, timed: Attributes) -> None:
+        self.base = base
+        """What every conventional point bears."""
+        self.refined = refined
+        """With what OpenAI's refinement adds to all but the chunk metrics."""
+        self.timed = timed
+        """With the error, where they failed."""
+        self.sums: dict[Hashable, Sum] = {}
+        """Where our own totals of them are kept."""
+        self._used: dict[tuple[str, Source], Attributes] = {}
+
+    def used(self, kind: str, source: Source) -> Attributes:
+        """Return what the point of one direction's tokens bears."""
+        bears = self._used.get((kind, source))
+        if bears is None:
+            bears = {**self.refined, names.TOKEN_TYPE: kind, names.SOURCE: source.value}
+            self._used[kind, source] = bears
+        return bears
 
 
 class Points:
@@ -30,6 +58,35 @@ class Points:
         self._allowed = frozenset(allowed)
         self._models: set[str] = set()
         self._asked: dict[str, set[AttributeValue]] = {name: set() for name in asked}
+        self._alike: dict[Hashable, Alike] = {}
+        self._said: dict[str, set[AttributeValue]] = {}
+        """What servers said, and which they were: as many as they like."""
+
+    def alike(self, operation: Operation) -> Alike:
+        """Return the attributes of all calls like this one."""
+        request, response = operation.request, operation.response
+        if request.attribution and self._asked:  # its values are any number
+            return self._made(operation)
+        named = () if response is None else (
+            response.model, response.service_tier, response.system_fingerprint
+        )  # fmt: skip
+        endpoint, error = request.endpoint, operation.error_type
+        key = (request.operation, request.model, endpoint.provider, endpoint.key, named, error)
+        alike = self._alike.get(key)
+        if alike is None:
+            if len(self._alike) >= MOST_ALIKE:
+                self._alike.clear()
+            alike = self._alike[key] = self._made(operation)
+        return alike
+
+    def _made(self, operation: Operation) -> Alike:
+        response, error = operation.response, operation.error_type
+        base = self.base(operation.request, response.model if response else None)
+        refined = self._refined(operation, base)
+        timed = refined
+        if error is not None:
+            timed = {**refined, names.ERROR_TYPE: self._of(names.ERROR_TYPE, error)}
+        return Alike(base, refined, timed)
 
     def base(self, request: Request, response_model: str | None) -> Attributes:
         """Return what every conventional point bears."""
@@ -43,9 +100,9 @@ class Points:
         if response_model is not None and names.RESPONSE_MODEL in allowed:
             attributes[names.RESPONSE_MODEL] = self._bounded(response_model)
         if endpoint.address is not None and names.SERVER_ADDRESS in allowed:
-            attributes[names.SERVER_ADDRESS] = endpoint.address
+            attributes[names.SERVER_ADDRESS] = self._of(names.SERVER_ADDRESS, endpoint.address)
         if endpoint.port is not None and names.SERVER_PORT in allowed:
-            attributes[names.SERVER_PORT] = endpoint.port
+            attributes[names.SERVER_PORT] = self._of(names.SERVER_PORT, endpoint.port)
         if request.attribution:
             attributes.update(self.asked(request))
         return attributes
@@ -59,16 +116,17 @@ class Points:
             if name in said
         }
 
-    def refined(self, operation: Operation, base: Attributes) -> Attributes:
-        """Return ``base`` with what OpenAI's refinement adds to all but the chunk metrics."""
+    def _refined(self, operation: Operation, base: Attributes) -> Attributes:
         response, allowed = operation.response, self._allowed
         if response is None:
             return base
-        added = {}
+        added: Attributes = {}
         if response.service_tier is not None and names.RESPONSE_SERVICE_TIER in allowed:
-            added[names.RESPONSE_SERVICE_TIER] = response.service_tier
+            tier = response.service_tier
+            added[names.RESPONSE_SERVICE_TIER] = self._of(names.RESPONSE_SERVICE_TIER, tier)
         if response.system_fingerprint is not None and names.SYSTEM_FINGERPRINT in allowed:
-            added[names.SYSTEM_FINGERPRINT] = response.system_fingerprint
+            fingerprint = response.system_fingerprint
+            added[names.SYSTEM_FINGERPRINT] = self._of(names.SYSTEM_FINGERPRINT, fingerprint)
         return {**base, **added} if added else base
 
     def own(self, operation: Operation) -> Attributes:
@@ -98,6 +156,9 @@ class Points:
             return OTHER
         models.add(model)
         return model
+
+    def _of(self, name: str, value: AttributeValue) -> AttributeValue:
+        return self._one_of(self._said.setdefault(name, set()), value)
 
     def _one_of(self, values: set[AttributeValue], value: AttributeValue) -> AttributeValue:
         """Return ``value``, or what stands for every further one, as for models."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tokentrail.operation import Count, Operation, Request
     from tokentrail.tell.instruments import Record
-    from tokentrail.tell.points import Attributes
+    from tokentrail.tell.points import Alike
 
 
 class ReleasedMetrics:
@@ -35,24 +35,22 @@ class ReleasedMetrics:
         """Return what records the seconds before a chunk."""
         return self._gap.record
 
-    def first_chunk(self, operation: Operation, attributes: Attributes, context: Context) -> None:
+    def first_chunk(self, operation: Operation, alike: Alike, context: Context) -> None:
         """Record the seconds to the first chunk."""
         if operation.timing.first_chunk is not None:
-            self._first_chunk.record(operation.timing.first_chunk, attributes, context)
+            self._first_chunk.record(operation.timing.first_chunk, alike.base, context)
 
-    def duration(self, operation: Operation, attributes: Attributes, context: Context) -> None:
+    def duration(self, operation: Operation, alike: Alike, context: Context) -> None:
         """Record the seconds the operation took."""
-        self._duration.record(operation.timing.duration, attributes, context)
+        self._duration.record(operation.timing.duration, alike.timed, context)
 
     def used(
         self,
         operation: Operation,  # noqa: ARG002 - the signature of every vocabulary
         kind: str,
         count: Count,
-        attributes: Attributes,
+        alike: Alike,
         context: Context,
     ) -> None:
         """Record the tokens of one direction, reported or counted."""
-        source = count.source.value
-        bears = {**attributes, names.TOKEN_TYPE: kind, names.SOURCE: source}
-        self._tokens.record(count.tokens, bears, context)
+        self._tokens.record(count.tokens, alike.used(kind, count.source), context)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
@@ -10,6 +11,8 @@ from tokentrail.operation import Source
 from tokentrail.tell import names, said
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
     from opentelemetry.util.types import AttributeValue
@@ -18,6 +21,34 @@ if TYPE_CHECKING:
     from tokentrail.operation import Count, Operation, Reported, Request, Usage
 
     Attributes = dict[str, AttributeValue]
+    Columns = tuple[Callable[[Any], tuple[Any, ...]], tuple[str, ...]]
+
+
+def _columns(table: tuple[tuple[str, str], ...]) -> Columns:
+    """Return what reads all the fields of a table at once, and the attribute that each becomes."""
+    return attrgetter(*(field for field, _ in table)), tuple(name for _, name in table)
+
+
+_REQUEST: Final = _columns(names.REQUEST_ATTRIBUTES)
+_RESPONSE: Final = _columns(names.RESPONSE_ATTRIBUTES)
+_EXCHANGE: Final = _columns(names.EXCHANGE_ATTRIBUTES)
+_FILTER: Final = _columns(names.FILTER_ATTRIBUTES)
+_INPUT_DETAILS: Final = _columns(names.INPUT_DETAILS)
+_OUTPUT_DETAILS: Final = _columns(names.OUTPUT_DETAILS)
+
+_INPUT: Final = {
+    Source.REPORTED: (names.INPUT_TOKENS, Source.REPORTED.value),
+    Source.COUNTED: (names.INPUT_TOKENS, Source.COUNTED.value),
+    Source.VISIBLE: (names.APPROXIMATED_INPUT, Source.VISIBLE.value),
+    Source.APPROXIMATED: (names.APPROXIMATED_INPUT, Source.APPROXIMATED.value),
+}
+_OUTPUT: Final = {
+    Source.REPORTED: (names.OUTPUT_TOKENS, Source.REPORTED.value),
+    Source.COUNTED: (names.OUTPUT_TOKENS, Source.COUNTED.value),
+    Source.VISIBLE: (names.VISIBLE_OUTPUT, Source.VISIBLE.value),
+    Source.APPROXIMATED: (names.APPROXIMATED_OUTPUT, Source.APPROXIMATED.value),
+}
+"""Where a number of tokens stands by what it is worth, and the word for that."""
 
 
 def start(tracer: Tracer, request: Request, parent: Context, start_time: int) -> Span:
@@ -72,11 +103,17 @@ def _description(operation: Operation, content: Content | None) -> str | None:
 def final(operation: Operation) -> Attributes:
     """Return what a span bears at its end, beside content."""
     attributes: Attributes = {names.ENDING: operation.ending.value}
-    _copy(operation.request, names.REQUEST_ATTRIBUTES, attributes)
+    _copy(operation.request, _REQUEST, attributes)
     if operation.request.stream:
         attributes["gen_ai.request.stream"] = True
     if operation.response is not None:
-        _copy(operation.response, names.RESPONSE_ATTRIBUTES, attributes)
+        _copy(operation.response, _RESPONSE, attributes)
+        if operation.response.content_filter is not None:
+            _copy(operation.response.content_filter, _FILTER, attributes)
+    if operation.exchange is not None:
+        _copy(operation.exchange, _EXCHANGE, attributes)
+        if operation.exchange.content_filter is not None:
+            _copy(operation.exchange.content_filter, _FILTER, attributes)
     if operation.timing.first_chunk is not None:
         attributes[names.TIME_TO_FIRST_CHUNK] = operation.timing.first_chunk
     if operation.error_type is not None:
@@ -84,36 +121,40 @@ def final(operation: Operation) -> Attributes:
     if operation.usage_request is not None:
         attributes[names.USAGE_REQUEST] = operation.usage_request
     _add_usage(operation.usage, attributes)
+    if operation.cost is not None:
+        attributes[names.COST] = operation.cost
     return attributes
 
 
-def _copy(record: object, table: tuple[tuple[str, str], ...], attributes: Attributes) -> None:
-    for field, name in table:
-        value = getattr(record, field)
+def _copy(record: object, columns: Columns, attributes: Attributes) -> None:
+    read, bears = columns
+    for name, value in zip(bears, read(record), strict=True):
         if value is not None:
             attributes[name] = value
 
 
-def _copy_parts(
-    reported: Reported, table: tuple[tuple[str, str], ...], attributes: Attributes
-) -> None:
+def _copy_parts(reported: Reported, columns: Columns, attributes: Attributes) -> None:
     """Add the parts of a reported total; of any other total they are no parts."""
-    for field, name in table:
-        if value := getattr(reported, field):
+    read, bears = columns
+    for name, value in zip(bears, read(reported), strict=True):
+        if value:
             attributes[name] = value
 
 
 def _add_usage(usage: Usage, attributes: Attributes) -> None:
-    if usage.input is not None:
-        attributes[names.INPUT_SOURCE] = usage.input.source.value
-        _add(usage.input, _input_name(usage.input), attributes)
-        if usage.reported is not None and usage.input.source is Source.REPORTED:
-            _copy_parts(usage.reported, names.INPUT_DETAILS, attributes)
-    if usage.output is not None:
-        attributes[names.OUTPUT_SOURCE] = usage.output.source.value
-        _add(usage.output, _output_name(usage.output), attributes)
-        if usage.reported is not None and usage.output.source is Source.REPORTED:
-            _copy_parts(usage.reported, names.OUTPUT_DETAILS, attributes)
+    reported = usage.reported
+    if (count := usage.input) is not None:
+        name, attributes[names.INPUT_SOURCE] = _INPUT[count.source]
+        _add(count, name, attributes)
+        if reported is not None and count.source is Source.REPORTED:
+            _copy_parts(reported, _INPUT_DETAILS, attributes)
+    if (count := usage.output) is not None:
+        name, attributes[names.OUTPUT_SOURCE] = _OUTPUT[count.source]
+        _add(count, name, attributes)
+        if reported is not None and count.source is Source.REPORTED:
+            _copy_parts(reported, _OUTPUT_DETAILS, attributes)
+    if usage.reported is not None and usage.reported.audio_seconds is not None:
+        attributes[names.AUDIO_SECONDS] = usage.reported.audio_seconds
     if usage.counted_input is not None:
         _add(usage.counted_input, names.COUNTED_INPUT, attributes)
     if usage.counted_output is not None:
@@ -124,16 +165,6 @@ def _add(count: Count, name: str, attributes: Attributes) -> None:
     attributes[name] = count.tokens
     if count.encoding is not None:
         attributes[names.ENCODING] = count.encoding
-
-
-def _input_name(count: Count) -> str:
-    return names.INPUT_TOKENS if is_conventional(count) else names.APPROXIMATED_INPUT
-
-
-def _output_name(count: Count) -> str:
-    if is_conventional(count):
-        return names.OUTPUT_TOKENS
-    return names.VISIBLE_OUTPUT if count.source is Source.VISIBLE else names.APPROXIMATED_OUTPUT
 
 
 def is_conventional(count: Count) -> bool:

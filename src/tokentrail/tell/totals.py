@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from opentelemetry.metrics import Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Iterable
 
     from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider
     from opentelemetry.util.types import AttributeValue
 
     Attributes = dict[str, AttributeValue]
+    Sum = list[int]
 
 MOST_SETS = 2000
 """Sets of attributes told apart, as in the SDK's own counters."""
@@ -36,31 +37,24 @@ class Total:
 
     def __init__(self) -> None:
         self.forked()
-        self._sums: dict[tuple[tuple[str, AttributeValue], ...], list[int]] = {}
-        self._known: dict[Hashable, list[int]] = {}
+        self._sums: dict[tuple[tuple[str, AttributeValue], ...], Sum] = {}
 
     def forked(self) -> None:
         """Do without a lock that the parent process may have held at the fork."""
         self._lock = threading.Lock()
 
-    def add(self, number: int, key: Hashable, attributes: Callable[[], Attributes]) -> None:
-        """Add ``number`` to the sum of ``attributes()``, which ``key`` stands for.
-
-        They are asked for once for each key, since making them takes longer than adding.
-        """
+    def sum(self, attributes: Attributes) -> Sum:
+        """Return the sum of ``attributes``, to be kept: finding it takes longer than adding."""
+        key = tuple(attributes.items())
         with self._lock:
-            known = self._known.get(key)
-            if known is None:
-                known = self._sum(tuple(attributes().items()))
-                if len(self._known) < MOST_SETS:
-                    self._known[key] = known
-            known[0] += number
+            if key not in self._sums and len(self._sums) >= MOST_SETS:
+                key = OVERFLOW
+            return self._sums.setdefault(key, [0])
 
-    def _sum(self, attributes: tuple[tuple[str, AttributeValue], ...]) -> list[int]:
-        sums = self._sums
-        if attributes not in sums and len(sums) >= MOST_SETS:
-            attributes = OVERFLOW
-        return sums.setdefault(attributes, [0])
+    def add(self, number: int, to: Sum) -> None:
+        """Add ``number`` to one of the sums."""
+        with self._lock:
+            to[0] += number
 
     def observe(self, options: CallbackOptions) -> Iterable[Observation]:  # noqa: ARG002
         """Return every sum."""

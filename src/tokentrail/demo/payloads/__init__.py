@@ -1,10 +1,20 @@
 """What OpenAI's answers look like on the wire, built from one :class:`Answer`.
 
 ``chat``, ``responses``, ``completions`` and ``embeddings`` tell it in their API's shape, as a
-whole body or as the events of a stream; ``errors`` holds what is said instead.
+whole body or as the events of a stream; ``errors`` holds what is said instead. What is no text,
+``images``, ``audio`` and ``judgements``, is made of nothing.
 """
 
-from tokentrail.demo.payloads import chat, completions, embeddings, errors, responses
+from tokentrail.demo.payloads import (
+    audio,
+    chat,
+    completions,
+    embeddings,
+    errors,
+    images,
+    judgements,
+    responses,
+)
 from tokentrail.demo.payloads.answer import Answer, ToolCall, Usage, UsageOn, paced, pieces
 
 __all__ = [
@@ -12,10 +22,13 @@ __all__ = [
     "ToolCall",
     "Usage",
     "UsageOn",
+    "audio",
     "chat",
     "completions",
     "embeddings",
     "errors",
+    "images",
+    "judgements",
     "paced",
     "pieces",
     "responses",

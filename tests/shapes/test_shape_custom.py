@@ -1,0 +1,140 @@
+"""Images, sound, moderations, decisions: what is read of them, and what is not even looked at."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from tokentrail.operation import Reported
+from tokentrail.shapes import custom
+
+TOKENS = {"input_tokens": 10, "output_tokens": 20, "total_tokens": 30}
+PICTURES = {
+    **TOKENS,
+    "input_tokens_details": {"text_tokens": 4, "image_tokens": 6},
+    "output_tokens_details": {"text_tokens": 1, "image_tokens": 19},
+}
+HEARD = {**TOKENS, "type": "tokens", "input_token_details": {"text_tokens": 3, "audio_tokens": 7}}
+SAID = b'data: {"type":"speech.audio.done","usage":{"input_tokens":10,"output_tokens":20}}\n\n'
+
+
+class Untouchable:
+    """A file, a text or a picture of the application's: whoever reads it fails."""
+
+    def __getattr__(self, name):
+        raise AssertionError(name)
+
+    def __iter__(self):
+        raise AssertionError
+
+    def __str__(self):
+        raise AssertionError
+
+
+SHAPES = [value for value in vars(custom).values() if isinstance(value, custom.CustomShape)]
+
+
+def _binary(content):
+    return SimpleNamespace(response=SimpleNamespace(_content=content))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.operation)
+def test_what_is_sent_is_never_looked_at(shape, endpoint):
+    names = ("prompt", "image", "mask", "file", "input", "instructions", "questions")
+    asked = shape.request(endpoint, {**{name: Untouchable() for name in names}, "model": "m"})
+    assert (asked.operation, asked.model, asked.prompt) == (shape.operation, "m", None)
+
+
+def test_operations_are_told_apart():
+    assert len({shape.operation for shape in SHAPES}) == len(SHAPES) == 8
+
+
+@pytest.mark.parametrize(
+    ("shape", "answer", "reported"),
+    [
+        (
+            custom.GENERATE_IMAGE,
+            {"usage": PICTURES},
+            Reported(
+                input_tokens=10, output_tokens=20, text_input_tokens=4, image_input_tokens=6,
+                text_output_tokens=1, image_output_tokens=19,
+            ),
+        ),
+        (custom.EDIT_IMAGE, {"usage": TOKENS}, Reported(input_tokens=10, output_tokens=20)),
+        (custom.VARY_IMAGE, {"data": []}, None),
+        (
+            custom.TRANSCRIBE,
+            {"usage": HEARD},
+            Reported(
+                input_tokens=10, output_tokens=20, text_input_tokens=3, audio_input_tokens=7
+            ),
+        ),
+        (
+            custom.TRANSCRIBE,
+            {"usage": {"type": "duration", "seconds": 3}, "duration": 2.5},
+            Reported(audio_seconds=3.0),
+        ),
+        (custom.TRANSCRIBE, {"duration": "2.5"}, Reported(audio_seconds=2.5)),
+        (custom.TRANSLATE, {"duration": 2.5}, Reported(audio_seconds=2.5)),
+        (custom.TRANSCRIBE, {"duration": "long"}, None),
+        (custom.TRANSCRIBE, {"duration": "inf"}, None),
+        (custom.TRANSCRIBE, {"duration": -1.0}, None),
+        (custom.TRANSCRIBE, {"duration": True}, None),
+        (custom.TRANSCRIBE, "WEBVTT", None),
+        (custom.SPEAK, _binary(b"ID3" * 5000), None),
+        (custom.SPEAK, _binary(b"data: 1\n\n" + SAID), Reported(input_tokens=10, output_tokens=20)),
+        (custom.SPEAK, _binary(SAID[:40]), None),
+        (custom.SPEAK, _binary(SAID[6:]), None),
+        (custom.SPEAK, _binary(None), None),
+        (custom.SPEAK, SAID, None),
+        (custom.MODERATE, {"usage": TOKENS}, None),
+        (
+            custom.DECIDE,
+            {"usage": {**TOKENS, "input_tokens_details": {"cached_tokens": 2}}},
+            Reported(input_tokens=10, output_tokens=20, cache_read_tokens=2),
+        ),
+    ],
+)  # fmt: skip
+def test_usage(shape, answer, reported):
+    assert shape.answer(answer, None).reported == reported
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.operation)
+@pytest.mark.parametrize("answer", [None, "", b"", 1, [], {"usage": 1}, {"usage": {"seconds": {}}}])
+def test_any_answer_may_come(shape, answer):
+    assert shape.answer(answer, None).reported is None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [("json", "json"), ("verbose_json", "json"), ("srt", "text"), ("mp3", None), (None, None)],
+)
+def test_the_format_of_a_transcript(given, told, endpoint):
+    assert custom.TRANSCRIBE.request(endpoint, {"response_format": given}).output_type == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "usage"),
+    [
+        ("image_generation.completed", custom.GENERATE_IMAGE, PICTURES),
+        ("image_edit.completed", custom.EDIT_IMAGE, PICTURES),
+        ("transcript.text.done", custom.TRANSCRIBE, HEARD),
+    ],
+)
+def test_a_stream_is_complete_with_its_last_event(kind, shape, usage, endpoint):
+    stream = shape.accumulator(shape.request(endpoint, {}), None)
+    stream.add({"type": "image_generation.partial_image", "b64_json": Untouchable()})
+    assert (stream.response().reported, stream.response().complete) == (None, False)
+    stream.add({"type": kind, "usage": usage})
+    assert stream.response().complete
+    assert stream.response().reported.output_tokens == 20
+
+
+def test_several_pictures_end_several_times(endpoint):
+    shape = custom.GENERATE_IMAGE
+    stream = shape.accumulator(shape.request(endpoint, {"n": 2}), None)
+    stream.add({"type": "image_generation.completed"})
+    assert not stream.response().complete
+    stream.add({"type": "image_generation.completed"})
+    assert stream.response().complete
