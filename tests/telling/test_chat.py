@@ -7,6 +7,7 @@ import time
 import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
+from tests.telling.headers import RETRIES
 
 from tokentrail.demo.payloads import Answer, Usage, chat, errors
 from tokentrail.demo.server import Event, Plain, Stream
@@ -114,7 +115,7 @@ async def test_the_span_of_a_streamed_call_says_the_same_and_that_it_streams(
     span = trail.spans.one()
     attributes = dict(span.attributes)
     first = attributes.pop("gen_ai.response.time_to_first_chunk")
-    assert attributes == {**expected, **_port(server), "gen_ai.request.stream": True}
+    assert attributes == {**expected, **_port(server), **RETRIES, "gen_ai.request.stream": True}
     assert 0 < first <= (span.end_time - span.start_time) / 1e9
     assert (span.name, span.kind) == ("chat gpt-4o", SpanKind.CLIENT)
     assert span.status.status_code is StatusCode.UNSET
@@ -210,6 +211,7 @@ async def test_an_error_is_on_span_and_duration(trail, driver, serve, reply, des
     assert dict(span.attributes) == {
         **AT_START,
         **_port(server),
+        **RETRIES,
         "openai.api.type": "chat_completions",
         "tokentrail.ending": "failed",
         "error.type": kind,

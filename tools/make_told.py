@@ -1,0 +1,212 @@
+"""Write docs/what-is-told.md, from the one table of all that is told.
+
+python tools/make_told.py            # write it
+python tools/make_told.py --check    # exit 1 if it is stale
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HERE = Path(__file__).resolve().parent
+TARGET = HERE.parent / "docs" / "what-is-told.md"
+
+HEAD = """\
+# What is told
+
+Made by `tools/make_told.py` of the table in `tools/told.py`: nobody writes here. The tests in
+`tests/telling` compare it, key by key, with what calls of each shape tell, plain and streamed, sync
+and async, in every vocabulary.
+
+The level is what the OpenTelemetry GenAI conventions ask for, as of 2026-11-23; all of them are
+still "development". `ours`: they do not know it, by this name or at this place. A call has an
+attribute where its shape does (`chat` completions, `responses`, legacy `completions`, `embeddings`,
+`fetch_response`: a response fetched or cancelled) and the condition holds. What is not known is
+absent: never zero, never a guess.
+
+## Spans
+
+A CLIENT span named `{operation} {model}`, or `fetch_response` alone. Its status is unset, or ERROR
+with the HTTP status and the error's code: never the text of an error, which may quote what was
+said, unless content goes to spans.
+
+"""
+
+DAY_TWO = """
+### Day two
+
+Request id, retries and rate limits are read where an answer shows its headers anyway: raw answers,
+streams, and errors that have a status; nothing is asked for. A plain answer shows its request id
+alone. `tokentrail.retries` is what the client says of its last try (openai 1.40 does not say it);
+absent is not known, and 0 is none. The times until a limit is over are in seconds.
+
+What the content filter of Azure says is told as its categories and severities, never the text: of
+prompts, of answers, and of a prompt that was refused. What is safe is absent. Of a stream it is the
+worst that any of its chunks bore.
+"""
+
+METRICS = """
+## Metrics
+
+`released` and `latest` are the vocabularies that the setting `metrics` chooses; `both` tells the
+two. Points bear what the table below says, as far as `metric_attributes` allows: server address and
+port, response model and service tier can be taken away, the system fingerprint is there only if it
+is named. Attributes of the application's own come with `attributes_on_metrics`.
+
+"""
+
+BEARS = """
+### What their points bear
+
+"""
+
+BOTH = """
+### Where the two differ
+
+For inferences that are completed, sums over the old names and over the new ones agree: durations
+and their number, times to chunks, tokens by direction. Where the conventions make them differ:
+
+"""
+
+EVENTS = """
+## Log events
+
+Emitted in the context of the call's span. What they bear beside is what the table says of spans.
+
+"""
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [" | ".join(head), " | ".join("---" for _ in head)]
+    lines += [" | ".join(cell.replace("|", "\\|") for cell in row) for row in rows]
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def _of(told: Any, of: tuple[str, ...]) -> str:  # noqa: ANN401 - a module
+    return "all" if set(of) == set(told.SHAPES) else ", ".join(of)
+
+
+def _kind(kind: type) -> str:
+    return {str: "string", int: "int", float: "double", bool: "boolean", tuple: "string[]"}[kind]
+
+
+def _spans(told: Any) -> str:  # noqa: ANN401 - a module
+    head = ("attribute", "type", "level", "told where", "of", "")
+    return _table(
+        head,
+        (
+            (
+                f"`{row.name}`",
+                _kind(row.kind),
+                row.level.value,
+                row.when.value,
+                _of(told, row.of),
+                row.about,
+            )
+            for row in told.SPAN
+        ),
+    )
+
+
+def _metrics(told: Any) -> str:  # noqa: ANN401 - a module
+    head = ("metric", "instrument", "unit", "level", "in", "told where", "of", "")
+    return _table(
+        head,
+        (
+            (
+                f"`{row.name}`",
+                row.kind,
+                f"`{row.unit}`",
+                row.level.value,
+                ", ".join(row.vocabularies),
+                row.when.value,
+                _of(told, row.of),
+                row.about,
+            )
+            for row in told.METRICS
+        ),
+    )
+
+
+def _points(told: Any) -> str:  # noqa: ANN401 - a module
+    """Return a table of attributes by metrics, those with the same attributes together."""
+    families: dict[tuple[Any, ...], list[str]] = {}
+    for row in told.METRICS:
+        known = families.setdefault(row.bears, [])
+        if f"`{row.name}`" not in known:
+            known.append(f"`{row.name}`")
+    return _table(
+        ("metrics", "bear", "level", "where"),
+        (
+            (
+                ", ".join(named) if first else "",
+                f"`{row.name}`",
+                row.level.value,
+                row.when.value + ("" if row.of == told.SHAPES else f" ({', '.join(row.of)})"),
+            )
+            for bears, named in families.items()
+            for first, row in ((row is bears[0], row) for row in bears)
+        ),
+    )
+
+
+def _events(told: Any) -> str:  # noqa: ANN401 - a module
+    listed = _table(
+        ("event", "level", "told where", "of", ""),
+        (
+            (f"`{row.name}`", row.level.value, row.when.value, _of(told, row.of), row.about)
+            for row in told.EVENTS
+        ),
+    )
+    exception = told.EVENTS[1]
+    bears = _table(
+        (f"`{exception.name}` bears", "level", "where"),
+        ((f"`{row.name}`", row.level.value, row.when.value) for row in exception.bears),
+    )
+    apart = "".join(f"\n`{name}` {about}.\n" for name, about in told.APART.items())
+    return f"{listed}\n{bears}{apart}"
+
+
+def load() -> Any:  # noqa: ANN401 - a module
+    """Return the table, wherever this is run."""
+    spec = importlib.util.spec_from_file_location("told", HERE / "told.py")
+    if spec is None or spec.loader is None:
+        raise SystemExit(1)
+    told = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault("told", told)
+    spec.loader.exec_module(told)
+    return told
+
+
+def render() -> str:
+    """Return the page."""
+    told = load()
+    head = ("of", "`released` has", "`latest` has")
+    return "".join(
+        (
+            *(HEAD, _spans(told), DAY_TWO, METRICS, _metrics(told), BEARS, _points(told)),
+            *(BOTH, _table(head, told.DIFFERENCES), EVENTS, _events(told)),
+        )
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or compare it; return the exit status."""
+    page = render()
+    if "--check" not in arguments:
+        TARGET.write_text(page, encoding="utf-8")
+        return 0
+    there = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
+    if page != there:
+        print(f"{TARGET.name} is stale: run python tools/make_told.py")
+    return int(page != there)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
