@@ -32,6 +32,7 @@ OPENAI = {
 
 OLDEST = (
     *OPENAI["1.40"],
+    "genai-prices == 0.1.13",
     "opentelemetry-api == 1.30.0",
     "opentelemetry-sdk == 1.30.0",
     "opentelemetry-instrumentation == 0.51b0",
@@ -40,6 +41,38 @@ OLDEST = (
     "wrapt == 1.14.*",
 )
 """The floors that pyproject.toml states, all at once."""
+
+COMPANY = (
+    "opentelemetry-instrumentation-genai-openai",
+    "opentelemetry-instrumentation-genai-langchain",
+    "opentelemetry-util-genai[upload]",
+    "langchain",
+    "langchain-openai",
+)
+"""The official instrumentations of the client and of a framework, and the framework."""
+
+FRAMEWORKS = {
+    "agents": ("openai-agents",),
+    "instructor": ("instructor",),
+    "langchain": ("langchain-openai",),
+    "litellm": ("litellm",),
+    "llama_index": ("llama-index-llms-openai",),
+    "pydantic_ai": ("pydantic-ai-slim[openai]",),
+}
+"""What calls the client in its own ways, by the name of its tests; each brings its own openai."""
+
+WEBSERVERS = (
+    "django",
+    "fastapi",
+    "flask",
+    "gunicorn",
+    "opentelemetry-instrumentation-django",
+    "opentelemetry-instrumentation-fastapi",
+    "opentelemetry-instrumentation-flask",
+    "opentelemetry-instrumentation-starlette",
+    "starlette",
+    "uvicorn",
+)
 
 
 @functools.cache
@@ -81,7 +114,7 @@ def run_surface(session: nox.Session, *requirements: str, **env: str) -> None:
     """Run the tests of the surface in a new environment that holds what they need."""
     session.install("--quiet", f"{wheel(session)}[surface]", *requirements)
     session.run("python", "-m", "pip", "check", silent=True)
-    pytest = ("python", "-m", "pytest", "-m", "surface", "tests/surface")
+    pytest = ("python", "-m", "pytest", "-m", "surface", "tests/surface", "tests/websocket")
     session.run(*pytest, *session.posargs, env=env)
 
 
@@ -104,7 +137,8 @@ def surface(session: nox.Session, openai: str) -> None:
 def methods(session: nox.Session, openai: str) -> None:
     """Write down what the surface of each release of openai is seen to tell: docs/methods.md."""
     run_surface(session, *OPENAI[openai], SURFACE_RELEASE=openai)
-    session.run("python", "tools/make_docs.py")
+    if openai == "newest":  # a new method may be in no other
+        session.run("python", "tools/make_docs.py")
 
 
 @nox.session
@@ -128,6 +162,31 @@ def newest(session: nox.Session) -> None:
 
 @nox.session
 def company(session: nox.Session) -> None:
-    """Run the tests beside the official instrumentation, with its real packages."""
-    requirements = ("opentelemetry-instrumentation-genai-openai", "opentelemetry-util-genai")
-    run_suite(session, *requirements, select=("-m", "company"))
+    """Run the tests beside the official instrumentations, with their real packages."""
+    session.install("--quiet", f"{wheel(session)}[test]", *COMPANY)
+    session.run("python", "-m", "pip", "check", silent=True)
+    pytest = ("python", "-m", "pytest", "tests/company", "tests/content/test_hook.py")
+    session.run(*pytest, *session.posargs, env={"REQUIRE_COMPANY": "1"})
+
+
+def run_on_top(session: nox.Session, name: str, tests: str, *requirements: str) -> None:
+    """Run tests beside newest releases, and write down what was seen: docs/frameworks.md."""
+    session.install("--quiet", "--upgrade", f"{wheel(session)}[surface]", *requirements)
+    session.run("python", "-m", "pip", "check", silent=True)
+    pytest = ("python", "-m", "pytest", "-m", "frameworks or webservers", tests)
+    session.run(*pytest, *session.posargs, env={"FRAMEWORKS_SEEN": name})
+    session.run("python", "tools/make_frameworks.py")
+
+
+@nox.session
+@nox.parametrize("framework", list(FRAMEWORKS))
+def frameworks(session: nox.Session, framework: str) -> None:
+    """Run the newest release of a framework, with the openai that it wants."""
+    tests = f"tests/frameworks/test_{framework}.py"
+    run_on_top(session, framework, tests, *FRAMEWORKS[framework])
+
+
+@nox.session
+def webservers(session: nox.Session) -> None:
+    """Run streams inside real web servers."""
+    run_on_top(session, "webservers", "tests/webservers", *WEBSERVERS)

@@ -8,7 +8,17 @@ import sys
 
 import pytest
 
-HEAVY = ("openai", "tiktoken", "opentelemetry.sdk", "httpx", "httpx2", "pydantic", "rich", "regex")
+HEAVY = (
+    "openai",
+    "tiktoken",
+    "opentelemetry.sdk",
+    "httpx",
+    "httpx2",
+    "pydantic",
+    "rich",
+    "regex",
+    "genai_prices",
+)
 
 REPORT = f"""
 import json, sys
@@ -33,6 +43,7 @@ def _loaded_after(program: str) -> list[str]:
     [
         pytest.param("import tokentrail", id="import"),
         pytest.param("import tokentrail; tokentrail.instrument()", id="instrument"),
+        pytest.param("import tokentrail; tokentrail.instrument(cost='counted')", id="cost"),
         pytest.param(
             "import tokentrail; tokentrail.instrument(); tokentrail.uninstrument()",
             id="uninstrument",

@@ -1,0 +1,208 @@
+"""A model on loopback, and what a framework makes of it, bare and instrumented.
+
+What the framework gives and what goes over the wire must be the same; of each request there must
+be one span, under the span of the application or of the framework, with the usage that the model
+bills.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import gc
+import inspect
+import re
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.frameworks import results
+
+import tokentrail
+from tokentrail.counting import ENCODINGS
+from tokentrail.demo.exchanges import SALT
+from tokentrail.demo.model import Model
+from tokentrail.demo.server import Server, Stream, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from tokentrail.demo.server import Call
+
+QUESTION, ANSWER = SALT.question, SALT.answer
+MODEL = "gpt-4o-mini"
+REPORTED, COUNTED = "chat: reported; completed", "chat: counted; completed"
+BROKEN_OFF = "chat: counted; broken off"
+STALL = {"default_headers": {"x-stall": "1"}}
+"""Settings of a client whose streams stall in the middle."""
+ON_TOP = [
+    pytest.mark.frameworks,
+    pytest.mark.filterwarnings(  # of what frameworks do in their own ways, and leave open
+        "ignore::DeprecationWarning",
+        "ignore::UserWarning",
+        "ignore::ResourceWarning",
+        "ignore::pytest.PytestUnraisableExceptionWarning",
+    ),
+]
+"""Marks of a test of a framework."""
+_CHANCE = re.compile(
+    r"(?<=_)[0-9a-f]{24,32}|[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}|0x[0-9a-f]+"
+    r"|datetime\.datetime\([^)]*\)|(created|created_at|timestamp)'?[=:] ?[0-9.]+"
+    r"|_?(response|start|end|processing|latency|duration)_(time|ms|at)'?[=:] ?[0-9.]+"
+)
+"""Ids and times, which no two runs share."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write down what was seen, if all went well."""
+    results.write(passed=not session.testsfailed)
+
+
+def seen(value: Any) -> Any:
+    """Return what an application can see of ``value``, but for ids and times."""
+    if isinstance(value, (list, tuple)):
+        return [seen(each) for each in value]
+    return type(value).__qualname__, _CHANCE.sub("*", repr(value))
+
+
+def paused(reply: Any) -> Any:
+    """Return a stream that stalls after its tenth event, until the client hangs up."""
+    steps = list(reply.steps)
+    return Stream([*steps[:10], Wait(60), *steps[10:]])
+
+
+@dataclass
+class Framework:
+    """What stands on the client, and the telemetry of it."""
+
+    server: Server
+    trail: Any
+    loop: asyncio.AbstractEventLoop
+    packages: tuple[str, ...]
+
+    @property
+    def base_url(self) -> str:
+        """What the client of OpenAI takes as its base URL."""
+        return self.server.base_url
+
+    def run(self, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` returns, run in the loop where it must be."""
+        made = make()
+        return self.loop.run_until_complete(made) if inspect.isawaitable(made) else made
+
+    def twice(self, title: str, make: Callable[[], Any], *told: str, under: str = "request") -> Any:
+        """Run bare and instrumented; require the same results and requests, and what is told.
+
+        ``told``: for each request the operation, the sources of its usage and its ending.
+        ``under``: the name of the span that each stands under.
+        """
+        tokentrail.uninstrument()
+        bare, asked = self._noted(make)
+        self.trail.instrument()
+        self.trail.spans.clear()
+        tracer = self.trail.spans.provider.get_tracer("application")
+        with tracer.start_as_current_span("request"):
+            ours, asked_again = self._noted(make)
+        assert seen(ours) == seen(bare)
+        assert list(map(_wire, asked_again)) == list(map(_wire, asked))
+        spans = self._model_spans(len(asked))
+        assert [_told(span) for span in spans] == list(told)
+        for span, call in zip(spans, asked_again, strict=True):
+            self._check(span, call, under)
+        results.keep(title, list(told), *self.packages)
+        return ours
+
+    def _noted(self, make: Callable[[], Any]) -> tuple[Any, list[Call]]:
+        before = len(self.server.calls)
+        made = self.run(make)
+        return made, self.server.calls[before:]
+
+    def _model_spans(self, count: int) -> list[ReadableSpan]:
+        """Return our spans by start; the collector ends what a framework merely drops."""
+        for _ in range(100):
+            if len(ours := self.ours()) == count:
+                break
+            gc.collect()
+            self.run(lambda: asyncio.sleep(0.01))
+        return ours
+
+    def ours(self) -> list[ReadableSpan]:
+        """Return the spans of model calls that tokentrail told."""
+        spans = [s for s in self.trail.spans.all() if s.instrumentation_scope.name == "tokentrail"]
+        return sorted(spans, key=lambda span: span.start_time)
+
+    def _check(self, span: ReadableSpan, call: Call, under: str) -> None:
+        """Require that a span tells the call that was received, under the right one."""
+        parents = {s.context.span_id: s.name for s in self.trail.spans.all()}
+        assert parents[span.parent.span_id] == under
+        said = dict(span.attributes)
+        billed = _billed(call)
+        tokens = said.get("gen_ai.usage.input_tokens"), said.get("gen_ai.usage.output_tokens")
+        if said["tokentrail.ending"] != "completed":
+            assert 0 < tokens[1] < billed[1]
+            billed = billed[0], tokens[1]
+        source = said["tokentrail.usage.input.source"]
+        if source == "reported" or not call.body.keys() & {"tools", "response_format"}:
+            assert tokens == billed
+
+
+def _wire(call: Call) -> tuple[Any, ...]:
+    headers = {name: _CHANCE.sub("*", value) for name, value in call.headers.items()}
+    body = _CHANCE.sub("*", call.content.decode())
+    return call.method, call.path, dict(call.query), headers, body
+
+
+def _told(span: ReadableSpan) -> str:
+    said = dict(span.attributes)
+    named = (said.get(f"tokentrail.usage.{kind}.source") for kind in ("input", "output"))
+    sources = dict.fromkeys(source for source in named if source)
+    operation = said["gen_ai.operation.name"]
+    return f"{operation}: {', '.join(sources)}; {said['tokentrail.ending'].replace('_', ' ')}"
+
+
+def _billed(call: Call) -> tuple[int, int | None]:
+    """Return the tokens that the model bills for a request, streamed or not."""
+    body = {name: value for name, value in call.body.items() if name != "stream"}
+    usage = Model()(dataclasses.replace(call, body=body)).body["usage"]
+    return (
+        usage.get("prompt_tokens", usage.get("input_tokens")),
+        usage.get("completion_tokens", usage.get("output_tokens")),
+    )
+
+
+@pytest.fixture(scope="session")
+def model_server() -> Iterator[Server]:
+    """Give a model that stalls in the middle of a stream where the question asks for it."""
+    model = Model()
+
+    def respond(call: Call) -> Any:
+        reply = model(call)
+        stalls = isinstance(reply, Stream) and call.headers.get("x-stall")
+        return paused(reply) if stalls else reply
+
+    ENCODINGS.load("o200k_base")
+    with Server(respond) as server:
+        yield server
+    assert server.failures == []
+
+
+@pytest.fixture(scope="session")
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """Give one loop to all tests: frameworks keep clients, and those keep to their loop."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield loop
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+@pytest.fixture
+def framework(request, model_server, trail, loop) -> Iterator[Framework]:
+    """Give the server and the telemetry; ``PACKAGES`` of the test's module says what is run."""
+    yield Framework(model_server, trail, loop, request.module.PACKAGES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # clients that a framework leaves open
+        gc.collect()

@@ -1,0 +1,18 @@
+"""gunicorn's hooks: the provider is made after the fork, since its threads do not survive one."""
+
+from __future__ import annotations
+
+from opentelemetry import trace
+from telemetry import provider
+
+import tokentrail
+
+
+def on_starting(server):
+    """Instrument before the application is loaded, with or without ``preload_app``."""
+    tokentrail.instrument(preload="gpt-4o")
+
+
+def post_fork(server, worker):
+    """Start the telemetry of a worker."""
+    trace.set_tracer_provider(provider())

@@ -1,0 +1,156 @@
+"""The same stream inside web frameworks and under real servers: to its end, left, shut down."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+import pytest
+from tests.frameworks import results
+from tests.webservers.conftest import eventually
+
+pytest.importorskip("uvicorn")
+pytest.importorskip("gunicorn")
+
+pytestmark = [pytest.mark.webservers, pytest.mark.timeout(180)]
+
+UVICORN = ("--host", "127.0.0.1", "--port", "{port}", "--timeout-graceful-shutdown", "1")
+GUNICORN = (
+    "--bind",
+    "127.0.0.1:{port}",
+    "--workers",
+    "2",
+    "--config",
+    "python:gunicorn_conf",
+    "--graceful-timeout",
+    "60",
+)
+
+
+@dataclass(frozen=True)
+class Served:
+    """An application and how it is served."""
+
+    title: str
+    command: tuple[str, ...]
+    packages: tuple[str, ...]
+    left: str
+    """How a call ends whose client is gone in the middle."""
+
+    def __str__(self) -> str:
+        return self.title
+
+
+FASTAPI = Served(
+    "FastAPI StreamingResponse, uvicorn",
+    ("uvicorn", "fastapi_app:app", *UVICORN),
+    ("fastapi", "uvicorn"),
+    "cancelled",
+)
+FASTAPI_WORKERS = Served(
+    "FastAPI StreamingResponse, uvicorn, two workers",
+    ("uvicorn", "fastapi_app:app", *UVICORN, "--workers", "2"),
+    ("fastapi", "uvicorn"),
+    "cancelled",
+)
+STARLETTE = Served(
+    "Starlette background task, uvicorn",
+    ("uvicorn", "starlette_app:app", *UVICORN),
+    ("starlette", "uvicorn"),
+    "completed",
+)
+DJANGO = Served(
+    "Django async view, uvicorn",
+    ("uvicorn", "django_app:app", *UVICORN),
+    ("Django", "uvicorn"),
+    "cancelled",
+)
+FLASK = Served(
+    "Flask generator, gunicorn sync workers",
+    ("gunicorn", "flask_app:app", *GUNICORN),
+    ("Flask", "gunicorn"),
+    "broken_off",
+)
+PRELOADED = Served(
+    "Flask generator, gunicorn threaded workers, preload_app",
+    ("gunicorn", "flask_app:app", *GUNICORN, "--threads", "2", "--preload"),
+    ("Flask", "gunicorn"),
+    "broken_off",
+)
+ALL = [FASTAPI, FASTAPI_WORKERS, STARLETTE, DJANGO, FLASK, PRELOADED]
+
+
+def _said(answer, lines):
+    return [answer.readline() for _ in range(lines)]
+
+
+def _leave(answer):
+    """Close the connection, as a browser does whose tab is closed."""
+    answer.close()
+
+
+def _tokens(call):
+    attributes = call["attributes"]
+    assert attributes["tokentrail.usage.output.source"] == "counted"
+    assert attributes["gen_ai.usage.input_tokens"] == 13
+    return attributes["gen_ai.usage.output_tokens"]
+
+
+def _keep(served, what, call):
+    told = f"counted; {call['attributes']['tokentrail.ending'].replace('_', ' ')}"
+    results.keep(f"{served}: {what}", [told], *served.packages)
+
+
+@pytest.mark.parametrize("served", ALL, ids=str)
+def test_read_to_its_end(serve, served):
+    """Under the span of its request, in whichever worker."""
+    web = serve(*served.command)
+    for count in range(1, 5):
+        said = web.get().read()
+        call = web.call(count)
+        assert call["attributes"]["tokentrail.ending"] == "completed"
+        assert served is STARLETTE or _tokens(call) == said.count(b"\n")
+        assert web.above(call)["kind"] == "SERVER"
+    _keep(served, "read to its end", call)
+
+
+@pytest.mark.parametrize("served", ALL, ids=str)
+def test_the_client_is_gone_in_the_middle(serve, served, talker):
+    """The call ends with the tokens until then, and the model is hung up on."""
+    web = serve(*served.command)
+    answer = web.get("?endless=true")
+    said = _said(answer, 5)
+    _leave(answer)
+    if served is STARLETTE:  # it reads on for itself
+        eventually(lambda: talker.sent > len(said), "word")
+        talker.finish.set()
+    call = web.call()
+    assert call["attributes"]["tokentrail.ending"] == served.left
+    assert len(said) <= _tokens(call) <= talker.sent
+    assert web.above(call)["kind"] == "SERVER"
+    assert talker.server.calls[0].wait(30)
+    _keep(served, "client gone", call)
+
+
+@pytest.mark.parametrize("served", ALL, ids=str)
+def test_it_is_told_to_stop_in_the_middle(serve, served, talker):
+    """The call is told: uvicorn cancels it after a second, gunicorn waits for it to end."""
+    web = serve(*served.command)
+    answer = web.get("?endless=true")
+    said = _said(answer, 5)
+    if served is STARLETTE:
+        eventually(lambda: talker.sent > len(said), "word")
+    web.stop(signal.SIGTERM)
+    if "gunicorn" in served.packages:
+        eventually(lambda: "Handling signal: term" in web.log.read_text(), "signal")
+        talker.finish.set()
+    web.await_end()
+    call = web.call()
+    gunicorn = "gunicorn" in served.packages
+    endings = {"completed"} if gunicorn else {"cancelled", "broken_off"}
+    assert call["attributes"]["tokentrail.ending"] in endings
+    assert len(said) <= _tokens(call) <= talker.sent
+    assert call["parent"] is not None  # the request's own span may end too late to be exported
+    told = "completed" if gunicorn else "cancelled or broken off"
+    results.keep(f"{served}: SIGTERM in the middle", [f"counted; {told}"], *served.packages)
+    answer.close()
