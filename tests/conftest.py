@@ -233,10 +233,11 @@ class Trail:
     logs: Logs
 
     def instrument(self, **settings: Any) -> None:
-        """Instrument (anew) with these settings."""
+        """Instrument (anew) with these settings; of metrics, all that there are are told."""
         import tokentrail
 
         tokentrail.uninstrument()
+        settings = {"time_per_output_chunk": True, **settings}
         tokentrail.instrument(
             tracer_provider=self.spans.provider,
             meter_provider=self.metrics.provider,

@@ -100,8 +100,17 @@ async def _awaited(pending: _Sending, prepared: Prepared) -> object:
         return await pending.bare(prepared)
     recorder, telling = started
     token = _attach(telling)
+    answer: object = None
     try:
-        answer = await _sent(pending, prepared, recorder)
+        again = None
+        try:  # as in _send; a coroutine of its own would cost what reading the request does
+            answer = await pending.coroutine
+        except Exception as error:
+            again = _again(prepared, error, recorder)
+            if again is None:
+                raise
+        if again is not None:
+            answer = await pending.wrapped(*pending.args, **again)
     except BaseException as error:
         _failed(recorder, error)
         raise
@@ -109,16 +118,6 @@ async def _awaited(pending: _Sending, prepared: Prepared) -> object:
         _detach(telling, token)
     _observe(answer, recorder, prepared)
     return answer
-
-
-async def _sent(pending: _Sending, prepared: Prepared, recorder: Recorder | None) -> object:
-    try:
-        return await pending.coroutine
-    except Exception as error:
-        again = _again(prepared, error, recorder)
-        if again is None:
-            raise
-    return await pending.wrapped(*pending.args, **again)
 
 
 class _Sending(Pending):

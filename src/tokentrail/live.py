@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class LiveCall:
     """Listens to the recorder of a call, and settles it when it ended."""
 
+    __slots__ = ("_call", "_estimate", "_prompt", "_settlement", "recorder")
+
     def __init__(self, call: Call) -> None:
         self._call = call
         self._prompt: LongPrompt | None = None
@@ -38,7 +40,7 @@ class LiveCall:
     def stamps(self, stamps: array[float], model: str | None) -> None:
         """Have the gaps of a block of chunks told by the worker."""
         call = self._call
-        if self._tells_gaps() and call.is_ours():
+        if call.is_ours():
             call.engine.hand_over(Gaps(call, stamps, model))
 
     def ended(self, ended: Ended, *, finalising: bool) -> None:
@@ -67,12 +69,9 @@ class LiveCall:
         if recorder is None:
             return None
         stamps = recorder.last_stamps()
-        if len(stamps) < 2 or not self._tells_gaps():  # noqa: PLR2004 - no gap
+        if len(stamps) < 2:  # noqa: PLR2004 - no gap
             return None
         return Gaps(call, stamps, response.model if response else None)
-
-    def _tells_gaps(self) -> bool:
-        return self._call.engine.settings.time_per_output_chunk and self._call.telling.tells_gaps
 
     def follow(self) -> None:
         """Hand on what is known of the usage by now."""

@@ -167,7 +167,14 @@ class Worker:
                 self._do(item)
 
     def _run(self) -> None:
-        queue = self._queue
+        try:
+            self._work(self._queue)
+        except Exception as error:  # noqa: BLE001 - a bug of ours; who is needed next is another
+            if self._thread is threading.current_thread():
+                self._thread = None
+            _report("worker", error)
+
+    def _work(self, queue: SimpleQueue[_Item]) -> None:
         while True:
             item = self._next(queue)
             if isinstance(item, _Stop):

@@ -268,18 +268,19 @@ def test_a_plain_end_is_handed_on_whatever_fails_in_reading():
 
 
 @pytest.mark.parametrize(
-    ("error", "description"),
+    ("fields", "description"),
     [
-        (ValueError("the prompt"), None),
-        (type("E", (Exception,), {"status_code": 429, "code": "rate_limit"})(), "429 rate_limit"),
-        (type("E", (Exception,), {"status_code": True, "code": 7})(), None),
-        (type("E", (Exception,), {"code": "the prompt, quoted"})(), None),
-        (type("E", (Exception,), {"code": "x" * 65})(), None),
+        ({}, None),
+        ({"status_code": 429, "code": "rate_limit"}, "429 rate_limit"),
+        ({"status_code": True, "code": 7}, None),
+        ({"code": "the prompt, quoted"}, None),
+        ({"code": "x" * 65}, None),
     ],
 )
-def test_a_description_holds_number_and_code_and_no_prose(error, description):
+def test_a_description_holds_number_and_code_and_no_prose(fields, description):
     """What an error says may quote the request, so it is not told."""
-    listener = Listener()
+    listener, error = Listener(), ValueError("the prompt")
+    vars(error).update(fields)
     recorder = Recorder(_request(stream=False), SHAPE, None, listener, lambda: 1.0, EPOCH)
     recorder.failed(error)
     assert listener.told[0].error_description == description

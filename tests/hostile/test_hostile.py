@@ -1,91 +1,176 @@
-"""Servers that answer as none should: bounded memory, and no hang of ours.
+"""Servers that answer as none should: the application gets what it gets without us, and no more.
 
-Malformed JSON, invalid UTF-8, wrong content types and a second ``[DONE]`` stand in ``tests/calls``;
-an endless stream in ``tests/costs``.
+Memory stays bounded, nothing of ours hangs, and the span says how it ended. What ends a stream is
+compared with a bare run; more such runs stand in ``tests/calls``.
 """
 
 from __future__ import annotations
 
+import gc
 import time
+import tracemalloc
+from itertools import repeat
 
 import openai
 import pytest
 
 import tokentrail
 from tokentrail.counting import ENCODINGS
-from tokentrail.demo.payloads import Answer, chat
-from tokentrail.demo.server import Cut, Event, Server, Stream
+from tokentrail.demo.payloads import Answer, chat, responses
+from tokentrail.demo.server import Cut, Event, Plain, Raw, Server, Stream
 
-ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello?"}], "stream": True}
 MEGABYTE = 1024 * 1024
+HERE = "<text>"
+ASKED = {
+    "chat": {"messages": [{"role": "user", "content": "Hello?"}]},
+    "responses": {"input": "Hello?"},
+}
+
+
+@pytest.fixture(params=["chat", "responses"])
+def api(request):
+    """Run the test once for each API."""
+    if request.param == "responses" and not hasattr(openai.OpenAI, "responses"):
+        pytest.skip("this openai has no responses")
+    return request.param
 
 
 @pytest.fixture
-def says():
-    """Return a function that starts a server of these steps."""
+def ask(driver, api):
+    """Return a function that asks a server that gives this reply."""
     servers = []
 
-    def says(*steps, **headers):
-        server = Server(lambda call: Stream(list(steps), headers=headers))
+    async def ask(reply, *, stream=True):
+        ENCODINGS.load("o200k_base")
+        server = Server(lambda call: reply)
         server.start()
         servers.append(server)
-        return server
+        client = driver.client(server)
+        create = client.chat.completions.create if api == "chat" else client.responses.create
+        return await driver.call(create, model="gpt-4o", stream=stream, **ASKED[api])
 
-    yield says
+    yield ask
     for server in servers:
         server.close()
 
 
-def _chunks(*texts):
-    return chat.chunks(Answer(texts=("".join(texts),), model="gpt-4o", usage=None), "none")
+def _events(api, text="The sea."):
+    """Return the first event, one that bears ``text``, and the rest."""
+    answer = Answer(texts=(HERE,), model="gpt-4o", usage=None, split=lambda _: [HERE])
+    events = chat.chunks(answer, "none") if api == "chat" else responses.events(answer)
+    at = next(n for n, event in enumerate(events) if HERE.encode() in event.encode())
+    said = events[at].encode().replace(HERE.encode(), text.encode())
+    return events[:at], Raw(said), events[at + 1 :]
 
 
-def _with_text(text):
-    head, *_, last, done = _chunks("a", "b")
-    return [head, Event({**_data(head), "choices": [_choice(text)]}), last, done]
-
-
-def _data(event):
-    return event.data if isinstance(event, Event) else event
-
-
-def _choice(text):
-    return {"index": 0, "delta": {"content": text}, "finish_reason": None, "logprobs": None}
+async def _read(driver, stream):
+    """Read all there is; return the error it ended with."""
+    try:
+        await driver.read(stream)
+    except Exception as error:  # noqa: BLE001 - of whatever kind the client has
+        return error
+    return None
 
 
 @pytest.mark.parametrize(
     "text", ["the sea " * MEGABYTE, "a" * (8 * MEGABYTE)], ids=["words", "run"]
 )
-async def test_a_giant_chunk_is_counted_elsewhere_and_not_for_long(trail, driver, says, text):
-    """8 MB in one chunk: the application gets it at once, and the span within its time."""
-    ENCODINGS.load("o200k_base")
-    server = says(*_with_text(text))
-    stream = await driver.call(driver.client(server).chat.completions.create, **ASKED)
-    for _ in range(2):
-        chunk = await driver.next(stream)
-    assert len(chunk.choices[0].delta.content) == 8 * MEGABYTE
+async def test_a_giant_chunk_is_counted_elsewhere_and_not_for_long(trail, driver, ask, api, text):
+    """8 MB in one chunk: its text is no work of the application's thread, and the span ends."""
+    head, giant, rest = _events(api, text)
+    stream = await ask(Stream([*head, giant, *(rest if api == "chat" else rest[-1:])]))
+    for _ in range(len(head) + 1):
+        await driver.next(stream)
     begun = time.thread_time()
     await driver.read(stream)
-    assert time.thread_time() - begun < 0.5
-    assert tokentrail.flush(10)
+    assert time.thread_time() - begun < 1
+    assert tokentrail.flush(20)
     span = trail.spans.one()
     assert span.attributes["tokentrail.ending"] == "completed"
-    assert span.end_time - span.start_time < 10e9
+    assert span.attributes["tokentrail.usage.output.source"] in {"counted", "approximated"}
 
 
-async def test_headers_and_then_nothing_is_a_completed_stream(trail, driver, says):
-    server = says()
-    stream = await driver.call(driver.client(server).chat.completions.create, **ASKED)
-    assert await driver.read(stream) == []
+async def test_an_endless_stream_is_broken_off_when_the_application_likes(trail, driver, ask, api):
+    """What is held of it does not grow with it."""
+    head, said, _ = _events(api, "the sea and the sea and the sea ")
+    stream = await ask(Stream([*head, *repeat(said, 9000)]))
+    held = []
+    for _ in range(4):
+        await driver.take(stream, 500)
+        tracemalloc.start() if not held else gc.collect()
+        held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    await driver.close(stream)
+    assert held[3] - held[1] < MEGABYTE / 4
     span = trail.spans.one()
-    assert span.attributes["tokentrail.ending"] == "completed"
-    assert "gen_ai.response.time_to_first_chunk" not in span.attributes
+    assert span.attributes["tokentrail.ending"] == "broken_off"
+    assert span.attributes["gen_ai.usage.output_tokens"] > 2000
 
 
-async def test_headers_and_then_a_cut_is_a_failure(trail, driver, says):
-    server = says(Cut())
-    with pytest.raises((openai.APIConnectionError, Exception)) as raised:
-        await driver.read(await driver.call(driver.client(server).chat.completions.create, **ASKED))
+HOSTILE = {
+    "malformed json": [Event("{nonsense")],
+    "not an object": [Event("[1, 2]"), Event("3"), Event("null"), Event('"text"')],
+    "deeply nested": [Raw(b"data: " + b"[" * 50_000 + b"]" * 50_000 + b"\n\n")],
+    "invalid utf-8": [Raw(b'data: {"a": "\xff\xfe"}\n\n')],
+    "no event at all": [Raw(b"\x00\x01\x02" * 9999)],
+    "a line without end": [Raw(b"data: " + b"a" * MEGABYTE)],
+    "done twice": [Event("[DONE]"), Event("[DONE]")],
+    "done, and on": [Event("[DONE]"), *repeat(Event({"choices": None}), 99)],
+    "headers only": [],
+    "headers and a cut": [Cut()],
+    "a reset": [Cut(reset=True)],
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("begun", [False, True], ids=["at once", "in the middle"])
+async def test_nonsense_ends_a_stream_as_it_does_without_us(trail, driver, ask, api, name, begun):
+    """The same error or none, one span, which says so, and a next call that is told as ever."""
+    head, said, rest = _events(api)
+    steps = [*([*head, said] if begun else []), *HOSTILE[name]]
+    error = await _read(driver, await ask(Stream(steps)))
     span = trail.spans.one()
-    assert span.attributes["tokentrail.ending"] == "failed"
-    assert span.attributes["error.type"].endswith(type(raised.value).__name__)
+    assert span.attributes["tokentrail.ending"] == ("failed" if error else "completed")
+    assert span.attributes.get("error.type", "").endswith(type(error).__name__ if error else "")
+    assert span.attributes.get("gen_ai.usage.output_tokens", 0) in ({3, 4} if begun else {0})
+    tokentrail.uninstrument()
+    bare = await _read(driver, await ask(Stream(steps)))
+    assert (type(bare), str(bare)) == (type(error), str(error))
+    trail.instrument()
+    assert await _read(driver, await ask(Stream([*head, said, *rest]))) is None
+    assert trail.spans.all()[-1].attributes["tokentrail.ending"] == "completed"
+
+
+ANSWERS = {
+    "not json": (b"{nonsense", "application/json"),
+    "another type": (b"<html>", "text/html"),
+    "no type": (b"{}", ""),
+    "empty": (b"", "application/json"),
+    "invalid utf-8": (b'{"id": "\xff"}', "application/json"),
+    "a list": (b"[]", "application/json"),
+    "a megabyte": (b'{"id": "' + b"a" * MEGABYTE + b'"}', "application/json"),
+    "numbers": (
+        b'{"id": 1, "model": 2, "choices": 3, "output": 4, "usage": 5}',
+        "application/json",
+    ),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", ANSWERS)
+async def test_an_answer_of_another_kind_is_what_it_is_without_us(trail, driver, ask, name, stream):
+    """Also where a stream was asked for: the same type or the same error, and one span."""
+    content, kind = ANSWERS[name]
+    seen = []
+    for _ in range(2):
+        try:
+            answer = await ask(Plain(content, headers={"content-type": kind}), stream=stream)
+            error = await _read(driver, answer) if stream else None
+        except Exception as raised:  # noqa: BLE001 - of whatever kind the client has
+            answer, error = None, raised
+        seen.append((type(answer), type(error), str(error)))
+        if len(seen) == 1:
+            assert len(trail.spans.all()) == 1
+            tokentrail.uninstrument()
+    assert seen[0] == seen[1]
+    assert len(trail.spans.all()) == 1

@@ -242,3 +242,23 @@ def test_without_an_sdk_it_works_and_says_nothing(run):
     """)
     assert done.said == [[13, True, True], True, []]
     assert done.err == ""
+
+
+def test_who_runs_no_exit_hooks_can_break_off_what_is_open(run):
+    """As a forked child does, or a server that is ended by a signal."""
+    done = run("""
+        import tokentrail
+        tracers = provider(batch=True)
+        tokentrail.instrument(tracer_provider=tracers)
+        import openai
+        stream = openai.OpenAI().chat.completions.create(stream=True, **ASKED)
+        kept = [next(stream) for _ in range(4)]
+        assert tokentrail.flush(20)
+        assert not os.path.exists(os.environ["TOLD"])
+        assert tokentrail.flush(20, break_off=True)
+        tracers.shutdown()
+        os._exit(0)
+    """)
+    told = done.one()
+    assert told["tokentrail.ending"] == "broken_off"
+    assert told["gen_ai.usage.output_tokens"] == 3

@@ -1,0 +1,190 @@
+"""Each function of ours that a call enters is broken in turn: the application never notices.
+
+``test_faults`` breaks what belongs to OpenTelemetry; here the list of what there is to break is
+found by itself, so a function that is added tomorrow is broken, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import pkgutil
+import sys
+import threading
+from contextlib import contextmanager
+from types import FunctionType
+
+import pytest
+from tests.calls.test_faults import SECRET, OurBug, Program, told_in_the_log
+
+import tokentrail
+from tokentrail import guard
+from tokentrail.engine import _engines
+
+APART = ("demo", "cli", "doctor", "patches", "config", "instrumentor", "__main__", "guard")
+"""What no call enters, and the guard, in which all ends."""
+EDGES = {
+    "tokentrail.calls": {
+        "_again", "_attach", "_awaited", "_detach", "_failed", "_observe", "_prepare", "_refused",
+        "_send", "_sent", "_start", "_Sending.__init__", "_Sending.bare",
+    },
+    "tokentrail.pending": {"Pending.__init__", "Pending.__del__", "named_as"},
+    "tokentrail.prepared": {
+        "_Recording.__class__", "_Recording.__getattr__", "_Recording.__iter__",
+        "_Recording.__next__",
+    },
+    "tokentrail.streams": {
+        "_AsyncChunks.__aiter__", "_AsyncChunks.__anext__", "_AsyncChunks.__del__",
+        "_AsyncChunks.__init__", "_Chunks.__del__", "_Chunks.__init__", "_Chunks.__iter__",
+        "_Chunks.__next__", "_Close.__call__", "_Parse.__call__", "_Parse.__del__",
+        "_Parse.__init__", "_Parse._later", "_Parse._observe", "_Seams.took", "_abandon", "_over",
+    },
+    "tokentrail.direct": {"_posted"},
+    # The application's own flush(), which also ends what an uninstrument() left:
+    "tokentrail.engine": {"Engine.flush", "flush"},
+    "tokentrail.worker": {
+        "Worker.flush", "Worker.backlog", "Worker.stop", "Worker._end_all", "_Barrier.__init__",
+        "Worker._run", "_report",  # the thread's own edge
+    },
+}  # fmt: skip
+"""What stands between application and client: a shield, and nothing in it that could break."""
+EVERYTHING = {
+    "capture_content": "SPAN_AND_EVENT",
+    "emit_event": True,
+    "metrics": "both",
+    "stream_usage": "request",
+    "calibration": 1.0,
+    "redact": lambda kind, text: text,
+    "request_attributes": "user",
+    "request_hook": lambda span, given: None,
+    "response_hook": lambda span, answer: None,
+}
+PARTS = 8
+"""Into which the functions are parted, to stay far from a test's timeout."""
+TWOFOLD = ("tokentrail.calls", "tokentrail.pending", "tokentrail.prepared", "tokentrail.streams")
+"""Where sync and async differ; everywhere else they run the same lines."""
+
+
+def _functions():
+    """Return every function of ours, with its place, by the code that it runs."""
+    found = {}
+    for module in pkgutil.walk_packages(tokentrail.__path__, "tokentrail."):
+        if module.name.split(".")[1] not in APART:
+            owner = importlib.import_module(module.name)
+            for name, function in _functions_of(owner, module.name):
+                found[function.__code__] = (module.name, name, function)
+    return found
+
+
+def _functions_of(owner, module, prefix=""):
+    for name, value in list(vars(owner).items()):
+        if isinstance(value, type) and value.__module__ == module and not prefix:
+            yield from _functions_of(value, module, f"{name}.")
+        for function in (getattr(value, "fget", None), getattr(value, "__func__", None), value):
+            if isinstance(function, FunctionType) and function.__module__ == module:
+                yield prefix + name, function
+
+
+async def _entered(program):
+    """Return the functions that a run of the program enters, on whichever thread."""
+    known, met = _functions(), {}
+
+    def look(frame, event, argument):
+        if event == "call" and (found := known.get(frame.f_code)):
+            module, name, function = found
+            if name not in EDGES.get(module, ()):
+                met[module, name] = function
+
+    threading.setprofile(look)
+    sys.setprofile(look)
+    try:
+        await _runs(program)
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    return met
+
+
+async def _runs(program):
+    """Run the program in a context of its own: a broken function may leave one changed."""
+    await asyncio.create_task(program.run())
+    tokentrail.flush(0.3)
+
+
+_BROKEN = """
+def outer():
+    {cells} = None
+    def broken(*args, **kwargs):
+        ({free})
+        __bug()
+    return broken
+"""
+"""Code that takes the place of another must have as many free variables."""
+
+
+@contextmanager
+def _broken(function):
+    """Have a function raise, by whatever name it was imported; give how often it was met."""
+    free, met = function.__code__.co_freevars, []
+
+    def bug(*args, **kwargs):
+        met.append(function)
+        raise OurBug(SECRET)
+
+    scope = {}
+    exec(_BROKEN.format(cells=" = ".join([*free, "_"]), free=", ".join(free)), scope)  # noqa: S102
+    own, function.__globals__["__bug"] = function.__code__, bug
+    function.__code__ = scope["outer"]().__code__
+    try:
+        yield met
+    finally:
+        function.__code__ = own
+        del function.__globals__["__bug"]
+
+
+@pytest.fixture
+def lenient(monkeypatch):
+    """Swallow our own errors, as in production."""
+    monkeypatch.setattr(guard, "strict", False)
+    monkeypatch.setattr(guard, "_told", set())
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+async def test_a_bug_of_ours_is_ours_alone(driver, stage, apis, trail, lenient, caplog, part):
+    """Every call goes as it goes without us; the log says so once for a place, and quotes nothing.
+
+    What is whole again works again.
+    """
+    program = Program(driver, stage, apis["chat"])
+    trail.instrument(**EVERYTHING)
+    met = await _entered(program)
+    assert len(met) > 200
+    everywhere = sorted(met) if driver.mode == "sync" else sorted(p for p in met if p[0] in TWOFOLD)
+    noticed = {}
+    for place in everywhere[part::PARTS]:
+        trail.instrument(**EVERYTHING)
+        try:
+            noticed[place] = await _with_a_bug(program, met[place], caplog)
+        except Exception as error:  # noqa: BLE001 - told below, with all others
+            noticed[place] = repr(error)
+        for engine in list(_engines):
+            engine.open.clear()  # what a broken function never ended, nobody will
+    assert {place: what for place, what in noticed.items() if what} == {}
+    trail.instrument(**EVERYTHING)
+    trail.spans.exporter.clear()
+    await _runs(program)
+    assert len(trail.spans.all()) == 8
+
+
+async def _with_a_bug(program, function, caplog):
+    """Return what is wrong with a run in which this function is broken."""
+    guard._told.clear()
+    caplog.clear()
+    program.stage.gate.clear()
+    before = guard.swallowed
+    with _broken(function) as met:
+        await _runs(program)
+    places = told_in_the_log(caplog)
+    if met and not places and guard.swallowed > before:
+        return "swallowed without a word"
+    return None if len(places) <= 8 else f"said at {places}"

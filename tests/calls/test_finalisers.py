@@ -1,0 +1,106 @@
+"""A finaliser may run in any thread, at any line, in any lock: it takes none, and does no I/O."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+
+import pytest
+
+import tokentrail
+from tokentrail import calls
+from tokentrail.tell import totals
+
+FORBIDDEN = ("opentelemetry", "logging", "threading", "queue", "socket", "asyncio", "selectors")
+"""Whose functions take locks, or do I/O."""
+
+
+class Lock:
+    """A lock that says whether this thread wants it; the worker may."""
+
+    def __init__(self, wanted):
+        self.wanted, self.thread = wanted, threading.get_ident()
+
+    def acquire(self, *args, **kwargs):
+        if threading.get_ident() == self.thread:
+            self.wanted.append(args)
+        return True
+
+    __enter__ = acquire
+
+    def __exit__(self, *args):
+        """Nobody waits for it."""
+
+    def release(self):
+        """Nobody waits for it."""
+
+
+def _module(frame):
+    return frame.f_globals.get("__name__", "").partition(".")[0]
+
+
+def _collect():
+    """Collect; return the functions that ours entered elsewhere, and all of our own."""
+    entered, ours = set(), set()
+
+    def look(frame, event, argument):
+        if event == "call" and _module(frame) == "tokentrail":
+            ours.add(frame.f_code.co_name)
+        elif event == "call" and _module(frame) in FORBIDDEN:
+            above = frame
+            while above is not None and _module(above) in FORBIDDEN:
+                above = above.f_back
+            if above is not None and _module(above) == "tokentrail":  # not the client's own
+                entered.add(f"{_module(frame)}:{frame.f_code.co_name}")
+
+    sys.setprofile(look)
+    try:
+        gc.collect()
+    finally:
+        sys.setprofile(None)
+    return entered, ours
+
+
+def _dropped_stream(client, api):
+    stream = api.method(client)(model=api.model, **api.asked, stream=True)
+    for _ in range(3):
+        next(stream)
+    stream.mine = stream  # only the collector finds it
+
+
+def _dropped_raw(client, api):
+    create = client.chat.completions.with_streaming_response.create
+    manager = create(model=api.model, **api.asked, stream=True)
+    raw = manager.__enter__()
+    raw.mine = raw, manager
+
+
+@pytest.mark.parametrize("mode", ["sync"])
+@pytest.mark.parametrize("drop", [_dropped_stream, _dropped_raw])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"capture_content": "SPAN_AND_EVENT", "emit_event": True, "metrics": "both"},
+        {"stream_usage": "request", "token_counting": "always"},
+    ],
+)
+async def test_a_finaliser_takes_no_lock_and_does_no_io(
+    driver, stage, trail, apis, monkeypatch, drop, settings
+):
+    """All that it does is to hand the call over; the worker tells it later."""
+    trail.instrument(**settings)
+    stage.streams(apis["chat"].events())
+    drop(driver.client(stage.server), apis["chat"])
+    wanted = []
+    with monkeypatch.context() as held:
+        held.setattr(calls.engine.worker, "_lock", Lock(wanted))
+        for mine in totals._totals.values():
+            for total in mine.values():
+                held.setattr(total, "_lock", Lock(wanted))
+        entered, ours = _collect()
+    assert "abandoned" in ours or "broken_off" in ours
+    assert (entered, wanted) == (set(), [])
+    assert tokentrail.flush(10)
+    assert trail.spans.attributes()["tokentrail.ending"] == "broken_off"

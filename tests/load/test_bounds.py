@@ -1,0 +1,112 @@
+"""What an application or a server says anew with each call does not make a series of its own."""
+
+from __future__ import annotations
+
+import gc
+import json
+
+import openai
+import pytest
+from opentelemetry.trace import NoOpTracerProvider
+from tools.bench import wire
+
+import tokentrail
+from tokentrail import calls
+from tokentrail.prepared import prepare
+from tokentrail.shapes.chat import ChatShape
+from tokentrail.tell.points import MOST_MODELS, OTHER
+
+DIRECTIONS = 2
+CALLS = MOST_MODELS + 60
+
+
+@pytest.fixture
+def told(metrics):
+    tokentrail.instrument(
+        tracer_provider=NoOpTracerProvider(),
+        meter_provider=metrics.provider,
+        metrics="both",
+        calibration=1.0,
+        metric_attributes="server.address,server.port,gen_ai.response.model,"
+        "openai.response.service_tier,openai.response.system_fingerprint",
+    )
+    yield metrics
+    tokentrail.uninstrument()
+
+
+def _is_bounded(metrics):
+    series = {name: len(metrics.points(name)) for name in metrics.names()}
+    assert max(series.values()) <= DIRECTIONS * (MOST_MODELS + 1), series
+    assert max(series.values()) > MOST_MODELS
+
+
+def test_a_new_model_with_each_call(told):
+    """The first 200 names are told apart, the rest together, in requests and in answers."""
+    sync, _ = wire.clients(lambda request: _answer(json.loads(request.content)["model"]))
+    for number in range(CALLS):
+        sync.chat.completions.create(**{**wire.CHAT, "model": f"model-{number}"})
+    _is_bounded(told)
+    duration = told.points("gen_ai.client.operation.duration", gen_ai_request_model=OTHER)
+    assert sum(point.count for point in duration) == CALLS - MOST_MODELS // 2
+
+
+def _answer(model, **more):
+    body = {**json.loads(wire._PLAIN["chat/completions"]), "model": f"{model}-long", **more}
+    return wire.httpx.Response(200, json=body)
+
+
+def test_a_new_tier_and_fingerprint_with_each_answer(told):
+    """A server may say what it likes."""
+    said = iter(range(CALLS))
+
+    def reply(_request):
+        number = next(said)
+        return _answer("m", service_tier=f"tier-{number}", system_fingerprint=f"fp-{number}")
+
+    sync, _ = wire.clients(reply)
+    for _ in range(CALLS):
+        sync.chat.completions.create(**wire.CHAT)
+    _is_bounded(told)
+
+
+@pytest.mark.skipif(not hasattr(openai.OpenAI, "responses"), reason="this openai has none")
+def test_a_new_error_with_each_answer(told):
+    """A code of the server's stands on the duration."""
+    said = iter(range(CALLS))
+    failed = {**json.loads(wire._PLAIN["responses"]), "status": "failed"}
+
+    def reply(_request):
+        error = {"code": f"code_{next(said)}", "message": "no"}
+        return wire.httpx.Response(200, json={**failed, "error": error})
+
+    sync, _ = wire.clients(reply)
+    for _ in range(CALLS):
+        sync.responses.create(**wire.RESPONSES)
+    _is_bounded(told)
+
+
+def test_a_new_server_with_each_call(told):
+    """An application may have a client for each of its own customers."""
+    sync, _ = wire.clients()
+    for number in range(CALLS):
+        other = sync.with_options(base_url=f"http://host-{number}.example/v1")
+        other.chat.completions.create(**wire.CHAT)
+    _is_bounded(told)
+
+
+def test_thousands_of_calls_leave_nothing(told):
+    """Of recorder and metrics; `make soak` makes a million."""
+    sync, _ = wire.clients()
+    answer, shape = sync.chat.completions.create(**wire.CHAT), ChatShape()
+    held = []
+    for number in range(4 * 600):
+        given = {**wire.CHAT, "model": f"model-{number}"}
+        answer.model = f"model-{number}-long"
+        recorder, _ = prepare(calls.engine, shape, sync.chat.completions, (), given).start()
+        recorder.answered(answer)
+        if number % 600 == 599:
+            tokentrail.flush(10)
+            gc.collect()
+            held.append(len(gc.get_objects()))
+    assert held[3] < held[1] * 1.01
+    assert not calls.engine.open
