@@ -22,6 +22,13 @@ from tools.bench import wire
 
 import tokentrail
 from tokentrail.counting import ENCODINGS
+from tokentrail.operation import Ending, Endpoint, Operation, Request, Timing, Usage
+from tokentrail.recorder import STAMP_BLOCK
+from tokentrail.tell.points import MOST_ALIKE, Points
+from tokentrail.worker import Worker
+
+pytestmark = pytest.mark.settings(time_per_output_chunk=False, calibration=0)
+"""Without gaps, as by default: the fixture has them on. And without what only some calls pay."""
 
 OURS = str(Path(tokentrail.__file__).parent)
 
@@ -58,7 +65,26 @@ def test_a_plain_call_enters_few_functions(trail, client):
     client.chat.completions.create(**wire.CHAT)
     with counted_calls() as names:
         client.chat.completions.create(**wire.CHAT)
-    assert len(names) < 185
+    assert len(names) < 150
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="code has no qualified names")
+def test_calls_that_are_alike_share_the_attributes_of_their_points(trail, client):
+    client.chat.completions.create(**wire.CHAT)
+    with counted_calls() as names:
+        client.chat.completions.create(**wire.CHAT)
+    assert "Metrics.finish" in names
+    assert {"Points.base", "Points.own", "Total.sum"}.isdisjoint(names)
+
+
+def test_attributes_are_kept_for_a_bounded_number_of_kinds_of_calls():
+    points = Points(("gen_ai.response.model",))
+    nowhere = Endpoint("openai", None, None, "")
+    for number in range(3 * MOST_ALIKE):
+        request = Request("chat", None, nowhere, model=f"model-{number}")
+        timing = Timing(1.0, 2)
+        points.alike(Operation(request, None, Usage(), timing, Ending.COMPLETED))
+        assert len(points._alike) <= MOST_ALIKE
 
 
 def test_a_chunk_enters_six_functions_however_long_the_stream_is(trail, client):
@@ -77,6 +103,44 @@ def test_a_chunk_enters_six_functions_however_long_the_stream_is(trail, client):
     stream.close()
 
 
+def test_chunks_are_no_business_of_the_worker(trail, client, monkeypatch):
+    """What the whole process does for a chunk is what its own thread does."""
+    ENCODINGS.load("o200k_base")
+    jobs = []
+    monkeypatch.setattr(Worker, "put", lambda worker, job: jobs.append(job))
+    stream = _stream(client, 3000)
+    for _ in range(2000):
+        next(stream)
+    assert jobs == []
+    stream.close()
+
+
+@pytest.mark.settings(time_per_output_chunk=True)
+def test_with_gaps_told_there_is_a_job_for_each_block_of_chunks(trail, client, monkeypatch):
+    ENCODINGS.load("o200k_base")
+    jobs = []
+    monkeypatch.setattr(Worker, "put", lambda worker, job: jobs.append(job))
+    stream = _stream(client, 3000)
+    for _ in range(2000):
+        next(stream)
+    assert 0 < len(jobs) <= 2000 // (STAMP_BLOCK - 1)
+    stream.close()
+
+
+def test_the_end_of_a_stream_is_as_short_after_many_chunks_as_after_few(trail, client):
+    """What was read is counted by then; no step waits for the end."""
+    ENCODINGS.load("o200k_base")
+    seen = []
+    for length in (1000, 1000, 8000):
+        stream = _stream(client, length)
+        for _ in range(length + 2):  # one chunk comes before the text, and one after it
+            next(stream)
+        with counted_calls() as names:
+            assert next(stream, None) is None
+        seen.append(len(names))
+    assert seen[2] < 1.25 * seen[1]
+
+
 def test_embeddings_cost_the_same_for_any_number_of_vectors(trail, client, monkeypatch):
     few = wire._PLAIN["embeddings"]
     seen = []
@@ -93,8 +157,10 @@ def _vectors(number):
     return b'{"object": "embedding", "index": 0, "embedding": [0.5]},' * number
 
 
+@pytest.mark.timeout(180)  # tracing memory takes its time
+@pytest.mark.settings(time_per_output_chunk=True)
 def test_an_endless_stream_holds_less_than_100_kb(trail, client):
-    """With counting and metrics at work, of 5,000 chunks as of 20,000: the rest is let go of."""
+    """With counting and every metric at work; of 5,000 chunks as of 20,000."""
     ENCODINGS.load("o200k_base")
     for _ in _stream(client, 2000):  # what is made once in a process
         pass

@@ -28,7 +28,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import NoOpTracerProvider
 
 
-def _providers(mode: str) -> tuple[otel_trace.TracerProvider, otel_metrics.MeterProvider]:
+def providers(mode: str) -> tuple[otel_trace.TracerProvider, otel_metrics.MeterProvider]:
     """Return the cheapest providers there are, so that what is measured is not theirs."""
     if mode == "untraced":
         traces: otel_trace.TracerProvider = NoOpTracerProvider()
@@ -43,7 +43,7 @@ def _providers(mode: str) -> tuple[otel_trace.TracerProvider, otel_metrics.Meter
 def _bench(name: str, mode: str) -> Bench:
     from bench import wire  # noqa: PLC0415 - imports the client, which is not ours to hurry
 
-    traces, metrics = _providers(mode)
+    traces, metrics = providers(mode)
     sync, _ = wire.clients()
     sync.chat.completions.create(**wire.CHAT)
     sync.responses.create(**wire.RESPONSES)
