@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tokentrail.cli.price_rules import COST
 from tokentrail.tell import names
 
 RATE = "$__rate_interval"
@@ -176,6 +177,7 @@ def rows(vocabulary: Vocabulary) -> tuple[Row, ...]:
         Row("At a glance", _glance()),
         Row("Calls", _calls(vocabulary)),
         Row("Tokens", _tokens(vocabulary)),
+        Row("Cost (by the rules of `tokentrail prices`)", _cost()),
         Row("Time", _time(vocabulary)),
         Row("How good the numbers are", _trust()),
         Row("tokentrail itself", _health()),
@@ -368,6 +370,75 @@ def _tokens(vocabulary: Vocabulary) -> tuple[Panel, ...]:
     )
 
 
+def _cost() -> tuple[Panel, ...]:
+    loaded = " Empty until the rules that tokentrail prices writes are loaded."
+
+    def spent(*by: str) -> str:
+        group = f" by ({', '.join(by)})" if by else ""
+        return f"sum{group} ({COST}{{{CHOSEN}}})"
+
+    calls = f'sum by ({MODEL}) (rate({CALLS}{{{CHOSEN}, {OPERATION}!="fetch_response"}}[5m]))'
+    return (
+        Panel(
+            "Cost",
+            "USD in the time shown, for models that have a price." + loaded,
+            "stat",
+            (
+                Query(
+                    f"sum (sum_over_time({COST}{{{CHOSEN}}}[{RANGE}:30s])) * 30",
+                    instant=True,
+                ),
+            ),
+            unit="currencyUSD",
+            width=4,
+        ),
+        Panel(
+            "Cost by model",
+            "USD per hour at the pace of the last five minutes, by the model that was asked for."
+            + loaded,
+            "timeseries",
+            (Query(f"{spent(MODEL)} * 3600", f"{{{{{MODEL}}}}}"),),
+            unit="currencyUSD",
+            width=10,
+            stacked=True,
+            traces=True,
+        ),
+        Panel(
+            "Cost by service and provider",
+            "USD per hour at the pace of the last five minutes, by who spent and who was paid."
+            + loaded,
+            "timeseries",
+            (Query(f"{spent(JOB, PROVIDER)} * 3600", f"{{{{{JOB}}}}} {{{{{PROVIDER}}}}}"),),
+            unit="currencyUSD",
+            width=10,
+            stacked=True,
+        ),
+        Panel(
+            "Cost of a thousand calls",
+            "USD that a thousand calls of a model cost on average, failed ones among them."
+            + loaded,
+            "timeseries",
+            (Query(f"{spent(MODEL)} / {calls} * 1000", f"{{{{{MODEL}}}}}"),),
+            unit="currencyUSD",
+            traces=True,
+        ),
+        Panel(
+            "Calls without a price",
+            "Calls per second by models that had no cost in the last five minutes: unknown names,"
+            " tokens that are not known, failures. Name their prices with --overrides." + loaded,
+            "timeseries",
+            (
+                Query(
+                    f"{calls} unless on ({MODEL}) {spent(MODEL)} and on () (count ({COST}) > 0)",
+                    f"{{{{{MODEL}}}}}",
+                ),
+            ),
+            unit="reqps",
+            traces=True,
+        ),
+    )
+
+
 def _time(vocabulary: Vocabulary) -> tuple[Panel, ...]:
     by = (OPERATION, MODEL, "le")
     durations = vocabulary.durations("bucket", *by)
@@ -388,7 +459,8 @@ def _time(vocabulary: Vocabulary) -> tuple[Panel, ...]:
         ),
         _quantiles(
             "Time per output chunk",
-            "Seconds from one chunk of a stream to the next: how steadily an answer comes.",
+            "Seconds from one chunk of a stream to the next: how steadily an answer comes."
+            " Empty unless time_per_output_chunk is on.",
             gaps,
             steps=((None, "green"), (1.0, "red")),
         ),

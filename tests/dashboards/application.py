@@ -174,6 +174,7 @@ def main(vocabulary: str) -> None:
         tracer_provider=tracers,
         meter_provider=meters,
         metrics=vocabulary,
+        time_per_output_chunk=True,
         calibration=1.0,
         preload=("o200k_base", "cl100k_base"),
     )

@@ -48,6 +48,8 @@ class World:
     """When it was asked."""
     rises: Callable[[str], Sequence[tuple[Mapping[str, str], float, float]]]
     """The series of a metric by their labels, each with its first value and what it rose by."""
+    recorded: Callable[[str], Sequence[tuple[Mapping[str, str], Sequence[tuple[float, float]]]]]
+    """The series of a recording, each with its samples of the last five minutes."""
 
     def pace(self, window: float, begun: float = 1.0) -> float:
         """Return what a rise of 1 is as a rate over ``window`` seconds, as Prometheus extrapolates.
@@ -267,6 +269,71 @@ def _own(metric: str, number: float | None = None):
     return expected
 
 
+PRICES = {
+    "gpt-4o-mini": {"input": 0.15, "output": 0.6, "cache_read": 0.075},
+    "gpt-4o": {"input": 2.5, "output": 10},
+    "o4-mini": {"input": 1.1, "output": 4.4, "reasoning": 5},
+    "gpt-4.1": {"input": 2, "output": 8},
+    "gpt-35-turbo": {"input": 0.5, "output": 1.5},
+    "text-embedding-3-small": {"input": 0.02},
+}
+"""Own prices, in USD per million tokens, by the model that answers."""
+PUBLISHED = {"gpt-3.5-turbo-instruct": {"input": 1.5, "output": 2}}
+"""What OpenAI asks: https://developers.openai.com/api/docs/pricing."""
+COST = "tokentrail:cost_usd:rate5m"
+
+
+def costs(job: str) -> list[tuple[dict[str, str], float]]:
+    """Return a point of USD for each call whose model has a price: reported and counted tokens."""
+    found = []
+    for scene, (labels, _) in zip(SCENES, calls(job), strict=True):
+        rates = {**PRICES, **PUBLISHED}.get(scene.answers or scene.model)
+        if rates is None or not (scene.input and scene.input.conventional):
+            continue
+        made = scene.output.number if scene.output and scene.output.conventional else 0
+        usd = (
+            (scene.input.number - scene.cached) * rates["input"]
+            + scene.cached * rates.get("cache_read", rates["input"])
+            + (made - scene.reasoning) * rates.get("output", 0)
+            + scene.reasoning * rates.get("reasoning", 0)
+        )
+        found.append((labels, usd / 1e6))
+    return found
+
+
+def priced_tokens(job: str) -> list[tuple[dict[str, str], float]]:
+    """Return a point for each part of a total that may have a price."""
+    found = []
+    for scene, (labels, _) in zip(SCENES, calls(job), strict=True):
+        for part, number in (
+            ("input", scene.input.number if scene.input and scene.input.conventional else 0),
+            ("output", scene.output.number if scene.output and scene.output.conventional else 0),
+            ("cache_read", scene.cached),
+            ("reasoning", scene.reasoning),
+        ):
+            if number:
+                model = {"tokentrail_model": scene.answers or scene.model}
+                found.append(({**labels, **model, "part": part}, float(number)))
+    return found
+
+
+def _spent(w: World) -> Values:
+    """Return what the recorded samples at full half minutes sum up to, each for that long."""
+    total, found = 0.0, False
+    for _, samples in w.recorded(COST):
+        for minute in range(int((w.end - WINDOW) // 30) + 1, int(w.end // 30) + 1):
+            before = [value for at, value in samples if at <= minute * 30]
+            found = found or bool(before)
+            total += before[-1] * 30 if before else 0.0
+    return {Labels(): total} if found else {}
+
+
+def _unpriced(w: World) -> Values:
+    priced = grouped(costs(w.job), MODEL)
+    every = times(grouped(calls(w.job), MODEL), w.pace(WINDOW))
+    return {labels: pace for labels, pace in every.items() if labels not in priced}
+
+
 ROW = (JOB, PROVIDER, OPERATION, MODEL)
 
 PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
@@ -293,6 +360,15 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Tokens of a call", "A"): _sizes("input"),
     ("Tokens of a call", "B"): _sizes("output"),
     ("Output tokens per second of waiting", "A"): _speed,
+    ("Cost", "A"): _spent,
+    ("Cost by model", "A"): lambda w: times(grouped(costs(w.job), MODEL), w.pace(WINDOW) * 3600),
+    ("Cost by service and provider", "A"): lambda w: times(
+        grouped(costs(w.job), JOB, PROVIDER), w.pace(WINDOW) * 3600
+    ),
+    ("Cost of a thousand calls", "A"): lambda w: times(
+        divided(grouped(costs(w.job), MODEL), grouped(calls(w.job), MODEL)), 1000
+    ),
+    ("Calls without a price", "A"): _unpriced,
     **{
         (title, letter): _quantile(share, family, OPERATION, MODEL)
         for title, family in (

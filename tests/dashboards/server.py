@@ -94,15 +94,18 @@ class Application:
 
 
 class Prometheus:
-    """A server with a data folder of its own and the shipped rules, that scrapes applications."""
+    """A server with a data folder of its own and the shipped rules, that scrapes applications.
 
-    def __init__(self, folder: Path, applications: list[Application]) -> None:
+    ``rules``: more files of rules.
+    """
+
+    def __init__(self, folder: Path, applications: list[Application], *rules: Path) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         config = folder / "prometheus.yml"
-        config.write_text(json.dumps(_config(applications)), "utf-8")  # JSON is YAML
+        config.write_text(json.dumps(_config(applications, rules)), "utf-8")  # JSON is YAML
         self._log = (folder / "log").open("w", encoding="utf-8")
         self.process = subprocess.Popen(
             [
@@ -157,7 +160,7 @@ class Prometheus:
             self._log.close()
 
 
-def _config(applications: list[Application]) -> dict[str, Any]:
+def _config(applications: list[Application], rules: tuple[Path, ...]) -> dict[str, Any]:
     scrapes = [
         {
             "job_name": f"{way}-{application.vocabulary}",
@@ -173,6 +176,6 @@ def _config(applications: list[Application]) -> dict[str, Any]:
             "scrape_timeout": "500ms",
             "evaluation_interval": "500ms",
         },
-        "rule_files": [str(RULES)],
+        "rule_files": [str(path) for path in (RULES, *rules)],
         "scrape_configs": scrapes,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Rule:
     name: str
     expr: str
     alert: bool
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 def dashboard(vocabulary: str) -> Any:
@@ -60,11 +61,16 @@ def targets(*vocabularies: str) -> list[Target]:
     ]
 
 
-def rules() -> list[Rule]:
+def rules(path: Path = RULES) -> list[Rule]:
     """Return every rule."""
-    groups = yaml.safe_load(RULES.read_text("utf-8"))["groups"]
+    groups = yaml.safe_load(path.read_text("utf-8"))["groups"]
     return [
-        Rule(rule.get("record") or rule["alert"], rule["expr"], "alert" in rule)
+        Rule(
+            rule.get("record") or rule["alert"],
+            rule["expr"],
+            "alert" in rule,
+            rule.get("labels", {}),
+        )
         for group in groups
         for rule in group["rules"]
     ]

@@ -7,9 +7,12 @@ scraped in two ways: by the pull exporter, and as an OTLP receiver would have st
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from collections import defaultdict
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import pytest
@@ -19,7 +22,12 @@ pytest.importorskip("opentelemetry.exporter.prometheus", reason="needs tokentrai
 from tests.dashboards import expected, promql
 from tests.dashboards.expected import Labels, World
 from tests.dashboards.server import Application, Prometheus, program, wait_until
-from tests.dashboards.shipped import VOCABULARIES, dashboard, filled, panels, rules, targets
+from tests.dashboards.shipped import VOCABULARIES, Rule, dashboard, filled, panels, rules, targets
+
+from tokentrail import cli
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -35,12 +43,26 @@ class Seen:
     prometheus: Prometheus
     traces: set[str]
     end: float
+    priced: float
+    """When costs were recorded, after that."""
+    price_rules: list[Rule]
 
-    def world(self, job: str, vocabulary: str) -> World:
+    def world(self, job: str, vocabulary: str, at: float | None = None) -> World:
         """Return a job as it stood when all was over, for one vocabulary."""
-        (probe,) = self.prometheus.samples(f'tokentrail_queue_size{{job="{job}"}}', self.end)
+        end = at or self.end
+        (probe,) = self.prometheus.samples(f'tokentrail_queue_size{{job="{job}"}}', end)
+
+        def recorded(name):
+            series = self.prometheus.samples(f'{name}{{job="{job}"}}', end)
+            return [(labels, [(at, float(n)) for at, n in told]) for labels, told in series]
+
         return World(
-            job, vocabulary, [t for t, _ in probe[1]], self.end, lambda name: self._rises(name, job)
+            job,
+            vocabulary,
+            [t for t, _ in probe[1]],
+            end,
+            lambda name: self._rises(name, job),
+            recorded,
         )
 
     def _rises(self, name, job):
@@ -56,13 +78,18 @@ def seen(tmp_path_factory):
     server = None
     try:
         _play(applications)
-        server = Prometheus(tmp_path_factory.mktemp("prometheus"), applications)
+        folder = tmp_path_factory.mktemp("prometheus")
+        prices = _price_rules(folder)
+        server = Prometheus(folder, applications, prices)
         _scraped(server, 2)
         _play(applications)
         _scraped(server, 3)
         end = round(time.time(), 3)  # Prometheus knows milliseconds
-        wait_until(lambda: _evaluated(server, end), "every rule is evaluated")
-        yield Seen(server, set().union(*(one.traces for one in applications)), end)
+        number = len(rules()) + len(rules(prices))
+        wait_until(lambda: _evaluated(server, end, number), "every rule is evaluated")
+        priced = wait_until(lambda: _priced(server, end), "costs are recorded")
+        traces = set().union(*(one.traces for one in applications))
+        yield Seen(server, traces, end, priced, rules(prices))
     finally:
         if server is not None:
             server.close()
@@ -89,10 +116,29 @@ def _scraped(server, more: int) -> None:
     wait_until(scraped, f"{more} scrapes of each application")
 
 
-def _evaluated(server, since: float) -> bool:
+def _price_rules(folder) -> Path:
+    """Have the command write what a user would load."""
+    own, path = folder / "own.json", folder / "prices.rules.yml"
+    own.write_text(json.dumps(expected.PRICES), "utf-8")
+    names = ",".join({**expected.PRICES, **expected.PUBLISHED})
+    asked = ["prices", "--models", names, "--overrides", str(own), "-o", str(path)]
+    assert cli.main(asked) == 0
+    return path
+
+
+def _priced(server, since: float) -> float | None:
+    """Return when costs of every job were recorded last, once some stood at a full half minute."""
+    found = {values[-1][0] for _, values in server.samples(expected.COST, time.time())}
+    if len(found) != 1 or (at := found.pop()) <= since + 0.5:
+        return None
+    told = server.values(f"sum by (job) (sum_over_time({expected.COST}[5m:30s]))", at)
+    return at if len(told) == len(TOLD) * len(WAYS) else None
+
+
+def _evaluated(server, since: float, number: int) -> bool:
     found = [rule for group in server.ask("rules")["groups"] for rule in group["rules"]]
     assert not [rule for rule in found if rule["health"] == "err"]
-    return len(found) == len(rules()) and all(
+    return len(found) == number and all(
         rule["lastEvaluation"] > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(since))
         and rule["health"] == "ok"
         for rule in found
@@ -113,10 +159,50 @@ ASKED = [
 
 @pytest.mark.parametrize(("job", "target"), ASKED)
 def test_every_query_of_a_panel_returns_what_is_known(seen, job, target):
-    world = seen.world(job, target.vocabulary)
-    values = seen.prometheus.values(filled(target.expr, service=job), seen.end)
+    # What was recorded while a scrape was under way lacks a sample that we see.
+    at, near = (seen.priced, 0.05) if expected.COST in target.expr else (seen.end, 1e-6)
+    world = seen.world(job, target.vocabulary, at)
+    values = seen.prometheus.values(filled(target.expr, service=job), at)
     assert values, "an empty panel"
-    assert values == pytest.approx(expected.PANELS[target.key](world), rel=1e-6)
+    assert values == pytest.approx(expected.PANELS[target.key](world), rel=near)
+
+
+JOBS = [f"{way}-{told}" for told in TOLD for way in WAYS]
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_priced_tokens_are_those_of_the_scenes(seen, job):
+    """Before prices are multiplied: exact, by the model that answered, in each vocabulary."""
+    told = defaultdict(float)
+    for rule in seen.price_rules:
+        if rule.name == "tokentrail:priced_tokens:rate5m":
+            part = rule.labels["tokentrail_part"]
+            for labels, value in seen.prometheus.values(rule.expr, seen.end).items():
+                if ("job", job) in labels and value:
+                    alike = [(k, v) for k, v in labels if k != "openai_response_service_tier"]
+                    told[Labels([*alike, ("part", part)])] += value
+    by = (*expected.BY_MODEL, "tokentrail_model", "part")
+    known = expected.grouped(expected.priced_tokens(job), *by)
+    pace = seen.world(job, "released").pace(300)
+    assert told == pytest.approx(expected.times(known, pace), rel=1e-6)
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_recorded_costs_are_the_prices_of_the_recorded_tokens(seen, job):
+    query = f'sum by (gen_ai_request_model) ({expected.COST}{{job="{job}"}})'
+    costs = seen.prometheus.values(query, seen.priced)
+    tokens = seen.prometheus.values(f'tokentrail:priced_tokens:rate5m{{job="{job}"}}', seen.priced)
+    known = defaultdict(float)
+    for labels, pace in tokens.items():
+        told = dict(labels)
+        rates = {**expected.PRICES, **expected.PUBLISHED}.get(told["tokentrail_model"])
+        if rates is not None:
+            part = told["tokentrail_part"]
+            whole = {"cache_read": "input", "reasoning": "output"}.get(part, part)
+            price = rates.get(part, rates.get(whole, 0)) - (rates[whole] if whole != part else 0)
+            known[Labels({(expected.MODEL, told[expected.MODEL])})] += pace * price / 1e6
+    assert costs
+    assert costs == pytest.approx(known, rel=1e-6)
 
 
 @pytest.mark.parametrize("rule", [rule for rule in rules() if not rule.alert], ids=lambda r: r.name)
