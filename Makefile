@@ -14,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow imitations bench company lint format cover matrix verify-dashboards verify-stack release-check clean
+.PHONY: help demo test slow imitations frameworks webservers bench soak company lint format cover matrix verify-dashboards verify-stack release-check clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -31,11 +31,20 @@ slow: $(VENV)/.dev ## run the tests that install the wheel into new environments
 imitations: $(VENV)/.dev ## run the tests against servers that others wrote
 	@$(BIN)/python -m pytest -m imitations $(ARGS)
 
+frameworks: $(VENV)/.dev ## run the tests on top of frameworks, each in its own environment
+	@$(BIN)/nox -s frameworks -- $(ARGS)
+
+webservers: $(VENV)/.dev ## run the tests inside real web servers
+	@$(BIN)/nox -s webservers -- $(ARGS)
+
 company: $(VENV)/.dev ## run the tests beside the official instrumentation
 	@$(BIN)/nox -s company -- $(ARGS)
 
 bench: $(VENV)/.dev ## measure what tokentrail costs, beside its peers
 	@PYTHONPATH=tools $(BIN)/python -m bench $(ARGS)
+
+soak: $(VENV)/.dev ## use it hard for minutes: spans, tokens, memory; ARGS="load --seconds 600"
+	@PYTHONPATH=tools $(BIN)/python -m soak $(ARGS)
 
 lint: $(VENV)/.dev ## check style, format, types and spelling
 	@$(BIN)/ruff check .

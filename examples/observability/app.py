@@ -33,7 +33,7 @@ THINKS = "o4-mini"
 """The model that takes its time before the first chunk."""
 
 
-def main(rounds: int | None, pause: float, slow: float) -> None:
+def main(rounds: int | None, pause: float, delay: float, slow: float) -> None:
     """Instrument, make the calls of ``rounds`` (no end: ``None``), and tell the last of them."""
     resource = Resource.create({"service.instance.id": str(uuid.uuid4())})
     tracers = TracerProvider(resource=resource)
@@ -44,18 +44,18 @@ def main(rounds: int | None, pause: float, slow: float) -> None:
     tokentrail.instrument()
 
     try:
-        ask(rounds, pause, slow)
+        ask(rounds, pause, delay, slow)
     finally:
         tokentrail.flush()
         meters.shutdown()
         tracers.shutdown()
 
 
-def ask(rounds: int | None, pause: float, slow: float) -> None:
+def ask(rounds: int | None, pause: float, delay: float, slow: float) -> None:
     """Make the calls of the demo, each under a span as a web framework would start."""
     deployments = {DEPLOYMENT: DEPLOYED}
-    quick = Model(delay=0.02, wait=0.1, deployments=deployments)
-    thinking = Model(delay=0.02, wait=slow)
+    quick = Model(delay=delay, wait=0.1, deployments=deployments)
+    thinking = Model(delay=delay, wait=slow)
     tracer = trace.get_tracer("application")
 
     def respond(call: Call) -> Reply:
@@ -81,8 +81,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, help="end after so many rounds of calls")
     parser.add_argument("--pause", type=float, default=1.0, help="seconds after each kind of call")
+    parser.add_argument("--delay", type=float, default=0.02, help="seconds before each chunk")
     parser.add_argument("--slow", type=float, default=3.0, help="seconds that a slow model thinks")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, stop)
     with contextlib.suppress(KeyboardInterrupt):
-        main(asked.rounds, asked.pause, asked.slow)
+        main(asked.rounds, asked.pause, asked.delay, asked.slow)
