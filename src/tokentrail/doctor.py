@@ -24,17 +24,24 @@ REQUIRED: Final = (
     "tiktoken",
     "wrapt",
 )
-OPTIONAL: Final = ("opentelemetry-sdk", "opentelemetry-distro", "opentelemetry-util-genai")
+OPTIONAL: Final = (
+    "opentelemetry-sdk",
+    "opentelemetry-distro",
+    "opentelemetry-util-genai",
+    "genai-prices",
+)
 PEERS: Final = {
-    "opentelemetry-instrumentation-genai-openai": "told once, by both together",
-    "opentelemetry-instrumentation-openai-v2": "",
-    "opentelemetry-instrumentation-openai": "",
-    "openinference-instrumentation-openai": "",
-    "openlit": "",
-    "logfire": "",
-    "langfuse": "",
+    "opentelemetry-instrumentation-genai-openai": neighbours.OFFICIAL.module,
+    "opentelemetry-instrumentation-openai-v2": "opentelemetry.instrumentation.openai_v2",
+    "opentelemetry-instrumentation-openai": "opentelemetry.instrumentation.openai",
+    "openinference-instrumentation-openai": "openinference.instrumentation.openai",
+    "openlit": "openlit.instrumentation.openai",
+    "logfire": "logfire",
+    "langfuse": "langfuse.openai",
 }
-"""Other instrumentations by their distribution, and what that means where it is no conflict."""
+"""Other instrumentations: their distribution, and the module by which neighbours are known."""
+JOINED: Final = "opentelemetry-instrumentation-genai-openai"
+"""The one that is no conflict: a call is told once, by both together."""
 
 _SWITCHES: Final = {
     "OTEL_SDK_DISABLED": ("true",),
@@ -145,7 +152,7 @@ def _version(name: str) -> str | None:
 
 
 def _methods() -> Iterator[MethodFound]:
-    for row in patches.ROWS:
+    for row in (*patches.ROWS, *patches.CONNECTIONS):
         yield MethodFound(row.title, _state(row))
 
 
@@ -161,13 +168,11 @@ def _state(row: patches.Row) -> str:
 
 
 def _neighbours() -> Iterator[tuple[str, str]]:
-    working = {other.title.lower(): other for other in neighbours.active()}
-    for name, meaning in PEERS.items():
-        if (installed := _version(name)) is None:
-            continue
-        at_work = any(name in title for title in working)
-        state = f"{installed}, {'at work' if at_work else 'installed'}"
-        yield name, f"{state}, {meaning}" if meaning else state
+    working = {other.module for other in neighbours.active()}
+    for name, module in PEERS.items():
+        if (installed := _version(name)) is not None:
+            state = f"{installed}, {'at work' if module in working else 'installed'}"
+            yield name, f"{state}, told once, by both together" if name == JOINED else state
 
 
 def _providers() -> Iterator[tuple[str, str]]:
@@ -196,7 +201,7 @@ def _notes(environ: Mapping[str, str], peers: Collection[str]) -> Iterator[str]:
             yield f"{name}={environ[name]}: nothing is told"
     if calls.engine is None:
         yield "tokentrail is not switched on in this process: no method is patched"
-    others = [name for name in peers if not PEERS[name]]
+    others = [name for name in peers if name != JOINED]
     if others:
         yield f"calls may be told twice, by {', '.join(others)} too: see TOKENTRAIL_ON_CONFLICT"
 
@@ -213,6 +218,9 @@ def _problems(
     for name in REQUIRED:
         if versions[name] is None:
             yield f"{name} is not installed"
+    costs = next(found.value for found in settings if found.name == "cost")
+    if costs != "off" and versions["genai-prices"] is None:
+        yield "cost is on, and genai-prices is not installed: pip install 'tokentrail[cost]'"
     for method in methods:
         if method.state == "missing":
             yield f"this release of openai has no {method.name}"

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
-
-if TYPE_CHECKING:
-    import argparse
+import argparse
+from typing import Any, Final, TypeAlias
 
 EXIT_CODES: Final = "exit codes: 0 done, 1 tried and failed, 2 cannot be done as asked"
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 """Where a command adds its parser, whose ``run`` takes what was asked and returns the exit code."""
+
+
+def manual(about: str, examples: str, exit_codes: str = EXIT_CODES) -> dict[str, Any]:
+    """Return what makes a parser's help read as a manual does: what it is for, then examples."""
+    return {
+        "description": about,
+        "epilog": f"{examples}\n{exit_codes}",
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
 
 
 class CommandError(Exception):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from tokentrail.cli.command import EXIT_CODES, CommandError
+from tokentrail.cli.command import CommandError, manual
 
 if TYPE_CHECKING:
     import argparse
@@ -15,15 +15,28 @@ if TYPE_CHECKING:
     from tokentrail.cli.command import Commands
     from tokentrail.operation import Prompt
 
+_ABOUT: Final = """\
+Counts the tokens of a text, or what messages will be billed as input. Reads standard input where
+neither is given. Nothing is sent anywhere.
+"""
+_EXAMPLES: Final = """\
+examples:
+  tokentrail count --model gpt-4o "How many tokens are these?"
+  tokentrail count --model gpt-4o --file chapter.txt
+  tokentrail count --model gpt-4o --messages request.json --json
+  git diff | tokentrail count --model gpt-4o
+  tokentrail count --model my-deployment --encoding cl100k_base "Hello"
+
+Text is exact where the encoding is known. docs/accuracy.md has the rules for messages.
+"""
+
 
 def add(commands: Commands) -> None:
     """Add the command to the parser's."""
     count = commands.add_parser(
         "count",
         help="count the tokens of a text or of messages",
-        description="Counts the tokens of a text, or what messages will be billed as input."
-        " Reads standard input where neither is given. Nothing is sent anywhere.",
-        epilog=EXIT_CODES,
+        **manual(_ABOUT, _EXAMPLES),
     )
     what = count.add_mutually_exclusive_group()
     what.add_argument("text", nargs="?", metavar="TEXT", help="the text itself")

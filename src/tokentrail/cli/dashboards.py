@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from tokentrail.cli.command import EXIT_CODES, CommandError
+from tokentrail.cli.command import CommandError, manual
 
 if TYPE_CHECKING:
     import argparse
 
     from tokentrail.cli.command import Commands
+
+_ABOUT: Final = """\
+Writes the Grafana dashboards and the Prometheus rules into a folder, which is made where it is
+not. A file there that is not the same is kept.
+"""
+_EXAMPLES: Final = """\
+examples:
+  tokentrail dashboards grafana/     then import the JSON, or point Grafana's provisioning at it
+  tokentrail dashboards . --force    after an upgrade, over the old ones
+
+There is a dashboard for each vocabulary of metrics. docs/dashboards.md says how to load them.
+"""
 
 
 def add(commands: Commands) -> None:
@@ -18,9 +30,7 @@ def add(commands: Commands) -> None:
     dashboards = commands.add_parser(
         "dashboards",
         help="write the Grafana dashboards and the Prometheus rules",
-        description="Writes the Grafana dashboards and the Prometheus rules into a folder, which"
-        " is made where it is not. A file there that is not the same is kept.",
-        epilog=EXIT_CODES,
+        **manual(_ABOUT, _EXAMPLES),
     )
     dashboards.add_argument("folder", metavar="DIR", help="where they are to be")
     dashboards.add_argument("--force", action="store_true", help="write over what is there")

@@ -7,7 +7,7 @@ import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.cli.command import EXIT_CODES, CommandError
+from tokentrail.cli.command import CommandError, manual
 
 if TYPE_CHECKING:
     from tokentrail.cli.command import Commands
@@ -15,15 +15,25 @@ if TYPE_CHECKING:
 MAX_PORT: Final = 65_535
 _NEEDS: Final = {"rich": "rich", "opentelemetry.sdk": "opentelemetry-sdk", "openai": "openai"}
 
+_ABOUT: Final = """\
+Makes calls of the openai client, and shows the spans and metrics that were told of them. The
+server is embedded: no key, no network. With --live it is your own.
+"""
+_EXAMPLES: Final = """\
+examples:
+  tokentrail demo                    nine calls, each told in its own way
+  tokentrail demo --watch            the same without end, as a small dashboard
+  tokentrail demo --live             three cheap calls with your own key, after asking
+  tokentrail demo --serve 8000       a server that answers like OpenAI, for your own programs
+"""
+
 
 def add(commands: Commands) -> None:
     """Add the command to the parser's."""
     demo = commands.add_parser(
         "demo",
         help="make a few calls and show what is told of them",
-        description="Makes calls of the openai client and shows the spans and metrics told of"
-        " them. The server is embedded: no key, no network. With --live it is your own.",
-        epilog=EXIT_CODES,
+        **manual(_ABOUT, _EXAMPLES),
     )
     kind = demo.add_mutually_exclusive_group()
     kind.add_argument(

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.cli.command import manual
 
 if TYPE_CHECKING:
     import argparse
 
     from tokentrail.cli.command import Commands
+
+_ABOUT: Final = """\
+Lists every setting with its value, where it comes from and what is allowed; versions; the methods
+that are told; other instrumentations; providers; encodings.
+"""
+_EXAMPLES: Final = """\
+examples:
+  tokentrail doctor                                here
+  opentelemetry-instrument tokentrail doctor       as a program started like this would be told
+  tokentrail doctor --json | jq .settings
+"""
+_EXIT_CODES: Final = "exit codes: 0 all is well, 1 something is wrong"
 
 
 def add(commands: Commands) -> None:
@@ -17,10 +31,7 @@ def add(commands: Commands) -> None:
     doctor = commands.add_parser(
         "doctor",
         help="say what is installed and set here, and what is wrong with it",
-        description="Lists every setting with its value, where it comes from and what is allowed;"
-        " versions; the methods that are told; other instrumentations; providers; encodings."
-        " Under opentelemetry-instrument it sees what a program would.",
-        epilog="exit codes: 0 all is well, 1 something is wrong",
+        **manual(_ABOUT, _EXAMPLES, _EXIT_CODES),
     )
     doctor.add_argument("--json", action="store_true", help="print an object, for programs")
     doctor.set_defaults(run=_run)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.cli.command import EXIT_CODES, CommandError
+from tokentrail.cli.command import CommandError, manual
 from tokentrail.cost import OwnPrices, PricesError, published
 from tokentrail.cost.own import read_prices
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
+    import argparse
+
     from tokentrail.cli.command import Commands
     from tokentrail.cli.price_rules import Priced
 
@@ -36,7 +37,6 @@ examples:
    "our-llama": {"input": 0.1, "output": 0.3}}
 
 Past tokens are priced anew with promtool: see "Past tokens" in docs/cost.md.
-
 """
 _DEFAULT: Final = ("openai", "azure.ai.openai")
 
@@ -46,9 +46,7 @@ def add(commands: Commands) -> None:
     prices = commands.add_parser(
         "prices",
         help="write Prometheus rules that turn tokens into money",
-        description=_ABOUT,
-        epilog=_EXAMPLES + EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **manual(_ABOUT, _EXAMPLES),
     )
     prices.add_argument("--models", metavar="NAMES", help="only these, separated by commas")
     prices.add_argument(

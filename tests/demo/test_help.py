@@ -1,0 +1,35 @@
+"""Each command's help reads as a manual: what it is for, its options, examples that are true."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from tokentrail import cli
+
+COMMANDS = ("demo", "count", "dashboards", "prices", "doctor")
+
+
+@pytest.fixture(params=COMMANDS)
+def manual(request, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main([request.param, "--help"])
+    assert left.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_it_has_examples_which_parse(manual):
+    """Each is a command that would be taken; what follows two blanks says what it is for."""
+    section = re.search(r"^examples:\n((?:  .*\n)+)", manual, re.MULTILINE)[1]
+    for line in section.splitlines():
+        words = shlex.split(re.split(r"  +", line.strip())[0])
+        options = words[words.index("tokentrail") + 1 :]
+        options = options[: options.index("|")] if "|" in options else options
+        assert cli._parser().parse_args(options).run
+
+
+def test_it_fits_a_screen(manual):
+    assert max(map(len, manual.splitlines())) <= 100
+    assert "exit codes: 0 " in manual
