@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,8 @@ import pytest
 # tokentrail is imported in the fixtures: strictness must be settled before.
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
 
     from tokentrail.demo.server import Server
 
@@ -62,13 +65,22 @@ class Official:
 
 
 @pytest.fixture
-def official(spans, metrics, logs) -> Iterator[Official]:
-    """Give the real opentelemetry-instrumentation-genai-openai; skip where it is not installed."""
-    found = pytest.importorskip(
-        "opentelemetry.instrumentation.genai.openai",
-        reason="opentelemetry-instrumentation-genai-openai is not installed: make company",
-        exc_type=ImportError,
-    )
+def needed() -> Callable[[str], ModuleType]:
+    """Import a package that only ``make company`` installs; elsewhere the test is skipped."""
+
+    def needed(module: str) -> ModuleType:
+        if "REQUIRE_COMPANY" in os.environ:
+            return importlib.import_module(module)
+        reason = f"{module} is not installed: make company"
+        return pytest.importorskip(module, reason=reason, exc_type=ImportError)
+
+    return needed
+
+
+@pytest.fixture
+def official(spans, metrics, logs, needed) -> Iterator[Official]:
+    """Give the real opentelemetry-instrumentation-genai-openai."""
+    found = needed("opentelemetry.instrumentation.genai.openai")
     providers = {
         "tracer_provider": spans.provider,
         "meter_provider": metrics.provider,
