@@ -142,6 +142,21 @@ CHAT = {
             {"type": "blob", "modality": "audio", "content": "", "byte_size": 5},
         ],
     ),
+    "sound in pieces, each padded": (
+        {
+            "role": "assistant",
+            "content": None,
+            "audio": {"id": "a", "data": "YWJjZGVmZw==", "transcript": "Hi", "expires_at": 1},
+        },
+        [
+            {"audio": {"id": "a", "transcript": "Hi", "data": "YWJjZA=="}},
+            {"audio": {"data": "ZWZn"}},
+        ],
+        [
+            text("Hi"),
+            {"type": "blob", "modality": "audio", "content": "", "byte_size": 7},
+        ],
+    ),
     "legacy function call": (
         {"role": "assistant", "function_call": {"name": "f", "arguments": '{"a": 1}'}},
         [

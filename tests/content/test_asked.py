@@ -360,3 +360,17 @@ def test_nothing_that_is_given_breaks_the_reading(api, value):
     names = ("messages", "input", "prompt", "instructions", "tools", "functions", "suffix")
     found = asked(api, **dict.fromkeys(names, value))
     assert not any(found.values())
+
+
+@pytest.mark.parametrize("said", ["data:canary canary", "data:text/canary canary;base64,aGVsbG8="])
+def test_what_is_no_media_type_is_not_taken_for_one(said):
+    """A media type is neither redacted nor capped."""
+    (part,) = parts("chat", [{"type": "image_url", "image_url": {"url": said}}])
+    assert "mime_type" not in part
+    assert "canary" not in str(part)
+
+
+def test_what_is_no_format_or_id_is_not_taken_for_one():
+    sound = {"type": "input_audio", "input_audio": {"data": "aGVsbG8=", "format": "a canary"}}
+    upload = {"type": "file", "file": {"file_id": "a canary"}}
+    assert "canary" not in str(parts("chat", [sound, upload]))

@@ -50,14 +50,14 @@ class _Piece:
 
     def part(self) -> Part | None:
         """Return the part, if it says anything."""
+        if self.kind == "sound":
+            return media.blob("audio", None, media.joined(self.texts))
         said = "".join(self.texts)
         if self.kind in {"call", "custom"}:
             read = read_call if self.kind == "call" else read_custom_call
             return read(self.name, said, self.id)
         if not said:
             return None
-        if self.kind == "sound":
-            return media.blob("audio", None, said)
         return Reasoning(said) if self.kind == "reasoning" else Text(said)
 
     def named(self, name: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import urllib.parse
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 _SOUNDS: Final = {"mp3": "audio/mpeg", "pcm16": "audio/pcm"}
 """Formats of sound whose media type is not "audio/" and their name."""
+_MIME_TYPE: Final = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}")
+_ID: Final = re.compile(r"[\w.:/-]{1,128}")
+"""What media types and ids look like. Neither is redacted or capped, so nothing else is taken for
+one: it might be anything that was said."""
 
 
 def image(part: Mapping[str, object]) -> Blob | Uri | File | None:
@@ -67,7 +72,18 @@ def located(modality: str, url: str) -> Blob | Uri:
 
 def blob(modality: str, mime_type: str | None, content: str) -> Blob:
     """Return bytes that are given in base64."""
-    return Blob(modality, mime_type, content, byte_size(content))
+    known = mime_type if mime_type is not None and _MIME_TYPE.fullmatch(mime_type) else None
+    return Blob(modality, known, content, byte_size(content))
+
+
+def joined(pieces: list[str]) -> str:
+    """Return base64 that came in pieces as one; each may be padded as if it were the last."""
+    if any(piece.endswith("=") for piece in pieces[:-1]):
+        try:
+            return base64.b64encode(b"".join(map(base64.b64decode, pieces))).decode()
+        except ValueError:  # cut anywhere: no piece is anything by itself
+            pass
+    return "".join(pieces)
 
 
 def byte_size(content: str) -> int:
@@ -76,8 +92,12 @@ def byte_size(content: str) -> int:
 
 
 def _uploaded(modality: str, given: Mapping[str, object]) -> File | None:
-    name = word(given.get("file_id"))
-    return None if name is None else File(modality, name)
+    return upload(modality, word(given.get("file_id")))
+
+
+def upload(modality: str, name: str | None) -> File | None:
+    """Return what is known by its id."""
+    return File(modality, name) if name is not None and _ID.fullmatch(name) else None
 
 
 def _is_inline(url: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.content import media
-from tokentrail.content.parts import File, Message, Part, Reasoning, Text, ToolCall, ToolResponse
+from tokentrail.content.parts import Message, Part, Reasoning, Text, ToolCall, ToolResponse
 from tokentrail.content.values import clean, parsed
 from tokentrail.shapes.reading import fields, is_sequence, sequence, text, word
 
@@ -99,8 +99,8 @@ def _sound(audio: Mapping[str, object]) -> list[Part]:
     parts: list[Part] = [] if transcript is None else [Text(transcript)]
     if content is not None:
         parts.append(media.blob("audio", None, content))
-    elif name is not None and transcript is None:
-        parts.append(File("audio", name))
+    elif transcript is None and (uploaded := media.upload("audio", name)) is not None:
+        parts.append(uploaded)
     return parts
 
 
