@@ -44,7 +44,7 @@ QUEUE = series(names.OWN_QUEUE)
 ERRORS = series(names.OWN_ERRORS, "total")
 DEFERRED = series(names.OWN_DEFERRED, "total")
 DEGRADED = series(names.OWN_DEGRADED, "total")
-_DETAILS = {field: series(name, "total") for field, name, _ in names.DETAIL_COUNTERS}
+_DETAILS = {field: series(name, "total") for _, field, name, _ in names.DETAIL_COUNTERS}
 CACHED = _DETAILS["cache_read_tokens"]
 REASONING = _DETAILS["reasoning_tokens"]
 

@@ -101,6 +101,16 @@ async def test_a_streamed_picture(trail, driver, model):
     assert _nothing_said(trail)
 
 
+async def test_streamed_pictures_are_told_together(trail, driver, serve):
+    """As the same two would be in one answer: the prompt once, each picture for itself."""
+    client = driver.client(serve(Stream(images.events(text_tokens=4) * 2)))
+    _takes_stream(client.images.generate)
+    stream = await driver.call(client.images.generate, **DRAWN, n=2, stream=True)
+    await driver.read(stream)
+    assert trail.spans.attributes()["tokentrail.ending"] == "completed"
+    assert _own(trail) == {"input": 4, "output": 544}
+
+
 @pytest.mark.parametrize("seen", [1, 2])
 async def test_a_picture_broken_off_has_no_usage(trail, driver, model, seen):
     client = driver.client(model)
@@ -217,6 +227,28 @@ async def test_speech_as_events_has_its_usage(trail, driver, model):
     answer = await driver.call(driver.client(model).audio.speech.create, **asked)
     assert answer.content == audio.speech_events()
     assert _own(trail) == {"input": 7, "output": 60}
+
+
+@pytest.mark.parametrize("kind", ["openai", "azure"])
+async def test_speech_as_events_that_is_read_whole_has_its_usage(trail, driver, model, kind):
+    create = driver.client(model, kind).audio.speech.with_streaming_response.create
+    asked = {**SPEECH, "extra_body": {"stream_format": "sse"}}
+    async with driver.within(create(**asked)) as answer:
+        assert await driver.call(answer.read) == audio.speech_events()
+    assert trail.spans.attributes()["tokentrail.ending"] == "completed"
+    assert _own(trail) == {"input": 7, "output": 60}
+
+
+async def test_speech_as_events_that_is_not_kept_has_no_usage(trail, driver, model):
+    """Who reads it line by line has it alone: nothing is read twice, or held back."""
+    create = driver.client(model).audio.speech.with_streaming_response.create
+    asked = {**SPEECH, "extra_body": {"stream_format": "sse"}}
+    async with driver.within(create(**asked)) as answer:
+        lines = answer.iter_lines()
+        got = [line async for line in lines] if driver.mode == "async" else list(lines)
+    assert any("speech.audio.done" in line for line in got)
+    assert trail.spans.attributes()["tokentrail.ending"] == "completed"
+    assert _own(trail) == {}
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -350,6 +350,9 @@ async def test_an_unknown_model_never_enters_the_conventional_names(trail, drive
     assert {p.attributes["tokentrail.usage.source"] for p in own} == {"approximated"}
 
 
+INFERENCE = "gen_ai.client.inference.usage"
+
+
 async def test_a_part_of_a_report_is_no_part_of_a_count(trail, driver, serve):
     """Cached tokens of a report are told with the reported input, reasoning with its output."""
     details = {
@@ -364,6 +367,8 @@ async def test_a_part_of_a_report_is_no_part_of_a_count(trail, driver, serve):
         "gen_ai.usage.cache_read.input_tokens": 30,
         **COUNTED_OUTPUT,
     }
+    assert trail.metrics.one(f"{INFERENCE}.cache_read.input_tokens").value == 30
+    assert trail.metrics.points(f"{INFERENCE}.reasoning.output_tokens") == []
 
 
 async def test_what_the_application_changes_later_is_not_counted(trail, driver, serve):

@@ -124,6 +124,12 @@ async def test_what_the_conventions_name_is_not_overwritten(trail, ask):
     assert trail.spans.attributes()["gen_ai.request.model"] == "gpt-4o"
 
 
+@pytest.mark.parametrize("name", ["gen_ai.request.model", "error.type", "tokentrail.ending"])
+def test_what_metrics_bear_already_cannot_be_asked_for(name):
+    with pytest.raises(ValueError, match="attributes_on_metrics"):
+        tokentrail.instrument(attributes_on_metrics=["feature", name])
+
+
 async def test_what_no_attribute_can_be_is_left_out_with_a_word(trail, ask, caplog, monkeypatch):
     from tokentrail import guard
 

@@ -38,7 +38,7 @@ _LATEST: Final = {
 }
 _DETAILS: Final = {
     field.removesuffix("_tokens"): f"{name.replace('.', '_')}_total"
-    for field, name, _ in names.DETAIL_COUNTERS
+    for _, field, name, _ in names.DETAIL_COUNTERS
 }
 _OWN: Final = f"{names.OWN_TOKENS.replace('.', '_')}_total"
 _PARTS: Final = {

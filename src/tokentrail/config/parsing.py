@@ -8,7 +8,12 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tokentrail.config.values import FAMILIES, METRIC_ATTRIBUTES, REQUEST_ATTRIBUTES
+from tokentrail.config.values import (
+    CONVENTIONAL,
+    FAMILIES,
+    METRIC_ATTRIBUTES,
+    REQUEST_ATTRIBUTES,
+)
 from tokentrail.cost.own import OwnPrices, read_prices
 from tokentrail.counting.models import resolve
 
@@ -94,6 +99,14 @@ def names(value: object, known: Collection[str] | None = None) -> tuple[str, ...
 def metric_attributes(value: object) -> tuple[str, ...]:
     """Read names of attributes that metrics may bear."""
     return names(value, METRIC_ATTRIBUTES)
+
+
+def attributes_on_metrics(value: object) -> tuple[str, ...]:
+    """Read names of the application's own attributes, which metrics have no other use for."""
+    found = names(value)
+    if not CONVENTIONAL.isdisjoint(found):
+        raise ValueError
+    return found
 
 
 def request_attributes(value: object) -> tuple[str, ...]:

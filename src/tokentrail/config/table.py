@@ -193,10 +193,10 @@ SETTINGS: tuple[Setting, ...] = (
         "attributes_on_metrics",
         "TOKENTRAIL_ATTRIBUTES_ON_METRICS",
         (),
-        "names separated by commas, without blanks",
+        "names separated by commas, without blanks, that are not the metrics' own",
         "Which of the application's own attributes (tokentrail.attributes(), baggage_keys, "
         "request_attributes) metrics bear: those of few values. Spans bear all.",
-        parsing.names,
+        parsing.attributes_on_metrics,
     ),
     Setting(
         "baggage_keys",

@@ -72,6 +72,21 @@ METRIC_ATTRIBUTES = {
 }
 """The attributes of metrics that can be chosen, and whether they are there by default."""
 
+CONVENTIONAL = frozenset(
+    {
+        "error.type",
+        "gen_ai.operation.name",
+        "gen_ai.provider.name",
+        "gen_ai.request.model",
+        "gen_ai.token.modality",
+        "gen_ai.token.type",
+        "tokentrail.ending",
+        "tokentrail.usage.source",
+        *METRIC_ATTRIBUTES,
+    }
+)
+"""What metrics bear of their own: none of it can be the application's."""
+
 REQUEST_ATTRIBUTES = ("metadata", "user", "safety_identifier")
 """Arguments of a call that say whose it is."""
 

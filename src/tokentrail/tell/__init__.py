@@ -257,7 +257,7 @@ class Aside(Telling):
     def finish(self, operation: Operation, content: Content | None) -> None:  # noqa: ARG002 - there is none
         """Tell the call in our own counters, and the other instrumentation what it was."""
         try:
-            self._metrics.finish_own(operation, self._context)
+            self._metrics.finish_own(operation, self._context, joined=self._record is not None)
         except Exception as error:  # noqa: BLE001 - whatever an SDK raises is not the application's
             guard.report("metrics", error)
         told = {**spans.initial(operation.request), **spans.final(operation)}

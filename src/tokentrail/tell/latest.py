@@ -1,8 +1,7 @@
 """The metrics as the conventions name them now, ahead of their release.
 
 Inference has a family of its own; what remains of ``gen_ai.client.operation.duration`` is for the
-operations that are none. Token counters are split by modality: the parts a server names, and the
-rest as ``unknown``, so that the points of a counter always sum to its total.
+operations that are none. Token counters are split by modality.
 """
 
 from __future__ import annotations
@@ -12,31 +11,24 @@ from typing import TYPE_CHECKING, Final
 from tokentrail.operation import Source
 from tokentrail.tell import names
 from tokentrail.tell.instruments import seconds, tokens
+from tokentrail.tell.modality import split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from opentelemetry.context import Context
     from opentelemetry.metrics import Meter
 
-    from tokentrail.operation import Count, Operation, Reported, Request
+    from tokentrail.operation import Count, Operation, Request
     from tokentrail.tell.instruments import Record
     from tokentrail.tell.points import Alike
 
-_INFERENCE: Final = frozenset({"chat", "text_completion"})
-
-_MODALITIES: Final = {
-    "input": (
-        ("text", "text_input_tokens"),
-        ("image", "image_input_tokens"),
-        ("audio", "audio_input_tokens"),
-    ),
-    "output": (("text", "text_output_tokens"), ("audio", "audio_output_tokens")),
-}
+INFERENCES: Final = frozenset({"chat", "text_completion"})
 
 
 class LatestMetrics:
     """``gen_ai.client.inference.*``."""
+
+    told_by_others = False
+    """Whether those told by another instrumentation as well are told twice."""
 
     def __init__(self, meter: Meter, *, alone: bool = True) -> None:
         """``alone``: no other vocabulary tells the operations that are no inference."""
@@ -63,17 +55,17 @@ class LatestMetrics:
 
     def gap_recorder(self, request: Request) -> Record | None:
         """Return what records the seconds before a chunk, if they are of an inference."""
-        return self._gap.record if request.operation in _INFERENCE else None
+        return self._gap.record if request.operation in INFERENCES else None
 
     def first_chunk(self, operation: Operation, alike: Alike, context: Context) -> None:
         """Record the seconds to the first chunk."""
         first = operation.timing.first_chunk
-        if first is not None and operation.request.operation in _INFERENCE:
+        if first is not None and operation.request.operation in INFERENCES:
             self._first_chunk.record(first, alike.base, context)
 
     def duration(self, operation: Operation, alike: Alike, context: Context) -> None:
         """Record the seconds the operation took."""
-        inference = operation.request.operation in _INFERENCE
+        inference = operation.request.operation in INFERENCES
         duration = self._duration if inference else self._other
         if duration is not None:
             duration.record(operation.timing.duration, alike.timed, context)
@@ -90,23 +82,11 @@ class LatestMetrics:
 
         A failed operation has its tokens counted, but is not one of the histogram's.
         """
-        if operation.request.operation not in _INFERENCE:
+        if operation.request.operation not in INFERENCES:
             return
         attributes = {**alike.refined, names.SOURCE: count.source.value}
-        for modality, number in split(kind, count, operation.usage.reported):
+        told = operation.usage.reported if count.source is Source.REPORTED else None
+        for modality, number in split(kind, count.tokens, told):
             self._counters[kind].add(number, {**attributes, names.MODALITY: modality}, context)
         if operation.error_type is None:
             self._histograms[kind].record(count.tokens, attributes, context)
-
-
-def split(kind: str, count: Count, reported: Reported | None) -> Iterator[tuple[str, int]]:
-    """Yield the modalities of a count and their parts, which sum to it."""
-    rest = count.tokens
-    if count.source is Source.REPORTED and reported is not None:
-        for modality, field in _MODALITIES[kind]:
-            part = min(getattr(reported, field) or 0, rest)
-            if part:
-                rest -= part
-                yield modality, part
-    if rest or not count.tokens:
-        yield "unknown", rest

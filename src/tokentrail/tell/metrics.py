@@ -10,20 +10,21 @@ from opentelemetry.metrics import NoOpHistogram
 from tokentrail.config import MetricNames, TokenCounting
 from tokentrail.operation import Source
 from tokentrail.tell import names
-from tokentrail.tell.latest import LatestMetrics
+from tokentrail.tell.latest import INFERENCES, LatestMetrics
+from tokentrail.tell.modality import split
 from tokentrail.tell.points import Points
 from tokentrail.tell.released import ReleasedMetrics
 from tokentrail.tell.spans import is_conventional
 from tokentrail.tell.totals import total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.metrics import Meter, MeterProvider
 
     from tokentrail.config import Settings
-    from tokentrail.operation import Count, Operation, Request, Usage
+    from tokentrail.operation import Count, Operation, Reported, Request, Usage
     from tokentrail.tell.points import Alike, Attributes
 
     Vocabulary = ReleasedMetrics | LatestMetrics
@@ -48,8 +49,8 @@ class Metrics:
             provider, meter, names.OWN_ENDED, "{call}", "Calls that ended, by how they did."
         )
         self._details = [
-            (field, meter.create_counter(name, "{token}", about))
-            for field, name, about in names.DETAIL_COUNTERS
+            (kind, field, meter.create_counter(name, "{token}", about))
+            for kind, field, name, about in names.DETAIL_COUNTERS
         ]
         self._ratio = meter.create_histogram(
             names.OWN_RATIO,
@@ -85,20 +86,25 @@ class Metrics:
         """Record the points of a call that ended."""
         alike = self._points.alike(operation)
         self._end(operation, alike)
-        self._record_usage(operation, alike, context)
+        for kind, count in self._counts(operation.usage):
+            self._add_own(operation, kind, count, alike)
         self._record_ratios(operation.usage, alike.base, context)
-        for vocabulary in self._vocabularies:
-            if operation.timing.first_chunk is not None:
-                vocabulary.first_chunk(operation, alike, context)
-            vocabulary.duration(operation, alike, context)
+        self._record_conventional(operation, self._vocabularies, alike, context)
 
-    def finish_own(self, operation: Operation, context: Context) -> None:
-        """Record our own points of a call that ended: another tells the conventional ones."""
+    def finish_own(self, operation: Operation, context: Context, *, joined: bool) -> None:
+        """Record our own points of a call that another instrumentation tells as well.
+
+        ``joined``: it tells the released metrics from what we know. Of the conventional ones it has
+        no others, so those that are wanted are recorded here.
+        """
         alike = self._points.alike(operation)
         self._end(operation, alike)
         for kind, count in self._counts(operation.usage):
             self._add_own(operation, kind, count, alike)
         self._record_ratios(operation.usage, alike.base, context)
+        if joined and operation.request.operation in INFERENCES:
+            others = [told for told in self._vocabularies if not told.told_by_others]
+            self._record_conventional(operation, others, alike, context)
 
     def asked(self, request: Request) -> Attributes:
         """Return the application's own attributes that points of ``request`` bear."""
@@ -116,18 +122,34 @@ class Metrics:
             alike.sums[operation.ending] = to
         self._ended.add(1, to)
 
-    def _record_usage(self, operation: Operation, alike: Alike, context: Context) -> None:
-        usage = operation.usage
-        is_known = operation.request.operation in names.COUNTED_OPERATIONS
-        for kind, count in self._counts(usage):
-            if is_known and is_conventional(count):
-                for vocabulary in self._vocabularies:
-                    vocabulary.used(operation, kind, count, alike, context)
-            self._add_own(operation, kind, count, alike)
-        if is_known and usage.reported is not None:
-            for field, counter in self._details:
-                if number := getattr(usage.reported, field):
-                    counter.add(number, {**alike.refined, names.MODALITY: "unknown"}, context)
+    def _record_conventional(
+        self,
+        operation: Operation,
+        vocabularies: Sequence[Vocabulary],
+        alike: Alike,
+        context: Context,
+    ) -> None:
+        if operation.request.operation in names.COUNTED_OPERATIONS:
+            for kind, count in self._counts(operation.usage):
+                if is_conventional(count):
+                    for vocabulary in vocabularies:
+                        vocabulary.used(operation, kind, count, alike, context)
+            if operation.usage.reported is not None:
+                self._record_details(operation.usage, operation.usage.reported, alike, context)
+        for vocabulary in vocabularies:
+            if operation.timing.first_chunk is not None:
+                vocabulary.first_chunk(operation, alike, context)
+            vocabulary.duration(operation, alike, context)
+
+    def _record_details(
+        self, usage: Usage, reported: Reported, alike: Alike, context: Context
+    ) -> None:
+        """Record the parts of reported totals; of any other total they are no parts."""
+        for kind, field, counter in self._details:
+            number = getattr(reported, field)
+            if number and _is_reported(usage.input if kind == "input" else usage.output):
+                for modality, part in split(field, number, reported):
+                    counter.add(part, {**alike.refined, names.MODALITY: modality}, context)
 
     def _counts(self, usage: Usage) -> list[tuple[str, Count]]:
         """Return the directions whose tokens metrics tell."""

@@ -164,23 +164,26 @@ OPERATION_TOKENS: Final = {
 
 DETAIL_COUNTERS: Final = (
     (
+        "input",
         "cache_read_tokens",
         "gen_ai.client.inference.usage.cache_read.input_tokens",
         "Number of input tokens read from a cache.",
     ),
     (
+        "input",
         "cache_write_tokens",
         "gen_ai.client.inference.usage.cache_write.input_tokens",
         "Number of input tokens written to a cache.",
     ),
     (
+        "output",
         "reasoning_tokens",
         "gen_ai.client.inference.usage.reasoning.output_tokens",
         "Number of output tokens spent on reasoning.",
     ),
 )
-"""Fields of a report and the counters they add to, in every vocabulary: without them a cost that is
-worked out from totals is too high."""
+"""Parts of a reported total, by its direction and their field, and the counters they add to, in
+every vocabulary: without them a cost that is worked out from totals is too high."""
 
 MODALITY: Final = "gen_ai.token.modality"
 

@@ -91,10 +91,9 @@ class Points:
     def base(self, request: Request, response_model: str | None) -> Attributes:
         """Return what every conventional point bears."""
         endpoint, allowed = request.endpoint, self._allowed
-        attributes: Attributes = {
-            names.OPERATION_NAME: request.operation,
-            names.PROVIDER_NAME: endpoint.provider,
-        }
+        attributes = self.asked(request)  # below all that is ours to say
+        attributes[names.OPERATION_NAME] = request.operation
+        attributes[names.PROVIDER_NAME] = endpoint.provider
         if request.model is not None:
             attributes[names.REQUEST_MODEL] = self._bounded(request.model)
         if response_model is not None and names.RESPONSE_MODEL in allowed:
@@ -103,12 +102,12 @@ class Points:
             attributes[names.SERVER_ADDRESS] = self._of(names.SERVER_ADDRESS, endpoint.address)
         if endpoint.port is not None and names.SERVER_PORT in allowed:
             attributes[names.SERVER_PORT] = self._of(names.SERVER_PORT, endpoint.port)
-        if request.attribution:
-            attributes.update(self.asked(request))
         return attributes
 
     def asked(self, request: Request) -> Attributes:
         """Return the application's own attributes of a call that points may bear."""
+        if not request.attribution:
+            return {}
         said = dict(request.attribution)
         return {
             name: self._one_of(values, said[name])
@@ -132,15 +131,12 @@ class Points:
     def own(self, operation: Operation) -> Attributes:
         """Return what the points of our own counters bear."""
         request = operation.request
-        attributes: Attributes = {
-            names.OPERATION_NAME: request.operation,
-            names.PROVIDER_NAME: request.endpoint.provider,
-            names.ENDING: operation.ending.value,
-        }
+        attributes = self.asked(request)
+        attributes[names.OPERATION_NAME] = request.operation
+        attributes[names.PROVIDER_NAME] = request.endpoint.provider
+        attributes[names.ENDING] = operation.ending.value
         if request.model is not None:
             attributes[names.REQUEST_MODEL] = self._bounded(request.model)
-        if request.attribution:
-            attributes.update(self.asked(request))
         return attributes
 
     def own_tokens(self, operation: Operation, kind: str, count: Count) -> Attributes:

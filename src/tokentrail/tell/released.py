@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 class ReleasedMetrics:
     """``gen_ai.client.operation.*`` and ``gen_ai.client.token.usage``."""
 
+    told_by_others = True
+    """Whether those told by another instrumentation as well are told twice."""
+
     def __init__(self, meter: Meter) -> None:
         self._duration = seconds(meter, names.DURATION, "Duration of a GenAI operation.")
         self._first_chunk = seconds(
