@@ -170,3 +170,13 @@ def test_nobody_but_the_command_line_knows_the_demo():
         if _within(found.target, APPLICATIONS) and not _within(found.importer, APPLICATIONS)
     ]
     assert guests == []
+
+
+def test_the_demo_does_not_know_the_command_line_that_starts_it():
+    circle = [
+        str(found)
+        for found in imports()
+        if _within(found.target, {"tokentrail.cli"})
+        and _within(found.importer, {"tokentrail.demo"})
+    ]
+    assert circle == []
