@@ -12,6 +12,7 @@ On the connection there are three seams, or four: ``parse_event``, by which ever
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,12 @@ from tokentrail.shapes.reading import word
 from tokentrail.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokentrail.shapes.lanes import ConnectionShape
 
 _Method = Any
 """The client's own function, bound."""
+_Hooking = Callable[[Watch], Callable[..., Any]]
+"""Makes a hook of what is under way."""
 
 _watched: weakref.WeakSet[Watch] = weakref.WeakSet()
 
@@ -40,7 +41,7 @@ def sync_wrapper(shape: ConnectionShape) -> Callable[..., Any]:
         wrapped: _Method, manager: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
         connection = wrapped(*args, **kwargs)
-        _opened(connection, manager, shape)
+        _opened(connection, manager, shape, _send)
         return connection
 
     return enter
@@ -51,7 +52,7 @@ def async_wrapper(shape: ConnectionShape) -> Callable[..., Any]:
 
     async def entered(pending: Pending, manager: object) -> object:
         connection = await pending.coroutine
-        _opened(connection, manager, shape)
+        _opened(connection, manager, shape, _send_later)
         return connection
 
     def enter(
@@ -70,11 +71,11 @@ def release() -> None:
             watch.leave()
 
 
-def _opened(connection: object, manager: object, shape: ConnectionShape) -> None:
+def _opened(connection: object, manager: object, shape: ConnectionShape, send: _Hooking) -> None:
     try:
         if calls.engine is not None:
             opened = shape.opened(word(_of(manager, "model")))
-            _place(Watch(opened, _of(manager, "client")), connection)
+            _place(Watch(opened, _of(manager, "client")), connection, send)
     except Exception as error:  # noqa: BLE001 - the application gets its connection
         guard.report("connection", error)
 
@@ -125,32 +126,48 @@ def _close(watch: Watch) -> Callable[..., Any]:
 
 def _send(watch: Watch) -> Callable[..., Any]:
     def send(wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-        asked = None
-        try:
-            asked = watch.asked(args[0] if args else kwargs.get("event"))
-        except Exception as error:  # noqa: BLE001 - the event must be sent
-            guard.report("request over a connection", error)
-        if asked is None:
-            return wrapped(*args, **kwargs)
-        lane, answer = asked
-        return _trying(wrapped, args, kwargs, lambda error: watch.unsent(lane, answer, error))
+        return _trying(wrapped, args, kwargs, _asking(watch, args, kwargs))
 
     return send
 
 
-_HOOKS: dict[str, Callable[[Watch], Callable[..., Any]]] = {
-    "parse_event": _parse,
-    "recv_bytes": _receive,
-    "close": _close,
-    "send": _send,
-}
+def _send_later(watch: Watch) -> Callable[..., Any]:
+    """Return the hook where ``send`` returns a coroutine: nothing is asked until it is awaited."""
+
+    async def sent(pending: Pending, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        return await _trying_later(pending, _asking(watch, args, kwargs))
+
+    def send(wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        coroutine = wrapped(*args, **kwargs)
+        return named_as(coroutine, sent(Pending(coroutine), args, kwargs))
+
+    return send
 
 
-def _place(watch: Watch, connection: object) -> None:
+def _asking(
+    watch: Watch, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Callable[[BaseException], None]:
+    """Take what is about to be sent; return what is told of a failure to send it."""
+    try:
+        asked = watch.asked(args[0] if args else kwargs.get("event"))
+    except Exception as error:  # noqa: BLE001 - the event must be sent
+        guard.report("request over a connection", error)
+        asked = None
+    return partial(watch.unsent, *asked) if asked is not None else _ignore
+
+
+def _ignore(error: BaseException) -> None:
+    """Do nothing: what could not be sent asked for no response."""
+
+
+_HOOKS: dict[str, _Hooking] = {"parse_event": _parse, "recv_bytes": _receive, "close": _close}
+
+
+def _place(watch: Watch, connection: object, send: _Hooking) -> None:
     """Put the hooks on a connection, until the watch leaves it."""
-    for name, make in _HOOKS.items():
-        if name != "send" or watch.shape.asks is not None:
-            setattr(connection, name, _Hook(getattr(connection, name), make(watch)))
+    hooks = _HOOKS if watch.shape.asks is None else {**_HOOKS, "send": send}
+    for name, make in hooks.items():
+        setattr(connection, name, _Hook(getattr(connection, name), make(watch)))
     watch.leave = partial(_remove, weakref.ref(connection))
     _watched.add(watch)
 
@@ -158,7 +175,7 @@ def _place(watch: Watch, connection: object) -> None:
 def _remove(reference: Callable[[], object]) -> None:
     """Take the hooks away, except where somebody put another over ours."""
     connection = reference()
-    for name in _HOOKS if connection is not None else ():
+    for name in (*_HOOKS, "send") if connection is not None else ():
         if type(vars(connection).get(name)) is _Hook:
             delattr(connection, name)
 

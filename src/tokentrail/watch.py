@@ -6,15 +6,14 @@ Nothing is known here of how a connection is watched, only of what its events me
 from __future__ import annotations
 
 import sys
-import threading
-from collections import deque
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tokentrail import calls
+from tokentrail.answers import Answer, Answers
 from tokentrail.content import read_asked
 from tokentrail.endpoint import socket_endpoint_of
-from tokentrail.shapes.lanes import BEGINS
+from tokentrail.shapes.lanes import BEGINS, ERROR, is_of_a_stream
 from tokentrail.shapes.reading import fields, word
 
 if TYPE_CHECKING:
@@ -30,32 +29,20 @@ def _stay() -> None:
     """Do nothing: there is no connection yet."""
 
 
-class _Answer:
-    """A response under way."""
-
-    __slots__ = ("began", "recorder")
-
-    def __init__(self, recorder: Recorder | None) -> None:
-        self.recorder = recorder
-        """``None`` where nobody would be told."""
-        self.began = False
-
-
 class Watch:
     """What is under way on one connection."""
 
     def __init__(self, shape: ConnectionShape, client: object) -> None:
         self.shape = shape
         self._client = client
-        self._lanes: dict[str | None, deque[_Answer]] = {}
-        self._lock = threading.Lock()  # one thread may send while another reads
+        self._answers = Answers()
         self.leave: Callable[[], None] = _stay
         """Takes what is ours from the connection."""
 
     @property
     def idle(self) -> bool:
         """Whether nothing is under way."""
-        return not self._lanes
+        return self._answers.idle
 
     def seen(self, event: object) -> None:
         """Take an event that the application is about to get."""
@@ -64,43 +51,76 @@ class Watch:
         if type(kind) is not str:
             return
         lane = self.shape.lane(given)
-        if kind == BEGINS:
-            self._begin(lane, given)
-        answer = self._first(lane)
+        if kind == ERROR:
+            self._erred(lane, event, given)
+            return
+        answer = self._about(lane, kind, given)
         if answer is None:
             self.shape.learn(kind, given)
-        else:
+            return
+        answer.take(kind, event)
+        if kind in self.shape.ends:
+            _end(answer, given)
+            self._leave()
+
+    def _about(self, lane: str | None, kind: str, given: Mapping[str, object]) -> Answer | None:
+        """Return the response that an event is about, begun; one that ends is out of its lane."""
+        if kind == BEGINS:
+            return self._begin(lane, fields(given.get("response")))
+        if kind in self.shape.ends:
+            name = word(fields(given.get("response")).get("id"))
+            return _begun(self._answers.ending(lane, name), name)
+        answer = self._answers.current(lane)
+        if answer is None and kind.endswith(".delta"):  # nobody had its beginning parsed
+            return _begun(self._answers.next(lane), None)
+        return answer
+
+    def _begin(self, lane: str | None, response: Mapping[str, object]) -> Answer | None:
+        """Return the response that begins, or began: an event may be parsed twice."""
+        name = word(response.get("id"))
+        answer = self._answers.begun(lane, name)
+        if answer is None:
+            self._end_failing(lane)
+            answer = self._answers.next(lane)
+        if answer is None:
+            answer = self._start(response)
+            if answer is not None:
+                self._answers.open(lane, answer)
+        return _begun(answer, name)
+
+    def _end_failing(self, lane: str | None) -> None:
+        """End what an error was seen of, and no more: on a lane one response follows another."""
+        for answer in self._answers.failed(lane):
             if answer.recorder is not None:
-                _take(answer, answer.recorder, kind, event)
-            if kind in self.shape.ends:
-                self._drop(lane, answer)
-                _end(answer.recorder, given)
-                self._leave()
+                answer.recorder.exhausted()
+        self._leave()
 
-    def _first(self, lane: str | None) -> _Answer | None:
-        waiting = self._lanes.get(lane)
-        with suppress(IndexError):  # another thread may have taken it
-            return waiting[0] if waiting is not None else None
-        return None
+    def _erred(self, lane: str | None, event: object, given: Mapping[str, object]) -> None:
+        """Take an error: what is refused ends by it, what has begun may go on."""
+        answer = self._answers.erring(lane, begun=is_of_a_stream(given))
+        if answer is None:
+            return
+        answer.erred(event)
+        if not answer.began:
+            if answer.recorder is not None:
+                answer.recorder.exhausted()
+            self._leave()
 
-    def _begin(self, lane: str | None, given: Mapping[str, object]) -> None:
-        """Start to record a response, unless it was seen to be asked for, or to begin."""
-        if lane not in self._lanes and calls.engine is not None:
-            self.start(lane, fields(given.get("response")))
+    def _start(self, arguments: Mapping[str, object]) -> Answer | None:
+        """Start to record and tell a response in the current context, where it is wanted.
 
-    def start(self, lane: str | None, arguments: Mapping[str, object]) -> _Answer | None:
-        """Start to record and tell a response in the current context, where it is wanted."""
+        ``None`` where we are switched off.
+        """
         active = calls.engine
-        if active is None or not active.teller.is_wanted():
+        if active is None:
             return None
+        if not active.teller.is_wanted():
+            return Answer(None)
         endpoint = socket_endpoint_of(self._client)
         request = self.shape.request(endpoint, arguments)
         said = self._said(request, arguments) if active.teller.captures else None
         recorder, _ = active.start(self.shape, self._client, request, None, said)
-        answer = _Answer(recorder)
-        with self._lock:
-            self._lanes.setdefault(lane, deque()).append(answer)
-        return answer
+        return Answer(recorder)
 
     @staticmethod
     def _said(request: Request, arguments: Mapping[str, object]) -> Callable[[], Content]:
@@ -110,28 +130,23 @@ class Watch:
         said = read_asked(request, arguments, schemas=schemas)
         return lambda: said
 
-    def asked(self, event: object) -> tuple[str | None, _Answer] | None:
+    def asked(self, event: object) -> tuple[str | None, Answer] | None:
         """Take an event that the application is about to send; return the response it asks for."""
         given = fields(event)
         if given.get("type") != self.shape.asks:
             return None
         lane = self.shape.lane(given)
-        answer = self.start(lane, given)
-        return None if answer is None else (lane, answer)
+        answer = self._start(given)
+        if answer is None:
+            return None
+        self._answers.ask(lane, answer)
+        return lane, answer
 
-    def unsent(self, lane: str | None, answer: _Answer, error: BaseException) -> None:
+    def unsent(self, lane: str | None, answer: Answer, error: BaseException) -> None:
         """Note that what asked for a response could not be sent."""
-        self._drop(lane, answer)
+        self._answers.drop(lane, answer)
         if answer.recorder is not None:
             answer.recorder.failed(error)
-
-    def _drop(self, lane: str | None, answer: _Answer) -> None:
-        with self._lock:
-            waiting = self._lanes.get(lane, deque())
-            with suppress(ValueError):  # another thread was first
-                waiting.remove(answer)
-            if not waiting:
-                self._lanes.pop(lane, None)
 
     def _leave(self) -> None:
         """Leave the connection if we are switched off and its last response is over."""
@@ -140,12 +155,9 @@ class Watch:
 
     def end(self, end: Callable[[Recorder], None], *, finalising: bool = False) -> None:
         """End whatever is under way; ``finalising``: no lock may be taken."""
-        with nullcontext() if finalising else self._lock:
-            lanes, self._lanes = self._lanes, {}
-        for waiting in lanes.values():
-            for answer in waiting:
-                if answer.recorder is not None:
-                    end(answer.recorder)
+        for answer in self._answers.clear(finalising=finalising):
+            if answer.recorder is not None:
+                end(answer.recorder)
 
     def raised(self, error: BaseException) -> None:
         """Note that reading raised ``error``: perhaps the connection is lost.
@@ -173,22 +185,19 @@ class Watch:
             self.end(lambda recorder: recorder.abandoned(), finalising=True)
 
 
-def _take(answer: _Answer, recorder: Recorder, kind: str, event: object) -> None:
-    """Record an event: pieces of the answer are its chunks, with their times."""
-    if not answer.began:
-        answer.began = True
-        recorder.streaming()
-    if kind.endswith(".delta"):
-        recorder.chunk(event)
-    else:
-        recorder.beside(event)
+def _begun(answer: Answer | None, name: str | None) -> Answer | None:
+    if answer is not None:
+        answer.begin(name)
+    return answer
 
 
-def _end(recorder: Recorder | None, given: Mapping[str, object]) -> None:
-    """End a response by what its last event says."""
-    if recorder is None:
+def _end(answer: Answer, given: Mapping[str, object]) -> None:
+    """End a response by what its last event says: that is its end, whatever error came before."""
+    if answer.failing:
+        answer.goes_on()
+    if answer.recorder is None:
         return
     if word(fields(given.get("response")).get("status")) == "cancelled":
-        recorder.cancelled()
+        answer.recorder.cancelled()
     else:
-        recorder.exhausted()
+        answer.recorder.exhausted()

@@ -12,7 +12,7 @@ import threading
 
 import pytest
 from opentelemetry.trace import StatusCode
-from tests.websocket.apis import TEXT_MODEL, WORDS, of, told, until, whole
+from tests.websocket.apis import WORDS, of, told, until, whole
 from tests.websocket.peer import BYE, DROP, Peer
 from websockets.exceptions import ConnectionClosed
 
@@ -89,45 +89,6 @@ async def test_failed_at_the_server(api, peer, client, driver, trail):
     assert failed.attributes["error.type"] == "rate_limit_exceeded"
     assert failed.status.status_code is StatusCode.ERROR
     assert fine.attributes["tokentrail.ending"] == "completed"
-
-
-@of("realtime")
-async def test_an_error_of_a_session_ends_no_response(api, peer, client, driver, trail):
-    error = {"type": "error", "event_id": "event_5", "error": {"type": "x", "message": "no"}}
-    peer.answers = [[*half(api), error, api.done()]]
-    async with driver.within(api.connect(client)) as connection:
-        await api.ask(driver, connection)
-        await until(driver, connection)
-    assert broken(trail.spans.attributes()) == ("completed", 30, "reported")
-
-
-@of("responses")
-async def test_an_error_ends_the_response_of_its_lane(api, peer, client, driver, trail):
-    error = {"type": "error", "status": 500, "error": {"code": "server_error", "message": "no"}}
-    peer.answers = [[*half(api), error], whole(api, "resp_2")]
-    async with driver.within(api.connect(client)) as connection:
-        await begun(api, driver, connection)
-        await until(driver, connection, "error")
-        await api.ask(driver, connection)
-        await until(driver, connection)
-    failed, fine = told(trail)
-    assert broken(failed.attributes) == ("failed", counted(api), "counted")
-    assert failed.attributes["error.type"] == "server_error"
-    assert fine.attributes["tokentrail.ending"] == "completed"
-
-
-@of("responses")
-async def test_a_request_that_is_refused(api, peer, client, driver, trail):
-    """It never becomes a response, but somebody asked for one."""
-    error = {"type": "error", "status": 404, "error": {"code": "model_not_found"}}
-    peer.answers = [[error]]
-    async with driver.within(api.connect(client)) as connection:
-        await api.ask(driver, connection)
-        await until(driver, connection, "error")
-    span = trail.spans.one()
-    assert span.name == f"chat {TEXT_MODEL}"
-    assert span.attributes["error.type"] == "model_not_found"
-    assert "gen_ai.usage.output_tokens" not in span.attributes
 
 
 # What becomes of the connection ------------------------------------------------------------------

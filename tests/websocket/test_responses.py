@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
@@ -38,6 +40,14 @@ SOUND = {
     "gen_ai.usage.text.output_tokens": 5,
     "gen_ai.usage.audio.output_tokens": 25,
 }
+
+
+def _by_temperature(trail):
+    """Return the ids of the responses, and what tells their requests apart."""
+    return [
+        (span.attributes["gen_ai.response.id"], span.attributes["gen_ai.request.temperature"])
+        for span in told(trail)
+    ]
 
 
 async def test_a_response_is_a_span_with_its_usage(api, peer, client, driver, trail):
@@ -175,11 +185,7 @@ async def test_requests_on_one_lane_are_answered_in_turn(api, peer, client, driv
         await api.ask(driver, connection, temperature=0.75)
         await until(driver, connection, "response.completed")
         await until(driver, connection, "response.completed")
-    seen = [
-        (span.attributes["gen_ai.response.id"], span.attributes["gen_ai.request.temperature"])
-        for span in told(trail)
-    ]
-    assert seen == [("resp_1", 0.25), ("resp_2", 0.75)]
+    assert _by_temperature(trail) == [("resp_1", 0.25), ("resp_2", 0.75)]
 
 
 async def test_bytes_may_be_read_and_parsed(api, peer, client, driver, trail):
@@ -203,6 +209,52 @@ async def test_an_event_parsed_twice_is_no_other_response(api, peer, client, dri
             if event.type == "response.created":
                 connection.parse_event(received)
     assert trail.spans.attributes()["gen_ai.response.id"] == "resp_1"
+
+
+@of("responses")
+async def test_an_end_parsed_twice_ends_no_other_response(api, peer, client, driver, trail):
+    peer.answers = [whole(api, "resp_1"), whole(api, "resp_2")]
+    async with driver.within(api.connect(client)) as connection:
+        await api.ask(driver, connection, temperature=0.25)
+        ended = (await until(driver, connection))[-1]
+        await api.ask(driver, connection, temperature=0.75)
+        connection.parse_event(ended.to_json())
+        await until(driver, connection, "response.created")
+        connection.parse_event(ended.to_json())
+        await until(driver, connection)
+    assert _by_temperature(trail) == [("resp_1", 0.25), ("resp_2", 0.75)]
+
+
+@of("responses")
+@pytest.mark.parametrize("kinds", [{"delta", "completed"}, {"completed"}])
+async def test_who_parses_a_part_of_the_events(api, kinds, peer, client, driver, trail):
+    """Whose beginning was not seen is the one that was asked for."""
+    peer.answers = [whole(api, "resp_1"), whole(api, "resp_2")]
+    async with driver.within(api.connect(client)) as connection:
+        for temperature in (0.25, 0.75):
+            await api.ask(driver, connection, temperature=temperature)
+            kind = ""
+            while kind != "completed":
+                received = await driver.call(connection.recv_bytes)
+                kind = json.loads(received)["type"].split(".")[-1]
+                if kind in kinds:
+                    connection.parse_event(received)
+    assert _by_temperature(trail) == [("resp_1", 0.25), ("resp_2", 0.75)]
+    assert all(span.attributes.items() >= REPORTED.items() for span in trail.spans.all())
+
+
+@of("responses")
+async def test_responses_that_run_at_once_on_one_lane(api, peer, client, driver, trail):
+    """No server should; each ends by its own last event all the same."""
+    created = [api.created("resp_1"), api.created("resp_2")]
+    peer.answers = [[], [*created, api.done("resp_2"), api.done("resp_1")]]
+    async with driver.within(api.connect(client)) as connection:
+        await api.ask(driver, connection, temperature=0.25)
+        await api.ask(driver, connection, temperature=0.75)
+        await until(driver, connection)
+        assert _by_temperature(trail) == [("resp_2", 0.75)]
+        await until(driver, connection)
+    assert _by_temperature(trail) == [("resp_1", 0.25), ("resp_2", 0.75)]
 
 
 async def test_a_connection_may_be_opened_without_with(api, peer, client, driver, trail):
@@ -252,6 +304,62 @@ async def test_what_is_suppressed_is_not_told(api, peer, client, driver, trail):
             await api.ask(driver, connection)
             await until(driver, connection)
     assert trail.spans.all() == ()
+
+
+@of("responses")
+async def test_what_is_asked_for_in_silence_stays_silent(api, peer, client, driver, trail):
+    """Suppression holds for the response, wherever it is read; the next one is told as its own."""
+    peer.answers = [whole(api, "resp_1"), whole(api, "resp_2")]
+    async with driver.within(api.connect(client)) as connection:
+        with suppress_instrumentation():
+            await api.ask(driver, connection, temperature=0.25)
+        await api.ask(driver, connection, temperature=0.75)
+        await until(driver, connection)
+        await until(driver, connection)
+    assert _by_temperature(trail) == [("resp_2", 0.75)]
+
+
+@of("responses")
+async def test_what_is_refused_in_silence_is_not_told(api, peer, client, driver, trail):
+    refused = {"type": "error", "status": 400, "error": {"code": "refused", "message": "no"}}
+    peer.answers = [[refused], whole(api)]
+    async with driver.within(api.connect(client)) as connection:
+        with suppress_instrumentation():
+            await api.ask(driver, connection, temperature=0.25)
+        await until(driver, connection, "error")
+        await api.ask(driver, connection, temperature=0.75)
+        await until(driver, connection)
+    assert _by_temperature(trail) == [("resp_1", 0.75)]
+
+
+@of("responses")
+@pytest.mark.parametrize("mode", ["async"])
+async def test_what_is_never_awaited_was_never_asked_for(api, peer, client, driver, trail):
+    peer.answers = [whole(api)]
+    asked = {"type": "response.create", "model": TEXT_MODEL, "input": "Tell me of the sea."}
+    async with driver.within(api.connect(client)) as connection:
+        connection.send({**asked, "temperature": 0.25}).close()
+        await connection.send({**asked, "temperature": 0.75})
+        await until(driver, connection)
+    assert len(peer.received) == 1
+    assert _by_temperature(trail) == [("resp_1", 0.75)]
+
+
+@of("responses")
+@pytest.mark.parametrize("mode", ["async"])
+async def test_the_parent_is_what_was_current_when_it_was_awaited(api, peer, client, driver, trail):
+    tracer = trail.spans.provider.get_tracer("application")
+    peer.answers = [whole(api)]
+    asked = {"type": "response.create", "model": TEXT_MODEL, "input": "Tell me of the sea."}
+    async with driver.within(api.connect(client)) as connection:
+        with tracer.start_as_current_span("made"), tokentrail.attributes(turn="made"):
+            sending = connection.send(asked)
+        with tracer.start_as_current_span("awaited") as awaited, tokentrail.attributes(turn="1"):
+            await sending
+        await until(driver, connection)
+    span = next(span for span in trail.spans.all() if span.name.startswith("chat"))
+    assert span.parent.span_id == awaited.get_span_context().span_id
+    assert span.attributes["turn"] == "1"
 
 
 async def test_tools_and_length_are_finish_reasons(api, peer, client, driver, trail):

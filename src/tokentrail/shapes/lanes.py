@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from tokentrail.shapes import Shape
-from tokentrail.shapes.reading import word
+from tokentrail.shapes.reading import integer, word
 from tokentrail.shapes.responses import ResponsesShape
 
 if TYPE_CHECKING:
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 
 BEGINS = "response.created"
 """The event by which a server says that a response begins."""
+ERROR = "error"
+"""The event by which it refuses to begin one, or gives one up, or objects to something else."""
+
+
+def is_of_a_stream(error: Mapping[str, object]) -> bool:
+    """Whether an error comes out of a response that has begun, rather than of the protocol.
+
+    The first kind is numbered as all events of a response, the second has a status as of HTTP.
+    """
+    number, status = integer(error.get("sequence_number")), integer(error.get("status"))
+    return number is not None and status is None
 
 
 class ConnectionShape(Shape, Protocol):
@@ -27,7 +38,7 @@ class ConnectionShape(Shape, Protocol):
     """The type of the application's event that asks for a response; ``None`` if not every one is
     asked for."""
     ends: frozenset[str]
-    """The types of the events that are the last of a response."""
+    """The types of the events that are the last of a response, and bear its id."""
 
     def opened(self, model: str | None) -> ConnectionShape:
         """Return the shape of one connection, which was asked for with this model."""
@@ -49,7 +60,6 @@ class LanesShape(ResponsesShape):
             "response.incomplete",
             "response.failed",
             "response.cancelled",
-            "error",
         }
     )
 
