@@ -5,12 +5,15 @@
 
 asks OpenAI one question three times: plain, streamed, and streamed with usage asked for.
 OPENAI_API_DEPLOY names another model than gpt-4o-mini. With OPENAI_API_BASE at an Azure endpoint
-Azure OpenAI is asked, and OPENAI_API_DEPLOY is the deployment. The notebooks connect as this does.
+Azure OpenAI is asked, and OPENAI_API_DEPLOY is the deployment. An address that ends in /openai/v1
+is Azure's newer API, which the plain client speaks to. The notebooks connect as this does, and
+`tokentrail demo --live` too.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
 MESSAGES = [{"role": "user", "content": "Tell me about Solar system"}]
-AZURE = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
+AZURE = re.compile(r".+\.(openai|services\.ai|cognitiveservices)\.azure\.(com|us|cn)")
 
 
 @dataclass(frozen=True)
@@ -59,31 +62,45 @@ class Row:
     """Where the span's number of the answer comes from."""
 
 
+class SettingError(Exception):
+    """The environment lacks something, or has what cannot be sent; it says what to set."""
+
+
 def connect() -> tuple[OpenAI, str]:
     """Return a client and what to ask it for: a model of OpenAI, or a deployment on Azure.
 
     Raises:
-        LookupError: the environment lacks something; the message says what to set.
+        SettingError: a variable is missing or wrong.
     """
-    key = os.environ.get("OPENAI_API_KEY")
-    base = os.environ.get("OPENAI_API_BASE")
-    name = os.environ.get("OPENAI_API_DEPLOY")
-    if not key:
+    key, base, name = map(setting, ("OPENAI_API_KEY", "OPENAI_API_BASE", "OPENAI_API_DEPLOY"))
+    if key is None:
         message = "set OPENAI_API_KEY; `tokentrail demo` shows the same without a key"
-        raise LookupError(message)
-    if not (base and is_azure(base)):
-        return OpenAI(api_key=key, base_url=base or None), name or "gpt-4o-mini"
-    if not name:
+        raise SettingError(message)
+    if not (key.isascii() and key.isprintable()):
+        message = "set OPENAI_API_KEY to the key alone: a quote or a line break is no part of it"
+        raise SettingError(message)
+    azure = is_azure(base)
+    if azure and base is None:
+        message = "set OPENAI_API_BASE to the address of your Azure resource"
+        raise SettingError(message)
+    if azure and name is None:
         message = "set OPENAI_API_DEPLOY to the name of your Azure deployment"
-        raise LookupError(message)
-    version = os.environ.get("OPENAI_API_VERSION", "2024-10-21")
+        raise SettingError(message)
+    if not azure or urlsplit(base).path.rstrip("/").endswith("/openai/v1"):
+        return OpenAI(api_key=key, base_url=base), name or "gpt-4o-mini"
+    version = setting("OPENAI_API_VERSION") or "2024-10-21"
     return AzureOpenAI(api_key=key, azure_endpoint=base, api_version=version), name
 
 
-def is_azure(base: str) -> bool:
+def setting(name: str) -> str | None:
+    """Return a variable of the environment, without blanks around it; empty is not set."""
+    return os.environ.get(name, "").strip() or None
+
+
+def is_azure(base: str | None) -> bool:
     """Return whether Azure answers there; OPENAI_API_TYPE=azure says so for any other host."""
-    host = urlsplit(base).hostname or ""
-    return host.endswith(AZURE) or os.environ.get("OPENAI_API_TYPE") == "azure"
+    host = urlsplit(base or "").hostname or ""
+    return AZURE.fullmatch(host) is not None or setting("OPENAI_API_TYPE") == "azure"
 
 
 def in_memory() -> tuple[TracerProvider, InMemorySpanExporter]:
@@ -164,11 +181,11 @@ def main() -> None:
     """Print the comparison, each line as soon as it is known."""
     try:
         client, model = connect()
-        service = "Azure OpenAI" if isinstance(client, AzureOpenAI) else "OpenAI"
+        service = "Azure OpenAI" if is_azure(str(client.base_url)) else "OpenAI"
         print(f"{MESSAGES[0]['content']!r}, asked of {model} ({service})\n")
         for line in table(compare(client, model)):
             print(line, flush=True)
-    except (LookupError, OpenAIError) as error:
+    except (SettingError, OpenAIError) as error:
         sys.exit(f"compare.py: {error}")
 
 

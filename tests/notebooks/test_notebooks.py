@@ -7,19 +7,23 @@ the notebooks that this project began with; where that recording is at hand it i
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+import tiktoken
 from nbclient import NotebookClient
 
 from tokentrail.counting import ENCODINGS
+from tokentrail.demo.error import DemoError
 from tokentrail.demo.exchanges import Exchange
 from tokentrail.demo.model import Model
 from tokentrail.demo.payloads import pieces
-from tokentrail.demo.server import Server
+from tokentrail.demo.server import Plain, Server
+from tokentrail.demo.target import find_target
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "notebooks"
@@ -40,6 +44,7 @@ PROMPT, COMPLETION, TOTAL = 12, 366, 378
 BROKEN_OFF_AFTER = 40
 WITHOUT_TEXT = {"openai": 1, "azure": 2}
 """Chunks at the beginning that bear none: the role, and before it what Azure's filter says."""
+NAMED = {"OPENAI_API_KEY": "the-key", "OPENAI_API_DEPLOY": "mine"}
 MODELS = {"openai": "gpt-3.5-turbo-0613", "azure": "gpt-35-turbo"}
 
 
@@ -82,7 +87,8 @@ def environment(kind, server, tmp_path, monkeypatch):
         os.environ
         | settings[kind]
         | {
-            "OPENAI_API_KEY": "the-key",
+            # A line break that a file left is no part of the key.
+            "OPENAI_API_KEY": "the-key\n",
             "TOKENTRAIL_FLUSH_TIMEOUT": "20",
         }
     )
@@ -188,9 +194,72 @@ def test_the_script_prints_the_comparison(environment, kind):
     assert ended.stdout == f"'{QUESTION}', asked of {service}\n\n{TABLE}"
 
 
+@pytest.mark.parametrize(
+    ("environ", "kind"),
+    [
+        ({}, "OpenAI"),
+        ({"OPENAI_API_BASE": "http://127.0.0.1:8000/v1"}, "OpenAI"),
+        ({"OPENAI_API_BASE": "https://eu.api.openai.com/v1"}, "OpenAI"),
+        ({"OPENAI_API_BASE": "https://a.openai.azure.com/"}, "AzureOpenAI"),
+        ({"OPENAI_API_BASE": "https://a.openai.azure.us"}, "AzureOpenAI"),
+        ({"OPENAI_API_BASE": "https://a.services.ai.azure.com"}, "AzureOpenAI"),
+        ({"OPENAI_API_BASE": "https://a.openai.azure.com/openai/v1/"}, "OpenAI"),
+        ({"OPENAI_API_BASE": "http://127.0.0.1:8000", "OPENAI_API_TYPE": "azure"}, "AzureOpenAI"),
+        ({"OPENAI_API_BASE": "http://h/openai/v1", "OPENAI_API_TYPE": "azure"}, "OpenAI"),
+    ],
+)
+def test_the_script_and_the_live_demo_connect_alike(monkeypatch, environ, kind):
+    """The same three variables mean the same in both."""
+    for name, value in (NAMED | environ).items():
+        monkeypatch.setenv(name, value)
+    target = find_target(None, NAMED | environ)
+    client, model = runpy.run_path(str(FOLDER / "compare.py"))["connect"]()
+    with client, target.connect() as lives:
+        assert type(client).__name__ == type(lives).__name__ == kind
+        assert str(client.base_url).rstrip("/") == str(lives.base_url).rstrip("/")
+    assert model == target.model
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"OPENAI_API_BASE": "https://a.openai.azure.com"},
+        {"OPENAI_API_BASE": "https://a.openai.azure.com/openai/v1"},
+        {"OPENAI_API_TYPE": "azure"},
+    ],
+)
+def test_the_script_and_the_live_demo_miss_the_same(monkeypatch, environ):
+    given = {"OPENAI_API_KEY": "the-key"} | environ
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(DemoError, match=r"[Aa]zure"):
+        find_target(None, given)
+    script = runpy.run_path(str(FOLDER / "compare.py"))
+    with pytest.raises(script["SettingError"], match="Azure"):
+        script["connect"]()
+
+
+def test_an_error_of_the_scripts_own_is_not_taken_for_a_setting():
+    with Server(lambda _: Plain({"model": "gpt-4o", "choices": []})) as server:
+        ended = _compare(os.environ | NAMED | {"OPENAI_API_BASE": server.base_url})
+    assert ended.returncode == 1
+    assert ended.stderr.strip().endswith("IndexError: list index out of range")
+
+
 def test_the_page_shows_what_the_script_prints():
     page = PAGE.read_text(encoding="utf-8")
     assert f"```text\n'{QUESTION}', asked of {MODELS['openai']} (OpenAI)\n\n{TABLE}```" in page
+
+
+@pytest.mark.parametrize("model", ["my-chat", "openai/gpt-4o"])
+def test_tiktoken_itself_knows_no_encoding_of_these(model):
+    """What the page says of it; families that are newer depend on the release."""
+    with pytest.raises(KeyError):
+        tiktoken.encoding_name_for_model(model)
+
+
+def test_tiktoken_itself_goes_by_the_beginning_of_a_name():
+    assert tiktoken.encoding_name_for_model("gpt-4o-2099-01-01") == "o200k_base"
 
 
 @_run_for(("azure", OWN))
@@ -198,6 +267,8 @@ def test_the_page_shows_what_the_script_prints():
     ("change", "mend"),
     [
         ({"OPENAI_API_KEY": ""}, "set OPENAI_API_KEY; `tokentrail demo` shows"),
+        ({"OPENAI_API_KEY": "\u201cthe-key\u201d"}, "set OPENAI_API_KEY to the key alone"),
+        ({"OPENAI_API_BASE": ""}, "set OPENAI_API_BASE to the address of your Azure resource"),
         ({"OPENAI_API_DEPLOY": ""}, "set OPENAI_API_DEPLOY to the name of your Azure deployment"),
         ({"OPENAI_API_KEY": "another"}, "Error code: 401"),
         ({"OPENAI_API_DEPLOY": "not-mine"}, "Error code: 404"),
@@ -207,4 +278,5 @@ def test_the_script_says_what_is_wrong(environment, change, mend):
     ended = _compare(environment | change)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"compare.py: {mend}")
+    assert "the-key" not in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr

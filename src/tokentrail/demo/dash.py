@@ -20,8 +20,8 @@ from rich.table import Table
 from rich.text import Text
 
 import tokentrail
-from tokentrail.cli import CommandError
 from tokentrail.demo import told
+from tokentrail.demo.error import DemoError
 from tokentrail.demo.model import Model
 from tokentrail.demo.run import DELAY, title
 from tokentrail.demo.scenes import DEPLOYED, DEPLOYMENT, SCENES, Stage
@@ -154,7 +154,7 @@ def run() -> int:
         meters.provider.shutdown()
     if not totals.calls:
         message = "nothing was told; is TOKENTRAIL_DISABLED set?"
-        raise CommandError(message)
+        raise DemoError(message)
     if live:
         console.print(totals.line())
     return 0

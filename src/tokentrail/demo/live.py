@@ -2,151 +2,95 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import openai
 from rich.console import Console
 
-from tokentrail.cli import CommandError
+from tokentrail.demo.error import DemoError
 from tokentrail.demo.run import Watch, play, title
-from tokentrail.demo.scenes import API_VERSION, text_of, user
+from tokentrail.demo.scenes import text_of, user
+from tokentrail.demo.target import find_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
-    from openai.types.chat import ChatCompletionChunk
+    from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-MODEL = "gpt-4o-mini"
+    from tokentrail.demo.target import Client, Target
+
 QUESTION = "Name three rivers, in one short line."
 CALLS = 3
-_ROUGH_TOKENS = 150
-_TIMEOUT = 60.0
+LIMIT = 500
+"""Tokens of an answer: room for a model that reasons, which fails where it must stop in thought."""
+_PROMPT = 20
+_USUAL = 150
+_SHORT = 200
 
-_Client = openai.OpenAI | openai.AzureOpenAI
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the calls go, and which variables said so."""
-
-    connect: Callable[[], _Client]
-    where: str
-    model: str
-    model_setting: str
-    endpoint_setting: str
-    key_setting: str
+class _ForeignAnswerError(Exception):
+    """What answered is no chat completion."""
 
 
 def run(model: str | None, *, consent: bool, environ: Mapping[str, str]) -> int:
     """Make the calls, once the user agreed, and show what was told; return the exit code."""
     target = find_target(model, environ)
     console = Console(highlight=False)
-    console.print(
-        f"{CALLS} calls to {target.model} at {target.where},"
-        f" about {_ROUGH_TOKENS} tokens in all, paid by the key in {target.key_setting}.",
-        markup=False,
-    )
-    if not consent:
-        _ask()
-    console.print(title(target.where))
-    with target.connect() as client:
+    with _connected(target) as client:
+        console.print(_offer(target), markup=False)
+        if not consent:
+            _ask()
+        console.print(title(target.where))
 
         def scenes(watch: Watch) -> None:
             try:
                 _calls(client, target.model, watch)
-            except openai.OpenAIError as error:
-                raise CommandError(_explain(error, target)) from error
+            except Exception as error:  # an endpoint may provoke anything, of httpx and json too
+                raise DemoError(_explain(error, target)) from error
 
         play(console, scenes)
     return 0
 
 
-def find_target(model: str | None, environ: Mapping[str, str]) -> Target:
-    """Return what the environment names: Azure where it names an endpoint of Azure, else OpenAI.
-
-    The variables of today's clients are read, and the three of the notebooks that this project
-    started from: OPENAI_API_BASE, OPENAI_API_DEPLOY and OPENAI_API_KEY.
-    """
-    named = {name: value for name, value in environ.items() if value.strip()}
-    if "AZURE_OPENAI_ENDPOINT" in named:
-        return _azure(model, named, "AZURE_OPENAI_ENDPOINT")
-    is_openais = "//api.openai.com" in named.get("OPENAI_API_BASE", "")
-    if {"OPENAI_API_DEPLOY", "OPENAI_API_BASE"} <= named.keys() and not is_openais:
-        return _azure(model, named, "OPENAI_API_BASE")
-    return _openai(model or named.get("OPENAI_API_DEPLOY"), named)
-
-
-def _openai(model: str | None, named: Mapping[str, str]) -> Target:
-    endpoint = _first(named, "OPENAI_BASE_URL", "OPENAI_API_BASE")
-    key = _key(named, "OPENAI_API_KEY")
-    base_url = named[endpoint] if endpoint else "https://api.openai.com/v1"
-    return Target(
-        connect=lambda: openai.OpenAI(
-            api_key=named[key], base_url=base_url, max_retries=0, timeout=_TIMEOUT
-        ),
-        where=base_url,
-        model=model or MODEL,
-        model_setting="--model",
-        endpoint_setting=endpoint or "OPENAI_BASE_URL",
-        key_setting=key,
-    )
-
-
-def _azure(model: str | None, named: Mapping[str, str], endpoint: str) -> Target:
-    key = _key(named, "AZURE_OPENAI_API_KEY", "OPENAI_API_KEY")
-    deployment = model or named.get("OPENAI_API_DEPLOY")
-    if deployment is None:
+def _connected(target: Target) -> Client:
+    try:
+        return target.connect()
+    except Exception as error:  # what is wrong with an address has no kind in common
         message = (
-            f"{endpoint} names Azure, but no deployment is named:"
-            " give its name with --model or in OPENAI_API_DEPLOY"
+            f"no client can be made for {target.where} ({type(error).__name__}: {error}):"
+            f" mend the address in {target.endpoint_setting}"
         )
-        raise CommandError(message, code=2)
-    return Target(
-        connect=lambda: openai.AzureOpenAI(
-            api_key=named[key],
-            azure_endpoint=named[endpoint],
-            api_version=named.get("OPENAI_API_VERSION", API_VERSION),
-            max_retries=0,
-            timeout=_TIMEOUT,
-        ),
-        where=named[endpoint],
-        model=deployment,
-        model_setting="--model" if model else "OPENAI_API_DEPLOY",
-        endpoint_setting=endpoint,
-        key_setting=key,
+        raise DemoError(message, code=2) from error
+
+
+def _offer(target: Target) -> str:
+    return (
+        f"{CALLS} calls to {target.model} at {target.where}, as a rule about {_USUAL} tokens in"
+        f" all and {CALLS * (_PROMPT + LIMIT):,} at most ({LIMIT} for an answer),"
+        f" paid by the key in {target.key_setting}."
     )
-
-
-def _key(named: Mapping[str, str], *names: str) -> str:
-    found = _first(named, *names)
-    if found is None:
-        message = (
-            f"no key: set {' or '.join(names)}, or leave --live out for the demo that needs none"
-        )
-        raise CommandError(message, code=2)
-    return found
-
-
-def _first(named: Mapping[str, str], *names: str) -> str | None:
-    return next((name for name in names if name in named), None)
 
 
 def _ask() -> None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         message = "nobody to ask, for this is no terminal: give --yes to spend without being asked"
-        raise CommandError(message, code=2)
-    if input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
+        raise DemoError(message, code=2)
+    try:
+        agreed = input("Go on? [y/N] ").strip().lower() in {"y", "yes"}
+    except EOFError:  # Ctrl-D is no answer, and leaves the line open
+        print()
+        agreed = False
+    if not agreed:
         message = "nothing was sent"
-        raise CommandError(message)
+        raise DemoError(message)
 
 
-def _calls(client: _Client, model: str, watch: Watch) -> None:
+def _calls(client: Client, model: str, watch: Watch) -> None:
+    limit = _plain(client, model, watch)
     said = user(QUESTION)
-    with watch.scene("plain"):
-        answer = client.chat.completions.create(model=model, messages=said)
-        watch.add(answer.choices[0].message.content or "" if answer.choices else "")
     with watch.scene("stream with usage"):
         _read(
             client.chat.completions.create(
@@ -154,11 +98,48 @@ def _calls(client: _Client, model: str, watch: Watch) -> None:
                 messages=said,
                 stream=True,
                 stream_options={"include_usage": True},
+                extra_body=limit,
             ),
             watch,
         )
     with watch.scene("stream"):
-        _read(client.chat.completions.create(model=model, messages=said, stream=True), watch)
+        _read(
+            client.chat.completions.create(
+                model=model, messages=said, stream=True, extra_body=limit
+            ),
+            watch,
+        )
+
+
+def _plain(client: Client, model: str, watch: Watch) -> dict[str, int]:
+    """Make the first call; return the limit by the name that the endpoint takes.
+
+    Models that reason take the newer name alone, and some servers the older one: those are asked
+    again, and the call that they refused is told as well.
+    """
+    newer, older = {"max_completion_tokens": LIMIT}, {"max_tokens": LIMIT}
+    try:
+        with watch.scene("plain"):
+            watch.add(_answer(client, model, newer))
+    except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+        if "max_completion_tokens" not in f"{error.message} {error.body}":
+            raise
+    else:
+        return newer
+    with watch.scene("plain, again"):
+        watch.add(_answer(client, model, older))
+    return older
+
+
+def _answer(client: Client, model: str, limit: dict[str, int]) -> str:
+    # In the body itself, since openai 1.40 has no argument for the newer word.
+    answer: ChatCompletion | str = client.chat.completions.create(
+        model=model, messages=user(QUESTION), extra_body=limit
+    )
+    # A page of HTML comes back as its text.
+    if isinstance(answer, str) or not answer.choices:
+        raise _ForeignAnswerError
+    return answer.choices[0].message.content or ""
 
 
 def _read(stream: Iterable[ChatCompletionChunk], watch: Watch) -> None:
@@ -166,8 +147,29 @@ def _read(stream: Iterable[ChatCompletionChunk], watch: Watch) -> None:
         watch.add(text_of(chunk))
 
 
-def _explain(error: openai.OpenAIError, target: Target) -> str:
+def _explain(error: Exception, target: Target) -> str:
     """Return what went wrong at the endpoint, the setting behind it and the mend."""
+    where, mend = target.where, f"mend the address in {target.endpoint_setting}"
+    if isinstance(error, _ForeignAnswerError | json.JSONDecodeError):
+        return f"{where} answers, but not as an OpenAI API does: {mend}"
+    if _is_unsendable(error):  # the error may quote the header, and keys stand in headers
+        return (
+            "a header cannot be sent: OPENAI_ORG_ID, OPENAI_PROJECT_ID or another variable of the"
+            " client holds a line break, or a character beyond ASCII"
+        )
+    if isinstance(error, openai.APIConnectionError):
+        return f"cannot reach {where} ({error.__cause__ or error}): {mend}"
+    if isinstance(error, openai.APIStatusError):
+        return _explain_status(error, target, mend)
+    return f"the call to {where} failed: {type(error).__name__}: {error}"
+
+
+def _is_unsendable(error: Exception) -> bool:
+    refused = {"LocalProtocolError", "UnicodeEncodeError"}
+    return not refused.isdisjoint({type(error).__name__, type(error.__cause__).__name__})
+
+
+def _explain_status(error: openai.APIStatusError, target: Target, mend: str) -> str:
     where, key = target.where, target.key_setting
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
         return (
@@ -177,12 +179,14 @@ def _explain(error: openai.OpenAIError, target: Target) -> str:
     if isinstance(error, openai.NotFoundError):
         return (
             f"{where} does not know {target.model!r} ({error.status_code}): name a model"
-            f" or deployment that it has with {target.model_setting},"
-            f" or mend the address in {target.endpoint_setting}"
+            f" or deployment that it has with {target.model_setting}, or {mend}"
         )
-    if isinstance(error, openai.APIConnectionError):
-        cause = error.__cause__ or error
-        return f"cannot reach {where} ({cause}): mend the address in {target.endpoint_setting}"
-    if isinstance(error, openai.APIStatusError):
-        return f"{where} answers {error.status_code}: {error.message}"
-    return f"the call to {where} failed: {type(error).__name__}: {error}"
+    return f"{where} answers {error.status_code}: {_said(error)}"
+
+
+def _said(error: openai.APIStatusError) -> str:
+    """Return what an error's body says, short: of a page of HTML, its beginning."""
+    body = error.body
+    said = body.get("message") or body if isinstance(body, Mapping) else body
+    words = " ".join(str(said or error.message).split())
+    return words if len(words) <= _SHORT else f"{words[:_SHORT]} ..."

@@ -19,8 +19,8 @@ from rich.padding import Padding
 from rich.text import Text
 
 import tokentrail
-from tokentrail.cli import CommandError
 from tokentrail.demo import told
+from tokentrail.demo.error import DemoError
 from tokentrail.demo.model import Model
 from tokentrail.demo.scenes import DEPLOYED, DEPLOYMENT, SCENES, Stage
 from tokentrail.demo.server import Server
@@ -112,7 +112,7 @@ class Watch:
 def play(console: Console, scenes: Callable[[Watch], None]) -> None:
     """Instrument, make the calls of ``scenes``, and print what was told of them.
 
-    Raises CommandError where a scene was played and no span of it was exported.
+    Raises DemoError where a scene was played and no span of it was exported.
     """
     ledger, show = Ledger(), Show(console)
     watch = Watch(console, show, ledger)
@@ -126,7 +126,7 @@ def play(console: Console, scenes: Callable[[Watch], None]) -> None:
     silent = set(watch.scenes) - {call.scene for call in ledger.calls()}
     if silent:
         message = f"nothing was told of: {', '.join(sorted(silent))}; is TOKENTRAIL_DISABLED set?"
-        raise CommandError(message)
+        raise DemoError(message)
 
 
 def report(console: Console, show: Show, ledger: Ledger) -> None:
