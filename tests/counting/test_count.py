@@ -1,4 +1,7 @@
+from collections import UserList, deque
+
 import pytest
+from openai import NOT_GIVEN
 from openai.types.chat import ChatCompletionMessage
 
 from tokentrail.count import count_tokens
@@ -56,7 +59,50 @@ def test_an_unknown_encoding_is_refused_by_name():
         count_tokens("hello", model="gpt-4", encoding="p50k_base")
 
 
-@pytest.mark.parametrize("given", [None, 5, b"bytes", {"role": "user"}])
+@pytest.mark.parametrize(
+    "given",
+    [deque(SAY), UserList(SAY), dict(enumerate(SAY)).values()],
+    ids=lambda given: type(given).__name__,
+)
+def test_any_collection_of_messages_counts_as_a_list_does(given):
+    assert count_tokens(given, model="gpt-4o") == count_tokens(SAY, model="gpt-4o") == 12
+    assert len(given) == 1
+
+
+def test_any_collection_of_tools_counts_as_a_list_does():
+    tools = [{"type": "function", "function": {"name": "get_time"}}]
+    listed = count_tokens(SAY, model="gpt-4o", tools=tools)
+    assert count_tokens(SAY, model="gpt-4o", tools=deque(tools)) == listed > 12
+
+
+def test_what_the_client_takes_for_absent_is_absent():
+    assert count_tokens(SAY, model="gpt-4o", tools=NOT_GIVEN, tool_choice=NOT_GIVEN) == 12
+
+
+@pytest.mark.parametrize("given", [None, 5, b"bytes", {"role": "user"}, iter(SAY)])
 def test_what_is_neither_text_nor_messages_is_refused(given):
-    with pytest.raises(TypeError, match=f"not {type(given).__name__}"):
+    with pytest.raises(TypeError, match=f"^messages_or_text must be .*not {type(given).__name__}$"):
         count_tokens(given, model="gpt-4o")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"model": None}, "model must be a str, the name of a model, not NoneType"),
+        ({"model": 3}, "model must be a str, the name of a model, not int"),
+        ({"encoding": 5}, "encoding must be one of 'cl100k_base', 'o200k_base', or None, not int"),
+        ({"tools": "x"}, "tools must be a list of dicts, or None, not str"),
+        ({"tools": {"type": "function"}}, "tools must be a list of dicts, or None, not dict"),
+        ({"tools": [5]}, "tools[0] must be a dict or one of the client's own objects, not int"),
+        ({"tool_choice": 5}, "tool_choice must be a str, a dict or None, not int"),
+        (
+            {"messages_or_text": [*SAY, "hello"]},
+            "messages_or_text[1] must be a dict or one of the client's own objects, not str",
+        ),
+    ],
+)
+def test_a_wrong_type_is_refused_by_the_arguments_name(wrong, complaint):
+    given = {"messages_or_text": SAY, "model": "gpt-4o"} | wrong
+    with pytest.raises(TypeError) as refused:
+        count_tokens(given.pop("messages_or_text"), **given)
+    assert str(refused.value) == complaint

@@ -11,69 +11,16 @@ import subprocess
 import sys
 import time
 import venv
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.imitations.table import IMITATIONS, Imitation
 
 ENVIRONMENTS = Path(__file__).parents[2] / ".nox" / "imitations"
-SAID = "A small answer that is the same each time."
 STARTING = 20.0
 """Seconds until a server must take connections."""
-
-
-@dataclass(frozen=True)
-class Imitation:
-    """A package, how its server is started, and when its streams bear usage."""
-
-    package: str
-    version: str
-    command: tuple[str, ...]
-    """What follows its Python; ``{port}`` stands for the port."""
-    usage: str
-    """On a stream: ``never``, ``asked``, or ``always``, asked or not."""
-    files: dict[str, str] = field(default_factory=dict)
-    """What it wants to find in the folder in which it starts."""
-
-    def __str__(self) -> str:
-        return self.package
-
-
-IMITATIONS = (
-    Imitation(
-        "fakellm",
-        "0.3.5",
-        ("-m", "fakellm.cli", "serve", "--port", "{port}"),
-        "never",
-        {"fakellm.yaml": "version: 1\ndefaults: {fallback: deterministic_echo}\nrules: []\n"},
-    ),
-    Imitation(
-        "mockllm",
-        "0.0.8",
-        ("-m", "uvicorn", "mockllm.server:app", "--port", "{port}"),
-        "never",
-        {"responses.yml": f"responses: {{}}\ndefaults: {{unknown_response: '{SAID}'}}\n"},
-    ),
-    Imitation(
-        "llmock",
-        "0.2.2",
-        ("-m", "uvicorn", "llmock.main:app", "--port", "{port}"),
-        "asked",
-    ),
-    Imitation(
-        "llm-mock-api",
-        "0.1.2",
-        ("-m", "llm_mock_api.cli", "start", "--port", "{port}", "--latency", "0", "-f", SAID),
-        "always",
-    ),
-    Imitation(
-        "mock-ai-api",
-        "0.1.1",
-        ("-m", "uvicorn", "app.openai_app:app", "--port", "{port}"),
-        "always",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -145,8 +92,22 @@ def _serving(imitation, folder):
         process.wait()
 
 
-@pytest.fixture(scope="session", params=IMITATIONS, ids=str)
-def imitated(request, tmp_path_factory):
-    """Run the test against each imitation that can be installed here."""
-    with _serving(request.param, tmp_path_factory.mktemp("imitation")) as imitated:
-        yield imitated
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory):
+    """Return what starts an imitation where it does not run yet; all are stopped in the end."""
+    running = {}
+    with ExitStack() as stack:
+
+        def serving(imitation):
+            if imitation.package not in running:
+                folder = tmp_path_factory.mktemp("imitation")
+                running[imitation.package] = stack.enter_context(_serving(imitation, folder))
+            return running[imitation.package]
+
+        yield serving
+
+
+@pytest.fixture(params=IMITATIONS, ids=str)
+def imitated(request, serving):
+    """Run the test against each imitation that can be installed here, or those that it names."""
+    return serving(request.param)

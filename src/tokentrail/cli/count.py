@@ -48,7 +48,8 @@ def add(commands: Commands) -> None:
     )
     count.add_argument("--model", required=True, help="whose tokens, for example gpt-4o-mini")
     count.add_argument(
-        "--encoding", help="o200k_base or cl100k_base, for a model that is not known"
+        "--encoding",
+        help="o200k_base or cl100k_base, for a model that is not known, or to compare",
     )
     count.add_argument("--json", action="store_true", help="print an object, for programs")
     count.set_defaults(run=_run)
@@ -62,14 +63,24 @@ def _run(asked: argparse.Namespace) -> int:
     tally = InputTally(prompt)
     for _ in tally.steps(ENCODINGS.load(encoding), asked.model):
         pass
+    foreign = _foreign(asked.model, encoding)
     exact = tally.exact and not (prompt.messages and _is_ruleless(prompt, asked.model))
     if asked.json:
         counted = {"tokens": tally.tokens, "model": asked.model, "encoding": encoding}
-        print(json.dumps({**counted, "exact": exact}))
+        print(json.dumps({**counted, "exact": exact and foreign is None}))
     else:
         unit = "token" if tally.tokens == 1 else "tokens"
-        print(f"{tally.tokens} {unit}, {encoding}, {'exact' if exact else 'estimate'}")
+        worth = foreign or ("exact" if exact else "estimate")
+        print(f"{tally.tokens} {unit}, {encoding}, {worth}")
     return 0
+
+
+def _foreign(model: str, encoding: str) -> str | None:
+    """Return what to say of an encoding that is known not to be the model's."""
+    from tokentrail.counting import encoding_name  # noqa: PLC0415 - on demand
+
+    own = encoding_name(model)
+    return None if own in {None, encoding} else f"not as {model} counts ({own})"
 
 
 def _is_ruleless(prompt: Prompt, model: str) -> bool:
@@ -119,6 +130,9 @@ def _messages(content: str, name: str) -> Prompt:
     except ValueError as error:
         message = f"--messages {name} is no JSON ({error}): mend it, or count it with --file"
         raise CommandError(message, code=2) from error
+    except RecursionError as error:
+        message = f"--messages {name} is nested too deep: mend it, or count it with --file"
+        raise CommandError(message, code=2) from error
     request = given if isinstance(given, dict) else {"messages": given}
     messages = request.get("messages")
     if not isinstance(messages, list) or not all(isinstance(said, dict) for said in messages):
@@ -135,13 +149,13 @@ def _messages(content: str, name: str) -> Prompt:
 def _read(name: str, option: str) -> str:
     try:
         if name == "-":
-            if sys.stdin.isatty():
+            if sys.stdin is None or sys.stdin.isatty():
                 message = "nothing to count: give a text, --file or --messages, or pipe one in"
                 raise CommandError(message, code=2)
             content = sys.stdin.buffer.read()
         else:
             content = Path(name).read_bytes()
-        return content.decode()
+        return content.decode("utf-8-sig")  # a mark of byte order is no text
     except UnicodeDecodeError as error:
         message = f"{option} {name}: byte {error.start} is no UTF-8: convert it, with iconv say"
         raise CommandError(message, code=2) from error
