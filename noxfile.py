@@ -72,6 +72,7 @@ WEBSERVERS = (
     "opentelemetry-instrumentation-starlette",
     "starlette",
     "uvicorn",
+    "uvicorn-worker",
 )
 
 
@@ -165,7 +166,8 @@ def company(session: nox.Session) -> None:
     """Run the tests beside the official instrumentations, with their real packages."""
     session.install("--quiet", f"{wheel(session)}[test]", *COMPANY)
     session.run("python", "-m", "pip", "check", silent=True)
-    pytest = ("python", "-m", "pytest", "tests/company", "tests/content/test_hook.py")
+    tests = ("tests/company", "tests/content/test_hook.py", "tests/examples/test_companion.py")
+    pytest = ("python", "-m", "pytest", *tests)
     session.run(*pytest, *session.posargs, env={"REQUIRE_COMPANY": "1"})
 
 

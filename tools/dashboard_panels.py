@@ -36,6 +36,8 @@ KIND = label(names.TOKEN_TYPE)
 SOURCE = label(names.SOURCE)
 ENDING = label(names.ENDING)
 ERROR = label(names.ERROR_TYPE)
+TRACED = (JOB, MODEL)
+"""What a search for traces asks for: the series of a panel that links to it are one of each."""
 
 CALLS = series(names.OWN_ENDED, "total")
 TOKENS = series(names.OWN_TOKENS, "total")
@@ -67,6 +69,11 @@ def summed(
     conditions = f"{chosen}, {where}" if where else chosen
     group = f" by ({', '.join(by)})" if by else ""
     return f"sum{group} ({function}({metric}{{{conditions}}}[{over}]))"
+
+
+def legend(*labels: str, word: str = "") -> str:
+    """Return what names a series: its values of these labels, and a word that they all have."""
+    return " ".join(filter(None, [*(f"{{{{{label}}}}}" for label in labels), word]))
 
 
 def or_zero(query: str) -> str:
@@ -159,7 +166,7 @@ class Panel:
     width: int = 12
     stacked: bool = False
     traces: bool = False
-    """Series are of one model: link them to its traces."""
+    """Series are of one service and model: link them to the traces of both."""
     most: float | None = None
 
 
@@ -234,9 +241,10 @@ def _calls(vocabulary: Vocabulary) -> tuple[Panel, ...]:
     return (
         Panel(
             "Calls by model",
-            "Calls per second that ended, by the model that was asked for.",
+            "Calls per second that ended, by the service that made them and the model that was"
+            " asked for.",
             "timeseries",
-            (Query(summed(CALLS, MODEL), f"{{{{{MODEL}}}}}"),),
+            (Query(summed(CALLS, *TRACED), legend(*TRACED)),),
             unit="reqps",
             traces=True,
         ),
@@ -244,18 +252,18 @@ def _calls(vocabulary: Vocabulary) -> tuple[Panel, ...]:
             "Calls by service and provider",
             "Calls per second that ended, by the service that made them and who was called.",
             "timeseries",
-            (Query(summed(CALLS, JOB, PROVIDER), f"{{{{{JOB}}}}} {{{{{PROVIDER}}}}}"),),
+            (Query(summed(CALLS, JOB, PROVIDER), legend(JOB, PROVIDER)),),
             unit="reqps",
         ),
         Panel(
             "Errors by type",
-            "Failed calls per second by model and error.type: the class of the exception, or the"
-            " code that the server gave.",
+            "Failed calls per second by operation, service, model and error.type: the class of the"
+            " exception, or the code that the server gave.",
             "timeseries",
             (
                 Query(
-                    vocabulary.durations("count", OPERATION, MODEL, ERROR, where=f'{ERROR}!=""'),
-                    f"{{{{{MODEL}}}}} {{{{{ERROR}}}}}",
+                    vocabulary.durations("count", OPERATION, *TRACED, ERROR, where=f'{ERROR}!=""'),
+                    legend(OPERATION, *TRACED, ERROR),
                 ),
             ),
             unit="reqps",
@@ -267,7 +275,7 @@ def _calls(vocabulary: Vocabulary) -> tuple[Panel, ...]:
             "Calls per second by ending: completed, broken off (the application stopped reading a"
             " stream), cancelled (its task was), failed.",
             "timeseries",
-            (Query(summed(CALLS, ENDING), f"{{{{{ENDING}}}}}"),),
+            (Query(summed(CALLS, ENDING), legend(ENDING)),),
             unit="reqps",
             stacked=True,
         ),
@@ -282,15 +290,15 @@ def _tokens(vocabulary: Vocabulary) -> tuple[Panel, ...]:
         kind: summed(TOKENS, where=f'{KIND}="{kind}", {SOURCE}="reported"')
         for kind in ("input", "output")
     }
-    written = summed(TOKENS, OPERATION, MODEL, where=f'{KIND}="output"')
+    written = summed(TOKENS, OPERATION, *TRACED, where=f'{KIND}="output"')
     return (
         Panel(
             "Tokens per second by model",
-            "Tokens per second as the conventions tell them: reported by the server or counted"
-            " exactly. Estimates are not among them.",
+            "Tokens per second as the conventions tell them, by service and model: reported by the"
+            " server or counted exactly. Estimates are not among them.",
             "timeseries",
             tuple(
-                Query(summed(metric, MODEL, where=conditions[kind]), f"{{{{{MODEL}}}}} {kind}")
+                Query(summed(metric, *TRACED, where=conditions[kind]), legend(*TRACED, word=kind))
                 for kind, metric in both
             ),
             traces=True,
@@ -300,20 +308,20 @@ def _tokens(vocabulary: Vocabulary) -> tuple[Panel, ...]:
             "Tokens per second by where the number comes from: reported by the server, counted"
             " here, visible (what a reasoning model let us see), approximated.",
             "timeseries",
-            (Query(summed(TOKENS, SOURCE, KIND), f"{{{{{SOURCE}}}}} {{{{{KIND}}}}}"),),
+            (Query(summed(TOKENS, SOURCE, KIND), legend(SOURCE, KIND)),),
             stacked=True,
         ),
         Panel(
             "Tokens per second by service",
             "Tokens per second from every source, by the service that spent them.",
             "timeseries",
-            (Query(summed(TOKENS, JOB, KIND), f"{{{{{JOB}}}}} {{{{{KIND}}}}}"),),
+            (Query(summed(TOKENS, JOB, KIND), legend(JOB, KIND)),),
         ),
         Panel(
             "Tokens per second by provider",
             "Tokens per second from every source, by who was called.",
             "timeseries",
-            (Query(summed(TOKENS, PROVIDER, KIND), f"{{{{{PROVIDER}}}}} {{{{{KIND}}}}}"),),
+            (Query(summed(TOKENS, PROVIDER, KIND), legend(PROVIDER, KIND)),),
         ),
         Panel(
             "Tokens of unfinished calls",
@@ -322,7 +330,7 @@ def _tokens(vocabulary: Vocabulary) -> tuple[Panel, ...]:
             (
                 Query(
                     summed(TOKENS, ENDING, KIND, where=f'{ENDING}!="completed"'),
-                    f"{{{{{ENDING}}}}} {{{{{KIND}}}}}",
+                    legend(ENDING, KIND),
                 ),
             ),
             stacked=True,
@@ -341,13 +349,13 @@ def _tokens(vocabulary: Vocabulary) -> tuple[Panel, ...]:
         ),
         Panel(
             "Tokens of a call",
-            "How many tokens 95 % of calls do not exceed, by model. The histogram's buckets are"
-            " a factor of four apart: read it as a size, not as a number.",
+            "How many tokens 95 % of calls do not exceed, by service and model. The histogram's"
+            " buckets are a factor of four apart: read it as a size, not as a number.",
             "timeseries",
             tuple(
                 Query(
-                    _quantile(0.95, summed(metric, MODEL, "le", where=conditions[kind])),
-                    f"{{{{{MODEL}}}}} {kind}",
+                    _quantile(0.95, summed(metric, *TRACED, "le", where=conditions[kind])),
+                    legend(*TRACED, word=kind),
                     exemplars=True,
                 )
                 for kind, metric in sizes
@@ -356,13 +364,13 @@ def _tokens(vocabulary: Vocabulary) -> tuple[Panel, ...]:
         ),
         Panel(
             "Output tokens per second of waiting",
-            "Output tokens from every source over the time that calls took, by model: how fast"
-            " answers come, waiting included.",
+            "Output tokens from every source over the time that calls took: how fast"
+            " answers come, waiting included. By operation, service and model.",
             "timeseries",
             (
                 Query(
-                    f"{written} / {vocabulary.durations('sum', OPERATION, MODEL)}",
-                    f"{{{{{MODEL}}}}}",
+                    f"{written} / {vocabulary.durations('sum', OPERATION, *TRACED)}",
+                    legend(OPERATION, *TRACED),
                 ),
             ),
             traces=True,
@@ -377,7 +385,8 @@ def _cost() -> tuple[Panel, ...]:
         group = f" by ({', '.join(by)})" if by else ""
         return f"sum{group} ({COST}{{{CHOSEN}}})"
 
-    calls = f'sum by ({MODEL}) (rate({CALLS}{{{CHOSEN}, {OPERATION}!="fetch_response"}}[5m]))'
+    by = ", ".join(TRACED)
+    calls = f'sum by ({by}) (rate({CALLS}{{{CHOSEN}, {OPERATION}!="fetch_response"}}[5m]))'
     return (
         Panel(
             "Cost",
@@ -394,10 +403,10 @@ def _cost() -> tuple[Panel, ...]:
         ),
         Panel(
             "Cost by model",
-            "USD per hour at the pace of the last five minutes, by the model that was asked for."
-            + loaded,
+            "USD per hour at the pace of the last five minutes, by the service that spent and the"
+            " model that was asked for." + loaded,
             "timeseries",
-            (Query(f"{spent(MODEL)} * 3600", f"{{{{{MODEL}}}}}"),),
+            (Query(f"{spent(*TRACED)} * 3600", legend(*TRACED)),),
             unit="currencyUSD",
             width=10,
             stacked=True,
@@ -408,29 +417,30 @@ def _cost() -> tuple[Panel, ...]:
             "USD per hour at the pace of the last five minutes, by who spent and who was paid."
             + loaded,
             "timeseries",
-            (Query(f"{spent(JOB, PROVIDER)} * 3600", f"{{{{{JOB}}}}} {{{{{PROVIDER}}}}}"),),
+            (Query(f"{spent(JOB, PROVIDER)} * 3600", legend(JOB, PROVIDER)),),
             unit="currencyUSD",
             width=10,
             stacked=True,
         ),
         Panel(
             "Cost of a thousand calls",
-            "USD that a thousand calls of a model cost on average, failed ones among them."
-            + loaded,
+            "USD that a thousand calls of a service to a model cost on average, failed ones among"
+            " them." + loaded,
             "timeseries",
-            (Query(f"{spent(MODEL)} / {calls} * 1000", f"{{{{{MODEL}}}}}"),),
+            (Query(f"{spent(*TRACED)} / {calls} * 1000", legend(*TRACED)),),
             unit="currencyUSD",
             traces=True,
         ),
         Panel(
             "Calls without a price",
-            "Calls per second by models that had no cost in the last five minutes: unknown names,"
-            " tokens that are not known, failures. Name their prices with --overrides." + loaded,
+            "Calls per second, by service, to models that had no cost in the last five minutes:"
+            " unknown names, tokens that are not known, failures. Name their prices with"
+            " --overrides." + loaded,
             "timeseries",
             (
                 Query(
-                    f"{calls} unless on ({MODEL}) {spent(MODEL)} and on () (count ({COST}) > 0)",
-                    f"{{{{{MODEL}}}}}",
+                    f"{calls} unless on ({by}) {spent(*TRACED)} and on () (count ({COST}) > 0)",
+                    legend(*TRACED),
                 ),
             ),
             unit="reqps",
@@ -440,7 +450,7 @@ def _cost() -> tuple[Panel, ...]:
 
 
 def _time(vocabulary: Vocabulary) -> tuple[Panel, ...]:
-    by = (OPERATION, MODEL, "le")
+    by = (OPERATION, *TRACED, "le")
     durations = vocabulary.durations("bucket", *by)
     first = summed(f"{vocabulary.first_chunk}_bucket", *by)
     gaps = summed(f"{vocabulary.output_chunk}_bucket", *by)
@@ -478,9 +488,9 @@ def _trust() -> tuple[Panel, ...]:
             "timeseries",
             (
                 Query(
-                    f"{summed(f'{RATIO}_sum', MODEL, KIND)}"
-                    f" / {summed(f'{RATIO}_count', MODEL, KIND)}",
-                    f"{{{{{MODEL}}}}} {{{{{KIND}}}}}",
+                    f"{summed(f'{RATIO}_sum', *TRACED, KIND)}"
+                    f" / {summed(f'{RATIO}_count', *TRACED, KIND)}",
+                    legend(*TRACED, KIND),
                 ),
             ),
             unit="none",
@@ -494,7 +504,7 @@ def _trust() -> tuple[Panel, ...]:
             (
                 Query(
                     f"{shares} / on ({KIND}) group_left () {summed(TOKENS, KIND)}",
-                    f"{{{{{SOURCE}}}}} {{{{{KIND}}}}}",
+                    legend(SOURCE, KIND),
                 ),
             ),
             unit="percentunit",
@@ -512,7 +522,7 @@ def _health() -> tuple[Panel, ...]:
             "Waiting work",
             "Pieces of work that wait for tokentrail's worker: near zero but for moments.",
             "timeseries",
-            (Query(f"max by ({JOB}) ({QUEUE}{{{OURS}}})", f"{{{{{JOB}}}}}"),),
+            (Query(f"max by ({JOB}) ({QUEUE}{{{OURS}}})", legend(JOB)),),
             steps=((None, "green"), (1000.0, "red")),
             width=8,
         ),
@@ -521,7 +531,7 @@ def _health() -> tuple[Panel, ...]:
             "Errors of tokentrail's own that the application was spared. Each kind is logged once:"
             " look for 'tokentrail failed'.",
             "timeseries",
-            (Query(ours(ERRORS), f"{{{{{JOB}}}}}"),),
+            (Query(ours(ERRORS), legend(JOB)),),
             steps=((None, "green"), (1.0, "red")),
             width=8,
         ),
@@ -531,8 +541,8 @@ def _health() -> tuple[Panel, ...]:
             " because it had too much to do (a worry).",
             "timeseries",
             (
-                Query(ours(DEFERRED), f"{{{{{JOB}}}}} deferred"),
-                Query(ours(DEGRADED), f"{{{{{JOB}}}}} degraded"),
+                Query(ours(DEFERRED), legend(JOB, word="deferred")),
+                Query(ours(DEGRADED), legend(JOB, word="degraded")),
             ),
             width=8,
         ),
@@ -579,7 +589,7 @@ def _quantiles(
     title: str, about: str, buckets: str, steps: tuple[tuple[float | None, str], ...]
 ) -> Panel:
     queries = tuple(
-        Query(_quantile(share, buckets), f"{{{{{MODEL}}}}} {name}", exemplars=True)
+        Query(_quantile(share, buckets), legend(OPERATION, *TRACED, word=name), exemplars=True)
         for name, share in QUANTILES
     )
     return Panel(title, about, "timeseries", queries, "s", steps, width=8, traces=True)

@@ -157,7 +157,7 @@ def drawn(panel: shown.Panel) -> timeseries.Panel | stat.Panel | table.Panel:
     if panel.most is not None:
         built = built.max(panel.most)
     if panel.traces and panel.kind != "table":
-        built = built.data_links(links(_SERIES, "${service}"))
+        built = built.data_links(links(_SERIES))
     for letter, query in zip(string.ascii_uppercase, panel.queries, strict=False):
         built = built.with_target(_target(panel, letter, query))
     return built
@@ -226,15 +226,18 @@ def _table(panel: shown.Panel) -> table.Panel:
         if name == shown.MODEL:
             found = [
                 {"title": link.build().title, "url": link.build().url, "targetBlank": True}
-                for link in links(_ROW, _ROW % shown.JOB)
+                for link in links(_ROW)
             ]
             told.append(models.DynamicConfigValue(id_val="links", value=found))
         built = built.override_by_name(name, told)
     return built
 
 
-def links(template: str, service: str) -> list[dashboard.DashboardLink]:
-    """Return links to the traces of the model under the cursor, in Tempo and in Jaeger."""
+def links(template: str) -> list[dashboard.DashboardLink]:
+    """Return links to the traces of the model under the cursor, in Tempo and in Jaeger.
+
+    Jaeger is asked for one service at a time, so there it is the service under the cursor's, too.
+    """
     model = template % shown.MODEL
     pane = {
         "datasource": "${tempo}",
@@ -251,12 +254,12 @@ def links(template: str, service: str) -> list[dashboard.DashboardLink]:
     tags = {names.REQUEST_MODEL: model}
     tempo = f"/explore?schemaVersion=1&orgId=1&panes={_quoted({'traces': pane})}"
     jaeger = (
-        f"${{jaeger}}/search?service={service}&tags={_quoted(tags)}"
+        f"${{jaeger}}/search?service={template % shown.JOB}&tags={_quoted(tags)}"
         "&start=${__from}000&end=${__to}000"
     )
     return [
         dashboard.DashboardLink("Traces of this model in Tempo").url(tempo).target_blank(True),  # noqa: FBT003 - the builder's signature
-        dashboard.DashboardLink("Traces of this model in Jaeger (of one service)")
+        dashboard.DashboardLink("Traces of this service and model in Jaeger")
         .url(jaeger)
         .target_blank(True),  # noqa: FBT003 - the builder's signature
     ]

@@ -1,7 +1,7 @@
 """Is it ready to be released? What ``make release-check`` runs.
 
-Builds sdist and wheel, checks metadata and contents, installs each alone into a new environment
-and runs the demo from it. Uploads nothing.
+Builds sdist and wheel, checks changelog, metadata and contents, installs each alone into a new
+environment and runs the demo from it. Uploads nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 import time
 import venv
+from email import message_from_bytes
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -23,6 +24,7 @@ IN_THE_WHEEL = (
     "tokentrail/counting/data/o200k_base.tiktoken.gz",
     "tokentrail/dashboards/tokentrail-released.json",
     "tokentrail/dashboards/tokentrail-latest.json",
+    "tokentrail/dashboards/tokentrail.rules.yml",
 )
 IN_THE_SDIST = (
     *(f"src/{name}" for name in IN_THE_WHEEL),
@@ -34,6 +36,8 @@ IN_THE_SDIST = (
     "tests/conftest.py",
 )
 NOWHERE = re.compile(r"__pycache__|\.pyc$|\.egg-info|\.venv|\.bench|\.env$|(^|/)\.(git|nox)/")
+RELATIVE = re.compile(r"\]\((?!https?://)([^)]*)\)")
+"""A link or a picture that is found beside the README, and nowhere else."""
 LARGEST = 12_000_000
 """Bytes; the encodings are most of it."""
 
@@ -67,11 +71,20 @@ def version() -> str:
     """Return the version, which must be one that may be released and stand in the changelog."""
     from tokentrail.version import __version__  # noqa: PLC0415 - the tree's own
 
-    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     require(re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", __version__), f"version {__version__}?")
-    heading = re.compile(rf"^## \[({re.escape(__version__)}|Unreleased)\]", re.MULTILINE)
-    require(heading.search(changelog), f"the changelog has neither {__version__} nor Unreleased")
+    check_changelog((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), __version__)
     return __version__
+
+
+def check_changelog(changelog: str, released: str) -> None:
+    """Require that the version has its own heading, with its day, and says something under it.
+
+    What is still under Unreleased is not in it.
+    """
+    heading = rf"^## \[{re.escape(released)}\] - \d{{4}}-\d{{2}}-\d{{2}}$(.*?)(?=^## |\Z)"
+    found = re.search(heading, changelog, re.MULTILINE | re.DOTALL)
+    require(found, f"the changelog has no heading '## [{released}] - YYYY-MM-DD'")
+    require(found and "\n- " in found[1], f"the changelog says nothing of {released}")
 
 
 def build(folder: Path) -> tuple[Path, Path]:
@@ -84,6 +97,16 @@ def build(folder: Path) -> tuple[Path, Path]:
 def check_metadata(*files: Path) -> None:
     """Let twine judge them as the index would."""
     run(sys.executable, "-m", "twine", "check", "--strict", *files)
+
+
+def check_description(wheel: Path) -> None:
+    """Require that what an index shows is the README, and leads nowhere that is not there."""
+    with ZipFile(wheel) as opened:
+        (name,) = (n for n in opened.namelist() if n.endswith(".dist-info/METADATA"))
+        shown = message_from_bytes(opened.read(name)).get_payload()
+    require("# tokentrail\n" in str(shown), f"{wheel.name} has no description")
+    dead = RELATIVE.findall(str(shown))
+    require(not dead, f"the description of {wheel.name} leads to {', '.join(dead)}")
 
 
 def check_contents(file: Path, wanted: tuple[str, ...]) -> None:
@@ -128,6 +151,7 @@ def check() -> None:
         wheel, sdist = build(scratch / "dist")
         say("checking metadata and contents")
         check_metadata(wheel, sdist)
+        check_description(wheel)
         check_contents(wheel, IN_THE_WHEEL)
         check_contents(sdist, IN_THE_SDIST)
         for file in (wheel, sdist):

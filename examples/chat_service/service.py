@@ -46,10 +46,10 @@ class Conversation(BaseModel):
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Tell what is left when the worker stops."""
+    """Tell what is left when the worker stops, before the client drops its connections."""
     async with client:
         yield
-    telemetry.stop()
+        await telemetry.stop()
 
 
 telemetry.start()

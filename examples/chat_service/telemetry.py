@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 import uuid
+from typing import TYPE_CHECKING
 
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -11,10 +14,35 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 import tokentrail
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan, Span
+
+PATIENCE = 2.0
+"""Seconds that requests may take to end once the server has cancelled them."""
+
+
+class UnderWay(SpanProcessor):
+    """Knows which spans have not ended: a provider that is shut down drops their end."""
+
+    def __init__(self) -> None:
+        self.spans: set[int] = set()
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK names it
+        """Know of one more."""
+        self.spans.add(span.context.span_id)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Forget it."""
+        self.spans.discard(span.context.span_id)
+
+
+under_way = UnderWay()
 
 
 def start() -> None:
@@ -31,6 +59,7 @@ def start() -> None:
     )
     tracers = TracerProvider(resource=resource)
     tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    tracers.add_span_processor(under_way)
     trace.set_tracer_provider(tracers)
     reader = PeriodicExportingMetricReader(OTLPMetricExporter())
     metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[reader]))
@@ -38,8 +67,15 @@ def start() -> None:
     tokentrail.instrument(preload=["gpt-4o-mini"])
 
 
-def stop() -> None:
-    """Send what is left: a worker that multiprocessing made runs no exit hooks."""
-    tokentrail.flush(5)
+async def stop() -> None:
+    """Send what is left: a worker that multiprocessing made runs no exit hooks.
+
+    The server may have cancelled requests a moment ago (--timeout-graceful-shutdown). They need a
+    few turns of the event loop to end; what is open after that ends here, as broken off.
+    """
+    until = time.monotonic() + PATIENCE
+    while under_way.spans and time.monotonic() < until:  # noqa: ASYNC110 - spans end in any thread
+        await asyncio.sleep(0.01)
+    tokentrail.flush(5, break_off=True)
     for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
         provider.shutdown()

@@ -87,11 +87,12 @@ def test_it_writes_only_the_models_that_are_named(prices, tmp_path, own):
     [
         (["--models", "nought"], 1, "none of --models nought has a price: name your own with"),
         (["--models", ","], 2, "--models names none: write --models gpt-4o,gpt-4o-mini"),
-        (["--overrides", "/nought"], 2, "--overrides /nought: No such file or directory"),
+        (["--overrides", "/nought"], 2, "/nought: No such file or directory: name a file that"),
         (["--output", "/nought/x"], 1, "--output /nought/x: No such file or directory: name a"),
         (["--provider", "nought"], 2, "invalid choice: 'nought'"),
-        (["--budget", "-3"], 2, "argument --budget: invalid _usd value: '-3'"),
-        (["--budget", "nan"], 2, "argument --budget"),
+        (["--budget", "-3"], 2, "argument --budget: '-3' is no budget: a number of USD above 0"),
+        (["--budget", "nan"], 2, "argument --budget: 'nan' is no budget"),
+        (["--budget", "abc"], 2, "argument --budget: 'abc' is no budget"),
     ],
 )
 def test_a_mistake_names_its_mend(prices, arguments, code, complaint):

@@ -32,6 +32,8 @@ KIND, SOURCE, ENDING, ERROR = (
     "tokentrail_ending",
     "error_type",
 )
+TRACED = (JOB, MODEL)
+"""What tells the series of a panel apart that leads to traces, and maybe more."""
 INFERENCE = ("chat", "text_completion")
 DAY_BUDGET = 10_000_000
 
@@ -167,7 +169,7 @@ def _told_by_model(kind: str):
             there = w.vocabulary == "released" or labels[OPERATION] in INFERENCE
             return labels[KIND] == kind and labels["conventional"] == "True" and there
 
-        return times(grouped(tokens(w.job), MODEL, where=told), w.pace(WINDOW))
+        return times(grouped(tokens(w.job), *TRACED, where=told), w.pace(WINDOW))
 
     return expected
 
@@ -222,10 +224,10 @@ def _sizes(kind: str):
     def expected(w: World) -> Values:
         if w.vocabulary == "released":
             found = _buckets(
-                w, ["gen_ai_client_token_usage"], MODEL, where=lambda labels: labels[KIND] == kind
+                w, ["gen_ai_client_token_usage"], *TRACED, where=lambda labels: labels[KIND] == kind
             )
         else:
-            found = _buckets(w, [f"gen_ai_client_inference_operation_{kind}_tokens"], MODEL)
+            found = _buckets(w, [f"gen_ai_client_inference_operation_{kind}_tokens"], *TRACED)
         return {group: quantile(0.95, b) for group, b in found.items()}
 
     return expected
@@ -233,13 +235,10 @@ def _sizes(kind: str):
 
 def _speed(w: World) -> Values:
     family = "operation" if w.vocabulary == "released" else "inference"
-    waited = [
-        ({OPERATION: labels[OPERATION], MODEL: labels[MODEL]}, rise)
-        for labels, rise in w.increases(f"gen_ai_client_{family}_duration_seconds_sum")
-    ]
-    written = grouped(tokens(w.job), OPERATION, MODEL, where=_is(KIND, "output"))
+    waited = w.increases(f"gen_ai_client_{family}_duration_seconds_sum")
+    written = grouped(tokens(w.job), OPERATION, *TRACED, where=_is(KIND, "output"))
     told = times(written, w.pace(WINDOW) * WINDOW)
-    return divided(told, grouped(waited, OPERATION, MODEL))
+    return divided(told, grouped(waited, OPERATION, *TRACED))
 
 
 def _ratio(w: World, *by: str) -> Values:
@@ -329,8 +328,8 @@ def _spent(w: World) -> Values:
 
 
 def _unpriced(w: World) -> Values:
-    priced = grouped(costs(w.job), MODEL)
-    every = times(grouped(calls(w.job), MODEL), w.pace(WINDOW))
+    priced = grouped(costs(w.job), *TRACED)
+    every = times(grouped(calls(w.job), *TRACED), w.pace(WINDOW))
     return {labels: pace for labels, pace in every.items() if labels not in priced}
 
 
@@ -343,10 +342,10 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Output tokens", "A"): _increase(tokens, where=_is(KIND, "output")),
     ("Unfinished tokens", "A"): _increase(tokens, where=_unfinished),
     ("Known tokens", "A"): _share(tokens, _is(SOURCE, "reported", "counted")),
-    ("Calls by model", "A"): _rate(calls, MODEL),
+    ("Calls by model", "A"): _rate(calls, *TRACED),
     ("Calls by service and provider", "A"): _rate(calls, JOB, PROVIDER),
     ("Errors by type", "A"): _rate(
-        calls, OPERATION, MODEL, ERROR, where=lambda labels: labels[ERROR] != ""
+        calls, OPERATION, *TRACED, ERROR, where=lambda labels: labels[ERROR] != ""
     ),
     ("How calls ended", "A"): _rate(calls, ENDING),
     ("Tokens per second by model", "A"): _told_by_model("input"),
@@ -361,16 +360,16 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Tokens of a call", "B"): _sizes("output"),
     ("Output tokens per second of waiting", "A"): _speed,
     ("Cost", "A"): _spent,
-    ("Cost by model", "A"): lambda w: times(grouped(costs(w.job), MODEL), w.pace(WINDOW) * 3600),
+    ("Cost by model", "A"): lambda w: times(grouped(costs(w.job), *TRACED), w.pace(WINDOW) * 3600),
     ("Cost by service and provider", "A"): lambda w: times(
         grouped(costs(w.job), JOB, PROVIDER), w.pace(WINDOW) * 3600
     ),
     ("Cost of a thousand calls", "A"): lambda w: times(
-        divided(grouped(costs(w.job), MODEL), grouped(calls(w.job), MODEL)), 1000
+        divided(grouped(costs(w.job), *TRACED), grouped(calls(w.job), *TRACED)), 1000
     ),
     ("Calls without a price", "A"): _unpriced,
     **{
-        (title, letter): _quantile(share, family, OPERATION, MODEL)
+        (title, letter): _quantile(share, family, OPERATION, *TRACED)
         for title, family in (
             ("Duration", "duration"),
             ("Time to first chunk", "time_to_first_chunk"),
@@ -378,7 +377,7 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
         )
         for letter, share in (("A", 0.5), ("B", 0.95), ("C", 0.99))
     },
-    ("Counted over reported tokens", "A"): lambda w: _ratio(w, MODEL, KIND),
+    ("Counted over reported tokens", "A"): lambda w: _ratio(w, *TRACED, KIND),
     ("Share of tokens by source", "A"): lambda w: _by_source(w, SOURCE, KIND),
     ("Waiting work", "A"): lambda w: {Labels({(JOB, w.job)}): 0.0},
     ("Own errors", "A"): _own("tokentrail_errors_total", 0),

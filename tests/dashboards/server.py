@@ -8,22 +8,18 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
 from tests.dashboards.shipped import ROOT, RULES
+from tests.waiting import wait_until
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-PATIENCE = 60.0
 _open = build_opener(ProxyHandler({})).open
 
 
@@ -36,16 +32,6 @@ def program(name: str) -> str:
             pytest.fail(reason)
         pytest.skip(reason)
     return found
-
-
-def wait_until(said: Callable[[], Any], what: str) -> Any:
-    """Return what ``said`` returns once it is true; fail after a while."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if answer := said():
-            return answer
-        time.sleep(0.05)
-    return pytest.fail(f"{what}: not within {PATIENCE:.0f} s")
 
 
 @dataclass

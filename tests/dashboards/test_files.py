@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -80,15 +82,67 @@ def test_panels_stand_beside_each_other(vocabulary):
     assert len(ids) == len(set(ids))
 
 
+@pytest.fixture
+def grouping():
+    """Give what tells by which labels a query groups."""
+    pytest.importorskip("promql_parser", reason="needs tokentrail[dashboards]")
+    from tests.dashboards import promql
+
+    return lambda expr: promql.grouping(filled(expr))
+
+
+def _linked(panel):
+    return [unquote(link["url"]) for link in panel["fieldConfig"]["defaults"].get("links", ())]
+
+
+def _queries(vocabulary, kind):
+    return [
+        (panel, target)
+        for panel in panels(vocabulary)
+        for target in panel["targets"]
+        if panel["type"] == kind
+    ]
+
+
 @pytest.mark.parametrize("vocabulary", VOCABULARIES)
-def test_a_panel_of_one_model_leads_to_its_traces(vocabulary):
-    for panel in panels(vocabulary):
-        text = json.dumps(panel)
-        by_model = all("gen_ai_request_model" in t["expr"].split("(")[1] for t in panel["targets"])
-        if panel["type"] == "timeseries" and by_model:
-            assert "${tempo}" in text, panel["title"]
-            assert "${jaeger}" in text, panel["title"]
+def test_a_panel_of_one_model_leads_to_its_traces(vocabulary, grouping):
+    by_model = [
+        panel
+        for panel, target in _queries(vocabulary, "timeseries")
+        if "gen_ai_request_model" in grouping(target["expr"])
+    ]
+    assert len(by_model) > 10
+    for panel in by_model:
+        tempo, jaeger = _linked(panel)
+        assert "${tempo}" in tempo
+        assert "${jaeger}" in jaeger
     assert any("__data.fields.gen_ai_request_model" in json.dumps(p) for p in panels(vocabulary))
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+def test_jaeger_is_asked_for_the_service_of_the_series(vocabulary, grouping):
+    """It knows no service of the name that the variable has for all of them."""
+    linked = [
+        (panel, target) for panel, target in _queries(vocabulary, "timeseries") if _linked(panel)
+    ]
+    assert linked
+    for panel, target in linked:
+        assert {"job", "gen_ai_request_model"} <= grouping(target["expr"]), panel["title"]
+        assert "search?service=${__field.labels.job}&" in _linked(panel)[1]
+    assert "service=${service}" not in json.dumps(dashboard(vocabulary))
+
+
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+def test_no_two_series_of_a_panel_have_one_name(vocabulary, grouping):
+    """A legend says every label that tells series apart, and no label that they lack."""
+    for panel, target in _queries(vocabulary, "timeseries"):
+        said = re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])
+        # where nothing is grouped by, there is one series, and its name is all that is needed
+        assert set(said) == grouping(target["expr"]) - {"le"}, panel["title"]
+        assert len(said) == len(set(said))
+    for panel in panels(vocabulary):
+        names = [target["legendFormat"] for target in panel["targets"]]
+        assert len(names) == len(set(names)) or panel["type"] == "table", panel["title"]
 
 
 @pytest.mark.parametrize("vocabulary", VOCABULARIES)

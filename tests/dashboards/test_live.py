@@ -21,8 +21,9 @@ pytest.importorskip("opentelemetry.exporter.prometheus", reason="needs tokentrai
 
 from tests.dashboards import expected, promql
 from tests.dashboards.expected import Labels, World
-from tests.dashboards.server import Application, Prometheus, program, wait_until
+from tests.dashboards.server import Application, Prometheus, program
 from tests.dashboards.shipped import VOCABULARIES, Rule, dashboard, filled, panels, rules, targets
+from tests.waiting import wait_until
 
 from tokentrail import cli
 

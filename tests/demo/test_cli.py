@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import pty
 import subprocess
 import sys
 
@@ -108,6 +110,21 @@ def test_an_encoding_serves_a_model_that_is_not_known(count, said):
     assert told.endswith("estimate\n")
 
 
+def test_a_count_in_another_encoding_than_the_models_says_so(count):
+    foreign = ("hello", "--model", "gpt-4o", "--encoding", "cl100k_base")
+    assert count(*foreign)[1] == "1 token, cl100k_base, not as gpt-4o counts (o200k_base)\n"
+    assert json.loads(count(*foreign, "--json")[1])["exact"] is False
+    own = ("hello", "--model", "gpt-4o", "--encoding", "o200k_base")
+    assert count(*own)[1] == "1 token, o200k_base, exact\n"
+
+
+def test_a_mark_of_byte_order_is_no_token(count):
+    marked = b"\xef\xbb\xbf"
+    assert count("--model", "gpt-4o", stdin=marked + b"hello")[1].startswith("1 token,")
+    said = marked + json.dumps(SAID).encode()
+    assert count("--model", "gpt-4o", "--messages", "-", stdin=said)[1].startswith("12 tokens,")
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "complaint"),
     [
@@ -134,6 +151,20 @@ def test_a_terminal_is_not_waited_for(count, monkeypatch):
             return True
 
     monkeypatch.setattr("sys.stdin", Terminal(io.BytesIO()))
+    with pytest.raises(cli.CommandError, match="nothing to count"):
+        count_command._read("-", "--file")
+
+
+def test_what_is_nested_too_deep_names_its_mend(count):
+    code, _, complained = count("--messages", "-", "--model", "gpt-4", stdin=b"[" * 100_000)
+    assert (code, complained) == (
+        2,
+        "tokentrail: --messages - is nested too deep: mend it, or count it with --file\n",
+    )
+
+
+def test_a_closed_input_is_nothing_to_count(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(cli.CommandError, match="nothing to count"):
         count_command._read("-", "--file")
 
@@ -186,3 +217,27 @@ def test_an_interrupt_is_no_traceback(capsys, monkeypatch):
     monkeypatch.setattr(count_command, "_run", interrupt)
     assert cli.main(["count", "x", "--model", "gpt-4"]) == 130
     assert capsys.readouterr().err == "tokentrail: interrupted\n"
+
+
+def _terminal_said(*arguments):
+    """Run a command whose standard error is a terminal; return its output and what that showed."""
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "tokentrail", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=its, timeout=50, check=True)
+    os.close(its)
+    try:
+        return done.stdout.decode(), os.read(ours, 1024).decode()
+    finally:
+        os.close(ours)
+
+
+def test_what_takes_a_while_says_so_on_a_terminal_and_leaves_nothing_there():
+    told, shown = _terminal_said("doctor", "--json")
+    assert json.loads(told)["problems"] == []
+    said, blank, rest = shown.split("\r")
+    assert said == "looking at the client and the encodings ..."
+    assert (blank, rest) == (" " * len(said), "")
+
+
+def test_nothing_is_said_of_it_where_there_is_no_terminal():
+    assert run("doctor", "--json").stderr == ""

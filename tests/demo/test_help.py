@@ -1,4 +1,4 @@
-"""Each command's help reads as a manual: what it is for, its options, examples that are true."""
+"""Help, of all and of each command, reads as a manual: purpose, options, examples that are true."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tokentrail import cli
 COMMANDS = ("demo", "count", "dashboards", "prices", "doctor")
 
 
-@pytest.fixture(params=COMMANDS)
+@pytest.fixture(params=[(), *((command,) for command in COMMANDS)], ids=" ".join)
 def manual(request, capsys):
     with pytest.raises(SystemExit) as left:
-        cli.main([request.param, "--help"])
+        cli.main([*request.param, "--help"])
     assert left.value.code == 0
     return capsys.readouterr().out
 

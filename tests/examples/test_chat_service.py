@@ -16,6 +16,8 @@ from collections import Counter
 import httpx
 import pytest
 
+from tokentrail.demo.model import Model
+
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 pytest.importorskip("opentelemetry.instrumentation.fastapi")
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.timeout(120)
 WORKERS = 2
 READERS = 40
 LEAVERS = 20
+OPEN = 6
 ASKED = {"messages": [{"role": "user", "content": "Tell me everything about the sea."}]}
 
 
@@ -34,12 +37,15 @@ def _free_port():
 
 
 @pytest.fixture
-def service(examples, environment, collector):
+def service(request, examples, environment, collector):
     """Run the service as its README says; return where it listens and what stops it."""
     port = _free_port()
     command = ["-m", "uvicorn", "service:app", "--workers", str(WORKERS), "--port", str(port)]
+    # On a busy machine a worker may be slow to say that it lives, and would be killed for it.
+    patient = ("--timeout-worker-healthcheck", "60")
+    options = ("--log-level", "warning", *patient, *getattr(request, "param", ()))
     process = subprocess.Popen(
-        [sys.executable, *command, "--log-level", "warning"],
+        [sys.executable, *command, *options],
         cwd=examples / "chat_service",
         env={
             **environment,
@@ -121,13 +127,13 @@ async def test_under_load_every_call_is_told_once_whichever_worker_made_it(servi
     assert sum(value for _, value in _points(collector, "tokentrail.calls.ended")) == len(told)
 
 
-def _all_told(collector):
+def _all_told(collector, number=READERS + LEAVERS):
     spans = collector.spans()
     calls = [span for span in spans if span["name"].startswith("chat ")]
     requests = {span["id"] for span in spans if span["name"] == "POST /chat"}
     # Each call stands under the request that it was made for.
     under = [call for call in calls if call["parent"] in requests]
-    return under if len(under) == READERS + LEAVERS == len(calls) else None
+    return under if len(under) == number == len(calls) else None
 
 
 def _points(collector, name):
@@ -137,6 +143,40 @@ def _points(collector, name):
 def _sum(collector, name, direction):
     points = _points(collector, name)
     return sum(value for about, value in points if about["gen_ai.token.type"] == direction)
+
+
+@pytest.mark.parametrize("service", [("--timeout-graceful-shutdown", "1")], indirect=True)
+async def test_what_is_open_when_the_workers_stop_is_told_under_its_request(
+    service, model, collector
+):
+    """The server cancels it and shuts the service down in the same moment."""
+    url, process = service
+    model._respond = Model(delay=0.2)
+    async with httpx.AsyncClient(timeout=60) as client:
+        begun = [asyncio.Event() for _ in range(OPEN)]
+        readers = [asyncio.create_task(_be_cut_off(client, url, event)) for event in begun]
+        await asyncio.wait_for(asyncio.gather(*(event.wait() for event in begun)), 60)
+        process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(process.wait, 60)
+        await asyncio.gather(*readers)
+    told = _all_told(collector, OPEN)
+    assert told, collector.spans()
+    endings = {call["attributes"]["tokentrail.ending"] for call in told}
+    assert endings <= {"cancelled", "broken_off"}
+    assert all(call["attributes"]["gen_ai.usage.output_tokens"] > 0 for call in told)
+    spent = sum(call["attributes"]["gen_ai.usage.output_tokens"] for call in told)
+    assert spent == _sum(collector, "tokentrail.usage.tokens", "output")
+
+
+async def _be_cut_off(client, url, begun):
+    said = []
+    with contextlib.suppress(httpx.RemoteProtocolError):
+        async with client.stream("POST", f"{url}/chat", json=ASKED) as answer:
+            async for line in answer.aiter_lines():
+                said.append(line)
+                if len(said) > 6:  # two events, their ends, and more
+                    begun.set()
+    assert "event: usage" not in said, "the answer was over"
 
 
 def test_a_refused_call_is_answered_without_what_the_service_said(service, model):

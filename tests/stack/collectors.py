@@ -40,8 +40,8 @@ COMPONENTS: dict[str, set[str]] = {
         "dimensions",
     },
     "connectors/forward": set(),
-    "exporters/otlp": {*SENDER, "sending_queue"},
-    "exporters/otlphttp": {*SENDER, "sending_queue"},
+    "exporters/otlp_grpc": {*SENDER, "sending_queue"},
+    "exporters/otlp_http": {*SENDER, "sending_queue"},
     "exporters/loadbalancing": {
         "routing_key",
         "protocol",

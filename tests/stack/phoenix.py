@@ -6,12 +6,13 @@ import json
 import os
 import socket
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, Request, build_opener
+
+from tests.waiting import wait_until
 
 PATIENCE = 240.0
 """Seconds for its first start, which makes a database, on a slow machine."""
@@ -36,7 +37,7 @@ class Phoenix:
                 stderr=subprocess.STDOUT,
             )
         try:
-            wait_until(self._is_ready, "Phoenix is ready")
+            wait_until(self._is_ready, "Phoenix is ready", patience=PATIENCE)
         except BaseException:
             self.close()
             raise
@@ -62,7 +63,8 @@ class Phoenix:
             found = self.ask("projects/default/spans?limit=1000")
             return found if len(found) >= count else []
 
-        return sorted(wait_until(stored, f"{count} spans"), key=lambda span: span["start_time"])
+        found = wait_until(stored, f"{count} spans", patience=PATIENCE)
+        return sorted(found, key=lambda span: span["start_time"])
 
     def filtered(self, condition: str) -> list[str]:
         """Return the names of the spans that its page would list for a filter."""
@@ -85,17 +87,6 @@ class Phoenix:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def wait_until(said: Any, what: str) -> Any:
-    """Return what ``said`` returns once it is true; raise after a while."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if answer := said():
-            return answer
-        time.sleep(0.2)
-    message = f"{what}: not within {PATIENCE:.0f} s"
-    raise TimeoutError(message)
 
 
 def _environment(folder: Path, http: int, grpc: int) -> dict[str, str]:

@@ -5,15 +5,20 @@ Nothing here starts a container; see the example's README for what was run.
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import jsonschema
 import pytest
 import yaml
 from tests.dashboards.shipped import FOLDER, ROOT, VOCABULARIES, rules, targets
+
+from tokentrail import cli
 
 STACK = ROOT / "examples" / "observability"
 
@@ -25,6 +30,31 @@ def _read(name):
 @pytest.fixture(scope="module")
 def compose():
     return _read("compose.yaml")["services"]
+
+
+@pytest.fixture(scope="module")
+def specification():
+    """Give the schema of the Compose specification.
+
+    compose-spec.json is schema/compose-spec.json of github.com/compose-spec/compose-spec
+    (Apache-2.0), as the package check-jsonschema 0.39.0 ships it.
+    """
+    schema = json.loads(Path(__file__).with_name("compose-spec.json").read_text("utf-8"))
+    return jsonschema.Draft202012Validator(schema)
+
+
+def test_compose_yaml_is_what_the_specification_allows(specification):
+    assert [error.message for error in specification.iter_errors(_read("compose.yaml"))] == []
+
+
+@pytest.mark.parametrize(
+    ("service", "mistake"),
+    [("demo", {"restarts": "no"}), ("grafana", {"ports": "3000"}), ("jaeger", {"image": 2.19})],
+)
+def test_the_specification_does_not_allow_everything(specification, service, mistake):
+    made = _read("compose.yaml")
+    made["services"][service].update(mistake)
+    assert not specification.is_valid(made)
 
 
 def test_every_image_is_pinned_to_a_release(compose):
@@ -123,25 +153,53 @@ def test_prometheus_takes_otlp_with_exemplars_and_our_rules(compose):
     command = compose["prometheus"]["command"]
     assert "--web.enable-otlp-receiver" in command
     assert "--enable-feature=exemplar-storage" in command
-    endpoint = _read("collector.yaml")["exporters"]["otlphttp/prometheus"]["endpoint"]
+    endpoint = _read("collector.yaml")["exporters"]["otlp_http/prometheus"]["endpoint"]
     assert urlsplit(endpoint).path == "/api/v1/otlp"
-    for path in _read("prometheus.yaml")["rule_files"]:
-        folder = _targets(compose["prometheus"])[str(Path(path).parent)]
-        assert (STACK / folder / Path(path).name).samefile(FOLDER / Path(path).name)
+    ours, prices = _rule_files(compose)
+    assert ours.samefile(FOLDER / "tokentrail.rules.yml")
+    assert prices.samefile(STACK / "prices.rules.yml")
 
 
-def test_promtool_accepts_the_configuration_and_its_rules(tmp_path):
+def _rule_files(compose):
+    """Return the files of rules that Prometheus reads, where they are before they are mounted."""
+    mounts = _targets(compose["prometheus"])
+    paths = map(Path, _read("prometheus.yaml")["rule_files"])
+    return [
+        STACK / (mounts.get(str(path)) or Path(mounts[str(path.parent)]) / path.name)
+        for path in paths
+    ]
+
+
+def test_the_price_rules_are_made_by_the_command_that_the_readme_names(tmp_path):
+    """Those that sum up tokens are compared: prices change, and so may those that multiply."""
+    page = (STACK / "README.md").read_text("utf-8")
+    (command,) = re.findall(r"^tokentrail (prices .*)$", page, re.MULTILINE)
+    words = shlex.split(command)
+    made = tmp_path / words[words.index("-o") + 1]
+    words[words.index("-o") + 1] = str(made)
+    assert cli.main(words) == 0
+    shipped = rules(STACK / made.name)
+    assert _of_tokens(shipped) == _of_tokens(rules(made))
+    assert len(_of_tokens(shipped)) > 1
+
+
+def _of_tokens(found):
+    return [rule for rule in found if rule.name == "tokentrail:priced_tokens:rate5m"]
+
+
+def test_promtool_accepts_the_configuration_and_its_rules(compose, tmp_path):
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed: apt-get install --no-install-recommends prometheus")
-    text = (STACK / "prometheus.yaml").read_text("utf-8").replace("/etc/tokentrail", str(FOLDER))
+    here = _rule_files(compose)
     there = tmp_path / "prometheus.yaml"
-    there.write_text(text, "utf-8")
+    there.write_text(json.dumps({**_read("prometheus.yaml"), "rule_files": list(map(str, here))}))
     done = subprocess.run(
         [promtool, "check", "config", there], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{len(rules())} rules found" in done.stdout
+    for path in here:
+        assert f"{len(rules(path))} rules found" in done.stdout
 
 
 def test_grafana_finds_the_dashboards_that_are_shipped(compose):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import PurePosixPath
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
-from tests.dashboards.shipped import ROOT, VOCABULARIES, targets
+from tests.dashboards.shipped import ROOT, RULES, filled, rules, targets
 
 from tokentrail.tell import names
 
@@ -53,17 +54,48 @@ def test_the_application_tells_calls_under_its_own_spans(told):
     assert {span["resource"]["service.name"] for span in told.spans} == {"demo"}
 
 
-def test_the_application_tells_every_metric_that_the_dashboards_ask_for(told):
-    """Told within a round, but for what the stand-in model does not report: parts of its usage."""
+def _loaded():
+    """Return the rules that the stack's Prometheus loads."""
+    files = yaml.safe_load((STACK / "prometheus.yaml").read_text("utf-8"))["rule_files"]
+    folders = {"tokentrail.rules.yml": RULES.parent, "prices.rules.yml": STACK}
+    return [
+        rule
+        for name in (PurePosixPath(path).name for path in files)
+        for rule in rules(folders[name] / name)
+    ]
+
+
+def test_every_metric_that_the_dashboards_ask_for_is_told_or_recorded(told):
+    """Within a round, but for what the stand-in model does not report: parts of its usage."""
+    promql = pytest.importorskip("tests.dashboards.promql", reason="needs tokentrail[dashboards]")
+    asked = {name for target in targets() for name, _ in promql.selected(filled(target.expr))}
     written = {name.replace(".", "_") for name in told.metrics}
-    asked = {
+    recorded = {rule.name for rule in _loaded() if not rule.alert}
+    unmet = {
         metric
-        for target in targets(*VOCABULARIES)
-        for metric in re.findall(r"\b(?:gen_ai|tokentrail)_[a-z_]+(?=\{)", target.expr)
+        for metric in asked - recorded
+        if not any(metric.startswith(name) for name in written)
     }
-    assert asked
-    unmet = {metric for metric in asked if not any(metric.startswith(name) for name in written)}
+    assert "tokentrail:cost_usd:rate5m" in asked
+    assert unmet
     assert all("_cache_" in metric or "_reasoning_" in metric for metric in unmet), unmet
+
+
+def test_every_call_of_the_demo_whose_tokens_are_known_has_a_price(told):
+    """By a rule for its provider that picks the model that answered."""
+    prices = [rule.expr for rule in _loaded() if rule.name == "tokentrail:cost_usd:rate5m"]
+    calls = [span["attributes"] for span in told.spans if names.INPUT_TOKENS in span["attributes"]]
+    models = {(call[names.PROVIDER_NAME], call[names.RESPONSE_MODEL]) for call in calls}
+    assert len(models) > 3
+    for provider, model in models:
+        assert any(_picks(expr, provider, model) for expr in prices), (provider, model)
+
+
+def _picks(expr, provider, model):
+    patterns = re.findall(r'tokentrail_model=~("(?:[^"\\]|\\.)*")', expr)
+    assert patterns
+    named = any(re.fullmatch(json.loads(pattern), model) for pattern in patterns)
+    return named and f'gen_ai_provider_name="{provider}"' in expr
 
 
 def test_each_search_of_the_readme_finds_some_calls_and_not_all(told):

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cli import count, dashboards, demo, doctor, prices
-from tokentrail.cli.command import EXIT_CODES, CommandError
+from tokentrail.cli.command import CommandError, manual
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
@@ -21,6 +21,17 @@ __all__ = ["CommandError", "main"]
 
 _COMMANDS: Final = (demo, count, dashboards, prices, doctor)
 """In the order in which the help shows them."""
+
+_ABOUT: Final = "Every call of the openai client told to OpenTelemetry, its tokens known."
+_EXAMPLES: Final = """\
+examples:
+  tokentrail demo                                what is told, shown without key or network
+  tokentrail doctor                              what is installed, set, patched and wrong here
+  tokentrail count "How many?" --model gpt-4o    the tokens of a text
+  tokentrail dashboards grafana/                 for Grafana and Prometheus
+
+tokentrail COMMAND --help says more of each.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,11 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tokentrail",
-        description="Every call of the openai client told to OpenTelemetry, its tokens known.",
-        epilog=EXIT_CODES,
-    )
+    parser = argparse.ArgumentParser(prog="tokentrail", **manual(_ABOUT, _EXAMPLES))
     parser.add_argument("--version", action="version", version=f"tokentrail {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
     for command in _COMMANDS:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Final, TypeAlias
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EXIT_CODES: Final = "exit codes: 0 done, 1 tried and failed, 2 cannot be done as asked"
 
@@ -18,6 +23,23 @@ def manual(about: str, examples: str, exit_codes: str = EXIT_CODES) -> dict[str,
         "epilog": f"{examples}\n{exit_codes}",
         "formatter_class": argparse.RawDescriptionHelpFormatter,
     }
+
+
+@contextmanager
+def status(what: str) -> Iterator[None]:
+    """Say on a terminal what takes a while, until it is done; nothing where there is no terminal.
+
+    On standard error, so that what is printed can be piped meanwhile.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    said = f"{what} ..."
+    print(said, end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:  # written over, so that dumb terminals, too, are left as they were
+        print(f"\r{' ' * len(said)}\r", end="", file=sys.stderr, flush=True)
 
 
 class CommandError(Exception):

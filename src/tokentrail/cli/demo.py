@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cli.command import CommandError, manual
+from tokentrail.demo.error import DemoError
 
 if TYPE_CHECKING:
     from tokentrail.cli.command import Commands
@@ -68,17 +69,22 @@ def _run(asked: argparse.Namespace) -> int:
         from tokentrail.demo import serve  # noqa: PLC0415 - on demand
 
         return serve.run(asked.serve)
-    _require()
-    if asked.live:
-        from tokentrail.demo import live  # noqa: PLC0415 - on demand
-
-        return live.run(asked.model, consent=asked.yes, environ=os.environ)
-    if asked.model or asked.yes:
+    if (asked.model or asked.yes) and not asked.live:
         given = "--model" if asked.model else "--yes"
         message = f"{given} goes with --live only: add --live, or leave {given} out"
         raise CommandError(message, code=2)
-    from tokentrail.demo import dash, run  # noqa: PLC0415 - on demand
+    _require()
+    try:
+        return _play(asked)
+    except DemoError as error:
+        raise CommandError(str(error), error.code) from error
 
+
+def _play(asked: argparse.Namespace) -> int:
+    from tokentrail.demo import dash, live, run  # noqa: PLC0415 - on demand
+
+    if asked.live:
+        return live.run(asked.model, consent=asked.yes, environ=os.environ)
     return dash.run() if asked.watch else run.run()
 
 

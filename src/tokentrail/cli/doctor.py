@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.cli.command import manual
+from tokentrail.cli.command import manual, status
 
 if TYPE_CHECKING:
     import argparse
@@ -40,6 +40,8 @@ def add(commands: Commands) -> None:
 def _run(asked: argparse.Namespace) -> int:
     from tokentrail import doctor  # noqa: PLC0415 - on demand
 
-    found = doctor.examine(os.environ)
+    # A second or more: openai is imported, which is most of it, and both encodings are built.
+    with status("looking at the client and the encodings"):
+        found = doctor.examine(os.environ)
     print(json.dumps(found.as_json(), indent=2) if asked.json else found.as_text())
     return 1 if found.problems else 0

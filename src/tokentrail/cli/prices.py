@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,8 +15,6 @@ from tokentrail.cost.own import read_prices
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
-    import argparse
-
     from tokentrail.cli.command import Commands
     from tokentrail.cli.price_rules import Priced
 
@@ -70,10 +70,12 @@ def add(commands: Commands) -> None:
 
 
 def _usd(given: str) -> float:
-    number = float(given)
-    if not 0 < number < float("inf"):
-        raise ValueError
-    return number
+    with suppress(ValueError):
+        number = float(given)
+        if 0 < number < float("inf"):
+            return number
+    message = f"{given!r} is no budget: a number of USD above 0, like 50 or 12.5"
+    raise argparse.ArgumentTypeError(message)
 
 
 def _run(asked: argparse.Namespace) -> int:
@@ -106,7 +108,9 @@ def _own(name: str | None) -> OwnPrices:
     try:
         return read_prices(name)
     except PricesError as error:
-        message = f"--overrides {name}: {error}"
+        # What is wrong inside a file says itself how it should be.
+        mend = ": name a file that can be read" if isinstance(error.__context__, OSError) else ""
+        message = f"--overrides {name}: {error}{mend}"
         raise CommandError(message, code=2) from error
 
 
