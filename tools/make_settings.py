@@ -34,9 +34,7 @@ def render() -> str:
     """Return the table."""
     rows = ["| keyword, variable | default | allowed | what it does |", "| --- | --- | --- | --- |"]
     for setting in SETTINGS:
-        named = f"`{setting.name}`"
-        if setting.environ:
-            named += f"<br>`{setting.environ}`"
+        named = f"`{setting.name}`<br>`{setting.environ}`"
         cells = (named, _default(setting.default), setting.allowed, setting.about)
         rows.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join(rows) + "\n"

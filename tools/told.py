@@ -393,16 +393,58 @@ APART: Final = {
 }
 """What is told beside all that, in some releases."""
 
+
+@dataclass(frozen=True)
+class Difference:
+    """Calls of which the two vocabularies tell different things."""
+
+    of: str
+    operations: tuple[str, ...]
+    released: tuple[str, ...]
+    latest: tuple[str, ...]
+    about: str = ""
+
+
+_DURATION: Final = "gen_ai.client.operation.duration"
+_CHUNKS: Final = (
+    "gen_ai.client.operation.time_to_first_chunk",
+    "gen_ai.client.operation.time_per_output_chunk",
+)
+_TOKENS: Final = "gen_ai.client.token.usage"
+
 DIFFERENCES: Final = (
-    (
-        "calls that are no inference: embeddings, responses fetched or cancelled, counted input",
-        "`gen_ai.client.operation.duration`, `gen_ai.client.token.usage`, the two chunk metrics",
-        "`gen_ai.client.operation.duration` alone; with `both` the old one stands for it",
+    Difference(
+        "embeddings",
+        ("embeddings",),
+        (_DURATION, _TOKENS),
+        (_DURATION,),
+        "the tokens are on spans and in `tokentrail.usage.tokens`",
     ),
-    (
-        "calls that failed after tokens were used",
-        "in `gen_ai.client.token.usage`",
-        "in the `usage.*` counters, not in the `operation.*_tokens` histograms",
+    Difference(
+        "responses fetched or cancelled, counted input, images, audio, moderations, decisions",
+        (
+            "fetch_response",
+            "cancel_response",
+            "count_tokens",
+            "generate_image",
+            "edit_image",
+            "vary_image",
+            "transcribe_audio",
+            "translate_audio",
+            "generate_speech",
+            "moderate",
+            "decide",
+        ),
+        (_DURATION, *_CHUNKS),
+        (_DURATION,),
+        "nothing of the chunks of those that stream",
+    ),
+    Difference(
+        "inferences that failed after tokens were used",
+        ("chat", "text_completion"),
+        (_TOKENS,),
+        tuple(f"gen_ai.client.inference.usage.{kind}_tokens" for kind in ("input", "output")),
+        "in the counters, not in the `operation.*_tokens` histograms",
     ),
 )
-"""Where ``both`` vocabularies differ: of which calls, what the released one has, the latest."""
+"""Where ``both`` vocabularies differ. A duration that both have by one name is told once."""

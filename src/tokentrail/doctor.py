@@ -6,12 +6,13 @@ import importlib
 import platform
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tokentrail import calls, neighbours, patches
 from tokentrail.config import SETTINGS, plain, reading
 from tokentrail.counting import ENCODINGS
 from tokentrail.counting.encodings import RECIPES
+from tokentrail.tell import hook
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
@@ -58,14 +59,15 @@ class SettingFound:
     value: object
     source: str
     """The environment variable, or "default"."""
-    variable: str | None
+    variable: str
     allowed: str
     refused: str | None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MethodFound:
-    """A method of the client: patched, there, absent in this release, or missed."""
+    """A method of the client: patched, there, left out, absent in this release, or missed."""
 
     name: str
     state: str
@@ -76,6 +78,8 @@ class Findings:
     """Everything that was found."""
 
     settings: tuple[SettingFound, ...]
+    completion_hook: str | None
+    """What the ecosystem's variable names, which is no setting of ours."""
     versions: Mapping[str, str | None]
     methods: tuple[MethodFound, ...]
     neighbours: Mapping[str, str]
@@ -99,18 +103,22 @@ def examine(environ: Mapping[str, str]) -> Findings:
     """Look at this interpreter and ``environ``; openai is imported."""
     settings = tuple(_settings(environ))
     versions = dict(_versions())
-    methods = tuple(_methods()) if versions["openai"] is not None else ()
+    methods = tuple(_methods(_families(settings))) if versions["openai"] is not None else ()
     peers = dict(_neighbours())
     encodings = {name: _encoding(name) for name in RECIPES}
     return Findings(
         settings=settings,
+        completion_hook=environ.get(hook.ENVIRON) or None,
         versions=versions,
         methods=methods,
         neighbours=peers,
         providers=dict(_providers()),
         encodings=encodings,
         notes=tuple(_notes(environ, peers)),
-        problems=tuple(_problems(settings, versions, methods, encodings)),
+        problems=(
+            *_misnamed(environ, settings),
+            *_problems(settings, versions, methods, encodings),
+        ),
     )
 
 
@@ -125,6 +133,7 @@ def _settings(environ: Mapping[str, str]) -> Iterator[SettingFound]:
             variable=setting.environ,
             allowed=setting.allowed,
             refused=read.refused,
+            reason=read.reason,
         )
 
 
@@ -151,19 +160,28 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _methods() -> Iterator[MethodFound]:
+def _families(settings: tuple[SettingFound, ...]) -> Collection[str]:
+    """Return whose methods are told: as it was switched on here, or else would be."""
+    if calls.engine is not None:
+        return calls.engine.settings.families
+    return cast("list[str]", next(found.value for found in settings if found.name == "families"))
+
+
+def _methods(families: Collection[str]) -> Iterator[MethodFound]:
     for row in (*patches.ROWS, *patches.CONNECTIONS):
-        yield MethodFound(row.title, _state(row))
+        yield MethodFound(row.title, _state(row, families))
 
 
-def _state(row: patches.Row) -> str:
+def _state(row: patches.Row, families: Collection[str]) -> str:
     for module in row.modules:
         try:
             owner = getattr(importlib.import_module(module), row.owner, None)
         except ImportError:
             continue
         if owner is not None and row.method in vars(owner):
-            return "patched" if patches.is_patched(vars(owner)[row.method]) else "found"
+            if patches.is_patched(vars(owner)[row.method]):
+                return "patched"
+            return "found" if row.family in families else "left out"
     return "absent" if row.optional else "missing"
 
 
@@ -206,15 +224,22 @@ def _notes(environ: Mapping[str, str], peers: Collection[str]) -> Iterator[str]:
         yield f"calls may be told twice, by {', '.join(others)} too: see TOKENTRAIL_ON_CONFLICT"
 
 
+def _misnamed(environ: Mapping[str, str], settings: tuple[SettingFound, ...]) -> Iterator[str]:
+    """Yield each variable that says what cannot be."""
+    for found in settings:
+        if found.refused is not None:
+            said = f"{found.variable}={found.refused!r} is not allowed{found.reason}"
+            yield f"{said}; allowed: {found.allowed}"
+    if (missing := hook.missing(environ)) is not None:
+        yield f"{hook.ENVIRON}={environ[hook.ENVIRON]!r}: {missing}"
+
+
 def _problems(
     settings: tuple[SettingFound, ...],
     versions: Mapping[str, str | None],
     methods: tuple[MethodFound, ...],
     encodings: Mapping[str, str],
 ) -> Iterator[str]:
-    for found in settings:
-        if found.refused is not None:
-            yield f"{found.variable}={found.refused!r} is not allowed; allowed: {found.allowed}"
     for name in REQUIRED:
         if versions[name] is None:
             yield f"{name} is not installed"
@@ -234,8 +259,8 @@ def _lines(found: Findings) -> Iterator[str]:
     yield "settings"
     for setting in found.settings:
         yield f"  {setting.name} = {setting.value}  ({setting.source})"
-        name = setting.variable or "a keyword of instrument() only"
-        yield f"      {name}: {setting.allowed}"
+        yield f"      {setting.variable}: {setting.allowed}"
+    yield from _table("completion hook", {hook.ENVIRON: found.completion_hook or "none"})
     yield from _table("methods", {method.name: method.state for method in found.methods})
     yield from _table("other instrumentations", found.neighbours)
     yield from _table("providers", found.providers)

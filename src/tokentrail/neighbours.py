@@ -54,10 +54,11 @@ _PROTOCOL = "opentelemetry.util.genai.invocation"
 
 def active(client: object = None) -> list[Neighbour]:
     """Return the instrumentations at work on ``client``, joined or not."""
-    found = [other for other in _INSTRUMENTORS if _is_instrumenting(other.module)]
+    modules = sys.modules
+    found = [o for o in _INSTRUMENTORS if o.module in modules and _is_instrumenting(o.module)]
     if getattr(client, "_is_instrumented_by_logfire", False) is True:
         found.append(_LOGFIRE)
-    if _LANGFUSE.module in sys.modules:
+    if _LANGFUSE.module in modules:
         found.append(_LANGFUSE)
     return found
 
@@ -84,12 +85,18 @@ def _is_instrumenting(module: str) -> bool:
     return getattr(instance, "_is_instrumented_by_opentelemetry", False) is True
 
 
-def warn(client: object) -> None:
-    """Say once in a process that calls are told twice, and by whom."""
-    if found := in_conflict(client):
+def warn(client: object) -> bool:
+    """Say once in a process that calls are told twice, and by whom; return whether they are.
+
+    Another one may be switched on at any time, and logfire for single clients: until there is one,
+    each call asks, which takes less than half a microsecond.
+    """
+    found = in_conflict(client)
+    if found:
         guard.warn_once(
             "neighbours",
             "%s also instruments openai here: calls are told twice, with their tokens. "
             "Keep one of the two, or leave the calls to it: TOKENTRAIL_ON_CONFLICT=defer.",
             " and ".join(other.title for other in found),
         )
+    return bool(found)

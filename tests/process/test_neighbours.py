@@ -73,6 +73,31 @@ async def test_several_are_named_in_one_warning(trail, driver, server, caplog, m
     assert all(title in said for title in list(OTHERS.values())[2:])
 
 
+async def test_a_client_that_is_marked_later_is_warned_of(trail, driver, server, caplog, move_in):
+    """As logfire marks single clients, at any time."""
+    bare, marked = driver.client(server), driver.client(server)
+    await driver.call(bare.chat.completions.create, **ASKED)
+    assert _warnings(caplog) == []
+    marked._is_instrumented_by_logfire = True
+    for _ in range(2):
+        await driver.call(marked.chat.completions.create, **ASKED)
+    (said,) = _warnings(caplog)
+    assert said.startswith("logfire also instruments openai")
+
+
+async def test_one_that_is_switched_on_later_is_warned_of(trail, driver, server, caplog, move_in):
+    """Though it was imported before the first call."""
+    module = "openinference.instrumentation.openai"
+    move_in(module, on=False)
+    client = driver.client(server)
+    await driver.call(client.chat.completions.create, **ASKED)
+    assert _warnings(caplog) == []
+    move_in(module)
+    await driver.call(client.chat.completions.create, **ASKED)
+    (said,) = _warnings(caplog)
+    assert "OpenInference" in said
+
+
 @pytest.mark.parametrize("on", [False, None])
 async def test_one_that_is_only_imported_is_none(trail, driver, server, caplog, move_in, on):
     for module in OTHERS:

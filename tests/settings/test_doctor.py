@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 from tokentrail import cli, doctor, patches
 from tokentrail.config import OPT_IN, SETTINGS
 from tokentrail.doctor import JOINED
+from tokentrail.tell import hook
 
 
 def _setting(found, name):
@@ -93,6 +95,54 @@ def test_an_encoding_that_cannot_be_built_is_a_problem(monkeypatch):
 )
 def test_a_switch_of_the_ecosystem_is_noted(name, text):
     assert any(note.startswith(name) for note in doctor.examine({name: text}).notes)
+
+
+HOOK = "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK"
+PATH = "OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH"
+
+
+def test_a_completion_hook_is_listed_and_none_too():
+    found = doctor.examine({})
+    assert (found.completion_hook, found.problems) == (None, ())
+    assert re.search(rf"{HOOK} +none", found.as_text())
+    assert re.search(rf"{HOOK} +upload", doctor.examine({HOOK: "upload"}).as_text())
+    assert doctor.examine({HOOK: "upload"}).as_json()["completion_hook"] == "upload"
+
+
+@pytest.fixture
+def hooks(monkeypatch):
+    """Let packages be there or not, with the hooks of theirs."""
+
+    def hooks(*names, there=("opentelemetry.util.genai", "fsspec")):
+        points = [SimpleNamespace(name=name) for name in names]
+        monkeypatch.setattr(hook, "entry_points", lambda group: {hook.GROUP: points}[group])
+        monkeypatch.setattr(hook, "find_spec", lambda module: module in there or None)
+
+    return hooks
+
+
+def test_a_completion_hook_whose_package_is_missing_is_a_problem(hooks):
+    hooks(there=())
+    (problem,) = doctor.examine({HOOK: "upload", PATH: "kept"}).problems
+    assert problem == f"{HOOK}='upload': opentelemetry-util-genai is not installed"
+
+
+def test_a_completion_hook_that_nobody_has_is_a_problem(hooks):
+    hooks("upload", "mine")
+    (problem,) = doctor.examine({HOOK: "mien"}).problems
+    assert problem.startswith(f"{HOOK}='mien': no package has such an entry point")
+    assert problem.endswith("there are: mine, upload")
+    assert doctor.examine({HOOK: "mine"}).problems == ()
+
+
+def test_their_upload_needs_a_path_and_fsspec(hooks):
+    """Without either they tell nothing, and warn where nobody may look."""
+    hooks("upload")
+    assert doctor.examine({HOOK: "upload", PATH: "kept"}).problems == ()
+    assert doctor.examine({HOOK: "upload"}).problems == (f"{HOOK}='upload': {PATH} is not set",)
+    hooks("upload", there=("opentelemetry.util.genai",))
+    (problem,) = doctor.examine({HOOK: "upload", PATH: "kept"}).problems
+    assert "fsspec is not installed" in problem
 
 
 @pytest.mark.parametrize(("environ", "code"), [({}, 0), ({"TOKENTRAIL_METRICS": "old"}, 1)])

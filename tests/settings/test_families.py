@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import tokentrail
-from tokentrail import patches
+from tokentrail import doctor, patches
 from tokentrail.config import FAMILIES, read_settings
 from tokentrail.demo.model import Model
 from tokentrail.demo.server import Server
@@ -80,7 +80,40 @@ async def test_what_is_left_out_is_not_told_below_its_method_either(trail, drive
 
 def test_names_in_the_environment():
     assert read_settings({}, {"TOKENTRAIL_FAMILIES": "chat,audio"}).families == ("chat", "audio")
-    assert read_settings({}, {}).families == FAMILIES
+    for unsaid in ({}, {"TOKENTRAIL_FAMILIES": ","}):
+        assert read_settings({}, unsaid).families == FAMILIES
+
+
+@pytest.mark.parametrize("given", [[], (), "", ",", " , "])
+def test_none_at_all_is_refused(given):
+    with pytest.raises(ValueError, match=r"families=.* is not allowed; allowed: names .*images"):
+        tokentrail.instrument(families=given)
+
+
+def _states(environ):
+    return {method.name: method.state for method in doctor.examine(environ).methods}
+
+
+def _titles(family):
+    return {row.title for row in patches.ROWS if row.family == family}
+
+
+def test_the_doctor_says_what_the_environment_leaves_out():
+    states = _states({"TOKENTRAIL_FAMILIES": "chat, decisions"})
+    assert {states[title] for title in _titles("chat")} <= {"found", "absent"}
+    assert {states[title] for title in _titles("embeddings")} == {"left out"}
+    assert {state for title, state in states.items() if "realtime" in title} <= {
+        "left out",
+        "absent",
+    }
+
+
+def test_the_doctor_says_what_is_left_out_here(trail, client):
+    """Whatever the environment would leave out."""
+    trail.instrument(families=["chat"])
+    states = _states({"TOKENTRAIL_FAMILIES": "embeddings"})
+    assert {states[title] for title in _titles("chat")} <= {"patched", "absent"}
+    assert {states[title] for title in _titles("embeddings")} == {"left out"}
 
 
 def test_a_name_that_is_none_is_refused():

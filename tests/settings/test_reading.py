@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import functools
 import logging
+import os
 import re
 from dataclasses import replace
 from decimal import Decimal
@@ -21,6 +23,7 @@ from tokentrail.config import (
     TokenCounting,
     read_settings,
 )
+from tokentrail.config.values import keep_nothing
 from tokentrail.cost import OwnPrices, Rate, Rates
 
 FILE = str(Path(__file__).with_name("prices.json"))
@@ -29,6 +32,24 @@ PRICES = {("mine", None): Rates(Rate(Decimal(1)), Rate(Decimal("2.5")))}
 
 def _redact(kind, text):
     return text
+
+
+async def _later(kind, text):
+    return text
+
+
+async def _one_by_one(kind, text):
+    yield text
+
+
+class Later:
+    """Cannot be called but by who awaits."""
+
+    async def __call__(self, kind, text):
+        return text
+
+    async def redact(self, kind, text):
+        return text
 
 
 GIVEN = [
@@ -57,6 +78,8 @@ GIVEN = [
     ("metrics", MetricNames.BOTH, MetricNames.BOTH),
     ("metric_attributes", "", ()),
     ("metric_attributes", [], ()),
+    ("metric_attributes", "none", ()),
+    ("metric_attributes", " None ", ()),
     ("metric_attributes", "server.port, server.address", ("server.port", "server.address")),
     ("metric_attributes", ["server.port"], ("server.port",)),
     ("health", "false", False),
@@ -68,6 +91,8 @@ GIVEN = [
     ("emit_event", "true", True),
     ("emit_event", False, False),
     ("redact", _redact, _redact),
+    ("redact", "builtins:max", max),
+    ("redact", " os:path.join ", os.path.join),
     ("content_limit", 1, 1),
     ("content_limit", "4096", 4096),
     ("capture_binary", "true", True),
@@ -107,9 +132,10 @@ GIVEN = [
     ("request_attributes", ["safety_identifier"], ("safety_identifier",)),
     ("families", "chat, audio", ("chat", "audio")),
     ("families", ["images"], ("images",)),
-    ("families", (), ()),
     ("request_hook", max, max),
+    ("request_hook", "builtins:max", max),
     ("response_hook", max, max),
+    ("response_hook", "builtins:max", max),
     ("cost", "Reported", Cost.REPORTED),
     ("cost", Cost.COUNTED, Cost.COUNTED),
     ("prices", {}, OwnPrices()),
@@ -144,6 +170,7 @@ WRONG = [
     ("metrics", "old"),
     ("metric_attributes", "server.port,gen_ai.request.temperature"),
     ("metric_attributes", ["server.port", 4]),
+    ("metric_attributes", "none,server.port"),
     ("metric_attributes", True),
     ("health", "well"),
     ("capture_content", "true"),
@@ -190,8 +217,25 @@ WRONG = [
     ("request_attributes", True),
     ("families", "pictures"),
     ("families", True),
+    ("families", ()),
+    ("families", ","),
+    ("redact", "json:no_such_name"),
+    ("redact", "no_such_module:redact"),
+    ("redact", "json:__name__"),
+    ("redact", ":redact"),
+    ("redact", "json:"),
+    ("redact", ".json:loads"),
+    ("redact", "asyncio:wait_for"),
+    ("redact", _later),
+    ("redact", functools.partial(_later, "kind")),
+    ("redact", Later()),
+    ("redact", Later().redact),
+    ("redact", _one_by_one),
     ("request_hook", "print"),
+    ("request_hook", _later),
     ("response_hook", True),
+    ("response_hook", "asyncio:sleep"),
+    ("response_hook", _later),
     ("cost", "mine"),
     ("cost", True),
     ("prices", "/nought.json"),
@@ -199,7 +243,8 @@ WRONG = [
     ("prices", {"mine": 1}),
     ("disabled", "on"),
 ]
-BY_ARGUMENT_ONLY = {"redact", "request_hook", "response_hook"}
+REASONED = {"prices", "redact", "request_hook", "response_hook"}
+"""Those of which there may be more to say than what is allowed."""
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 ECOSYSTEM = {
     "capture_content": "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
@@ -209,13 +254,9 @@ ECOSYSTEM = {
 DEFAULTS = Settings(**{setting.name: setting.default for setting in SETTINGS})
 
 
-IN_ENVIRONMENT = {setting.name for setting in SETTINGS if setting.environ is not None}
-
-
 def _texts(rows):
     """Return those that an environment can hold: an empty variable is none."""
-    texts = [row for row in rows if isinstance(row[1], str) and row[1]]
-    return [row for row in texts if row[0] in IN_ENVIRONMENT]
+    return [row for row in rows if isinstance(row[1], str) and row[1]]
 
 
 @pytest.mark.parametrize(("name", "value", "meant"), GIVEN)
@@ -229,10 +270,9 @@ def test_the_environment_is_read(name, text, meant):
 
 
 def test_every_setting_is_tried_here_right_and_wrong_both_ways():
-    """A new setting needs its rows in both tables, and as text where an environment sets it."""
+    """A new setting needs its rows in both tables, as text too: the environment sets all."""
     for rows in (GIVEN, WRONG):
-        assert {row[0] for row in rows} == set(BY_NAME)
-        assert {row[0] for row in _texts(rows)} == IN_ENVIRONMENT
+        assert {row[0] for row in _texts(rows)} == set(BY_NAME)
 
 
 def test_without_a_word_the_defaults_hold():
@@ -241,9 +281,8 @@ def test_without_a_word_the_defaults_hold():
 
 def test_a_variable_bears_our_name_or_one_that_the_ecosystem_gave():
     for setting in SETTINGS:
-        if setting.environ is not None:
-            ours = setting.environ == f"TOKENTRAIL_{setting.name.upper()}"
-            assert ours or setting.environ.startswith("OTEL_INSTRUMENTATION_GENAI_")
+        ours = setting.environ == f"TOKENTRAIL_{setting.name.upper()}"
+        assert ours or setting.environ.startswith("OTEL_INSTRUMENTATION_GENAI_")
 
 
 def test_an_argument_goes_over_the_environment_and_none_is_no_argument():
@@ -254,7 +293,7 @@ def test_an_argument_goes_over_the_environment_and_none_is_no_argument():
 
 @pytest.mark.parametrize("text", ["", "  "])
 def test_an_empty_variable_is_none(text, caplog, unsaid):
-    assert read_settings({}, {BY_NAME[name].environ: text for name in IN_ENVIRONMENT}) == DEFAULTS
+    assert read_settings({}, {setting.environ: text for setting in SETTINGS}) == DEFAULTS
     assert caplog.records == []
 
 
@@ -272,8 +311,7 @@ def test_a_wrong_argument_raises_with_the_setting_the_value_and_what_is_allowed(
         read_settings({name: value}, {})
     said, _, allowed = str(raised.value).partition("; allowed: ")
     assert allowed == BY_NAME[name].allowed
-    # of prices there is more to say than what is allowed
-    reason = r" \(.+\)" if name == "prices" else ""
+    reason = r"( \(.+\))?" if name in REASONED else ""
     assert re.fullmatch(re.escape(f"{name}={value!r} is not allowed") + reason, said)
 
 
@@ -282,7 +320,7 @@ def test_a_wrong_variable_warns_once_and_the_default_holds(name, text, caplog, u
     setting = BY_NAME[name]
     for _ in range(2):
         settings = read_settings({}, {setting.environ: text})
-        assert getattr(settings, name) == setting.default
+        assert getattr(settings, name) == (keep_nothing if name == "redact" else setting.default)
     (warning,) = caplog.records
     assert (warning.name, warning.levelno) == ("tokentrail", logging.WARNING)
     for part in (setting.environ, repr(text), setting.allowed):

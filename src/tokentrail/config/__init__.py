@@ -8,12 +8,13 @@ holds.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tokentrail import guard
+from tokentrail.config.parsing import FunctionError
 from tokentrail.config.table import SETTINGS, Setting
 from tokentrail.config.values import (
     DEFAULT_METRIC_ATTRIBUTES,
@@ -25,6 +26,7 @@ from tokentrail.config.values import (
     OnConflict,
     StreamUsage,
     TokenCounting,
+    keep_nothing,
 )
 from tokentrail.cost.own import OwnPrices, PricesError
 
@@ -48,6 +50,9 @@ __all__ = [
     "read_settings",
     "reading",
 ]
+
+
+_DISABLED = next(setting for setting in SETTINGS if setting.name == "disabled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,11 @@ class Settings:
     prices: OwnPrices = field(default_factory=OwnPrices)
     disabled: bool = False
 
+    @property
+    def withhold(self) -> bool:
+        """Whether content is told to nobody, since what was to redact it is missing."""
+        return self.redact is keep_nothing
+
 
 def read_settings(
     arguments: Mapping[str, object], environ: Mapping[str, str] = os.environ
@@ -96,8 +106,14 @@ def read_settings(
         if name not in known:
             message = f"tokentrail has no setting {name!r}; there are: {', '.join(sorted(known))}"
             raise TypeError(message)
+    if _value(_DISABLED, arguments.get("disabled"), environ):
+        # Nothing is imported that a variable names.
+        arguments, environ = {**arguments, "disabled": True}, {}
     values = {s.name: _value(s, arguments.get(s.name), environ) for s in SETTINGS}
-    return Settings(**values)
+    settings = Settings(**values)
+    if settings.withhold:
+        return replace(settings, capture_content=ContentCapture.NO_CONTENT)
+    return settings
 
 
 def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
@@ -111,13 +127,13 @@ def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> An
     read = reading(setting, environ)
     if read.refused is not None:
         guard.warn_once(
-            setting.environ or setting.name,
-            "%s=%r is not allowed%s; allowed: %s. The default (%s) holds.",
+            setting.environ,
+            "%s=%r is not allowed%s; allowed: %s. %s",
             setting.environ,
             read.refused,
             read.reason,
             setting.allowed,
-            plain(setting.default),
+            _instead(setting),
         )
     return read.value
 
@@ -130,7 +146,7 @@ class Reading:
     variable: str | None = None
     """The variable it comes from; ``None`` for the default."""
     refused: str | None = None
-    """What a variable says that is not allowed: the default holds."""
+    """What a variable says that is not allowed: ``value`` holds instead."""
     reason: str = ""
     """Why, where more can be said than what is allowed."""
 
@@ -138,7 +154,7 @@ class Reading:
 def reading(setting: Setting, environ: Mapping[str, str]) -> Reading:
     """Return what ``environ``, or else the default, says."""
     variable = setting.environ
-    text = environ.get(variable, "") if variable is not None else ""
+    text = environ.get(variable, "")
     if setting.name == "metrics" and not text.strip():
         opted = map(str.strip, environ.get(OPT_IN, "").split(","))
         variable, text = OPT_IN, "both" if "gen_ai_latest_experimental" in opted else ""
@@ -147,17 +163,29 @@ def reading(setting: Setting, environ: Mapping[str, str]) -> Reading:
     try:
         return Reading(setting.parse(text), variable)
     except ValueError as error:
-        return Reading(setting.default, variable, text, _reason(error))
+        instead = setting.default if setting.instead is None else setting.instead
+        return Reading(instead, variable, text, _reason(error))
 
 
 def _reason(error: ValueError) -> str:
-    return f" ({error})" if isinstance(error, PricesError) else ""
+    return f" ({error})" if isinstance(error, (FunctionError, PricesError)) else ""
+
+
+def _instead(setting: Setting) -> str:
+    if setting.instead is keep_nothing:
+        return "No content is told."
+    return f"The default ({plain(setting.default)}) holds."
 
 
 def plain(value: object) -> object:
     """Return a value of a setting as people write it."""
     if isinstance(value, OwnPrices):
         return str(value) or None
+    if value is keep_nothing:
+        return "nothing is kept: no content is told"
+    if callable(value):
+        named = value if hasattr(value, "__qualname__") else type(value)
+        return f"{named.__module__}:{named.__qualname__}"
     return value.value if isinstance(value, Enum) else value
 
 

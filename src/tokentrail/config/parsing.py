@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
+from importlib import import_module
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -61,11 +64,41 @@ def length(value: object) -> int:
     return number
 
 
+class FunctionError(ValueError):
+    """Says why a function cannot be had."""
+
+
 def function(value: object) -> object:
-    """Take what can be called."""
-    if not callable(value):
+    """Take what can be called, or import it by its name; whoever calls it awaits nothing."""
+    found = _imported(value.strip()) if isinstance(value, str) else value
+    if not callable(found):
         raise ValueError  # noqa: TRY004 - as above
-    return value
+    if _is_awaited(found) or _is_awaited(type(found).__call__):
+        message = "a coroutine function: nobody would await it"
+        raise FunctionError(message)
+    return found
+
+
+def _imported(name: str) -> object:
+    module, _, inside = name.partition(":")
+    if not (module and inside):
+        raise ValueError
+    try:
+        found = import_module(module)
+    except Exception as error:  # noqa: BLE001 - the user's own module, which may raise anything
+        # The text of an ImportError names modules; any other may be of anything.
+        said = error if isinstance(error, ImportError) else type(error).__name__
+        message = f"{module} cannot be imported: {said}"
+        raise FunctionError(message) from None
+    try:
+        return attrgetter(inside)(found)
+    except AttributeError:
+        message = f"{module} has no {inside}"
+        raise FunctionError(message) from None
+
+
+def _is_awaited(found: object) -> bool:
+    return inspect.iscoroutinefunction(found) or inspect.isasyncgenfunction(found)
 
 
 def share(value: object) -> float:
@@ -97,7 +130,9 @@ def names(value: object, known: Collection[str] | None = None) -> tuple[str, ...
 
 
 def metric_attributes(value: object) -> tuple[str, ...]:
-    """Read names of attributes that metrics may bear."""
+    """Read names of attributes that metrics may bear; "none" for no name at all."""
+    if isinstance(value, str) and value.strip().lower() == "none":
+        return ()
     return names(value, METRIC_ATTRIBUTES)
 
 
@@ -115,8 +150,11 @@ def request_attributes(value: object) -> tuple[str, ...]:
 
 
 def families(value: object) -> tuple[str, ...]:
-    """Read names of families of methods."""
-    return names(value, FAMILIES)
+    """Read names of families of methods, one at least: to tell nothing is ``disabled``."""
+    found = names(value, FAMILIES)
+    if not found:
+        raise ValueError
+    return found
 
 
 def encodings(value: object) -> tuple[str, ...]:

@@ -19,11 +19,14 @@ from tokentrail.config.values import (
     OnConflict,
     StreamUsage,
     TokenCounting,
+    keep_nothing,
 )
 from tokentrail.cost.own import OwnPrices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_BY_NAME = "as text package.module:function"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +34,15 @@ class Setting:
     """What a setting is called, means and allows."""
 
     name: str
-    environ: str | None
-    """The environment variable; ``None`` where no text can say it."""
+    environ: str
+    """The environment variable."""
     default: object
     allowed: str
     about: str
     parse: Callable[[object], Any]
     """Return the value for a keyword argument or an environment text, or raise ValueError."""
+    instead: object = None
+    """What holds where a variable is wrong, if the default would do harm."""
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -89,7 +94,7 @@ SETTINGS: tuple[Setting, ...] = (
         "metric_attributes",
         "TOKENTRAIL_METRIC_ATTRIBUTES",
         DEFAULT_METRIC_ATTRIBUTES,
-        "names separated by commas, of: " + ", ".join(METRIC_ATTRIBUTES),
+        f"names separated by commas, of: {', '.join(METRIC_ATTRIBUTES)}; or none",
         "Attributes that metrics bear beside operation, provider and request model.",
         parsing.metric_attributes,
     ),
@@ -149,11 +154,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "redact",
+        "TOKENTRAIL_REDACT",
         None,
-        None,
-        "a function of (kind, text) that returns the text to keep, or None",
-        "Called for every text before it is told; what it returns is told instead.",
+        "a function of (kind, text) that returns the text to keep, or None; " + _BY_NAME,
+        "Called for every text before it is told; what it returns is told instead. Where the "
+        "variable names no such function, no content is told at all.",
         parsing.function,
+        instead=keep_nothing,
     ),
     Setting(
         "content_limit",
@@ -225,17 +232,17 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "request_hook",
+        "TOKENTRAIL_REQUEST_HOOK",
         None,
-        None,
-        "a function of (span, arguments)",
+        "a function of (span, arguments); " + _BY_NAME,
         "Called before each call with its span and a copy of its keyword arguments.",
         parsing.function,
     ),
     Setting(
         "response_hook",
+        "TOKENTRAIL_RESPONSE_HOOK",
         None,
-        None,
-        "a function of (span, answer)",
+        "a function of (span, answer); " + _BY_NAME,
         "Called with the span and what the application is about to get: an answer, or a stream "
         "that is not read yet.",
         parsing.function,

@@ -63,6 +63,13 @@ class ContentCapture(str, Enum):
         return self in {ContentCapture.EVENT_ONLY, ContentCapture.SPAN_AND_EVENT}
 
 
+def keep_nothing(kind: str, text: str) -> None:
+    """Stand for a ``redact`` that the environment names and that cannot be had.
+
+    Whoever named one wants no text told as it is.
+    """
+
+
 METRIC_ATTRIBUTES = {
     "server.address": True,
     "server.port": True,
