@@ -28,8 +28,11 @@ saw (`make frameworks`, `make webservers`): nobody writes here.
 
 Each call is made bare and instrumented, against a model on loopback. What the framework gives and
 what goes over the wire is the same; each request is told by one span, under the span of the
-application (or the framework's own, where it makes one), and the tokens are those that the model
-bills.
+application. Under a span of the framework's own it was seen with pydantic-ai, the only one whose
+own OpenTelemetry was switched on here.
+The tokens are those that the model bills. Only where tools or a JSON schema go along and usage is
+counted, they are those within 24: the model on loopback bills these in its own way. How near a
+count comes to OpenAI's way: [accuracy.md](accuracy.md).
 A stream's usage is **reported** where the framework asks the server for it, else **counted** here;
 `tokentrail.instrument(stream_usage="request")` asks on its behalf, except for raw answers.
 

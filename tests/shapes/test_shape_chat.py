@@ -309,9 +309,39 @@ def test_azures_first_chunk_says_nothing() -> None:
     assert answer.complete
 
 
-def test_before_the_first_chunk_nothing_is_known() -> None:
-    """A stream never read has no finish reasons, not even "error"."""
-    assert stream() == Response(complete=False)
+def test_before_the_first_chunk_only_a_choice_is_awaited() -> None:
+    """Expected but never received: what was never read has an "error" for a finish reason."""
+    assert stream() == Response(complete=False, finish_reasons=("error",))
+
+
+def test_usage_may_come_in_parts() -> None:
+    """The last of each direction counts; the output's is final where it stood at the end."""
+    answer = stream(
+        chunk(delta(content="hi", finish="stop"), usage={"prompt_tokens": 9}),
+        chunk(usage={"prompt_tokens": None, "completion_tokens": 2}),
+    )
+    assert answer.reported == Reported(input_tokens=9, output_tokens=2)
+    assert answer.final
+
+
+def test_the_output_of_before_is_not_final_for_a_later_input() -> None:
+    answer = stream(
+        chunk(delta(content="h"), usage={"completion_tokens": 1}),
+        chunk(delta(content="i", finish="stop"), usage={"prompt_tokens": 9}),
+    )
+    assert answer.reported == Reported(input_tokens=9, output_tokens=1)
+    assert not answer.final
+
+
+def test_a_filter_that_speaks_first_is_heard_whoever_is_called() -> None:
+    """A gateway before Azure is called by a client of OpenAI's."""
+    hate = {"content_filter_results": {"hate": {"filtered": True, "severity": "high"}}}
+    said = stream(
+        chunk(id="", model="", prompt_filter_results=[hate]),
+        chunk({**delta(content="hi"), **hate}),
+    ).content_filter
+    assert said is not None
+    assert (said.input_filtered, said.output_filtered) == (("hate",), ("hate",))
 
 
 def test_a_stream_broken_off_has_an_error_for_a_finish_reason() -> None:
@@ -324,14 +354,15 @@ def test_a_stream_broken_off_has_an_error_for_a_finish_reason() -> None:
 
 
 def test_usage_on_every_chunk_is_final_only_on_the_last() -> None:
-    """The last number wins; that the stream was whole is for ``complete`` to say."""
+    """The last number wins; without a finish reason nobody said that it was the last."""
     partial = {"prompt_tokens": 12, "completion_tokens": 1}
-    answer = stream(
-        chunk(delta(content="a"), usage=partial), chunk(delta(content="b"), usage=USAGE)
-    )
-    assert answer.reported == Reported(input_tokens=12, output_tokens=3)
-    assert answer.final
-    assert not answer.complete
+    for finish in (None, "stop"):
+        answer = stream(
+            chunk(delta(content="a"), usage=partial),
+            chunk(delta(content="b", finish=finish), usage=USAGE),
+        )
+        assert answer.reported == Reported(input_tokens=12, output_tokens=3)
+        assert answer.final is answer.complete is (finish is not None)
 
 
 @pytest.mark.parametrize("after", [None, {}, {"completion_tokens": None}, "none", 0])

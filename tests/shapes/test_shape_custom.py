@@ -87,7 +87,10 @@ def test_operations_are_told_apart():
         (custom.SPEAK, _binary(SAID[:40]), None),
         (custom.SPEAK, _binary(SAID[6:]), None),
         (custom.SPEAK, _binary(None), None),
-        (custom.SPEAK, SAID, None),
+        (custom.SPEAK, SAID, Reported(input_tokens=10, output_tokens=20)),
+        (custom.SPEAK, SAID[:40], None),
+        (custom.SPEAK, SAID.decode(), None),
+        (custom.SPEAK, {"usage": TOKENS}, Reported(input_tokens=10, output_tokens=20)),
         (custom.MODERATE, {"usage": TOKENS}, None),
         (
             custom.DECIDE,
@@ -131,10 +134,41 @@ def test_a_stream_is_complete_with_its_last_event(kind, shape, usage, endpoint):
     assert stream.response().reported.output_tokens == 20
 
 
-def test_several_pictures_end_several_times(endpoint):
+@pytest.fixture
+def pictures(endpoint):
+    """Give a stream of three pictures."""
     shape = custom.GENERATE_IMAGE
-    stream = shape.accumulator(shape.request(endpoint, {"n": 2}), None)
-    stream.add({"type": "image_generation.completed"})
-    assert not stream.response().complete
-    stream.add({"type": "image_generation.completed"})
-    assert stream.response().complete
+    return shape.accumulator(shape.request(endpoint, {"n": 3}), None)
+
+
+def _drawn(stream, *reports):
+    for usage in reports:
+        stream.add({"type": "image_generation.completed", "usage": usage})
+    return stream.response()
+
+
+def test_several_pictures_end_several_times(pictures):
+    assert not _drawn(pictures, None, None).complete
+    assert _drawn(pictures, None).complete
+
+
+def test_what_several_pictures_took_adds_up_and_their_one_prompt_does_not(pictures):
+    assert _drawn(pictures, PICTURES, PICTURES, PICTURES).reported == Reported(
+        input_tokens=10, output_tokens=60, text_input_tokens=4, image_input_tokens=6,
+        text_output_tokens=3, image_output_tokens=57,
+    )  # fmt: skip
+
+
+def test_pictures_that_came_until_now_are_what_is_known(pictures):
+    said = _drawn(pictures, PICTURES, PICTURES)
+    assert (said.reported.output_tokens, said.complete) == (40, False)
+
+
+@pytest.mark.parametrize("reports", [(None, PICTURES), (PICTURES, None), ({}, PICTURES, {})])
+def test_a_picture_without_a_report_adds_nothing(pictures, reports):
+    assert _drawn(pictures, *reports).reported == custom.GENERATE_IMAGE.usage({"usage": PICTURES})
+
+
+def test_a_part_that_only_one_report_has_is_kept(pictures):
+    said = _drawn(pictures, TOKENS, PICTURES, TOKENS).reported
+    assert (said.output_tokens, said.image_output_tokens) == (60, 19)

@@ -426,9 +426,17 @@ def test_a_stream_broken_off() -> None:
     assert not read.final
 
 
-def test_before_the_first_event_nothing_is_known() -> None:
-    """A stream never read has no finish reasons, not even "error"."""
-    assert stream() == Response(complete=False)
+def test_before_the_first_event_only_an_answer_is_awaited() -> None:
+    """Expected but never received: what was never read has an "error" for a finish reason."""
+    assert stream() == Response(complete=False, finish_reasons=("error",))
+
+
+def test_text_that_comes_whole_at_the_end_is_taken_then(sink: Any) -> None:
+    """Some servers send no deltas."""
+    part = {"type": "output_text", "text": "Hello"}
+    whole = {"output": [{"type": "message", "content": [part]}], "status": "completed"}
+    stream(event("response.completed", response=whole), sink=sink)
+    assert sink.parts == {("text", 0, 0): "Hello"}
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ CASTS = {"chat.completions.create": ChatCompletion, "embeddings.create": CreateE
 PLAIN, STREAMED, ASKED = (
     way for way in ways_of(BY_PATH["chat.completions.create"]) if not way.prefix
 )
+ASKED_OF_CHAT = BY_PATH["chat.completions.create"].asked
 CASES = [
     ("chat.completions.create", PLAIN),
     ("chat.completions.create", STREAMED),
@@ -105,6 +106,26 @@ async def test_other_paths_are_left_alone(surface, path):
     with pytest.raises(openai.NotFoundError):
         await surface.driver.call(surface.client().get, path, cast_to=object)
     assert surface.trail.spans.all() == ()
+
+
+@pytest.mark.parametrize("path", ["moderations", "images/generations"])
+async def test_paths_that_are_not_of_text_are_left_alone(surface, path):
+    body = {"model": "gpt-image-1", "input": "salt", "prompt": "salt"}
+    await surface.driver.call(surface.client().post, f"/{path}", body=body, cast_to=object)
+    assert surface.server.calls[-1].path.endswith(path)
+    assert surface.trail.spans.all() == ()
+
+
+async def test_what_a_helper_posts_is_told_once(surface):
+    """The helper calls the method, the method the client's ``post``, and that its ``request``."""
+    before = len(surface.server.calls)
+    completions = surface.client().chat.completions
+    if not hasattr(completions, "stream"):
+        completions = surface.client().beta.chat.completions
+    async with surface.driver.within(completions.stream(**ASKED_OF_CHAT)) as stream:
+        await surface.driver.read(stream)
+    assert len(surface.server.calls) == before + 1
+    assert surface.trail.spans.one().name == f"chat {ASKED_OF_CHAT['model']}"
 
 
 async def test_after_uninstrument_nothing_is_told(surface, post):

@@ -8,6 +8,7 @@ import io
 import openai
 import pytest
 
+from tokentrail import bodies
 from tokentrail.demo.model import Model
 from tokentrail.demo.payloads import audio, images
 from tokentrail.demo.server import Cut, Event, Plain, Server, Stream
@@ -236,6 +237,22 @@ async def test_speech_as_events_that_is_read_whole_has_its_usage(trail, driver, 
     async with driver.within(create(**asked)) as answer:
         assert await driver.call(answer.read) == audio.speech_events()
     assert trail.spans.attributes()["tokentrail.ending"] == "completed"
+    assert _own(trail) == {"input": 7, "output": 60}
+
+
+@pytest.mark.parametrize("way", ["with_streaming_response", "with_raw_response"])
+async def test_long_speech_as_events_has_its_usage(trail, driver, serve, way):
+    """Of an answer so large only the ends are read."""
+    said = audio.speech_events()
+    delta = said[: said.index(b"\n\n") + 2]
+    long = delta * (2 * bodies.WHOLE // len(delta)) + said
+    create = getattr(driver.client(serve(Plain(long))).audio.speech, way).create
+    asked = {**SPEECH, "extra_body": {"stream_format": "sse"}}
+    if way == "with_raw_response":
+        assert (await driver.call(create, **asked)).content == long
+    else:
+        async with driver.within(create(**asked)) as answer:
+            assert await driver.call(answer.read) == long
     assert _own(trail) == {"input": 7, "output": 60}
 
 

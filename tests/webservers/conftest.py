@@ -17,7 +17,7 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.frameworks import results
+from tests.frameworks.results import pytest_deselected, pytest_sessionfinish  # noqa: F401 - hooks
 
 from tokentrail.demo.model import Model
 from tokentrail.demo.server import Server, Stream, Wait
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 APPS = Path(__file__).parent / "apps"
 PATIENCE = 40.0
 """Seconds until what must happen has happened, on a machine that has much else to do."""
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write down what was seen, if all went well."""
-    results.write(passed=not session.testsfailed)
 
 
 def eventually(found: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:

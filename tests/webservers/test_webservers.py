@@ -15,16 +15,10 @@ pytest.importorskip("gunicorn")
 pytestmark = [pytest.mark.webservers, pytest.mark.timeout(180)]
 
 UVICORN = ("--host", "127.0.0.1", "--port", "{port}", "--timeout-graceful-shutdown", "1")
-GUNICORN = (
-    "--bind",
-    "127.0.0.1:{port}",
-    "--workers",
-    "2",
-    "--config",
-    "python:gunicorn_conf",
-    "--graceful-timeout",
-    "60",
-)
+GUNICORN = ("--bind", "127.0.0.1:{port}", "--workers", "2")
+PATIENT, IMPATIENT = ("--graceful-timeout", "60"), ("--graceful-timeout", "5")
+HOOKS = ("--config", "python:gunicorn_conf")
+"""What an application of WSGI needs, which has no lifespan."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +30,8 @@ class Served:
     packages: tuple[str, ...]
     left: str
     """How a call ends whose client is gone in the middle."""
+    waits: bool = False
+    """Whether the server, when it is told to stop, lets a stream come to its end."""
 
     def __str__(self) -> str:
         return self.title
@@ -67,17 +63,43 @@ DJANGO = Served(
 )
 FLASK = Served(
     "Flask generator, gunicorn sync workers",
-    ("gunicorn", "flask_app:app", *GUNICORN),
+    ("gunicorn", "flask_app:app", *GUNICORN, *HOOKS, *PATIENT),
     ("Flask", "gunicorn"),
     "broken_off",
+    waits=True,
 )
 PRELOADED = Served(
     "Flask generator, gunicorn threaded workers, preload_app",
-    ("gunicorn", "flask_app:app", *GUNICORN, "--threads", "2", "--preload"),
+    ("gunicorn", "flask_app:app", *GUNICORN, *HOOKS, *PATIENT, "--threads", "2", "--preload"),
     ("Flask", "gunicorn"),
     "broken_off",
+    waits=True,
 )
-ALL = [FASTAPI, FASTAPI_WORKERS, STARLETTE, DJANGO, FLASK, PRELOADED]
+GUNICORN_ASGI = ("gunicorn", "fastapi_app:app", *GUNICORN, "--worker-class")
+UVICORN_WORKER = Served(
+    "FastAPI StreamingResponse, gunicorn with uvicorn_worker.UvicornWorker",
+    (*GUNICORN_ASGI, "uvicorn_worker.UvicornWorker", *PATIENT),
+    ("fastapi", "gunicorn", "uvicorn-worker"),
+    "cancelled",
+    waits=True,
+)
+ASGI_WORKER = Served(
+    "FastAPI StreamingResponse, gunicorn asgi workers",
+    (*GUNICORN_ASGI, "asgi", *PATIENT),
+    ("fastapi", "gunicorn"),
+    "cancelled",
+    waits=True,
+)
+ALL = [
+    FASTAPI,
+    FASTAPI_WORKERS,
+    STARLETTE,
+    DJANGO,
+    FLASK,
+    PRELOADED,
+    UVICORN_WORKER,
+    ASGI_WORKER,
+]
 
 
 def _said(answer, lines):
@@ -141,16 +163,72 @@ def test_it_is_told_to_stop_in_the_middle(serve, served, talker):
     if served is STARLETTE:
         eventually(lambda: talker.sent > len(said), "word")
     web.stop(signal.SIGTERM)
-    if "gunicorn" in served.packages:
+    if served.waits:
         eventually(lambda: "Handling signal: term" in web.log.read_text(), "signal")
         talker.finish.set()
     web.await_end()
     call = web.call()
-    gunicorn = "gunicorn" in served.packages
-    endings = {"completed"} if gunicorn else {"cancelled", "broken_off"}
+    endings = {"completed"} if served.waits else {"cancelled", "broken_off"}
     assert call["attributes"]["tokentrail.ending"] in endings
     assert len(said) <= _tokens(call) <= talker.sent
     assert call["parent"] is not None  # the request's own span may end too late to be exported
-    told = "completed" if gunicorn else "cancelled or broken off"
+    told = "completed" if served.waits else "cancelled or broken off"
     results.keep(f"{served}: SIGTERM in the middle", [f"counted; {told}"], *served.packages)
+    answer.close()
+
+
+PLAIN = Served(
+    "FastAPI StreamingResponse of a plain generator, uvicorn",
+    ("uvicorn", "fastapi_plain_app:app", *UVICORN),
+    ("fastapi", "uvicorn"),
+    "broken_off",
+)
+
+
+def test_a_plain_generator_is_not_closed_when_the_client_is_gone(serve, talker):
+    """Starlette drops it, so the model talks on until the collector comes, or the server stops.
+
+    In this application no collector comes.
+    """
+    web = serve(*PLAIN.command)
+    answer = web.get("?endless=true")
+    said = _said(answer, 5)
+    _leave(answer)
+    eventually(lambda: talker.sent > len(said) + 40, "word that nobody reads")
+    sent = talker.sent
+    web.stop(signal.SIGTERM)
+    call = web.call()
+    assert call["attributes"]["tokentrail.ending"] == PLAIN.left
+    assert len(said) <= _tokens(call) < sent
+    _keep(PLAIN, "client gone, then SIGTERM", call)
+
+
+@pytest.mark.parametrize("served", [FLASK, UVICORN_WORKER], ids=str)
+def test_past_the_graceful_timeout_what_is_open_is_lost(serve, served, talker):
+    """The worker is killed: what was exported before is all there is."""
+    web = serve(*served.command, *IMPATIENT)
+    web.get().read()
+    before = web.call()
+    answer = web.get("?endless=true")
+    _said(answer, 5)
+    web.stop(signal.SIGTERM)
+    web.await_end()
+    assert web.calls() == [before]
+    results.keep(f"{served}: past graceful_timeout", ["lost"], *served.packages)
+    answer.close()
+
+
+def test_a_worker_that_is_less_patient_than_gunicorn_loses_nothing(serve, talker):
+    """The stream is cancelled, and the lifespan tells it, before gunicorn kills."""
+    web = serve(*GUNICORN_ASGI, "impatient.ImpatientWorker", *IMPATIENT)
+    answer = web.get("?endless=true")
+    said = _said(answer, 5)
+    web.stop(signal.SIGTERM)
+    web.await_end()
+    call = web.call()
+    assert call["attributes"]["tokentrail.ending"] in {"cancelled", "broken_off"}
+    assert len(said) <= _tokens(call) <= talker.sent
+    told = ["counted; cancelled or broken off"]
+    title = "FastAPI StreamingResponse, gunicorn with a worker of timeout_graceful_shutdown"
+    results.keep(f"{title}: SIGTERM in the middle", told, *UVICORN_WORKER.packages)
     answer.close()

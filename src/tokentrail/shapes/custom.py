@@ -7,24 +7,26 @@ sound is ever looked at. One table of shapes says what there is.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.operation import Response
-from tokentrail.shapes.parameters import COMMON, choice_count, read_request
-from tokentrail.shapes.reading import fields, text, word
+from tokentrail.shapes.parameters import COMMON, by_name, choice_count, read_request
+from tokentrail.shapes.reading import fields, label, text
 from tokentrail.shapes.usage import audio_usage, images_usage, responses_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokentrail.operation import Endpoint, Reported, Request, TextSink
-    from tokentrail.shapes.parameters import Parameter
+    from tokentrail.shapes.parameters import Parameters
 
 _DONE: Final = frozenset(
     {"image_generation.completed", "image_edit.completed", "transcript.text.done"}
 )
 """The events that end a stream, or one of the pictures of it."""
+_MADE: Final = ("output_tokens", "text_output_tokens", "image_output_tokens")
+"""What each of several pictures is billed for itself; what was read is the same for all."""
 _SPOKEN: Final = b'"speech.audio.done"'
 _TAIL: Final = 4096
 """Bytes at the end of streamed speech in which its last event is looked for."""
@@ -62,11 +64,12 @@ def _transcript(answer: object) -> Reported | None:
 def _speech(answer: object) -> Reported | None:
     """Return the usage of speech that was asked for as events; sound itself has none.
 
-    The client has read the answer whole: only what it keeps is looked at.
+    The client has read the answer whole: only what it keeps is looked at, or what was found in the
+    body of an answer that nobody parsed (its bytes, or of a large one the fields at its ends).
     """
-    content = fields(fields(answer).get("response")).get("_content")
+    content = answer if type(answer) is bytes else _kept(answer)
     if type(content) is not bytes:
-        return None
+        return audio_usage(fields(answer).get("usage"))
     found = content.rfind(_SPOKEN, max(0, len(content) - _TAIL))
     start = content.rfind(b"data:", 0, found) if found >= 0 else -1
     if start < 0:
@@ -78,13 +81,17 @@ def _speech(answer: object) -> Reported | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+def _kept(answer: object) -> object:
+    return fields(fields(answer).get("response")).get("_content")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class CustomShape:
     """One operation: what it is called here, what is read of its requests and of its answers."""
 
     operation: str
     usage: Callable[[object], Reported | None] = _nothing
-    parameters: tuple[Parameter, ...] = COMMON
+    parameters: Parameters = field(default_factory=lambda: by_name(*COMMON))
     output_type: str | None = None
     """What there is to get, whatever is asked."""
 
@@ -110,7 +117,7 @@ class CustomShape:
         """Read a plain answer: an object, a text or sound. None of it is for the sink."""
         given = fields(answer)
         return Response(
-            id=word(given.get("id")), model=word(given.get("model")), reported=self.usage(answer)
+            id=label(given.get("id")), model=label(given.get("model")), reported=self.usage(answer)
         )
 
     def accumulator(self, request: Request, sink: TextSink | None) -> FinalUsage:  # noqa: ARG002
@@ -133,15 +140,31 @@ class FinalUsage:
         """Take the next event."""
         if fields(chunk).get("type") in _DONE:
             self._awaited -= 1
-            self._reported = self._read(chunk) or self._reported
+            self._reported = _together(self._reported, self._read(chunk))
 
     def response(self) -> Response:
         """Return what is known by now."""
         return Response(reported=self._reported, complete=self._awaited <= 0)
 
 
-_PICTURES: Final[tuple[Parameter, ...]] = (*COMMON, ("n", "choice_count", choice_count))
-_TRANSCRIPTS: Final[tuple[Parameter, ...]] = (*COMMON, ("response_format", "output_type", _form))
+def _together(earlier: Reported | None, latest: Reported | None) -> Reported | None:
+    """Return the usage of pictures that are reported one by one.
+
+    The client documents it so: the tokens "in the output image", which add up, and those "in the
+    input prompt", which is one for all of them, as in the report of an answer that comes whole.
+    """
+    if earlier is None or latest is None:
+        return latest or earlier
+    made = {name: _sum(getattr(earlier, name), getattr(latest, name)) for name in _MADE}
+    return replace(latest, **made)
+
+
+def _sum(earlier: int | None, latest: int | None) -> int | None:
+    return latest if earlier is None else earlier + (latest or 0)
+
+
+_PICTURES: Final = by_name(*COMMON, ("n", "choice_count", choice_count))
+_TRANSCRIPTS: Final = by_name(*COMMON, ("response_format", "output_type", _form))
 
 GENERATE_IMAGE: Final = CustomShape("generate_image", _images, _PICTURES, "image")
 EDIT_IMAGE: Final = CustomShape("edit_image", _images, _PICTURES, "image")
