@@ -3,7 +3,7 @@
     python tools/make_docs.py            # write it
     python tools/make_docs.py --check    # exit 1 if it is stale, naming what is
 
-The methods are those of ``tokentrail.patches.ROWS``; what is told of each was seen by the tests in
+The methods are those of ``tokentrail.methods.ROWS``; what is told of each was seen by the tests in
 tests/surface, which ``nox -s methods`` runs on every release and which leave it in
 docs/methods.json.
 """
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tokentrail.patches import ROWS
+from tokentrail.methods import ROWS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SOURCE, TARGET = DOCS / "methods.json", DOCS / "methods.md"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from tokentrail import calls, neighbours, patches
+from tokentrail import calls, methods, neighbours, patches
 from tokentrail.config import SETTINGS, plain, reading
 from tokentrail.counting import ENCODINGS
 from tokentrail.counting.encodings import RECIPES
@@ -168,11 +168,11 @@ def _families(settings: tuple[SettingFound, ...]) -> Collection[str]:
 
 
 def _methods(families: Collection[str]) -> Iterator[MethodFound]:
-    for row in (*patches.ROWS, *patches.CONNECTIONS):
+    for row in (*methods.ROWS, *methods.CONNECTIONS):
         yield MethodFound(row.title, _state(row, families))
 
 
-def _state(row: patches.Row, families: Collection[str]) -> str:
+def _state(row: methods.Row, families: Collection[str]) -> str:
     for module in row.modules:
         try:
             owner = getattr(importlib.import_module(module), row.owner, None)

@@ -1,4 +1,4 @@
-"""Which methods of the client are wrapped: one table, walked by install and remove alike.
+"""How methods of the client are wrapped: the table is walked by install and remove alike.
 
 Nothing of openai is imported here. A hook waits for each module; it cannot be unregistered, so it
 is registered once in a process and asks whether patching is wanted.
@@ -8,169 +8,70 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, update_wrapper
 from importlib.machinery import PathFinder
+from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
 import wrapt
 
 from tokentrail import calls, connections, direct, guard
 from tokentrail.config import FAMILIES
-from tokentrail.shapes.chat import ChatShape
-from tokentrail.shapes.completions import CompletionsShape
-from tokentrail.shapes.custom import (
-    DECIDE,
-    EDIT_IMAGE,
-    GENERATE_IMAGE,
-    MODERATE,
-    SPEAK,
-    TRANSCRIBE,
-    TRANSLATE,
-    VARY_IMAGE,
-)
-from tokentrail.shapes.embeddings import EmbeddingsShape
-from tokentrail.shapes.lanes import LanesShape
-from tokentrail.shapes.realtime import RealtimeShape
-from tokentrail.shapes.responses import (
-    CompactShape,
-    FetchShape,
-    ResponsesShape,
-    TokenCountShape,
-)
+from tokentrail.methods import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from types import ModuleType
 
-    from tokentrail.shapes import Shape
+    from tokentrail.methods import Row
     from tokentrail.shapes.lanes import ConnectionShape
 
 _logger = logging.getLogger("tokentrail")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One method of one class."""
-
-    modules: tuple[str, ...]
-    """Where the class stands, in one or another layout of the client."""
-    owner: str
-    method: str
-    shape: Shape | None
-    """``None``: its path says which."""
-    is_async: bool
-    """Said here because ``inspect`` cannot tell: the client's decorator hides it."""
-    optional: bool
-    """Not every supported version has it."""
-
-    @property
-    def title(self) -> str:
-        """The method's name for people."""
-        return f"{self.modules[0]}:{self.owner}.{self.method}"
-
-    @property
-    def path(self) -> str:
-        """The way to it from a client of either kind, as ``chat.completions.create``."""
-        parts = self.modules[0].split(".")[2:]
-        owners = [part for part, last in zip(parts, ["", *parts], strict=False) if part != last]
-        return ".".join((*owners, self.method))
-
-    @property
-    def family(self) -> str:
-        """The part of the client that it belongs to, as the setting ``families`` names it."""
-        return self.path.removeprefix("beta.").partition(".")[0]
-
-
-def _pair(
-    modules: tuple[str, ...], owner: str, method: str, shape: Shape, *, optional: bool = False
-) -> tuple[Row, Row]:
-    return (
-        Row(modules, owner, method, shape, is_async=False, optional=optional),
-        Row(modules, "Async" + owner, method, shape, is_async=True, optional=optional),
-    )
-
-
 _CLIENT = "openai"
-_CHAT = ("openai.resources.chat.completions.completions", "openai.resources.chat.completions")
-_COMPLETIONS = ("openai.resources.completions",)
-_RESPONSES = ("openai.resources.responses.responses",)
-_INPUT_TOKENS = ("openai.resources.responses.input_tokens",)
-_BETA_RESPONSES = ("openai.resources.beta.responses.responses",)
-_BETA_INPUT_TOKENS = ("openai.resources.beta.responses.input_tokens",)
-_EMBEDDINGS = ("openai.resources.embeddings",)
-_IMAGES = ("openai.resources.images",)
-_TRANSCRIPTIONS = ("openai.resources.audio.transcriptions",)
-_TRANSLATIONS = ("openai.resources.audio.translations",)
-_SPEECH = ("openai.resources.audio.speech",)
-_MODERATIONS = ("openai.resources.moderations",)
-_DECISIONS = ("openai.resources.decisions",)
-
-ROWS: tuple[Row, ...] = (
-    *_pair(_CHAT, "Completions", "create", ChatShape()),
-    *_pair(_CHAT, "Completions", "parse", ChatShape(), optional=True),
-    *_pair(_COMPLETIONS, "Completions", "create", CompletionsShape()),
-    *_pair(_RESPONSES, "Responses", "create", ResponsesShape(), optional=True),
-    *_pair(_RESPONSES, "Responses", "parse", ResponsesShape(), optional=True),
-    *_pair(_RESPONSES, "Responses", "retrieve", FetchShape(), optional=True),
-    *_pair(_RESPONSES, "Responses", "compact", CompactShape(), optional=True),
-    *_pair(_RESPONSES, "Responses", "cancel", FetchShape("cancel_response"), optional=True),
-    *_pair(_INPUT_TOKENS, "InputTokens", "count", TokenCountShape(), optional=True),
-    *_pair(_BETA_RESPONSES, "Responses", "create", ResponsesShape(), optional=True),
-    *_pair(_BETA_RESPONSES, "Responses", "retrieve", FetchShape(), optional=True),
-    *_pair(_BETA_RESPONSES, "Responses", "compact", CompactShape(), optional=True),
-    *_pair(_BETA_RESPONSES, "Responses", "cancel", FetchShape("cancel_response"), optional=True),
-    *_pair(_BETA_INPUT_TOKENS, "InputTokens", "count", TokenCountShape(), optional=True),
-    *_pair(_EMBEDDINGS, "Embeddings", "create", EmbeddingsShape()),
-    *_pair(_IMAGES, "Images", "generate", GENERATE_IMAGE),
-    *_pair(_IMAGES, "Images", "edit", EDIT_IMAGE),
-    *_pair(_IMAGES, "Images", "create_variation", VARY_IMAGE),
-    *_pair(_TRANSCRIPTIONS, "Transcriptions", "create", TRANSCRIBE),
-    *_pair(_TRANSLATIONS, "Translations", "create", TRANSLATE),
-    *_pair(_SPEECH, "Speech", "create", SPEAK),
-    *_pair(_MODERATIONS, "Moderations", "create", MODERATE),
-    *_pair(_DECISIONS, "Decisions", "create", DECIDE, optional=True),
-)
-
-DIRECT: tuple[Row, ...] = tuple(
-    Row(("openai._base_client",), owner, "request", None, is_async=is_async, optional=False)
-    for owner, is_async in (("SyncAPIClient", False), ("AsyncAPIClient", True))
-)
-"""What every method comes down to, and what some frameworks call themselves."""
-
-
-def _opened(modules: tuple[str, ...], owner: str, shape: ConnectionShape) -> tuple[Row, ...]:
-    return (
-        Row(modules, owner, "__enter__", shape, is_async=False, optional=True),
-        Row(modules, owner, "enter", shape, is_async=False, optional=True),
-        Row(modules, "Async" + owner, "__aenter__", shape, is_async=True, optional=True),
-        Row(modules, "Async" + owner, "enter", shape, is_async=True, optional=True),
-    )
-
-
 _OPENING = frozenset({"__enter__", "__aenter__", "enter"})
 
-CONNECTIONS: tuple[Row, ...] = (
-    *_opened(
-        ("openai.resources.realtime.realtime",), "RealtimeConnectionManager", RealtimeShape(None)
-    ),
-    *_opened(
-        ("openai.resources.beta.realtime.realtime",),
-        "RealtimeConnectionManager",
-        RealtimeShape(None),
-    ),
-    *_opened(_RESPONSES, "ResponsesConnectionManager", LanesShape()),
-    *_opened(_BETA_RESPONSES, "ResponsesConnectionManager", LanesShape()),
-)
-"""What ``connect`` returns, which opens a connection when it is entered, by either name."""
+
+class _Bare:
+    """A wrapper that is copied, pickled and shown as what it is around.
+
+    Annotations or a ``__dict__`` of its own would stand before those of the method.
+    """
+
+    __slots__ = ()
+    __copy__ = __deepcopy__ = None  # wrapt's raise; without them ``copy`` asks as ``pickle`` does
+
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
+        return self.__wrapped__.__reduce_ex__(protocol)
+
+    def __repr__(self: Any) -> str:
+        return repr(self.__wrapped__)
 
 
-class _Patched(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
-    """A method of the client with our wrapper around it."""
+class _Bound(_Bare, wrapt.BoundFunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """The method of one object."""
 
 
+class _Patched(_Bare, wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """A method of the client with our wrapper around it; its class gives this very one."""
+
+    __bound_function_wrapper__ = _Bound
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:  # noqa: ANN401 - as of functions
+        return self if instance is None else super().__get__(instance, owner)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the client's
+        if not args:
+            return self.__wrapped__(**kwargs)  # which refuses it in its own words
+        return super().__get__(None, type(args[0]))(*args, **kwargs)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
+        return self.__qualname__  # by its name, as functions are
+
+
+_DEPRECATING = frozenset({"typing_extensions", "warnings"})
+"""The modules whose ``deprecated`` a client may decorate a method with."""
 _hooked: set[str] = set()
-_patched: list[tuple[type, str, object, _Patched]] = []
+_patched: list[tuple[type, str, object, object]] = []
 _wanted: frozenset[str] = frozenset()
 """The families whose methods are to be wrapped, as long as anything is."""
 
@@ -179,8 +80,7 @@ def install(families: Collection[str] = FAMILIES) -> None:
     """Wrap the methods of ``families``, now or when their module is imported. Idempotent."""
     global _wanted  # noqa: PLW0603 - import hooks cannot be unregistered, so they ask here
     _wanted = frozenset(families)
-    rows = (*ROWS, *DIRECT, *CONNECTIONS)
-    for name in (_CLIENT, *{name for row in rows for name in row.modules}):
+    for name in (_CLIENT, *{name for row in every() for name in row.modules}):
         if name not in _hooked:
             _hooked.add(name)
             wrapt.register_post_import_hook(_imported, name)  # calls it if the module is there
@@ -197,7 +97,7 @@ def remove() -> None:
     _wanted = frozenset()
     left = []
     for owner, method, original, patched in _patched:
-        if _is_ours(owner.__dict__.get(method), patched):
+        if owner.__dict__.get(method) is patched:
             setattr(owner, method, original)
         else:
             left.append((owner, method, original, patched))
@@ -207,7 +107,7 @@ def remove() -> None:
 def _imported(module: ModuleType) -> None:
     if not _wanted:
         return
-    for row in (*ROWS, *DIRECT, *CONNECTIONS):
+    for row in every():
         if not (row.shape is None or row.family in _wanted):
             continue
         if module.__name__ == _CLIENT or module.__name__ in row.modules:
@@ -246,9 +146,26 @@ def _patch(module: ModuleType, row: Row) -> None:
         return
     if is_patched(original):
         return
-    patched = _Patched(original, _wrapper(row))
+    patched = _around(original, _wrapper(row))
     setattr(owner, row.method, patched)
     _patched.append((owner, row.method, original, patched))
+
+
+def _around(original: Any, wrapper: Callable[..., Any]) -> object:  # noqa: ANN401 - a function
+    """Return the method with our wrapper around it, but inside of what says that it is deprecated.
+
+    That warns of the line by which it was called, which shall be the application's.
+    """
+    if getattr(original, "__globals__", {}).get("__name__") not in _DEPRECATING:
+        return _Patched(original, wrapper)
+    below = original.__wrapped__
+    patched = _Patched(below, wrapper)
+    closure = tuple(
+        CellType(patched) if cell.cell_contents is below else cell for cell in original.__closure__
+    )
+    warning = FunctionType(original.__code__, original.__globals__, closure=closure)
+    update_wrapper(warning, original).__wrapped__ = patched
+    return warning
 
 
 def _wrapper(row: Row) -> Callable[..., Any]:
@@ -270,23 +187,11 @@ def _missing(row: Row) -> None:
         )
 
 
-def _parent(function: object) -> object:
-    """Return what a wrapper was bound from.
-
-    Who takes a wrapper of their own off ours puts back what the class gave for ours: ours, bound.
-    """
-    return getattr(function, "_self_parent", None)
-
-
-def _is_ours(function: object, patched: _Patched) -> bool:
-    return function is patched or _parent(function) is patched
-
-
 def is_patched(function: object) -> bool:
     """Whether our wrapper is anywhere in ``function``."""
     seen = 0
     while function is not None and seen < 100:  # noqa: PLR2004 - deeper is a loop
-        if isinstance(function, _Patched) or isinstance(_parent(function), _Patched):
+        if isinstance(function, _Patched):
             return True
         function = getattr(function, "__wrapped__", None)
         seen += 1

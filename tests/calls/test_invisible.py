@@ -9,6 +9,7 @@ import copy
 import gc
 import inspect
 import logging
+import pickle
 import re
 import typing
 import warnings
@@ -86,7 +87,7 @@ def _watching(run):
         for logger, level in before.items():
             logger.setLevel(level)
     run.logged = [told for told in log.told if told[0] != "asyncio"]
-    run.warned = [(warning.category, str(warning.message)) for warning in caught]
+    run.warned = [(w.category, str(w.message), w.filename, w.lineno) for w in caught]
 
 
 def _frames(error):
@@ -128,7 +129,9 @@ def _context(before):
 
 def _request(call):
     headers = {name: value for name, value in call.headers.items() if "idempotency" not in name}
-    return call.method, call.path, dict(call.query), call.content, headers
+    shown = call.method, call.path, dict(call.query), call.content, headers
+    _, _, boundary = headers.get("content-type", "").partition("boundary=")  # a random one
+    return shown if not boundary else _stable(shown).replace(boundary, "#")
 
 
 async def _run(situation, driver, stage):
@@ -547,6 +550,14 @@ async def completions(driver, client, stage):
 
 
 @situation
+async def deprecated(driver, client, stage):
+    """A newer client warns here, and names the line that made the call."""
+    stage.says({"text": "The sea."})
+    sound = ("a.wav", b"RIFF", "audio/wav")
+    yield await driver.call(client.audio.translations.create, model="whisper-1", file=sound)
+
+
+@situation
 async def embedded(driver, client, stage):
     from tokentrail.demo.payloads import embeddings
 
@@ -725,7 +736,7 @@ async def test_a_helper_s_request_is_made_under_the_span(driver, stage, trail, a
 
 
 def _methods():
-    from tokentrail.patches import ROWS
+    from tokentrail.methods import ROWS
 
     for row in ROWS:
         yield row, pytest.param(row, id=f"{row.owner}.{row.method}")
@@ -756,6 +767,9 @@ def _face(function):
         "function": inspect.isfunction(function),
         "routine": inspect.isroutine(function),
         "callable": callable(function),
+        "shown": (_stable(function), _stable(str(function))),
+        "copied": [one is function for one in (copy.copy(function), copy.deepcopy(function))],
+        "pickled": pickle.dumps(function),
     }
 
 
@@ -776,6 +790,51 @@ def test_a_method_shows_the_face_it_had(trail, row):
     trail.instrument()
     tokentrail.uninstrument()
     assert _function(row) is original
+
+
+async def test_a_method_of_one_object_is_copied_and_shown_as_ever(driver, stage, trail):
+    """As what it is: a method, which is the same each time it is asked for."""
+    import tokentrail
+
+    completions = driver.client(stage.server).chat.completions
+    with_us = _bound_face(completions)
+    tokentrail.uninstrument()
+    assert with_us == _bound_face(completions)
+
+
+def _bound_face(owner):
+    method = owner.create
+    call, of = method.__reduce_ex__(4)
+    assert copy.copy(method) == method == owner.create
+    return repr(method), call, of[0] is owner, of[1:], hash(method) == hash(owner.create)
+
+
+def test_a_method_of_the_class_is_called_with_its_object(stage, apis, trail):
+    """As some frameworks do, and as a class of the application's own does."""
+    api = apis["chat"]
+    stage.says(api.body())
+    with openai.OpenAI(base_url=stage.server.base_url, api_key="k") as client:
+        completions = client.chat.completions
+        create = type(completions).create
+        assert create is type(completions).create is vars(type(completions))["create"]
+        answer = create(completions, model=MODEL, **api.asked)
+    assert answer.choices[0].message.content == "The sea is old and wide."
+    assert f":{trail.spans.attributes()['server.port']}/" in stage.server.base_url
+
+
+@pytest.mark.parametrize("given", [(), ("no object of it",)])
+def test_a_method_of_the_class_without_an_object_is_refused_as_ever(trail, given):
+    from openai.resources.chat.completions import Completions
+
+    import tokentrail
+
+    refusals = []
+    for _ in range(2):
+        with pytest.raises((TypeError, AttributeError)) as caught:
+            Completions.create(*given, model=MODEL, messages=[])
+        refusals.append((type(caught.value), str(caught.value)))
+        tokentrail.uninstrument()
+    assert refusals[0] == refusals[1]
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -11,7 +11,7 @@ import wrapt
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 import tokentrail
-from tokentrail import patches
+from tokentrail import methods, patches
 
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
 
@@ -19,7 +19,7 @@ ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how
 def _methods():
     """Return every method of the table that this release of openai has, by what holds it."""
     found = {}
-    for row in (*patches.ROWS, *patches.CONNECTIONS):
+    for row in (*methods.ROWS, *methods.CONNECTIONS):
         for name in row.modules:
             with contextlib.suppress(ImportError):
                 module = importlib.import_module(name)

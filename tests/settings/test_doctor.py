@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from tokentrail import cli, doctor, patches
+from tokentrail import cli, doctor, methods
 from tokentrail.config import OPT_IN, SETTINGS
 from tokentrail.doctor import JOINED
 from tokentrail.tell import hook
@@ -50,7 +50,7 @@ def test_a_value_that_is_not_allowed_is_a_problem_and_the_default_holds():
 
 def test_every_method_of_the_table_is_looked_for():
     found = doctor.examine({})
-    rows = (*patches.ROWS, *patches.CONNECTIONS)
+    rows = (*methods.ROWS, *methods.CONNECTIONS)
     assert [method.name for method in found.methods] == [row.title for row in rows]
     assert {method.state for method in found.methods} <= {"found", "absent"}
     assert any("not switched on" in note for note in found.notes)
@@ -59,7 +59,7 @@ def test_every_method_of_the_table_is_looked_for():
 def test_in_an_instrumented_process_they_are_patched(trail):
     found = doctor.examine({})
     states = {method.name: method.state for method in found.methods}
-    create = next(row.title for row in patches.ROWS if row.method == "create")
+    create = next(row.title for row in methods.ROWS if row.method == "create")
     assert states[create] == "patched"
     assert "patched" in states.values()
     assert "missing" not in states.values()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import tokentrail
-from tokentrail import doctor, patches
+from tokentrail import doctor, methods, patches
 from tokentrail.config import FAMILIES, read_settings
 from tokentrail.demo.model import Model
 from tokentrail.demo.server import Server
@@ -20,7 +20,7 @@ def client(driver):
 
 
 def _patched_families():
-    return {row.family for row in patches.ROWS if _is_patched(row)}
+    return {row.family for row in methods.ROWS if _is_patched(row)}
 
 
 def _is_patched(row):
@@ -39,11 +39,11 @@ def _touch(client):
 
 
 def test_each_row_belongs_to_a_family():
-    assert {row.family for row in patches.ROWS} | {"realtime"} == set(FAMILIES)
+    assert {row.family for row in methods.ROWS} | {"realtime"} == set(FAMILIES)
 
 
 def test_a_beta_method_is_of_the_family_of_its_elder():
-    assert {row.family for row in patches.ROWS if row.path.startswith("beta.")} == {"responses"}
+    assert {row.family for row in methods.ROWS if row.path.startswith("beta.")} == {"responses"}
 
 
 async def test_all_are_told_by_default(trail, client):
@@ -95,7 +95,7 @@ def _states(environ):
 
 
 def _titles(family):
-    return {row.title for row in patches.ROWS if row.family == family}
+    return {row.title for row in methods.ROWS if row.family == family}
 
 
 def test_the_doctor_says_what_the_environment_leaves_out():

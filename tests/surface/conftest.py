@@ -20,7 +20,7 @@ import tokentrail
 from tokentrail.counting import ENCODINGS
 from tokentrail.demo.model import Model
 from tokentrail.demo.server import Server
-from tokentrail.patches import ROWS
+from tokentrail.methods import ROWS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

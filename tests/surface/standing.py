@@ -1,4 +1,4 @@
-"""Whether the methods of this release stand where the rows of ``patches`` say."""
+"""Whether the methods of this release stand where the rows of ``methods`` say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.surface.table import method_of
 from tokentrail import patches
 
 if TYPE_CHECKING:
-    from tokentrail.patches import Row
+    from tokentrail.methods import Row
 
 _CLASSES = {False: openai.OpenAI, True: openai.AsyncOpenAI}
 

@@ -16,7 +16,7 @@ from tokentrail.demo.exchanges import Exchange
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokentrail.patches import Row
+    from tokentrail.methods import Row
 
 SEA = Exchange("Tell me of the sea.", "The sea is old and wide.")
 """6 tokens, or 13 as the only message; and 7."""
@@ -219,7 +219,7 @@ HELPERS = (
 
 
 def method_of(row: Row) -> Method:
-    """Return the method that a row of ``patches`` is about."""
+    """Return the method that a row of ``methods`` is about."""
     return BY_PATH[row.path]
 
 

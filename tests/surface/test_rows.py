@@ -12,8 +12,8 @@ from tests.surface.table import BY_PATH, METHODS, Way, method_of, streams, ways_
 from tests.surface.taking import check_told, take
 
 import tokentrail
-from tokentrail import guard, patches
-from tokentrail.patches import ROWS
+from tokentrail import guard, methods, patches
+from tokentrail.methods import ROWS
 
 pytestmark = [
     pytest.mark.surface,
@@ -72,8 +72,8 @@ async def test_no_row_is_idle(row, surface, monkeypatch):
     method = method_of(row)
     asked = await surface.asked(method)
     async with surface.bare():
-        monkeypatch.setattr(patches, "ROWS", tuple(each for each in ROWS if each is not row))
-        monkeypatch.setattr(patches, "DIRECT", ())  # it would tell the request below the method
+        monkeypatch.setattr(methods, "ROWS", tuple(each for each in ROWS if each is not row))
+        monkeypatch.setattr(methods, "DIRECT", ())  # it would tell the request below the method
     for way in ways_of(method):
         made = method.on(surface.client(), way.prefix)
         if made is None:
@@ -125,7 +125,7 @@ def _said(caplog, level):
 
 def test_what_this_release_lacks_is_said_for_the_debugger_alone(caplog, monkeypatch):
     """A line for each row without a method, whether its class or its whole module is missing."""
-    monkeypatch.setattr(patches, "CONNECTIONS", ())
+    monkeypatch.setattr(methods, "CONNECTIONS", ())
     for row in ROWS:
         _skip_without(row) if standing.has_moved(row) else standing.method(row)
     lacking = {row.title for row in ROWS if standing.method(row) is None}
@@ -151,8 +151,8 @@ def test_what_this_release_lacks_is_said_for_the_debugger_alone(caplog, monkeypa
 @pytest.mark.parametrize("optional", [True, False])
 def test_a_row_that_finds_nothing_is_no_error(row, optional, monkeypatch, caplog):
     """An optional one is a debug line, a required one a warning, said once."""
-    monkeypatch.setattr(patches, "ROWS", (replace(row, optional=optional),))
-    monkeypatch.setattr(patches, "CONNECTIONS", ())
+    monkeypatch.setattr(methods, "ROWS", (replace(row, optional=optional),))
+    monkeypatch.setattr(methods, "CONNECTIONS", ())
     monkeypatch.setattr(guard, "_told", set())
     standing.method(ROWS[0])
     for _ in range(2):
