@@ -1,6 +1,6 @@
 """Measure what counting costs an application: per chunk, in memory, and in pauses of its loop.
 
-    python tools/bench_counting.py [chunk] [memory] [pause] [ask]
+    python tools/bench_counting.py [chunk] [memory] [pause] [request] [ask]
 
 The client is real, the server is a function beneath it (no sockets, so that nothing else is
 measured). Everything stands as a ratio or a difference within one run, rounds in turn: with us, and
@@ -171,8 +171,8 @@ def memory(chunks: int = 100_000) -> None:
     print(f"from the 2nd to the 10th tenth: {change:+.2%}")
 
 
-async def longest_gap(text: str) -> float:
-    """Stream beside a 1 ms ticker, with a prompt of a megabyte; return its longest gap in ms."""
+async def longest_gap(asked: dict[str, Any]) -> float:
+    """Ask and stream beside a 1 ms ticker; return its longest gap in ms."""
     transport = httpx.MockTransport(
         lambda _: httpx.Response(200, headers=HEADERS, stream=Body(40, 0.002))
     )
@@ -186,14 +186,12 @@ async def longest_gap(text: str) -> float:
             gaps.append(now - last)
             last = now
 
-    messages: Any = [{"role": "user", "content": text}]
     async with openai.AsyncOpenAI(
         api_key="k", http_client=httpx.AsyncClient(transport=transport)
     ) as client:
-        stream = await client.chat.completions.create(
-            model="gpt-4o", messages=messages, stream=True
-        )
         ticker = asyncio.create_task(tick())
+        await asyncio.sleep(0.02)
+        stream: Any = await client.chat.completions.create(model="gpt-4o", stream=True, **asked)
         async for _ in stream:
             pass
         # All of the counting is done beside the ticker.
@@ -204,25 +202,70 @@ async def longest_gap(text: str) -> float:
     return max(gaps) * 1000
 
 
-def pauses(rounds: int = 9) -> None:
-    """Compare the longest gaps of a ticker with and without us."""
+def _tool(number: int, properties: int) -> dict[str, Any]:
+    about = {"type": "string", "description": MEGABYTE["English"] * 4}
+    declared = {f"p{n}": about for n in range(properties)}
+    parameters = {"type": "object", "properties": declared}
+    function = {"name": f"f{number}", "description": about["description"], "parameters": parameters}
+    return {"type": "function", "function": function}
+
+
+def prompts() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what is asked in the pauses, and its name."""
     for name, unit in MEGABYTE.items():
         text = (unit * (1_000_000 // len(unit.encode()) + 1))[: 1_000_000 // len(unit[0].encode())]
+        yield f"1 MB of {name}", {"messages": [{"role": "user", "content": text}]}
+    for number, size in ((1_000, 1_000), (10_000, 100)):
+        said = (MEGABYTE["English"] * 20)[:size]
+        messages = [{"role": "user", "content": said} for _ in range(number)]
+        yield f"{number} messages of {size} characters", {"messages": messages}
+    for number, size in ((128, 20), (3, 1_500)):
+        tools = [_tool(n, size) for n in range(number)]
+        yield f"{number} tools of {size} properties", {"messages": QUESTION, "tools": tools}
+
+
+def pauses(rounds: int = 9) -> None:
+    """Compare the longest gaps of a ticker with and without us, from the request to the end."""
+    for name, asked in prompts():
         gaps: dict[bool, list[float]] = {False: [], True: []}
         for _, ours in itertools.product(range(rounds), (False, True)):
             if ours:
                 instrument()
-            gaps[ours].append(asyncio.run(longest_gap(text)))
+            gaps[ours].append(asyncio.run(longest_gap(asked)))
             tokentrail.uninstrument()
         without, with_us = (statistics.median(gaps[ours]) for ours in (False, True))
         print(
-            f"1 MB of {name}: longest gap {with_us:.1f} ms with us, {without:.1f} ms without"
+            f"{name}: longest gap {with_us:.1f} ms with us, {without:.1f} ms without"
             f" (medians of {rounds}; shortest {min(gaps[True]):.1f} and {min(gaps[False]):.1f}):"
             f" {with_us - without:+.1f} ms"
         )
 
 
-BENCHMARKS = {"chunk": per_chunk, "ask": asked, "pause": pauses, "memory": memory}
+def requests(rounds: int = 9) -> None:
+    """Compare what it takes to ask and close, without us and with us: CPU time of the thread."""
+    client = client_of(1)
+    for name, given in prompts():
+        spent: dict[bool, list[float]] = {False: [], True: []}
+        for _, ours in itertools.product(range(rounds), (False, True)):
+            if ours:
+                instrument()
+            gc.collect()
+            begun = time.thread_time()
+            client.chat.completions.create(model="gpt-4o", stream=True, **given).close()
+            spent[ours].append(time.thread_time() - begun)
+            tokentrail.flush(10)
+            tokentrail.uninstrument()
+        without, with_us = (min(spent[ours]) * 1000 for ours in (False, True))
+        print(f"{name}: {without:.1f} ms to ask without us, {with_us - without:+.1f} ms with us")
+
+
+BENCHMARKS = {
+    "chunk": per_chunk,
+    "ask": asked,
+    "pause": pauses,
+    "request": requests,
+    "memory": memory,
+}
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT)]
 from tests.counting.facts import FACTS, SCHEMAS, SOURCES, VISIBLE, Fact  # noqa: E402 - after the path
 
 from tokentrail import usage  # noqa: E402
-from tokentrail.counting import ENCODINGS, InputTally  # noqa: E402
+from tokentrail.counting import ENCODINGS, InputTally, OutputTally  # noqa: E402
 from tokentrail.operation import Endpoint, Prompt, Source  # noqa: E402
 from tokentrail.shapes.chat import ChatShape  # noqa: E402
 from tokentrail.shapes.embeddings import EmbeddingsShape  # noqa: E402
@@ -45,20 +45,29 @@ called, 4 more where a schema was asked for: found by comparison.""",
     "Tool calls in an answer": """\
 The tokens of name and arguments and 7 for a single call; of the arguments alone where the request
 left no choice of the tool; 1 more in the Responses API. 12 and 8 for each of several calls: **a
-guess**, from one recording.""",
+guess**, from one recording, told as `approximated`.""",
     "Declarations of tools": """\
 Rendered as TypeScript: found by experiment, here and by others. A property without a description
 is often billed one less. In the Responses API 6 less for the same tools, unless a call is required.
-`strict` changes nothing that is known.""",
+`strict` changes nothing that is known.
+
+Exact are texts, numbers, truth values, enums, arrays of texts and objects of all these, with
+descriptions: the forms below. Of anything else no billed number is known: references (`$ref`,
+which are resolved), unions (`anyOf`, `oneOf`, `allOf`, several types; written as `string | null`),
+`const`, objects in objects, arrays of anything else, `title`, `default`, `format` and other
+keywords, which are left out. Such declarations are **a guess**, told as `approximated`.""",
     "Tool calls and their results in a prompt": """\
 The tokens of name and arguments and 6 for a single call, 4 in the Responses API; the result bears
 the function's name in place of its role. 10 and 8 for each of several: **a guess**, from one
-recording.""",
+recording, told as `approximated`.""",
     "Function messages, function_call (of 2023)": """\
 Found by hmarr.""",
     "Images": """\
 By tiles or patches, as OpenAI's guide says, from the size in the header of a `data:` URL. Nothing
-is fetched. An image whose size or price is not known is `approximated`.""",
+is fetched. Exact only with a `detail` that the request names (`high`, and `low` by tiles). **A
+guess**, told as `approximated`: `detail` left out or `auto`, which is priced as `high`; images that
+are shrunk because they have more than 1,536 patches; those of o1 and computer-use-preview; and
+where size or price is not known.""",
     SCHEMAS: """\
 Written as in OpenAI's open harmony format: **a guess**, from two schemas. Always told as
 `approximated`.""",
@@ -79,7 +88,12 @@ call. Made by `python tools/make_accuracy.py`; a test fails when this page is no
 experiment is what the server writes around it, and that may change without notice. So a share of
 your own calls with reported usage (`calibration`, 1 %) is counted too, and the histogram
 `tokentrail.usage.count_ratio` tells how close the counts came, per model: a new model that makes a
-rule wrong shows there.
+rule wrong shows there. It takes nothing from a program that needs no counting: a call is compared
+only where the encoding of its model is built already, for a call that was counted or by
+[`preload`](encodings.md). So where every call is plain, or every stream is asked for its usage,
+there is nothing to see without `preload`. And only where the model is known: its name is of a
+family that the table of models has, or `models` says what it is. What is `approximated` or
+`visible` is not compared.
 
 """
 
@@ -91,6 +105,11 @@ TAIL = """\
 - `previous_response_id`, `conversation`, stored prompts, and tools that the server runs itself
   (web search): the server adds what the application never sent. The input is absent, not wrong.
 - Thought that is not shown: see above. `stream_usage="request"` has the server tell it.
+- The output of a legacy completion with `echo`: the prompt stands before it.
+- Text that comes faster than it can be counted. It waits, up to 64 KB of memory for a call; what is
+  more is counted without regard for words and told as `approximated`. Chunks of more than 16 KB are
+  too heavy to be counted on the application's thread, and so that they stay exact, a call that has
+  some may hold 1 MB. Before the encoding is built, nothing can be counted at all.
 
 ## Where the numbers are from
 
@@ -121,7 +140,7 @@ def count(fact: Fact) -> Counted:
     prompt = request.prompt or Prompt()
     output = fact.answer is not None
     if output:
-        tally = usage.tally(request, prompt)
+        tally = OutputTally(usage.surcharges(request, prompt))
         shape.answer(fact.answer, tally)
         steps = tally.steps(encoding)
     else:

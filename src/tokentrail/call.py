@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,16 +25,26 @@ class Call:
     telling: Telling
     output: OutputTally | None
     """Counts what is generated; ``None`` where counting is off."""
-    late_prompt: Callable[[], Prompt | None] | None = None
-    """Reads a prompt that stood in a one-shot iterator."""
+    late_request: Callable[[], Request] | None = None
+    """Reads what was not read when the call was made: what stood in a one-shot iterator, or is
+    seldom needed."""
     generation: int = 0
     """The engine's, when the call started: in a forked child it is another."""
     capture: Capture | None = None
     """Gathers what is said; ``None`` where nobody is to be told."""
 
     def prompt(self) -> Prompt | None:
-        """Return what the input is counted from."""
-        return self.request.prompt if self.late_prompt is None else self.late_prompt()
+        """Return what the input is counted from; of use once the answer has begun.
+
+        What is read only now is read once: a long prompt takes milliseconds.
+        """
+        if self.late_request is not None:
+            read = self.late_request()
+            self.request = replace(
+                self.request, prompt=read.prompt, inexact_output=read.inexact_output
+            )
+            self.late_request = None
+        return self.request.prompt
 
     def model(self, response: Response | None) -> usage.Model:
         """Return what to count with, the answer being known so far as ``response``."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokentrail import usage
-from tokentrail.counting import INLINE, InputTally
+from tokentrail.counting import HELD, INLINE, InputTally
 from tokentrail.jobs import Gaps, LongPrompt
 from tokentrail.operation import Count, Source, Usage
-from tokentrail.settlement import Settlement
+from tokentrail.settlement import Settlement, note_deferred
 
 if TYPE_CHECKING:
     from array import array
 
     from tokentrail.call import Call
-    from tokentrail.counting import Encoder
+    from tokentrail.config import TokenCounting
+    from tokentrail.counting import Encoder, OutputTally
     from tokentrail.operation import Prompt
     from tokentrail.recorder import Ended, Recorder
 
@@ -32,10 +33,19 @@ class LiveCall:
         self.recorder: Recorder | None = None
         """The call's recorder, until it ended."""
 
-    def encoder(self) -> Encoder | None:
-        """Return the encoding to count the answer with while it streams, if it is there."""
+    def encoder(self, held: int) -> Encoder | None:
+        """Return the encoding to count the answer with while it streams, if it is there.
+
+        It may not be, where a report is awaited. Of a long answer so much text is ``held`` by then
+        (in bytes) that it would have to be estimated if the report does not come.
+        """
         recorder, call = self.recorder, self._call
-        return None if recorder is None else call.encoder(call.model(recorder.response_so_far()))
+        if recorder is None:
+            return None
+        model = call.model(recorder.response_so_far())
+        if held > HELD // 4:
+            call.engine.start_encoding(model.encoding)
+        return call.encoder(model)
 
     def stamps(self, stamps: array[float], model: str | None) -> None:
         """Have the gaps of a block of chunks told by the worker."""
@@ -58,6 +68,7 @@ class LiveCall:
             if gaps is not None and not worker.full():
                 worker.put(gaps)
             worker.put(settlement)
+            note_deferred()
             return
         if gaps is not None and not call.engine.hand_over(gaps) and gaps.is_short():
             for _ in gaps.steps():
@@ -85,19 +96,28 @@ class LiveCall:
         ended = recorder.so_far() if recorder is not None else None
         if ended is None:
             return Usage()
-        mode, request = call.engine.settings.token_counting, call.request
-        prompt, model = call.prompt(), call.model(ended.response)
-        wanted = usage.wanted(request, prompt, ended, mode)
+        mode, prompt, model = self._mode(), call.prompt(), call.model(ended.response)
+        wanted = usage.wanted(call.request, prompt, ended, mode)
         encoder = call.encoder(model)
+        if encoder is None and (wanted.input or wanted.output):
+            call.engine.start_encoding(model.encoding)
         given = generated = None
         if wanted.input and prompt is not None:
             given = self._input(prompt, model, encoder)
         if wanted.output and call.output is not None:
-            tokens, exact = call.output.now(encoder)
-            hidden = call.output.saw_summary
-            source = usage.label(request, model, exact=exact, output=True, hidden=hidden)
-            generated = Count(tokens, source, model.encoding if encoder is not None else None)
+            call.output.surcharges = usage.surcharges(call.request, prompt)
+            generated = self._output(call.output, model, encoder)
         return usage.settle(ended, given, generated, mode)
+
+    def _mode(self) -> TokenCounting:
+        return self._call.engine.settings.token_counting
+
+    def _output(self, tally: OutputTally, model: usage.Model, encoder: Encoder | None) -> Count:
+        tokens, exact = tally.now(encoder)
+        source = usage.label(
+            self._call.request, model, exact=exact, output=True, hidden=tally.saw_summary
+        )
+        return Count(tokens, source, model.encoding if encoder is not None else None)
 
     def _input(self, prompt: Prompt, model: usage.Model, encoder: Encoder | None) -> Count | None:
         """Count the prompt once; a long one by the worker, with an estimate until it is done."""

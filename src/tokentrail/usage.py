@@ -13,11 +13,13 @@ from tokentrail.config import TokenCounting
 from tokentrail.counting import (
     GUESSED_ENCODING,
     OutputTally,
+    Surcharges,
     encoding_name,
     may_reason,
     resolve,
 )
 from tokentrail.operation import Count, Ending, Prompt, Reported, Source, Usage
+from tokentrail.owed import is_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +72,7 @@ class Wanted:
 
 def wanted(request: Request, prompt: Prompt | None, ended: Ended, mode: TokenCounting) -> Wanted:
     """Return what must be counted because it is not reported, or to be compared."""
-    if mode is TokenCounting.OFF or not ended.answered:
+    if mode is TokenCounting.OFF or not ended.answered or is_unfinished(request, ended.response):
         return Wanted(input=False, output=False)
     always = mode is TokenCounting.ALWAYS
     readable = prompt is not None and not prompt.unknowable
@@ -78,15 +80,15 @@ def wanted(request: Request, prompt: Prompt | None, ended: Ended, mode: TokenCou
     seen = ended.chunks or (not request.stream and response is not None and response.complete)
     return Wanted(
         input=readable and (always or reported_input(ended) is None),
-        output=seen and generates(request) and (always or reported_output(ended) is None),
+        output=seen and shows_output(request) and (always or reported_output(ended) is None),
     )
 
 
-def tally(request: Request, prompt: Prompt | None) -> OutputTally:
-    """Return an empty tally for what ``request`` has generated."""
+def surcharges(request: Request, prompt: Prompt | None) -> Surcharges:
+    """Return what ``request`` says of the billing of what it has generated."""
     asked = prompt if prompt is not None else Prompt()
     choice = asked.tool_choice or ""
-    return OutputTally(
+    return Surcharges(
         per_answer=1 if request.api == "responses" else 0,
         named_tool=":" in choice or (choice == "required" and len(asked.tools) == 1),
         tools=bool(asked.tools),
@@ -107,6 +109,11 @@ def is_whole(request: Request, ended: Ended, known: Usage, mode: TokenCounting) 
 def generates(request: Request) -> bool:
     """Whether the operation has output tokens at all."""
     return request.operation in {"chat", "text_completion"}
+
+
+def shows_output(request: Request) -> bool:
+    """Whether what is shown of the answer is what was generated, or near it."""
+    return generates(request) and not request.unknowable_output
 
 
 def reported_input(ended: Ended) -> int | None:

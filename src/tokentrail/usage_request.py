@@ -8,10 +8,14 @@ and not bothered with it for a while.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
+
+from tokentrail.exchange import is_raw
+from tokentrail.repeatable import repeatable
 
 if TYPE_CHECKING:
     from tokentrail.operation import Request
@@ -19,8 +23,9 @@ if TYPE_CHECKING:
 OPTION: Final = "stream_options"
 _WANTED: Final = "include_usage"
 _APIS: Final = frozenset({"chat", "text_completion"})
-_RAW: Final = "x-stainless-raw-response"
 _REFUSALS: Final = frozenset({400, 422})
+_VERSION: Final = "api-version"
+_READ_ONCE: Final = ("messages", "prompt", "tools", "functions")
 
 REMEMBERED: Final = 256
 """Servers whose refusal is remembered."""
@@ -35,7 +40,7 @@ class Refusals:
         self._until: dict[str, float] = {}
 
     def add(self, server: str) -> None:
-        """Remember that ``server`` (a base URL and its API version) refused."""
+        """Remember that ``server`` (see `server_of`) refused."""
         self._until[server] = time.monotonic() + FORGOTTEN_AFTER
         if len(self._until) > REMEMBERED:
             # A list is made in one step, whatever other threads add meanwhile.
@@ -46,18 +51,30 @@ class Refusals:
         return self._until.get(server, 0.0) > time.monotonic()
 
 
+def server_of(base_url: str, client: object, kwargs: Mapping[str, Any]) -> str:
+    """Return what names the server of a call: its base URL and the API version it asks for.
+
+    An Azure client's version is its own; any client may be given one as a query, for a call or for
+    all of its calls.
+    """
+    for query in (kwargs.get("extra_query"), getattr(client, "default_query", None)):
+        if isinstance(query, Mapping) and _VERSION in query:
+            return f"{base_url}&{_VERSION}={query[_VERSION]}"
+    return base_url
+
+
 def is_open(request: Request, kwargs: Mapping[str, Any]) -> bool:
     """Whether the option may be added: a stream that has it, and an application silent on it.
 
-    Raw and streaming responses are left alone: the application reads what is on the wire. So is a
-    message whose content can be read but once: it could not be sent again without the option.
+    Raw and streaming responses are left alone: the application reads what is on the wire. So are
+    arguments of which something can be read but once: they could not be sent again without the
+    option. An iterator that is an argument itself is kept while it is read, with all that is in it.
     """
     if not request.stream or request.api == "responses" or request.operation not in _APIS:
         return False
-    if _reads_once(kwargs.get("messages")):
+    if any(_reads_once(kwargs.get(name)) for name in _READ_ONCE):
         return False
-    headers = kwargs.get("extra_headers")
-    if isinstance(headers, Mapping) and any(str(name).lower() == _RAW for name in headers):
+    if is_raw(kwargs.get("extra_headers")):
         return False
     body = kwargs.get("extra_body")
     if isinstance(body, Mapping) and OPTION in body:
@@ -72,13 +89,13 @@ _UNSAID: Final = object()
 _SENTINELS: Final = frozenset({"object", "NotGiven", "Omit"})
 
 
-def _reads_once(messages: object) -> bool:
-    if not isinstance(messages, (list, tuple)):
+def _reads_once(argument: object) -> bool:
+    if isinstance(argument, (list, tuple)):
+        return any(repeatable(item) is not item for item in argument)
+    if isinstance(argument, (str, bytes, Mapping, Iterator)):
         return False
-    return any(
-        isinstance(message, Mapping) and isinstance(message.get("content"), Iterator)
-        for message in messages
-    )
+    # What its items are cannot be known without reading it, which the client alone may do.
+    return isinstance(argument, Iterable)
 
 
 def added(kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,11 +124,35 @@ def taken_back(
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether ``error`` is a server's word that it does not take the option."""
+    """Whether ``error`` is a server's word that it does not take the option.
+
+    What the server echoes of the request is not its word: the option stands there in any case.
+    """
     if getattr(error, "status_code", None) not in _REFUSALS:
         return False
-    said = f"{error} {getattr(error, 'body', '')}"
-    return OPTION in said or _WANTED in said
+    body = getattr(error, "body", None)
+    said = (f"{error}",) if body is None else _said(body)
+    return any(_NAMED.search(text) for text in said)
+
+
+_OWN_WORDS: Final = frozenset(
+    {"detail", "details", "error", "errors", "loc", "message", "msg", "param"}
+)
+_NAMED: Final = re.compile(rf"\b(?:{OPTION}|{_WANTED})\b(?!\\*['\"]\s*:)")
+"""The option by name, but not as the key of a value: so it stands where a request is echoed."""
+_NESTED: Final = 8
+
+
+def _said(body: object, depth: int = 0) -> Iterator[str]:
+    """Yield what a server says in its own words."""
+    if isinstance(body, str):
+        yield body
+    elif depth < _NESTED and isinstance(body, Mapping):
+        for name in _OWN_WORDS & body.keys():
+            yield from _said(body[name], depth + 1)
+    elif depth < _NESTED and isinstance(body, list):
+        for part in body:
+            yield from _said(part, depth + 1)
 
 
 def conceal(chunk: object) -> bool:

@@ -45,6 +45,8 @@ class Fact:
     error: int = 0
     """Counted minus billed, as it is known to be."""
     note: str = ""
+    guess: bool = False
+    """The rule is a guess, and so the count is told as approximated."""
 
 
 def said(role: str, content: str | None, **more: Any) -> dict[str, Any]:
@@ -822,19 +824,31 @@ _PARIS = [
 def _history(
     what: str, model: str, billed: int, tools: Any, *messages: Any, error: int = 0
 ) -> Fact:
-    request = {"messages": list(messages), **({"tools": tools} if tools else {})}
-    source = "pydantic" if tools else "otel"
-    return Fact(HISTORY, what, model, billed, source, request, error=error)
+    return Fact(
+        HISTORY,
+        what,
+        model,
+        billed,
+        "pydantic",
+        {"messages": list(messages), "tools": tools},
+        error=error,
+    )
 
 
 _HISTORY = (
-    _history(
+    Fact(
+        HISTORY,
         "two parallel calls",
         "gpt-4o-mini",
         99,
-        None,
-        *WEATHER,
-        *_did(_TWO_CALLS, "50 degrees and raining", "70 degrees and sunny"),
+        "otel",
+        {
+            "messages": [
+                *WEATHER,
+                *_did(_TWO_CALLS, "50 degrees and raining", "70 degrees and sunny"),
+            ]
+        },
+        guess=True,
     ),
     _history(
         "get_user_country",
@@ -977,7 +991,17 @@ def _schema(
     }
     about = f"{what}, {'after a tool call' if history else 'a tool declared'}"
     name = f"{about} (Responses API)" if api == "responses" else about
-    return Fact(SCHEMAS, name, "gpt-4o", billed, "pydantic", requests[api], api=api, error=error)
+    return Fact(
+        SCHEMAS,
+        name,
+        "gpt-4o",
+        billed,
+        "pydantic",
+        requests[api],
+        api=api,
+        error=error,
+        guess=True,
+    )
 
 
 _SCHEMAS = tuple(
@@ -1147,9 +1171,21 @@ def _made(
     *made: tuple[str, str],
     error: int = 0,
     note: str = "",
+    guess: bool = False,
 ) -> Fact:
     request = {"tools": [COUNTRY_TOOL]}
-    return Fact(CALLS, what, model, billed, source, request, calls(*made), error=error, note=note)
+    return Fact(
+        CALLS,
+        what,
+        model,
+        billed,
+        source,
+        request,
+        calls(*made),
+        error=error,
+        note=note,
+        guess=guess,
+    )
 
 
 def _item(what: str, model: str, billed: int, source: str, item: Any, **request: Any) -> Fact:
@@ -1165,7 +1201,7 @@ _CALLS = (
     _made(
         "get_temperature", "gpt-4.1-mini", 14, "pydantic", ("get_temperature", '{"city":"Tokyo"}')
     ),
-    _made("two parallel calls", "gpt-4o-mini", 51, "otel", *_TWO_CALLS),
+    _made("two parallel calls", "gpt-4o-mini", 51, "otel", *_TWO_CALLS, guess=True),
     _made(
         "final_result, written as parallel calls are",
         "gpt-4o",
@@ -1265,6 +1301,8 @@ def _image(
     beside: int = 0,
     error: int = 0,
     note: str = "",
+    *,
+    guess: bool = False,
 ) -> Fact:
     what = f"{size[0]} x {size[1]}, {detail}"
     return Fact(
@@ -1277,6 +1315,7 @@ def _image(
         beside=beside,
         error=error,
         note=note,
+        guess=guess,
     )
 
 
@@ -1295,15 +1334,15 @@ _IMAGES = (
     _image("gpt-4o-mini", _LITTLE, "high", 8512, "forum", 12),
     _image("o3", _LITTLE, "low", 86, "forum", 11),
     _image("o3", _LITTLE, "high", 236, "forum", 11),
-    _image("o1", _LITTLE, "low", 22, "forum", 11, error=64, note="not explained"),
-    _image("o1", _LITTLE, "high", 44, "forum", 11, error=192, note="not explained"),
+    _image("o1", _LITTLE, "low", 22, "forum", 11, 64, "not explained", guess=True),
+    _image("o1", _LITTLE, "high", 44, "forum", 11, 192, "not explained", guess=True),
     _image("gpt-5", (512, 513), "low", 87, "forum", 17, note=_INFERRED),
     _image("gpt-5", (512, 513), "high", 367, "forum", 17, note=_INFERRED),
     _image("gpt-4.1-mini", _LITTLE, "high", 26, "forum", 12),
     _image("gpt-4.1-nano", _LITTLE, "high", 33, "forum", 12),
     _image("o4-mini", _LITTLE, "high", 26, "forum", 11),
-    _image("gpt-4.1-mini", (1800, 2400), "high", 2362, "forum", 9, note=_INFERRED),
-    _image("gpt-4.1-mini", (4000, 1474), "high", 2488, "forum", error=-140),
+    _image("gpt-4.1-mini", (1800, 2400), "high", 2362, "forum", 9, note=_INFERRED, guess=True),
+    _image("gpt-4.1-mini", (4000, 1474), "high", 2488, "forum", error=-140, guess=True),
 )
 
 FACTS = (

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.counting.images import image_size, image_tokens
+from tokentrail.counting.images import Price, image_price, image_size
 
 
 def url(content, kind="png"):
@@ -89,22 +89,53 @@ def test_no_header_raises(maker, cut, noise):
     assert size is None or all(side > 0 for side in size)
 
 
+def test_how_the_url_is_written_does_not_matter():
+    small = url(png(3, 4))
+    assert image_size(small.replace("data:", "DATA:")) == (3, 4)
+    assert image_size(small.replace(";base64", ";BASE64")) == (3, 4)
+
+
 PRICES = [
-    # model, width, height, detail, tokens by the rule; what was billed is in facts.py
-    ("gpt-4o-2024-08-06", 1024, 1024, None, 765),
-    ("gpt-4o", 128, 64, "auto", 255),
-    ("gpt-4-turbo", 1024, 1024, "high", 765),
+    # model, width, height, detail, tokens by the rule and whether it is no guess; what was billed
+    # is in facts.py
+    ("gpt-4o-2024-08-06", 1024, 1024, "high", Price(765, exact=True)),
+    ("gpt-4-turbo", 1024, 1024, "high", Price(765, exact=True)),
+    ("gpt-4o", 1024, 1024, "low", Price(85, exact=True)),
+    ("gpt-4o", 128, 64, "auto", Price(255, exact=False)),
+    ("gpt-4o", 1024, 1024, None, Price(765, exact=False)),
+    ("gpt-4o", 1024, 1024, "original", Price(765, exact=False)),
+    ("gpt-4.1-mini", 128, 64, "high", Price(14, exact=True)),
+    ("gpt-4.1-mini", 128, 64, None, Price(14, exact=False)),
+    ("gpt-4.1-mini", 128, 64, "low", Price(14, exact=False)),
+    ("gpt-4.1-mini", 4000, 1474, "high", Price(2348, exact=False)),
+    ("o1-2024-12-17", 128, 64, "high", Price(225, exact=False)),
+    ("o1", 128, 64, "low", Price(75, exact=False)),
+    ("computer-use-preview", 128, 64, "high", Price(194, exact=False)),
     ("gpt-5.2", 128, 64, "high", None),
     ("my-deployment", 128, 64, "low", None),
 ]
 
 
-@pytest.mark.parametrize(("model", "width", "height", "detail", "tokens"), PRICES)
-def test_an_image_s_price(model, width, height, detail, tokens):
-    assert image_tokens(model, url(png(width, height)), detail) == tokens
+@pytest.mark.parametrize(("model", "width", "height", "detail", "price"), PRICES)
+def test_an_image_s_price(model, width, height, detail, price):
+    assert image_price(model, url(png(width, height)), detail) == price
 
 
 def test_only_low_detail_has_a_price_without_a_size():
-    assert image_tokens("gpt-4o", "https://example.org/a.png", "low") == 85
-    assert image_tokens("gpt-4o", "https://example.org/a.png", "high") is None
-    assert image_tokens("gpt-4.1-mini", "https://example.org/a.png", "low") is None
+    there = "https://example.org/a.png"
+    assert image_price("gpt-4o", there, "low") == Price(85, exact=True)
+    assert image_price("gpt-4o", there, "high") is None
+    assert image_price("gpt-4.1-mini", there, "low") is None
+
+
+def test_a_line_of_an_image_has_a_tile_and_a_patch():
+    """However long it is, a side is not rounded away."""
+    assert image_price("gpt-4o", url(png(100_000, 1)), "high").tokens == 85 + 170 * 4
+    assert image_price("gpt-4.1-mini", url(png(1, 1_000_000)), "high").tokens > 1
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**6))
+def test_no_image_is_free_or_beyond_the_most(width, height):
+    image = url(png(width, height))
+    assert 85 + 170 <= image_price("gpt-4o", image, "high").tokens <= 85 + 170 * 8
+    assert 2 < image_price("gpt-4.1-mini", image, "high").tokens <= 1 + round(1536 * 1.62)

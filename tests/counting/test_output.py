@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokentrail.counting import ENCODINGS, OutputTally, estimate
+from tokentrail.counting import ENCODINGS, OutputTally, Surcharges, estimate
 from tokentrail.counting import output as module
 from tokentrail.counting.output import KEYS
 from tokentrail.counting.text import INLINE, RUN, weight
@@ -264,10 +264,12 @@ def test_a_summary_of_thought_is_seen_but_not_counted(o200k):
 
 def test_an_encoding_is_asked_for_until_there_is_one(o200k):
     tally, answers = OutputTally(), [None, o200k]
-    tally.ask(lambda: answers.pop(0))
+    told = []
+    tally.ask(lambda held: told.append(held) or answers.pop(0))
     for _ in range(2_000):
         tally.add("text", 0, 0, "word ")
     assert answers == []
+    assert told[0] == 0 < told[1] < 2_000
     assert tally.tokens > 0
 
 
@@ -284,7 +286,7 @@ def test_the_recorded_answer_is_what_was_billed(cl100k):
 
 
 def test_a_tool_that_was_not_chosen_is_billed_by_its_arguments(o200k):
-    tally = OutputTally(named_tool=True)
+    tally = OutputTally(Surcharges(named_tool=True))
     tally.add("tool_name", 0, 0, "get_current_weather")
     tally.add("tool_arguments", 0, 0, '{"location":"Seattle, WA"}')
     assert finish(tally, o200k).tokens == whole(o200k, '{"location":"Seattle, WA"}')
@@ -292,13 +294,36 @@ def test_a_tool_that_was_not_chosen_is_billed_by_its_arguments(o200k):
 
 def test_text_beside_tools_and_a_schema_costs_more_for_each_choice(o200k):
     for more, options in ((0, {}), (1, {"tools": True}), (5, {"tools": True, "structured": True})):
-        tally = OutputTally(**options)
+        tally = OutputTally(Surcharges(**options))
         for choice in range(2):
             tally.add("text", choice, 0, "two words")
         assert finish(tally, o200k).tokens == 2 * (2 + more)
-    tally = OutputTally(tools=True)
+    tally = OutputTally(Surcharges(tools=True))
     tally.add("tool_name", 0, 0, "look")
     assert finish(tally, o200k).tokens == 1 + 7
+
+
+def test_what_was_asked_may_be_known_later_than_the_answer(o200k):
+    """A request that came in an iterator is read after the client has read it."""
+    tally = OutputTally()
+    tally.use(o200k)
+    tally.add("tool_name", 0, 0, "get_current_weather")
+    tally.add("tool_arguments", 0, 0, "{}")
+    tally.add("text", 1, 0, "two words")
+    assert tally.now(o200k) == (3 + 7 + 1 + 2, True)
+    tally.surcharges = Surcharges(per_answer=1, named_tool=True, tools=True)
+    assert tally.now(o200k) == (1 + 1 + 1 + 2 + 1, True)
+    assert finish(tally, o200k).tokens == 6
+
+
+def test_several_tool_calls_of_one_answer_are_a_guess(o200k):
+    tally = OutputTally()
+    for item in range(2):
+        tally.add("tool_name", item, 0, "look")
+    assert tally.now(o200k)[1]
+    tally.add("tool_name", 0, 1, "look")
+    assert not tally.now(o200k)[1]
+    assert not finish(tally, o200k).exact
 
 
 def test_a_piece_costs_a_list_append_and_encodes_nothing(monkeypatch, o200k):

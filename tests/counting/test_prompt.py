@@ -10,7 +10,8 @@ from tests.counting import facts
 
 from tokentrail.counting import InputTally
 from tokentrail.counting.images import UNKNOWN
-from tokentrail.operation import Image, Message, Prompt
+from tokentrail.counting.text import INLINE
+from tokentrail.operation import Image, Message, Prompt, ToolCall
 from tokentrail.shapes.messages import read_messages
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "published-counts.json"
@@ -81,6 +82,13 @@ def test_what_stands_beside_the_text(o200k, prompt, model, more, exact):
     assert (tally.tokens - bare, tally.exact) == (more, exact)
 
 
+def test_several_tool_calls_at_once_are_a_guess(o200k):
+    call = ToolCall("look", "{}")
+    one = count(o200k, Prompt(messages=(Message("assistant", tool_calls=(call,)),)))
+    two = count(o200k, Prompt(messages=(Message("assistant", tool_calls=(call, call)),)))
+    assert (one.exact, two.exact) == (True, False)
+
+
 class Answer:
     @classmethod
     def model_json_schema(cls):
@@ -145,7 +153,25 @@ def test_counting_again_gives_the_same(o200k):
 @settings(max_examples=50, deadline=None)
 def test_the_weight_is_at_least_that_of_the_texts(texts, bare):
     prompt = Prompt(messages=(Message("user", tuple(texts)),), texts=tuple(bare))
-    assert InputTally(prompt).weight >= sum(map(len, (*texts, *bare)))
+    assert InputTally(prompt).weight >= min(INLINE, sum(map(len, (*texts, *bare))))
+
+
+def test_what_is_heavy_is_not_weighed_to_its_end():
+    """A conversation of 10,000 messages goes to the worker after the first few."""
+    prompt = messages(*[("user", "The quick brown fox. " * 50)] * 10_000)
+    looked = []
+
+    class Counting(tuple):
+        __slots__ = ()
+
+        def __iter__(self):
+            for message in super().__iter__():
+                looked.append(message)
+                yield message
+
+    heavy = InputTally(Prompt(messages=Counting(prompt.messages))).weight
+    assert INLINE < heavy < 3 * INLINE
+    assert len(looked) < 10
 
 
 def test_a_long_prompt_is_counted_in_small_steps(o200k):

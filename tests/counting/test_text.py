@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tokentrail import guard
 from tokentrail.counting import ENCODINGS, estimate, weight
 from tokentrail.counting import text as module
 from tokentrail.counting.text import (
@@ -207,10 +208,14 @@ class Refusing:
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError(), type("PanicException", (BaseException,), {})("panicked")]
+    "error", [ValueError(), TimeoutError(), type("PanicException", (BaseException,), {})("panic")]
 )
-def test_text_that_cannot_be_encoded_is_estimated(error):
+def test_text_that_cannot_be_encoded_is_estimated(error, monkeypatch):
+    """An error that is neither a panic nor want of time is told in the log."""
+    monkeypatch.setattr(guard, "strict", False)
+    before = guard.swallowed
     assert encode_length(Refusing(error), "text") is None
+    assert guard.swallowed - before == isinstance(error, ValueError)
     total = Sum()
     total.take(Refusing(error), "some text")
     assert (total.tokens, total.exact) == (estimate("some text"), False)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.counting import facts
 
 from tokentrail.counting import InputTally
-from tokentrail.counting.tools import MalformedError, render
+from tokentrail.counting.text import INLINE
+from tokentrail.counting.tools import MalformedError, Rendering
 from tokentrail.operation import Message, Prompt
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "published-counts.json"
@@ -23,6 +24,17 @@ def count(encoding, prompt, model="gpt-4"):
     for _ in tally.steps(encoding, model):
         pass
     return tally
+
+
+def rendered(*tools):
+    rendering = Rendering()
+    for tool in tools:
+        rendering.add(tool)
+    return rendering
+
+
+def lines_of(*tools):
+    return rendered(*tools).text().split("\n")
 
 
 def test_the_published_file_is_among_the_facts():
@@ -62,7 +74,7 @@ def test_a_declaration_is_rendered_as_typescript():
         },
         required=["guests"],
     )
-    assert render([declared]).split("\n") == [
+    assert lines_of(declared) == [
         "namespace functions {",
         "",
         "// Book a table",
@@ -77,6 +89,133 @@ def test_a_declaration_is_rendered_as_typescript():
         "",
         "} // namespace functions",
     ]
+
+
+ADDRESS = {"type": "object", "properties": {"street": {"type": "string"}}}
+FORMS = {
+    "a reference": ({"$ref": "#/$defs/Address"}, "{\n street?: string,\n}"),
+    "a reference of old": ({"allOf": [{"$ref": "#/$defs/Address"}]}, "{\n street?: string,\n}"),
+    "a reference with signs in its name": ({"$ref": "#/$defs/a~1b~0c"}, "number"),
+    "something or null": ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "string | null"),
+    "one of": ({"oneOf": [{"type": "string"}, {"type": "integer"}]}, "string | number"),
+    "two types": ({"type": ["string", "null"]}, "string | null"),
+    "the same twice": ({"anyOf": [{"type": "integer"}, {"type": "number"}]}, "number"),
+    "choices and null": ({"type": ["string", "null"], "enum": ["a", None]}, '"a" | null'),
+    "a constant": ({"const": "a", "type": "string"}, '"a"'),
+    "a constant without a type": ({"const": 5}, "5"),
+    "a list of objects": ({"type": "array", "items": {"$ref": "#/$defs/a~1b~0c"}}, "number[]"),
+}
+DEFS = {"Address": ADDRESS, "a/b~c": {"type": "integer"}}
+
+
+@pytest.mark.parametrize(("form", "written"), FORMS.values(), ids=FORMS)
+def test_a_form_without_a_billed_example_is_written_out_and_told_as_a_guess(form, written):
+    """As TypeScript would have it: nearer than ``any``, and still a guess."""
+    declared = facts.function("f", properties={"a": form})
+    declared["parameters"]["$defs"] = DEFS
+    rendering = rendered(declared)
+    assert f"a?: {_unindented(written)}," in _unindented(rendering.text())
+    assert not rendering.exact
+
+
+def _unindented(text):
+    return "\n".join(line.lstrip() for line in text.split("\n"))
+
+
+KNOWN = {
+    "scalars": ({"a": {"type": "string"}, "b": {"type": "boolean"}, "c": {}}, True),
+    "an enum": ({"a": {"type": "integer", "enum": [1, 2]}}, True),
+    "an array of texts": ({"a": {"type": "array", "items": {"type": "string"}}}, True),
+    "an object": ({"a": ADDRESS}, True),
+    "no other properties": ({"a": {**ADDRESS, "additionalProperties": False}}, True),
+    "other properties of a type": (
+        {"a": {**ADDRESS, "additionalProperties": {"type": "string"}}},
+        False,
+    ),
+    "an object in an object": ({"a": {"type": "object", "properties": {"b": ADDRESS}}}, False),
+    "an array of objects": ({"a": {"type": "array", "items": ADDRESS}}, False),
+    "an array of choices": (
+        {"a": {"type": "array", "items": {"type": "string", "enum": ["b"]}}},
+        False,
+    ),
+    "an array of numbers": ({"a": {"type": "array", "items": {"type": "number"}}}, False),
+    "an array of anything": ({"a": {"type": "array"}}, False),
+    "a title": ({"a": {"type": "string", "title": "A"}}, False),
+    "a default": ({"a": {"type": "integer", "default": 5}}, False),
+    "an unknown type": ({"a": {"type": "date"}}, False),
+    "a type that is none": ({"a": {"type": {"a": 1}}}, False),
+}
+
+
+@pytest.mark.parametrize(("properties", "exact"), KNOWN.values(), ids=KNOWN)
+def test_only_forms_that_were_billed_are_exact(o200k, properties, exact):
+    tool = facts.function("f", properties=properties)
+    assert rendered(tool).exact is exact
+    assert count(o200k, Prompt(messages=HELLO, tools=(tool,))).exact is exact
+
+
+def test_a_type_within_itself_is_named_once():
+    """A tree is no tower: what it says of itself inside is left out."""
+    node = {
+        "type": "object",
+        "properties": {side: {"$ref": "#/$defs/Node"} for side in ("left", "right")},
+    }
+    tool = facts.function("f", properties={"root": {"$ref": "#/$defs/Node"}})
+    tool["parameters"]["$defs"] = {"Node": node}
+    assert [line.strip() for line in lines_of(tool)][3:6] == [
+        "root?: {",
+        "left?: any,",
+        "right?: any,",
+    ]
+
+
+def doubling(depth=40):
+    """References to references, each twice: 2 to the 40th types."""
+    defs = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(depth)}
+    defs[f"d{depth}"] = {"type": "string"}
+    return {"properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": defs}
+
+
+def wide():
+    """The same, but not deep."""
+    defs = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 20} for n in range(9)}
+    return {"properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": {**defs, "d9": {}}}
+
+
+def big(properties):
+    about = {"type": "string", "description": "The quick brown fox jumps over it. " * 6}
+    return facts.function("f", properties={f"p{n}": about for n in range(properties)})
+
+
+def test_declarations_weigh_what_they_say(o200k):
+    """A large one goes to the worker, and is not read to its end to know that."""
+    small = InputTally(Prompt(messages=HELLO, tools=(TOOL,) * 5))
+    assert len(o200k.encode_ordinary(rendered(*[TOOL] * 5).text())) < small.weight < INLINE
+    for prompt in (
+        Prompt(messages=HELLO, tools=(big(40),)),
+        Prompt(messages=HELLO, schema=big(40)["parameters"]),
+        Prompt(messages=HELLO, tools=({"name": "f", "parameters": {"enum": ["word"] * 10**6}},)),
+    ):
+        assert InputTally(prompt).weight > INLINE
+    assert InputTally(Prompt(tools=(big(2),), schema=big(3))).weight < INLINE
+
+
+TOOL = facts.function("look", "Look around", properties={"at": {"type": "string"}})
+
+
+def test_a_class_weighs_by_its_fields(monkeypatch):
+    """Its schema is not asked for: that may take long, and is the application's own code."""
+
+    class Answer:
+        model_fields = dict.fromkeys("abc")
+
+        @classmethod
+        def model_json_schema(cls):
+            pytest.fail("asked")
+
+    few = InputTally(Prompt(messages=HELLO, schema=Answer)).weight
+    monkeypatch.setattr(Answer, "model_fields", dict.fromkeys(range(100)))
+    assert few < INLINE < InputTally(Prompt(messages=HELLO, schema=Answer)).weight
 
 
 def recursive():
@@ -96,6 +235,12 @@ WRONG = [
     {"name": "f", "parameters": {"properties": {"a": {}}, "required": 5}},
     {"name": "f", "parameters": {"properties": {"a": {"type": "array", "items": [1]}}}},
     {"name": "f", "parameters": recursive()},
+    {"name": "f", "parameters": doubling()},
+    {"name": "f", "parameters": wide()},
+    {"name": "f", "parameters": {"properties": {"a": {"$ref": "#/$defs/none"}}}},
+    {"name": "f", "parameters": {"properties": {"a": {"$ref": "https://example.org/a"}}}},
+    {"name": "f", "parameters": {"properties": {"a": {"$ref": 5}}}},
+    {"name": "f", "parameters": {"properties": {"a": {"anyOf": [5]}}}},
     {"function": "f"},
 ]
 
@@ -103,7 +248,7 @@ WRONG = [
 @pytest.mark.parametrize("tool", WRONG)
 def test_a_wrong_shape_is_an_estimate_never_an_error(o200k, tool):
     with pytest.raises(MalformedError):
-        render([tool])
+        rendered(tool)
     tally = count(o200k, Prompt(messages=HELLO, tools=(tool,)))
     assert not tally.exact
     assert tally.tokens > 8
@@ -115,10 +260,22 @@ JSON = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["name", "type", "properties", "items", "enum", "required", "parameters"]
+                [
+                    "name",
+                    "type",
+                    "properties",
+                    "items",
+                    "enum",
+                    "required",
+                    "parameters",
+                    "anyOf",
+                    "$ref",
+                    "$defs",
+                    "const",
+                ]
             )
             | st.text(max_size=3),
-            inner | st.sampled_from(["object", "array", "string"]),
+            inner | st.sampled_from(["object", "array", "string", "#", "#/$defs/name"]),
             max_size=4,
         )
     ),

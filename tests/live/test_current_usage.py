@@ -330,3 +330,49 @@ async def test_a_budget_can_be_kept(driver, trail, serve):
     told = trail.spans.attributes()
     assert told["tokentrail.ending"] == "broken_off"
     assert 100 <= told["gen_ai.usage.output_tokens"] < 105
+
+
+class _Reads(list):
+    """Parts of a content that know how often they are read."""
+
+    def __init__(self, parts):
+        super().__init__(parts)
+        self.times = 0
+
+    def __iter__(self):
+        self.times += 1
+        return super().__iter__()
+
+
+@pytest.mark.usefixtures("trail")
+async def test_a_prompt_that_came_in_an_iterator_is_read_once(driver, serve):
+    """However often somebody asks: a long one takes milliseconds."""
+    content = _Reads([{"type": "text", "text": "Hello, how are you?"}])
+    message = {"role": "user", "content": content}
+    server = serve(Stream(chat.chunks(said(MIXED))))
+    stream = await stream_of(driver, server, messages=iter([message]))
+    await driver.take(stream, 5)
+    known, read = tokentrail.current_usage(stream), content.times
+    for _ in range(20):
+        assert tokentrail.current_usage(stream) == known
+    assert known.input == Count(13, Source.COUNTED, O200K)
+    await driver.read(stream)
+    assert tokentrail.flush(10)
+    assert content.times == read
+
+
+@pytest.mark.usefixtures("trail")
+async def test_what_the_request_says_of_the_answer_s_price_is_known_at_once(driver, serve):
+    """One token more beside tools, as in the end, also where they came in an iterator."""
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    server = serve(Stream(chat.chunks(said("Hello there."))))
+    for tools in ([tool], iter([tool])):
+        stream = await stream_of(driver, server, messages=MESSAGES, tools=tools)
+        await driver.read(stream)
+        assert tokentrail.current_usage(stream).output.tokens == 3 + 1
+        stream = await stream_of(driver, server, messages=MESSAGES, tools=tools)
+        await driver.take(stream, 5)
+        known = tokentrail.current_usage(stream).output
+        assert known.source is Source.COUNTED
+        await driver.close(stream)
+        assert tokentrail.current_usage(stream).output == known

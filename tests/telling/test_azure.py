@@ -100,6 +100,17 @@ async def test_a_deployment_that_moves_to_another_model_is_relearned(trail, driv
     assert trail.spans.attributes()["tokentrail.usage.encoding"] == "o200k_base"
 
 
+def test_a_deployment_that_answers_by_its_own_name_again_is_forgotten(trail):
+    """What it was before says nothing of a call that ends before its model is named."""
+    active = calls.engine
+    request = Request("chat", None, Endpoint("x", None, None, "k"), "gpt-4o")
+    named = []
+    for model in ("gpt-35-turbo", "gpt-4o"):
+        active.remember(request, Response(model=model))
+        named.append(active.identify(request, None).name)
+    assert named == ["gpt-35-turbo", "gpt-4o"]
+
+
 def test_what_is_remembered_is_bounded(trail):
     """However many deployments there are, memory is not; the latest are known."""
     active = calls.engine

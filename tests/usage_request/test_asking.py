@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+
 import openai
 import pytest
 from openai import _types
@@ -9,7 +11,7 @@ from openai import _types
 from tokentrail.demo.payloads import chat, responses
 from tokentrail.demo.server import Plain, Stream
 
-from .conftest import ANSWER, BILLED, MESSAGES, is_asked, says, seen
+from .conftest import ANSWER, BILLED, MESSAGES, is_asked, says, says_text, seen
 
 OMIT = getattr(_types, "omit", _types.NOT_GIVEN)
 OBFUSCATION = {"include_obfuscation": False}
@@ -31,6 +33,10 @@ ARGUMENTS = {
         {"include_usage": False},
     ),
     "null by extra_body": ({"extra_body": {"stream_options": None}}, None),
+    "another option by extra_body": (
+        {"extra_body": {"stream_options": OBFUSCATION}},
+        OBFUSCATION,
+    ),
     "something else by extra_body": ({"extra_body": {"user": "me"}}, {"include_usage": True}),
 }
 
@@ -175,19 +181,49 @@ def test_a_stream_only_by_extra_body_is_no_stream(ways, serve):
     assert "stream_options" not in server.calls[0].body
 
 
-def test_content_that_can_be_read_but_once_is_not_asked_with(trail, serve):
-    """If the server refused, it could not be sent again."""
+CALL = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+PART = {"type": "text", "text": "Tell me of the sea."}
+
+
+def with_content():
+    return [{"role": "user", "content": iter([PART])}]
+
+
+def with_calls():
+    return ({"role": "user", "content": "hi"}, {"role": "assistant", "tool_calls": iter([CALL])})
+
+
+def in_a_deque():
+    return collections.deque([{"role": "user", "content": iter([PART])}])
+
+
+READ_ONCE = {
+    # method, arguments, what is sent for them
+    "content": ("chat.completions", {"messages": with_content}, [[PART], None]),
+    "tool calls": ("chat.completions", {"messages": with_calls}, ["hi", [CALL]]),
+    "in what is no list": ("chat.completions", {"messages": in_a_deque}, [[PART], None]),
+    "ids": ("completions", {"prompt": lambda: [iter([1, 2, 3])]}, [[1, 2, 3]]),
+}
+
+
+@pytest.mark.parametrize(("method", "asked", "sent"), READ_ONCE.values(), ids=READ_ONCE)
+def test_arguments_that_hold_what_can_be_read_but_once_are_not_asked_with(
+    trail, serve, method, asked, sent
+):
+    """If the server refused, they could not be sent again."""
     trail.instrument(stream_usage="request")
-    server = serve(says())
-    content = iter([{"type": "text", "text": "Tell me of the sea."}])
+    server = serve(says_text(ANSWER) if method == "completions" else says())
     with openai.OpenAI(base_url=server.base_url, api_key="k") as client:
-        list(
-            client.chat.completions.create(
-                model="gpt-4o-mini", messages=[{"role": "user", "content": content}], stream=True
-            )
-        )
-    assert "stream_options" not in server.calls[0].body
-    assert server.calls[0].body["messages"][0]["content"][0]["text"] == "Tell me of the sea."
+        owner = client.completions if method == "completions" else client.chat.completions
+        arguments = {name: make() for name, make in asked.items()}
+        list(owner.create(model="gpt-4o-mini", stream=True, **arguments))
+    body = server.calls[0].body
+    assert "stream_options" not in body
+    found = body.get("prompt") or [
+        message.get(name)
+        for message, name in zip(body["messages"], ("content", "tool_calls"), strict=False)
+    ]
+    assert found == [part for part in sent if part is not None]
 
 
 def test_a_plain_call_of_the_same_client_stays_plain(trail, serve):

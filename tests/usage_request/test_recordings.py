@@ -30,7 +30,9 @@ def _streams():
 
 RECORDED = list(_streams()) if HOME.exists() else []
 
-pytestmark = pytest.mark.skipif(not RECORDED, reason="the recordings are not beside the project")
+pytestmark = pytest.mark.skipif(
+    not RECORDED, reason="no recordings: they stand in ../shared/recordings, beside the checkout"
+)
 
 
 def _asked(events):

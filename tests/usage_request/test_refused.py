@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import json
+
 import openai
 import pytest
 
 from tokentrail import usage_request
 from tokentrail.demo.payloads import errors
 from tokentrail.demo.server import Plain
+from tokentrail.repeatable import repeatable
 
-from .conftest import ANSWER, MESSAGES, is_asked, refusal, says, seen
+from .conftest import ANSWER, MESSAGES, is_asked, refusal, says, says_text, seen
 
 REFUSALS = {
     "OpenAI": (
@@ -58,6 +62,11 @@ REFUSALS = {
             ]
         },
     ),
+    "a list of errors": (
+        400,
+        {"errors": [{"message": "max_tokens is deprecated"}, {"param": "stream_options"}]},
+    ),
+    "text": (400, b"stream_options is not supported"),
     "only the option's own name": (400, {"error": {"message": "include_usage: not supported"}}),
 }
 
@@ -120,6 +129,29 @@ async def test_an_api_version_speaks_for_itself(driver, trail, serve):
     ]
 
 
+async def test_an_api_version_given_as_a_query_speaks_for_itself(driver, trail, serve):
+    """By the client's own queries or by a call's, as for a gateway before Azure."""
+    trail.instrument(stream_usage="request")
+    refusing = refusal(REFUSALS["Azure"][1])
+
+    def respond(call):
+        return refusing(call) if call.query.get("api-version") == "old" else says()(call)
+
+    server = serve(respond)
+    old = driver.client(server, default_query={"api-version": "old"})
+    new = driver.client(server, default_query={"api-version": "new"})
+    for client, more in ((old, {}), (old, {}), (new, {}), (old, {"api-version": "new"})):
+        await _stream(driver, client, extra_query=more)
+    versions = [(call.query["api-version"], is_asked(call)) for call in server.calls]
+    assert versions == [
+        ("old", True),
+        ("old", False),
+        ("old", False),
+        ("new", True),
+        ("new", True),
+    ]
+
+
 def test_the_memory_is_bounded_and_short(monkeypatch):
     refusals, now = usage_request.Refusals(), [0.0]
     monkeypatch.setattr(usage_request.time, "monotonic", lambda: now[0])
@@ -158,8 +190,21 @@ async def test_an_error_of_the_second_call_stands_alone(driver, trail, serve):
     assert span.attributes["tokentrail.stream_usage"] == "refused"
 
 
+ECHO = {"temperature": 9, "stream": True, "stream_options": {"include_usage": True}}
+NESTED = functools.reduce(lambda inner, _: [inner], range(99), "stream_options")
 OTHERS = {
     "another parameter": (400, {"error": {"message": "Unknown parameter: 'streem'."}}),
+    "another parameter, all of the request beside it": (
+        422,
+        {"detail": [{"loc": ["body", "temperature"], "msg": "too hot", "input": ECHO}]},
+    ),
+    "the same in words": (
+        400,
+        {"message": f"[{{'loc': ('body', 'temperature'), 'msg': 'too hot', 'input': {ECHO}}}]"},
+    ),
+    "the same in JSON": (400, {"error": {"message": f"too hot: {json.dumps(ECHO)}"}}),
+    "the same in JSON in JSON": (400, {"message": f"too hot: {json.dumps(json.dumps(ECHO))}"}),
+    "nothing but nesting": (400, NESTED),
     "no words": (400, None),
     "a limit": (429, {"error": {"message": "too much, with stream_options or without"}}),
     "a key": (401, {"error": {"message": "stream_options are not for you"}}),
@@ -223,13 +268,68 @@ async def test_what_can_be_read_but_once_is_sent_again_whole(driver, trail, serv
     assert first.body["tools"] == second.body["tools"] == [TOOL]
     told = trail.spans.attributes()
     assert told["tokentrail.usage.input.source"] == "counted"
-    assert told["gen_ai.usage.output_tokens"] == 7
+    assert told["gen_ai.usage.output_tokens"] == 7 + 1  # beside a tool that was not called
+
+
+async def test_what_is_in_an_iterator_is_sent_again_whole(driver, trail, serve):
+    """A generator of messages may give iterators in its turn: of parts, of tool calls."""
+    trail.instrument(stream_usage="request")
+    server = serve(refusal(REFUSALS["Azure"][1]))
+    parts = [{"type": "text", "text": "Tell me"}, {"type": "text", "text": " of the sea."}]
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": iter(parts)},
+        {"role": "assistant", "content": "", "tool_calls": iter([call])},
+        {"role": "tool", "tool_call_id": "c", "content": "Deep."},
+    ]
+    await _stream(driver, driver.client(server), messages=(message for message in messages))
+    first, second = server.calls
+    assert is_asked(first)
+    assert first.body["messages"] == second.body["messages"]
+    assert second.body["messages"][0]["content"] == parts
+    assert second.body["messages"][1]["tool_calls"] == [call]
+    assert type(messages[0]["content"]) is type(iter([]))
+
+
+async def test_ids_in_an_iterator_are_sent_again_whole(driver, trail, serve):
+    """Each prompt of several may be an iterator of token ids."""
+    trail.instrument(stream_usage="request")
+
+    def respond(call):
+        refused = "stream_options" in call.body
+        return Plain(REFUSALS["Azure"][1], 400) if refused else says_text(ANSWER)(call)
+
+    server = serve(respond)
+    stream = await driver.call(
+        driver.client(server).completions.create,
+        model="gpt-3.5-turbo-instruct",
+        prompt=(iter(ids) for ids in ([1, 2], [3])),
+        stream=True,
+    )
+    await driver.read(stream)
+    assert [call.body["prompt"] for call in server.calls] == [[[1, 2], [3]]] * 2
+
+
+def test_what_is_repeatable_is_by_its_class_what_it_was():
+    """The client's errors name it; the caller's own mapping is not changed."""
+    given = {"content": iter(["a", "b"]), "role": "user"}
+    kept = repeatable(given)
+    assert kept["content"].__class__ is type(iter([]))
+    assert [list(kept["content"]) for _ in range(2)] == [["a", "b"]] * 2
+    assert type(given["content"]) is type(iter([]))
+    for plain in ({"role": "user", "content": [1]}, "text", None, 5, [iter([])]):
+        assert repeatable(plain) is plain
+
+
+def test_what_was_read_in_part_begins_anew():
+    """The first try may break off anywhere."""
+    kept = repeatable(iter("abc"))
+    assert next(iter(kept)) == "a"
+    assert list(kept) == list(kept) == ["a", "b", "c"]
 
 
 async def test_a_legacy_prompt_of_ids_is_sent_again_whole(driver, trail, serve):
     """The same for ``completions`` and its token ids."""
-    from .conftest import says_text
-
     trail.instrument(stream_usage="request")
 
     def respond(call):

@@ -30,20 +30,32 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What an image costs."""
+
+    tokens: int
+    exact: bool
+    """Found by a rule that a billed example bears out: not where the server chose the detail."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tiles:
     """Pricing by tiles of 512 pixels: ``base``, and ``tile`` for each."""
 
     base: int
     tile: int
+    proven: bool = True
+    """Billed examples bear it out."""
 
-    def tokens(self, size: tuple[int, int] | None, detail: str | None) -> int | None:
-        """Return the price; None where it depends on a size that is not known."""
+    def price(self, size: tuple[int, int] | None, detail: str | None) -> Price | None:
+        """Return the price, high detail taken for one not named; None without a needed size."""
         if detail == "low":
-            return self.base
+            return Price(self.base, self.proven)
         if size is None:
             return None
         width, height = _shrink(*size)
-        return self.base + self.tile * math.ceil(width / _TILE) * math.ceil(height / _TILE)
+        tiles = math.ceil(width / _TILE) * math.ceil(height / _TILE)
+        return Price(self.base + self.tile * tiles, self.proven and detail == "high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +64,14 @@ class Patches:
 
     factor: float
 
-    def tokens(self, size: tuple[int, int] | None, detail: str | None) -> int | None:
+    def price(self, size: tuple[int, int] | None, detail: str | None) -> Price | None:
         """Return the price, whatever the detail; None where the size is not known."""
-        del detail
         if size is None:
             return None
-        return round(_patches(*size) * self.factor) + PATCHES_FRAME
+        covered = _covering(*size)
+        patches = covered if covered <= _PATCHES else _shrunk_patches(*size)
+        exact = patches == covered and detail == "high"
+        return Price(round(patches * self.factor) + PATCHES_FRAME, exact)
 
 
 PRICES: tuple[tuple[str, Tiles | Patches], ...] = (
@@ -73,10 +87,10 @@ PRICES: tuple[tuple[str, Tiles | Patches], ...] = (
     ("gpt-4.5", Tiles(85, 170)),
     ("gpt-4-turbo", Tiles(85, 170)),
     ("gpt-4-vision", Tiles(85, 170)),
-    ("o1", Tiles(75, 150)),
+    ("o1", Tiles(75, 150, proven=False)),  # billed 22 and 44 where this gives 86 and 236
     ("o3", Tiles(75, 150)),
     ("gpt-5-", Tiles(70, 140)),
-    ("computer-use-preview", Tiles(65, 129)),
+    ("computer-use-preview", Tiles(65, 129, proven=False)),
 )
 """The first that a model's name starts with is its price. Names not here (gpt-5.1 and later, other
 makers') have no known price."""
@@ -85,19 +99,19 @@ UNKNOWN = 765
 """The guess where a price or size is not known: 1024 x 1024 pixels at 85 and 170."""
 
 
-def image_tokens(model: str, url: str | None, detail: str | None) -> int | None:
+def image_price(model: str, url: str | None, detail: str | None) -> Price | None:
     """Return what the image costs, None where the model's price or the size is not known."""
     name = base_name(model)
-    price = next((price for prefix, price in PRICES if f"{name}-".startswith(prefix)), None)
-    return price.tokens(image_size(url), detail) if price else None
+    rule = next((rule for prefix, rule in PRICES if f"{name}-".startswith(prefix)), None)
+    return rule.price(image_size(url), detail) if rule else None
 
 
 def image_size(url: str | None) -> tuple[int, int] | None:
     """Return width and height in pixels from the header of a ``data:`` URL, None if not known."""
-    if url is None or not url.startswith("data:"):
+    if url is None or url[:5].lower() != "data:":
         return None
     head, _, body = url[: _HEADER + 256].partition(",")
-    if not head.endswith(";base64"):
+    if not head.lower().endswith(";base64"):
         return None
     try:
         start = body[:_HEADER]
@@ -107,24 +121,26 @@ def image_size(url: str | None) -> tuple[int, int] | None:
 
 
 def _shrink(width: int, height: int) -> tuple[int, int]:
-    """Fit into the square, then to the short side, never enlarging; to the nearest pixel."""
+    """Fit into the square, then to the short side, never enlarging; to the nearest pixel or one."""
     scale = min(1.0, _SQUARE / max(width, height))
     scale *= min(1.0, _SHORT_SIDE / (min(width, height) * scale))
-    return round(width * scale), round(height * scale)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _patches(width: int, height: int) -> int:
-    """Return the patches that cover the image, shrunk where they are too many.
+def _covering(width: int, height: int) -> int:
+    """Return the patches that cover an image."""
+    return math.ceil(width / _PATCH) * math.ceil(height / _PATCH)
 
-    Not exact for very wide images: 4000 x 1474 is billed as 1536 patches, this gives 1449.
+
+def _shrunk_patches(width: int, height: int) -> int:
+    """Return the patches of an image of too many, once it is shrunk.
+
+    Not exact: 4000 x 1474 is billed as 1536 patches, this gives 1449.
     """
-    count = math.ceil(width / _PATCH) * math.ceil(height / _PATCH)
-    if count <= _PATCHES:
-        return count
     scale = math.sqrt(_PATCH**2 * _PATCHES / (width * height))
     across, down = width * scale / _PATCH, height * scale / _PATCH
-    fit = min(math.floor(across) / across, math.floor(down) / down)
-    return _round_up(across * fit) * _round_up(down * fit)
+    fit = min(max(1, math.floor(across)) / across, max(1, math.floor(down)) / down)
+    return min(_PATCHES, _round_up(across * fit) * _round_up(down * fit))
 
 
 def _round_up(number: float) -> int:

@@ -8,6 +8,7 @@ where single chunks are large.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tokentrail.counting.stream_text import BURST, StreamText
@@ -48,9 +49,9 @@ PARALLEL_CALL = 8
 """What tool calls in an answer are billed beyond the tokens of their names and arguments.
 
 One call: 7, exact in 5 of 6 recordings of gpt-4o, gpt-4o-mini and gpt-4.1-mini. Several: 12 and 8
-for each, a guess: the model writes them as one JSON object for a hidden function. It fits the
-recording at hand (two calls, 51 tokens), and the sixth of the above (35), which was written in
-that form though alone; nothing in the answer's structure tells.
+for each, a guess and told as one: the model writes them as one JSON object for a hidden function.
+It fits the recording at hand (two calls, 51 tokens), and the sixth of the above (35), which was
+written in that form though alone; nothing in the answer's structure tells.
 """
 
 TEXT_BESIDE_TOOLS = 1
@@ -61,6 +62,20 @@ STRUCTURED = 4
 """What a text is billed beyond its tokens where a schema was asked for (3 of 3 recordings)."""
 
 _OVERFLOW = ("", -1, -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Surcharges:
+    """What the request says of the billing beside the tokens of what is generated."""
+
+    per_answer: int = 0
+    """Billed beside the text of an answer: 1 in the Responses API (4 of 4 recordings)."""
+    named_tool: bool = False
+    """It left no choice of the tool, whose name is then not billed (2 of 2 recordings)."""
+    tools: bool = False
+    """Some were declared."""
+    structured: bool = False
+    """A schema was asked for."""
 
 
 class OutputTally:
@@ -74,39 +89,23 @@ class OutputTally:
         "_ask",
         "_bound",
         "_encoding",
-        "_named_tool",
-        "_per_answer",
-        "_per_text",
         "_room",
         "_streams",
         "_sum",
         "saw_summary",
+        "surcharges",
     )
 
-    def __init__(
-        self,
-        *,
-        per_answer: int = 0,
-        named_tool: bool = False,
-        tools: bool = False,
-        structured: bool = False,
-    ) -> None:
-        """Count nothing yet.
-
-        ``per_answer``: tokens billed beside the text of an answer: 1 in the Responses API (4 of 4
-        recordings), 0 in chat. ``named_tool``: the request left no choice of the tool; its name is
-        then not billed as output (2 of 2 recordings). ``tools``: some were declared.
-        ``structured``: a schema was asked for.
-        """
+    def __init__(self, surcharges: Surcharges | None = None) -> None:
+        """Count nothing yet."""
         self._streams: dict[tuple[str, int, int], StreamText] = {}
-        self._ask: Callable[[], Encoder | None] | None = None
+        self._ask: Callable[[int], Encoder | None] | None = None
         self._encoding: Encoder | None = None
         self._room = ROOM
         self._bound = HELD
         self._sum: Sum | None = None
-        self._per_answer = per_answer
-        self._per_text = TEXT_BESIDE_TOOLS * tools + STRUCTURED * structured
-        self._named_tool = named_tool
+        self.surcharges = surcharges or Surcharges()
+        """May be set until somebody asks for the count: a request may be read later than made."""
         self.saw_summary = False
         """A summary of hidden thought was shown: more was billed than can be counted."""
 
@@ -120,8 +119,6 @@ class OutputTally:
             if kind == "summary":
                 self.saw_summary = True
                 return
-            if kind == "tool_name" and self._named_tool:
-                return
             stream = self._open(kind, choice, item)
         stream.pieces.append(text)
         room = self._room = self._room - len(text) - PIECE
@@ -132,8 +129,11 @@ class OutputTally:
         """Count with this encoding from now on."""
         self._encoding = encoding
 
-    def ask(self, find: Callable[[], Encoder | None]) -> None:
-        """Ask ``find`` for the encoding when there is something to count and none is set."""
+    def ask(self, find: Callable[[int], Encoder | None]) -> None:
+        """Ask ``find`` for the encoding when there is something to count and none is set.
+
+        It is told how many bytes of text are held until then.
+        """
         self._ask = find
 
     @property
@@ -145,22 +145,23 @@ class OutputTally:
     def held(self) -> int:
         """The weight of the text that is not counted yet."""
         self._gather()
-        return sum(weight(text) for stream in self._streams.values() for text in stream.uncounted())
+        return sum(weight(text) for stream in self._billed() for text in stream.uncounted())
 
     @property
     def tokens(self) -> int:
         """Tokens counted so far; once ``steps`` is through, all."""
         if self._sum is not None:
             return self._sum.tokens
-        return self._extra() + sum(stream.sum.tokens for stream in self._streams.values())
+        return self._extra() + sum(stream.sum.tokens for stream in self._billed())
 
     @property
     def exact(self) -> bool:
-        """Every token of ``tokens`` was counted, none estimated."""
+        """Every token of ``tokens`` was counted by a rule that is not a guess, none estimated."""
         if self._sum is not None:
             return self._sum.exact
-        exact = all(stream.sum.exact for stream in self._streams.values())
-        return exact and _OVERFLOW not in self._streams
+        exact = all(stream.sum.exact for stream in self._billed())
+        single = all(len(items) == 1 for items in self._calls().values())
+        return exact and single and _OVERFLOW not in self._streams
 
     def now(self, encoding: Encoder | None) -> tuple[int, bool]:
         """Return tokens and exactness as if the answer ended here; it may go on.
@@ -171,7 +172,7 @@ class OutputTally:
         self._encoding = encoding or self._encoding
         self._gather()
         total, room = Sum(), BURST * INLINE
-        for stream in self._streams.values():
+        for stream in self._billed():
             if self._encoding is not None:
                 stream.settle(self._encoding, SMALL_BLOCK)
                 room = stream.lighten(self._encoding, room)
@@ -188,7 +189,7 @@ class OutputTally:
         is one slice: 17 ms at its worst, while tiktoken leaves the GIL to others.
         """
         self._ask = None
-        for stream in list(self._streams.values()):
+        for stream in list(self._billed()):
             yield from stream.steps(encoding)
         final = Sum()
         final.tokens, final.exact = self.tokens, self.exact
@@ -205,20 +206,21 @@ class OutputTally:
             self._bound = HELD_OF_LARGE
         self._room = ROOM
         if self._encoding is None and self._ask is not None:
-            self._encoding = self._ask()
-        held = 0
+            self._encoding = self._ask(self._held())
         for stream in self._streams.values():
             stream.gather(self._encoding)
-            held += stream.held()
-        if held > self._bound:
+        if self._held() > self._bound:
             self._relieve()
+
+    def _held(self) -> int:
+        return sum(map(StreamText.held, self._streams.values()))
 
     def _relieve(self) -> None:
         """Bring the text held down to its bound, without stalling the application.
 
         What safe cuts there are come first, then slices cut anywhere, then estimates.
         """
-        held = sum(map(StreamText.held, self._streams.values()))
+        held = self._held()
         for stream in sorted(self._streams.values(), key=StreamText.held, reverse=True):
             if held > self._bound and self._encoding is not None:
                 held -= stream.held()
@@ -235,17 +237,29 @@ class OutputTally:
             held += largest.held()
             attempt += 1
 
-    def _extra(self) -> int:
-        """Return what is billed beside the text of the parts: see the constants above."""
+    def _billed(self) -> Iterator[StreamText]:
+        """Yield the texts whose tokens are billed."""
+        for (kind, _, _), stream in self._streams.items():
+            if kind != "tool_name" or not self.surcharges.named_tool:
+                yield stream
+
+    def _calls(self) -> dict[int, set[int]]:
+        """Return the tool calls of each choice that has some."""
         calls: dict[int, set[int]] = {}
-        choices = {choice for _, choice, _ in self._streams}
         for kind, choice, item in self._streams:
             if kind in {"tool_name", "tool_arguments"}:
                 calls.setdefault(choice, set()).add(item)
-        extra = self._per_answer * len(choices) + self._per_text * len(choices - calls.keys())
+        return calls
+
+    def _extra(self) -> int:
+        """Return what is billed beside the text of the parts: see the constants above."""
+        asked, calls = self.surcharges, self._calls()
+        choices = {choice for _, choice, _ in self._streams}
+        per_text = TEXT_BESIDE_TOOLS * asked.tools + STRUCTURED * asked.structured
+        extra = asked.per_answer * len(choices) + per_text * len(choices - calls.keys())
         for items in calls.values():
             if len(items) > 1:
                 extra += PARALLEL_CALLS + PARALLEL_CALL * len(items)
-            elif not self._named_tool:
+            elif not asked.named_tool:
                 extra += SINGLE_CALL
         return extra

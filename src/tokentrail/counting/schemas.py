@@ -10,6 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from tokentrail.counting.text import weight
+
+_KEY = 8
+"""What a key, or anything but text, weighs: it is looked at and written."""
+_FIELD = 256
+"""What a field of a class weighs, before its schema is asked for."""
+
 
 def render_schema(schema: object, name: str | None, about: str | None) -> str:
     """Return what a schema adds to the prompt; never raises, whatever it is."""
@@ -28,6 +35,25 @@ def as_json(value: object) -> str:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
     except (ValueError, TypeError, RuntimeError, RecursionError):
         return ""
+
+
+def bulk(value: object, most: int) -> int:
+    """Return what writing and encoding a declaration or a schema weighs; past ``most``, a part."""
+    if isinstance(value, type):
+        fields = getattr(value, "model_fields", None)
+        return _FIELD * len(fields) if isinstance(fields, Mapping) else 0
+    total, left = 0, [value]
+    while left and total <= most:
+        part = left.pop()
+        if isinstance(part, str):
+            total += weight(part)
+        elif isinstance(part, Mapping):
+            total += _KEY * len(part)
+            left += [*part, *part.values()] if total <= most else ()
+        elif isinstance(part, (list, tuple)):
+            total += _KEY * len(part)
+            left += part if total <= most else ()
+    return total
 
 
 def _billed(schema: object) -> object:

@@ -19,6 +19,7 @@ import re
 from importlib import metadata
 from typing import TYPE_CHECKING, Protocol
 
+from tokentrail import guard
 from tokentrail.counting.encodings import is_panic
 
 if TYPE_CHECKING:
@@ -93,10 +94,14 @@ def encode_length(encoding: Encoder, text: str) -> int | None:
     """
     try:
         return len(encoding.encode_ordinary(text))
+    except TimeoutError:  # there is no more time for it
+        return None
     except BaseException as error:
-        if isinstance(error, Exception) or is_panic(error):
-            return None
-        raise
+        if isinstance(error, Exception):
+            guard.report("encoding", error)
+        elif not is_panic(error):
+            raise
+        return None
 
 
 def next_safe_cut(text: str, start: int, end: int) -> int | None:
