@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import threading
+import os
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-import httpx as plain_httpx
 import openai
 import pytest
 from hypothesis import Phase, settings
@@ -22,33 +22,20 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests.calls.played import OVER, Body, Call, elsewhere, httpx, kind
 
 import tokentrail
 from tokentrail.counting import ENCODINGS
 from tokentrail.demo.payloads import errors
 from tokentrail.demo.server import Event
 
-httpx = getattr(openai._base_client, "httpx2", plain_httpx)
-
-
-class Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """The events of an answer, then its end or a cut."""
-
-    def __init__(self, events, *, cut):
-        self.events, self.cut = events, cut
-
-    def __iter__(self):
-        yield from self.events
-        if self.cut:
-            raise httpx.ReadError(self.__doc__)
-
-    async def __aiter__(self):
-        for event in self:
-            await asyncio.sleep(0)
-            yield event
-
+anyio = pytest.importorskip("anyio")
 
 ENDS = ("whole", "cut", "error event", "malformed")
+WHICH = st.integers(0, 9)
+"""One of the streams that are open."""
+some_open = precondition(lambda self: self.open)
+some_awaited = precondition(lambda self: self.open and self.mode == "async")
 
 
 class Life(RuleBasedStateMachine):
@@ -66,6 +53,7 @@ class Life(RuleBasedStateMachine):
         self.provider = TracerProvider(shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.next_end = "whole"
+        self.body = None
         transport = httpx.MockTransport(self.answer)
         asked = {"api_key": "k", "base_url": "http://127.0.0.1/v1", "max_retries": 0}
         self.client = (
@@ -74,13 +62,16 @@ class Life(RuleBasedStateMachine):
             else openai.AsyncOpenAI(http_client=httpx.AsyncClient(transport=transport), **asked)
         )
         self.calls = 0
-        self.expected = []
-        """The tokens that each call that was let go of received by the time it ended."""
+        self.expected = {}
+        """How each call that was let go of ended, its error, and the tokens that it received."""
         self.open = []
+        self.forks = 0
         self.switch_on()
 
     def switch_on(self):
-        tokentrail.instrument(tracer_provider=self.provider, calibration=0.0)
+        tokentrail.instrument(
+            tracer_provider=self.provider, calibration=0.0, request_attributes="user"
+        )
 
     # The wire ----------------------------------------------------------------------------------
 
@@ -95,8 +86,9 @@ class Life(RuleBasedStateMachine):
             events.append(errors.event(code="overloaded"))
         if self.next_end == "malformed":
             events.append(Event("{nonsense"))
-        body = Cut([event.encode() for event in events], cut=self.next_end == "cut")
-        return httpx.Response(200, stream=body, headers={"content-type": "text/event-stream"})
+        self.body = Body([event.encode() for event in events], cut=self.next_end == "cut")
+        headers = {"content-type": "text/event-stream"}
+        return httpx.Response(200, stream=self.body, headers=headers)
 
     # The application ---------------------------------------------------------------------------
 
@@ -110,43 +102,76 @@ class Life(RuleBasedStateMachine):
             return error
         return answer
 
+    def asked(self, api):
+        """Return the arguments of one call more, which bear its number."""
+        self.calls += 1
+        return {"model": api.model, **api.asked, "user": str(self.calls)}
+
     def pull(self, call):
         """Take one chunk; return whether there was one."""
-        step = "__anext__" if self.mode == "async" else "__next__"
-        chunk = self.run(lambda: getattr(type(call.stream), step)(call.stream))
-        if isinstance(chunk, BaseException):
-            call.over = True
-            return False
-        if not call.over:
-            call.text += call.api.text(chunk)
-        return True
+        chunk = self.run(lambda: _next(call.stream))
+        call.took(chunk)
+        return not isinstance(chunk, BaseException)
+
+    def hold(self, api, stream):
+        self.open.append(Call(api, self.calls, stream, self.body))
 
     @rule(name=st.sampled_from(["chat", "completions", "responses"]), end=st.sampled_from(ENDS))
     def open_stream(self, name, end):
         if not hasattr(self.client, name):
             return
-        self.next_end = end
-        api = self.apis[name]
-        create = api.method(self.client)
-        stream = self.run(lambda: create(model=api.model, **api.asked, stream=True))
-        self.calls += 1
-        self.open.append(Call(api, stream))
+        self.next_end, api = end, self.apis[name]
+        asked = self.asked(api)
+        self.hold(api, self.run(lambda: api.method(self.client)(**asked, stream=True)))
+
+    @rule(end=st.sampled_from(ENDS))
+    def open_helper(self, end):
+        """A helper's stream, entered as its documentation has it."""
+        self.next_end, api = end, self.apis["chat"]
+        chat = self.client.chat
+        owner = chat if hasattr(chat.completions, "stream") else self.client.beta.chat
+        manager = owner.completions.stream(**self.asked(api))
+        enter = manager.__aenter__ if self.mode == "async" else manager.__enter__
+        self.hold(api, self.run(enter))
 
     @rule(end=st.sampled_from(ENDS))
     def open_raw(self, end):
         self.next_end, api = end, self.apis["chat"]
+        asked = self.asked(api)
         create = self.client.chat.completions.with_raw_response.create
-        raw = self.run(lambda: create(model=api.model, **api.asked, stream=True))
-        self.calls += 1
-        self.open.append(Call(api, raw.parse()))
+        raw = self.run(lambda: create(**asked, stream=True))
+        self.hold(api, raw.parse())
+
+    @rule(end=st.sampled_from(ENDS), how=st.sampled_from(["read", "close", "drop"]))
+    def leave_raw(self, end, how):
+        """A raw answer that is never parsed: its text is nobody's business."""
+        self.next_end, api = end, self.apis["chat"]
+        asked = self.asked(api)
+        create = self.client.chat.completions.with_raw_response.create
+        response = self.run(lambda: create(**asked, stream=True)).http_response
+        told = ("broken_off", None, 0)
+        if how == "read":
+            error = self.run(lambda: self.lines(response))
+            failed = isinstance(error, Exception)
+            told = ("failed", kind(error), 0) if failed else ("completed", None, 0)
+            assert failed is (end == "cut")
+        elif how == "close":
+            self.run(response.aclose if self.mode == "async" else response.close)
+        self.expected[self.calls] = told
+
+    def lines(self, response):
+        """Read a response by its lines."""
+        if self.mode == "async":
+            return _all_of(response.aiter_lines())
+        return list(response.iter_lines())
 
     @rule()
     def ask_plainly(self):
         api = self.apis["chat"]
-        answer = self.run(lambda: api.method(self.client)(model=api.model, **api.asked))
+        asked = self.asked(api)
+        answer = self.run(lambda: api.method(self.client)(**asked))
         assert answer.choices[0].message.content == "The sea is old and wide."
-        self.calls += 1
-        self.expected.append(7)
+        self.expected[self.calls] = ("completed", None, 7)
 
     @rule()
     def never_await(self):
@@ -154,35 +179,67 @@ class Life(RuleBasedStateMachine):
             api = self.apis["chat"]
             api.method(self.client)(model=api.model, **api.asked, stream=True).close()
 
-    @precondition(lambda self: self.open)
-    @rule(at=st.integers(0, 9), count=st.integers(1, 12))
+    @some_open
+    @rule(at=WHICH, count=st.integers(1, 12))
     def read(self, at, count):
         """Loop for a while: a first, a second or a third time."""
-        call = self.open[at % len(self.open)]
+        call = self.one(at)
         while count and self.pull(call):
             count -= 1
 
-    @precondition(lambda self: self.open)
-    @rule(at=st.integers(0, 9))
+    def one(self, at):
+        return self.open[at % len(self.open)]
+
+    @some_open
+    @rule(at=WHICH)
     def read_elsewhere(self, at):
         """Take a chunk in another thread or task; the latter is what ``pull`` does anyway."""
-        call = self.open[at % len(self.open)]
-        thread = threading.Thread(target=self.pull, args=(call,))
-        thread.start()
-        thread.join()
+        elsewhere(partial(self.pull, self.one(at)))
 
-    @precondition(lambda self: self.open)
-    @rule(at=st.integers(0, 9), how=st.sampled_from(["stream", "response", "with", "raise"]))
+    @some_open
+    @rule(at=WHICH, count=st.integers(1, 4))
+    def read_by_a_generator(self, at, count):
+        """Loop in a generator of the application's, which is closed: the stream is not."""
+        call = self.one(at)
+        if self.mode == "async":
+            self.loop.run_until_complete(_read_through(call, count))
+            return
+        through = (chunk for chunk in call.stream)
+        for _ in range(count):
+            chunk = self.run(lambda: next(through))
+            call.took(chunk)
+            if isinstance(chunk, BaseException):
+                break
+        through.close()
+
+    @some_open
+    @rule(at=WHICH)
+    def read_twice_at_once(self, at):
+        """Pull while another pull waits: that one gets an error, and it is not the stream's."""
+        call, second = self.one(at), []
+        before = call.ended
+        if self.mode == "async":
+            self.loop.run_until_complete(_both(call, second))
+        else:
+            call.body.meanwhile = lambda: elsewhere(
+                lambda: second.append(self.run(lambda: next(call.stream)))
+            )
+            self.pull(call)
+            call.body.meanwhile = None
+        assert all(isinstance(each, (ValueError, RuntimeError, *OVER)) for each in second) or before
+
+    @some_open
+    @rule(at=WHICH, how=st.sampled_from(["stream", "response", "with", "raise"]))
     def close(self, at, how):
-        call = self.open[at % len(self.open)]
-        response = call.stream.response
+        call = self.one(at)
         if how == "stream":
             self.run(call.stream.close)
         elif how == "response":
+            response = call.stream._response if call.helper else call.stream.response
             self.run(response.aclose if self.mode == "async" else response.close)
         else:
             self.run(lambda: self.leave(call.stream, KeyError() if how == "raise" else None))
-        call.over = True
+        call.end("broken_off")
 
     def leave(self, stream, error):
         """Enter a ``with`` and leave it, perhaps by an error."""
@@ -193,29 +250,43 @@ class Life(RuleBasedStateMachine):
                 raise error
         return None
 
-    @precondition(lambda self: self.open and self.mode == "async")
-    @rule(at=st.integers(0, 9))
-    def cancel(self, at):
-        """Cancel a task that pulls, before its first step or at a later one."""
-        call = self.open[at % len(self.open)]
+    @some_awaited
+    @rule(at=WHICH, how=st.sampled_from(["task", "wait_for", "group"]))
+    def cancel(self, at, how):
+        """Cancel a pull that waits for the server, in one of the ways that there are."""
+        call = self.one(at)
+        call.body.meanwhile = partial(asyncio.sleep, 5)
+        self.loop.run_until_complete(_CANCELLED[how](call))
+        call.body.meanwhile = None
 
-        async def cancelled():
-            task = asyncio.ensure_future(call.stream.__anext__())
-            await asyncio.sleep(0)
-            task.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
-                chunk = await task
-                if not call.over:
-                    call.text += call.api.text(chunk)
-                return
-            call.over = True
+    @some_awaited
+    @rule(at=WHICH)
+    def cancel_before_the_first_step(self, at):
+        """What never began to wait ends nothing."""
+        self.loop.run_until_complete(_never_begun(self.one(at)))
 
-        self.loop.run_until_complete(cancelled())
+    @precondition(lambda self: self.open and self.mode == "sync" and not self.forks)
+    @rule()
+    def fork(self):
+        """A child reads and drops its parent's streams: it is the parent that tells them."""
+        self.forks += 1
+        assert tokentrail.flush(10)
+        before = len(self.exporter.get_finished_spans())
+        child = os.fork()
+        if child == 0:
+            for call in self.open:
+                self.run(lambda call=call: next(call.stream))
+            self.open.clear()
+            gc.collect()
+            tokentrail.flush(2)
+            os._exit(len(self.exporter.get_finished_spans()) != before)
+        assert os.waitpid(child, 0)[1] == 0
 
-    @precondition(lambda self: self.open)
-    @rule(at=st.integers(0, 9))
+    @some_open
+    @rule(at=WHICH)
     def drop(self, at):
-        self.expected.append(self.open.pop(at % len(self.open)).tokens)
+        call = self.open.pop(at % len(self.open))
+        self.expected[call.number] = call.account()
 
     @rule()
     def collect(self):
@@ -232,8 +303,8 @@ class Life(RuleBasedStateMachine):
 
     def teardown(self):
         """Leave the rest, and compare the accounts."""
-        self.expected += [call.tokens for call in self.open]
-        self.open.clear()
+        while self.open:
+            self.drop(0)
         self.collect()
         self.run(self.client.close)
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
@@ -243,28 +314,29 @@ class Life(RuleBasedStateMachine):
         spans = self.exporter.get_finished_spans()
         tokentrail.uninstrument()
         assert len(spans) == self.calls
-        assert len({span.context.span_id for span in spans}) == self.calls
-        told = sorted(span.attributes.get("gen_ai.usage.output_tokens", 0) for span in spans)
-        assert told == sorted(self.expected)
+        assert {_number(span): _told(span) for span in spans} == self.expected
 
 
-class Call:
-    """A stream that the application holds, and what it received."""
+def _number(span):
+    return int(span.attributes["tokentrail.request.user"])
 
-    def __init__(self, api, stream):
-        self.api, self.stream = api, stream
-        self.text = ""
-        self.over = False
 
-    @property
-    def tokens(self):
-        """What the text that was received is billed."""
-        said = len(ENCODINGS.get("o200k_base").encode_ordinary(self.text))
-        return said + self.api.extra if said else 0
+def _told(span):
+    told = span.attributes.get
+    tokens = told("gen_ai.usage.output_tokens", 0)
+    return told("tokentrail.ending"), told("error.type"), tokens
+
+
+def _next(stream):
+    return stream.__anext__() if hasattr(stream, "__anext__") else next(stream)
 
 
 async def _awaited(answer):
     return await answer
+
+
+async def _all_of(iterator):
+    return [each async for each in iterator]
 
 
 async def _left(stream, error):
@@ -274,12 +346,83 @@ async def _left(stream, error):
                 raise error
 
 
+async def _pulled(call):
+    """Take a chunk; what that raises is raised, too."""
+    try:
+        chunk = await call.stream.__anext__()
+    except BaseException as error:
+        call.failed(error)
+        raise
+    call.took(chunk)
+
+
+async def _read_through(call, count):
+    through = (chunk async for chunk in call.stream)
+    try:
+        for _ in range(count):
+            call.took(await through.__anext__())
+    except Exception as error:  # noqa: BLE001 - the stream's own
+        call.took(error)
+    await through.aclose()
+
+
+async def _both(call, second):
+    first = asyncio.ensure_future(_pulled(call))
+    await asyncio.sleep(0)
+    if not first.done():
+        try:
+            second.append(await call.stream.__anext__())
+        except Exception as error:  # noqa: BLE001 - what is looked at
+            second.append(error)
+    with suppress(Exception):
+        await first
+
+
+async def _by_task(call):
+    task = asyncio.ensure_future(_pulled(call))
+    await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        await task
+
+
+async def _by_wait_for(call):
+    with suppress(Exception):
+        await asyncio.wait_for(_pulled(call), 0.002)
+
+
+async def _by_group(call):
+    async def fail():
+        await asyncio.sleep(0)
+        raise KeyError
+
+    async def pull():
+        with suppress(Exception):
+            await _pulled(call)
+
+    with suppress(KeyError, Exception):
+        async with anyio.create_task_group() as group:
+            group.start_soon(pull)
+            group.start_soon(fail)
+
+
+_CANCELLED = {"task": _by_task, "wait_for": _by_wait_for, "group": _by_group}
+
+
+async def _never_begun(call):
+    task = asyncio.ensure_future(_pulled(call))
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 @pytest.mark.usefixtures("silent")
 def test_any_order_ends_each_call_once(mode, apis):
-    """As many spans as calls, and each has the tokens of the text that was received."""
+    """A span for each call: how it ended, its error, and the tokens of the text received."""
     machine = type("Machine", (Life,), {"mode": mode, "apis": apis})
     case = machine.TestCase
     once = [Phase.explicit, Phase.generate]  # to shrink a failure would take minutes
-    case.settings = settings(max_examples=30, stateful_step_count=20, deadline=None, phases=once)
+    case.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, phases=once)
     case().runTest()

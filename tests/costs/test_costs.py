@@ -65,7 +65,7 @@ def test_a_plain_call_enters_few_functions(trail, client):
     client.chat.completions.create(**wire.CHAT)
     with counted_calls() as names:
         client.chat.completions.create(**wire.CHAT)
-    assert len(names) < 150
+    assert len(names) < 156
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="code has no qualified names")
@@ -205,7 +205,7 @@ def test_a_call_that_nobody_is_told_of_is_left_alone(unheard, client):
     assert threading.active_count() == threads
     with counted_calls() as names:
         client.chat.completions.create(**wire.CHAT)
-    assert len(names) < 60
+    assert len(names) < 64
 
 
 def test_a_call_that_nobody_is_told_of_still_hands_its_context_on(unheard):

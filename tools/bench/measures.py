@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import time
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 from bench import wire
+from openai.resources.embeddings import EmbeddingsWithRawResponse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 BLOCK = 25
 """Chunks read from one stream before it is the other's turn."""
+_KIND = {False: "bare", True: "on"}
 SETTLE = 0.4
 """Seconds after the end of a stream in which its end may still hold up the loop."""
 
@@ -36,6 +39,7 @@ class Bench:
         """Waits until all that ended is told."""
         self.sync, self.awaited = wire.clients()
         self.loop = asyncio.new_event_loop()
+        self._chance = random.Random(7)  # noqa: S311 - an order, not a secret
 
     def measure(self, name: str, arguments: list[Any]) -> Samples:
         """Take one turn of a measure."""
@@ -62,16 +66,28 @@ class Bench:
                 pass
 
     def _plain(self, api: str) -> object:
-        if api == "embeddings":
-            return self.sync.embeddings.create(**wire.EMBEDDINGS)
+        if api.startswith("embeddings"):
+            return self._embedded(api)
         if api == "chat":
             return self.sync.chat.completions.create(**wire.CHAT)
         return self.sync.responses.create(**wire.RESPONSES)
+
+    def _embedded(self, api: str) -> object:
+        """Embed one text or a hundred: ``embeddings [raw] 1`` or ``100``."""
+        asked = wire.EMBEDDINGS if api.endswith("100") else wire.EMBEDDING
+        embeddings: Any = self.sync.embeddings
+        if " raw " in api:  # anew each time: it keeps the method that it was made with
+            embeddings = EmbeddingsWithRawResponse(embeddings)
+        return embeddings.create(**asked)
 
     def _plain_async(self, api: str) -> Awaitable[Any]:
         if api == "chat":
             return self.awaited.chat.completions.create(**wire.CHAT)
         return self.awaited.responses.create(**wire.RESPONSES)
+
+    def _order(self) -> tuple[bool, bool]:
+        """Return who goes first and who second: by chance, as the one may warm up the other."""
+        return self._chance.choice(((False, True), (True, False)))
 
     def _opened(self, api: str, length: int) -> Any:  # noqa: ANN401 - a stream, or what stands for it
         asked = {"stream": True, "extra_headers": {wire.LENGTH: str(length)}}
@@ -92,76 +108,67 @@ class Bench:
         """Make plain calls, bare and instrumented by turns."""
         samples: Samples = {"bare": [], "on": []}
         for _ in range(pairs):
-            for on in (False, True):
+            for on in self._order():
                 self.switch.set(on=on)
                 begun = time.thread_time()
                 self._plain(api)
-                samples["on" if on else "bare"].append(time.thread_time() - begun)
+                samples[_KIND[on]].append(time.thread_time() - begun)
         return samples
 
     async def take_call_async(self, api: str, pairs: int) -> Samples:
         """Make the same calls with the async client."""
         samples: Samples = {"bare": [], "on": []}
         for _ in range(pairs):
-            for on in (False, True):
+            for on in self._order():
                 self.switch.set(on=on)
                 begun = time.thread_time()
                 await self._plain_async(api)
-                samples["on" if on else "bare"].append(time.thread_time() - begun)
+                samples[_KIND[on]].append(time.thread_time() - begun)
         return samples
 
     def take_chunks(self, api: str, length: int, streams: int) -> Samples:
-        """Read two streams at once, a bare one and an instrumented one, block by block by turns."""
+        """Read two streams at once, a bare one and an instrumented one, block by block by turns.
+
+        Then time for each the pull that finds it over.
+        """
         samples = _empty_chunks()
         for _ in range(streams):
-            both = []
-            for on in (False, True):
+            order, both = self._order(), {}
+            for on in order:
                 self.switch.set(on=on)
-                both.append(self._opened(api, length))
+                both[on] = self._opened(api, length)
             whole, mine = time.process_time(), time.thread_time()
-            count = 0
-            ends = [0.0, 0.0]
-            while not all(ends):
-                block = [0.0, 0.0]
-                for on, stream in enumerate(both):
+            for _ in range(length // BLOCK):
+                for on in self._order():
+                    stream = both[on]
                     begun = time.thread_time()
                     for _ in range(BLOCK):
-                        try:
-                            stream.__next__()
-                        except StopIteration:
-                            ends[on] = 1.0
-                            break
-                    block[on] = time.thread_time() - begun
-                count += BLOCK
-                _add_block(samples, block, over=any(ends))
-            self._count_others(samples, whole, mine, count)
+                        stream.__next__()
+                    samples[_KIND[on]].append((time.thread_time() - begun) / BLOCK)
+            for on in order:
+                samples["end_" + _KIND[on]].append(_end(both.pop(on)))
+            self._count_others(samples, whole, mine, length)
         return samples
 
     async def take_chunks_async(self, api: str, length: int, streams: int) -> Samples:
         """Read the same with the async client."""
         samples = _empty_chunks()
         for _ in range(streams):
-            both = []
-            for on in (False, True):
+            order, both = self._order(), {}
+            for on in order:
                 self.switch.set(on=on)
-                both.append(await self._opened_async(api, length))
+                both[on] = await self._opened_async(api, length)
             whole, mine = time.process_time(), time.thread_time()
-            count = 0
-            ends = [0.0, 0.0]
-            while not all(ends):
-                block = [0.0, 0.0]
-                for on, stream in enumerate(both):
+            for _ in range(length // BLOCK):
+                for on in self._order():
+                    stream = both[on]
                     begun = time.thread_time()
                     for _ in range(BLOCK):
-                        try:
-                            await stream.__anext__()
-                        except StopAsyncIteration:
-                            ends[on] = 1.0
-                            break
-                    block[on] = time.thread_time() - begun
-                count += BLOCK
-                _add_block(samples, block, over=any(ends))
-            self._count_others(samples, whole, mine, count)
+                        await stream.__anext__()
+                    samples[_KIND[on]].append((time.thread_time() - begun) / BLOCK)
+            for on in order:
+                samples["end_" + _KIND[on]].append(await _end_async(both.pop(on)))
+            self._count_others(samples, whole, mine, length)
         return samples
 
     def _count_others(self, samples: Samples, whole: float, mine: float, chunks: int) -> None:
@@ -171,23 +178,6 @@ class Bench:
         flushed = time.thread_time() - flushing
         spent = time.process_time() - whole - (time.thread_time() - mine)
         samples["others"].append((max(spent, 0.0) + flushed) / chunks)
-
-    def take_end(self, api: str, length: int, pairs: int) -> Samples:
-        """Time the pull that ends a stream, bare and instrumented by turns."""
-        samples: Samples = {"bare": [], "on": []}
-        for _ in range(pairs):
-            for on in (False, True):
-                self.switch.set(on=on)
-                stream = self._opened(api, length)
-                begun = time.thread_time()
-                try:
-                    while True:
-                        begun = time.thread_time()
-                        stream.__next__()
-                except StopIteration:
-                    samples["on" if on else "bare"].append(time.thread_time() - begun)
-                self.flush()
-        return samples
 
     def take_memory(self, length: int) -> Samples:
         """Return the most bytes that a stream holds while it is read, beyond those at its start."""
@@ -238,12 +228,12 @@ class Bench:
     async def take_crowd(self, streams: int, length: int) -> Samples:
         """Read many streams at once: CPU seconds of the process, until all is told."""
         samples: Samples = {"bare": [], "on": []}
-        for on in (False, True):
+        for on in self._order():
             self.switch.set(on=on)
             begun = time.process_time()
             await asyncio.gather(*(self._read(length) for _ in range(streams)))
             self.flush()
-            samples["on" if on else "bare"].append(time.process_time() - begun)
+            samples[_KIND[on]].append(time.process_time() - begun)
         return samples
 
     async def _read(self, length: int) -> None:
@@ -269,10 +259,23 @@ class _Ticker:
 
 
 def _empty_chunks() -> Samples:
-    return {"bare": [], "on": [], "others": []}
+    return {"bare": [], "on": [], "end_bare": [], "end_on": [], "others": []}
 
 
-def _add_block(samples: Samples, block: list[float], *, over: bool) -> None:
-    if not over:  # the last block is not a whole one, and has the end in it
-        samples["bare"].append(block[0] / BLOCK)
-        samples["on"].append(block[1] / BLOCK)
+def _end(stream: Any) -> float:  # noqa: ANN401 - a stream, or what stands for it
+    """Read what is left of a stream, and return what the pull took that found it over."""
+    while True:
+        begun = time.thread_time()
+        try:
+            stream.__next__()
+        except StopIteration:
+            return time.thread_time() - begun
+
+
+async def _end_async(stream: Any) -> float:  # noqa: ANN401 - a stream, or what stands for it
+    while True:
+        begun = time.thread_time()
+        try:
+            await stream.__anext__()
+        except StopAsyncIteration:
+            return time.thread_time() - begun

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Tell me of the sea."}]}
 RESPONSES = {"model": "gpt-4o", "input": "Tell me of the sea."}
+EMBEDDING = {"model": "text-embedding-3-small", "input": ["text 0"]}
 EMBEDDINGS = {"model": "text-embedding-3-small", "input": [f"text {each}" for each in range(100)]}
 WORDS = [
     "The",
@@ -43,7 +44,8 @@ WORDS = [
 LENGTH = "x-bench-length"
 """Header that says how many chunks of text the stream has."""
 PAUSE = "x-bench-pause"
-"""Header by which each piece of an async stream gives the event loop a turn."""
+"""Header by which each piece of an async stream gives the event loop a turn; headers, some."""
+BEFORE_HEADERS = 3
 
 
 def _httpx() -> Any:  # noqa: ANN401 - httpx or its successor, whichever the client stands on
@@ -74,12 +76,20 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield piece
 
 
+class _Transport(httpx.MockTransport):  # type: ignore[misc, name-defined]
+    async def handle_async_request(self, request: Any) -> Any:  # noqa: ANN401 - as in answer
+        if PAUSE in request.headers:
+            for _ in range(BEFORE_HEADERS):
+                await asyncio.sleep(0)
+        return await super().handle_async_request(request)
+
+
 def clients(
     reply: Callable[[Any], Any] | None = None,
 ) -> tuple[openai.OpenAI, openai.AsyncOpenAI]:
     """Return a client of each kind; no request leaves the process: ``reply`` answers it."""
     asked = {"api_key": "no key", "base_url": "https://api.openai.com/v1", "max_retries": 0}
-    transport = httpx.MockTransport(reply or answer)
+    transport = _Transport(reply or answer)
     return (
         openai.OpenAI(http_client=httpx.Client(transport=transport), **asked),
         openai.AsyncOpenAI(http_client=httpx.AsyncClient(transport=transport), **asked),
@@ -90,6 +100,8 @@ def answer(request: Any) -> Any:  # noqa: ANN401 - httpx or its successor
     """Answer a request with canned bytes."""
     path = request.url.path.rpartition("/v1/")[2]
     asked = json.loads(request.content)
+    if asked.get("input") == EMBEDDING["input"]:
+        path = "one embedding"
     if not asked.get("stream"):
         headers = {"content-type": "application/json"}
         return httpx.Response(200, content=_PLAIN[path], headers=headers)
@@ -184,6 +196,21 @@ def _event(said: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(said, separators=(",", ":")).encode() + b"\n\n"
 
 
+def _vectors(number: int) -> bytes:
+    vector = base64.b64encode(struct.pack("<1536f", *([0.25] * 1536))).decode()
+    return json.dumps(
+        {
+            "object": "list",
+            "model": "text-embedding-3-small",
+            "usage": {"prompt_tokens": 200, "total_tokens": 200},
+            "data": [
+                {"object": "embedding", "index": index, "embedding": vector}
+                for index in range(number)
+            ],
+        }
+    ).encode()
+
+
 _PLAIN = {
     "chat/completions": json.dumps(
         {
@@ -210,20 +237,7 @@ _PLAIN = {
         }
     ).encode(),
     "responses": json.dumps({**_RESPONSE, "output": [_MESSAGE]}).encode(),
-    "embeddings": json.dumps(
-        {
-            "object": "list",
-            "model": "text-embedding-3-small",
-            "usage": {"prompt_tokens": 200, "total_tokens": 200},
-            "data": [
-                {
-                    "object": "embedding",
-                    "index": index,
-                    "embedding": base64.b64encode(struct.pack("<1536f", *([0.25] * 1536))).decode(),
-                }
-                for index in range(100)
-            ],
-        }
-    ).encode(),
+    "embeddings": _vectors(100),
+    "one embedding": _vectors(1),
 }
 _EVENTS = {"chat/completions": _chat_events, "responses": _responses_events}

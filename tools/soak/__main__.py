@@ -1,10 +1,11 @@
 """Run the soak, or some of its parts.
 
-    make soak                              # all of it, in about six minutes
+    make soak                              # all of it, in about ten minutes
     make soak ARGS="load --seconds 600"    # one part, for longer
 
 Everything is on a transport inside the process; each part has a process of its own. Exits 1 if a
-span is missing or told twice, a token is miscounted, objects, threads or memory grow, or all hangs.
+span is missing or told twice, a token is miscounted on spans or metrics, objects, threads or memory
+grow, or all hangs.
 """
 
 from __future__ import annotations

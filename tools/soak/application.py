@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import random
 import threading
 from contextlib import suppress
@@ -17,6 +18,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 import tokentrail
+from soak import metrics
 from tokentrail import calls
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ REPORTED = 50
 """Tokens of output that a plain answer reports."""
 LONGEST = 30
 """Tokens of a streamed answer."""
+WARM = 3
+"""Calls that each thread and task makes before growth is watched."""
+THINKS = 2.0
+"""Seconds that a thread waits at most between two calls, or 200 would leave the loop no turn."""
 FAILS = "x-soak-fails"
 chance = random.Random(7)  # noqa: S311 - a mixture of endings, not a secret
 
@@ -41,13 +47,24 @@ class Ledger:
 
     calls: int = 0
     output: int = 0
+    warm: int = 0
+    """Threads and tasks that have made their first calls: in the beginning all begin at once."""
+    unanswered: int = 0
+    """Those of the calls that were cancelled before there were headers."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, output: int) -> None:
-        """Add a call that is over."""
+    def add(self, output: int | None) -> None:
+        """Add a call that is over; ``None``: it never had an answer."""
         with self.lock:
             self.calls += 1
-            self.output += output
+            self.output += output or 0
+            self.unanswered += output is None
+
+    def warmed_up(self, made: int) -> None:
+        """Note that a thread or task has made so many calls."""
+        if made == WARM:
+            with self.lock:
+                self.warm += 1
 
 
 class Told(SpanProcessor):
@@ -80,10 +97,13 @@ class Application:
         traces = TracerProvider()
         for processor in (self.told, *processors):
             traces.add_span_processor(processor)
+        self.reader = InMemoryMetricReader()
+        self.before: dict[str, int] = {}
+        """What metrics said when the account began."""
         self.sync, self.awaited = wire.clients(_reply)
         tokentrail.instrument(
             tracer_provider=traces,
-            meter_provider=MeterProvider(metric_readers=[InMemoryMetricReader()]),
+            meter_provider=MeterProvider(metric_readers=[self.reader]),
             preload="o200k_base",
             calibration=0.0,
         )
@@ -92,6 +112,7 @@ class Application:
         """Begin a new account, in a worker that was forked."""
         self.ledger = Ledger()
         self.told.forked()
+        self.before = {**metrics.calls(self.reader), **metrics.output(self.reader)}
 
     def run(self, over: threading.Event, *, threads: int, streams: int = 0) -> None:
         """Make calls until it is over, in so many threads and tasks of one event loop."""
@@ -104,13 +125,19 @@ class Application:
             thread.join()
 
     def _calls(self, over: threading.Event) -> None:
-        while not over.is_set():
+        for made in itertools.count(1):
             self.ledger.add(self.call(chance.choice(ENDINGS)))
+            self.ledger.warmed_up(made)
+            if over.wait(chance.uniform(0, THINKS)):
+                break
 
     async def _tasks(self, over: threading.Event, streams: int) -> None:
         async def one() -> None:
-            while not over.is_set():
-                self.ledger.add(await self.call_async(chance.choice(ENDINGS)))
+            for made in itertools.count(1):
+                await self.call_async(chance.choice(ENDINGS))
+                self.ledger.warmed_up(made)
+                if over.is_set():
+                    break
 
         await asyncio.gather(*(one() for _ in range(streams)))
 
@@ -132,26 +159,26 @@ class Application:
             stream.close()
         return reading.seen
 
-    async def call_async(self, ending: str) -> int:
-        """Make one call with the async client; return the tokens of output received."""
+    async def call_async(self, ending: str) -> None:
+        """Make one call with the async client, and enter it into the ledger."""
         create = self.awaited.chat.completions.create
         if ending in {"plain", "failed"}:
             with suppress(openai.APIError):
                 await create(**wire.CHAT, **_plain(ending))
-                return REPORTED
-            return 0
+            self.ledger.add(REPORTED if ending == "plain" else 0)
+            return
         reading = Reading(ending)
-        stream = await create(**wire.CHAT, **_streamed(reading))
-        task = asyncio.ensure_future(reading.all_of(stream))
+        task = asyncio.ensure_future(reading.one_of(create))
         if ending == "cancelled":
+            await asyncio.sleep(0)  # or it would be no call yet
             for _ in range(chance.randrange(LONGEST)):
                 await asyncio.sleep(0)
             task.cancel()
         with suppress(Enough, asyncio.CancelledError):
             await task
-        if ending in {"closed", "cancelled", "raised"}:
-            await stream.close()
-        return reading.seen
+        if ending in {"closed", "cancelled", "raised"} and reading.stream is not None:
+            await reading.stream.close()
+        self.ledger.add(None if reading.stream is None else reading.seen)
 
     def check(self) -> list[str]:
         """Say how the accounts compare; return what does not add up, once all is told."""
@@ -161,14 +188,18 @@ class Application:
         if not tokentrail.flush(120):
             return ["not all was told within two minutes"]
         ledger, told = self.ledger, self.told
-        say(f"{ledger.calls:,} calls, {told.spans:,} spans")
+        say(f"{ledger.calls:,} calls ({ledger.unanswered:,} without headers), {told.spans:,} spans")
         say(f"{ledger.output:,} tokens received, {told.output:,} told; {told.estimated} estimates")
-        wrong = []
-        if ledger.calls != told.spans:
-            wrong.append(f"{ledger.calls} calls and {told.spans} spans")
-        if ledger.output != told.output or told.estimated:
-            wrong.append(f"{ledger.output} tokens received and {told.output} told")
-        return wrong
+        wrong = [f"{told.estimated} estimates"] if told.estimated else []
+        wrong += self._compared(ledger.calls, {"spans": told.spans, **metrics.calls(self.reader)})
+        tokens = {"tokens on spans": told.output, **metrics.output(self.reader)}
+        return [*wrong, *self._compared(ledger.output, tokens)]
+
+    def _compared(self, known: int, told: dict[str, int]) -> list[str]:
+        beyond = {name: value - self.before.get(name, 0) for name, value in told.items()}
+        return [
+            f"{known} known, {value} {name}" for name, value in beyond.items() if value != known
+        ]
 
     def close(self) -> list[str]:
         """Uninstrument; return what is left."""
@@ -185,6 +216,7 @@ class Reading:
     length: int = field(default_factory=lambda: chance.randrange(1, LONGEST))
     until: int = field(default_factory=lambda: chance.randrange(1, LONGEST))
     seen: int = 0
+    stream: Any = None
 
     def is_enough(self, chunk: Any) -> bool:  # noqa: ANN401 - any version's class
         """Take a chunk; return whether it is the last that is wanted."""
@@ -195,9 +227,10 @@ class Reading:
             raise Enough
         return True
 
-    async def all_of(self, stream: Any) -> None:  # noqa: ANN401 - any version's class
-        """Read what is wanted of a stream."""
-        async for chunk in stream:
+    async def one_of(self, create: Any) -> None:  # noqa: ANN401 - any version's method
+        """Open a stream and read what is wanted of it."""
+        self.stream = await create(**wire.CHAT, **_streamed(self))
+        async for chunk in self.stream:
             if self.is_enough(chunk):
                 break
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench import wire
 from opentelemetry.sdk.metrics import MeterProvider
@@ -13,32 +13,41 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 from opentelemetry.trace import NoOpTracerProvider
 
 import tokentrail
+from soak import metrics
 from soak.application import Application, over_in, say
 from soak.growth import Growth
 from tokentrail import calls
 from tokentrail.prepared import prepare
 from tokentrail.shapes.chat import ChatShape
+from tokentrail.tell.points import MOST_MODELS
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    import openai
     from opentelemetry.sdk.trace import ReadableSpan
 
-WARM = 5
-"""Calls that each thread and task makes before growth is watched: at first all begin at once."""
+    from tokentrail.recorder import Recorder
+
 WORKERS = 4
-SLOW = 0.05
+SLOW = 0.01
 """Seconds that the slow exporter takes for a span."""
-MOST_SERIES = 2001
-"""The SDK's own bound, and one for what is beyond it."""
+MOST_VALUES = MOST_MODELS + 1
+"""Of an attribute: those that are told apart, and one for all others."""
+MOST_SERIES = 2 * MOST_VALUES
+"""Of a metric that parts them by direction; the SDK's own bound is 2,000, and no merit of ours."""
+CHUNKS = 5
 
 
 def load(asked: argparse.Namespace) -> list[str]:
     """1,000 streams on one event loop and 200 threads, ended in every way."""
-    application, growth = Application(), Growth()
-    warm = WARM * (asked.threads + asked.streams)
-    over = growth.watch(asked.seconds, lambda: application.ledger.calls > warm)
+    return _hard_use(Application(), asked)
+
+
+def _hard_use(application: Application, asked: argparse.Namespace) -> list[str]:
+    growth, everybody = Growth(), asked.threads + asked.streams
+    over = growth.watch(asked.seconds, lambda: application.ledger.warm >= everybody)
     application.run(over, threads=asked.threads, streams=asked.streams)
     return [*application.check(), *growth.check(), *application.close()]
 
@@ -53,14 +62,11 @@ class _SlowExporter(SpanExporter):
 
 
 def slow(asked: argparse.Namespace) -> list[str]:
-    """The same with an exporter of 50 ms a span: nothing is estimated for lack of a turn.
+    """The same with an exporter of 10 ms a span: nothing is estimated for lack of a turn.
 
-    On an event loop it leaves time for 20 calls a second, so there are fewer streams.
+    On an event loop it leaves time for 100 calls a second.
     """
-    application = Application(SimpleSpanProcessor(_SlowExporter()))
-    over = over_in(asked.seconds)
-    application.run(over, threads=asked.threads, streams=asked.streams // 10)
-    return [*application.check(), *application.close()]
+    return _hard_use(Application(SimpleSpanProcessor(_SlowExporter())), asked)
 
 
 def forks(asked: argparse.Namespace) -> list[str]:
@@ -87,35 +93,58 @@ def forks(asked: argparse.Namespace) -> list[str]:
 
 
 def recorder(asked: argparse.Namespace) -> list[str]:
-    """Recorder and metrics of a million calls, each of a model of its own."""
+    """Recorder and metrics of a million calls: each of a model of its own, and an error."""
     reader, growth = InMemoryMetricReader(), Growth()
-    tokentrail.instrument(
-        tracer_provider=NoOpTracerProvider(), meter_provider=MeterProvider(metric_readers=[reader])
-    )
     sync, _ = wire.clients()
-    answer, shape = sync.chat.completions.create(**wire.CHAT), ChatShape()
-    engine = calls.engine
+    answer, chunks = sync.chat.completions.create(**wire.CHAT), _chunks(sync)
+    tokentrail.instrument(
+        tracer_provider=NoOpTracerProvider(),
+        meter_provider=MeterProvider(metric_readers=[reader]),
+        preload="o200k_base",
+    )
+    engine, shape = calls.engine, ChatShape()
     if engine is None:
         return ["not instrumented"]
     for number in range(asked.calls):
-        given = {**wire.CHAT, "model": f"model-{number}"}
-        answer.model = f"model-{number}-long"
+        given = {**wire.CHAT, "model": f"model-{number}", "stream": bool(number % len(ENDS))}
+        for each in (answer, *chunks):
+            each.model = f"model-{number}-long"
         recording, _ = prepare(engine, shape, sync.chat.completions, (), given).start()
         if recording is not None:
-            recording.answered(answer)
+            _record(recording, number, answer, chunks)
         if number % max(asked.calls // 50, 1) == 0:
+            tokentrail.flush(10)
             growth.take()
     tokentrail.flush(10)
-    series = _series(reader)
-    say(f"{asked.calls:,} calls, {series:,} series of the widest metric")
+    told, (series, values) = metrics.calls(reader), metrics.widest(reader)
+    say(f"{asked.calls:,} calls, {series:,} series of the widest metric, {values:,} values")
     tokentrail.uninstrument()
-    return [*growth.check(), *([f"{series} series"] if series > MOST_SERIES else [])]
+    wrong = [f"{number} {name}" for name, number in told.items() if number != asked.calls]
+    wrong += [f"{series} series"] if series > MOST_SERIES else []
+    return [*wrong, *([f"{values} values"] if values > MOST_VALUES else []), *growth.check()]
 
 
-def _series(reader: InMemoryMetricReader) -> int:
-    collected = reader.get_metrics_data()
-    scopes = [s for r in (collected.resource_metrics if collected else ()) for s in r.scope_metrics]
-    return max(len(metric.data.data_points) for scope in scopes for metric in scope.metrics)
+def _chunks(sync: openai.OpenAI) -> list[Any]:
+    headers = {wire.LENGTH: str(CHUNKS)}
+    return list(sync.chat.completions.create(**wire.CHAT, stream=True, extra_headers=headers))
+
+
+ENDS = ("answered", "exhausted", "broken_off", "cancelled", "failed", "abandoned")
+
+
+def _record(recording: Recorder, number: int, answer: object, chunks: list[Any]) -> None:
+    """Record one call, of each way to end by turns: a plain one, or a stream."""
+    end = ENDS[number % len(ENDS)]
+    if end == "answered":
+        recording.answered(answer)
+        return
+    recording.streaming()
+    for chunk in chunks:
+        recording.chunk(chunk)
+    if end == "failed":
+        recording.failed(type(f"Failed{number}", (Exception,), {})())
+    else:
+        getattr(recording, end)()
 
 
 PARTS = {"load": load, "slow": slow, "forks": forks, "recorder": recorder}

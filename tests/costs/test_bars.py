@@ -1,0 +1,146 @@
+"""A run of ``make bench`` in which a bar is missed fails, unless it is known why."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+MICRO = 1e-6
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    return importlib.import_module("bench.bars")
+
+
+@pytest.fixture
+def report(bars):
+    return importlib.import_module("bench.report")
+
+
+@pytest.fixture
+def results(bars):
+    """A run in which all is as it should be."""
+    results = importlib.import_module("bench.results").Results()
+    for name, call, chunk in (("tokentrail", 90, 1), ("floor", 80, 1), ("genai-openai", 100, 30)):
+        for label in ("call sync", "call async"):
+            _took(results, name, label, call)
+        for kind in bars.KINDS:
+            for length in bars.LENGTHS:
+                _took(results, name, f"chunk {kind} {length}", chunk)
+    for label in ("embeddings", "embeddings raw"):
+        _took(results, "tokentrail", f"{label} 1", 90)
+        _took(results, "tokentrail", f"{label} 100", 95)
+    for name, mode, call in (
+        ("tokentrail", "unsampled", 9),
+        ("tokentrail", "untraced", 60),
+        ("floor", "untraced", 50),
+    ):
+        _took(results, name, "call sync", call, mode)
+        _took(results, name, "chunk chat sync 1000", 0.1, mode)
+    for name in ("nobody", "tokentrail"):
+        results.add("on", name, "stall", {"on": [0.0005], "wall": [0.001, 0.02]})
+    results.add("on", "tokentrail", "memory", {"on": [2048.0]})
+    results.add("on", "tokentrail", "start", {"instrument": [0.002]})
+    return results
+
+
+def _took(results, name, label, micro, mode="on"):
+    bare = 200 * MICRO
+    taken = {"bare": [bare], "on": [bare + micro * MICRO], "others": [MICRO]}
+    ended = {"end_bare": [bare], "end_on": [bare + 300 * MICRO]}
+    results.samples.get(mode, {}).get(name, {}).pop(label, None)
+    results.add(mode, name, label, {**taken, **(ended if label.startswith("chunk") else {})})
+
+
+def _failed(bars, results):
+    return [bar.what for bar in bars.failed(results, whole=True)]
+
+
+def test_a_run_that_reaches_all_bars_does_not_fail(bars, results):
+    assert _failed(bars, results) == []
+    assert all(bar.reached for bar in bars.bars(results))
+
+
+@pytest.mark.parametrize(
+    ("label", "micro", "missed"),
+    [
+        ("chunk chat sync 1000", 4, "chunk, chat sync: thread, 1/10 of genai-openai"),
+        ("chunk chat sync 1000", 40, "chunk, chat sync: process, 1/3 of genai-openai"),
+        ("chunk responses async 20000", 2, "chunk, responses async: of 20,000 as of 1,000"),
+        ("call async", 101, "call async: as genai-openai"),
+        ("embeddings 100", 500, "embeddings: of 100 x 1536 twice that of one vector"),
+        ("embeddings raw 100", 500, "embeddings raw: of 100 x 1536 twice that of one vector"),
+    ],
+)
+def test_a_figure_that_is_too_high_fails_the_run(bars, results, label, micro, missed):
+    _took(results, "tokentrail", label, micro)
+    assert missed in _failed(bars, results)
+
+
+@pytest.mark.parametrize(
+    ("label", "taken", "missed"),
+    [
+        (
+            "chunk chat async 20000",
+            {"end_bare": [0.0] * 9, "end_on": [0.405] * 9},
+            "end of 20,000, chat async: 1 ms",
+        ),
+        ("memory", {"on": [2e5] * 9}, "20,000 chunks: 100 KB held"),
+        ("stall", {"on": [0.1] * 9}, "event loop at the end of 20,000: CPU, 1 ms beyond nobody's"),
+        ("start", {"instrument": [0.1] * 9}, "instrument(): 5 ms"),
+    ],
+)
+def test_what_is_absolute_fails_the_run_too(bars, results, label, taken, missed):
+    results.add("on", "tokentrail", label, taken)
+    assert _failed(bars, results) == [missed]
+
+
+@pytest.mark.parametrize(
+    ("mode", "label", "micro", "missed"),
+    [
+        ("unsampled", "call sync", 40, "call sync, nobody told: 1/4 of what it is else"),
+        (
+            "unsampled",
+            "chunk chat sync 1000",
+            1,
+            "chunk chat sync 1000, nobody told: 1/4 of what it is else",
+        ),
+        ("untraced", "call sync", 89, "call sync, metrics only: less, as much as the floor"),
+    ],
+)
+def test_what_is_switched_off_must_save_something(bars, results, mode, label, micro, missed):
+    _took(results, "tokentrail", label, micro, mode)
+    assert _failed(bars, results) == [missed]
+
+
+def test_what_other_programs_do_by_the_clock_once_does_not_fail_the_run(bars, results):
+    results.add("on", "tokentrail", "stall", {"wall": [0.5]})
+    assert _failed(bars, results) == []
+
+
+def test_a_bar_that_is_known_as_missed_does_not_fail_and_is_shown_with_its_reason(
+    bars, report, results
+):
+    what = "call sync: 1.5 of the floor"
+    _took(results, "floor", "call sync", 50)
+    assert what in bars.KNOWN
+    _took(results, "floor", "call sync", 20, "untraced")
+    assert _failed(bars, results) == []
+    told = report.tables(results)
+    assert f"| {what} | 90.0 µs | 75.0 µs | missed, known |" in told
+    assert f"- {what}: {bars.KNOWN[what]}" in told
+
+
+def test_what_is_known_as_missed_is_a_bar(bars, results):
+    assert set(bars.KNOWN) <= {bar.what for bar in bars.bars(results)}
+
+
+def test_what_was_not_measured_fails_a_whole_run_alone(bars, results):
+    del results.samples["on"]["tokentrail"]["memory"]
+    assert _failed(bars, results) == ["20,000 chunks: 100 KB held"]
+    assert bars.failed(results, whole=False) == []
