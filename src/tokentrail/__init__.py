@@ -60,7 +60,7 @@ def instrument(  # noqa: PLR0913 - the settings, by name
     preload: Sequence[str] | str | None = None,
     capture_content: ContentCapture | str | None = None,
     emit_event: bool | None = None,
-    redact: Callable[[str, str], str | None] | None = None,
+    redact: Callable[[str, str], str | None] | str | None = None,
     content_limit: int | None = None,
     capture_binary: bool | None = None,
     capture_tool_schemas: bool | None = None,
@@ -69,8 +69,8 @@ def instrument(  # noqa: PLR0913 - the settings, by name
     baggage_keys: Collection[str] | str | None = None,
     request_attributes: Collection[str] | str | None = None,
     families: Collection[str] | str | None = None,
-    request_hook: Callable[[Span, dict[str, Any]], object] | None = None,
-    response_hook: Callable[[Span, Any], object] | None = None,
+    request_hook: Callable[[Span, dict[str, Any]], object] | str | None = None,
+    response_hook: Callable[[Span, Any], object] | str | None = None,
     cost: Cost | str | None = None,
     prices: Mapping[str, Any] | str | PathLike[str] | None = None,
     disabled: bool | None = None,
@@ -102,7 +102,8 @@ def instrument(  # noqa: PLR0913 - the settings, by name
         emit_event: Whether each inference is also told as a log event (default: if content goes to
             events). False silences the event of a failed call, too.
         redact: Called with the kind and the text of all content before it is told; returns what
-            to tell instead, or ``None`` to leave it out. May run in tokentrail's own thread.
+            to tell instead, or ``None`` to leave it out. May run in tokentrail's own thread. As
+            each function here, it may be named: ``"package.module:function"``.
         content_limit: Characters of each text that are told (default: all).
         capture_binary: Whether bytes inside messages are told, not only their size.
         capture_tool_schemas: Whether tool definitions are told with description and parameters.

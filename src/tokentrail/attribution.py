@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tokentrail.shapes.reading import label
+
 if TYPE_CHECKING:
     from tokentrail.operation import Request
 
@@ -19,12 +21,12 @@ def attributed(
     found: list[tuple[str, str]] = []
     for source in sources:
         value = arguments.get(source)
-        if isinstance(value, str):
-            found.append((_PREFIX + source, value))
+        if (said := label(value)) is not None:
+            found.append((_PREFIX + source, said))
         elif source == "metadata" and isinstance(value, Mapping):
             found.extend(
-                (f"{_PREFIX}metadata.{key}", text)
+                (f"{_PREFIX}metadata.{name}", said)
                 for key, text in value.items()
-                if isinstance(key, str) and isinstance(text, str)
+                if (name := label(key)) is not None and (said := label(text)) is not None
             )
     return replace(request, attribution=tuple(found)) if found else request

@@ -79,7 +79,7 @@ def async_wrapper(shape: Shape) -> Callable[..., Any]:
     def call(
         wrapped: _Method, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
-        prepared = _prepare(shape, instance, args, kwargs)
+        prepared = _prepare(shape, instance, args, kwargs, later=True)
         if prepared is None:
             return wrapped(*args, **kwargs)
         try:
@@ -139,16 +139,21 @@ class _Sending(Pending):
 
 
 def _prepare(
-    shape: Shape, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    shape: Shape,
+    instance: object,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    later: bool = False,
 ) -> Prepared | None:
-    """Read a call before it is made; ``None`` if it is not to be told."""
+    """Read a call before it is made, perhaps ``later``; ``None`` if it is not to be told."""
     active = engine
     if active is None:
         return None
     try:
-        if not active.teller.is_wanted():
+        if not active.teller.is_wanted(getattr(instance, "_client", None)):
             return None
-        return prepare(active, shape, instance, args, kwargs)
+        return prepare(active, shape, instance, args, kwargs, later=later)
     except Exception as error:  # noqa: BLE001 - the call must be made
         guard.report("request", error)
         return None
@@ -157,7 +162,7 @@ def _prepare(
 def _start(prepared: Prepared, *, later: bool = False) -> tuple[Recorder | None, Telling] | None:
     """Start to tell the call; ``later``: perhaps in another context than it was read in."""
     try:
-        if later and not prepared.engine.teller.is_wanted():
+        if later and not prepared.engine.teller.is_wanted(prepared.client):
             return None
         return prepared.start()
     except Exception as error:  # noqa: BLE001 - the call must be made

@@ -1,8 +1,9 @@
-"""Calls that an application makes by the client's own ``request``, ``post`` or ``get``.
+"""Calls that an application makes by the client's own ``post`` or ``request``.
 
-litellm does, to keep the client from reading through long conversations. Where the path is one
-that a method of ours has, the call is told as that method's; inside a method that is told it is not
-seen.
+litellm does, to keep the client from reading through long conversations: by its methods alone none
+of litellm's would be told. A POST to one of :data:`PATHS`, which are those of text and embeddings,
+is told as the method that has this path; what asks for pictures, sound or a judgement is told by
+its method only. Inside a method that is told nothing is seen here.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tokentrail import calls, guard
+from tokentrail.exchange import is_raw
 from tokentrail.shapes.chat import ChatShape
 from tokentrail.shapes.completions import CompletionsShape
 from tokentrail.shapes.embeddings import EmbeddingsShape
@@ -21,6 +23,8 @@ from tokentrail.shapes.responses import ResponsesShape
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokentrail.engine import Engine
+    from tokentrail.recorder import Recorder
     from tokentrail.shapes import Shape
 
 PATHS: dict[str, Shape] = {
@@ -38,7 +42,17 @@ def wrapper(*, is_async: bool) -> Callable[..., Any]:
     wrappers = {path: make(shape) for path, shape in PATHS.items()}
 
     def call(wrapped: Any, client: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:  # noqa: ANN401 - the client's own function
-        posted = _posted(wrapped, args, kwargs)
+        active = calls.engine
+        if active is None:
+            return wrapped(*args, **kwargs)
+        try:
+            sending = active.teller.sending(client)
+        except Exception as error:  # noqa: BLE001 - the request must be made
+            guard.report("direct request", error)
+            return wrapped(*args, **kwargs)
+        if sending is not None:
+            return wrapped(*_received_by(sending.recorder, args), **kwargs)
+        posted = _posted(active, wrapped, client, args, kwargs)
         if posted is None:
             return wrapped(*args, **kwargs)
         return wrappers[posted.path](posted, _Of(client), (), posted.asked)
@@ -76,11 +90,49 @@ class _Posted:
         return self.send(cast_to, options, *rest, **self.kwargs)
 
 
-def _posted(send: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Posted | None:  # noqa: ANN401 - the client's own function
-    """Read a request; ``None`` if it is not one to be told, or is told already."""
-    active = calls.engine
+def _received_by(recorder: Recorder | None, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the arguments of a request, its answer shown to ``recorder`` before it is parsed.
+
+    Where an answer is cut short, or is not what the application's class wants, parsing it raises:
+    it was billed all the same.
+    """
     try:
-        if active is None or not active.teller.is_wanted():
+        parse = getattr(args[1], "post_parser", None) if len(args) > 1 else None
+        if recorder is None or not callable(parse) or is_raw(args[1].headers):
+            return args
+        options = copy(args[1])
+        options.post_parser = _Parsing(recorder, parse)
+        return (args[0], options, *args[2:])
+    except Exception as error:  # noqa: BLE001 - the request must be made
+        guard.report("direct request", error)
+        return args
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsing:
+    """The client's parser of an answer, and who is shown the answer before."""
+
+    recorder: Recorder
+    parse: Callable[[Any], object]
+
+    def __call__(self, answer: Any) -> object:  # noqa: ANN401 - any class of the client's
+        try:
+            self.recorder.received(answer)
+        except Exception as error:  # noqa: BLE001 - the answer is the application's
+            guard.report("answer", error)
+        return self.parse(answer)
+
+
+def _posted(
+    active: Engine,
+    send: Any,  # noqa: ANN401 - the client's own function
+    client: object,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> _Posted | None:
+    """Read a request; ``None`` if it is not one to be told, or is told already."""
+    try:
+        if not active.teller.is_wanted(client):
             return None
         named = dict(kwargs)
         cast_to = args[0] if args else named.pop("cast_to")

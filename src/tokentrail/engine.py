@@ -9,14 +9,15 @@ import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tokentrail import neighbours, usage
+from tokentrail import neighbours, settlement, usage
 from tokentrail.call import Call
 from tokentrail.config import Cost, OnConflict, TokenCounting
 from tokentrail.content import Capture, CapturingShape, Rules, gathering_for
 from tokentrail.cost import Prices
-from tokentrail.counting import ENCODINGS
+from tokentrail.counting import ENCODINGS, OutputTally
 from tokentrail.following import FollowedShape
 from tokentrail.live import LiveCall
+from tokentrail.owed import Owed
 from tokentrail.recorder import Recorder
 from tokentrail.usage_request import Refusals
 from tokentrail.worker import Worker
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from tokentrail.config import Settings
     from tokentrail.content import Content
-    from tokentrail.operation import Prompt, Request, Response
+    from tokentrail.operation import Request, Response
     from tokentrail.shapes import Shape
     from tokentrail.tell import Teller, Telling
     from tokentrail.worker import Job
@@ -44,6 +45,7 @@ class Engine:
         self.encodings = ENCODINGS
         self.worker = Worker()
         self.refusals = Refusals()
+        self.owed = Owed()
         self.prices = _prices(settings)
         """``None`` where cost is not asked for."""
         self.open: set[LiveCall] = set()
@@ -52,9 +54,9 @@ class Engine:
         """Differs in a forked child, which must not tell its parent's calls."""
         self._rules = Rules(settings.redact, settings.content_limit, settings.capture_binary)
         self._models: dict[tuple[str, str], str] = {}
-        self.deferred = 0
-        self.degraded = 0
         self._used = False
+        self._alone = settings.on_conflict is OnConflict.BOTH
+        """No conflict was seen yet, and one would be warned of."""
         self._closed = False
         _engines.add(self)
 
@@ -63,7 +65,7 @@ class Engine:
         shape: Shape,
         client: object,
         request: Request,
-        late_prompt: Callable[[], Prompt | None] | None,
+        late_request: Callable[[], Request] | None,
         said: Callable[[], Content] | None = None,
         *,
         watched: bool = False,
@@ -71,26 +73,26 @@ class Engine:
         """Start to record and tell a call that is about to be made.
 
         There is no recorder where nobody would be told: no span is recorded, metrics and events are
-        off. ``said``: returns what its request says, where content may be wanted. ``watched``:
-        its stream has to be seen in any case.
+        off. ``said``: returns what its request says, where content may be wanted. ``watched``: its
+        stream has to be seen in any case, since it was asked for its usage, which will be there.
         """
         if not self._used:
             self._used = True
             atexit.register(self._exit)
             # tiktoken needs it in the background, and it cannot be loaded while a program exits.
             import_module("concurrent.futures.thread")
-            if self.settings.on_conflict is OnConflict.BOTH:
-                neighbours.warn(client)
+        if self._alone:
+            self._alone = not neighbours.warn(client)
         counting = self.settings.token_counting
         request = self.teller.attributed(request)
-        telling = self.teller.begin(request, aside=self._leaves(client, request))
+        telling = self.teller.begin(request, client, aside=self._leaves(client, request))
         if not (watched or telling.heard):
             return None, telling
         if request.stream:
             self.worker.ensure()
         counted = request.stream and counting is not TokenCounting.OFF
-        output = usage.tally(request, request.prompt) if counted else None
-        call = Call(self, request, telling, output, late_prompt, self.generation)
+        output = OutputTally() if counted and usage.shows_output(request) else None
+        call = Call(self, request, telling, output, late_request, self.generation)
         if said is not None and telling.wants_content(request):
             call.capture = self._capture(request, said)
             shape = CapturingShape(shape, call.capture)
@@ -105,7 +107,7 @@ class Engine:
         self.open.add(live)
         if output is not None:
             output.ask(live.encoder)
-        if counted or counting is TokenCounting.ALWAYS:
+        if (counted and not watched) or counting is TokenCounting.ALWAYS:
             self.start_encoding(call.model(None).encoding)
         return recorder, telling
 
@@ -138,12 +140,25 @@ class Engine:
     def remember(self, request: Request, response: Response | None) -> None:
         """Keep what model a deployment turned out to be, for calls that end before it is named."""
         model = response.model if response is not None else None
-        if model is None or request.model is None or model == request.model:
+        if model is None or request.model is None:
             return
-        models = self._models
-        models[request.endpoint.key, request.model] = model
+        models, deployment = self._models, (request.endpoint.key, request.model)
+        if model == request.model:
+            models.pop(deployment, None)
+            return
+        models[deployment] = model
         if len(models) > _REMEMBERED:
             models.pop(next(iter(models)), None)
+
+    @property
+    def deferred(self) -> int:
+        """Calls of this process whose count was left to the worker."""
+        return settlement.deferred
+
+    @property
+    def degraded(self) -> int:
+        """Calls of this process that were estimated because there was no time to count."""
+        return settlement.degraded
 
     @property
     def tells_health(self) -> bool:
@@ -162,10 +177,10 @@ class Engine:
 
     def close(self) -> None:
         """Tell what ended and end the worker; calls still open are told when they end."""
-        timeout = self.settings.flush_timeout
-        self.worker.flush(timeout)
+        until = time.monotonic() + self.settings.flush_timeout
+        self.worker.flush(self.settings.flush_timeout)
         self._closed = True
-        self.worker.stop(timeout)
+        self.worker.stop(until - time.monotonic())
         if not self.open:  # else whoever drops an open stream leaves it to the end of the program
             atexit.unregister(self._exit)
 

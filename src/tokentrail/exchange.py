@@ -8,6 +8,7 @@ the application's objects.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.operation import ContentFilter, Exchange
@@ -15,8 +16,11 @@ from tokentrail.shapes.filters import read_refusal
 from tokentrail.shapes.reading import word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
+_FAILED: Final = 400
+"""Statuses from here on are no answers."""
+_RAW: Final = "x-stainless-raw-response"
 _INTEGER: Final = re.compile(r"\d{1,18}")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SPAN: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)")
@@ -59,6 +63,11 @@ _ASKED: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {
 """Headers of answers and of requests, the field each fills, and how it is read."""
 
 
+def is_raw(headers: object) -> bool:
+    """Tell by the headers of a request whether a raw or streaming response is asked for."""
+    return isinstance(headers, Mapping) and any(str(name).lower() == _RAW for name in headers)
+
+
 def of_answer(answer: object) -> Exchange | None:
     """Return what a plain answer shows: the client writes the request id on it."""
     given = getattr(answer, "__dict__", None)
@@ -85,6 +94,14 @@ def of_error(error: BaseException) -> Exchange | None:
     if refusal is not None:
         known["content_filter"] = refusal
     return Exchange(**known) if known else None
+
+
+def answer_of(error: BaseException) -> object:
+    """Return the answer that an error shows: it came, and the client could not read it."""
+    given = vars(error)
+    status, body = given.get("status_code"), given.get("body")
+    answered = type(status) is int and status < _FAILED
+    return body if answered and isinstance(body, dict) else None
 
 
 def _read(

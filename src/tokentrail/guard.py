@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 _logger = logging.getLogger("tokentrail")
@@ -34,17 +35,19 @@ def report(place: str, error: BaseException) -> None:
     _told.add(place)
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     path = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames))
-    _logger.error(
-        "tokentrail failed at %s (%s at %s). The application's call is not affected; its "
-        "telemetry may be incomplete. Said once for this place.",
-        place,
-        type(error).__name__,
-        path,
-    )
+    with suppress(Exception):  # a handler of the application's may raise
+        _logger.error(
+            "tokentrail failed at %s (%s at %s). The application's call is not affected; its "
+            "telemetry may be incomplete. Said once for this place.",
+            place,
+            type(error).__name__,
+            path,
+        )
 
 
 def warn_once(key: str, message: str, *args: object) -> None:
     """Log a warning once in the life of the process for ``key``."""
     if key not in _told:
         _told.add(key)
-        _logger.warning(message, *args)
+        with suppress(Exception):  # as above
+            _logger.warning(message, *args)

@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Protocol
 from tokentrail.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    AttributeValue = (
+        str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
+    )
 
 
 class Source(str, Enum):
@@ -141,12 +145,18 @@ class Request:
     response_id: str | None = None
     """The answer asked for, where an old one is fetched."""
     stream_cursor: str | None = None
-    attribution: tuple[tuple[str, str | bool | int | float], ...] = ()
+    background: bool = False
+    """The server goes on with it, whether anybody waits or not."""
+    fetches: bool = False
+    """What it answers with was made by another call, which told its usage if it could."""
+    attribution: tuple[tuple[str, AttributeValue], ...] = ()
     """Whose call it is, in the application's own words: names and values."""
     prompt: Prompt | None = None
     inexact_output: bool = False
     """The text shown is not what is billed as output (audio, rejected predictions, candidates of
     ``best_of``, echoed prompts, calls of the server's own tools): a count of it is a guess."""
+    unknowable_output: bool = False
+    """Nor can it be told apart (an echoed prompt stands before it): it is not even counted."""
 
 
 @record(frozen=True, slots=True)

@@ -6,7 +6,7 @@ can be read but once are passed on through one that keeps what the client takes 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +14,20 @@ from tokentrail import attribution, guard, usage_request
 from tokentrail.config import StreamUsage
 from tokentrail.content import Content, read_asked
 from tokentrail.endpoint import endpoint_of
+from tokentrail.repeatable import READ_IN_TURN, Kept, recorded
+from tokentrail.shapes.reading import copied, is_other_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokentrail.engine import Engine
-    from tokentrail.operation import Prompt, Request
+    from tokentrail.operation import Request
     from tokentrail.recorder import Recorder
     from tokentrail.shapes import Shape
     from tokentrail.tell import Telling
 
-_ONE_SHOT = ("messages", "input", "prompt", "tools", "functions")
-
-_Kept = dict[str, tuple[list[object], Iterator[object]]]
+_CONTAINERS = READ_IN_TURN | {"response_format", "text"}
+"""Arguments of a prompt that may be containers of the application's."""
 
 
 @dataclass(slots=True)
@@ -43,9 +44,14 @@ class Prepared:
     """The same for the client, with what is read only once kept while it is read."""
     kwargs: dict[str, Any]
     """What the client is called with."""
-    kept: _Kept = field(default_factory=dict)
+    kept: Kept = field(default_factory=dict)
     """What was taken out of one-shot iterators, and what is left of them."""
-    late_prompt: Callable[[], Prompt | None] | None = None
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    """What is really sent."""
+    is_late: bool = False
+    """The prompt is read at the end of the call, if at all."""
+    taken: Mapping[str, object] | None = None
+    """The arguments as they were at the call, for a prompt that is read late."""
     said: Callable[[], Content] | None = None
     """Returns what the request says, where content is captured."""
     asked: bool = False
@@ -57,15 +63,31 @@ class Prepared:
 
     def start(self) -> tuple[Recorder | None, Telling]:
         """Start to record and tell the call; there is no recorder where nobody would be told."""
+        late = self._read_late if self.is_late else None
         started = self.engine.start(
-            self.shape, self.client, self.request, self.late_prompt, self.said, watched=self.asked
+            self.shape, self.client, self.request, late, self.said, watched=self.asked
         )
         recorder, self.telling = started
+        if recorder is not None:
+            self.take()
+        self.telling.sending.recorder = recorder
         if recorder is not None and self.asked:
             recorder.usage_request = "requested"
         if self.engine.settings.request_hook is not None:
-            self._run("request hook", self.engine.settings.request_hook, dict(self.given))
+            self._run("request hook", self.engine.settings.request_hook, self._shown())
         return started
+
+    def take(self) -> None:
+        """Take what a late prompt will be read of: the application may go on with its lists."""
+        if self.is_late and self.taken is None:
+            self.taken = _snapshot(self.arguments, self.kept)
+
+    def _read_late(self) -> Request:
+        return self.shape.request(self.request.endpoint, self.taken or {})
+
+    def _shown(self) -> dict[str, Any]:
+        """Return a copy of the arguments to look at, without what can be read but once."""
+        return {name: copied(v) for name, v in self.given.items() if name not in self.kept}
 
     def _run(self, title: str, hook: Callable[[Any, Any], object], seen: object) -> None:
         """Call a hook of the user's with the call's span; what it raises stays here."""
@@ -89,7 +111,8 @@ class Prepared:
         if self.engine.settings.response_hook is not None:
             self._run("response hook", self.engine.settings.response_hook, answer)
         if self.refused:
-            self.engine.refusals.add(self.request.endpoint.key)
+            key = self.request.endpoint.key
+            self.engine.refusals.add(usage_request.server_of(key, self.client, self.given))
 
     @property
     def conceal(self) -> Callable[[object], bool] | None:
@@ -97,28 +120,34 @@ class Prepared:
         return usage_request.conceal if self.asked else None
 
 
-def prepare(
-    active: Engine, shape: Shape, instance: object, args: tuple[Any, ...], given: dict[str, Any]
+def prepare(  # noqa: PLR0913 - a call, as wrapt hands it on
+    active: Engine,
+    shape: Shape,
+    instance: object,
+    args: tuple[Any, ...],
+    given: dict[str, Any],
+    *,
+    later: bool = False,
 ) -> Prepared:
-    """Read a call of a method of ``instance``."""
+    """Read a call of a method of ``instance``, which is made at once or ``later``."""
     client = getattr(instance, "_client", None)
     endpoint = endpoint_of(client)
-    kwargs, kept = _record_one_shots(given)
+    kwargs, kept = recorded(given)
     arguments = _arguments(args, kwargs)
     streamed = bool(arguments.get("stream"))
     request = shape.request(endpoint, arguments, prompt=streamed and not kept)
     if sources := active.settings.request_attributes:
         request = attribution.attributed(request, arguments, sources)
-    prepared = Prepared(active, shape, client, request, given, kwargs, kwargs, kept)
-    if kept or not streamed:
-        read = _snapshot(arguments, kept)
-        prepared.late_prompt = lambda: shape.request(endpoint, read).prompt
+    prepared = Prepared(active, shape, client, request, given, kwargs, kwargs, kept, arguments)
+    prepared.is_late = bool(kept) or not streamed
+    if later:
+        prepared.take()
     if active.teller.captures:
         prepared.said = _said(prepared, arguments)
     if (
         active.settings.stream_usage is StreamUsage.REQUEST
         and usage_request.is_open(request, given)
-        and not active.refusals.has(endpoint.key)
+        and not active.refusals.has(usage_request.server_of(endpoint.key, client, given))
     ):
         prepared.kwargs = usage_request.added(kwargs)
         prepared.asked = True
@@ -139,20 +168,15 @@ def _said(prepared: Prepared, arguments: Mapping[str, object]) -> Callable[[], C
     return lambda: said
 
 
-def _snapshot(arguments: Mapping[str, object], kept: _Kept) -> Mapping[str, object]:
+def _snapshot(arguments: Mapping[str, object], kept: Kept) -> Mapping[str, object]:
     """Return the arguments for a prompt that may be read later, if at all.
 
     A plain answer nearly always reports its usage, and then its prompt is never read. The
     application may go on with its lists meanwhile, so they are copied; a stream's prompt is read
     at once, since a stream is long and mostly silent on its usage.
     """
-    read = dict(arguments)
-    for name in _ONE_SHOT:
-        value = read.get(name)
-        if name in kept:
-            read[name] = kept[name][0]
-        elif isinstance(value, list):
-            read[name] = tuple(value)
+    read = {n: copied(v) if n in _CONTAINERS else v for n, v in arguments.items()}
+    read.update((name, items) for name, (items, _) in kept.items())
     return read
 
 
@@ -163,50 +187,13 @@ def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, ob
     read as a stream is the argument's word alone.
     """
     extra = kwargs.get("extra_body")
-    if not args and extra is None:
+    others = {n: list(v) for n, v in kwargs.items() if n in READ_IN_TURN and is_other_collection(v)}
+    if not args and extra is None and not others:
         return kwargs
-    arguments = dict(kwargs)
+    arguments = {**kwargs, **others}
     if args:
         arguments.setdefault("response_id", args[0])
     if isinstance(extra, Mapping):
         arguments.update(extra)
         arguments["stream"] = kwargs.get("stream")
     return arguments
-
-
-def _record_one_shots(given: dict[str, Any]) -> tuple[dict[str, Any], _Kept]:
-    """Replace iterators by ones that keep what the client takes out of them."""
-    kept: _Kept = {}
-    kwargs = given
-    for name in _ONE_SHOT:
-        value = given.get(name)
-        if value is not None and isinstance(value, Iterator):
-            items: list[object] = []
-            kept[name] = (items, value)
-            kwargs = {**kwargs, name: _Recording(value, items)}
-    return kwargs, kept
-
-
-class _Recording:
-    """The caller's iterator, by all that can be seen of it; keeps what is taken out."""
-
-    __slots__ = ("_items", "_kept")
-
-    def __init__(self, items: Iterator[object], kept: list[object]) -> None:
-        self._items = items
-        self._kept = kept
-
-    @property  # type: ignore[misc, unused-ignore]
-    def __class__(self) -> type:  # the client's errors name the class of what it was given
-        return type(self._items)
-
-    def __iter__(self) -> Iterator[object]:
-        return self
-
-    def __next__(self) -> object:
-        item = next(self._items)
-        self._kept.append(item)
-        return item
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._items, name)

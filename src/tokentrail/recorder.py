@@ -60,9 +60,9 @@ class Recorder:
     """Records one call, from its request to its end."""
 
     __slots__ = (
-        "_accumulator", "_answer", "_answered", "_clock", "_first", "_last", "_listener", "_once",
-        "_request", "_response", "_shape", "_stamps", "_start_time", "_started", "exchange",
-        "quotes", "usage_request",
+        "_accumulator", "_answer", "_answered", "_clock", "_error", "_first", "_last", "_listener",
+        "_once", "_request", "_response", "_shape", "_stamps", "_start_time", "_started",
+        "exchange", "quotes", "usage_request",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 - the facts of one call
@@ -85,6 +85,7 @@ class Recorder:
         self._start_time = start_time
         self._started = self._last = clock()
         self._first: float | None = None
+        self._error: object = None
         self._answered = False
         self._response: Response | None = None
         self._accumulator = shape.accumulator(request, sink) if request.stream else None
@@ -140,6 +141,23 @@ class Recorder:
         if self._once and self._accumulator is not None:
             self._accumulator.add(event)
 
+    def erred(self, event: object) -> None:
+        """Take an error: if nothing more comes, the call failed of it, at this time.
+
+        ``None``: the call goes on, and the error before was no end of it.
+        """
+        self._error = event
+        self._last = self._clock()
+
+    def received(self, answer: object) -> None:
+        """Take a plain answer that came whole, before the client or the application reads it.
+
+        What that raises is the failure of a call that was answered.
+        """
+        if self._once:
+            self._answered = True
+            self._answer = answer
+
     def answered(self, answer: object) -> None:
         """Take the whole plain answer: the call is completed."""
         self._answered = True
@@ -172,9 +190,19 @@ class Recorder:
         if isinstance(error, Exception):
             if self.exchange is None:
                 self.exchange = exchange.of_error(error)
-            self._end(Ending.FAILED, error)
+            try:
+                self._read_received(exchange.answer_of(error))
+            finally:
+                self._end(Ending.FAILED, error)
         else:
             self._end(Ending.CANCELLED)
+
+    def _read_received(self, shown: object) -> None:
+        """Read the answer that there was, or that an error shows."""
+        if self._answer is None and shown is not None:
+            self.received(shown)
+        if self._answer is not None and self._response is None:
+            self._response = self._shape.answer(self._answer, None)
 
     def abandoned(self) -> None:
         """Note, in a finaliser, that nobody holds the answer any more.
@@ -195,16 +223,20 @@ class Recorder:
             self._once.pop()
         except IndexError:
             return
+        if self._error is not None:
+            at, error = self._last, None
         end = self._clock() if at is None else at
         response = None
         try:
+            if self._error is not None and self._accumulator is not None:
+                self._accumulator.add(self._error)
             response = self._known_response()
         finally:
             told = self._told(ending, end, error, response)
             self._listener.ended(told, finalising=finalising)
 
     def _known_response(self) -> Response | None:
-        if not self._answered:
+        if not self._answered and self._error is None:
             return None
         return self.response_so_far() if self._response is None else self._response
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail import guard, usage
 from tokentrail.config import TokenCounting
-from tokentrail.counting import INLINE, InputTally
+from tokentrail.counting import INLINE, InputTally, OutputTally
 from tokentrail.jobs import Comparison
 from tokentrail.operation import Operation, Source
 
@@ -23,11 +23,27 @@ if TYPE_CHECKING:
 
     from tokentrail.call import Call
     from tokentrail.content import Content
-    from tokentrail.counting import Encoder, OutputTally
+    from tokentrail.counting import Encoder
     from tokentrail.operation import Prompt, Raised, Usage
     from tokentrail.recorder import Ended, Recorder
 
 _chance = random.Random()  # noqa: S311 - a sample; the program's own random numbers stay its own
+
+
+deferred = degraded = 0
+"""Calls of this process whose count was left to the worker, and that were estimated for lack of
+time. They never fall, whatever is switched off and on."""
+
+
+def note_deferred() -> None:
+    """Count a call that is left to the worker."""
+    global deferred  # noqa: PLW0603 - one number for the process
+    deferred += 1
+
+
+def _note_degraded() -> None:
+    global degraded  # noqa: PLW0603 - as above
+    degraded += 1
 
 
 class Settlement:
@@ -40,6 +56,9 @@ class Settlement:
 
     def __init__(self, call: Call, ended: Ended, recorder: Recorder | None) -> None:
         self._call = call
+        response = call.engine.owed.settled(call.request, ended.response)
+        if response is not ended.response:
+            ended = replace(ended, response=response)
         self._ended = ended
         self._recorder = recorder
         self._model: usage.Model | None = None
@@ -61,9 +80,8 @@ class Settlement:
             return
         if not self._is_quick():
             if engine.hand_over(self):
-                engine.deferred += 1
+                note_deferred()
                 return
-            engine.degraded += 1
             self.hurry()
         for _ in self.steps():
             pass
@@ -86,7 +104,7 @@ class Settlement:
     def _is_priced(self) -> bool:
         """Whether the price is known, or never will be, without looking it up."""
         prices, request = self._call.engine.prices, self._call.request
-        if prices is None:
+        if prices is None or (request.fetches and self.usage.input is None):
             return True
         return prices.is_quick(request, self._names(), self._tier(), self._ended.timing.end_time)
 
@@ -129,6 +147,8 @@ class Settlement:
         """
         if not self._hurried and self._is_quick():
             return
+        if not self._hurried and (self._input is not None or self._output is not None):
+            _note_degraded()
         self._hurried = True
         if self._encoder is not None:
             self._encoder.over = True
@@ -169,10 +189,12 @@ class Settlement:
     def _text(self, prompt: Prompt | None) -> OutputTally | None:
         """Return the tally of what was generated: a stream's own, or one of the plain answer."""
         call = self._call
-        if call.request.stream or self._recorder is None:
-            return call.output
-        tally = usage.tally(call.request, prompt)
-        self._recorder.tell_text(tally)
+        tally = call.output
+        if not call.request.stream and self._recorder is not None:
+            tally = OutputTally()
+            self._recorder.tell_text(tally)
+        if tally is not None:
+            tally.surcharges = usage.surcharges(call.request, prompt)
         return tally
 
     def _weight(self) -> int:
@@ -248,7 +270,7 @@ class Settlement:
             return
         prompt = call.prompt()
         given = InputTally(prompt) if prompt is not None and not prompt.unknowable else None
-        tallies = (given, self._text(prompt) if usage.generates(call.request) else None)
+        tallies = (given, self._text(prompt) if usage.shows_output(call.request) else None)
         call.engine.hand_over(Comparison(call, self._ended, model, encoder, tallies))
 
 

@@ -8,7 +8,6 @@ The client ends a stream in many ways (its own ``close``, the helpers' straight 
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import suppress
 from functools import partial
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
-from tokentrail import exchange, guard
+from tokentrail import bodies, exchange, guard
 from tokentrail.pending import Pending, named_as
 
 if TYPE_CHECKING:
@@ -40,8 +39,7 @@ def observe(
     reach the application. Of what another instrumentation has put around an answer, we observe what
     is inside: its hooks and ours then see the same chunks.
     """
-    answer = _unwrapped(answer)
-    fields = getattr(answer, "__dict__", None) or {}
+    answer, fields = _unwrapped(answer)
     if "_iterator" in fields and "response" in fields:
         recorder.streaming()
         recorder.exchange = exchange.of_response(fields["response"])
@@ -57,17 +55,26 @@ def observe(
 def recorder_of(stream: object) -> Recorder | None:
     """Return the recorder of an open or read stream, also of the client's helper streams."""
     for holder in (stream, getattr(stream, "_raw_stream", None)):
-        inner = (getattr(_unwrapped(holder), "__dict__", None) or {}).get("_iterator")
+        inner = _unwrapped(holder)[1].get("_iterator")
         if isinstance(inner, (_Chunks, _AsyncChunks)):
             return inner.seams.recorder
     return None
 
 
-def _unwrapped(answer: object) -> object:
-    """Return what openai made of what others have made of it."""
+def _unwrapped(answer: object) -> tuple[Any, dict[str, Any]]:
+    """Return what openai made of what others have made of it, and its attributes."""
     while isinstance(answer, _PROXY):
         answer = answer.__wrapped__
-    return answer
+    fields = _attributes(answer)
+    if "stream" in fields:  # as the class of opentelemetry-instrumentation-openai-v2 has it
+        held = fields["stream"]
+        if "_iterator" in _attributes(held):
+            return held, _attributes(held)
+    return answer, fields
+
+
+def _attributes(thing: object) -> dict[str, Any]:
+    return getattr(thing, "__dict__", None) or {}
 
 
 def _observe_stream(stream: Any, seams: _Seams) -> None:  # noqa: ANN401 - any version's class
@@ -84,19 +91,11 @@ def _observe_raw(raw: Any, fields: dict[str, Any], recorder: Recorder) -> None: 
     recorder.exchange = exchange.of_response(response)
     streamed = bool(fields.get("_stream") or fields.get("_is_sse_stream"))
     if not streamed and "_content" in vars(response):
-        recorder.answered(_parsed(raw))
+        recorder.answered(bodies.said(vars(response)["_content"]))
         return
     recorder.streaming()
     seams = _Seams(response, recorder, streamed=streamed)
     seams.place(raw, "parse", _Parse(raw.parse, seams))
-
-
-def _parsed(raw: Any) -> object:  # noqa: ANN401 - any version's class
-    """Return what the application's own ``raw.parse()`` will return: it is cached."""
-    try:
-        return raw.parse()
-    except Exception:  # noqa: BLE001 - the application will meet it when it parses
-        return None
 
 
 class _Seams:
@@ -174,7 +173,7 @@ class _Seams:
         """Return how an answer ended that nobody parsed and that is closed now."""
         content = None if self.streamed else vars(self._response).get("_content")
         if content is not None:
-            return partial(self.recorder.answered, _json(content))
+            return partial(self.recorder.answered, bodies.said(content))
         if self._read:
             return self.recorder.exhausted
         if error is not None and any(map(self._was_read_in, _frames(error))):
@@ -212,13 +211,6 @@ def _frames(error: BaseException) -> Iterator[FrameType]:
 
 def _came_by(error: BaseException | None, frame: FrameType) -> bool:
     return error is not None and any(passed is frame for passed in _frames(error))
-
-
-def _json(content: object) -> object:
-    try:
-        return json.loads(content) if isinstance(content, (bytes, str)) else None
-    except ValueError:
-        return None
 
 
 class _Close:
@@ -261,7 +253,7 @@ class _Parse:
 
     def _observe(self, parsed: object) -> None:
         try:
-            if "_iterator" in (getattr(parsed, "__dict__", None) or {}):
+            if "_iterator" in _attributes(parsed):
                 _observe_stream(parsed, self._seams)
             elif not self._seams.streamed:
                 self._seams.answered(parsed)

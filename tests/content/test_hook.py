@@ -157,6 +157,17 @@ async def test_a_name_that_nobody_has_is_no_hook(driver, serve, trail, util, mon
     assert trail.spans.one()
 
 
+async def test_an_upload_without_a_path_is_no_hook(driver, serve, trail, util, monkeypatch):
+    """Theirs is a no-op then, in a guard: nothing is gathered for it."""
+    monkeypatch.setenv(HOOK, "upload")
+    trail.instrument()
+    from tokentrail import calls
+
+    assert not calls.engine.teller.captures
+    await ask(driver, serve)
+    assert trail.spans.one()
+
+
 async def test_without_the_package_a_warning_says_so(driver, serve, trail, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "opentelemetry.util.genai", None)
     monkeypatch.setattr(guard, "_told", set())

@@ -12,6 +12,7 @@ import pytest
 
 from tokentrail import guard
 from tokentrail.cost import Prices, prices, published
+from tokentrail.demo.model import Model
 from tokentrail.demo.payloads import Answer, Usage, chat, embeddings
 from tokentrail.demo.server import Plain, Server, Stream
 
@@ -269,11 +270,26 @@ def test_what_is_remembered_is_bounded(monkeypatch):
 
 def test_to_fetch_an_old_answer_costs_nothing_again():
     from tokentrail.config import read_settings
-    from tokentrail.operation import Count, Endpoint, Request, Source
+    from tokentrail.operation import Endpoint, Request
     from tokentrail.operation import Usage as Told
 
     kept = Prices(read_settings({}, {}).prices, counted=False)
-    usage = Told(Count(1000, Source.REPORTED), Count(200, Source.REPORTED))
     fetched = Request("fetch_response", "responses", Endpoint("openai", None, None, ""))
-    assert kept.is_quick(fetched, ("gpt-4o-mini",), None, 0)
-    assert kept.cost(fetched, ("gpt-4o-mini",), None, 0, usage) is None
+    assert kept.cost(fetched, ("gpt-4o-mini",), None, 0, Told()) is None
+
+
+@pytest.mark.settings(cost="reported")
+async def test_what_was_made_in_the_background_costs_what_its_first_fetch_tells(trail, driver):
+    """Before that nothing is known to be spent."""
+    with Server(Model()) as server:
+        client = driver.client(server)
+        if not hasattr(client, "responses"):
+            pytest.skip("this client has no responses")
+        asked = {"model": "gpt-4o-mini", "input": "Tell me of the sea.", "background": True}
+        made = await driver.call(client.responses.create, **asked)
+        for _ in range(2):
+            await driver.call(client.responses.retrieve, made.id)
+    first, second, third = [dict(span.attributes) for span in trail.spans.all()]
+    assert "tokentrail.cost" not in first
+    assert second["tokentrail.cost"] > 0
+    assert "tokentrail.cost" not in third

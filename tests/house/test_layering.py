@@ -59,8 +59,11 @@ LEAVES = {
         "tokentrail.content",
         "tokentrail.guard",
         "tokentrail.operation",
+        "tokentrail.sending",
         "tokentrail.version",
     },
+    "tokentrail.sending": {"tokentrail.recorder"},
+    "tokentrail.bodies": set(),
     "tokentrail.worker": {"tokentrail.guard"},
 }
 """What of our own each part may know of."""

@@ -463,8 +463,8 @@ def test_events_may_be_anything(strange: object, sink: Any) -> None:
     assert read.finish_reasons == ("stop",)
 
 
-def test_a_fetched_response_tells_no_usage(sink: Any) -> None:
-    """Its tokens were told by the call that made it, and its failure was that call's."""
+def test_a_fetched_response_is_of_another_call(sink: Any) -> None:
+    """Its failure was that call's; whether its usage is to be told, others know."""
     shape = FetchShape()
     arguments = {"response_id": "resp_1", "starting_after": 7, "stream": True}
     asked = shape.request(ENDPOINT, arguments)
@@ -475,6 +475,7 @@ def test_a_fetched_response_tells_no_usage(sink: Any) -> None:
         stream=True,
         response_id="resp_1",
         stream_cursor="7",
+        fetches=True,
     )
     failed = {"status": "failed", "error": {"code": "server_error"}, "usage": USAGE}
     read = shape.answer(response(**failed, output=OUTPUT), sink)
@@ -482,7 +483,7 @@ def test_a_fetched_response_tells_no_usage(sink: Any) -> None:
     accumulator.add(stage("response.failed", **failed))
     for told in (read, accumulator.response()):
         assert (told.id, told.status, told.finish_reasons) == ("resp_1", "failed", ("error",))
-        assert told.reported is None
+        assert told.reported is not None
         assert told.error_type is None
     assert not sink.parts
 

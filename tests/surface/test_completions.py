@@ -67,13 +67,19 @@ async def test_all_choices_are_output(ask):
     assert said["gen_ai.response.finish_reasons"] == ("stop",) * 3
 
 
-@pytest.mark.parametrize("asked", [{"echo": True}, {"best_of": 3}, {"best_of": 3, "n": 2}])
+@pytest.mark.parametrize("asked", [{"best_of": 3}, {"best_of": 3, "n": 2}])
 async def test_text_that_is_not_what_is_billed_is_a_guess(ask, asked):
-    """The prompt repeated is not billed; candidates that nobody sees are."""
+    """Candidates that nobody sees are billed."""
     said = await ask(**asked)
     assert OUT not in said
     assert said[OUT_SOURCE] == "approximated"
     assert said[GUESSED] == 7
+    assert (said[IN], said[IN_SOURCE]) == (6, "counted")
+
+
+async def test_text_that_repeats_the_prompt_is_not_counted(ask):
+    said = await ask(echo=True)
+    assert not [name for name in said if "output" in name]
     assert (said[IN], said[IN_SOURCE]) == (6, "counted")
 
 

@@ -322,23 +322,44 @@ async def test_a_failure_of_then_is_no_error_of_fetching(driver, says, trail):
     assert said["gen_ai.response.status"] == "failed"
 
 
-async def test_a_response_in_the_background_spends_its_input_and_later_its_output(surface):
-    """Queued it has no output yet; to fetch or to cancel it is told as what it is."""
+async def test_the_usage_of_the_background_is_told_once_it_is_known(surface):
+    """Queued it has spent nothing yet; who first fetches it finished tells what it came to."""
     client, driver = surface.client(), surface.driver
     queued = await driver.call(client.responses.create, **INPUT, background=True)
     assert queued.status == "queued"
     said = surface.trail.spans.attributes()
     assert said["gen_ai.response.status"] == "queued"
-    assert (said[IN], said[IN_SOURCE]) == (13, "counted")
-    assert OUT_SOURCE not in said
-    done = await driver.call(client.responses.retrieve, queued.id)
-    assert done.output_text == SEA.answer
+    assert not {IN, OUT, IN_SOURCE, OUT_SOURCE} & said.keys()
+    for _ in range(3):
+        done = await driver.call(client.responses.retrieve, queued.id)
+        assert done.output_text == SEA.answer
+    told = [span.attributes.get(OUT) for span in surface.trail.spans.all()]
+    assert told == [None, done.usage.output_tokens, None, None]
+    own = surface.trail.metrics.one("tokentrail.usage.tokens", gen_ai_token_type="output")
+    assert own.value == done.usage.output_tokens
+    assert own.attributes["gen_ai.operation.name"] == "fetch_response"
     cancelled = await driver.call(client.responses.cancel, queued.id)
     assert cancelled.status == "cancelled"
     *_, fetched, ended = surface.trail.spans.all()
     assert (fetched.name, ended.name) == ("fetch_response", "cancel_response")
     assert ended.attributes["gen_ai.response.status"] == "cancelled"
     assert "error.type" not in ended.attributes
+
+
+async def test_a_background_stream_that_is_left_goes_on_and_is_told_later(surface):
+    """The server does not stop for it: what was seen is not what it will cost."""
+    client, driver = surface.client(), surface.driver
+    create = client.responses.create
+    stream = await driver.call(create, **INPUT, background=True, stream=True)
+    began, *_ = await driver.take(stream, 4)
+    await driver.close(stream)
+    said = surface.trail.spans.attributes()
+    assert said["tokentrail.ending"] == "broken_off"
+    assert not {IN, OUT, IN_SOURCE, OUT_SOURCE} & said.keys()
+    fetch = client.responses.retrieve
+    await driver.read(await driver.call(fetch, began.response.id, stream=True))
+    *_, fetched = surface.trail.spans.all()
+    assert fetched.attributes[OUT_SOURCE] == "reported"
 
 
 # Compacted, counted ------------------------------------------------------------------------------

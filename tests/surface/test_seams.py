@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from types import FunctionType, MethodType, ModuleType
+import functools
+from types import FunctionType, MethodType, ModuleType, SimpleNamespace
 
 import pytest
 from tests.surface.table import HELPERS, SHAPES, STREAMING, each
+
+import tokentrail
 
 pytestmark = pytest.mark.surface
 
@@ -21,7 +24,26 @@ def _kind(owner):
 
 
 def _is_ours(thing):
-    return type(thing).__module__.partition(".")[0] == "tokentrail"
+    """Whether it is an object, a function, a bound method or a partial of ours."""
+    if isinstance(thing, functools.partial):
+        return _is_ours(thing.func)
+    if isinstance(thing, MethodType):
+        return _is_ours(thing.__self__) or _is_ours(thing.__func__)
+    kind = thing if isinstance(thing, FunctionType) else type(thing)
+    return (kind.__module__ or "").partition(".")[0] == "tokentrail"
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        tokentrail.flush,
+        tokentrail.OpenAIInstrumentor().uninstrument,
+        functools.partial(tokentrail.flush, 1.0),
+        tokentrail.Usage(),
+    ],
+)
+def test_whatever_hangs_there_is_seen(hook):
+    assert seams({"stream": SimpleNamespace(close=hook)}) == {("SimpleNamespace", "close")}
 
 
 def seams(*roots):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import collections
+import json
+
 import pytest
 
 from tokentrail.demo.payloads import Answer, Usage, chat, errors
-from tokentrail.demo.server import Cut, Drop, Event, Plain, Stream
+from tokentrail.demo.server import Cut, Drop, Event, Plain, Raw, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
 
 MESSAGES = [{"role": "user", "content": "Hello, how are you?"}]
+HI = Answer(("Hi",))
 PIECES = ("Hello", " there", ".")
 HEAD = {
     "id": "chatcmpl-1",
@@ -369,6 +373,75 @@ async def test_a_part_of_a_report_is_no_part_of_a_count(trail, driver, serve):
     }
     assert trail.metrics.one(f"{INFERENCE}.cache_read.input_tokens").value == 30
     assert trail.metrics.points(f"{INFERENCE}.reasoning.output_tokens") == []
+
+
+def _tool():
+    about = {"type": "object", "properties": {"place": {"type": "string"}}}
+    return {"type": "function", "function": {"name": "weather", "parameters": about}}
+
+
+def _changed(messages, tools):
+    messages[0]["content"][0]["text"] = "Something else, and longer than it was before."
+    messages[0]["content"].append({"type": "text", "text": "And more."})
+    properties = tools[0]["function"]["parameters"]["properties"]
+    properties["more"] = {"type": "string", "description": "What was never sent at all."}
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_what_is_changed_deep_inside_is_not_counted(trail, driver, serve, streamed):
+    """Neither in the parts of a message's content, nor in the schema of a tool."""
+
+    async def told(change):
+        messages = [{"role": "user", "content": [{"type": "text", "text": "Hello, how are you?"}]}]
+        tools = [_tool()]
+
+        def steps():  # made by the server, once the request is there
+            change(messages, tools)
+            if streamed:
+                yield from (*_texts(), _finish(), Event("[DONE]"))
+            else:
+                yield Raw(json.dumps({**chat.completion(HI), "usage": None}).encode())
+
+        kind = {} if streamed else {"content-type": "application/json"}
+        create = driver.client(serve(Stream(steps(), headers=kind))).chat.completions.create
+        asked = {"model": "gpt-4o", "messages": messages, "tools": tools, "stream": streamed}
+        answer = await driver.call(create, **asked)
+        if streamed:
+            await driver.read(answer)
+        said = _told(trail)
+        trail.spans.clear()
+        return said
+
+    assert await told(_changed) == await told(lambda *_: None)
+
+
+@pytest.mark.parametrize("kind", [collections.deque, lambda given: dict(enumerate(given)).values()])
+async def test_any_collection_of_messages_is_read_as_a_list_is(trail, driver, serve, kind):
+    steps = [*_texts(), _finish(), Event("[DONE]")]
+    stream = await _stream(driver, serve(Stream(steps)), messages=kind(MESSAGES))
+    await driver.read(stream)
+    assert _told(trail) == COUNTED
+
+
+async def test_a_usage_no_call_can_have_is_none(trail, driver, serve):
+    """Sums of it would leave the 64 bits of a metric, and no export would succeed again."""
+    for _ in range(2):
+        body = {**chat.completion(HI), "usage": _usage(2**62, 2**62)}
+        client = driver.client(serve(Plain(body)))
+        await driver.call(client.chat.completions.create, model="gpt-4o", messages=MESSAGES)
+    points = trail.metrics.points("tokentrail.usage.tokens")
+    assert {point.attributes["tokentrail.usage.source"] for point in points} == {"counted"}
+
+
+async def test_half_a_character_in_a_name_is_told_as_one_that_can_be_written(trail, driver, serve):
+    """A label that is no UTF-8 would make every later scrape fail."""
+    body = {**chat.completion(HI), "model": "gpt-\ud800", "service_tier": "\udfff"}
+    client = driver.client(serve(Plain(body)))
+    await driver.call(client.chat.completions.create, model="gpt-4o", messages=MESSAGES)
+    point = trail.metrics.one("gen_ai.client.operation.duration")
+    for told in (trail.spans.attributes(), dict(point.attributes)):
+        assert told["gen_ai.response.model"] == "gpt-\ufffd"
+        json.dumps(told, ensure_ascii=False).encode("utf-8")
 
 
 async def test_what_the_application_changes_later_is_not_counted(trail, driver, serve):

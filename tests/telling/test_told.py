@@ -13,12 +13,15 @@ from pathlib import Path
 
 import openai
 import pytest
+from tests.surface.table import METHODS, streams
+from tests.telling import levels
 from tests.telling.headers import ALL, HEADERS, ID, IS_OLD
 from tools import told
 from tools.told import CHAT, COMPLETIONS, EMBEDDINGS, FETCH, LATEST, RELEASED, RESPONSES, When
 
+from tokentrail.demo.model import Model
 from tokentrail.demo.payloads import Answer, chat, completions, embeddings, errors, responses
-from tokentrail.demo.server import Event, Plain, Stream
+from tokentrail.demo.server import Event, Plain, Server, Stream
 from tokentrail.tell import names
 
 pytestmark = pytest.mark.usefixtures("encodings")
@@ -446,7 +449,6 @@ async def test_old_and_new_agree_of_responses(trail, driver, serve):
 
 @pytest.mark.settings(metrics="both", time_per_output_chunk=True)
 async def test_what_is_no_inference_has_the_old_names_alone(trail, driver, serve):
-    """The first of the differences that the table lists."""
     await _call(driver, serve, EMBEDDINGS, streamed=False, state=RICH)
     assert _tokens(trail, "input") == (1, 0, 0)
     assert trail.metrics.one(f"{OLD}duration").count == 1
@@ -465,7 +467,7 @@ async def test_a_fetched_stream_has_the_old_names_alone(trail, driver, serve):
 async def test_tokens_of_a_failure_are_counted_and_in_no_histogram_of_operations(
     trail, driver, serve
 ):
-    """The second of the differences: a stream that fails half-way has used tokens."""
+    """As the table of differences says: a stream that fails half-way has used tokens."""
     reply = Stream([*chat.chunks(ANSWER)[:4], errors.event()])
     client = driver.client(serve(reply))
     stream = await driver.call(client.chat.completions.create, stream=True, **BARE[CHAT])
@@ -474,11 +476,60 @@ async def test_tokens_of_a_failure_are_counted_and_in_no_histogram_of_operations
     for kind in ("input", "output"):
         old, counter, histogram = _tokens(trail, kind)
         assert (old == counter > 0, histogram) == (True, 0)
+    row = _listed("chat")
+    tokens = {name for name in _metrics_of(trail, "chat") if "token" in name}
+    assert tokens == {*row.released, *row.latest}
     assert _sum(trail, f"{OLD}duration", "count") == _sum(trail, f"{NEW}duration", "count") == 1
 
 
-def test_the_table_lists_each_difference():
-    assert len(told.DIFFERENCES) == 2
+def _listed(operation):
+    """Return what the table of differences says of an operation."""
+    (row,) = [row for row in told.DIFFERENCES if operation in row.operations]
+    return row
+
+
+def _metrics_of(trail, operation):
+    """Return the conventional metrics that have a point of the operation, parts of tokens aside."""
+    found = {name for name in trail.metrics.names() if name.startswith("gen_ai.client.")}
+    return {n for n in found if trail.metrics.points(n, gen_ai_operation_name=operation)}
+
+
+@pytest.fixture
+def model():
+    with Server(Model()) as server:
+        yield server
+    assert server.failures == []
+
+
+OTHERS = [method for method in METHODS if method.operation not in {"chat", "text_completion"}]
+
+
+@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # of the method called
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+@pytest.mark.parametrize("method", OTHERS, ids=lambda method: method.path)
+async def test_what_is_no_inference_is_told_as_the_table_of_differences_says(
+    trail, driver, model, method, vocabulary
+):
+    """Each operation there is, plain and streamed."""
+    trail.instrument(metrics=vocabulary, time_per_output_chunk=True)
+    client = driver.client(model)
+    if (ask := method.on(client)) is None:
+        pytest.skip(f"openai {openai.__version__} has none")
+    asked = dict(method.asked)
+    if method.fetches is not None:
+        asked["response_id"] = (await driver.call(client.responses.create, **method.fetches)).id
+    await driver.call(ask, **asked)
+    if streams(method):
+        await driver.read(await driver.call(ask, **asked, stream=True))
+    row = _listed(method.operation)
+    released = {name for name in row.released if streams(method) or "chunk" not in name}
+    told_of = _metrics_of(trail, method.operation)
+    assert told_of == (set(row.latest) if vocabulary == "latest" else released)
+
+
+def test_the_table_lists_every_operation_that_is_no_inference():
+    listed = [operation for row in told.DIFFERENCES for operation in row.operations]
+    assert sorted(listed) == sorted({"chat", "text_completion", *(m.operation for m in OTHERS)})
 
 
 # Events and content ------------------------------------------------------------------------------
@@ -563,28 +614,66 @@ def test_names_of_our_own_are_ours_and_content_is_opt_in():
         ), row.name
 
 
-LETTERS = {"R": "required", "C": "conditionally required", "r": "recommended", "O": "opt-in"}
+OF = {
+    "inference": {CHAT, RESPONSES, COMPLETIONS, told.MEDIA, told.LIVE},
+    "embeddings": {EMBEDDINGS},
+    "fetch_response": {FETCH},
+}
+"""What is called, by the span of the conventions that it is."""
 
 
-def test_levels_are_those_of_the_reference():
-    """Of each attribute of an inference, where the notes on the conventions are at hand."""
+@pytest.mark.parametrize("span", levels.SPANS)
+def test_levels_of_span_attributes_are_those_of_the_conventions(span):
+    """Of each attribute there is, and none is told as conventional that is not."""
+    asked = {name: level for level, names in levels.SPANS[span].items() for name in names}
+    rows = [row for row in told.SPAN if OF[span] & set(row.of)]
+    assert {row.name: row.level.value for row in rows if row.level is not told.Level.OURS} == asked
+
+
+def test_levels_of_metrics_and_their_attributes_are_those_of_the_conventions():
+    conventional = [row for row in told.METRICS if row.level is not told.Level.OURS]
+    assert {row.name for row in conventional} == set(levels.METRICS)
+    for row in conventional:
+        assert row.level is told.Level.RECOMMENDED, row.name
+        bears = {each.name: each.level for each in row.bears if each.level is not told.Level.OURS}
+        assert {name: level.value for name, level in bears.items()} == levels.METRICS[row.name]
+
+
+LETTERS = {"required": "R", "conditionally required": "C", "recommended": "r", "opt-in": "O"}
+SECTIONS = {
+    "inference": ("2.1 Inference span", "2.2 Embeddings span"),
+    "embeddings": ("2.2 Embeddings span", "dimension.count must not"),
+    "fetch_response": ("2.3 fetch_response span", "2.4 Azure"),
+}
+
+
+@pytest.mark.parametrize("span", levels.SPANS)
+def test_the_levels_here_are_those_of_the_notes(span):
+    """Where the notes on the conventions are at hand: what stands there is not forgotten here."""
     if not REFERENCE.exists():
         pytest.skip("the notes are not here")
-    text = REFERENCE.read_text(encoding="utf-8").partition("2.1 Inference span")[2]
-    text = text.partition("2.2 Embeddings span")[0]
-    levels = {}
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.split("|")]
-        if len(cells) > 4 and re.fullmatch(r"[a-z_.]+", cells[1]):
-            levels[cells[1]] = LETTERS[cells[3].lstrip("*")[0]]
-    assert len(levels) > 25
-    inference = {
-        row.name: row.level.value
-        for row in told.SPAN
-        if set(row.of) & {CHAT, RESPONSES} and row.level.value != "ours"
-    }
-    for name, level in levels.items():
-        assert inference.get(name) == level, name
+    begin, end = SECTIONS[span]
+    text = REFERENCE.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0]
+    read = _levels_of_table(text) if span == "inference" else _levels_of_prose(text)
+    assert read
+    for name, letter in read.items():
+        level = next((lv for lv, all_ in levels.SPANS[span].items() if name in all_), "")
+        assert LETTERS.get(level) == letter, name
+
+
+def _levels_of_table(text):
+    lines = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
+    named = [cells for cells in lines if len(cells) > 4 and re.fullmatch(r"[a-z_.]+", cells[1])]
+    return {cells[1]: cells[3].lstrip("*")[0] for cells in named}
+
+
+def _levels_of_prose(text):
+    found = {}
+    for letter, said in re.findall(r"\b([RCrO]): (.*?)(?= · |\. |$)", text, re.DOTALL):
+        for name in re.findall(r"(?:^|, )([a-z_]+(?:\.[a-z_]+)*)", re.sub(r"\(.*?\)", "", said)):
+            known = name.startswith(("gen_ai.", "server.", "error.", "openai."))
+            found[name if known else f"gen_ai.{name}"] = letter
+    return found
 
 
 def test_the_page_is_fresh():

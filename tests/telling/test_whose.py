@@ -46,6 +46,31 @@ async def test_calls_inside_bear_the_attributes(trail, ask):
     assert not told.keys() & outside.keys()
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (["a", "b"], ("a", "b")),
+        ([True], (True,)),
+        ([True, False], (True, False)),
+        ([1, 2], (1, 2)),
+        ([0.5], (0.5,)),
+        ([], ()),
+    ],
+)
+async def test_a_list_of_one_kind_is_told_on_spans_and_not_on_metrics(trail, ask, value, told):
+    """As it was when it was set."""
+    trail.instrument(attributes_on_metrics="tags,feature", emit_event=True)
+    tags = [*value]
+    with tokentrail.attributes(tags=tags, feature="chat"):
+        tags.append("later")
+        await ask()
+    assert trail.spans.attributes()["tags"] == told
+    assert tuple(trail.logs.one("operation.details").attributes["tags"]) == told
+    duration = trail.metrics.one("gen_ai.client.operation.duration")
+    assert duration.attributes["feature"] == "chat"
+    assert "tags" not in duration.attributes
+
+
 async def test_an_inner_stretch_adds_changes_and_takes_away(trail, ask):
     with (
         tokentrail.attributes(user="7", feature="chat", team="a"),
@@ -130,11 +155,14 @@ def test_what_metrics_bear_already_cannot_be_asked_for(name):
         tokentrail.instrument(attributes_on_metrics=["feature", name])
 
 
-async def test_what_no_attribute_can_be_is_left_out_with_a_word(trail, ask, caplog, monkeypatch):
+@pytest.mark.parametrize("value", [{"id": 7}, ["a", 1], [1, True], [None], [["a"]], b"7", {"a"}])
+async def test_what_no_attribute_can_be_is_left_out_with_a_word(
+    trail, ask, caplog, monkeypatch, value
+):
     from tokentrail import guard
 
     monkeypatch.setattr(guard, "_told", set())
-    with tokentrail.attributes(user={"id": 7}):
+    with tokentrail.attributes(user=value):
         await ask()
     assert "user" not in trail.spans.attributes()
     (record,) = [record for record in caplog.records if record.name == "tokentrail"]
@@ -229,3 +257,32 @@ async def test_a_hook_that_raises_disturbs_nobody(trail, ask, monkeypatch, caplo
     assert trail.spans.attributes()["tokentrail.ending"] == "completed"
     assert "Hello" not in caplog.text
     assert len([record for record in caplog.records if record.name == "tokentrail"]) == 1
+
+
+@pytest.mark.parametrize("kind", ["list", "iterator"])
+async def test_what_a_request_hook_does_to_its_copy_reaches_nobody(trail, driver, server, kind):
+    """Not the server, nor the application's own lists."""
+
+    def hook(_span, arguments):
+        arguments.pop("model")
+        for message in arguments.get("messages", ()):
+            message["content"] = "Something else."
+        arguments.setdefault("messages", []).clear()
+
+    trail.instrument(request_hook=hook)
+    client = driver.client(server)
+    messages = [dict(message) for message in ASKED["messages"]]
+    given = messages if kind == "list" else iter(messages)
+    create = client.chat.completions.create
+    await driver.call(create, model="gpt-4o", messages=given)
+    assert messages == ASKED["messages"]
+    assert trail.spans.attributes()["gen_ai.usage.input_tokens"] == 13
+
+
+@pytest.mark.settings(attributes_on_metrics="team")
+async def test_half_a_character_does_not_reach_a_metric(trail, ask):
+    """One label that is no UTF-8, and no scrape succeeds any more."""
+    with tokentrail.attributes(team="\ud800 blue"):
+        await ask()
+    point = trail.metrics.one("gen_ai.client.operation.duration")
+    assert point.attributes["team"] == "? blue"

@@ -17,8 +17,15 @@ MOST: Final = 512
 """Prices that are remembered."""
 _QUARTER: Final = 900 * 10**9
 """Nanoseconds for which a price holds: some change at a date, some with the time of day."""
-_BILLED: Final = {"chat": True, "text_completion": True, "embeddings": False}
-"""Operations that cost, and whether they have an output; to fetch an old answer costs nothing."""
+_BILLED: Final = {
+    "chat": True,
+    "text_completion": True,
+    "embeddings": False,
+    "fetch_response": True,
+    "cancel_response": True,
+}
+"""Operations that cost, and whether they have an output. To fetch an old answer costs nothing: it
+has no usage, unless it was made in the background."""
 
 Key = tuple[str, "tuple[str, ...]", "str | None", int]
 

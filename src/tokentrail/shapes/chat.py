@@ -9,12 +9,13 @@ from tokentrail.shapes.choices import accumulator, index_of, read_answer
 from tokentrail.shapes.messages import read_content, read_messages, read_tool_choice, read_tools
 from tokentrail.shapes.parameters import (
     SAMPLED,
+    by_name,
     holds_only_functions,
     output_type,
     read_request,
     service_tier,
 )
-from tokentrail.shapes.reading import fields, integer, is_absent, sequence, word
+from tokentrail.shapes.reading import copied, fields, integer, is_absent, label, sequence, word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,14 +42,14 @@ def _predicts(prediction: object) -> bool | None:
     return None if is_absent(prediction) else True
 
 
-_PARAMETERS: Final = (
+_PARAMETERS: Final = by_name(
     *SAMPLED,
     ("max_completion_tokens", "max_tokens", integer),
     ("response_format", "output_type", output_type),
     ("modalities", "output_type", _speech),
     ("modalities", "inexact_output", _speaks),
     ("prediction", "inexact_output", _predicts),
-    ("reasoning_effort", "reasoning_level", word),
+    ("reasoning_effort", "reasoning_level", label),
     ("service_tier", "service_tier", service_tier),
 )
 
@@ -106,7 +107,7 @@ def _legacy_choice(choice: object) -> str | None:
 def _schema(form: object) -> object:
     if isinstance(form, type):
         return form
-    return fields(fields(form).get("json_schema")).get("schema")
+    return copied(fields(fields(form).get("json_schema")).get("schema"))
 
 
 def _tell_message(choice: Mapping[str, object], index: int, sink: TextSink) -> None:

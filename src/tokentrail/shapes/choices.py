@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.operation import Response
 from tokentrail.shapes.filters import Findings, read_answer_filters
-from tokentrail.shapes.reading import fields, sequence, word
-from tokentrail.shapes.usage import chat_usage, is_usage
+from tokentrail.shapes.reading import fields, label, sequence
+from tokentrail.shapes.usage import chat_usage, joined, says
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokentrail.operation import Request, TextSink
+    from tokentrail.operation import Reported, Request, TextSink
 
     Teller = Callable[[Mapping[str, object], int, TextSink], None]
     """Hands the text of a choice, given by its fields and index, to the sink."""
@@ -47,17 +46,17 @@ def read_answer(answer: object, tell: Teller, sink: TextSink | None) -> Response
         said = fields(choice)
         index = index_of(said, position)
         if 0 <= index < MOST_CHOICES:
-            reasons[index] = word(said.get("finish_reason"))
+            reasons[index] = label(said.get("finish_reason"))
         if "content_filter_results" in said:
             filters.append(said["content_filter_results"])
         if sink is not None:
             tell(said, index, sink)
     return Response(
-        id=word(given.get("id")),
-        model=word(given.get("model")),
+        id=label(given.get("id")),
+        model=label(given.get("model")),
         finish_reasons=finish_reasons(reasons, range(0)),
-        service_tier=word(given.get("service_tier")),
-        system_fingerprint=word(given.get("system_fingerprint")),
+        service_tier=label(given.get("service_tier")),
+        system_fingerprint=label(given.get("system_fingerprint")),
         content_filter=read_answer_filters(given.get("prompt_filter_results"), filters),
         reported=chat_usage(given.get("usage")),
         complete=bool(given),
@@ -77,26 +76,37 @@ class ChunkAccumulator:
     """Gathers a stream of chunks. O(1) each, in memory bounded by ``MOST_CHOICES``.
 
     The last non-empty id, model, tier and fingerprint win: Azure's first chunk has empty ones.
-    The last usage wins, on whatever chunk it stood.
+    Of usage the last wins, for each direction apart, on whatever chunk it stood.
     """
 
     __slots__ = (
-        "_expected", "_final", "_fingerprint", "_id", "_model", "_reasons", "_sink", "_tell",
-        "_tier", "_usage",
+        "_asked", "_beside", "_expected", "_final", "_findings", "_fingerprint", "_id", "_made",
+        "_model", "_reasons", "_sink", "_tell", "_tier",
     )  # fmt: skip
 
-    def __init__(self, expected: int | None, tell: Teller, sink: TextSink | None) -> None:
-        """Await ``expected`` choices (one, if ``None``) and hand their text to ``tell``."""
+    def __init__(
+        self, expected: int | None, tell: Teller, sink: TextSink | None, *, filtered: bool = False
+    ) -> None:
+        """Await ``expected`` choices (one, if ``None``) and hand their text to ``tell``.
+
+        ``filtered``: a content filter speaks on its chunks. One that speaks first is heard, too.
+        """
         self._expected = range(min(max(expected or 1, 1), MOST_CHOICES))
         self._tell = tell
         self._sink = sink
+        self._findings = Findings() if filtered else None
         self._id: object = None
         self._model: object = None
         self._tier: object = None
         self._fingerprint: object = None
         self._reasons: dict[int, str | None] = {}
-        self._usage: object = None
+        self._asked: object = None
+        """The last usage that said what the input was."""
+        self._made: object = None
+        """The last that said what the output was by then: most often the same."""
         self._final = True
+        self._beside = False
+        """The last usage stood beside a choice, as some servers' does on every chunk."""
 
     def add(self, chunk: object) -> None:  # noqa: C901, PLR0912 - calls cost, branches do not
         """Take the next chunk, of any type."""
@@ -105,6 +115,8 @@ class ChunkAccumulator:
             name, model, tier, fingerprint, choices, usage = _READ(chunk.__dict__)
         except (AttributeError, KeyError):
             name, model, tier, fingerprint, choices, usage = map(fields(chunk).get, _FIELDS)
+        if self._findings is not None or self._model is None:
+            self._find(chunk)
         if name:
             self._id = name
         if model:
@@ -115,9 +127,9 @@ class ChunkAccumulator:
             self._fingerprint = fingerprint
         if type(choices) is not list:
             choices = None
-        if usage is not None and is_usage(usage):
-            self._usage = usage
+        if usage is not None and self._takes(usage):
             self._final = True
+            self._beside = bool(choices)
         elif choices:
             self._final = False
         if choices:
@@ -134,56 +146,59 @@ class ChunkAccumulator:
                 if sink is not None:
                     self._tell(given, index, sink)
 
+    def _takes(self, usage: object) -> bool:
+        """Keep a usage that says anything; return whether it says what the output is by now."""
+        asked, made = says(usage)
+        if asked:
+            self._asked = usage
+        if made:
+            self._made = usage
+        return made
+
+    def _find(self, chunk: object) -> None:
+        """Take what a content filter found, where there is one."""
+        given = fields(chunk)
+        prompts = given.get("prompt_filter_results")
+        if self._findings is None:
+            if prompts is None:
+                return
+            self._findings = Findings()
+        self._findings.of_prompts(prompts)
+        for choice in sequence(given.get("choices")):
+            self._findings.of_answer(fields(choice).get("content_filter_results"))
+
     def _finish(self, index: object, reason: object) -> int:
         """Note a choice and its finish reason; one that bears no index is the first."""
         known = index if type(index) is int else 0
         if 0 <= known < MOST_CHOICES:
-            self._reasons[known] = word(reason) or self._reasons.get(known)
+            self._reasons[known] = label(reason) or self._reasons.get(known)
         return known
 
     def response(self) -> Response:
         """Return what is known by now; "error" stands for finish reasons that may yet come."""
         reasons = self._reasons
         expected = self._expected
-        name, model = word(self._id), word(self._model)
-        nothing = self._usage is None and not (name or model or reasons)
+        findings = self._findings
         return Response(
-            id=name,
-            model=model,
-            finish_reasons=None if nothing else finish_reasons(reasons, expected),
-            service_tier=word(self._tier),
-            system_fingerprint=word(self._fingerprint),
-            reported=None if self._usage is None else chat_usage(self._usage),
-            final=self._final,
+            id=label(self._id),
+            model=label(self._model),
+            finish_reasons=finish_reasons(reasons, expected),
+            service_tier=label(self._tier),
+            system_fingerprint=label(self._fingerprint),
+            content_filter=None if findings is None else findings.outcome(),
+            reported=self._reported(),
+            final=self._final and (not self._beside or any(reasons.values())),
             complete=all(reasons.get(index) for index in {*reasons, *expected}),
         )
 
-
-class FilteredAccumulator(ChunkAccumulator):
-    """Gathers a stream of Azure's, whose content filter speaks on any of its chunks."""
-
-    __slots__ = ("_findings",)
-
-    def __init__(self, expected: int | None, tell: Teller, sink: TextSink | None) -> None:
-        """Gather as any other, and what was found by now."""
-        super().__init__(expected, tell, sink)
-        self._findings = Findings()
-
-    def add(self, chunk: object) -> None:
-        """Take the next chunk, of any type."""
-        super().add(chunk)
-        given = fields(chunk)
-        self._findings.of_prompts(given.get("prompt_filter_results"))
-        for choice in sequence(given.get("choices")):
-            self._findings.of_answer(fields(choice).get("content_filter_results"))
-
-    def response(self) -> Response:
-        """Return what is known by now, and what was found in it."""
-        return replace(super().response(), content_filter=self._findings.outcome())
+    def _reported(self) -> Reported | None:
+        asked, made = self._asked, self._made
+        if asked is None and made is None:
+            return None
+        return chat_usage(asked) if asked is made else chat_usage(joined(asked, made))
 
 
 def accumulator(request: Request, tell: Teller, sink: TextSink | None) -> ChunkAccumulator:
     """Return an empty accumulator for the chunks that ``request`` will bring."""
     azure = request.endpoint.provider == "azure.ai.openai"
-    kind = FilteredAccumulator if azure else ChunkAccumulator
-    return kind(request.choice_count, tell, sink)
+    return ChunkAccumulator(request.choice_count, tell, sink, filtered=azure)

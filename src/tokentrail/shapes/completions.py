@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tokentrail.operation import Prompt
 from tokentrail.shapes.choices import accumulator, read_answer
 from tokentrail.shapes.inputs import read_inputs
-from tokentrail.shapes.parameters import SAMPLED, read_request
+from tokentrail.shapes.parameters import SAMPLED, by_name, read_request
 from tokentrail.shapes.reading import integer, word
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from tokentrail.operation import Endpoint, Request, Response, TextSink
     from tokentrail.shapes.choices import ChunkAccumulator
+
+
+_PARAMETERS = by_name(*SAMPLED)
 
 
 class CompletionsShape:
@@ -32,12 +35,13 @@ class CompletionsShape:
         shown, billed = integer(arguments.get("n")), integer(arguments.get("best_of"))
         return read_request(
             arguments,
-            SAMPLED,
+            _PARAMETERS,
             operation="text_completion",
             api=None,
             endpoint=endpoint,
             prompt=_prompt(arguments) if prompt else None,
             inexact_output=arguments.get("echo") is True or (billed or 1) > (shown or 1),
+            unknowable_output=arguments.get("echo") is True,
         )
 
     def answer(self, answer: object, sink: TextSink | None) -> Response:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail.operation import Prompt, Request, Response
 from tokentrail.shapes.inputs import read_inputs
-from tokentrail.shapes.reading import fields, integer, word
+from tokentrail.shapes.reading import fields, integer, label
 from tokentrail.shapes.usage import embeddings_usage
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ class EmbeddingsShape:
     ) -> Request:
         """Read the keyword arguments; an encoding that the client adds itself is none."""
         get = arguments.get
-        encoding = word(get("encoding_format"))
+        encoding = label(get("encoding_format"))
         return Request(
             operation="embeddings",
             api=None,
             endpoint=endpoint,
-            model=word(get("model")),
+            model=label(get("model")),
             dimension_count=integer(get("dimensions")),
             encoding_formats=None if encoding is None else (encoding,),
             prompt=_prompt(get("input")) if prompt else None,
@@ -38,7 +38,7 @@ class EmbeddingsShape:
         """Read a ``CreateEmbeddingResponse``; there is no text for the sink."""
         given = fields(answer)
         return Response(
-            model=word(given.get("model")),
+            model=label(given.get("model")),
             reported=embeddings_usage(given.get("usage")),
             complete=bool(given),
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.operation import Response
 from tokentrail.shapes.choices import NEVER_RECEIVED
-from tokentrail.shapes.output import TOLD_CALLS, TOOL_CALLS, read_response
+from tokentrail.shapes.output import TOLD_CALLS, TOOL_CALLS, read_response, tell_output
 from tokentrail.shapes.reading import code, fields, text, word
 
 if TYPE_CHECKING:
@@ -43,16 +43,17 @@ class EventAccumulator:
     out is kept from those before it.
     """
 
-    __slots__ = ("_began", "_called", "_ended", "_error", "_response", "_sink")
+    __slots__ = ("_called", "_ended", "_error", "_response", "_said", "_sink")
 
     def __init__(self, sink: TextSink | None) -> None:
         """Hand text to ``sink``, where there is one."""
         self._sink = sink
         self._response = Response(complete=False)
-        self._began = False
         self._called = False
         self._ended = False
         self._error: str | None = None
+        self._said = False
+        """Some text came by the way."""
 
     def add(self, chunk: object) -> None:
         """Take the next event, of any type."""
@@ -64,7 +65,6 @@ class EventAccumulator:
         kind = given.get("type")
         if type(kind) is not str:
             return
-        self._began = True
         known = _DELTAS.get(kind)
         if known is None:
             self._take(kind, fields(chunk))  # of types unknown to a release, too
@@ -75,13 +75,17 @@ class EventAccumulator:
                 if type(choice) is not int:
                     choice = 0
                 self._sink.add(known[0], choice, item if type(item) is int else 0, delta)
+                self._said = True
 
     def _take(self, kind: str, given: Mapping[str, object]) -> None:
         if kind in _STAGES:
             self._learn(fields(given.get("response")))
         elif kind in _ENDINGS:
             self._ended = True
-            self._learn({"status": _ENDINGS[kind], **_given(given.get("response"))})
+            known = _given(given.get("response"))
+            self._learn({"status": _ENDINGS[kind], **known})
+            if self._sink is not None and not self._said:  # it may come whole, at the end
+                tell_output(known.get("output"), self._sink)
         elif kind == "response.output_item.added":
             self._open(fields(given.get("item")), given.get("output_index"))
         elif kind == "error":
@@ -122,7 +126,7 @@ class EventAccumulator:
 
     def _finish_reasons(self) -> tuple[str, ...] | None:
         if not self._ended:
-            return (NEVER_RECEIVED,) if self._began else None
+            return (NEVER_RECEIVED,)
         reasons = self._response.finish_reasons
         return ("tool_call",) if self._called and reasons == ("stop",) else reasons
 
@@ -132,11 +136,10 @@ def _given(response: object) -> dict[str, object]:
 
 
 class FetchAccumulator(EventAccumulator):
-    """Gathers the events of a response that is fetched again: its usage was told before."""
+    """Gathers the events of a response that is fetched, perhaps again."""
 
     __slots__ = ()
 
     def response(self) -> Response:
-        """Return what is known by now, without usage; a failure that is old is no error now."""
-        known = super().response()
-        return replace(known, compacted=None, reported=None, error_type=self._error)
+        """Return what is known by now; a failure that is old is no error now."""
+        return replace(super().response(), compacted=None, error_type=self._error)

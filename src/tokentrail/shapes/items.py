@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from tokentrail.operation import Message, Prompt, ToolCall
 from tokentrail.shapes.messages import read_content, read_message, read_tool_choice, read_tools
 from tokentrail.shapes.parameters import holds_only_functions
-from tokentrail.shapes.reading import fields, is_absent, is_sequence, sequence, text, word
+from tokentrail.shapes.reading import copied, fields, is_absent, is_sequence, sequence, text, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -111,4 +111,4 @@ def _schema(arguments: Mapping[str, object]) -> object:
     form = arguments.get("text_format")
     if isinstance(form, type):
         return form
-    return fields(fields(arguments.get("text")).get("format")).get("schema")
+    return copied(fields(fields(arguments.get("text")).get("format")).get("schema"))

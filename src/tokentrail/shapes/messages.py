@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.operation import Image, Message, ToolCall
-from tokentrail.shapes.reading import fields, is_absent, is_sequence, sequence, text, word
+from tokentrail.shapes.reading import copied, fields, is_absent, is_sequence, sequence, text, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +125,7 @@ def read_tools(tools: object) -> tuple[Mapping[str, object], ...]:
 
     Takes chat's ``tools``, the flat ones of responses and the legacy ``functions``. Whatever is
     no function declaration is left out, so a shorter result tells that something was. The
-    parameters are the caller's own mapping, to be read only.
+    parameters are copied: the caller may change its own meanwhile.
     """
     found = (_declaration(fields(tool)) for tool in sequence(tools))
     return tuple(tool for tool in found if tool is not None)
@@ -144,7 +144,7 @@ def _declaration(tool: Mapping[str, object]) -> Mapping[str, object] | None:
         declaration["description"] = description
     parameters = given.get("parameters")
     if isinstance(parameters, Mapping):
-        declaration["parameters"] = parameters
+        declaration["parameters"] = copied(parameters)
     return declaration
 
 

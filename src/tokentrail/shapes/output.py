@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.operation import Response
 from tokentrail.shapes.filters import read_response_filters
-from tokentrail.shapes.reading import code, fields, sequence, text, word
+from tokentrail.shapes.reading import code, fields, label, sequence, text, word
 from tokentrail.shapes.usage import responses_usage
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ _REASONS: Final = {"max_output_tokens": "length"}
 
 def read_response(given: Mapping[str, object]) -> Response:
     """Read the fields of a ``Response``, or of a ``CompactedResponse``, which has few of them."""
-    status = word(given.get("status"))
+    status = label(given.get("status"))
     return Response(
-        id=word(given.get("id")),
-        model=word(given.get("model")),
+        id=label(given.get("id")),
+        model=label(given.get("model")),
         finish_reasons=_finish_reasons(given, status),
         status=status,
-        service_tier=word(given.get("service_tier")),
-        conversation_id=word(fields(given.get("conversation")).get("id")),
+        service_tier=label(given.get("service_tier")),
+        conversation_id=label(fields(given.get("conversation")).get("id")),
         compacted=holds_compaction(given.get("output")),
         content_filter=read_response_filters(given.get("content_filters")),
         reported=responses_usage(given.get("usage")),
@@ -47,7 +47,7 @@ def _finish_reasons(given: Mapping[str, object], status: str | None) -> tuple[st
     if given.get("object") == "response.compaction":
         return ("compaction",)
     if status == "incomplete":
-        reason = word(fields(given.get("incomplete_details")).get("reason"))
+        reason = label(fields(given.get("incomplete_details")).get("reason"))
         return ("error",) if reason is None else (_REASONS.get(reason, reason),)
     if status == "completed" and calls_tool(given):
         return ("tool_call",)

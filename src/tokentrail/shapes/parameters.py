@@ -11,9 +11,9 @@ from tokentrail.shapes.reading import (
     integer,
     is_absent,
     is_sequence,
+    label,
     number,
     text,
-    word,
     words,
 )
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     Parameter = tuple[str, str, Callable[[Any], object]]
     """A keyword argument, the field of a Request that it fills, and how it is read."""
+    Parameters = Mapping[str, list[tuple[int, str, Callable[[Any], object]]]]
+    """Rows by keyword argument, each with its rank."""
 
 _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
 
@@ -34,13 +36,13 @@ def choice_count(n: object) -> int | None:
 
 def stop_sequences(stop: object) -> tuple[str, ...] | None:
     """Return the stop sequences; a single one may be given bare."""
-    one = text(stop)
+    one = label(stop)
     return words(stop) if one is None else (one,)
 
 
 def service_tier(tier: object) -> str | None:
     """Return the service tier that was asked for; "auto" asks for none."""
-    asked = word(tier)
+    asked = label(tier)
     return None if asked == "auto" else asked
 
 
@@ -60,7 +62,7 @@ def holds_only_functions(tools: object) -> bool:
 
 
 COMMON: Final[tuple[Parameter, ...]] = (
-    ("model", "model", word),
+    ("model", "model", label),
     ("stream", "stream", bool),
     ("temperature", "temperature", number),
     ("top_p", "top_p", number),
@@ -78,18 +80,25 @@ SAMPLED: Final[tuple[Parameter, ...]] = (
 """Parameters of chat completions and of completions."""
 
 
+def by_name(*rows: Parameter) -> Parameters:
+    """Return a table of parameters. Where two say the same, the later row counts."""
+    table: dict[str, list[tuple[int, str, Callable[[Any], object]]]] = {}
+    for rank, (name, field, read) in enumerate(rows):
+        table.setdefault(name, []).append((rank, field, read))
+    return table
+
+
 def read_request(
     arguments: Mapping[str, object],
-    parameters: tuple[Parameter, ...],
+    parameters: Parameters,
     **known: Any,  # noqa: ANN401 - the other fields of a Request
 ) -> Request:
-    """Return what the arguments ask, by a table; most calls give but a few of its rows.
-
-    Where two say the same, the later row counts.
-    """
-    for name, field, read in parameters:
-        if name in arguments:
-            value = read(arguments[name])
-            if value is not None:
+    """Return what the arguments ask: most calls give but a few of those there are."""
+    ranks: dict[str, int] = {}
+    for name, given in arguments.items():
+        for rank, field, read in parameters.get(name, ()):
+            value = read(given)
+            if value is not None and rank >= ranks.get(field, -1):
                 known[field] = value
+                ranks[field] = rank
     return Request(**known)

@@ -8,7 +8,7 @@ types: the client's sentinels (``NOT_GIVEN``, ``omit``), ``None`` and surprises 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, TypeGuard
 
@@ -17,6 +17,10 @@ _SENTINELS: Final = frozenset({"NoneType", "NotGiven", "Omit"})
 _CODE: Final = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 _INT64: Final = 1 << 63
 """Telemetry carries integers of 64 bits; a larger one would break an exporter's whole batch."""
+MOST_TOKENS: Final = 10**12
+"""More than any call has. Sums of what is larger would leave the 64 bits, for good."""
+_DEPTH: Final = 32
+"""Containers nested deeper than this are shared, not copied."""
 
 
 def fields(value: object) -> Mapping[str, object]:
@@ -61,6 +65,31 @@ def sequence(value: object) -> list[object] | tuple[object, ...]:
     return value if is_sequence(value) else ()
 
 
+def is_other_collection(value: object) -> TypeGuard[Collection[object]]:
+    """Tell whether ``value`` can be read again, as a list can, and is no list, text or mapping.
+
+    The client takes any collection, a deque or the values of a dict.
+    """
+    kind = type(value)
+    if kind is list or kind is str or value is None:  # as nearly always
+        return False
+    others = (list, tuple, str, bytes, Mapping, Iterator)
+    return isinstance(value, Collection) and not isinstance(value, others)
+
+
+def copied(value: object, depth: int = _DEPTH) -> object:
+    """Return ``value`` as it is now: lists and dicts copied to their depth, all else shared.
+
+    Strings are immutable; of an object nothing is known.
+    """
+    kind = type(value)
+    if kind is dict and depth:
+        return {k: v if type(v) is str else copied(v, depth - 1) for k, v in value.items()}  # type: ignore[attr-defined]
+    if kind is list and depth:
+        return [item if type(item) is str else copied(item, depth - 1) for item in value]  # type: ignore[attr-defined]
+    return value
+
+
 def text(value: object) -> str | None:
     """Return a string, also an empty one; a member of a string enum gives its plain value."""
     if type(value) is str:
@@ -75,6 +104,25 @@ def word(value: object) -> str | None:
     return text(value) or None
 
 
+def label(value: object) -> str | None:
+    """Return a word that telemetry can carry: halves of a surrogate pair are replaced.
+
+    One of them in a label would make all of Prometheus' scrapes fail from then on.
+    """
+    if value is None:
+        return None
+    if type(value) is str and value.isascii():  # as nearly always
+        return value or None
+    said = word(value)
+    return None if said is None else _carried(said)
+
+
+def _carried(said: str) -> str:
+    if said.isascii():
+        return said
+    return said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def code(value: object) -> str | None:
     """Return a short word without blanks, as error codes are: text of a message is none."""
     said = text(value)
@@ -84,7 +132,7 @@ def code(value: object) -> str | None:
 def words(value: object) -> tuple[str, ...] | None:
     """Return a non-empty list of strings; ``None`` if anything else stands in it."""
     found = tuple(map(text, sequence(value)))
-    given = tuple(item for item in found if item is not None)
+    given = tuple(_carried(item) for item in found if item is not None)
     return given if given and len(given) == len(found) else None
 
 
@@ -95,7 +143,7 @@ def integer(value: object) -> int | None:
 
 def tokens(value: object) -> int | None:
     """Return a number of tokens: an int of zero or more. Text and floats are absent, not zero."""
-    return value if type(value) is int and 0 <= value < _INT64 else None
+    return value if type(value) is int and 0 <= value < MOST_TOKENS else None
 
 
 def number(value: object) -> float | None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from tokentrail.operation import Request, Response
 from tokentrail.shapes.choices import NEVER_RECEIVED
 from tokentrail.shapes.output import OTHER_ERROR
-from tokentrail.shapes.parameters import read_request
-from tokentrail.shapes.reading import code, fields, integer, number, sequence, text, word
+from tokentrail.shapes.parameters import by_name, read_request
+from tokentrail.shapes.reading import code, fields, integer, label, number, sequence, text, word
 from tokentrail.shapes.usage import realtime_usage
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ _DELTAS: Final = {
 """Kind of text by the type of an event, as it is named now and as it was in beta. Sound is not
 among them: nobody can count it."""
 _SESSIONS: Final = frozenset({"session.created", "session.updated"})
-_PARAMETERS: Final = (
-    ("model", "model", word),
+_PARAMETERS: Final = by_name(
+    ("model", "model", label),
     ("temperature", "temperature", number),
     ("max_output_tokens", "max_tokens", integer),
-    ("conversation_id", "conversation_id", word),
+    ("conversation_id", "conversation_id", label),
 )
 
 
@@ -58,11 +58,14 @@ class RealtimeShape:
     def learn(self, kind: str, event: Mapping[str, object]) -> None:
         """Take an event that is about no response: perhaps it names the session's model."""
         if kind in _SESSIONS:
-            self._model = word(fields(event.get("session")).get("model")) or self._model
+            self._model = label(fields(event.get("session")).get("model")) or self._model
 
     @staticmethod
     def lane(event: Mapping[str, object]) -> str | None:
-        """Return the response that an event is about: each is a lane of its own."""
+        """Return the response that an event is about: each is a lane of its own.
+
+        An error names none: most are about an event of the application's, and the session goes on.
+        """
         return word(event.get("response_id")) or word(fields(event.get("response")).get("id"))
 
     def request(
@@ -133,21 +136,21 @@ class RealtimeAccumulator:
             self._sink.add(kind, choice or 0, item or 0, said)
 
     def _learn(self, given: Mapping[str, object], *, done: bool) -> None:
-        status, details = word(given.get("status")), fields(given.get("status_details"))
+        status, details = label(given.get("status")), fields(given.get("status_details"))
         known = self._response
         failed = done and status == "failed"
         error = code(fields(details.get("error")).get("code")) if failed else None
         self._response = replace(
             known,
-            id=word(given.get("id")) or known.id,
+            id=label(given.get("id")) or known.id,
             status=status,
-            conversation_id=word(given.get("conversation_id")),
+            conversation_id=label(given.get("conversation_id")),
             reported=realtime_usage(given.get("usage")),
             complete=done,
             error_type=(error or OTHER_ERROR) if failed else None,
         )
         if done:
-            finish = self._finish_reason(status, word(details.get("reason")))
+            finish = self._finish_reason(status, label(details.get("reason")))
             self._response = replace(self._response, finish_reasons=(finish,))
 
     def _finish_reason(self, status: str | None, reason: str | None) -> str:

@@ -9,8 +9,8 @@ from tokentrail.operation import Request, Response
 from tokentrail.shapes.events import EventAccumulator, FetchAccumulator
 from tokentrail.shapes.items import holds_server_tools, read_prompt
 from tokentrail.shapes.output import holds_compaction, read_response, tell_output
-from tokentrail.shapes.parameters import COMMON, output_type, read_request, service_tier
-from tokentrail.shapes.reading import fields, integer, word
+from tokentrail.shapes.parameters import COMMON, by_name, output_type, read_request, service_tier
+from tokentrail.shapes.reading import fields, integer, label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,32 +20,37 @@ if TYPE_CHECKING:
 
 def _conversation_id(conversation: object) -> str | None:
     """Return the id, given bare or as ``{"id"}``."""
-    return word(conversation) or word(fields(conversation).get("id"))
+    return label(conversation) or label(fields(conversation).get("id"))
+
+
+def _is_set(given: object) -> bool | None:
+    return True if given is True else None
 
 
 def _effort(reasoning: object) -> str | None:
-    return word(fields(reasoning).get("effort"))
+    return label(fields(reasoning).get("effort"))
 
 
 def _template(prompt: object) -> str | None:
-    return word(fields(prompt).get("id"))
+    return label(fields(prompt).get("id"))
 
 
 def _template_version(prompt: object) -> str | None:
-    return word(fields(prompt).get("version"))
+    return label(fields(prompt).get("version"))
 
 
-_PARAMETERS: Final = (
+_PARAMETERS: Final = by_name(
     *COMMON,
     ("max_output_tokens", "max_tokens", integer),
     ("reasoning", "reasoning_level", _effort),
     ("service_tier", "service_tier", service_tier),
     ("conversation", "conversation_id", _conversation_id),
-    ("previous_response_id", "previous_response_id", word),
+    ("previous_response_id", "previous_response_id", label),
     ("prompt", "prompt_name", _template),
     ("prompt", "prompt_version", _template_version),
     ("input", "compacted", holds_compaction),
     ("tools", "inexact_output", holds_server_tools),
+    ("background", "background", _is_set),
 )
 
 
@@ -112,8 +117,8 @@ class TokenCountShape(ResponsesShape):
 class FetchShape:
     """``responses.retrieve``, and what else answers with a response that was made before.
 
-    Its usage was told by the call that made it and is not told again; nor is a failure of then
-    an error of the fetching. Nothing is counted: no sink is used.
+    Its usage is read, and told where no other call could (see :mod:`tokentrail.owed`). A failure of
+    then is no error of the fetching. Nothing is counted: no sink is used.
     """
 
     def __init__(self, operation: str = "fetch_response") -> None:
@@ -135,14 +140,15 @@ class FetchShape:
             api="responses",
             endpoint=endpoint,
             stream=bool(get("stream")),
-            response_id=word(get("response_id")),
+            response_id=label(get("response_id")),
             stream_cursor=None if cursor is None else str(cursor),
+            fetches=True,
         )
 
     def answer(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
         """Read a ``Response``."""
         known = read_response(fields(answer))
-        return replace(known, compacted=None, reported=None, error_type=None)
+        return replace(known, compacted=None, error_type=None)
 
     def accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:  # noqa: ARG002
         """Return an empty accumulator of ``ResponseStreamEvent``."""

@@ -7,93 +7,81 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.operation import Reported
-from tokentrail.shapes.reading import fields, number, tokens
+from tokentrail.shapes.reading import MOST_TOKENS, fields, number, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def is_usage(usage: object) -> bool:
-    """Tell cheaply whether a chunk's usage says anything about chat or completions tokens."""
+def says(usage: object) -> tuple[bool, bool]:
+    """Tell cheaply whether a chunk's usage speaks of chat or completions input, and of output."""
     given = fields(usage)
-    output, prompt = given.get("completion_tokens"), given.get("prompt_tokens")
-    return tokens(output) is not None or tokens(prompt) is not None
+    asked, generated = given.get("prompt_tokens"), given.get("completion_tokens")
+    return tokens(asked) is not None, tokens(generated) is not None
 
 
-_Numbers = tuple[tuple[str, str], ...]
+def joined(asked: object, generated: object) -> Mapping[str, object]:
+    """Return one usage of chat completions or completions out of two, each for its direction."""
+    given = fields(asked)
+    parts = {name: given.get(name) for name in ("prompt_tokens", "prompt_tokens_details")}
+    return {**fields(generated), **parts}
+
+
+_Numbers = dict[str, str]
 """Names of the server, and the field of the report that each fills."""
 
-_CHAT: Final[_Numbers] = (
-    ("prompt_tokens", "input_tokens"),
-    ("completion_tokens", "output_tokens"),
-)
-_CHAT_DETAILS: Final[tuple[tuple[str, _Numbers], ...]] = (
-    (
-        "prompt_tokens_details",
-        (
-            ("cached_tokens", "cache_read_tokens"),
-            ("cache_write_tokens", "cache_write_tokens"),
-            ("audio_tokens", "audio_input_tokens"),
-            ("text_tokens", "text_input_tokens"),
-            ("image_tokens", "image_input_tokens"),
-        ),
-    ),
-    (
-        "completion_tokens_details",
-        (
-            ("reasoning_tokens", "reasoning_tokens"),
-            ("audio_tokens", "audio_output_tokens"),
-            ("text_tokens", "text_output_tokens"),
-        ),
-    ),
-)
-_RESPONSES: Final[_Numbers] = (
-    ("input_tokens", "input_tokens"),
-    ("output_tokens", "output_tokens"),
-)
-_RESPONSES_DETAILS: Final[tuple[tuple[str, _Numbers], ...]] = (
-    (
-        "input_tokens_details",
-        (("cached_tokens", "cache_read_tokens"), ("cache_write_tokens", "cache_write_tokens")),
-    ),
-    ("output_tokens_details", (("reasoning_tokens", "reasoning_tokens"),)),
-)
-_REALTIME_DETAILS: Final[tuple[tuple[str, _Numbers], ...]] = (
-    (
-        "input_token_details",
-        (
-            ("cached_tokens", "cache_read_tokens"),
-            ("audio_tokens", "audio_input_tokens"),
-            ("text_tokens", "text_input_tokens"),
-            ("image_tokens", "image_input_tokens"),
-        ),
-    ),
-    (
-        "output_token_details",
-        (("audio_tokens", "audio_output_tokens"), ("text_tokens", "text_output_tokens")),
-    ),
-)
-
-_IMAGES_DETAILS: Final[tuple[tuple[str, _Numbers], ...]] = (
-    (
-        "input_tokens_details",
-        (
-            ("text_tokens", "text_input_tokens"),
-            ("image_tokens", "image_input_tokens"),
-            ("cached_tokens", "cache_read_tokens"),
-        ),
-    ),
-    (
-        "output_tokens_details",
-        (("text_tokens", "text_output_tokens"), ("image_tokens", "image_output_tokens")),
-    ),
-)
-_AUDIO_DETAILS: Final[tuple[tuple[str, _Numbers], ...]] = (
-    (
-        "input_token_details",
-        (("text_tokens", "text_input_tokens"), ("audio_tokens", "audio_input_tokens")),
-    ),
-)
+_CHAT: Final[_Numbers] = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"}
+_CHAT_DETAILS: Final[dict[str, _Numbers]] = {
+    "prompt_tokens_details": {
+        "cached_tokens": "cache_read_tokens",
+        "cache_write_tokens": "cache_write_tokens",
+        "audio_tokens": "audio_input_tokens",
+        "text_tokens": "text_input_tokens",
+        "image_tokens": "image_input_tokens",
+    },
+    "completion_tokens_details": {
+        "reasoning_tokens": "reasoning_tokens",
+        "audio_tokens": "audio_output_tokens",
+        "text_tokens": "text_output_tokens",
+    },
+}
+_RESPONSES: Final[_Numbers] = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
+_RESPONSES_DETAILS: Final[dict[str, _Numbers]] = {
+    "input_tokens_details": {
+        "cached_tokens": "cache_read_tokens",
+        "cache_write_tokens": "cache_write_tokens",
+    },
+    "output_tokens_details": {"reasoning_tokens": "reasoning_tokens"},
+}
+_REALTIME_DETAILS: Final[dict[str, _Numbers]] = {
+    "input_token_details": {
+        "cached_tokens": "cache_read_tokens",
+        "audio_tokens": "audio_input_tokens",
+        "text_tokens": "text_input_tokens",
+        "image_tokens": "image_input_tokens",
+    },
+    "output_token_details": {
+        "audio_tokens": "audio_output_tokens",
+        "text_tokens": "text_output_tokens",
+    },
+}
+_IMAGES_DETAILS: Final[dict[str, _Numbers]] = {
+    "input_tokens_details": {
+        "text_tokens": "text_input_tokens",
+        "image_tokens": "image_input_tokens",
+        "cached_tokens": "cache_read_tokens",
+    },
+    "output_tokens_details": {
+        "text_tokens": "text_output_tokens",
+        "image_tokens": "image_output_tokens",
+    },
+}
+_AUDIO_DETAILS: Final[dict[str, _Numbers]] = {
+    "input_token_details": {
+        "text_tokens": "text_input_tokens",
+        "audio_tokens": "audio_input_tokens",
+    }
+}
 
 
 def chat_usage(usage: object) -> Reported | None:
@@ -121,26 +109,18 @@ def realtime_usage(usage: object) -> Reported | None:
     )
 
 
-def _reported(
-    usage: object, numbers: _Numbers, details: tuple[tuple[str, _Numbers], ...]
-) -> Reported | None:
-    given = fields(usage)
+def _reported(usage: object, numbers: _Numbers, details: dict[str, _Numbers]) -> Reported | None:
     read: dict[str, int] = {}
-    _take(given, numbers, read)
-    for part, names in details:
-        detail = given.get(part)
-        if detail is not None:
-            _take(fields(detail), names, read)
+    for name, value in fields(usage).items():  # as tokens(), without its calls
+        if type(value) is int:
+            if name in numbers and 0 <= value < MOST_TOKENS:
+                read[numbers[name]] = value
+        elif value is not None and name in details:
+            parts = details[name]
+            for part, count in fields(value).items():
+                if type(count) is int and part in parts and 0 <= count < MOST_TOKENS:
+                    read[parts[part]] = count
     return Reported(**read) if read else None
-
-
-def _take(given: Mapping[str, object], numbers: _Numbers, read: dict[str, int]) -> None:
-    for name, field in numbers:
-        value = given.get(name)
-        if value is not None:
-            known = tokens(value)
-            if known is not None:
-                read[field] = known
 
 
 def embeddings_usage(usage: object) -> Reported | None:

@@ -10,6 +10,7 @@ from opentelemetry import trace
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from tokentrail import guard
+from tokentrail.sending import Sending
 from tokentrail.tell import company, health, hook, names, spans, whose
 from tokentrail.tell.events import Events
 from tokentrail.tell.metrics import Metrics
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tokentrail.config import Settings
     from tokentrail.content import Content
     from tokentrail.operation import Operation, Request, Usage
+    from tokentrail.tell.spans import Attributes
 
 _INSIDE = otel_context.create_key("tokentrail-inside")
 
@@ -64,32 +66,41 @@ class Teller:
         """Whether telling runs the user's completion hook."""
         return self._saying.hook is not None
 
-    def is_wanted(self) -> bool:
-        """Whether the current context wants calls told, and is not inside one told already."""
-        return not otel_context.get_value(_INSIDE) and is_instrumentation_enabled()
+    def is_wanted(self, client: object = None) -> bool:
+        """Whether the current context wants a call of ``client`` told, and none tells it already.
+
+        The client's methods call one another; what another client does meanwhile, in a transport or
+        a hook of the application's, are calls of its own.
+        """
+        return self.sending(client) is None and is_instrumentation_enabled()
+
+    def sending(self, client: object = None) -> Sending | None:
+        """Return the call that a call of ``client`` belongs to in the current context."""
+        inside = otel_context.get_value(_INSIDE)
+        return inside if isinstance(inside, Sending) and inside.is_of(client) else None
 
     def attributed(self, request: Request) -> Request:
         """Return ``request`` with what the current context says of whose call it is."""
         return whose.attributed(request, otel_context.get_current(), self._baggage_keys)
 
-    def begin(self, request: Request, *, aside: bool = False) -> Telling:
-        """Start to tell a call whose request is about to be issued.
+    def begin(self, request: Request, client: object, *, aside: bool = False) -> Telling:
+        """Start to tell a call of ``client`` whose request is about to be issued.
 
         ``aside``: another instrumentation tells it, and there shall be no span of ours.
         """
         start_time = time.time_ns()
-        parent = otel_context.get_current()
+        parent, sending = otel_context.get_current(), Sending(client)
         record = company.found(request.operation, parent)
         if aside or record is not None:
-            context = otel_context.set_value(_INSIDE, True, parent)  # noqa: FBT003 - a value
+            context = otel_context.set_value(_INSIDE, sending, parent)
             span = trace.get_current_span(parent)
-            return Aside(span, context, start_time, self._metrics, self._saying, record)
+            return Aside(span, context, sending, start_time, self._metrics, self._saying, record)
         span = spans.start(self._tracer, request, parent, start_time)
         context, record = company.offered(
             request.operation, trace.set_span_in_context(span, parent)
         )
-        context = otel_context.set_value(_INSIDE, True, context)  # noqa: FBT003 - a value
-        return Telling(span, context, start_time, self._metrics, self._saying, record)
+        context = otel_context.set_value(_INSIDE, sending, context)
+        return Telling(span, context, sending, start_time, self._metrics, self._saying, record)
 
 
 class Saying:
@@ -97,7 +108,7 @@ class Saying:
 
     def __init__(self, logger_provider: LoggerProvider | None, settings: Settings) -> None:
         self.events = Events(logger_provider, settings)
-        self.hook = hook.load()
+        self.hook = None if settings.withhold else hook.load()
         self.on_spans = settings.capture_content.on_spans
         self.captures = self.on_spans or settings.capture_content.on_events or self.hook is not None
 
@@ -105,12 +116,13 @@ class Saying:
 class Telling:
     """One call being told."""
 
-    __slots__ = ("_context", "_metrics", "_record", "_saying", "span", "start_time")
+    __slots__ = ("_context", "_metrics", "_record", "_saying", "sending", "span", "start_time")
 
     def __init__(  # noqa: PLR0913, PLR0917 - what one call is told through
         self,
         span: Span,
         context: Context,
+        sending: Sending,
         start_time: int,
         metrics: Metrics,
         saying: Saying,
@@ -121,6 +133,8 @@ class Telling:
         """The span that tells the call."""
         self._record = record
         self._context = context
+        self.sending = sending
+        """What those see who are called inside."""
         self._metrics = metrics
         self.start_time = start_time
         """Nanoseconds since the epoch."""
@@ -158,6 +172,7 @@ class Telling:
 
         A coroutine that is closed or collected elsewhere has left that place for good.
         """
+        self.sending.over()
         if otel_context.get_current() is self._context:
             otel_context.detach(token)
 
@@ -183,32 +198,34 @@ class Telling:
 
         ``content``: what was said, where anybody is to be told.
         """
+        labelled, learned = self._enriched(operation)
         try:
-            self._metrics.finish(operation, self._context)
+            self._metrics.finish(labelled, self._context)
         except Exception as error:  # noqa: BLE001 - whatever an SDK raises is not the application's
             guard.report("metrics", error)
         finally:
             try:
-                self._say(operation, content)
+                self._say(operation, content, learned)
             except Exception as error:  # noqa: BLE001 - as above
                 guard.report("events", error)
             finally:
                 on_span = content if self._saying.on_spans else None
-                self._learn()
-                spans.finish(self.span, operation, on_span)
+                spans.finish(self.span, operation, on_span, learned)
 
-    def _learn(self) -> None:
-        """Write on the span what others inside it knew; ours goes over it."""
+    def _enriched(self, operation: Operation) -> tuple[Operation, Attributes]:
+        """Return ``operation`` for metrics, and what others inside it knew beside."""
         if self._record is not None:
             try:
-                self.span.set_attributes(company.learned(self._record))
-            except Exception as error:  # noqa: BLE001 - the span must end whatever happens
+                learned = company.learned(self._record, operation)
+                return company.labelled(self._record, operation), learned
+            except Exception as error:  # noqa: BLE001 - a stranger's record
                 guard.report("company", error)
+        return operation, {}
 
-    def _say(self, operation: Operation, content: Content | None) -> None:
+    def _say(self, operation: Operation, content: Content | None, learned: Attributes) -> None:
         """Tell events; the hook first, since it may write on what is told after it."""
         events, hook = self._saying.events, self._saying.hook
-        details = events.details(operation, content, self._context)
+        details = events.details(operation, content, self._context, learned)
         try:
             if hook is not None and content is not None:
                 hook.completed(content, self.span, details)
@@ -242,8 +259,12 @@ class Aside(Telling):
 
     @property
     def tells_gaps(self) -> bool:
-        """Whether gaps between chunks are told here."""
-        return False
+        """Whether gaps between chunks are told here: in metrics that the other one has not."""
+        return self._record is not None and self._metrics.tells_more
+
+    def gaps(self, gaps: Iterator[float], request: Request, model: str | None) -> Iterator[None]:
+        """Tell gaps between chunks, in seconds; yield after each."""
+        return self._metrics.gaps(gaps, request, model, self._context, joined=True)
 
     def so_far(self, usage: Usage) -> None:
         """Take what is known of the usage of a stream."""

@@ -9,6 +9,7 @@ never imported here. Until somebody else does there is nobody to join, and a cal
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
@@ -17,6 +18,8 @@ from tokentrail.operation import Source
 from tokentrail.tell import names, spans
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from opentelemetry.context import Context
     from opentelemetry.util.types import AttributeValue
 
@@ -41,10 +44,13 @@ _RECORDS: Final = {
 _HTTPS: Final = 443
 """A port that the official instrumentation leaves out: its series stay what they are."""
 
+_DIMENSIONS: Final = "gen_ai.embeddings.dimension.count"
+"""Told as it was asked for: the official one writes the length of what came, be it base64."""
+
 _FIELDS: Final = {
     "conversation_compacted": names.COMPACTED,
     "conversation_id": names.CONVERSATION_ID,
-    "embeddings_dimension_count": "gen_ai.embeddings.dimension.count",
+    "embeddings_dimension_count": _DIMENSIONS,
     "operation_name": names.OPERATION_NAME,
     "output_type": "gen_ai.output.type",
     "prompt_name": "gen_ai.prompt.name",
@@ -72,14 +78,18 @@ _FIELDS: Final = {
     "response_time_to_first_chunk": names.TIME_TO_FIRST_CHUNK,
     "server_address": names.SERVER_ADDRESS,
     "server_port": names.SERVER_PORT,
+    "usage_audio_cache_read_input_tokens": "gen_ai.usage.audio.cache_read.input_tokens",
     "usage_audio_input_tokens": "gen_ai.usage.audio.input_tokens",
     "usage_audio_output_tokens": "gen_ai.usage.audio.output_tokens",
     "usage_cache_read_input_tokens": "gen_ai.usage.cache_read.input_tokens",
     "usage_cache_write_input_tokens": "gen_ai.usage.cache_write.input_tokens",
+    "usage_image_cache_read_input_tokens": "gen_ai.usage.image.cache_read.input_tokens",
     "usage_image_input_tokens": "gen_ai.usage.image.input_tokens",
+    "usage_image_output_tokens": "gen_ai.usage.image.output_tokens",
     "usage_input_tokens": names.INPUT_TOKENS,
     "usage_output_tokens": names.OUTPUT_TOKENS,
     "usage_reasoning_output_tokens": "gen_ai.usage.reasoning.output_tokens",
+    "usage_text_cache_read_input_tokens": "gen_ai.usage.text.cache_read.input_tokens",
     "usage_text_input_tokens": "gen_ai.usage.text.input_tokens",
     "usage_text_output_tokens": "gen_ai.usage.text.output_tokens",
 }
@@ -89,16 +99,10 @@ _OURS: Final = ("tokentrail.",)
 _OWN: Final = (*_OURS, "openai.")
 """What there is no field for: it goes among the record's further attributes."""
 
-_BREAKDOWN: Final = frozenset(name for _, name in (*names.INPUT_DETAILS, *names.OUTPUT_DETAILS))
+_INPUT: Final = frozenset((names.INPUT_TOKENS, *(name for _, name in names.INPUT_DETAILS)))
+_OUTPUT: Final = frozenset((names.OUTPUT_TOKENS, *(name for _, name in names.OUTPUT_DETAILS)))
+_BREAKDOWN: Final = (_INPUT | _OUTPUT) - {names.INPUT_TOKENS, names.OUTPUT_TOKENS}
 
-_THEIRS: Final = {
-    "conversation_id": names.CONVERSATION_ID,
-    "conversation_compacted": names.COMPACTED,
-    "prompt_name": "gen_ai.prompt.name",
-    "prompt_version": "gen_ai.prompt.version",
-    "request_top_k": "gen_ai.request.top_k",
-}
-"""Fields that those inside may know better; all else we read ourselves."""
 
 Record = Any
 """One of the package's data classes."""
@@ -196,11 +200,33 @@ def publish_usage(record: Record, usage: Usage, *, spans_only: bool) -> None:
         record.attributes.pop(names.ENCODING, None)
 
 
-def learned(record: Record) -> Attributes:
-    """Return what those inside wrote into ``record`` and may know better than we."""
-    told: Attributes = dict(record.attributes)
-    for field, name in _THEIRS.items():
+def learned(record: Record, operation: Operation) -> Attributes:
+    """Return what those inside wrote into ``record`` and we do not know ourselves."""
+    theirs: Attributes = dict(record.attributes)
+    for field, name in _FIELDS.items():
         value = getattr(record, field, None)
-        if value is not None:
-            told[name] = value
-    return told
+        if value is None or value is False or (value == 0 and name in _BREAKDOWN):
+            continue  # what is not so is absent
+        theirs[name] = value
+    known = {**spans.initial(operation.request), **spans.final(operation)}
+    settled = {*known, *_settled(operation.usage), _DIMENSIONS}
+    return {name: value for name, value in theirs.items() if name not in settled}
+
+
+def _settled(usage: Usage) -> Iterator[str]:
+    """Yield what has no place beside a number of ours that is not the server's: total and parts."""
+    for count, told in ((usage.input, _INPUT), (usage.output, _OUTPUT)):
+        if count is not None and count.source is not Source.REPORTED:
+            yield from told
+
+
+def labelled(record: Record, operation: Operation) -> Operation:
+    """Return ``operation`` with what those inside would have points bear, if they may.
+
+    It is the application's own then: see the setting ``attributes_on_metrics``.
+    """
+    if not record.metric_attributes:
+        return operation
+    said = operation.request.attribution
+    request = replace(operation.request, attribution=(*record.metric_attributes.items(), *said))
+    return replace(operation, request=request)

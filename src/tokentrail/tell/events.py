@@ -71,12 +71,20 @@ class Events:
         return enabled is None or bool(enabled())
 
     def details(
-        self, operation: Operation, content: Content | None, context: Context
+        self,
+        operation: Operation,
+        content: Content | None,
+        context: Context,
+        learned: spans.Attributes,
     ) -> LogRecord | None:
-        """Return the record of an inference's details, not emitted yet; ``None`` if unwanted."""
+        """Return the record of an inference's details, not emitted yet; ``None`` if unwanted.
+
+        ``learned``: what is known from others.
+        """
         if not self._want_details(operation.request):
             return None
-        attributes = {**spans.initial(operation.request), **spans.final(operation)}
+        known = {**spans.initial(operation.request), **spans.final(operation)}
+        attributes: dict[str, Any] = {**learned, **known}
         if content is not None and self._content:
             attributes.update(said.structured(content))
         return self._record(names.DETAILS_EVENT, attributes, operation, context)

@@ -28,10 +28,13 @@ LONGEST_WAIT = 2.0
 class Engine(Protocol):
     """What is told of, and waited for."""
 
-    deferred: int
-    """Calls that the worker had to settle."""
-    degraded: int
-    """Calls that were settled by estimate because the worker had too much to do."""
+    @property
+    def deferred(self) -> int:
+        """Calls that the worker had to settle."""
+
+    @property
+    def degraded(self) -> int:
+        """Calls that were settled by estimate because there was no time to count."""
 
     @property
     def tells_health(self) -> bool:
@@ -68,7 +71,7 @@ def observe(provider: MeterProvider, meter: Meter) -> None:
     for name, unit, about, read in (
         (names.OWN_ERRORS, "{error}", "Errors of tokentrail's own that were swallowed.", _errors),
         (names.OWN_DEFERRED, "{call}", "Calls whose count was left to the worker.", _deferred),
-        (names.OWN_DEGRADED, "{call}", "Calls estimated because the queue was full.", _degraded),
+        (names.OWN_DEGRADED, "{call}", "Calls estimated because there was no time.", _degraded),
     ):
         meter.create_observable_counter(name, [_observer(read)], unit, about)
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import base64
 import os
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail import guard
 from tokentrail.content import parts as kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from opentelemetry._logs import LogRecord
     from opentelemetry.trace import Span
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
     from tokentrail.content import Content
 
 ENVIRON: Final = "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK"
+GROUP: Final = "opentelemetry_genai_completion_hook"
+"""Entry points, by whose name a hook is asked for."""
+_UPLOAD: Final = "upload"
+_PATH: Final = "OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH"
+"""Their own hook, and the variable that it needs."""
 
 
 def load() -> Hook | None:
@@ -43,10 +50,36 @@ def load() -> Hook | None:
     try:
         found = completion_hook.load_completion_hook()
         none = completion_hook._NoOpCompletionHook  # noqa: SLF001 - no other way to tell
-        return None if isinstance(found, none) else Hook(found, types)
+        # "upload" without a path is such a one, inside a guard of theirs.
+        wrapped = getattr(found, "_wrapped", found)
+        return None if isinstance(wrapped, none) else Hook(found, types)
     except Exception as error:  # noqa: BLE001 - a stranger's code, and the program goes on
         guard.report("completion hook", error)
         return None
+
+
+def missing(environ: Mapping[str, str]) -> str | None:
+    """Return what the hook that ``environ`` names would want and not find; nothing is loaded."""
+    name = environ.get(ENVIRON, "")
+    if not name.strip():
+        return None
+    if not _is_there("opentelemetry.util.genai"):
+        return "opentelemetry-util-genai is not installed"
+    there = sorted(point.name for point in entry_points(group=GROUP))
+    if name not in there:
+        return f"no package has such an entry point of {GROUP}; there are: {', '.join(there)}"
+    if name == _UPLOAD and not environ.get(_PATH):
+        return f"{_PATH} is not set"
+    if name == _UPLOAD and not _is_there("fsspec"):
+        return "fsspec is not installed: pip install 'opentelemetry-util-genai[upload]'"
+    return None
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:  # nor is what it stands in
+        return False
 
 
 class Hook:

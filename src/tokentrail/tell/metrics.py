@@ -64,18 +64,32 @@ class Metrics:
         """Whether points are kept by anybody, as far as one can know."""
         return type(self._ratio) is not NoOpHistogram  # a class made of it may do something
 
+    @property
+    def tells_more(self) -> bool:
+        """Whether there are conventional metrics that no other instrumentation has."""
+        return any(not told.told_by_others for told in self._vocabularies)
+
     def gaps(
-        self, gaps: Iterator[float], request: Request, model: str | None, context: Context
+        self,
+        gaps: Iterator[float],
+        request: Request,
+        model: str | None,
+        context: Context,
+        *,
+        joined: bool = False,
     ) -> Iterator[None]:
         """Record each gap between chunks, in seconds; yield after every few.
 
         Of these the longest is recorded in ``context``: an exemplar of a stream that hangs is what
-        one wants to see, and one of every gap costs a fifth more.
+        one wants to see, and one of every gap costs a fifth more. ``joined``: as in
+        :meth:`finish_own`.
         """
         attributes = self._points.base(request, model)
         while few := tuple(islice(gaps, _AT_ONCE)):
             longest = max(few)
             for vocabulary in self._vocabularies:
+                if joined and vocabulary.told_by_others:
+                    continue
                 record = vocabulary.gap_recorder(request)
                 if record is not None:
                     for gap in few:
@@ -85,11 +99,8 @@ class Metrics:
     def finish(self, operation: Operation, context: Context) -> None:
         """Record the points of a call that ended."""
         alike = self._points.alike(operation)
-        self._end(operation, alike)
-        for kind, count in self._counts(operation.usage):
-            self._add_own(operation, kind, count, alike)
-        self._record_ratios(operation.usage, alike.base, context)
-        self._record_conventional(operation, self._vocabularies, alike, context)
+        counts = self._record_own(operation, alike, context)
+        self._record_conventional(operation, counts, self._vocabularies, alike, context)
 
     def finish_own(self, operation: Operation, context: Context, *, joined: bool) -> None:
         """Record our own points of a call that another instrumentation tells as well.
@@ -98,13 +109,10 @@ class Metrics:
         no others, so those that are wanted are recorded here.
         """
         alike = self._points.alike(operation)
-        self._end(operation, alike)
-        for kind, count in self._counts(operation.usage):
-            self._add_own(operation, kind, count, alike)
-        self._record_ratios(operation.usage, alike.base, context)
+        counts = self._record_own(operation, alike, context)
         if joined and operation.request.operation in INFERENCES:
             others = [told for told in self._vocabularies if not told.told_by_others]
-            self._record_conventional(operation, others, alike, context)
+            self._record_conventional(operation, counts, others, alike, context)
 
     def asked(self, request: Request) -> Attributes:
         """Return the application's own attributes that points of ``request`` bear."""
@@ -113,6 +121,22 @@ class Metrics:
     def compare(self, usage: Usage, request: Request, model: str | None, context: Context) -> None:
         """Record how counts compare with the reports they stand beside."""
         self._record_ratios(usage, self._points.base(request, model), context)
+
+    def _record_own(
+        self, operation: Operation, alike: Alike, context: Context
+    ) -> list[tuple[str, Count]]:
+        """Count the call and its tokens; return the tokens that metrics tell, by direction."""
+        usage = operation.usage
+        counts = [
+            (kind, count)
+            for kind, count in (("input", usage.input), ("output", usage.output))
+            if count is not None and (not self.only_reported or _is_reported(count))
+        ]
+        self._end(operation, alike)
+        for kind, count in counts:
+            self._add_own(operation, kind, count, alike)
+        self._record_ratios(usage, alike.base, context)
+        return counts
 
     def _end(self, operation: Operation, alike: Alike) -> None:
         """Count the call as ended."""
@@ -125,12 +149,13 @@ class Metrics:
     def _record_conventional(
         self,
         operation: Operation,
+        counts: list[tuple[str, Count]],
         vocabularies: Sequence[Vocabulary],
         alike: Alike,
         context: Context,
     ) -> None:
         if operation.request.operation in names.COUNTED_OPERATIONS:
-            for kind, count in self._counts(operation.usage):
+            for kind, count in counts:
                 if is_conventional(count):
                     for vocabulary in vocabularies:
                         vocabulary.used(operation, kind, count, alike, context)
@@ -150,14 +175,6 @@ class Metrics:
             if number and _is_reported(usage.input if kind == "input" else usage.output):
                 for modality, part in split(field, number, reported):
                     counter.add(part, {**alike.refined, names.MODALITY: modality}, context)
-
-    def _counts(self, usage: Usage) -> list[tuple[str, Count]]:
-        """Return the directions whose tokens metrics tell."""
-        return [
-            (kind, count)
-            for kind, count in (("input", usage.input), ("output", usage.output))
-            if count is not None and (not self.only_reported or _is_reported(count))
-        ]
 
     def _add_own(self, operation: Operation, kind: str, count: Count, alike: Alike) -> None:
         key = (kind, count.source, operation.ending)

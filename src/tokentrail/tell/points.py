@@ -105,14 +105,14 @@ class Points:
         return attributes
 
     def asked(self, request: Request) -> Attributes:
-        """Return the application's own attributes of a call that points may bear."""
+        """Return the application's own attributes of a call that points may bear: no lists."""
         if not request.attribution:
             return {}
         said = dict(request.attribution)
         return {
             name: self._one_of(values, said[name])
             for name, values in self._asked.items()
-            if name in said
+            if isinstance(said.get(name), (str, bool, int, float))
         }
 
     def _refined(self, operation: Operation, base: Attributes) -> Attributes:
@@ -157,7 +157,12 @@ class Points:
         return self._one_of(self._said.setdefault(name, set()), value)
 
     def _one_of(self, values: set[AttributeValue], value: AttributeValue) -> AttributeValue:
-        """Return ``value``, or what stands for every further one, as for models."""
+        """Return ``value``, or what stands for every further one, as for models.
+
+        Half a surrogate pair, in a name of the application's, would break each later scrape.
+        """
+        if isinstance(value, str) and not value.isascii():
+            value = value.encode("utf-8", "replace").decode()
         if value in values:
             return value
         if len(values) >= MOST_MODELS:

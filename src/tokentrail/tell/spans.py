@@ -78,14 +78,15 @@ def _name(request: Request) -> str:
     return f"{request.operation} {request.model}"
 
 
-def finish(span: Span, operation: Operation, content: Content | None) -> None:
+def finish(span: Span, operation: Operation, content: Content | None, learned: Attributes) -> None:
     """Write what happened on ``span`` and end it at the operation's own end time.
 
     ``content``: what was said, where spans bear it; the status then has the exception's message.
+    ``learned``: what is known from others.
     """
     try:
         if span.is_recording():
-            span.set_attributes(final(operation))
+            span.set_attributes({**learned, **final(operation)})
             if operation.error_type is not None:
                 span.set_status(Status(StatusCode.ERROR, _description(operation, content)))
             if content is not None:

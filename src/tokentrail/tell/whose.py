@@ -17,32 +17,33 @@ from opentelemetry import context as otel_context
 from tokentrail import guard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from opentelemetry.context import Context
 
-    from tokentrail.operation import Request
+    from tokentrail.operation import AttributeValue, Request
 
-    Value = str | bool | int | float
 
 _KEY = otel_context.create_key("tokentrail-attributes")
+_KINDS = (str, bool, int, float)
+"""What an attribute can be, or a list of; a boolean is a number, too, so it is asked for first."""
 _HERE: ContextVar[None] = ContextVar("tokentrail-here")
 """Can be reset only where it was set."""
 
 
 @contextmanager
 def attributes(
-    named: Mapping[str, Value | None] | None = None, /, **more: Value | None
+    named: Mapping[str, AttributeValue | None] | None = None, /, **more: AttributeValue | None
 ) -> Iterator[None]:
     """Tell every call made inside with these attributes, beside those of a stretch around it.
 
-    They are on spans and events, and on metrics where ``attributes_on_metrics`` names them. A
-    stream bears those that held when it was asked for. A value of ``None`` takes an attribute of
-    the stretch around away.
+    They are on spans and events, and on metrics where ``attributes_on_metrics`` names them and they
+    are no lists. A stream bears those that held when it was asked for. A value of ``None`` takes an
+    attribute of the stretch around away.
 
     Args:
         named: Attributes whose names are no Python names, as ``{"enduser.id": "7"}``.
-        more: Attributes by name: text, numbers or booleans.
+        more: Attributes by name: text, a number, a boolean, or a list of either kind of these.
     """
     outside = otel_context.get_value(_KEY)
     inside = _merged(outside if isinstance(outside, dict) else {}, {**(named or {}), **more})
@@ -58,13 +59,17 @@ def attributes(
             otel_context.detach(token)
 
 
-def _merged(outside: Mapping[str, Value], named: Mapping[str, object]) -> dict[str, Value]:
+def _merged(
+    outside: Mapping[str, AttributeValue], named: Mapping[str, object]
+) -> dict[str, AttributeValue]:
     merged = dict(outside)
     for name, value in named.items():
         if value is None:
             merged.pop(name, None)
-        elif isinstance(value, (str, bool, int, float)):
+        elif isinstance(value, _KINDS):
             merged[name] = value
+        elif isinstance(value, (list, tuple)) and _is_uniform(value):
+            merged[name] = tuple(value)
         else:
             guard.warn_once(
                 f"attribute {name}",
@@ -75,6 +80,12 @@ def _merged(outside: Mapping[str, Value], named: Mapping[str, object]) -> dict[s
     return merged
 
 
+def _is_uniform(values: Sequence[object]) -> bool:
+    """Whether an attribute can be a list of these: of one kind, and True is no number there."""
+    kinds = {next((k for k in _KINDS if isinstance(value, k)), None) for value in values}
+    return len(kinds) <= 1 and None not in kinds
+
+
 def attributed(request: Request, context: Context, baggage_keys: tuple[str, ...]) -> Request:
     """Return ``request`` with what ``context`` says of whose it is."""
     set_here = context.get(_KEY)
@@ -83,7 +94,7 @@ def attributed(request: Request, context: Context, baggage_keys: tuple[str, ...]
     found = dict(request.attribution)
     for key in baggage_keys:
         carried = baggage.get_baggage(key, context)
-        if isinstance(carried, (str, bool, int, float)):
+        if isinstance(carried, _KINDS):
             found[key] = carried
     if isinstance(set_here, dict):
         found.update(set_here)

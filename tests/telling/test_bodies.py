@@ -1,0 +1,49 @@
+"""Bodies that nobody has parsed: what they say, and that a large one is not read through."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tokentrail import bodies
+
+USAGE = {"prompt_tokens": 7, "total_tokens": 7}
+
+
+def test_a_body_is_read_as_json():
+    assert bodies.said(json.dumps({"usage": USAGE}).encode()) == {"usage": USAGE}
+
+
+@pytest.mark.parametrize("body", [b"", b"sound", b'{"cut": ', b"\xff\xfe\x00"])
+def test_what_is_no_json_is_given_back(body):
+    assert bodies.said(body) == body
+
+
+def test_no_body_says_nothing():
+    assert bodies.said(None) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data":[%s],"model":"embedder","usage":{"prompt_tokens":7,"total_tokens":7}}',
+        b'{"model": "embedder", "data": [%s], "usage" : {"prompt_tokens":7,"total_tokens":7} }',
+        b'{"usage":{"prompt_tokens":7,"total_tokens":7},"model":"embedder","data":[%s]}',
+    ],
+)
+def test_of_a_large_one_the_ends_are_read(body):
+    """What is between is not looked at: here it is no JSON at all."""
+    large = body % (b"?" * bodies.WHOLE)
+    assert bodies.said(large) == {"model": "embedder", "usage": USAGE}
+
+
+def test_a_text_that_speaks_of_usage_is_no_usage():
+    said = json.dumps('"usage": {"prompt_tokens": 9}').encode()
+    assert bodies.said(b'{"data": [' + b"?" * bodies.WHOLE + said) == {}
+
+
+def test_what_is_cut_off_is_absent():
+    assert bodies.said(b"?" * bodies.WHOLE + b'"model": "a", "usage": {"prompt_tok') == {
+        "model": "a"
+    }
