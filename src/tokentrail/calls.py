@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tokentrail import guard, streams
+from tokentrail import guard, streams, usage_request
 from tokentrail.pending import Pending, named_as
 from tokentrail.prepared import Prepared, prepare
 
@@ -213,9 +213,11 @@ def _failed(recorder: Recorder | None, error: BaseException) -> None:
 
 def _observe(answer: object, recorder: Recorder | None, prepared: Prepared) -> None:
     try:
-        prepared.answered(answer)
+        if prepared.engine.settings.response_hook is not None or prepared.refused:
+            prepared.answered(answer)
         if recorder is not None:
-            streams.observe(answer, recorder, prepared.conceal)
+            conceal = usage_request.conceal if prepared.asked else None
+            streams.observe(answer, recorder, conceal)
     except Exception as error:  # noqa: BLE001 - the application gets its answer
         with suppress(Exception):
             if recorder is not None:

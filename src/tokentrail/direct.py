@@ -51,7 +51,9 @@ def wrapper(*, is_async: bool) -> Callable[..., Any]:
             guard.report("direct request", error)
             return wrapped(*args, **kwargs)
         if sending is not None:
-            return wrapped(*_received_by(sending.recorder, args), **kwargs)
+            if sending.recorder is not None and len(args) > 1:
+                args = _received_by(sending.recorder, args)
+            return wrapped(*args, **kwargs)
         posted = _posted(active, wrapped, client, args, kwargs)
         if posted is None:
             return wrapped(*args, **kwargs)
@@ -90,15 +92,15 @@ class _Posted:
         return self.send(cast_to, options, *rest, **self.kwargs)
 
 
-def _received_by(recorder: Recorder | None, args: tuple[Any, ...]) -> tuple[Any, ...]:
+def _received_by(recorder: Recorder, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the arguments of a request, its answer shown to ``recorder`` before it is parsed.
 
     Where an answer is cut short, or is not what the application's class wants, parsing it raises:
     it was billed all the same.
     """
     try:
-        parse = getattr(args[1], "post_parser", None) if len(args) > 1 else None
-        if recorder is None or not callable(parse) or is_raw(args[1].headers):
+        parse = getattr(args[1], "post_parser", None)
+        if not callable(parse) or is_raw(args[1].headers):
             return args
         options = copy(args[1])
         options.post_parser = _Parsing(recorder, parse)

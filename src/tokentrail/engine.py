@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import time
 import weakref
 from importlib import import_module
@@ -57,6 +58,8 @@ class Engine:
         self._used = False
         self._alone = settings.on_conflict is OnConflict.BOTH
         """No conflict was seen yet, and one would be warned of."""
+        self._defers = settings.on_conflict is OnConflict.DEFER
+        """Calls that another instrumentation tells are left to it."""
         self._closed = False
         _engines.add(self)
 
@@ -81,11 +84,13 @@ class Engine:
             atexit.register(self._exit)
             # tiktoken needs it in the background, and it cannot be loaded while a program exits.
             import_module("concurrent.futures.thread")
-        if self._alone:
+        if self._alone and sys.modules.keys() & neighbours.MODULES:
             self._alone = not neighbours.warn(client)
         counting = self.settings.token_counting
         request = self.teller.attributed(request)
-        telling = self.teller.begin(request, client, aside=self._leaves(client, request))
+        telling = self.teller.begin(
+            request, client, aside=self._defers and neighbours.tell(client, request.operation)
+        )
         if not (watched or telling.heard):
             return None, telling
         if request.stream:
@@ -110,11 +115,6 @@ class Engine:
         if (counted and not watched) or counting is TokenCounting.ALWAYS:
             self.start_encoding(call.model(None).encoding)
         return recorder, telling
-
-    def _leaves(self, client: object, request: Request) -> bool:
-        """Whether the call is left to another instrumentation."""
-        defers = self.settings.on_conflict is OnConflict.DEFER
-        return defers and neighbours.tell(client, request.operation)
 
     def _capture(self, request: Request, said: Callable[[], Content]) -> Capture:
         gathering = gathering_for(request, schemas=self.settings.capture_tool_schemas)

@@ -85,6 +85,12 @@ def _is_instrumenting(module: str) -> bool:
     return getattr(instance, "_is_instrumented_by_opentelemetry", False) is True
 
 
+MODULES = frozenset(
+    {*(other.module for other in _INSTRUMENTORS), _LOGFIRE.module, _LANGFUSE.module}
+)
+"""Of which none is imported where nobody else tells the calls of openai."""
+
+
 def warn(client: object) -> bool:
     """Say once in a process that calls are told twice, and by whom; return whether they are.
 

@@ -33,6 +33,8 @@ class Source(str, Enum):
     APPROXIMATED = "approximated"
     """Anything weaker: a guessed encoding, a length heuristic, a partial report."""
 
+    __hash__ = str.__hash__  # as the string it is: Enum's own is no C
+
 
 class Ending(str, Enum):
     """How a call ended."""
@@ -42,6 +44,8 @@ class Ending(str, Enum):
     """The application stopped reading: its right, not an error."""
     CANCELLED = "cancelled"
     FAILED = "failed"
+
+    __hash__ = str.__hash__  # as Source
 
 
 @dataclass(frozen=True, slots=True)

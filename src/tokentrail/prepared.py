@@ -14,7 +14,7 @@ from tokentrail import attribution, guard, usage_request
 from tokentrail.config import StreamUsage
 from tokentrail.content import Content, read_asked
 from tokentrail.endpoint import endpoint_of
-from tokentrail.repeatable import READ_IN_TURN, Kept, recorded
+from tokentrail.repeatable import READ_IN_TURN, USUAL, Kept, recorded
 from tokentrail.shapes.reading import copied, is_other_collection
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Prepared:
     """What is really sent."""
     is_late: bool = False
     """The prompt is read at the end of the call, if at all."""
-    taken: Mapping[str, object] | None = None
+    taken: dict[str, object] | None = None
     """The arguments as they were at the call, for a prompt that is read late."""
     said: Callable[[], Content] | None = None
     """Returns what the request says, where content is captured."""
@@ -78,9 +78,15 @@ class Prepared:
         return started
 
     def take(self) -> None:
-        """Take what a late prompt will be read of: the application may go on with its lists."""
+        """Take what a late prompt will be read of: the application may go on with its lists.
+
+        A plain answer nearly always reports its usage, and then its prompt is never read. A
+        stream's is read at once, since a stream is long and mostly silent on its usage.
+        """
         if self.is_late and self.taken is None:
-            self.taken = _snapshot(self.arguments, self.kept)
+            self.taken = taken = dict(self.arguments)
+            for name in taken.keys() & _CONTAINERS:
+                taken[name] = self.kept[name][0] if name in self.kept else copied(taken[name])
 
     def _read_late(self) -> Request:
         return self.shape.request(self.request.endpoint, self.taken or {})
@@ -113,11 +119,6 @@ class Prepared:
         if self.refused:
             key = self.request.endpoint.key
             self.engine.refusals.add(usage_request.server_of(key, self.client, self.given))
-
-    @property
-    def conceal(self) -> Callable[[object], bool] | None:
-        """What to ask of each chunk before the application gets it."""
-        return usage_request.conceal if self.asked else None
 
 
 def prepare(  # noqa: PLR0913 - a call, as wrapt hands it on
@@ -158,7 +159,8 @@ def _said(prepared: Prepared, arguments: Mapping[str, object]) -> Callable[[], C
     """Read what the request says: now, or once the client has read what can be read but once."""
     schemas = prepared.engine.settings.capture_tool_schemas
     if prepared.kept:
-        later = _snapshot(arguments, prepared.kept)
+        prepared.take()
+        later = prepared.taken or {}
         return lambda: read_asked(prepared.request, later, schemas=schemas)
     try:
         said = read_asked(prepared.request, arguments, schemas=schemas)
@@ -168,29 +170,20 @@ def _said(prepared: Prepared, arguments: Mapping[str, object]) -> Callable[[], C
     return lambda: said
 
 
-def _snapshot(arguments: Mapping[str, object], kept: Kept) -> Mapping[str, object]:
-    """Return the arguments for a prompt that may be read later, if at all.
-
-    A plain answer nearly always reports its usage, and then its prompt is never read. The
-    application may go on with its lists meanwhile, so they are copied; a stream's prompt is read
-    at once, since a stream is long and mostly silent on its usage.
-    """
-    read = {n: copied(v) if n in _CONTAINERS else v for n, v in arguments.items()}
-    read.update((name, items) for name, (items, _) in kept.items())
-    return read
-
-
 def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, object]:
     """Return what is really sent: ``extra_body`` goes over the arguments.
 
     A positional argument is an id (``responses.retrieve(response_id)``). Whether an answer is
     read as a stream is the argument's word alone.
     """
+    arguments = kwargs
+    for name, value in kwargs.items():
+        if name in READ_IN_TURN and type(value) not in USUAL and is_other_collection(value):
+            arguments = {**arguments, name: list(value)}
     extra = kwargs.get("extra_body")
-    others = {n: list(v) for n, v in kwargs.items() if n in READ_IN_TURN and is_other_collection(v)}
-    if not args and extra is None and not others:
-        return kwargs
-    arguments = {**kwargs, **others}
+    if not args and extra is None:
+        return arguments
+    arguments = dict(arguments)
     if args:
         arguments.setdefault("response_id", args[0])
     if isinstance(extra, Mapping):

@@ -60,9 +60,9 @@ class Recorder:
     """Records one call, from its request to its end."""
 
     __slots__ = (
-        "_accumulator", "_answer", "_answered", "_clock", "_error", "_first", "_last", "_listener",
-        "_once", "_request", "_response", "_shape", "_stamps", "_start_time", "_started",
-        "exchange", "quotes", "usage_request",
+        "_accumulator", "_add", "_answer", "_answered", "_clock", "_error", "_first", "_last",
+        "_listener", "_once", "_request", "_response", "_shape", "_stamps", "_start_time",
+        "_started", "exchange", "quotes", "usage_request",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 - the facts of one call
@@ -89,6 +89,7 @@ class Recorder:
         self._answered = False
         self._response: Response | None = None
         self._accumulator = shape.accumulator(request, sink) if request.stream else None
+        self._add = None if self._accumulator is None else self._accumulator.add
         self._stamps: array[float] | None = array("d") if stamped else None
         self._once = [None]
         self.exchange: Exchange | None = None
@@ -127,14 +128,10 @@ class Recorder:
         self._last = now = self._clock()
         if self._first is None:
             self._first = now
-        stamps = self._stamps
-        if stamps is not None:
-            stamps.append(now)
-            if len(stamps) >= STAMP_BLOCK:
-                self._hand_on_stamps(stamps)
-        accumulator = self._accumulator
-        if accumulator is not None:
-            accumulator.add(chunk)
+        if self._stamps is not None:
+            self._stamp(self._stamps, now)
+        if self._add is not None:
+            self._add(chunk)
 
     def beside(self, event: object) -> None:
         """Take an event that stands beside the chunks of an answer: it has no time of its own."""
@@ -243,13 +240,16 @@ class Recorder:
     def _told(
         self, ending: Ending, end: float, error: Exception | None, response: Response | None
     ) -> Ended:
+        error_type = None if response is None else response.error_type
+        if response is not None:
+            ending = _ending(ending, response)
         return Ended(
-            ending=_ending(ending, response),
+            ending=ending,
             timing=self._timing(end),
             response=response,
             answered=self._answered,
             chunks=self._first is not None,
-            error_type=_error_type(error, response),
+            error_type=error_type if error is None else _class_name(error),
             error_description=None if error is None else _error_description(error),
             usage_request=self.usage_request,
             raised=None if error is None else _raised(error, quoted=self.quotes),
@@ -270,28 +270,22 @@ class Recorder:
         first = None if self._first is None else self._first - self._started
         return Timing(duration, self._start_time + int(duration * 1e9), first)
 
-    def _hand_on_stamps(self, stamps: array[float]) -> None:
+    def _stamp(self, stamps: array[float], now: float) -> None:
+        stamps.append(now)
+        if len(stamps) < STAMP_BLOCK:
+            return
         self._stamps = array("d", stamps[-1:])
         response = self.response_so_far()
         self._listener.stamps(stamps, response.model if response is not None else None)
 
 
-def _ending(ending: Ending, response: Response | None) -> Ending:
+def _ending(ending: Ending, response: Response) -> Ending:
     """Correct ``ending`` by what the answer itself says."""
-    if response is None:
-        return ending
     if response.error_type is not None:
         return Ending.FAILED
     if ending is Ending.BROKEN_OFF and response.complete:
         return Ending.COMPLETED
     return ending
-
-
-def _error_type(error: Exception | None, response: Response | None) -> str | None:
-    """Return the qualified class name of ``error``, as the official instrumentation does."""
-    if error is None:
-        return response.error_type if response is not None else None
-    return _class_name(error)
 
 
 def _raised(error: Exception, *, quoted: bool) -> Raised:
@@ -305,6 +299,7 @@ def _raised(error: Exception, *, quoted: bool) -> Raised:
 
 
 def _class_name(error: Exception) -> str:
+    """Return the qualified class name of ``error``, as the official instrumentation does."""
     kind = type(error)
     if kind.__module__ in {"builtins", None}:
         return kind.__qualname__

@@ -9,7 +9,7 @@ from tokentrail import guard
 
 READ_IN_TURN: Final = frozenset({"messages", "input", "prompt", "tools", "functions"})
 """Arguments that the client reads item by item."""
-_USUAL: Final = frozenset({list, str, tuple, type(None)})
+USUAL: Final = frozenset({list, str, tuple, type(None)})
 
 Kept = dict[str, tuple[list[object], Iterator[object]]]
 """What was taken out of the iterators among the arguments, and what is left of them."""
@@ -20,7 +20,7 @@ def recorded(given: dict[str, Any]) -> tuple[dict[str, Any], Kept]:
     kept: Kept = {}
     kwargs = given
     for name, value in given.items():
-        if name in READ_IN_TURN and type(value) not in _USUAL and isinstance(value, Iterator):
+        if name in READ_IN_TURN and type(value) not in USUAL and isinstance(value, Iterator):
             items: list[object] = []
             kept[name] = (items, value)
             kwargs = {**kwargs, name: _Recording(value, items)}

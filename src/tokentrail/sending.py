@@ -14,17 +14,13 @@ class Sending:
     A context outlives its call, in the tasks and callbacks that were started in it.
     """
 
-    __slots__ = ("_client", "recorder")
+    __slots__ = ("client", "recorder")
 
     def __init__(self, client: object) -> None:
-        self._client: object | None = client
-        """``None`` once the answer is there."""
+        self.client: object | None = client
+        """Who sends it; ``None`` once the answer is there."""
         self.recorder: Recorder | None = None
-
-    def is_of(self, client: object | None) -> bool:
-        """Whether a call of ``client``, if one is named, belongs to this one: it is sent by it."""
-        return self._client is not None and (client is None or client is self._client)
 
     def over(self) -> None:
         """Let go of the call: what happens in its context from now on does not belong to it."""
-        self._client = self.recorder = None
+        self.client = self.recorder = None

@@ -56,9 +56,8 @@ class Settlement:
 
     def __init__(self, call: Call, ended: Ended, recorder: Recorder | None) -> None:
         self._call = call
-        response = call.engine.owed.settled(call.request, ended.response)
-        if response is not ended.response:
-            ended = replace(ended, response=response)
+        if call.request.background or call.request.fetches:
+            ended = replace(ended, response=call.engine.owed.settled(call.request, ended.response))
         self._ended = ended
         self._recorder = recorder
         self._model: usage.Model | None = None
@@ -95,6 +94,8 @@ class Settlement:
 
     def _is_light(self) -> bool:
         capture = self._call.capture
+        if capture is None and self._call.engine.prices is None:  # as nearly always
+            return True
         try:
             return self._is_priced() and (capture is None or capture.is_light())
         except Exception as error:  # noqa: BLE001 - the span must end whatever happens
@@ -215,7 +216,9 @@ class Settlement:
             return
         self._told = True
         call, ended = self._call, self._ended
-        raised, content = self._said()
+        raised, content = ended.raised, None
+        if call.capture is not None:
+            raised, content = self._said()
         call.telling.finish(
             Operation(
                 request=call.request,
@@ -227,13 +230,14 @@ class Settlement:
                 error_description=ended.error_description,
                 usage_request=ended.usage_request,
                 raised=raised,
-                cost=self._cost(),
+                cost=None if call.engine.prices is None else self._cost(),
                 exchange=ended.exchange,
             ),
             content,
         )
         call.engine.remember(call.request, ended.response)
-        self._calibrate()
+        if _chance.random() < call.engine.settings.calibration:
+            self._calibrate()
         self._input = self._output = call.output = self._recorder = None
 
     def _said(self) -> tuple[Raised | None, Content | None]:
@@ -258,11 +262,7 @@ class Settlement:
         """Have a share of the reported calls counted too, where that costs no waiting."""
         call, settings = self._call, self._call.engine.settings
         reported = self.usage.input is not None and self.usage.input.source is Source.REPORTED
-        if (
-            not reported
-            or settings.token_counting is not TokenCounting.MISSING
-            or _chance.random() >= settings.calibration
-        ):
+        if not reported or settings.token_counting is not TokenCounting.MISSING:
             return
         model = call.model(self._ended.response)
         encoder = call.encoder(model)

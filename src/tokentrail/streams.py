@@ -103,11 +103,12 @@ class _Seams:
 
     __slots__ = (
         "_placed", "_read", "_response", "closing", "conceal", "handed_over", "pulling",
-        "recorder", "streamed",
+        "record", "recorder", "streamed",
     )  # fmt: skip
 
     def __init__(self, response: object, recorder: Recorder, *, streamed: bool) -> None:
         self.recorder = recorder
+        self.record = recorder.chunk
         self.streamed = streamed
         self.conceal: Callable[[object], bool] | None = None
         self.handed_over = False
@@ -134,15 +135,6 @@ class _Seams:
         for owner, name, hook in placed:
             if vars(owner).get(name) is hook:
                 delattr(owner, name)
-
-    def took(self, chunk: object) -> bool:
-        """Record a chunk that was received; return whether the application is to have it."""
-        try:
-            self.recorder.chunk(chunk)
-            return self.conceal is None or not self.conceal(chunk)
-        except Exception as error:  # noqa: BLE001 - the chunk is the application's
-            guard.report("chunk", error)
-            return True
 
     def closed(self, caller: FrameType) -> None:
         """Note that ``caller`` closes the response."""
@@ -289,7 +281,12 @@ class _Chunks:
                 _over(self._inner, seams, error)
                 raise
             seams.pulling = False
-            if seams.took(chunk):
+            try:
+                seams.record(chunk)
+                if seams.conceal is None or not seams.conceal(chunk):
+                    return chunk
+            except Exception as error:  # noqa: BLE001 - the chunk is the application's
+                guard.report("chunk", error)
                 return chunk
 
     def __getattr__(self, name: str) -> object:
@@ -323,7 +320,12 @@ class _AsyncChunks:
                 _over(self._inner, seams, error)
                 raise
             seams.pulling = False
-            if seams.took(chunk):
+            try:
+                seams.record(chunk)
+                if seams.conceal is None or not seams.conceal(chunk):
+                    return chunk
+            except Exception as error:  # noqa: BLE001 - the chunk is the application's
+                guard.report("chunk", error)
                 return chunk
 
     def __getattr__(self, name: str) -> object:

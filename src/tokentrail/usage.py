@@ -189,12 +189,13 @@ def settle(
     if reported is None:
         return Usage(counted_input, counted_output)
     told_input, told_output = reported.input_tokens, reported_output(ended)
-    generated = _report(told_output)
-    if generated is None:
+    if told_output is not None:
+        generated: Count | None = Count(told_output, Source.REPORTED)
+    else:
         partial = None if mode is TokenCounting.OFF else reported.output_tokens
         generated = _at_least(partial, counted_output)
     return Usage(
-        _report(told_input) or counted_input,
+        counted_input if told_input is None else Count(told_input, Source.REPORTED),
         generated,
         reported,
         counted_input and _comparable(counted_input, told_input),

@@ -73,8 +73,11 @@ async def test_several_are_named_in_one_warning(trail, driver, server, caplog, m
     assert all(title in said for title in list(OTHERS.values())[2:])
 
 
-async def test_a_client_that_is_marked_later_is_warned_of(trail, driver, server, caplog, move_in):
+async def test_a_client_that_is_marked_later_is_warned_of(
+    trail, driver, server, caplog, move_in, monkeypatch
+):
     """As logfire marks single clients, at any time."""
+    monkeypatch.setitem(sys.modules, "logfire", ModuleType("logfire"))
     bare, marked = driver.client(server), driver.client(server)
     await driver.call(bare.chat.completions.create, **ASKED)
     assert _warnings(caplog) == []

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tokentrail.operation import Prompt
-from tokentrail.shapes.choices import accumulator, index_of, read_answer
+from tokentrail.shapes.choices import CONTENT, accumulator, index_of, read_answer
 from tokentrail.shapes.messages import read_content, read_messages, read_tool_choice, read_tools
 from tokentrail.shapes.parameters import (
     SAMPLED,
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from tokentrail.operation import Endpoint, Request, Response, TextSink
     from tokentrail.shapes.choices import ChunkAccumulator
 
-_CONTENT: Final = 0
 _TRANSCRIPT: Final = 1
-"""The items of kind "text"."""
+"""The item of kind "text" beside the content."""
 _FUNCTION_CALL: Final = -1
 """The legacy function call, beside the tool calls that are numbered from 0."""
 
@@ -115,17 +114,7 @@ def _tell_message(choice: Mapping[str, object], index: int, sink: TextSink) -> N
 
 
 def _tell_delta(choice: Mapping[str, object], index: int, sink: TextSink) -> None:
-    # The hot path: most deltas bear a content and nothing else.
-    delta: Any = choice.get("delta")
-    try:
-        alone = len(delta.__pydantic_fields_set__) == 1 and not delta.__pydantic_extra__
-        content = delta.__dict__.get("content")
-    except AttributeError:
-        alone, content = False, None
-    if alone and content and type(content) is str:
-        sink.add("text", index, _CONTENT, content)
-    else:
-        _tell(fields(delta), index, sink)
+    _tell(fields(choice.get("delta")), index, sink)
 
 
 def _tell(said: Mapping[str, object], index: int, sink: TextSink) -> None:
@@ -138,10 +127,10 @@ def _tell(said: Mapping[str, object], index: int, sink: TextSink) -> None:
     content = get("content")
     if content:
         if type(content) is str:
-            sink.add("text", index, _CONTENT, content)
+            sink.add("text", index, CONTENT, content)
         else:
             for part in read_content(content)[0]:
-                sink.add("text", index, _CONTENT, part)
+                sink.add("text", index, CONTENT, part)
     value = get("refusal")
     if value and type(value) is str:
         sink.add("refusal", index, 0, value)

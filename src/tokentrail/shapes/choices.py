@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.operation import Response
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
 
 MOST_CHOICES: Final = 128
 """More choices than the API gives. The finish reasons of further ones are not kept."""
+CONTENT: Final = 0
+"""The item of kind "text" that is a choice's content."""
 NEVER_RECEIVED: Final = "error"
 """The conventions' finish reason for a choice whose own never came."""
-_FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "choices", "usage")
-_READ: Final = itemgetter(*_FIELDS)
-"""Reads a chunk that has all of them, as those of openai do, in one step."""
+_FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "usage")
 
 
 def index_of(given: Mapping[str, object], position: int) -> int:
@@ -44,7 +43,9 @@ def read_answer(answer: object, tell: Teller, sink: TextSink | None) -> Response
     filters: list[object] = []
     for position, choice in enumerate(sequence(given.get("choices"))):
         said = fields(choice)
-        index = index_of(said, position)
+        index = said.get("index")
+        if type(index) is not int:
+            index = position
         if 0 <= index < MOST_CHOICES:
             reasons[index] = label(said.get("finish_reason"))
         if "content_filter_results" in said:
@@ -108,15 +109,42 @@ class ChunkAccumulator:
         self._beside = False
         """The last usage stood beside a choice, as some servers' does on every chunk."""
 
-    def add(self, chunk: object) -> None:  # noqa: C901, PLR0912 - calls cost, branches do not
+    def add(self, chunk: object) -> None:
         """Take the next chunk, of any type."""
-        # The hot path: as fields(), without its calls where nothing is strange.
+        # The hot path: most chunks of chat bear a piece of content and nothing else that is new.
         try:
-            name, model, tier, fingerprint, choices, usage = _READ(chunk.__dict__)
-        except (AttributeError, KeyError):
-            name, model, tier, fingerprint, choices, usage = map(fields(chunk).get, _FIELDS)
+            given = chunk.__dict__
+            (choice,) = given["choices"]
+            said = choice.__dict__
+            delta = said["delta"]
+            content, index = delta.__dict__["content"], said["index"]
+            tier, fingerprint = given["service_tier"], given["system_fingerprint"]
+            is_alone = (
+                type(content) is str
+                and index in self._reasons
+                and given["usage"] is None
+                and said["finish_reason"] is None
+                and len(delta.__pydantic_fields_set__) == 1
+                and not delta.__pydantic_extra__
+            )
+        except (AttributeError, KeyError, TypeError, ValueError):
+            is_alone = False
+            content = index = tier = fingerprint = None
+        if not is_alone or self._model is None or self._findings is not None:
+            self._add(fields(chunk))
+            return
+        self._final = False
+        if tier:
+            self._tier = tier
+        if fingerprint:
+            self._fingerprint = fingerprint
+        if content and self._sink is not None:
+            self._sink.add("text", index, CONTENT, content)
+
+    def _add(self, given: Mapping[str, object]) -> None:
+        name, model, tier, fingerprint, usage = map(given.get, _FIELDS)
         if self._findings is not None or self._model is None:
-            self._find(chunk)
+            self._find(given)
         if name:
             self._id = name
         if model:
@@ -125,26 +153,24 @@ class ChunkAccumulator:
             self._tier = tier
         if fingerprint:
             self._fingerprint = fingerprint
-        if type(choices) is not list:
-            choices = None
+        choices = given.get("choices")
+        known = choices if type(choices) is list else ()
         if usage is not None and self._takes(usage):
             self._final = True
-            self._beside = bool(choices)
-        elif choices:
+            self._beside = bool(known)
+        elif known:
             self._final = False
-        if choices:
-            reasons, sink = self._reasons, self._sink
-            for choice in choices:
-                try:
-                    given = choice.__dict__
-                except AttributeError:
-                    given = fields(choice)
-                index = given.get("index")
-                reason = given.get("finish_reason")
-                if reason or type(index) is not int or index not in reasons:
-                    index = self._finish(index, reason)
-                if sink is not None:
-                    self._tell(given, index, sink)
+        for choice in known:
+            self._choose(fields(choice))
+
+    def _choose(self, said: Mapping[str, object]) -> None:
+        """Note a choice and its finish reason; one that bears no index is the first."""
+        index = said.get("index")
+        known = index if type(index) is int else 0
+        if 0 <= known < MOST_CHOICES:
+            self._reasons[known] = label(said.get("finish_reason")) or self._reasons.get(known)
+        if self._sink is not None:
+            self._tell(said, known, self._sink)
 
     def _takes(self, usage: object) -> bool:
         """Keep a usage that says anything; return whether it says what the output is by now."""
@@ -155,9 +181,8 @@ class ChunkAccumulator:
             self._made = usage
         return made
 
-    def _find(self, chunk: object) -> None:
+    def _find(self, given: Mapping[str, object]) -> None:
         """Take what a content filter found, where there is one."""
-        given = fields(chunk)
         prompts = given.get("prompt_filter_results")
         if self._findings is None:
             if prompts is None:
@@ -166,13 +191,6 @@ class ChunkAccumulator:
         self._findings.of_prompts(prompts)
         for choice in sequence(given.get("choices")):
             self._findings.of_answer(fields(choice).get("content_filter_results"))
-
-    def _finish(self, index: object, reason: object) -> int:
-        """Note a choice and its finish reason; one that bears no index is the first."""
-        known = index if type(index) is int else 0
-        if 0 <= known < MOST_CHOICES:
-            self._reasons[known] = label(reason) or self._reasons.get(known)
-        return known
 
     def response(self) -> Response:
         """Return what is known by now; "error" stands for finish reasons that may yet come."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
-from typing import Final, TypeGuard
+from typing import Any, Final, TypeGuard
 
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _SENTINELS: Final = frozenset({"NoneType", "NotGiven", "Omit"})
@@ -19,6 +19,7 @@ _INT64: Final = 1 << 63
 """Telemetry carries integers of 64 bits; a larger one would break an exporter's whole batch."""
 MOST_TOKENS: Final = 10**12
 """More than any call has. Sums of what is larger would leave the 64 bits, for good."""
+_COPIED: Final = frozenset({dict, list})
 _DEPTH: Final = 32
 """Containers nested deeper than this are shared, not copied."""
 
@@ -62,7 +63,7 @@ def is_sequence(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
 
 def sequence(value: object) -> list[object] | tuple[object, ...]:
     """Return ``value`` if it is a list or tuple, else an empty tuple."""
-    return value if is_sequence(value) else ()
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 def is_other_collection(value: object) -> TypeGuard[Collection[object]]:
@@ -70,9 +71,6 @@ def is_other_collection(value: object) -> TypeGuard[Collection[object]]:
 
     The client takes any collection, a deque or the values of a dict.
     """
-    kind = type(value)
-    if kind is list or kind is str or value is None:  # as nearly always
-        return False
     others = (list, tuple, str, bytes, Mapping, Iterator)
     return isinstance(value, Collection) and not isinstance(value, others)
 
@@ -82,12 +80,14 @@ def copied(value: object, depth: int = _DEPTH) -> object:
 
     Strings are immutable; of an object nothing is known.
     """
-    kind = type(value)
-    if kind is dict and depth:
-        return {k: v if type(v) is str else copied(v, depth - 1) for k, v in value.items()}  # type: ignore[attr-defined]
-    if kind is list and depth:
-        return [item if type(item) is str else copied(item, depth - 1) for item in value]  # type: ignore[attr-defined]
-    return value
+    kind: type = type(value)
+    if kind not in _COPIED or not depth:
+        return value
+    made: Any = value.copy()  # type: ignore[attr-defined]
+    for key, item in made.items() if kind is dict else enumerate(made):
+        if type(item) in _COPIED:
+            made[key] = copied(item, depth - 1)
+    return made
 
 
 def text(value: object) -> str | None:
@@ -99,6 +99,8 @@ def text(value: object) -> str | None:
 
 def word(value: object) -> str | None:
     """Return a string that says something: empty is absent."""
+    if value is None:
+        return None
     if type(value) is str:
         return value or None
     return text(value) or None

@@ -110,16 +110,20 @@ def realtime_usage(usage: object) -> Reported | None:
 
 
 def _reported(usage: object, numbers: _Numbers, details: dict[str, _Numbers]) -> Reported | None:
+    given = fields(usage)
     read: dict[str, int] = {}
-    for name, value in fields(usage).items():  # as tokens(), without its calls
-        if type(value) is int:
-            if name in numbers and 0 <= value < MOST_TOKENS:
-                read[numbers[name]] = value
-        elif value is not None and name in details:
-            parts = details[name]
-            for part, count in fields(value).items():
-                if type(count) is int and part in parts and 0 <= count < MOST_TOKENS:
-                    read[parts[part]] = count
+    for name, field in numbers.items():  # as tokens(), here and below, without its calls
+        value = given.get(name)
+        if type(value) is int and 0 <= value < MOST_TOKENS:
+            read[field] = value
+    for part, names in details.items():
+        detail = given.get(part)
+        if detail is not None:
+            parts = fields(detail)
+            for name, field in names.items():
+                value = parts.get(name)
+                if type(value) is int and 0 <= value < MOST_TOKENS:
+                    read[field] = value
     return Reported(**read) if read else None
 
 

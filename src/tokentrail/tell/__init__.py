@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tokentrail.tell.spans import Attributes
 
 _INSIDE = otel_context.create_key("tokentrail-inside")
+_NOTHING: dict[str, Any] = {}
 
 
 class Teller:
@@ -51,15 +53,12 @@ class Teller:
         provider = meter_provider or metrics.get_meter_provider()
         meter = provider.get_meter("tokentrail", __version__, names.SCHEMA_URL)
         self._saying = Saying(logger_provider, settings)
+        self.captures = self._saying.captures
+        """Whether content may be wanted at all."""
         self._baggage_keys = settings.baggage_keys
         # First, since its callback drains the worker before those of the totals.
         health.observe(provider, meter)
         self._metrics = Metrics(provider, meter, settings)
-
-    @property
-    def captures(self) -> bool:
-        """Whether content may be wanted at all."""
-        return self._saying.captures
 
     @property
     def has_hook(self) -> bool:
@@ -77,7 +76,9 @@ class Teller:
     def sending(self, client: object = None) -> Sending | None:
         """Return the call that a call of ``client`` belongs to in the current context."""
         inside = otel_context.get_value(_INSIDE)
-        return inside if isinstance(inside, Sending) and inside.is_of(client) else None
+        if not isinstance(inside, Sending) or inside.client is None:
+            return None
+        return inside if client is None or client is inside.client else None
 
     def attributed(self, request: Request) -> Request:
         """Return ``request`` with what the current context says of whose call it is."""
@@ -90,15 +91,16 @@ class Teller:
         """
         start_time = time.time_ns()
         parent, sending = otel_context.get_current(), Sending(client)
-        record = company.found(request.operation, parent)
+        joins = company.MODULE in sys.modules  # else there is nobody to join
+        record = company.found(request.operation, parent) if joins else None
         if aside or record is not None:
             context = otel_context.set_value(_INSIDE, sending, parent)
             span = trace.get_current_span(parent)
             return Aside(span, context, sending, start_time, self._metrics, self._saying, record)
         span = spans.start(self._tracer, request, parent, start_time)
-        context, record = company.offered(
-            request.operation, trace.set_span_in_context(span, parent)
-        )
+        context = trace.set_span_in_context(span, parent)
+        if joins:
+            context, record = company.offered(request.operation, context)
         context = otel_context.set_value(_INSIDE, sending, context)
         return Telling(span, context, sending, start_time, self._metrics, self._saying, record)
 
@@ -111,12 +113,17 @@ class Saying:
         self.hook = None if settings.withhold else hook.load()
         self.on_spans = settings.capture_content.on_spans
         self.captures = self.on_spans or settings.capture_content.on_events or self.hook is not None
+        self.tells_details = self.events.tells_details or self.hook is not None
+        """Whether there is something to say of a call that went well."""
 
 
 class Telling:
     """One call being told."""
 
-    __slots__ = ("_context", "_metrics", "_record", "_saying", "sending", "span", "start_time")
+    __slots__ = (
+        "_context", "_metrics", "_record", "_saying", "follows", "sending", "span", "start_time",
+        "tells_gaps",
+    )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 - what one call is told through
         self,
@@ -138,6 +145,10 @@ class Telling:
         self._metrics = metrics
         self.start_time = start_time
         """Nanoseconds since the epoch."""
+        self.follows = False
+        """Whether it wants the usage of a stream chunk by chunk, by :meth:`so_far`."""
+        self.tells_gaps = True
+        """Whether gaps between chunks are told here."""
 
     @property
     def heard(self) -> bool:
@@ -149,16 +160,6 @@ class Telling:
             or saying.hook is not None
             or saying.events.want_any
         )
-
-    @property
-    def follows(self) -> bool:
-        """Whether it wants the usage of a stream chunk by chunk, by :meth:`so_far`."""
-        return False
-
-    @property
-    def tells_gaps(self) -> bool:
-        """Whether gaps between chunks are told here."""
-        return True
 
     def so_far(self, usage: Usage) -> None:
         """Take what is known of the usage of a stream."""
@@ -198,14 +199,17 @@ class Telling:
 
         ``content``: what was said, where anybody is to be told.
         """
-        labelled, learned = self._enriched(operation)
+        labelled, learned = operation, _NOTHING
+        if self._record is not None:
+            labelled, learned = self._enriched(operation)
         try:
             self._metrics.finish(labelled, self._context)
         except Exception as error:  # noqa: BLE001 - whatever an SDK raises is not the application's
             guard.report("metrics", error)
         finally:
             try:
-                self._say(operation, content, learned)
+                if operation.raised is not None or self._saying.tells_details:
+                    self._say(operation, content, learned)
             except Exception as error:  # noqa: BLE001 - as above
                 guard.report("events", error)
             finally:
@@ -214,13 +218,12 @@ class Telling:
 
     def _enriched(self, operation: Operation) -> tuple[Operation, Attributes]:
         """Return ``operation`` for metrics, and what others inside it knew beside."""
-        if self._record is not None:
-            try:
-                learned = company.learned(self._record, operation)
-                return company.labelled(self._record, operation), learned
-            except Exception as error:  # noqa: BLE001 - a stranger's record
-                guard.report("company", error)
-        return operation, {}
+        try:
+            learned = company.learned(self._record, operation)
+            return company.labelled(self._record, operation), learned
+        except Exception as error:  # noqa: BLE001 - a stranger's record
+            guard.report("company", error)
+            return operation, _NOTHING
 
     def _say(self, operation: Operation, content: Content | None, learned: Attributes) -> None:
         """Tell events; the hook first, since it may write on what is told after it."""
@@ -247,20 +250,16 @@ class Aside(Telling):
 
     __slots__ = ()
 
+    def __init__(self, *parts: Any) -> None:  # noqa: ANN401 - those of any call
+        super().__init__(*parts)
+        self.follows = self._record is not None
+        # In metrics that the other one has not.
+        self.tells_gaps = self._record is not None and self._metrics.tells_more
+
     @property
     def heard(self) -> bool:
         """Whether anybody would be told: the other one may be."""
         return True
-
-    @property
-    def follows(self) -> bool:
-        """Whether it wants the usage of a stream chunk by chunk, by :meth:`so_far`."""
-        return self._record is not None
-
-    @property
-    def tells_gaps(self) -> bool:
-        """Whether gaps between chunks are told here: in metrics that the other one has not."""
-        return self._record is not None and self._metrics.tells_more
 
     def gaps(self, gaps: Iterator[float], request: Request, model: str | None) -> Iterator[None]:
         """Tell gaps between chunks, in seconds; yield after each."""

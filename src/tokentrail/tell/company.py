@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Attributes = dict[str, AttributeValue]
 
-_MODULE: Final = "opentelemetry.util.genai.invocation"
+MODULE: Final = "opentelemetry.util.genai.invocation"
 
 _INFERENCE: Final = ("opentelemetry.genai.client.inference.context", "InferenceData")
 _RECORDS: Final = {
@@ -125,7 +125,7 @@ def offered(operation: str, context: Context) -> tuple[Context, Record | None]:
 
 
 def _kind(operation: str) -> tuple[str, type | None]:
-    module = sys.modules.get(_MODULE)
+    module = sys.modules.get(MODULE)
     if module is None or operation not in _RECORDS:
         return "", None
     key, name = _RECORDS[operation]
@@ -189,7 +189,7 @@ def publish_usage(record: Record, usage: Usage, *, spans_only: bool) -> None:
             continue
         record.attributes[source] = count.source.value
         on_metrics = count.source is Source.REPORTED or not spans_only
-        good = spans.is_conventional(count) and hasattr(record, field)
+        good = count.source in spans.CONVENTIONAL and hasattr(record, field)
         setattr(record, field, count.tokens if good and on_metrics else None)
         if good and not on_metrics:
             record.attributes[name] = count.tokens

@@ -49,22 +49,23 @@ class Events:
             "tokentrail", __version__, provider, names.SCHEMA_URL
         )
         wanted, on_events = settings.emit_event, settings.capture_content.on_events
-        self._details = on_events if wanted is None else wanted
+        self.tells_details = on_events if wanted is None else wanted
+        """Whether the details of an inference are told."""
         self._exceptions = wanted is not False
         self._content = on_events
 
     @property
     def want_any(self) -> bool:
         """Whether anybody would get an event, be it only that of a failure."""
-        return (self._exceptions or self._details) and self._is_enabled()
+        return (self._exceptions or self.tells_details) and self._is_enabled()
 
     def want_content(self, request: Request) -> bool:
         """Whether an event of ``request`` would bear content, and anybody would get it."""
-        has_one = self._exceptions or (self._details and request.operation in INFERENCES)
+        has_one = self._exceptions or (self.tells_details and request.operation in INFERENCES)
         return self._content and has_one and self._is_enabled()
 
     def _want_details(self, request: Request) -> bool:
-        return self._details and request.operation in INFERENCES and self._is_enabled()
+        return self.tells_details and request.operation in INFERENCES and self._is_enabled()
 
     def _is_enabled(self) -> bool:
         enabled = getattr(self._logger, "enabled", None)

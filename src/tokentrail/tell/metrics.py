@@ -14,8 +14,8 @@ from tokentrail.tell.latest import INFERENCES, LatestMetrics
 from tokentrail.tell.modality import split
 from tokentrail.tell.points import Points
 from tokentrail.tell.released import ReleasedMetrics
-from tokentrail.tell.spans import is_conventional
-from tokentrail.tell.totals import total
+from tokentrail.tell.spans import CONVENTIONAL
+from tokentrail.tell.totals import add, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokentrail.config import Settings
     from tokentrail.operation import Count, Operation, Reported, Request, Usage
     from tokentrail.tell.points import Alike, Attributes
+    from tokentrail.tell.totals import Sum
 
     Vocabulary = ReleasedMetrics | LatestMetrics
 
@@ -132,19 +133,20 @@ class Metrics:
             for kind, count in (("input", usage.input), ("output", usage.output))
             if count is not None and (not self.only_reported or _is_reported(count))
         ]
-        self._end(operation, alike)
-        for kind, count in counts:
-            self._add_own(operation, kind, count, alike)
-        self._record_ratios(usage, alike.base, context)
+        key = (operation.ending, *[(kind, count.source) for kind, count in counts])
+        sums = alike.sums.get(key)
+        if sums is None:
+            sums = alike.sums[key] = self._sums(operation, counts)
+        add((1, *[count.tokens for _, count in counts]), sums)
+        if usage.counted_input is not None or usage.counted_output is not None:
+            self._record_ratios(usage, alike.base, context)
         return counts
 
-    def _end(self, operation: Operation, alike: Alike) -> None:
-        """Count the call as ended."""
-        to = alike.sums.get(operation.ending)
-        if to is None:
-            to = self._ended.sum(self._points.own(operation))
-            alike.sums[operation.ending] = to
-        self._ended.add(1, to)
+    def _sums(self, operation: Operation, counts: list[tuple[str, Count]]) -> list[Sum]:
+        """Return where calls like this one, and their tokens of each direction, are counted."""
+        points = self._points
+        tokens = [self._own.sum(points.own_tokens(operation, *count)) for count in counts]
+        return [self._ended.sum(points.own(operation)), *tokens]
 
     def _record_conventional(
         self,
@@ -156,7 +158,7 @@ class Metrics:
     ) -> None:
         if operation.request.operation in names.COUNTED_OPERATIONS:
             for kind, count in counts:
-                if is_conventional(count):
+                if count.source in CONVENTIONAL:
                     for vocabulary in vocabularies:
                         vocabulary.used(operation, kind, count, alike, context)
             if operation.usage.reported is not None:
@@ -176,17 +178,7 @@ class Metrics:
                 for modality, part in split(field, number, reported):
                     counter.add(part, {**alike.refined, names.MODALITY: modality}, context)
 
-    def _add_own(self, operation: Operation, kind: str, count: Count, alike: Alike) -> None:
-        key = (kind, count.source, operation.ending)
-        to = alike.sums.get(key)
-        if to is None:
-            to = self._own.sum(self._points.own_tokens(operation, kind, count))
-            alike.sums[key] = to
-        self._own.add(count.tokens, to)
-
     def _record_ratios(self, usage: Usage, base: Attributes, context: Context) -> None:
-        if usage.counted_input is None and usage.counted_output is None:
-            return
         for kind, ratio in _ratios(usage):
             self._ratio.record(ratio, {**base, names.TOKEN_TYPE: kind}, context)
 

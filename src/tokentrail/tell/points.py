@@ -37,7 +37,7 @@ class Alike:
         """With what OpenAI's refinement adds to all but the chunk metrics."""
         self.timed = timed
         """With the error, where they failed."""
-        self.sums: dict[Hashable, Sum] = {}
+        self.sums: dict[Hashable, list[Sum]] = {}
         """Where our own totals of them are kept."""
         self._used: dict[tuple[str, Source], Attributes] = {}
 

@@ -18,23 +18,48 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from tokentrail.content import Content
-    from tokentrail.operation import Count, Operation, Reported, Request, Usage
+    from tokentrail.operation import Count, Exchange, Operation, Request, Usage
 
     Attributes = dict[str, AttributeValue]
-    Columns = tuple[Callable[[Any], tuple[Any, ...]], tuple[str, ...]]
 
 
-def _columns(table: tuple[tuple[str, str], ...]) -> Columns:
-    """Return what reads all the fields of a table at once, and the attribute that each becomes."""
-    return attrgetter(*(field for field, _ in table)), tuple(name for _, name in table)
+class _Columns:
+    """Fields of a record, and the attribute that each becomes.
+
+    Most calls of a program are alike, so what they bear is made once for all of them.
+    """
+
+    def __init__(
+        self, table: tuple[tuple[str, str], ...], *, without: str = "", zeros: bool = True
+    ) -> None:
+        """``without``: a field that no two records share. ``zeros``: whether they are told."""
+        rows = [row for row in table if row[0] != without]
+        self._zeros = zeros
+        self._read: Callable[[Any], tuple[Any, ...]] = attrgetter(*(field for field, _ in rows))
+        self._names = tuple(name for _, name in rows)
+        self._made: dict[tuple[Any, ...], Attributes] = {}
+
+    def of(self, record: object) -> Attributes:
+        """Return the attributes of a record, not to be changed."""
+        values = self._read(record)
+        made = self._made.get(values)
+        if made is None:
+            pairs = zip(self._names, values, strict=True)
+            told = self._zeros
+            made = {n: value for n, value in pairs if value or (told and value is not None)}
+            if len(self._made) >= _MOST_ALIKE:
+                self._made.clear()
+            self._made[values] = made
+        return made
 
 
-_REQUEST: Final = _columns(names.REQUEST_ATTRIBUTES)
-_RESPONSE: Final = _columns(names.RESPONSE_ATTRIBUTES)
-_EXCHANGE: Final = _columns(names.EXCHANGE_ATTRIBUTES)
-_FILTER: Final = _columns(names.FILTER_ATTRIBUTES)
-_INPUT_DETAILS: Final = _columns(names.INPUT_DETAILS)
-_OUTPUT_DETAILS: Final = _columns(names.OUTPUT_DETAILS)
+_MOST_ALIKE: Final = 256
+_REQUEST: Final = _Columns(names.REQUEST_ATTRIBUTES)
+_RESPONSE: Final = _Columns(names.RESPONSE_ATTRIBUTES, without="id")
+_EXCHANGE: Final = _Columns(names.EXCHANGE_ATTRIBUTES, without="request_id")
+_FILTER: Final = _Columns(names.FILTER_ATTRIBUTES)
+_INPUT_DETAILS: Final = _Columns(names.INPUT_DETAILS, zeros=False)
+_OUTPUT_DETAILS: Final = _Columns(names.OUTPUT_DETAILS, zeros=False)
 
 _INPUT: Final = {
     Source.REPORTED: (names.INPUT_TOKENS, Source.REPORTED.value),
@@ -49,6 +74,8 @@ _OUTPUT: Final = {
     Source.APPROXIMATED: (names.APPROXIMATED_OUTPUT, Source.APPROXIMATED.value),
 }
 """Where a number of tokens stands by what it is worth, and the word for that."""
+CONVENTIONAL: Final = frozenset({Source.REPORTED, Source.COUNTED})
+"""What is good enough to stand under a ``gen_ai.*`` name."""
 
 
 def start(tracer: Tracer, request: Request, parent: Context, start_time: int) -> Span:
@@ -103,18 +130,18 @@ def _description(operation: Operation, content: Content | None) -> str | None:
 
 def final(operation: Operation) -> Attributes:
     """Return what a span bears at its end, beside content."""
-    attributes: Attributes = {names.ENDING: operation.ending.value}
-    _copy(operation.request, _REQUEST, attributes)
-    if operation.request.stream:
+    request, response = operation.request, operation.response
+    attributes: Attributes = {names.ENDING: operation.ending.value, **_REQUEST.of(request)}
+    if request.stream:
         attributes["gen_ai.request.stream"] = True
-    if operation.response is not None:
-        _copy(operation.response, _RESPONSE, attributes)
-        if operation.response.content_filter is not None:
-            _copy(operation.response.content_filter, _FILTER, attributes)
+    if response is not None:
+        attributes.update(_RESPONSE.of(response))
+        if response.id is not None:
+            attributes[names.RESPONSE_ID] = response.id
+        if response.content_filter is not None:
+            attributes.update(_FILTER.of(response.content_filter))
     if operation.exchange is not None:
-        _copy(operation.exchange, _EXCHANGE, attributes)
-        if operation.exchange.content_filter is not None:
-            _copy(operation.exchange.content_filter, _FILTER, attributes)
+        _add_exchange(operation.exchange, attributes)
     if operation.timing.first_chunk is not None:
         attributes[names.TIME_TO_FIRST_CHUNK] = operation.timing.first_chunk
     if operation.error_type is not None:
@@ -127,35 +154,32 @@ def final(operation: Operation) -> Attributes:
     return attributes
 
 
-def _copy(record: object, columns: Columns, attributes: Attributes) -> None:
-    read, bears = columns
-    for name, value in zip(bears, read(record), strict=True):
-        if value is not None:
-            attributes[name] = value
-
-
-def _copy_parts(reported: Reported, columns: Columns, attributes: Attributes) -> None:
-    """Add the parts of a reported total; of any other total they are no parts."""
-    read, bears = columns
-    for name, value in zip(bears, read(reported), strict=True):
-        if value:
-            attributes[name] = value
+def _add_exchange(exchange: Exchange, attributes: Attributes) -> None:
+    attributes.update(_EXCHANGE.of(exchange))
+    if exchange.request_id is not None:
+        attributes[names.REQUEST_ID] = exchange.request_id
+    if exchange.content_filter is not None:
+        attributes.update(_FILTER.of(exchange.content_filter))
 
 
 def _add_usage(usage: Usage, attributes: Attributes) -> None:
     reported = usage.reported
     if (count := usage.input) is not None:
         name, attributes[names.INPUT_SOURCE] = _INPUT[count.source]
-        _add(count, name, attributes)
-        if reported is not None and count.source is Source.REPORTED:
-            _copy_parts(reported, _INPUT_DETAILS, attributes)
+        attributes[name] = count.tokens
+        if reported is None or count.source is not Source.REPORTED:
+            _add(count, name, attributes)
+        else:
+            attributes.update(_INPUT_DETAILS.of(reported))
     if (count := usage.output) is not None:
         name, attributes[names.OUTPUT_SOURCE] = _OUTPUT[count.source]
-        _add(count, name, attributes)
-        if reported is not None and count.source is Source.REPORTED:
-            _copy_parts(reported, _OUTPUT_DETAILS, attributes)
-    if usage.reported is not None and usage.reported.audio_seconds is not None:
-        attributes[names.AUDIO_SECONDS] = usage.reported.audio_seconds
+        attributes[name] = count.tokens
+        if reported is None or count.source is not Source.REPORTED:
+            _add(count, name, attributes)
+        else:
+            attributes.update(_OUTPUT_DETAILS.of(reported))
+    if reported is not None and reported.audio_seconds is not None:
+        attributes[names.AUDIO_SECONDS] = reported.audio_seconds
     if usage.counted_input is not None:
         _add(usage.counted_input, names.COUNTED_INPUT, attributes)
     if usage.counted_output is not None:
@@ -166,8 +190,3 @@ def _add(count: Count, name: str, attributes: Attributes) -> None:
     attributes[name] = count.tokens
     if count.encoding is not None:
         attributes[names.ENCODING] = count.encoding
-
-
-def is_conventional(count: Count) -> bool:
-    """Whether ``count`` is good enough to stand under a ``gen_ai.*`` name."""
-    return count.source is Source.REPORTED or count.source is Source.COUNTED

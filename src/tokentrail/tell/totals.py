@@ -32,33 +32,34 @@ OVERFLOW = (("otel.metric.overflow", True),)
 _totals: weakref.WeakKeyDictionary[MeterProvider, dict[str, Total]] = weakref.WeakKeyDictionary()
 
 
+_lock = threading.Lock()
+"""Of all totals: a call adds to several."""
+
+
+def add(numbers: Iterable[int], to: Iterable[Sum]) -> None:
+    """Add each of ``numbers`` to the sum that stands in its place."""
+    with _lock:
+        for number, each in zip(numbers, to, strict=True):
+            each[0] += number
+
+
 class Total:
     """Sums by attributes; the attributes of one total always stand in the same order."""
 
     def __init__(self) -> None:
-        self.forked()
         self._sums: dict[tuple[tuple[str, AttributeValue], ...], Sum] = {}
-
-    def forked(self) -> None:
-        """Do without a lock that the parent process may have held at the fork."""
-        self._lock = threading.Lock()
 
     def sum(self, attributes: Attributes) -> Sum:
         """Return the sum of ``attributes``, to be kept: finding it takes longer than adding."""
         key = tuple(attributes.items())
-        with self._lock:
+        with _lock:
             if key not in self._sums and len(self._sums) >= MOST_SETS:
                 key = OVERFLOW
             return self._sums.setdefault(key, [0])
 
-    def add(self, number: int, to: Sum) -> None:
-        """Add ``number`` to one of the sums."""
-        with self._lock:
-            to[0] += number
-
     def observe(self, options: CallbackOptions) -> Iterable[Observation]:  # noqa: ARG002
         """Return every sum."""
-        with self._lock:
+        with _lock:
             return [Observation(number, dict(key)) for key, (number,) in self._sums.items()]
 
 
@@ -72,9 +73,9 @@ def total(provider: MeterProvider, meter: Meter, name: str, unit: str, about: st
 
 
 def _forked() -> None:
-    for mine in list(_totals.values()):
-        for each in mine.values():
-            each.forked()
+    """Do without a lock that the parent process may have held at the fork."""
+    global _lock  # noqa: PLW0603 - one for the process
+    _lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
