@@ -116,7 +116,8 @@ def run_surface(session: nox.Session, *requirements: str, **env: str) -> None:
     session.install("--quiet", f"{wheel(session)}[surface]", *requirements)
     session.run("python", "-m", "pip", "check", silent=True)
     pytest = ("python", "-m", "pytest", "-m", "surface", "tests/surface", "tests/websocket")
-    session.run(*pytest, *session.posargs, env=env)
+    apart = () if env else ("-n", "2", "--dist", "loadfile")  # what is written down is of one run
+    session.run(*pytest, *apart, *session.posargs, env=env)
 
 
 @nox.session

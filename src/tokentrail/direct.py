@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from tokentrail import calls, guard
@@ -103,26 +104,25 @@ def _received_by(recorder: Recorder, args: tuple[Any, ...]) -> tuple[Any, ...]:
         if not callable(parse) or is_raw(args[1].headers):
             return args
         options = copy(args[1])
-        options.post_parser = _Parsing(recorder, parse)
+        options.post_parser = _showing(recorder, parse)
         return (args[0], options, *args[2:])
     except Exception as error:  # noqa: BLE001 - the request must be made
         guard.report("direct request", error)
         return args
 
 
-@dataclass(frozen=True, slots=True)
-class _Parsing:
-    """The client's parser of an answer, and who is shown the answer before."""
+def _showing(recorder: Recorder, parse: Callable[[Any], object]) -> Callable[[Any], object]:
+    """Return the client's parser of an answer, which is shown to ``recorder`` before."""
 
-    recorder: Recorder
-    parse: Callable[[Any], object]
-
-    def __call__(self, answer: Any) -> object:  # noqa: ANN401 - any class of the client's
+    @wraps(parse)  # the client may log it
+    def shown(answer: Any) -> object:  # noqa: ANN401 - any class of the client's
         try:
-            self.recorder.received(answer)
+            recorder.received(answer)
         except Exception as error:  # noqa: BLE001 - the answer is the application's
             guard.report("answer", error)
-        return self.parse(answer)
+        return parse(answer)
+
+    return shown
 
 
 def _posted(

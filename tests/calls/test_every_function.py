@@ -48,6 +48,11 @@ EDGES = {
     },
 }  # fmt: skip
 """What stands between application and client: a shield, and nothing in it that could break."""
+SILENT = {
+    ("tokentrail.recorder", "Recorder.abandoned"): "Only finalisers call it, which take no lock: "
+    "none of logging's either.",
+}
+"""What may be broken without a word, and why. Everything else is told in the log."""
 EVERYTHING = {
     "capture_content": "SPAN_AND_EVENT",
     "emit_event": True,
@@ -164,7 +169,7 @@ async def test_a_bug_of_ours_is_ours_alone(driver, stage, apis, trail, lenient, 
     for place in everywhere[part::PARTS]:
         trail.instrument(**EVERYTHING)
         try:
-            noticed[place] = await _with_a_bug(program, met[place], caplog)
+            noticed[place] = await _with_a_bug(program, met[place], caplog, place in SILENT)
         except Exception as error:  # noqa: BLE001 - told below, with all others
             noticed[place] = repr(error)
         for engine in list(_engines):
@@ -176,7 +181,7 @@ async def test_a_bug_of_ours_is_ours_alone(driver, stage, apis, trail, lenient, 
     assert len(trail.spans.all()) == 8
 
 
-async def _with_a_bug(program, function, caplog):
+async def _with_a_bug(program, function, caplog, may_be_silent):
     """Return what is wrong with a run in which this function is broken."""
     guard._told.clear()
     caplog.clear()
@@ -185,6 +190,6 @@ async def _with_a_bug(program, function, caplog):
     with _broken(function) as met:
         await _runs(program)
     places = told_in_the_log(caplog)
-    if met and not places:
+    if met and not places and not may_be_silent:
         return "nobody was told" if guard.swallowed == before else "counted without a word"
     return None if len(places) <= 8 else f"said at {places}"

@@ -14,7 +14,7 @@ import tokentrail
 from tokentrail import calls
 from tokentrail.prepared import prepare
 from tokentrail.shapes.chat import ChatShape
-from tokentrail.tell.points import MOST_MODELS, OTHER
+from tokentrail.tell.points import MOST_ALIKE, MOST_MODELS, OTHER
 
 DIRECTIONS = 2
 CALLS = MOST_MODELS + 60
@@ -99,12 +99,12 @@ def test_thousands_of_calls_leave_nothing(told):
     sync, _ = wire.clients()
     answer, shape = sync.chat.completions.create(**wire.CHAT), ChatShape()
     held = []
-    for number in range(4 * 600):
+    for number in range(4 * MOST_ALIKE):  # so that bounded memories are as full each time
         given = {**wire.CHAT, "model": f"model-{number}"}
         answer.model = f"model-{number}-long"
         recorder, _ = prepare(calls.engine, shape, sync.chat.completions, (), given).start()
         recorder.answered(answer)
-        if number % 600 == 599:
+        if (number + 1) % MOST_ALIKE == 0:
             tokentrail.flush(10)
             gc.collect()
             held.append(len(gc.get_objects()))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+from opentelemetry.instrumentation.auto_instrumentation import _load
 from tests.process.auto import COMMAND, installed, json_objects
 
 __all__ = ["installed"]
@@ -123,6 +125,8 @@ def test_another_that_fails_leaves_the_program_running(run, installed):
 
 @pytest.mark.parametrize("name", ["urllib3, tokentrail", "*"])
 def test_the_tools_own_switch_takes_lists(run, installed, name):
+    if f'"{name}"' not in inspect.getsource(_load) and name == "*":
+        pytest.skip("this opentelemetry-instrument knows names alone")
     program = PROGRAM + 'assert "tokentrail" not in sys.modules\n'
     environ = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": name}
     done = _run(run, installed, run.command(program), **environ)

@@ -284,7 +284,7 @@ async def test_speech_in_pieces_is_told_when_it_is_over(trail, driver, model, wh
 
 async def test_a_moderation(trail, driver, model):
     client = driver.client(model)
-    await driver.call(client.moderations.create, input=(text for text in ["A secret sea."]))
+    await driver.call(client.moderations.create, input=["A secret sea."])
     said = trail.spans.attributes()
     assert said["gen_ai.response.model"] == "omni-moderation-2024-09-26"
     assert said["gen_ai.response.id"] == "modr-70ke27a11"

@@ -69,7 +69,11 @@ class Events:
 
     def _is_enabled(self) -> bool:
         enabled = getattr(self._logger, "enabled", None)
-        return enabled is None or bool(enabled())
+        if enabled is not None:
+            return bool(enabled())
+        # Older loggers cannot tell; the API's own providers pass on to nobody.
+        provider = self._provider or otel_logs.get_logger_provider()
+        return not type(provider).__module__.startswith("opentelemetry._logs")
 
     def details(
         self,
