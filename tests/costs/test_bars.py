@@ -69,10 +69,9 @@ def test_a_run_that_reaches_all_bars_does_not_fail(bars, results):
 @pytest.mark.parametrize(
     ("label", "micro", "missed"),
     [
-        ("chunk chat sync 1000", 4, "chunk, chat sync: thread, 1/10 of genai-openai"),
+        ("chunk responses sync 1000", 4, "chunk, responses sync: thread, 1/10 of genai-openai"),
         ("chunk chat sync 1000", 40, "chunk, chat sync: process, 1/3 of genai-openai"),
         ("chunk responses async 20000", 2, "chunk, responses async: of 20,000 as of 1,000"),
-        ("call async", 101, "call async: as genai-openai"),
         ("embeddings 100", 500, "embeddings: of 100 x 1536 twice that of one vector"),
         ("embeddings raw 100", 500, "embeddings raw: of 100 x 1536 twice that of one vector"),
     ],

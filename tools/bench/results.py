@@ -47,6 +47,13 @@ def median(samples: Samples, kind: str = "on") -> float | None:
     return statistics.median(values) if values else None
 
 
+def quick(values: list[float]) -> float | None:
+    """Return the lower quartile: of single moments, which everything else only makes longer."""
+    if len(values) < 2:  # noqa: PLR2004 - there is none
+        return values[0] if values else None
+    return statistics.quantiles(values, n=4)[0]
+
+
 def least(samples: Samples, kind: str) -> float | None:
     """Return the least of what was taken again and again: what is not other programs' doing."""
     return min(samples.get(kind) or (), default=None)
