@@ -160,8 +160,9 @@ ASKED = [
 
 @pytest.mark.parametrize(("job", "target"), ASKED)
 def test_every_query_of_a_panel_returns_what_is_known(seen, job, target):
-    # What was recorded while a scrape was under way lacks a sample that we see.
-    at, near = (seen.priced, 0.05) if expected.COST in target.expr else (seen.end, 1e-6)
+    # What was recorded while a scrape was under way lacks a sample that we see, one of eight or so
+    # if all went quickly. That recorded costs are exact is seen below.
+    at, near = (seen.priced, 0.2) if expected.COST in target.expr else (seen.end, 1e-6)
     world = seen.world(job, target.vocabulary, at)
     values = seen.prometheus.values(filled(target.expr, service=job), at)
     assert values, "an empty panel"
