@@ -56,7 +56,7 @@ class LiveCall:
     def ended(self, ended: Ended, *, finalising: bool) -> None:
         """Settle and tell the call; in a finaliser the worker does all of it."""
         call, recorder = self._call, self.recorder
-        if call.generation != call.engine.generation:  # of the process that forked this one
+        if not call.is_ours():
             return
         call.engine.open.discard(self)
         self.recorder = None

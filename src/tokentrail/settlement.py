@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokentrail.call import Call
-    from tokentrail.content import Content
+    from tokentrail.content import Capture, Content
     from tokentrail.counting import Encoder
     from tokentrail.operation import Prompt, Raised, Usage
     from tokentrail.recorder import Ended, Recorder
@@ -218,7 +218,7 @@ class Settlement:
         call, ended = self._call, self._ended
         raised, content = ended.raised, None
         if call.capture is not None:
-            raised, content = self._said()
+            raised, content = self._said(call.capture)
         call.telling.finish(
             Operation(
                 request=call.request,
@@ -240,13 +240,10 @@ class Settlement:
             self._calibrate()
         self._input = self._output = call.output = self._recorder = None
 
-    def _said(self) -> tuple[Raised | None, Content | None]:
+    def _said(self, capture: Capture) -> tuple[Raised | None, Content | None]:
         """Return what is kept of what was said, and let go of the rest."""
-        call, raised = self._call, self._ended.raised
-        capture, call.capture = call.capture, None
-        if capture is None:
-            return raised, None
-        content = None
+        raised, content = self._ended.raised, None
+        self._call.capture = None
         try:
             if raised is not None and raised.message is not None:
                 raised = replace(raised, message=capture.rules.text("error", raised.message))
