@@ -129,10 +129,35 @@ def divided(above: Values, below: Values) -> Values:
     return {labels: above[labels] / below[labels] for labels in above if labels in below}
 
 
+class Edge(float):
+    """A quantile between two observations with empty buckets between them: either end is right.
+
+    Which of them Prometheus returns hangs on the last bit of a sum of rates.
+    """
+
+    __slots__ = ("upper",)
+    upper: float
+
+    def __eq__(self, other: object) -> bool:
+        return other == pytest.approx(float(self)) or other == pytest.approx(self.upper)
+
+    __hash__ = float.__hash__
+
+
 def quantile(share: float, buckets: Sequence[tuple[float, float]]) -> float:
     """Return a quantile of cumulative buckets, linear within one, as Prometheus has it."""
     ordered = sorted(buckets)
-    rank = share * ordered[-1][1]
+    total = ordered[-1][1]
+    at_least = _interpolated(ordered, share * total - 1e-9 * total)
+    more_than = _interpolated(ordered, share * total + 1e-9 * total)
+    if at_least == pytest.approx(more_than):
+        return at_least
+    edge = Edge(at_least)
+    edge.upper = more_than
+    return edge
+
+
+def _interpolated(ordered: Sequence[tuple[float, float]], rank: float) -> float:
     place = next(i for i, (_, count) in enumerate(ordered) if count >= rank)
     if place == len(ordered) - 1:
         return ordered[-2][0]
