@@ -311,3 +311,15 @@ class TextSink(Protocol):
         not billed by its own length). ``choice`` and ``item`` tell the parts of one kind apart;
         they are the server's numbers: any int.
         """
+
+    def pieces(self, kind: str, choice: int, item: int) -> list[str] | None:
+        """Return the list in which small next pieces of a part may be left, in place of ``add``.
+
+        Up to ``MOST_LEFT`` in all, of up to ``SMALL`` characters: the next is added. ``None``: each
+        is to be added.
+        """
+
+
+MOST_LEFT = 64
+SMALL = 16
+"""See :meth:`TextSink.pieces`."""

@@ -60,9 +60,9 @@ class Recorder:
     """Records one call, from its request to its end."""
 
     __slots__ = (
-        "_accumulator", "_add", "_answer", "_answered", "_clock", "_error", "_first", "_last",
-        "_listener", "_once", "_request", "_response", "_shape", "_stamps", "_start_time",
-        "_started", "exchange", "quotes", "usage_request",
+        "_accumulator", "_answer", "_answered", "_error", "_first", "_listener", "_once",
+        "_request", "_response", "_shape", "_stamps", "_start_time", "_started", "clock",
+        "exchange", "quotes", "seen", "take", "usage_request",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 - the facts of one call
@@ -81,17 +81,19 @@ class Recorder:
         self._shape = shape
         self._answer: object = None
         self._listener = listener
-        self._clock = clock
+        self.clock = clock
         self._start_time = start_time
-        self._started = self._last = clock()
+        self._started = self.seen = clock()
         self._first: float | None = None
         self._error: object = None
         self._answered = False
         self._response: Response | None = None
         self._accumulator = shape.accumulator(request, sink) if request.stream else None
-        self._add = None if self._accumulator is None else self._accumulator.add
         self._stamps: array[float] | None = array("d") if stamped else None
         self._once = [None]
+        self.take: Callable[[object], None] = _ignore
+        """What takes the chunk that was received when the answer was last ``seen``. A call whose
+        stream begins, goes on and is over has a function for each, so that none of them asks."""
         self.exchange: Exchange | None = None
         """What the headers said, where they were seen."""
         self.quotes = False
@@ -111,27 +113,43 @@ class Recorder:
 
     def so_far(self) -> Ended:
         """Return the call as if it were broken off now; it goes on."""
-        return self._told(Ending.BROKEN_OFF, self._clock(), None, self._known_response())
+        return self._told(Ending.BROKEN_OFF, self.clock(), None, self._known_response())
 
     def streaming(self) -> None:
         """Note that the headers of a streamed answer came."""
         self._answered = True
-        self._last = self._clock()
+        self.seen = self.clock()
+        if self._once:
+            self.take = self._begin
 
     def chunk(self, chunk: object) -> None:
         """Take the next chunk of the stream, just received.
 
         One that the client still had in hand when the call ended belongs to no call.
         """
-        if not self._once:
-            return
-        self._last = now = self._clock()
-        if self._first is None:
-            self._first = now
+        self.seen = self.clock()
+        self.take(chunk)
+
+    def _begin(self, chunk: object) -> None:
+        self._first = self.seen
         if self._stamps is not None:
-            self._stamp(self._stamps, now)
-        if self._add is not None:
-            self._add(chunk)
+            self.take = self._stamp
+        elif self._accumulator is not None:
+            self.take = self._accumulator.add
+        else:
+            self.take = _ignore
+        self.take(chunk)
+
+    def _stamp(self, chunk: object) -> None:
+        stamps = self._stamps
+        if stamps is not None:
+            stamps.append(self.seen)
+            if len(stamps) >= STAMP_BLOCK:
+                self._stamps = array("d", stamps[-1:])
+                response = self.response_so_far()
+                self._listener.stamps(stamps, response.model if response is not None else None)
+        if self._accumulator is not None:
+            self._accumulator.add(chunk)
 
     def beside(self, event: object) -> None:
         """Take an event that stands beside the chunks of an answer: it has no time of its own."""
@@ -144,7 +162,7 @@ class Recorder:
         ``None``: the call goes on, and the error before was no end of it.
         """
         self._error = event
-        self._last = self._clock()
+        self.seen = self.clock()
 
     def received(self, answer: object) -> None:
         """Take a plain answer that came whole, before the client or the application reads it.
@@ -206,7 +224,7 @@ class Recorder:
 
         The call ended when it was last seen alive, not when the collector came by.
         """
-        self._end(Ending.BROKEN_OFF, finalising=True, at=self._last)
+        self._end(Ending.BROKEN_OFF, finalising=True, at=self.seen)
 
     def _end(
         self,
@@ -220,9 +238,10 @@ class Recorder:
             self._once.pop()
         except IndexError:
             return
+        self.take = _ignore
         if self._error is not None:
-            at, error = self._last, None
-        end = self._clock() if at is None else at
+            at, error = self.seen, None
+        end = self.clock() if at is None else at
         response = None
         try:
             if self._error is not None and self._accumulator is not None:
@@ -270,13 +289,9 @@ class Recorder:
         first = None if self._first is None else self._first - self._started
         return Timing(duration, self._start_time + int(duration * 1e9), first)
 
-    def _stamp(self, stamps: array[float], now: float) -> None:
-        stamps.append(now)
-        if len(stamps) < STAMP_BLOCK:
-            return
-        self._stamps = array("d", stamps[-1:])
-        response = self.response_so_far()
-        self._listener.stamps(stamps, response.model if response is not None else None)
+
+def _ignore(chunk: object) -> None:
+    """Take a chunk that belongs to no call."""
 
 
 def _ending(ending: Ending, response: Response) -> Ending:

@@ -103,12 +103,11 @@ class _Seams:
 
     __slots__ = (
         "_placed", "_read", "_response", "closing", "conceal", "handed_over", "pulling",
-        "record", "recorder", "streamed",
+        "recorder", "streamed",
     )  # fmt: skip
 
     def __init__(self, response: object, recorder: Recorder, *, streamed: bool) -> None:
         self.recorder = recorder
-        self.record = recorder.chunk
         self.streamed = streamed
         self.conceal: Callable[[object], bool] | None = None
         self.handed_over = False
@@ -260,18 +259,20 @@ class _Parse:
 class _Chunks:
     """Stands for the iterator inside a ``Stream``."""
 
-    __slots__ = ("_inner", "_next", "seams")
+    __slots__ = ("_clock", "_inner", "_next", "_recorder", "seams")
 
     def __init__(self, inner: Any, seams: _Seams) -> None:  # noqa: ANN401 - or a stranger's
         self._inner = inner
         self._next = inner.__next__
+        self._recorder = seams.recorder
+        self._clock = seams.recorder.clock
         self.seams = seams
 
     def __iter__(self) -> _Chunks:
         return self
 
     def __next__(self) -> object:
-        seams = self.seams
+        seams, recorder = self.seams, self._recorder
         while True:
             seams.pulling = True
             try:
@@ -282,7 +283,8 @@ class _Chunks:
                 raise
             seams.pulling = False
             try:
-                seams.record(chunk)
+                recorder.seen = self._clock()  # as Recorder.chunk, without its frame
+                recorder.take(chunk)
                 if seams.conceal is None or not seams.conceal(chunk):
                     return chunk
             except Exception as error:  # noqa: BLE001 - the chunk is the application's
@@ -293,24 +295,26 @@ class _Chunks:
         return getattr(self._inner, name)
 
     def __del__(self) -> None:
-        _abandon(self.seams.recorder)
+        _abandon(self._recorder)
 
 
 class _AsyncChunks:
     """Stands for the iterator inside an ``AsyncStream``."""
 
-    __slots__ = ("_inner", "_next", "seams")
+    __slots__ = ("_clock", "_inner", "_next", "_recorder", "seams")
 
     def __init__(self, inner: Any, seams: _Seams) -> None:  # noqa: ANN401 - or a stranger's
         self._inner = inner
         self._next = inner.__anext__
+        self._recorder = seams.recorder
+        self._clock = seams.recorder.clock
         self.seams = seams
 
     def __aiter__(self) -> _AsyncChunks:
         return self
 
     async def __anext__(self) -> object:
-        seams = self.seams
+        seams, recorder = self.seams, self._recorder
         while True:
             seams.pulling = True
             try:
@@ -321,7 +325,8 @@ class _AsyncChunks:
                 raise
             seams.pulling = False
             try:
-                seams.record(chunk)
+                recorder.seen = self._clock()  # as Recorder.chunk, without its frame
+                recorder.take(chunk)
                 if seams.conceal is None or not seams.conceal(chunk):
                     return chunk
             except Exception as error:  # noqa: BLE001 - the chunk is the application's
@@ -332,7 +337,7 @@ class _AsyncChunks:
         return getattr(self._inner, name)
 
     def __del__(self) -> None:
-        _abandon(self.seams.recorder)
+        _abandon(self._recorder)
 
 
 def _over(inner: object, seams: _Seams, error: BaseException) -> None:

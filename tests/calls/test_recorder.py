@@ -49,6 +49,9 @@ class Sink:
     def add(self, kind, choice, item, text):
         self.text += text
 
+    def pieces(self, kind, choice, item):
+        return None
+
 
 def _request(*, stream):
     return SHAPE.request(ENDPOINT, {"model": "m", "messages": [], "stream": stream})

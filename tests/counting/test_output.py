@@ -9,6 +9,7 @@ from tokentrail.counting import ENCODINGS, OutputTally, Surcharges, estimate
 from tokentrail.counting import output as module
 from tokentrail.counting.output import KEYS
 from tokentrail.counting.text import INLINE, RUN, weight
+from tokentrail.operation import MOST_LEFT, SMALL
 
 REPLY = Path(__file__).parents[3] / "shared" / "recordings" / "solar_system_reply.txt"
 PROSE = "The 8 planets, in order of distance:\n- Mercury (0.39 AU)\n- Venus; it's hot.\n"
@@ -39,6 +40,27 @@ def finish(tally, encoding):
     return tally
 
 
+class Feed:
+    """Hands pieces over as an accumulator does: left in their list where they may be."""
+
+    def __init__(self, tally):
+        self.tally, self.lists = tally, {}
+
+    def add(self, kind, choice, item, piece):
+        part = (kind, choice, item)
+        pieces = self.lists.get(part)
+        if pieces is not None and len(pieces) < MOST_LEFT and len(piece) <= SMALL:
+            pieces.append(piece)
+            return
+        self.tally.add(*part, piece)
+        self.lists[part] = self.tally.pieces(*part)
+
+
+FEEDS = [Feed, lambda tally: tally]
+"""As an accumulator does, and each piece by itself."""
+feeds = pytest.mark.parametrize("feed", FEEDS, ids=["left", "added"])
+
+
 def whole(encoding, text):
     return len(encoding.encode_ordinary(text))
 
@@ -54,31 +76,35 @@ def pieces_of(text, sizes):
 SIZES = st.lists(st.integers(1, 20), min_size=1, max_size=8) | st.just([3000]) | st.just([10**6])
 
 
+@feeds
 @given(
     text=TEXTS, sizes=SIZES, name=st.sampled_from(["cl100k_base", "o200k_base"]), late=st.booleans()
 )
 @settings(max_examples=120, deadline=None)
-def test_every_chunking_gives_the_count_of_the_whole(text, sizes, name, late):
+def test_every_chunking_gives_the_count_of_the_whole(feed, text, sizes, name, late):
     """However text is chunked, and whenever the encoding comes, the count is the whole's.
 
     An old tiktoken is spared runs beyond its RUN: there the count may be inexact, and says so.
     """
     encoding, tally = ENCODINGS.load(name), OutputTally()
     tally.use(None if late else encoding)
+    fed = feed(tally)
     for piece in pieces_of(text, sizes):
-        tally.add("text", 0, 0, piece)
+        fed.add("text", 0, 0, piece)
     finish(tally, encoding)
     assert tally.exact or len(text) > RUN
     assert tally.tokens == whole(encoding, text) or not tally.exact
 
 
+@feeds
 @given(text=TEXTS, sizes=SIZES, at=st.integers(0, 5000))
 @settings(max_examples=60, deadline=None)
-def test_a_count_midway_is_that_of_what_came_and_disturbs_nothing(text, sizes, at):
+def test_a_count_midway_is_that_of_what_came_and_disturbs_nothing(feed, text, sizes, at):
     encoding = ENCODINGS.load("o200k_base")
     tally, received = OutputTally(), ""
+    fed = feed(tally)
     for piece in pieces_of(text, sizes):
-        tally.add("text", 0, 0, piece)
+        fed.add("text", 0, 0, piece)
         received += piece
         if len(received) > at:
             tokens, exact = tally.now(encoding)
@@ -87,6 +113,7 @@ def test_a_count_midway_is_that_of_what_came_and_disturbs_nothing(text, sizes, a
     assert finish(tally, encoding).tokens == whole(encoding, text)
 
 
+@feeds
 @given(
     parts=st.lists(
         st.tuples(st.sampled_from(["text", "refusal", "reasoning"]), st.integers(0, 3), TEXTS),
@@ -96,17 +123,18 @@ def test_a_count_midway_is_that_of_what_came_and_disturbs_nothing(text, sizes, a
     seed=st.randoms(use_true_random=False),
 )
 @settings(max_examples=40, deadline=None)
-def test_parts_are_counted_each_by_itself_however_they_interleave(parts, seed):
+def test_parts_are_counted_each_by_itself_however_they_interleave(feed, parts, seed):
     encoding, tally = ENCODINGS.load("o200k_base"), OutputTally()
     tally.use(encoding)
-    feeds = [((kind, choice), pieces_of(text, [7, 2, 90])) for kind, choice, text in parts]
-    while feeds:
-        feed = seed.choice(feeds)
-        piece = next(feed[1], None)
+    fed = feed(tally)
+    left = [((kind, choice), pieces_of(text, [7, 2, 90])) for kind, choice, text in parts]
+    while left:
+        part, pieces = one = seed.choice(left)
+        piece = next(pieces, None)
         if piece is None:
-            feeds.remove(feed)
+            left.remove(one)
         else:
-            tally.add(*feed[0], 0, piece)
+            fed.add(*part, 0, piece)
     finish(tally, encoding)
     assert tally.exact
     assert tally.tokens == sum(whole(encoding, text) for *_, text in parts)
@@ -118,17 +146,18 @@ def held_memory(tally):
     return sum(map(getsizeof, texts)) + sum(getsizeof(s.pieces) - getsizeof([]) for s in streams)
 
 
+@feeds
 @pytest.mark.parametrize("counting", [True, False], ids=["encoding", "no encoding"])
 @pytest.mark.parametrize("unit", ["word ", "a", " ", "的", "😀", "x1"])
 @pytest.mark.parametrize("keys", [1, 40])
-def test_what_is_held_stays_under_64_kb(o200k, unit, keys, counting):
+def test_what_is_held_stays_under_64_kb(o200k, feed, unit, keys, counting):
     """Whatever arrives, in however many parts, with an encoding or none."""
     tally, most = OutputTally(), 0
     tally.use(o200k if counting else None)
-    piece = unit * 5
+    fed, piece = feed(tally), unit * 3
     for turn in range(200_000 // len(piece)):
-        tally.add("text", turn % keys, 0, piece)
-        if turn % 50 == 0:
+        fed.add("text", turn % keys, 0, piece)
+        if turn % 17 == 0:
             most = max(most, held_memory(tally))
     assert 0 < most <= 64 * 1024
     finish(tally, o200k)
@@ -136,12 +165,14 @@ def test_what_is_held_stays_under_64_kb(o200k, unit, keys, counting):
     assert tally.exact is (counting and unit in {"word ", "x1"})
 
 
-def test_a_run_as_long_as_the_bound_is_exact_however_it_comes(encoding):
+@feeds
+def test_a_run_as_long_as_the_bound_is_exact_however_it_comes(encoding, feed):
     tally = OutputTally()
     tally.use(encoding)
+    fed = feed(tally)
     pieces = min(60_000, RUN) // 10
     for _ in range(pieces):
-        tally.add("text", 0, 0, "a" * 10)
+        fed.add("text", 0, 0, "a" * 10)
     finish(tally, encoding)
     assert tally.exact
     assert tally.tokens == whole(encoding, "a" * 10 * pieces)
@@ -337,3 +368,25 @@ def test_a_piece_costs_a_list_append_and_encodes_nothing(monkeypatch, o200k):
     for _ in range(1_000):
         tally.add("text", 0, 0, "words")
     assert len(gathered) <= 1_000 / 30
+    fed = Feed(tally)
+    gathered.clear()
+    for _ in range(1_000):
+        fed.add("text", 0, 0, "words")
+    assert len(gathered) <= 1_000 / 60
+
+
+def test_pieces_are_left_in_few_lists_and_in_none_where_much_is_held(o200k):
+    tally = OutputTally()
+    assert tally.pieces("text", 0, 0) is None  # nothing came of it yet
+    for choice in range(3):
+        tally.add("text", choice, 0, "a")
+    lists = [tally.pieces("text", choice, 0) for choice in range(3)]
+    assert [pieces is None for pieces in lists] == [False, False, True]
+    assert tally.pieces("text", 1, 0) is lists[1]
+    lists[1].append("b")
+    tally.add("text", 0, 0, "x" * 40_000)
+    tally.add("text", 0, 0, "x")
+    assert all(len(pieces) == MOST_LEFT for pieces in lists[:2])  # so nothing more is left there
+    assert tally.pieces("text", 0, 0) is None
+    finish(tally, o200k)
+    assert tally.tokens == sum(whole(o200k, t) for t in ("a" + "x" * 40_001, "ab", "a"))

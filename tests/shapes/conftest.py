@@ -13,14 +13,23 @@ class Gathered:
     """A sink that joins the pieces of each part."""
 
     def __init__(self) -> None:
-        self.parts: dict[tuple[str, int, int], str] = defaultdict(str)
+        self._pieces: dict[tuple[str, int, int], list[str]] = defaultdict(list)
 
     def add(self, kind: str, choice: int, item: int, text: str) -> None:
         """Join ``text`` to its part; an empty or foreign piece is never given."""
         assert type(text) is str
         assert text
         assert type(choice) is type(item) is int
-        self.parts[kind, choice, item] += text
+        self._pieces[kind, choice, item].append(text)
+
+    def pieces(self, kind: str, choice: int, item: int) -> list[str] | None:
+        """Have more of a part left in its list, of which something came."""
+        return self._pieces.get((kind, choice, item))
+
+    @property
+    def parts(self) -> dict[tuple[str, int, int], str]:
+        """Return what was said in each part."""
+        return {part: "".join(pieces) for part, pieces in self._pieces.items()}
 
 
 @pytest.fixture

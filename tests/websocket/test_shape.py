@@ -26,6 +26,9 @@ class Sink:
         """Keep a piece."""
         self.told.append((kind, choice, item, text))
 
+    def pieces(self, kind, choice, item):
+        """Have each piece added."""
+
 
 def request(model=MODEL, **response):
     return RealtimeShape(model).request(HERE, response)

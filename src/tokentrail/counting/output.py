@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail.counting.stream_text import BURST, StreamText
 from tokentrail.counting.text import INLINE, Sum, weight
+from tokentrail.operation import MOST_LEFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,11 +26,15 @@ SMALL_BLOCK = 64
 ROOM = 1024
 """Characters of all texts of a call (and PIECE for every piece) between two gatherings."""
 
-PIECE = 20
+PIECE = 22
 """What a piece costs of the room besides its characters: a str object takes 50 bytes or more."""
 
 HELD = 59 * 1024
 """Bytes of gathered text held for a call. With the room (4 bytes a character) under 64 KB."""
+
+LEFT_IN = 2
+"""Parts whose pieces may be left in their lists: up to 18 KB, where all is emoji. So nothing is
+left any more where half of what may be held is."""
 
 LARGE = BURST * INLINE
 """Characters of a chunk that is too large to be counted when it comes."""
@@ -88,7 +93,9 @@ class OutputTally:
     __slots__ = (
         "_ask",
         "_bound",
+        "_crowded",
         "_encoding",
+        "_left_in",
         "_room",
         "_streams",
         "_sum",
@@ -101,6 +108,8 @@ class OutputTally:
         self._streams: dict[tuple[str, int, int], StreamText] = {}
         self._ask: Callable[[int], Encoder | None] | None = None
         self._encoding: Encoder | None = None
+        self._left_in: set[tuple[str, int, int]] = set()
+        self._crowded = False
         self._room = ROOM
         self._bound = HELD
         self._sum: Sum | None = None
@@ -122,8 +131,19 @@ class OutputTally:
             stream = self._open(kind, choice, item)
         stream.pieces.append(text)
         room = self._room = self._room - len(text) - PIECE
-        if room < 0:
+        if room < 0 or len(stream.pieces) > MOST_LEFT:
             self._gather()
+
+    def pieces(self, kind: str, choice: int, item: int) -> list[str] | None:
+        """Return the list in which small next pieces of a part may be left: see TextSink."""
+        key = (kind, choice, item)
+        stream = self._streams.get(key)
+        if stream is None or self._crowded:
+            return None
+        if key not in self._left_in and len(self._left_in) >= LEFT_IN:
+            return None
+        self._left_in.add(key)
+        return stream.pieces
 
     def use(self, encoding: Encoder | None) -> None:
         """Count with this encoding from now on."""
@@ -209,8 +229,20 @@ class OutputTally:
             self._encoding = self._ask(self._held())
         for stream in self._streams.values():
             stream.gather(self._encoding)
-        if self._held() > self._bound:
+        held = self._held()
+        self._crowded = held > HELD // 2
+        if self._crowded and self._left_in:
+            self._close()
+        if held > self._bound:
             self._relieve()
+
+    def _close(self) -> None:
+        """Have nothing left in any list until somebody asks for one anew."""
+        for key in self._left_in:
+            stream = self._streams[key]
+            closed, stream.pieces = stream.pieces, []
+            closed.extend([""] * MOST_LEFT)  # full, so what comes next is added
+        self._left_in.clear()
 
     def _held(self) -> int:
         return sum(map(StreamText.held, self._streams.values()))

@@ -28,6 +28,7 @@ class StreamText:
     def __init__(self) -> None:
         """Start with nothing."""
         self.pieces: list[str] = []
+        """What came since it was last gathered."""
         self.whole: str | None = None
         """The only piece so far, where it is large: the application's own, not a copy."""
         self.tail = ""
@@ -116,7 +117,8 @@ class StreamText:
         self._take_tail()
 
     def _join(self) -> None:
-        pieces, self.pieces = self.pieces, []
+        pieces = self.pieces[:]
+        del self.pieces[: len(pieces)]  # it stays the list in which others leave what comes next
         first = not (self.tail or self.waiting or self.sum.tokens or self.whole is not None)
         if first and len(pieces) == 1 and len(pieces[0]) > BLOCK:
             self.whole = pieces[0]

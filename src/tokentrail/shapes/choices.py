@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.operation import Response
+from tokentrail.operation import MOST_LEFT, SMALL, Response
 from tokentrail.shapes.filters import Findings, read_answer_filters
 from tokentrail.shapes.reading import fields, label, sequence
 from tokentrail.shapes.usage import chat_usage, joined, says
@@ -23,6 +24,8 @@ CONTENT: Final = 0
 """The item of kind "text" that is a choice's content."""
 NEVER_RECEIVED: Final = "error"
 """The conventions' finish reason for a choice whose own never came."""
+_NOWHERE: Final[deque[str]] = deque(maxlen=0)
+"""Takes text that nobody counts."""
 _FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "usage")
 
 
@@ -76,13 +79,14 @@ def finish_reasons(reasons: Mapping[int, str | None], expected: range) -> tuple[
 class ChunkAccumulator:
     """Gathers a stream of chunks. O(1) each, in memory bounded by ``MOST_CHOICES``.
 
-    The last non-empty id, model, tier and fingerprint win: Azure's first chunk has empty ones.
+    The last non-empty id, model, tier and fingerprint win: Azure's first chunk has empty ones. They
+    are not looked for where a chunk bears one more piece of content and nothing else.
     Of usage the last wins, for each direction apart, on whatever chunk it stood.
     """
 
     __slots__ = (
         "_asked", "_beside", "_expected", "_final", "_findings", "_fingerprint", "_id", "_made",
-        "_model", "_reasons", "_sink", "_tell", "_tier",
+        "_model", "_pieces", "_reasons", "_sink", "_tell", "_tier",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +105,8 @@ class ChunkAccumulator:
         self._tier: object = None
         self._fingerprint: object = None
         self._reasons: dict[int, str | None] = {}
+        self._pieces: dict[object, list[str] | deque[str]] = {}
+        """Where more content of a choice may be left, as long as nothing else is awaited of it."""
         self._asked: object = None
         """The last usage that said what the input was."""
         self._made: object = None
@@ -111,35 +117,28 @@ class ChunkAccumulator:
 
     def add(self, chunk: object) -> None:
         """Take the next chunk, of any type."""
-        # The hot path: most chunks of chat bear a piece of content and nothing else that is new.
+        # The hot path: most chunks of chat bear a piece of content and nothing else.
         try:
             given = chunk.__dict__
             (choice,) = given["choices"]
             said = choice.__dict__
             delta = said["delta"]
-            content, index = delta.__dict__["content"], said["index"]
-            tier, fingerprint = given["service_tier"], given["system_fingerprint"]
-            is_alone = (
-                type(content) is str
-                and index in self._reasons
+            content = delta.__dict__["content"]
+            pieces = self._pieces[said["index"]]
+            if (
+                len(pieces) < MOST_LEFT
+                and len(content) <= SMALL
+                and type(content) is str
                 and given["usage"] is None
                 and said["finish_reason"] is None
                 and len(delta.__pydantic_fields_set__) == 1
                 and not delta.__pydantic_extra__
-            )
+            ):
+                pieces.append(content)
+                return
         except (AttributeError, KeyError, TypeError, ValueError):
-            is_alone = False
-            content = index = tier = fingerprint = None
-        if not is_alone or self._model is None or self._findings is not None:
-            self._add(fields(chunk))
-            return
-        self._final = False
-        if tier:
-            self._tier = tier
-        if fingerprint:
-            self._fingerprint = fingerprint
-        if content and self._sink is not None:
-            self._sink.add("text", index, CONTENT, content)
+            pass
+        self._add(fields(chunk))
 
     def _add(self, given: Mapping[str, object]) -> None:
         name, model, tier, fingerprint, usage = map(given.get, _FIELDS)
@@ -155,6 +154,8 @@ class ChunkAccumulator:
             self._fingerprint = fingerprint
         choices = given.get("choices")
         known = choices if type(choices) is list else ()
+        if usage is not None:
+            self._pieces.clear()  # content after it shows that it was not final
         if usage is not None and self._takes(usage):
             self._final = True
             self._beside = bool(known)
@@ -171,6 +172,15 @@ class ChunkAccumulator:
             self._reasons[known] = label(said.get("finish_reason")) or self._reasons.get(known)
         if self._sink is not None:
             self._tell(said, known, self._sink)
+        if self._model is not None and self._findings is None and known in self._reasons:
+            self._leave(known)
+
+    def _leave(self, index: int) -> None:
+        """Have further content of a choice left where it is awaited, if it may be."""
+        sink = self._sink
+        pieces = _NOWHERE if sink is None else sink.pieces("text", index, CONTENT)
+        if pieces is not None:
+            self._pieces[index] = pieces
 
     def _takes(self, usage: object) -> bool:
         """Keep a usage that says anything; return whether it says what the output is by now."""
@@ -188,6 +198,7 @@ class ChunkAccumulator:
             if prompts is None:
                 return
             self._findings = Findings()
+            self._pieces.clear()
         self._findings.of_prompts(prompts)
         for choice in sequence(given.get("choices")):
             self._findings.of_answer(fields(choice).get("content_filter_results"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.operation import Response
+from tokentrail.operation import MOST_LEFT, SMALL, Response
 from tokentrail.shapes.choices import NEVER_RECEIVED
 from tokentrail.shapes.output import TOLD_CALLS, TOOL_CALLS, read_response, tell_output
 from tokentrail.shapes.reading import code, fields, text, word
@@ -43,7 +43,7 @@ class EventAccumulator:
     out is kept from those before it.
     """
 
-    __slots__ = ("_called", "_ended", "_error", "_response", "_said", "_sink")
+    __slots__ = ("_called", "_ended", "_error", "_pieces", "_response", "_said", "_sink")
 
     def __init__(self, sink: TextSink | None) -> None:
         """Hand text to ``sink``, where there is one."""
@@ -54,28 +54,42 @@ class EventAccumulator:
         self._error: str | None = None
         self._said = False
         """Some text came by the way."""
+        self._pieces: dict[tuple[str, int, int], list[str]] = {}
+        """Where more of a text may be left, by the type of its events and its place."""
 
     def add(self, chunk: object) -> None:
         """Take the next event, of any type."""
-        # The hot path: as fields(), without its calls where nothing is strange.
+        # The hot path: most events bear the next piece of one text.
         try:
             given = chunk.__dict__
-        except AttributeError:
-            given = fields(chunk)  # type: ignore[assignment]
+            key = (given["type"], given["output_index"], given["content_index"])
+            pieces, delta = self._pieces[key], given["delta"]
+            if len(pieces) < MOST_LEFT and len(delta) <= SMALL and type(delta) is str:
+                pieces.append(delta)
+                return
+        except (AttributeError, KeyError, TypeError):
+            pass
+        self._add(fields(chunk))
+
+    def _add(self, given: Mapping[str, object]) -> None:
         kind = given.get("type")
         if type(kind) is not str:
             return
         known = _DELTAS.get(kind)
         if known is None:
-            self._take(kind, fields(chunk))  # of types unknown to a release, too
+            self._take(kind, given)
         elif self._sink is not None:
             delta = given.get("delta")
             if delta and type(delta) is str:
                 choice, item = given.get("output_index"), given.get(known[1])
                 if type(choice) is not int:
                     choice = 0
-                self._sink.add(known[0], choice, item if type(item) is int else 0, delta)
+                part = (known[0], choice, item if type(item) is int else 0)
+                self._sink.add(*part, delta)
                 self._said = True
+                pieces = self._sink.pieces(*part) if known[1] == "content_index" else None
+                if pieces is not None:
+                    self._pieces[kind, choice, part[2]] = pieces
 
     def _take(self, kind: str, given: Mapping[str, object]) -> None:
         if kind in _STAGES:
