@@ -6,12 +6,14 @@ operations that are none. Token counters are split by modality.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.operation import Source
 from tokentrail.tell import names
 from tokentrail.tell.instruments import seconds, tokens
 from tokentrail.tell.modality import split
+from tokentrail.tell.plans import DURATION, FIRST_CHUNK, KINDS
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
     from tokentrail.operation import Count, Operation, Request
     from tokentrail.tell.instruments import Record
-    from tokentrail.tell.points import Alike
+    from tokentrail.tell.plans import Plan
+    from tokentrail.tell.points import Alike, Attributes
 
 INFERENCES: Final = frozenset({"chat", "text_completion"})
 
@@ -57,36 +60,33 @@ class LatestMetrics:
         """Return what records the seconds before a chunk, if they are of an inference."""
         return self._gap.record if request.operation in INFERENCES else None
 
-    def first_chunk(self, operation: Operation, alike: Alike, context: Context) -> None:
-        """Record the seconds to the first chunk."""
-        first = operation.timing.first_chunk
-        if first is not None and operation.request.operation in INFERENCES:
-            self._first_chunk.record(first, alike.base, context)
+    def plan_times(self, plan: Plan, operation: Operation, alike: Alike) -> None:
+        """Have the seconds told that it took to the first chunk, and in all."""
+        if operation.request.operation in INFERENCES:
+            plan.points.append((FIRST_CHUNK, self._first_chunk.record, alike.base))
+            plan.points.append((DURATION, self._duration.record, alike.timed))
+        elif self._other is not None:
+            plan.points.append((DURATION, self._other.record, alike.timed))
 
-    def duration(self, operation: Operation, alike: Alike, context: Context) -> None:
-        """Record the seconds the operation took."""
-        inference = operation.request.operation in INFERENCES
-        duration = self._duration if inference else self._other
-        if duration is not None:
-            duration.record(operation.timing.duration, alike.timed, context)
-
-    def used(
-        self,
-        operation: Operation,
-        kind: str,
-        count: Count,
-        alike: Alike,
-        context: Context,
+    def plan_tokens(
+        self, plan: Plan, operation: Operation, place: int, count: Count, alike: Alike
     ) -> None:
-        """Record the tokens of one direction: by modality as counters, in all as a histogram.
+        """Have the tokens of one direction told: by modality as counters, in all as a histogram.
 
         A failed operation has its tokens counted, but is not one of the histogram's.
         """
-        if operation.request.operation not in INFERENCES:
-            return
-        attributes = {**alike.refined, names.SOURCE: count.source.value}
-        told = operation.usage.reported if count.source is Source.REPORTED else None
-        for modality, number in split(kind, count.tokens, told):
-            self._counters[kind].add(number, {**attributes, names.MODALITY: modality}, context)
-        if operation.error_type is None:
-            self._histograms[kind].record(count.tokens, attributes, context)
+        if operation.request.operation in INFERENCES:
+            bears = {**alike.refined, names.SOURCE: count.source.value}
+            plan.parts.append(partial(self._add_parts, place, bears))
+            if operation.error_type is None:
+                plan.points.append((place, self._histograms[KINDS[place]].record, bears))
+
+    def _add_parts(
+        self, place: int, attributes: Attributes, operation: Operation, context: Context
+    ) -> None:
+        usage, kind = operation.usage, KINDS[place]
+        count = (usage.input, usage.output)[place]
+        if count is not None:
+            told = usage.reported if count.source is Source.REPORTED else None
+            for modality, number in split(kind, count.tokens, told):
+                self._counters[kind].add(number, {**attributes, names.MODALITY: modality}, context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from opentelemetry.metrics import NoOpHistogram
@@ -12,13 +13,14 @@ from tokentrail.operation import Source
 from tokentrail.tell import names
 from tokentrail.tell.latest import INFERENCES, LatestMetrics
 from tokentrail.tell.modality import split
+from tokentrail.tell.plans import INPUT, KINDS, OUTPUT, Plan
 from tokentrail.tell.points import Points
 from tokentrail.tell.released import ReleasedMetrics
 from tokentrail.tell.spans import CONVENTIONAL
 from tokentrail.tell.totals import add, total
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from opentelemetry.context import Context
     from opentelemetry.metrics import Meter, MeterProvider
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from tokentrail.config import Settings
     from tokentrail.operation import Count, Operation, Reported, Request, Usage
     from tokentrail.tell.points import Alike, Attributes
-    from tokentrail.tell.totals import Sum
 
     Vocabulary = ReleasedMetrics | LatestMetrics
 
@@ -43,6 +44,7 @@ class Metrics:
         self.only_reported = settings.token_counting is TokenCounting.SPAN
         """Counted tokens are for spans alone."""
         self._vocabularies = _vocabularies(meter, settings.metrics)
+        self._not_told_by_others = tuple(v for v in self._vocabularies if not v.told_by_others)
         self._own = total(
             provider, meter, names.OWN_TOKENS, "{token}", "Tokens by where the number comes from."
         )
@@ -53,6 +55,7 @@ class Metrics:
             (kind, field, meter.create_counter(name, "{token}", about))
             for kind, field, name, about in names.DETAIL_COUNTERS
         ]
+        self._numbers = attrgetter(*(field for _, field, _ in self._details))
         self._ratio = meter.create_histogram(
             names.OWN_RATIO,
             "1",
@@ -68,7 +71,7 @@ class Metrics:
     @property
     def tells_more(self) -> bool:
         """Whether there are conventional metrics that no other instrumentation has."""
-        return any(not told.told_by_others for told in self._vocabularies)
+        return bool(self._not_told_by_others)
 
     def gaps(
         self,
@@ -99,9 +102,7 @@ class Metrics:
 
     def finish(self, operation: Operation, context: Context) -> None:
         """Record the points of a call that ended."""
-        alike = self._points.alike(operation)
-        counts = self._record_own(operation, alike, context)
-        self._record_conventional(operation, counts, self._vocabularies, alike, context)
+        self._record(operation, self._vocabularies, context)
 
     def finish_own(self, operation: Operation, context: Context, *, joined: bool) -> None:
         """Record our own points of a call that another instrumentation tells as well.
@@ -109,11 +110,8 @@ class Metrics:
         ``joined``: it tells the released metrics from what we know. Of the conventional ones it has
         no others, so those that are wanted are recorded here.
         """
-        alike = self._points.alike(operation)
-        counts = self._record_own(operation, alike, context)
-        if joined and operation.request.operation in INFERENCES:
-            others = [told for told in self._vocabularies if not told.told_by_others]
-            self._record_conventional(operation, counts, others, alike, context)
+        wanted = joined and operation.request.operation in INFERENCES
+        self._record(operation, self._not_told_by_others if wanted else None, context)
 
     def asked(self, request: Request) -> Attributes:
         """Return the application's own attributes that points of ``request`` bear."""
@@ -123,50 +121,48 @@ class Metrics:
         """Record how counts compare with the reports they stand beside."""
         self._record_ratios(usage, self._points.base(request, model), context)
 
-    def _record_own(
-        self, operation: Operation, alike: Alike, context: Context
-    ) -> list[tuple[str, Count]]:
-        """Count the call and its tokens; return the tokens that metrics tell, by direction."""
-        usage = operation.usage
-        counts = [
-            (kind, count)
-            for kind, count in (("input", usage.input), ("output", usage.output))
-            if count is not None and (not self.only_reported or _is_reported(count))
-        ]
-        key = (operation.ending, *[(kind, count.source) for kind, count in counts])
-        sums = alike.sums.get(key)
-        if sums is None:
-            sums = alike.sums[key] = self._sums(operation, counts)
-        add((1, *[count.tokens for _, count in counts]), sums)
+    def _record(
+        self, operation: Operation, told: tuple[Vocabulary, ...] | None, context: Context
+    ) -> None:
+        """Record a call in our own metrics and in those of ``told``; ``None``: in no others."""
+        usage, timing, alike = operation.usage, operation.timing, self._points.alike(operation)
+        given, made = usage.input, usage.output
+        key = (told, operation.ending, given and given.source, made and made.source)
+        plan = alike.plans.get(key)
+        if plan is None:
+            plan = alike.plans[key] = self._plan(operation, told, alike)
+        read = 0 if given is None else given.tokens
+        written = 0 if made is None else made.tokens
+        add(plan.sums, read, written)
         if usage.counted_input is not None or usage.counted_output is not None:
             self._record_ratios(usage, alike.base, context)
-        return counts
+        if plan.details and usage.reported is not None and any(self._numbers(usage.reported)):
+            self._record_details(usage, usage.reported, alike, context)
+        numbers = (read, written, timing.duration, timing.first_chunk)
+        for place, record, attributes in plan.points:
+            number = numbers[place]
+            if number is not None:
+                record(number, attributes, context)
+        for tell in plan.parts:
+            tell(operation, context)
 
-    def _sums(self, operation: Operation, counts: list[tuple[str, Count]]) -> list[Sum]:
-        """Return where calls like this one, and their tokens of each direction, are counted."""
-        points = self._points
-        tokens = [self._own.sum(points.own_tokens(operation, *count)) for count in counts]
-        return [self._ended.sum(points.own(operation)), *tokens]
-
-    def _record_conventional(
-        self,
-        operation: Operation,
-        counts: list[tuple[str, Count]],
-        vocabularies: Sequence[Vocabulary],
-        alike: Alike,
-        context: Context,
-    ) -> None:
-        if operation.request.operation in names.COUNTED_OPERATIONS:
-            for kind, count in counts:
-                if count.source in CONVENTIONAL:
-                    for vocabulary in vocabularies:
-                        vocabulary.used(operation, kind, count, alike, context)
-            if operation.usage.reported is not None:
-                self._record_details(operation.usage, operation.usage.reported, alike, context)
-        for vocabulary in vocabularies:
-            if operation.timing.first_chunk is not None:
-                vocabulary.first_chunk(operation, alike, context)
-            vocabulary.duration(operation, alike, context)
+    def _plan(
+        self, operation: Operation, told: tuple[Vocabulary, ...] | None, alike: Alike
+    ) -> Plan:
+        """Look up where the numbers of calls like this one go."""
+        points, usage, name = self._points, operation.usage, operation.request.operation
+        plan = Plan(self._ended.sum(points.own(operation)))
+        plan.details = told is not None and name in names.COUNTED_OPERATIONS
+        for place, count in ((INPUT, usage.input), (OUTPUT, usage.output)):
+            if count is None or (self.only_reported and not _is_reported(count)):
+                continue
+            plan.sums[1 + place] = self._own.sum(points.own_tokens(operation, KINDS[place], count))
+            if plan.details and count.source in CONVENTIONAL:
+                for vocabulary in told or ():
+                    vocabulary.plan_tokens(plan, operation, place, count, alike)
+        for vocabulary in told or ():
+            vocabulary.plan_times(plan, operation, alike)
+        return plan
 
     def _record_details(
         self, usage: Usage, reported: Reported, alike: Alike, context: Context

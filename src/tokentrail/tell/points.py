@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.util.types import AttributeValue
 
-    from tokentrail.operation import Count, Operation, Request, Source
-    from tokentrail.tell.totals import Sum
+    from tokentrail.operation import Count, Operation, Request
+    from tokentrail.tell.plans import Plan
 
     Attributes = dict[str, AttributeValue]
 
@@ -28,7 +28,7 @@ MOST_ALIKE: Final = 512
 class Alike:
     """The attributes of all points of calls that are alike, made for the first of them."""
 
-    __slots__ = ("_used", "base", "refined", "sums", "timed")
+    __slots__ = ("base", "plans", "refined", "timed")
 
     def __init__(self, base: Attributes, refined: Attributes, timed: Attributes) -> None:
         self.base = base
@@ -37,17 +37,8 @@ class Alike:
         """With what OpenAI's refinement adds to all but the chunk metrics."""
         self.timed = timed
         """With the error, where they failed."""
-        self.sums: dict[Hashable, list[Sum]] = {}
-        """Where our own totals of them are kept."""
-        self._used: dict[tuple[str, Source], Attributes] = {}
-
-    def used(self, kind: str, source: Source) -> Attributes:
-        """Return what the point of one direction's tokens bears."""
-        bears = self._used.get((kind, source))
-        if bears is None:
-            bears = {**self.refined, names.TOKEN_TYPE: kind, names.SOURCE: source.value}
-            self._used[kind, source] = bears
-        return bears
+        self.plans: dict[Hashable, Plan] = {}
+        """Where their numbers go, by how they ended and what their tokens are worth."""
 
 
 class Points:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from tokentrail.tell import names
 from tokentrail.tell.instruments import seconds, tokens
+from tokentrail.tell.plans import DURATION, FIRST_CHUNK, KINDS
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from opentelemetry.metrics import Meter
 
     from tokentrail.operation import Count, Operation, Request
     from tokentrail.tell.instruments import Record
+    from tokentrail.tell.plans import Plan
     from tokentrail.tell.points import Alike
 
 
@@ -38,22 +39,19 @@ class ReleasedMetrics:
         """Return what records the seconds before a chunk."""
         return self._gap.record
 
-    def first_chunk(self, operation: Operation, alike: Alike, context: Context) -> None:
-        """Record the seconds to the first chunk."""
-        if operation.timing.first_chunk is not None:
-            self._first_chunk.record(operation.timing.first_chunk, alike.base, context)
+    def plan_times(self, plan: Plan, operation: Operation, alike: Alike) -> None:  # noqa: ARG002 - the signature of every vocabulary
+        """Have the seconds told that it took to the first chunk, and in all."""
+        plan.points.append((FIRST_CHUNK, self._first_chunk.record, alike.base))
+        plan.points.append((DURATION, self._duration.record, alike.timed))
 
-    def duration(self, operation: Operation, alike: Alike, context: Context) -> None:
-        """Record the seconds the operation took."""
-        self._duration.record(operation.timing.duration, alike.timed, context)
-
-    def used(
+    def plan_tokens(
         self,
+        plan: Plan,
         operation: Operation,  # noqa: ARG002 - the signature of every vocabulary
-        kind: str,
+        place: int,
         count: Count,
         alike: Alike,
-        context: Context,
     ) -> None:
-        """Record the tokens of one direction, reported or counted."""
-        self._tokens.record(count.tokens, alike.used(kind, count.source), context)
+        """Have the tokens of one direction told, reported or counted."""
+        source = {names.TOKEN_TYPE: KINDS[place], names.SOURCE: count.source.value}
+        plan.points.append((place, self._tokens.record, {**alike.refined, **source}))

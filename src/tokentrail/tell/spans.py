@@ -11,14 +11,14 @@ from tokentrail.operation import Source
 from tokentrail.tell import names, said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
     from opentelemetry.util.types import AttributeValue
 
     from tokentrail.content import Content
-    from tokentrail.operation import Count, Exchange, Operation, Request, Usage
+    from tokentrail.operation import Count, Operation, Request, Usage
 
     Attributes = dict[str, AttributeValue]
 
@@ -34,23 +34,29 @@ class _Columns:
     ) -> None:
         """``without``: a field that no two records share. ``zeros``: whether they are told."""
         rows = [row for row in table if row[0] != without]
+        self.read: Callable[[Any], tuple[Any, ...]] = attrgetter(*(field for field, _ in rows))
+        """Returns the values of a record's fields."""
         self._zeros = zeros
-        self._read: Callable[[Any], tuple[Any, ...]] = attrgetter(*(field for field, _ in rows))
         self._names = tuple(name for _, name in rows)
-        self._made: dict[tuple[Any, ...], Attributes] = {}
+        self._made: dict[Hashable, Attributes] = {}
 
     def of(self, record: object) -> Attributes:
         """Return the attributes of a record, not to be changed."""
-        values = self._read(record)
+        values = self.read(record)
         made = self._made.get(values)
-        if made is None:
-            pairs = zip(self._names, values, strict=True)
-            told = self._zeros
-            made = {n: value for n, value in pairs if value or (told and value is not None)}
-            if len(self._made) >= _MOST_ALIKE:
-                self._made.clear()
-            self._made[values] = made
-        return made
+        return _keep(self._made, values, self.named(values)) if made is None else made
+
+    def named(self, values: tuple[Any, ...]) -> Attributes:
+        """Return what such values of the fields become."""
+        pairs, told = zip(self._names, values, strict=True), self._zeros
+        return {name: value for name, value in pairs if value or (told and value is not None)}
+
+
+def _keep(made: dict[Hashable, Attributes], key: Hashable, attributes: Attributes) -> Attributes:
+    if len(made) >= _MOST_ALIKE:
+        made.clear()
+    made[key] = attributes
+    return attributes
 
 
 _MOST_ALIKE: Final = 256
@@ -60,20 +66,22 @@ _EXCHANGE: Final = _Columns(names.EXCHANGE_ATTRIBUTES, without="request_id")
 _FILTER: Final = _Columns(names.FILTER_ATTRIBUTES)
 _INPUT_DETAILS: Final = _Columns(names.INPUT_DETAILS, zeros=False)
 _OUTPUT_DETAILS: Final = _Columns(names.OUTPUT_DETAILS, zeros=False)
+_endings: Final[dict[Hashable, Attributes]] = {}
+"""What calls bear at their end that are alike in all but numbers and ids."""
 
 _INPUT: Final = {
-    Source.REPORTED: (names.INPUT_TOKENS, Source.REPORTED.value),
-    Source.COUNTED: (names.INPUT_TOKENS, Source.COUNTED.value),
-    Source.VISIBLE: (names.APPROXIMATED_INPUT, Source.VISIBLE.value),
-    Source.APPROXIMATED: (names.APPROXIMATED_INPUT, Source.APPROXIMATED.value),
+    Source.REPORTED: names.INPUT_TOKENS,
+    Source.COUNTED: names.INPUT_TOKENS,
+    Source.VISIBLE: names.APPROXIMATED_INPUT,
+    Source.APPROXIMATED: names.APPROXIMATED_INPUT,
 }
 _OUTPUT: Final = {
-    Source.REPORTED: (names.OUTPUT_TOKENS, Source.REPORTED.value),
-    Source.COUNTED: (names.OUTPUT_TOKENS, Source.COUNTED.value),
-    Source.VISIBLE: (names.VISIBLE_OUTPUT, Source.VISIBLE.value),
-    Source.APPROXIMATED: (names.APPROXIMATED_OUTPUT, Source.APPROXIMATED.value),
+    Source.REPORTED: names.OUTPUT_TOKENS,
+    Source.COUNTED: names.OUTPUT_TOKENS,
+    Source.VISIBLE: names.VISIBLE_OUTPUT,
+    Source.APPROXIMATED: names.APPROXIMATED_OUTPUT,
 }
-"""Where a number of tokens stands by what it is worth, and the word for that."""
+"""Where a number of tokens stands, by what it is worth."""
 CONVENTIONAL: Final = frozenset({Source.REPORTED, Source.COUNTED})
 """What is good enough to stand under a ``gen_ai.*`` name."""
 
@@ -130,60 +138,71 @@ def _description(operation: Operation, content: Content | None) -> str | None:
 
 def final(operation: Operation) -> Attributes:
     """Return what a span bears at its end, beside content."""
-    request, response = operation.request, operation.response
-    attributes: Attributes = {names.ENDING: operation.ending.value, **_REQUEST.of(request)}
-    if request.stream:
-        attributes["gen_ai.request.stream"] = True
+    response, exchange = operation.response, operation.exchange
+    attributes = _alike(operation).copy()
     if response is not None:
-        attributes.update(_RESPONSE.of(response))
         if response.id is not None:
             attributes[names.RESPONSE_ID] = response.id
         if response.content_filter is not None:
             attributes.update(_FILTER.of(response.content_filter))
-    if operation.exchange is not None:
-        _add_exchange(operation.exchange, attributes)
+    if exchange is not None:
+        attributes.update(_EXCHANGE.of(exchange))
+        if exchange.request_id is not None:
+            attributes[names.REQUEST_ID] = exchange.request_id
+        if exchange.content_filter is not None:
+            attributes.update(_FILTER.of(exchange.content_filter))
     if operation.timing.first_chunk is not None:
         attributes[names.TIME_TO_FIRST_CHUNK] = operation.timing.first_chunk
+    if operation.cost is not None:
+        attributes[names.COST] = operation.cost
+    _add_usage(operation.usage, attributes)
+    return attributes
+
+
+def _alike(operation: Operation) -> Attributes:
+    """Return what all calls bear that are like this one, not to be changed."""
+    request, response, usage = operation.request, operation.response, operation.usage
+    asked = _REQUEST.read(request)
+    answered = None if response is None else _RESPONSE.read(response)
+    given, made = usage.input, usage.output
+    sources = (given and given.source, made and made.source)
+    said = (operation.ending, operation.error_type, operation.usage_request, request.stream)
+    key = (asked, answered, sources, said)
+    found = _endings.get(key)
+    if found is not None:
+        return found
+    attributes: Attributes = {names.ENDING: operation.ending.value, **_REQUEST.named(asked)}
+    if request.stream:
+        attributes["gen_ai.request.stream"] = True
+    if answered is not None:
+        attributes.update(_RESPONSE.named(answered))
     if operation.error_type is not None:
         attributes[names.ERROR_TYPE] = operation.error_type
     if operation.usage_request is not None:
         attributes[names.USAGE_REQUEST] = operation.usage_request
-    _add_usage(operation.usage, attributes)
-    if operation.cost is not None:
-        attributes[names.COST] = operation.cost
-    return attributes
-
-
-def _add_exchange(exchange: Exchange, attributes: Attributes) -> None:
-    attributes.update(_EXCHANGE.of(exchange))
-    if exchange.request_id is not None:
-        attributes[names.REQUEST_ID] = exchange.request_id
-    if exchange.content_filter is not None:
-        attributes.update(_FILTER.of(exchange.content_filter))
+    if given is not None:
+        attributes[names.INPUT_SOURCE] = given.source.value
+    if made is not None:
+        attributes[names.OUTPUT_SOURCE] = made.source.value
+    return _keep(_endings, key, attributes)
 
 
 def _add_usage(usage: Usage, attributes: Attributes) -> None:
     reported = usage.reported
     if (count := usage.input) is not None:
-        name, attributes[names.INPUT_SOURCE] = _INPUT[count.source]
-        attributes[name] = count.tokens
-        if reported is None or count.source is not Source.REPORTED:
-            _add(count, name, attributes)
-        else:
+        _add(count, _INPUT[count.source], attributes)
+        if reported is not None and count.source is Source.REPORTED:
             attributes.update(_INPUT_DETAILS.of(reported))
     if (count := usage.output) is not None:
-        name, attributes[names.OUTPUT_SOURCE] = _OUTPUT[count.source]
-        attributes[name] = count.tokens
-        if reported is None or count.source is not Source.REPORTED:
-            _add(count, name, attributes)
-        else:
+        _add(count, _OUTPUT[count.source], attributes)
+        if reported is not None and count.source is Source.REPORTED:
             attributes.update(_OUTPUT_DETAILS.of(reported))
-    if reported is not None and reported.audio_seconds is not None:
-        attributes[names.AUDIO_SECONDS] = reported.audio_seconds
     if usage.counted_input is not None:
         _add(usage.counted_input, names.COUNTED_INPUT, attributes)
     if usage.counted_output is not None:
         _add(usage.counted_output, names.COUNTED_OUTPUT, attributes)
+    if reported is not None and reported.audio_seconds is not None:
+        attributes[names.AUDIO_SECONDS] = reported.audio_seconds
 
 
 def _add(count: Count, name: str, attributes: Attributes) -> None:

@@ -36,11 +36,13 @@ _lock = threading.Lock()
 """Of all totals: a call adds to several."""
 
 
-def add(numbers: Iterable[int], to: Iterable[Sum]) -> None:
-    """Add each of ``numbers`` to the sum that stands in its place."""
+def add(sums: list[Sum], read: int, written: int) -> None:
+    """Add a call, the tokens it read and those it wrote, each to its sum."""
+    ended, given, made = sums
     with _lock:
-        for number, each in zip(numbers, to, strict=True):
-            each[0] += number
+        ended[0] += 1
+        given[0] += read
+        made[0] += written
 
 
 class Total:

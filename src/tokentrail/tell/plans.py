@@ -1,0 +1,40 @@
+"""Where the numbers of a call go: looked up for the first of calls that are alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+
+    from tokentrail.operation import Operation
+    from tokentrail.tell.instruments import Record
+    from tokentrail.tell.points import Attributes
+    from tokentrail.tell.totals import Sum
+
+INPUT: Final = 0
+OUTPUT: Final = 1
+DURATION: Final = 2
+FIRST_CHUNK: Final = 3
+"""Places of the numbers that points tell."""
+KINDS: Final = ("input", "output")
+"""What the first two of them count tokens of."""
+
+
+class Plan:
+    """The instruments and attributes of all points of calls that are alike."""
+
+    __slots__ = ("details", "parts", "points", "sums")
+
+    def __init__(self, ended: Sum) -> None:
+        """Count calls in ``ended``; of tokens nothing is told yet."""
+        self.sums: list[Sum] = [ended, [0], [0]]
+        """Our own totals: of calls, of tokens read and written. What nobody sees is told nobody."""
+        self.points: list[tuple[int, Record, Attributes]] = []
+        """A number's place, what records it and what its point bears."""
+        self.parts: list[Callable[[Operation, Context], None]] = []
+        """What tells numbers that have parts."""
+        self.details = False
+        """Whether parts of reported totals are told."""
