@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokentrail.engine import Engine
-    from tokentrail.recorder import Recorder
     from tokentrail.shapes import Shape
-    from tokentrail.tell import Telling
 
 engine: Engine | None = None
 """What is in force between instrument() and uninstrument(); a wrapper without one is the bare
@@ -39,34 +37,28 @@ def sync_wrapper(shape: Shape) -> Callable[..., Any]:
         prepared = _prepare(shape, instance, args, kwargs)
         if prepared is None:
             return wrapped(*args, **kwargs)
-        started = _start(prepared)
-        if started is None:
+        if not _start(prepared):
             return wrapped(*args, **prepared.bare)
-        recorder, telling = started
-        token = _attach(telling)
+        answer: object = None
         try:
-            answer = _send(wrapped, args, prepared, recorder)
+            again = None
+            try:
+                answer = wrapped(*args, **prepared.kwargs)
+            except Exception as error:
+                again = _again(prepared, error)
+                if again is None:
+                    raise
+            if (
+                again is not None
+            ):  # out here, so that another error has not the first in its context
+                answer = wrapped(*args, **again)
         except BaseException as error:
-            _failed(recorder, error)
+            _failed(prepared, error)
             raise
-        finally:
-            _detach(telling, token)
-        _observe(answer, recorder, prepared)
+        _answered(prepared, answer)
         return answer
 
     return call
-
-
-def _send(
-    wrapped: _Method, args: tuple[Any, ...], prepared: Prepared, recorder: Recorder | None
-) -> object:
-    try:
-        return wrapped(*args, **prepared.kwargs)
-    except Exception as error:
-        again = _again(prepared, error, recorder)
-        if again is None:
-            raise
-    return wrapped(*args, **again)
 
 
 def async_wrapper(shape: Shape) -> Callable[..., Any]:
@@ -95,28 +87,23 @@ def async_wrapper(shape: Shape) -> Callable[..., Any]:
 
 
 async def _awaited(pending: _Sending, prepared: Prepared) -> object:
-    started = _start(prepared, later=True)
-    if started is None:
+    if not _start(prepared, later=True):
         return await pending.bare(prepared)
-    recorder, telling = started
-    token = _attach(telling)
     answer: object = None
     try:
         again = None
-        try:  # as in _send; a coroutine of its own would cost what reading the request does
+        try:  # as in the plain wrapper
             answer = await pending.coroutine
         except Exception as error:
-            again = _again(prepared, error, recorder)
+            again = _again(prepared, error)
             if again is None:
                 raise
         if again is not None:
             answer = await pending.wrapped(*pending.args, **again)
     except BaseException as error:
-        _failed(recorder, error)
+        _failed(prepared, error)
         raise
-    finally:
-        _detach(telling, token)
-    _observe(answer, recorder, prepared)
+    _answered(prepared, answer)
     return answer
 
 
@@ -159,38 +146,20 @@ def _prepare(
         return None
 
 
-def _start(prepared: Prepared, *, later: bool = False) -> tuple[Recorder | None, Telling] | None:
+def _start(prepared: Prepared, *, later: bool = False) -> bool:
     """Start to tell the call; ``later``: perhaps in another context than it was read in."""
     try:
         if later and not prepared.engine.teller.is_wanted(prepared.client):
-            return None
-        return prepared.start()
+            return False
+        prepared.start()
     except Exception as error:  # noqa: BLE001 - the call must be made
         guard.report("start", error)
-        return None
+    return prepared.telling is not None
 
 
-def _attach(telling: Telling) -> Any:  # noqa: ANN401 - what detach wants
+def _again(prepared: Prepared, error: Exception) -> dict[str, Any] | None:
     try:
-        return telling.attach()
-    except Exception as error:  # noqa: BLE001 - the call must be made
-        guard.report("context", error)
-        return None
-
-
-def _detach(telling: Telling, token: Any) -> None:  # noqa: ANN401 - what attach gave
-    try:
-        if token is not None:
-            telling.detach(token)
-    except Exception as error:  # noqa: BLE001 - the application gets its answer
-        guard.report("context", error)
-
-
-def _again(
-    prepared: Prepared, error: Exception, recorder: Recorder | None
-) -> dict[str, Any] | None:
-    try:
-        return prepared.again(error, recorder)
+        return prepared.again(error)
     except Exception as ours:  # noqa: BLE001 - the application gets its own error
         guard.report("second try", ours)
         return None
@@ -198,21 +167,25 @@ def _again(
 
 def _refused(prepared: Prepared, error: BaseException) -> None:
     """Tell a call that the client refused before it made a coroutine, as in the plain wrapper."""
-    started = _start(prepared)
-    if started is not None:
-        _failed(started[0], error)
+    if _start(prepared):
+        _failed(prepared, error)
 
 
-def _failed(recorder: Recorder | None, error: BaseException) -> None:
+def _failed(prepared: Prepared, error: BaseException) -> None:
     try:
-        if recorder is not None:
-            recorder.failed(error)
+        try:
+            if prepared.recorder is not None:
+                prepared.recorder.failed(error)
+        finally:
+            prepared.leave()
     except Exception as ours:  # noqa: BLE001 - the application gets its own error
         guard.report("failure", ours)
 
 
-def _observe(answer: object, recorder: Recorder | None, prepared: Prepared) -> None:
+def _answered(prepared: Prepared, answer: object) -> None:
+    recorder = prepared.recorder
     try:
+        prepared.leave()
         if prepared.engine.settings.response_hook is not None or prepared.refused:
             prepared.answered(answer)
         if recorder is not None:

@@ -20,6 +20,7 @@ from tokentrail.following import FollowedShape
 from tokentrail.live import LiveCall
 from tokentrail.owed import Owed
 from tokentrail.recorder import Recorder
+from tokentrail.tell import whose
 from tokentrail.usage_request import Refusals
 from tokentrail.worker import Worker
 
@@ -87,7 +88,7 @@ class Engine:
         if self._alone and sys.modules.keys() & neighbours.MODULES:
             self._alone = not neighbours.warn(client)
         counting = self.settings.token_counting
-        request = self.teller.attributed(request)
+        request = whose.attributed(request, self.settings.baggage_keys)
         telling = self.teller.begin(
             request, client, aside=self._defers and neighbours.tell(client, request.operation)
         )

@@ -58,24 +58,35 @@ class Prepared:
     """The server is asked for the usage of the stream, which the application did not do."""
     telling: Telling | None = None
     """How the call is told, once it is started."""
+    recorder: Recorder | None = None
+    """What records it then, unless nobody would be told."""
+    token: Any = None
+    """What stands for the context that was current before the call's own."""
     refused: bool = False
     """It did not take that, and was asked again without."""
 
-    def start(self) -> tuple[Recorder | None, Telling]:
-        """Start to record and tell the call; there is no recorder where nobody would be told."""
+    def start(self) -> None:
+        """Start to record and tell the call, and make its span current."""
         late = self._read_late if self.is_late else None
-        started = self.engine.start(
+        self.recorder, self.telling = recorder, telling = self.engine.start(
             self.shape, self.client, self.request, late, self.said, watched=self.asked
         )
-        recorder, self.telling = started
         if recorder is not None:
             self.take()
-        self.telling.sending.recorder = recorder
-        if recorder is not None and self.asked:
-            recorder.usage_request = "requested"
+            telling.sending.recorder = recorder
+            if self.asked:
+                recorder.usage_request = "requested"
         if self.engine.settings.request_hook is not None:
             self._run("request hook", self.engine.settings.request_hook, self._shown())
-        return started
+        self.token = telling.attach()
+
+    def leave(self) -> None:
+        """Make current again what was before."""
+        try:
+            if self.telling is not None and self.token is not None:
+                self.telling.detach(self.token)
+        except Exception as error:  # noqa: BLE001 - the application gets its answer
+            guard.report("context", error)
 
     def take(self) -> None:
         """Take what a late prompt will be read of: the application may go on with its lists.
@@ -103,8 +114,9 @@ class Prepared:
         except Exception as error:  # noqa: BLE001 - the user's own code raised
             guard.report(title, error)
 
-    def again(self, error: BaseException, recorder: Recorder | None) -> dict[str, Any] | None:
+    def again(self, error: BaseException) -> dict[str, Any] | None:
         """Return the arguments for a second try if ``error`` came because we asked, else None."""
+        recorder = self.recorder
         if not self.asked or recorder is None or not usage_request.is_refusal(error):
             return None
         self.asked = False
@@ -133,8 +145,15 @@ def prepare(  # noqa: PLR0913 - a call, as wrapt hands it on
     """Read a call of a method of ``instance``, which is made at once or ``later``."""
     client = getattr(instance, "_client", None)
     endpoint = endpoint_of(client)
-    kwargs, kept = recorded(given)
-    arguments = _arguments(args, kwargs)
+    kwargs, arguments = given, given
+    kept: Kept = {}
+    for name in READ_IN_TURN & given.keys():
+        if type(given[name]) not in USUAL:
+            kwargs, kept = recorded(given)
+            arguments = _listed(kwargs)
+            break
+    if args or "extra_body" in given:
+        arguments = _sent(args, arguments)
     streamed = bool(arguments.get("stream"))
     request = shape.request(endpoint, arguments, prompt=streamed and not kept)
     if sources := active.settings.request_attributes:
@@ -170,22 +189,26 @@ def _said(prepared: Prepared, arguments: Mapping[str, object]) -> Callable[[], C
     return lambda: said
 
 
-def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, object]:
+def _listed(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with lists in place of other collections."""
+    others = {
+        name: list(v)
+        for name, v in kwargs.items()
+        if name in READ_IN_TURN and is_other_collection(v)
+    }
+    return {**kwargs, **others}
+
+
+def _sent(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return what is really sent: ``extra_body`` goes over the arguments.
 
     A positional argument is an id (``responses.retrieve(response_id)``). Whether an answer is
     read as a stream is the argument's word alone.
     """
-    arguments = kwargs
-    for name, value in kwargs.items():
-        if name in READ_IN_TURN and type(value) not in USUAL and is_other_collection(value):
-            arguments = {**arguments, name: list(value)}
-    extra = kwargs.get("extra_body")
-    if not args and extra is None:
-        return arguments
-    arguments = dict(arguments)
+    arguments = dict(kwargs)
     if args:
         arguments.setdefault("response_id", args[0])
+    extra = kwargs.get("extra_body")
     if isinstance(extra, Mapping):
         arguments.update(extra)
         arguments["stream"] = kwargs.get("stream")

@@ -259,16 +259,25 @@ class Recorder:
     def _told(
         self, ending: Ending, end: float, error: Exception | None, response: Response | None
     ) -> Ended:
-        error_type = None if response is None else response.error_type
-        if response is not None:
-            ending = _ending(ending, response)
+        failure = None if response is None else response.error_type
+        if failure is not None:
+            ending = Ending.FAILED
+        elif ending is Ending.BROKEN_OFF and response is not None and response.complete:
+            ending = Ending.COMPLETED
+        begun, first = self._started, self._first
+        duration = end - begun
+        timing = Timing(
+            duration,
+            self._start_time + int(duration * 1e9),
+            None if first is None else first - begun,
+        )
         return Ended(
             ending=ending,
-            timing=self._timing(end),
+            timing=timing,
             response=response,
             answered=self._answered,
-            chunks=self._first is not None,
-            error_type=error_type if error is None else _class_name(error),
+            chunks=first is not None,
+            error_type=failure if error is None else _class_name(error),
             error_description=None if error is None else _error_description(error),
             usage_request=self.usage_request,
             raised=None if error is None else _raised(error, quoted=self.quotes),
@@ -284,23 +293,9 @@ class Recorder:
         stamps, self._stamps = self._stamps, None
         return array("d") if stamps is None else stamps
 
-    def _timing(self, end: float) -> Timing:
-        duration = end - self._started
-        first = None if self._first is None else self._first - self._started
-        return Timing(duration, self._start_time + int(duration * 1e9), first)
-
 
 def _ignore(chunk: object) -> None:
     """Take a chunk that belongs to no call."""
-
-
-def _ending(ending: Ending, response: Response) -> Ending:
-    """Correct ``ending`` by what the answer itself says."""
-    if response.error_type is not None:
-        return Ending.FAILED
-    if ending is Ending.BROKEN_OFF and response.complete:
-        return Ending.COMPLETED
-    return ending
 
 
 def _raised(error: Exception, *, quoted: bool) -> Raised:

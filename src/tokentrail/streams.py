@@ -65,7 +65,7 @@ def _unwrapped(answer: object) -> tuple[Any, dict[str, Any]]:
     """Return what openai made of what others have made of it, and its attributes."""
     while isinstance(answer, _PROXY):
         answer = answer.__wrapped__
-    fields = _attributes(answer)
+    fields = getattr(answer, "__dict__", None) or {}
     if "stream" in fields:  # as the class of opentelemetry-instrumentation-openai-v2 has it
         held = fields["stream"]
         if "_iterator" in _attributes(held):

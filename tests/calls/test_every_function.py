@@ -25,8 +25,8 @@ APART = ("demo", "cli", "doctor", "patches", "config", "instrumentor", "__main__
 """What no call enters, and the guard, in which all ends."""
 EDGES = {
     "tokentrail.calls": {
-        "_again", "_attach", "_awaited", "_detach", "_failed", "_observe", "_prepare", "_refused",
-        "_send", "_sent", "_start", "_Sending.__init__", "_Sending.bare",
+        "_again", "_answered", "_awaited", "_failed", "_prepare", "_refused", "_start",
+        "_Sending.__init__", "_Sending.bare",
     },
     "tokentrail.pending": {"Pending.__init__", "Pending.__del__", "named_as"},
     "tokentrail.repeatable": {

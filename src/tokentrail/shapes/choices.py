@@ -44,7 +44,8 @@ def read_answer(answer: object, tell: Teller, sink: TextSink | None) -> Response
     given = fields(answer)
     reasons: dict[int, str | None] = {}
     filters: list[object] = []
-    for position, choice in enumerate(sequence(given.get("choices"))):
+    choices = given.get("choices")
+    for position, choice in enumerate(choices if type(choices) is list else sequence(choices)):
         said = fields(choice)
         index = said.get("index")
         if type(index) is not int:
@@ -55,13 +56,16 @@ def read_answer(answer: object, tell: Teller, sink: TextSink | None) -> Response
             filters.append(said["content_filter_results"])
         if sink is not None:
             tell(said, index, sink)
+    prompts = given.get("prompt_filter_results")
     return Response(
         id=label(given.get("id")),
         model=label(given.get("model")),
         finish_reasons=finish_reasons(reasons, range(0)),
         service_tier=label(given.get("service_tier")),
         system_fingerprint=label(given.get("system_fingerprint")),
-        content_filter=read_answer_filters(given.get("prompt_filter_results"), filters),
+        content_filter=None
+        if prompts is None and not filters
+        else read_answer_filters(prompts, filters),
         reported=chat_usage(given.get("usage")),
         complete=bool(given),
     )

@@ -106,8 +106,6 @@ def _some(words: Iterable[str]) -> tuple[str, ...] | None:
 
 def read_answer_filters(prompts: object, answers: list[object]) -> ContentFilter | None:
     """Return what a plain answer says of its prompts and of its choices."""
-    if prompts is None and not answers:
-        return None
     found = Findings()
     found.of_prompts(prompts)
     for results in answers:

@@ -84,6 +84,8 @@ def copied(value: object, depth: int = _DEPTH) -> object:
     if kind not in _COPIED or not depth:
         return value
     made: Any = value.copy()  # type: ignore[attr-defined]
+    if _COPIED.isdisjoint(map(type, made.values() if kind is dict else made)):
+        return made
     for key, item in made.items() if kind is dict else enumerate(made):
         if type(item) in _COPIED:
             made[key] = copied(item, depth - 1)

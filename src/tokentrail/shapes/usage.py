@@ -119,11 +119,9 @@ def _reported(usage: object, numbers: _Numbers, details: dict[str, _Numbers]) ->
     for part, names in details.items():
         detail = given.get(part)
         if detail is not None:
-            parts = fields(detail)
-            for name, field in names.items():
-                value = parts.get(name)
-                if type(value) is int and 0 <= value < MOST_TOKENS:
-                    read[field] = value
+            for name, value in fields(detail).items():
+                if type(value) is int and 0 <= value < MOST_TOKENS and name in names:
+                    read[names[name]] = value
     return Reported(**read) if read else None
 
 

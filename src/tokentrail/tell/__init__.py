@@ -12,7 +12,7 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from tokentrail import guard
 from tokentrail.sending import Sending
-from tokentrail.tell import company, health, hook, names, spans, whose
+from tokentrail.tell import company, health, hook, names, spans
 from tokentrail.tell.events import Events
 from tokentrail.tell.metrics import Metrics
 from tokentrail.version import __version__
@@ -55,7 +55,6 @@ class Teller:
         self._saying = Saying(logger_provider, settings)
         self.captures = self._saying.captures
         """Whether content may be wanted at all."""
-        self._baggage_keys = settings.baggage_keys
         # First, since its callback drains the worker before those of the totals.
         health.observe(provider, meter)
         self._metrics = Metrics(provider, meter, settings)
@@ -71,7 +70,10 @@ class Teller:
         The client's methods call one another; what another client does meanwhile, in a transport or
         a hook of the application's, are calls of its own.
         """
-        return self.sending(client) is None and is_instrumentation_enabled()
+        inside = otel_context.get_value(_INSIDE)
+        if inside is not None and self.sending(client) is not None:
+            return False
+        return is_instrumentation_enabled()
 
     def sending(self, client: object = None) -> Sending | None:
         """Return the call that a call of ``client`` belongs to in the current context."""
@@ -79,10 +81,6 @@ class Teller:
         if not isinstance(inside, Sending) or inside.client is None:
             return None
         return inside if client is None or client is inside.client else None
-
-    def attributed(self, request: Request) -> Request:
-        """Return ``request`` with what the current context says of whose call it is."""
-        return whose.attributed(request, otel_context.get_current(), self._baggage_keys)
 
     def begin(self, request: Request, client: object, *, aside: bool = False) -> Telling:
         """Start to tell a call of ``client`` whose request is about to be issued.

@@ -121,7 +121,8 @@ def finish(span: Span, operation: Operation, content: Content | None, learned: A
     """
     try:
         if span.is_recording():
-            span.set_attributes({**learned, **final(operation)})
+            told = final(operation)
+            span.set_attributes({**learned, **told} if learned else told)
             if operation.error_type is not None:
                 span.set_status(Status(StatusCode.ERROR, _description(operation, content)))
             if content is not None:
