@@ -62,7 +62,7 @@ class Recorder:
     __slots__ = (
         "_accumulator", "_answer", "_answered", "_error", "_first", "_listener", "_once",
         "_request", "_response", "_shape", "_stamps", "_start_time", "_started", "clock",
-        "exchange", "quotes", "seen", "take", "usage_request",
+        "exchange", "pulling", "quotes", "seen", "take", "usage_request",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917 - the facts of one call
@@ -91,6 +91,8 @@ class Recorder:
         self._accumulator = shape.accumulator(request, sink) if request.stream else None
         self._stamps: array[float] | None = array("d") if stamped else None
         self._once = [None]
+        self.pulling = False
+        """The client is at work on the next chunk: a close now may be its own."""
         self.take: Callable[[object], None] = _ignore
         """What takes the chunk that was received when the answer was last ``seen``. A call whose
         stream begins, goes on and is over has a function for each, so that none of them asks."""

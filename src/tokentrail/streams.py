@@ -43,9 +43,7 @@ def observe(
     if "_iterator" in fields and "response" in fields:
         recorder.streaming()
         recorder.exchange = exchange.of_response(fields["response"])
-        seams = _Seams(fields["response"], recorder, streamed=True)
-        seams.conceal = conceal
-        _observe_stream(answer, seams)
+        _observe_stream(answer, _Seams(fields["response"], recorder, streamed=True), conceal)
     elif "http_response" in fields and hasattr(answer, "parse"):
         _observe_raw(answer, fields, recorder)
     else:
@@ -77,12 +75,16 @@ def _attributes(thing: object) -> dict[str, Any]:
     return getattr(thing, "__dict__", None) or {}
 
 
-def _observe_stream(stream: Any, seams: _Seams) -> None:  # noqa: ANN401 - any version's class
+def _observe_stream(
+    stream: Any,  # noqa: ANN401 - any version's class
+    seams: _Seams,
+    conceal: Callable[[object], bool] | None = None,
+) -> None:
     inner = stream._iterator  # noqa: SLF001 - the seam
     if isinstance(inner, (_Chunks, _AsyncChunks)):
         return
     kind = _AsyncChunks if hasattr(inner, "__anext__") else _Chunks
-    stream._iterator = kind(inner, seams)  # noqa: SLF001 - the seam
+    stream._iterator = kind(inner, seams, conceal)  # noqa: SLF001 - the seam
     seams.handed_over = True
 
 
@@ -102,18 +104,14 @@ class _Seams:
     """The hooks that one call has on the application's objects, and what they mean together."""
 
     __slots__ = (
-        "_placed", "_read", "_response", "closing", "conceal", "handed_over", "pulling",
-        "recorder", "streamed",
+        "_placed", "_read", "_response", "closing", "handed_over", "recorder", "streamed",
     )  # fmt: skip
 
     def __init__(self, response: object, recorder: Recorder, *, streamed: bool) -> None:
         self.recorder = recorder
         self.streamed = streamed
-        self.conceal: Callable[[object], bool] | None = None
         self.handed_over = False
         """A stream is observed: its iterator sees the end, or the collector of it."""
-        self.pulling = False
-        """The client is at work on the next chunk: a close now may be its own."""
         self.closing = False
         """The response was closed during a pull, and not because of an error."""
         self._read = False
@@ -140,7 +138,7 @@ class _Seams:
         error = sys.exc_info()[1]
         # An error that did not come by the caller is one that the application is dealing with.
         passing = error if _came_by(error, caller) else None
-        if self.pulling:
+        if self.recorder.pulling:
             self.closing = self.closing or passing is None
         elif self.handed_over:
             # GeneratorExit: perhaps the collector is at work, and no lock may be taken.
@@ -259,33 +257,39 @@ class _Parse:
 class _Chunks:
     """Stands for the iterator inside a ``Stream``."""
 
-    __slots__ = ("_clock", "_inner", "_next", "_recorder", "seams")
+    __slots__ = ("_clock", "_conceal", "_inner", "_next", "_recorder", "seams")
 
-    def __init__(self, inner: Any, seams: _Seams) -> None:  # noqa: ANN401 - or a stranger's
+    def __init__(
+        self,
+        inner: Any,  # noqa: ANN401 - the client's, or a stranger's
+        seams: _Seams,
+        conceal: Callable[[object], bool] | None,
+    ) -> None:
         self._inner = inner
-        self._next = inner.__next__
+        self.seams = seams
+        self._conceal = conceal
         self._recorder = seams.recorder
         self._clock = seams.recorder.clock
-        self.seams = seams
+        self._next = inner.__next__
 
     def __iter__(self) -> _Chunks:
         return self
 
     def __next__(self) -> object:
-        seams, recorder = self.seams, self._recorder
+        recorder = self._recorder
         while True:
-            seams.pulling = True
+            recorder.pulling = True
             try:
                 chunk = self._next()
             except BaseException as error:
-                seams.pulling = False
-                _over(self._inner, seams, error)
+                recorder.pulling = False
+                _over(self._inner, self.seams, error)
                 raise
-            seams.pulling = False
+            recorder.pulling = False
             try:
                 recorder.seen = self._clock()  # as Recorder.chunk, without its frame
                 recorder.take(chunk)
-                if seams.conceal is None or not seams.conceal(chunk):
+                if self._conceal is None or not self._conceal(chunk):
                     return chunk
             except Exception as error:  # noqa: BLE001 - the chunk is the application's
                 guard.report("chunk", error)
@@ -301,33 +305,39 @@ class _Chunks:
 class _AsyncChunks:
     """Stands for the iterator inside an ``AsyncStream``."""
 
-    __slots__ = ("_clock", "_inner", "_next", "_recorder", "seams")
+    __slots__ = ("_clock", "_conceal", "_inner", "_next", "_recorder", "seams")
 
-    def __init__(self, inner: Any, seams: _Seams) -> None:  # noqa: ANN401 - or a stranger's
+    def __init__(
+        self,
+        inner: Any,  # noqa: ANN401 - the client's, or a stranger's
+        seams: _Seams,
+        conceal: Callable[[object], bool] | None,
+    ) -> None:
         self._inner = inner
-        self._next = inner.__anext__
+        self.seams = seams
+        self._conceal = conceal
         self._recorder = seams.recorder
         self._clock = seams.recorder.clock
-        self.seams = seams
+        self._next = inner.__anext__
 
     def __aiter__(self) -> _AsyncChunks:
         return self
 
     async def __anext__(self) -> object:
-        seams, recorder = self.seams, self._recorder
+        recorder = self._recorder
         while True:
-            seams.pulling = True
+            recorder.pulling = True
             try:
                 chunk = await self._next()
             except BaseException as error:
-                seams.pulling = False
-                _over(self._inner, seams, error)
+                recorder.pulling = False
+                _over(self._inner, self.seams, error)
                 raise
-            seams.pulling = False
+            recorder.pulling = False
             try:
                 recorder.seen = self._clock()  # as Recorder.chunk, without its frame
                 recorder.take(chunk)
-                if seams.conceal is None or not seams.conceal(chunk):
+                if self._conceal is None or not self._conceal(chunk):
                     return chunk
             except Exception as error:  # noqa: BLE001 - the chunk is the application's
                 guard.report("chunk", error)
@@ -352,7 +362,7 @@ def _over(inner: object, seams: _Seams, error: BaseException) -> None:
         elif getattr(inner, "gi_frame", None) is None and getattr(inner, "ag_frame", None) is None:
             seams.failed(error)
         else:
-            seams.pulling = True
+            seams.recorder.pulling = True
     except Exception as ours:  # noqa: BLE001 - the application gets its own error
         guard.report("end of stream", ours)
 
