@@ -32,13 +32,6 @@ KNOWN = {
     "call sync: 1.5 of the floor": "It is twice. The rest is attributes that the floor does not "
     "bear, and to read, decide and keep account of what it leaves out (below).",
     "call async: 1.5 of the floor": "As of the sync call.",
-    "chunk, chat sync: thread, 1/10 of genai-openai": "It is a seventh or so: in a hot loop a chunk "
-    "takes 0.6 µs, and what it takes in place is for caches that the client's own work empties; the "
-    "floor, which reads as much and keeps no account of it, takes 1 to 2 there.",
-    "chunk, chat async: thread, 1/10 of genai-openai": "As of the sync stream.",
-    "call sync: as genai-openai": "As much, as far as one run can tell: of six runs of this code "
-    "four were below it by up to 4 %, two above by up to 7 %.",
-    "call async: as genai-openai": "As of the sync call: from 2 % below to 4 % above.",
 }
 """Why a bar is not reached, for those that are not."""
 
