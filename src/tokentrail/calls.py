@@ -48,9 +48,8 @@ def sync_wrapper(shape: Shape) -> Callable[..., Any]:
                 again = _again(prepared, error)
                 if again is None:
                     raise
-            if (
-                again is not None
-            ):  # out here, so that another error has not the first in its context
+            # Out here, so that what this raises has not the first error in its context.
+            if again is not None:
                 answer = wrapped(*args, **again)
         except BaseException as error:
             _failed(prepared, error)
@@ -178,12 +177,13 @@ def _failed(prepared: Prepared, error: BaseException) -> None:
                 prepared.recorder.failed(error)
         finally:
             prepared.leave()
+            prepared.recorder = None  # which knows of it: two that hold each other live on
     except Exception as ours:  # noqa: BLE001 - the application gets its own error
         guard.report("failure", ours)
 
 
 def _answered(prepared: Prepared, answer: object) -> None:
-    recorder = prepared.recorder
+    recorder, prepared.recorder = prepared.recorder, None  # as above
     try:
         prepared.leave()
         if prepared.engine.settings.response_hook is not None or prepared.refused:

@@ -315,8 +315,8 @@ class TextSink(Protocol):
     def pieces(self, kind: str, choice: int, item: int) -> list[str] | None:
         """Return the list in which small next pieces of a part may be left, in place of ``add``.
 
-        Up to ``MOST_LEFT`` in all, of up to ``SMALL`` characters: the next is added. ``None``: each
-        is to be added.
+        Of up to ``SMALL`` characters, as long as the list is shorter than ``MOST_LEFT``; what does
+        not fit is added, and then the list may be another. ``None``: each piece is to be added.
         """
 
 

@@ -77,7 +77,7 @@ class Prepared:
             if self.asked:
                 recorder.usage_request = "requested"
         if self.engine.settings.request_hook is not None:
-            self._run("request hook", self.engine.settings.request_hook, self._shown())
+            self._run("request hook", self.engine.settings.request_hook, self._shown)
         self.token = telling.attach()
 
     def leave(self) -> None:
@@ -106,11 +106,13 @@ class Prepared:
         """Return a copy of the arguments to look at, without what can be read but once."""
         return {name: copied(v) for name, v in self.given.items() if name not in self.kept}
 
-    def _run(self, title: str, hook: Callable[[Any, Any], object], seen: object) -> None:
+    def _run(
+        self, title: str, hook: Callable[[Any, Any], object], seen: Callable[[], object]
+    ) -> None:
         """Call a hook of the user's with the call's span; what it raises stays here."""
         try:
             if self.telling is not None:
-                hook(self.telling.span, seen)
+                hook(self.telling.span, seen())
         except Exception as error:  # noqa: BLE001 - the user's own code raised
             guard.report(title, error)
 
@@ -127,7 +129,7 @@ class Prepared:
     def answered(self, answer: object) -> None:
         """Note that the call went well: if it did so only at the second try, that is remembered."""
         if self.engine.settings.response_hook is not None:
-            self._run("response hook", self.engine.settings.response_hook, answer)
+            self._run("response hook", self.engine.settings.response_hook, lambda: answer)
         if self.refused:
             key = self.request.endpoint.key
             self.engine.refusals.add(usage_request.server_of(key, self.client, self.given))

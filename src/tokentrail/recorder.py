@@ -82,8 +82,10 @@ class Recorder:
         self._answer: object = None
         self._listener = listener
         self.clock = clock
+        """Returns seconds, as of ``time.perf_counter``."""
         self._start_time = start_time
         self._started = self.seen = clock()
+        """When it began, and when the answer was last heard of, in the clock's seconds."""
         self._first: float | None = None
         self._error: object = None
         self._answered = False
@@ -94,8 +96,8 @@ class Recorder:
         self.pulling = False
         """The client is at work on the next chunk: a close now may be its own."""
         self.take: Callable[[object], None] = _ignore
-        """What takes the chunk that was received when the answer was last ``seen``. A call whose
-        stream begins, goes on and is over has a function for each, so that none of them asks."""
+        """What takes the next chunk, once ``seen`` is its time: another function at the first, at
+        those that follow and when the call is over, so that none of them asks which it is."""
         self.exchange: Exchange | None = None
         """What the headers said, where they were seen."""
         self.quotes = False
@@ -121,8 +123,7 @@ class Recorder:
         """Note that the headers of a streamed answer came."""
         self._answered = True
         self.seen = self.clock()
-        if self._once:
-            self.take = self._begin
+        self._takes(self._begin)
 
     def chunk(self, chunk: object) -> None:
         """Take the next chunk of the stream, just received.
@@ -135,12 +136,16 @@ class Recorder:
     def _begin(self, chunk: object) -> None:
         self._first = self.seen
         if self._stamps is not None:
-            self.take = self._stamp
-        elif self._accumulator is not None:
-            self.take = self._accumulator.add
+            self._takes(self._stamp)
         else:
-            self.take = _ignore
+            self._takes(_ignore if self._accumulator is None else self._accumulator.add)
         self.take(chunk)
+
+    def _takes(self, chunks: Callable[[object], None]) -> None:
+        """Have ``chunks`` take what comes, unless the call ends, by a signal or another thread."""
+        self.take = chunks
+        if not self._once:
+            self.take = _ignore
 
     def _stamp(self, chunk: object) -> None:
         stamps = self._stamps
@@ -297,7 +302,7 @@ class Recorder:
 
 
 def _ignore(chunk: object) -> None:
-    """Take a chunk that belongs to no call."""
+    """Take a chunk of which nothing is wanted, or that belongs to no call any more."""
 
 
 def _raised(error: Exception, *, quoted: bool) -> Raised:

@@ -223,6 +223,36 @@ def test_a_plain_answer_is_over_when_it_comes(wait):
     assert sink.text == "sea"
 
 
+class _Interrupted(Recorder):
+    """Closed by a signal, or another thread, while its first chunk is taken."""
+
+    first = None
+
+    @property
+    def _first(self):
+        return self.first
+
+    @_first.setter
+    def _first(self, when):
+        self.first = when
+        if when is not None:
+            self.broken_off()
+
+
+@pytest.mark.parametrize("stamped", [True, False])
+def test_what_comes_after_an_end_is_ignored_whenever_that_was(stamped):
+    listener, sink = Listener(), Sink()
+    recorder = _Interrupted(
+        _request(stream=True), SHAPE, sink, listener, lambda: 1.0, EPOCH, stamped=stamped
+    )
+    recorder.streaming()
+    for _ in range(3):
+        recorder.chunk(_chunk("a"))
+    recorder.streaming()
+    recorder.chunk(_chunk("a"))
+    assert (len(listener.told), sink.text) == (1, "")
+
+
 class _Broken:
     """A shape whose accumulator cannot say what it gathered."""
 

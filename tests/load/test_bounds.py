@@ -102,8 +102,10 @@ def test_thousands_of_calls_leave_nothing(told):
     for number in range(4 * MOST_ALIKE):  # so that bounded memories are as full each time
         given = {**wire.CHAT, "model": f"model-{number}"}
         answer.model = f"model-{number}-long"
-        recorder, _ = prepare(calls.engine, shape, sync.chat.completions, (), given).start()
-        recorder.answered(answer)
+        prepared = prepare(calls.engine, shape, sync.chat.completions, (), given)
+        prepared.start()
+        prepared.leave()
+        prepared.recorder.answered(answer)
         if (number + 1) % MOST_ALIKE == 0:
             tokentrail.flush(10)
             gc.collect()

@@ -373,6 +373,16 @@ def test_usage_before_more_output_is_not_final(after: object) -> None:
     assert not answer.final
 
 
+@pytest.mark.parametrize("other", [delta(0, "stop"), delta(1, content="b")])
+def test_usage_beside_a_choice_is_not_final_however_much_follows(other: Any, sink: Any) -> None:
+    """Also where the rest is left in lists, unread."""
+    more = [chunk(delta(content="more")) for _ in range(100)]
+    head = [chunk(delta(content="a")), chunk(delta(content="a"), other, usage=USAGE)]
+    answer = stream(*head, *more, sink=sink, n=2)
+    assert not answer.final
+    assert sink.parts["text", 0, 0] == "aa" + "more" * 100
+
+
 def test_null_usage_on_a_chunk_without_choices_takes_nothing_away() -> None:
     """Some servers close with an empty chunk."""
     answer = stream(chunk(delta(finish="stop"), usage=USAGE), chunk(usage=None))

@@ -33,8 +33,8 @@ HELD = 59 * 1024
 """Bytes of gathered text held for a call. With the room (4 bytes a character) under 64 KB."""
 
 LEFT_IN = 2
-"""Parts whose pieces may be left in their lists: up to 18 KB, where all is emoji. So nothing is
-left any more where half of what may be held is."""
+"""Parts whose pieces may be left in their lists: up to 18 KB, where all is emoji. So where half of
+HELD is held, the lists are closed, and each piece is added."""
 
 LARGE = BURST * INLINE
 """Characters of a chunk that is too large to be counted when it comes."""

@@ -110,7 +110,8 @@ class ChunkAccumulator:
         self._fingerprint: object = None
         self._reasons: dict[int, str | None] = {}
         self._pieces: dict[object, list[str] | deque[str]] = {}
-        """Where more content of a choice may be left, as long as nothing else is awaited of it."""
+        """Where more content of a choice may be left; none where its chunks are read as a whole:
+        before the model is named, where a filter speaks, and after a usage."""
         self._asked: object = None
         """The last usage that said what the input was."""
         self._made: object = None
@@ -158,8 +159,6 @@ class ChunkAccumulator:
             self._fingerprint = fingerprint
         choices = given.get("choices")
         known = choices if type(choices) is list else ()
-        if usage is not None:
-            self._pieces.clear()  # content after it shows that it was not final
         if usage is not None and self._takes(usage):
             self._final = True
             self._beside = bool(known)
@@ -167,6 +166,8 @@ class ChunkAccumulator:
             self._final = False
         for choice in known:
             self._choose(fields(choice))
+        if usage is not None:
+            self._pieces.clear()  # content that comes after it is to show that it was not final
 
     def _choose(self, said: Mapping[str, object]) -> None:
         """Note a choice and its finish reason; one that bears no index is the first."""

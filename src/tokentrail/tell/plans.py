@@ -31,7 +31,7 @@ class Plan:
     def __init__(self, ended: Sum) -> None:
         """Count calls in ``ended``; of tokens nothing is told yet."""
         self.sums: list[Sum] = [ended, [0], [0]]
-        """Our own totals: of calls, of tokens read and written. What nobody sees is told nobody."""
+        """Our own totals: of calls, of tokens read and written. ``[0]``: these are not told."""
         self.points: list[tuple[int, Record, Attributes]] = []
         """A number's place, what records it and what its point bears."""
         self.parts: list[Callable[[Operation, Context], None]] = []

@@ -38,7 +38,7 @@ class Alike:
         self.timed = timed
         """With the error, where they failed."""
         self.plans: dict[Hashable, Plan] = {}
-        """Where their numbers go, by how they ended and what their tokens are worth."""
+        """Where their numbers go, by how they ended, what their tokens are worth, and who tells."""
 
 
 class Points:

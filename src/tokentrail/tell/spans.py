@@ -11,7 +11,7 @@ from tokentrail.operation import Source
 from tokentrail.tell import names, said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Collection, Hashable
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
@@ -30,10 +30,14 @@ class _Columns:
     """
 
     def __init__(
-        self, table: tuple[tuple[str, str], ...], *, without: str = "", zeros: bool = True
+        self,
+        table: tuple[tuple[str, str], ...],
+        *,
+        without: Collection[str] = (),
+        zeros: bool = True,
     ) -> None:
-        """``without``: a field that no two records share. ``zeros``: whether they are told."""
-        rows = [row for row in table if row[0] != without]
+        """``without``: fields that no two records share. ``zeros``: whether they are told."""
+        rows = [row for row in table if row[0] not in without]
         self.read: Callable[[Any], tuple[Any, ...]] = attrgetter(*(field for field, _ in rows))
         """Returns the values of a record's fields."""
         self._zeros = zeros
@@ -60,14 +64,16 @@ def _keep(made: dict[Hashable, Attributes], key: Hashable, attributes: Attribute
 
 
 _MOST_ALIKE: Final = 256
-_REQUEST: Final = _Columns(names.REQUEST_ATTRIBUTES)
-_RESPONSE: Final = _Columns(names.RESPONSE_ATTRIBUTES, without="id")
-_EXCHANGE: Final = _Columns(names.EXCHANGE_ATTRIBUTES, without="request_id")
+_IDS: Final = ("conversation_id", "previous_response_id", "response_id", "stream_cursor")
+_REQUEST: Final = _Columns(names.REQUEST_ATTRIBUTES, without=_IDS)
+_REQUEST_IDS: Final = _Columns(tuple(row for row in names.REQUEST_ATTRIBUTES if row[0] in _IDS))
+_RESPONSE: Final = _Columns(names.RESPONSE_ATTRIBUTES, without=("id", "conversation_id"))
+_EXCHANGE: Final = _Columns(names.EXCHANGE_ATTRIBUTES, without=("request_id",))
 _FILTER: Final = _Columns(names.FILTER_ATTRIBUTES)
 _INPUT_DETAILS: Final = _Columns(names.INPUT_DETAILS, zeros=False)
 _OUTPUT_DETAILS: Final = _Columns(names.OUTPUT_DETAILS, zeros=False)
 _endings: Final[dict[Hashable, Attributes]] = {}
-"""What calls bear at their end that are alike in all but numbers and ids."""
+"""What calls bear at their end that are alike in all but usage, times and ids."""
 
 _INPUT: Final = {
     Source.REPORTED: names.INPUT_TOKENS,
@@ -141,15 +147,11 @@ def final(operation: Operation) -> Attributes:
     """Return what a span bears at its end, beside content."""
     response, exchange = operation.response, operation.exchange
     attributes = _alike(operation).copy()
-    if response is not None:
-        if response.id is not None:
-            attributes[names.RESPONSE_ID] = response.id
-        if response.content_filter is not None:
-            attributes.update(_FILTER.of(response.content_filter))
+    _add_ids(operation, attributes)
+    if response is not None and response.content_filter is not None:
+        attributes.update(_FILTER.of(response.content_filter))
     if exchange is not None:
         attributes.update(_EXCHANGE.of(exchange))
-        if exchange.request_id is not None:
-            attributes[names.REQUEST_ID] = exchange.request_id
         if exchange.content_filter is not None:
             attributes.update(_FILTER.of(exchange.content_filter))
     if operation.timing.first_chunk is not None:
@@ -158,6 +160,20 @@ def final(operation: Operation) -> Attributes:
         attributes[names.COST] = operation.cost
     _add_usage(operation.usage, attributes)
     return attributes
+
+
+def _add_ids(operation: Operation, attributes: Attributes) -> None:
+    response, exchange = operation.response, operation.exchange
+    asked = _REQUEST_IDS.read(operation.request)
+    if any(asked):
+        attributes.update(_REQUEST_IDS.named(asked))
+    if response is not None:
+        if response.id is not None:
+            attributes[names.RESPONSE_ID] = response.id
+        if response.conversation_id is not None:
+            attributes[names.CONVERSATION_ID] = response.conversation_id
+    if exchange is not None and exchange.request_id is not None:
+        attributes[names.REQUEST_ID] = exchange.request_id
 
 
 def _alike(operation: Operation) -> Attributes:
