@@ -63,10 +63,10 @@ class LatestMetrics:
     def plan_times(self, plan: Plan, operation: Operation, alike: Alike) -> None:
         """Have the seconds told that it took to the first chunk, and in all."""
         if operation.request.operation in INFERENCES:
-            plan.points.append((FIRST_CHUNK, self._first_chunk.record, alike.base))
-            plan.points.append((DURATION, self._duration.record, alike.timed))
+            plan.points.append((FIRST_CHUNK, self._first_chunk, alike.base))
+            plan.points.append((DURATION, self._duration, alike.timed))
         elif self._other is not None:
-            plan.points.append((DURATION, self._other.record, alike.timed))
+            plan.points.append((DURATION, self._other, alike.timed))
 
     def plan_tokens(
         self, plan: Plan, operation: Operation, place: int, count: Count, alike: Alike
@@ -79,7 +79,7 @@ class LatestMetrics:
             bears = {**alike.refined, names.SOURCE: count.source.value}
             plan.parts.append(partial(self._add_parts, place, bears))
             if operation.error_type is None:
-                plan.points.append((place, self._histograms[KINDS[place]].record, bears))
+                plan.points.append((place, self._histograms[KINDS[place]], bears))
 
     def _add_parts(
         self, place: int, attributes: Attributes, operation: Operation, context: Context

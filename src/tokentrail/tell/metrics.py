@@ -139,10 +139,10 @@ class Metrics:
         if plan.details and usage.reported is not None and any(self._numbers(usage.reported)):
             self._record_details(usage, usage.reported, alike, context)
         numbers = (read, written, timing.duration, timing.first_chunk)
-        for place, record, attributes in plan.points:
+        for place, histogram, attributes in plan.points:
             number = numbers[place]
             if number is not None:
-                record(number, attributes, context)
+                histogram.record(number, attributes, context)
         for tell in plan.parts:
             tell(operation, context)
 

@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opentelemetry.context import Context
+    from opentelemetry.metrics import Histogram
 
     from tokentrail.operation import Operation
-    from tokentrail.tell.instruments import Record
     from tokentrail.tell.points import Attributes
     from tokentrail.tell.totals import Sum
 
@@ -32,8 +32,8 @@ class Plan:
         """Count calls in ``ended``; of tokens nothing is told yet."""
         self.sums: list[Sum] = [ended, [0], [0]]
         """Our own totals: of calls, of tokens read and written. ``[0]``: these are not told."""
-        self.points: list[tuple[int, Record, Attributes]] = []
-        """A number's place, what records it and what its point bears."""
+        self.points: list[tuple[int, Histogram, Attributes]] = []
+        """A number's place, what tells it and what its point bears."""
         self.parts: list[Callable[[Operation, Context], None]] = []
         """What tells numbers that have parts."""
         self.details = False

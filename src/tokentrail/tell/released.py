@@ -41,8 +41,8 @@ class ReleasedMetrics:
 
     def plan_times(self, plan: Plan, operation: Operation, alike: Alike) -> None:  # noqa: ARG002 - the signature of every vocabulary
         """Have the seconds told that it took to the first chunk, and in all."""
-        plan.points.append((FIRST_CHUNK, self._first_chunk.record, alike.base))
-        plan.points.append((DURATION, self._duration.record, alike.timed))
+        plan.points.append((FIRST_CHUNK, self._first_chunk, alike.base))
+        plan.points.append((DURATION, self._duration, alike.timed))
 
     def plan_tokens(
         self,
@@ -54,4 +54,4 @@ class ReleasedMetrics:
     ) -> None:
         """Have the tokens of one direction told, reported or counted."""
         source = {names.TOKEN_TYPE: KINDS[place], names.SOURCE: count.source.value}
-        plan.points.append((place, self._tokens.record, {**alike.refined, **source}))
+        plan.points.append((place, self._tokens, {**alike.refined, **source}))
