@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
@@ -72,6 +73,20 @@ class Typed:
         assert type(text) is str
         assert text
 
+    def pieces(self, kind: str, choice: int, item: int) -> _Pieces:
+        """Take what is left of a part as what is added."""
+        self.add(kind, choice, item, "text")
+        return _Pieces()
+
+
+class _Pieces(list[str]):
+    """Refuses what is no text."""
+
+    def append(self, text: str) -> None:
+        """Refuse a piece of a wrong type."""
+        assert type(text) is str
+        super().append(text)
+
 
 DECLARED = frozenset(_DECLARED.split())
 """Fields that every version declares on chunks, choices and events: they are never extra."""
@@ -127,5 +142,7 @@ def test_no_answer_and_no_chunk_raises(answers: list[object]) -> None:
             for accumulator, chunk in zip(accumulators, (answer, modelled(answer)), strict=True):
                 accumulator.add(chunk)
         read, again = (accumulator.response() for accumulator in accumulators)
-        assert read == again
+        # Which are not looked for in model objects that bear one more piece of content.
+        others = dict.fromkeys(("id", "model", "service_tier", "system_fingerprint"))
+        assert replace(read, **others) == replace(again, **others)
         assert read.finish_reasons is None or all(read.finish_reasons)
