@@ -9,6 +9,9 @@ import pytest
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
 FORKING = """
+    import sys
+    import traceback
+
     import tokentrail
     tokentrail.instrument(tracer_provider=provider())
     import openai
@@ -22,9 +25,13 @@ FORKING = """
             try:
                 work()
                 code = 0
+            except BaseException:
+                traceback.print_exc()
             finally:
+                sys.stderr.flush()
                 os._exit(code)
-        assert os.waitpid(child, 0)[1] == 0
+        status = os.waitpid(child, 0)[1]
+        assert status == 0, status
 
     def fresh(**asked):
         with openai.OpenAI() as client:
@@ -109,6 +116,27 @@ def test_a_child_that_exits_tells_none_of_its_parents_calls(run, how):
     assert inner == []
     assert [told["tokentrail.ending"] for told in outer] == ["broken_off"]
     assert outer[0]["gen_ai.usage.output_tokens"] == 2
+
+
+@pytest.mark.parametrize("wait", [0, 0.001, 0.01])
+def test_while_its_modules_are_being_imported(run, wait):
+    """A module that is half imported at the fork would never be whole in the child."""
+    done = run(
+        FORKING
+        + f"""
+    import time
+    from tokentrail.counting import ENCODINGS
+
+    def work():
+        assert ENCODINGS.load("o200k_base") is not None
+
+    assert "tiktoken" not in sys.modules
+    ENCODINGS.start("o200k_base", lambda: None)
+    time.sleep({wait})
+    in_child(work)
+    """
+    )
+    assert "ignored" not in done.err
 
 
 def test_while_an_encoding_is_being_built(run):

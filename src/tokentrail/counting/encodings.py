@@ -10,11 +10,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
+import os
 import threading
 import time
 from binascii import a2b_base64
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib import resources
+from importlib import import_module, resources
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -124,6 +126,7 @@ class Encodings:
             target=self._load_and_tell, args=(name,), name="tokentrail-encoding", daemon=True
         )
         try:
+            import_module("concurrent.futures.thread")  # tiktoken's; it has hooks at forks, too
             thread.start()
         except RuntimeError:  # The interpreter is shutting down, or threads have run out.
             self._tell(name)
@@ -165,9 +168,11 @@ def build_encoding(name: str) -> Encoding:
     if recipe is None:
         message = f"encoding {name!r} is not shipped; shipped are {', '.join(sorted(RECIPES))}"
         raise ValueError(message)
-    ranks = _read_ranks(name, recipe.sha256)
-    from tiktoken import Encoding  # noqa: PLC0415 - imported when first needed, on purpose
+    with _importing:
+        from tiktoken import Encoding  # noqa: PLC0415 - imported when first needed, on purpose
 
+        resources.files(__package__)  # which imports, too
+    ranks = _read_ranks(name, recipe.sha256)
     encoding = Encoding(
         name,
         pat_str=recipe.pattern,
@@ -205,3 +210,26 @@ def _parse_ranks(content: bytes) -> dict[bytes, int]:
 def is_panic(error: BaseException) -> bool:
     """Tell whether this is a panic of tiktoken's Rust half, which is not an Exception."""
     return type(error).__name__ == "PanicException"
+
+
+_importing = threading.RLock()
+"""Held while modules are imported in the background. A fork waits for it, for a second at most: of
+a module that is half imported then, the child would never have the other half."""
+
+
+def _before_fork() -> None:
+    _importing.acquire(timeout=1)
+
+
+def _after_fork() -> None:
+    with suppress(RuntimeError):  # it was not to be had
+        _importing.release()
+
+
+def _forked() -> None:
+    global _importing  # noqa: PLW0603 - one for the process
+    _importing = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forked)
