@@ -54,7 +54,7 @@ def recorder_of(stream: object) -> Recorder | None:
     """Return the recorder of an open or read stream, also of the client's helper streams."""
     for holder in (stream, getattr(stream, "_raw_stream", None)):
         inner = _unwrapped(holder)[1].get("_iterator")
-        if isinstance(inner, (_Chunks, _AsyncChunks)):
+        if isinstance(inner, _Pulled):
             return inner.seams.recorder
     return None
 
@@ -63,7 +63,7 @@ def _unwrapped(answer: object) -> tuple[Any, dict[str, Any]]:
     """Return what openai made of what others have made of it, and its attributes."""
     while isinstance(answer, _PROXY):
         answer = answer.__wrapped__
-    fields = getattr(answer, "__dict__", None) or {}
+    fields = _attributes(answer)
     if "stream" in fields:  # as the class of opentelemetry-instrumentation-openai-v2 has it
         held = fields["stream"]
         if "_iterator" in _attributes(held):
@@ -81,10 +81,14 @@ def _observe_stream(
     conceal: Callable[[object], bool] | None = None,
 ) -> None:
     inner = stream._iterator  # noqa: SLF001 - the seam
-    if isinstance(inner, (_Chunks, _AsyncChunks)):
+    if isinstance(inner, _Pulled):
         return
-    kind = _AsyncChunks if hasattr(inner, "__anext__") else _Chunks
-    stream._iterator = kind(inner, seams, conceal)  # noqa: SLF001 - the seam
+    pulled = (
+        _AsyncChunks(inner, inner.__anext__, seams, conceal)
+        if hasattr(inner, "__anext__")
+        else _Chunks(inner, inner.__next__, seams, conceal)
+    )
+    stream._iterator = pulled  # noqa: SLF001 - the seam
     seams.handed_over = True
 
 
@@ -254,23 +258,36 @@ class _Parse:
             _abandon(self._seams.recorder)
 
 
-class _Chunks:
-    """Stands for the iterator inside a ``Stream``."""
+class _Pulled:
+    """Stands for the iterator inside a stream; each kind of stream has its own way to pull."""
 
     __slots__ = ("_clock", "_conceal", "_inner", "_next", "_recorder", "seams")
 
     def __init__(
         self,
         inner: Any,  # noqa: ANN401 - the client's, or a stranger's
+        pull: Callable[[], Any],
         seams: _Seams,
         conceal: Callable[[object], bool] | None,
     ) -> None:
         self._inner = inner
+        self._next = pull
         self.seams = seams
         self._conceal = conceal
         self._recorder = seams.recorder
         self._clock = seams.recorder.clock
-        self._next = inner.__next__
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+    def __del__(self) -> None:
+        _abandon(self._recorder)
+
+
+class _Chunks(_Pulled):
+    """Stands for the iterator inside a ``Stream``."""
+
+    __slots__ = ()
 
     def __iter__(self) -> _Chunks:
         return self
@@ -295,30 +312,11 @@ class _Chunks:
                 guard.report("chunk", error)
                 return chunk
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._inner, name)
 
-    def __del__(self) -> None:
-        _abandon(self._recorder)
-
-
-class _AsyncChunks:
+class _AsyncChunks(_Pulled):
     """Stands for the iterator inside an ``AsyncStream``."""
 
-    __slots__ = ("_clock", "_conceal", "_inner", "_next", "_recorder", "seams")
-
-    def __init__(
-        self,
-        inner: Any,  # noqa: ANN401 - the client's, or a stranger's
-        seams: _Seams,
-        conceal: Callable[[object], bool] | None,
-    ) -> None:
-        self._inner = inner
-        self.seams = seams
-        self._conceal = conceal
-        self._recorder = seams.recorder
-        self._clock = seams.recorder.clock
-        self._next = inner.__anext__
+    __slots__ = ()
 
     def __aiter__(self) -> _AsyncChunks:
         return self
@@ -342,12 +340,6 @@ class _AsyncChunks:
             except Exception as error:  # noqa: BLE001 - the chunk is the application's
                 guard.report("chunk", error)
                 return chunk
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._inner, name)
-
-    def __del__(self) -> None:
-        _abandon(self._recorder)
 
 
 def _over(inner: object, seams: _Seams, error: BaseException) -> None:

@@ -34,10 +34,10 @@ EDGES = {
         "_Recording.__next__",
     },
     "tokentrail.streams": {
-        "_AsyncChunks.__aiter__", "_AsyncChunks.__anext__", "_AsyncChunks.__del__",
-        "_AsyncChunks.__init__", "_Chunks.__del__", "_Chunks.__init__", "_Chunks.__iter__",
+        "_AsyncChunks.__aiter__", "_AsyncChunks.__anext__", "_Chunks.__iter__",
         "_Chunks.__next__", "_Close.__call__", "_Parse.__call__", "_Parse.__del__",
-        "_Parse.__init__", "_Parse._later", "_Parse._observe", "_Seams.took", "_abandon", "_over",
+        "_Parse.__init__", "_Parse._later", "_Parse._observe", "_Pulled.__del__",
+        "_Pulled.__init__", "_Seams.took", "_abandon", "_over",
     },
     "tokentrail.direct": {"_posted", "_received_by"},
     # The application's own flush(), which also ends what an uninstrument() left:

@@ -70,10 +70,7 @@ class Teller:
         The client's methods call one another; what another client does meanwhile, in a transport or
         a hook of the application's, are calls of its own.
         """
-        inside = otel_context.get_value(_INSIDE)
-        if inside is not None and self.sending(client) is not None:
-            return False
-        return is_instrumentation_enabled()
+        return self.sending(client) is None and is_instrumentation_enabled()
 
     def sending(self, client: object = None) -> Sending | None:
         """Return the call that a call of ``client`` belongs to in the current context."""
