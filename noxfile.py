@@ -65,6 +65,7 @@ WEBSERVERS = (
     "django",
     "fastapi",
     "flask",
+    "gevent",
     "gunicorn",
     "opentelemetry-instrumentation-django",
     "opentelemetry-instrumentation-fastapi",

@@ -10,17 +10,18 @@ a finaliser that interrupts another ``put``.
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections import deque
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from tokentrail import guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from queue import SimpleQueue
 
 _SLICE = 0.0005
 """Seconds of work before a breath."""
@@ -72,7 +73,7 @@ class Worker:
         self._reset()
 
     def _reset(self) -> None:
-        self._queue: SimpleQueue[_Item] = SimpleQueue()
+        self._queue: SimpleQueue[_Item] = queue.SimpleQueue()
         self._parked: list[Job] = []
         self._patient: deque[Job] = deque()
         """Work without a deadline: what has one goes first."""
@@ -92,20 +93,39 @@ class Worker:
         """
         if self._thread is not None:
             return True
-        with self._lock:
+        mine = None
+        with self._lock:  # and nothing in here that waits, as the start of a thread does
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="tokentrail", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:
-                    return False
-                self._thread = thread
+                self._renew()
+                mine = threading.Thread(target=self._run, name="tokentrail", daemon=True)
+                self._thread = mine
+        try:
+            if mine is not None:
+                mine.start()
+        except RuntimeError:
+            self._thread = None
+            return False
         return True
+
+    def _renew(self) -> None:
+        """Have a queue of the kind that there is now.
+
+        gevent puts another in its place, perhaps only after ours was made: threads are greenlets
+        from then on, and one that waits for a queue of before would hold up all others.
+        """
+        if type(self._queue) is not queue.SimpleQueue:
+            made, self._queue = self._queue, queue.SimpleQueue()
+            while not made.empty():
+                self._queue.put(made.get())
 
     @property
     def running(self) -> bool:
         """Whether work that is handed over now will be done."""
         return self._thread is not None
+
+    def is_current(self) -> bool:
+        """Whether it is this thread."""
+        return threading.current_thread() is self._thread
 
     def full(self) -> bool:
         """Whether so much waits that no more should come."""
@@ -130,7 +150,7 @@ class Worker:
         """
         if self.backlog() > 0:
             self.ensure()  # a finaliser hands over work and starts no thread
-        if self._thread is None or threading.current_thread() is self._thread:
+        if self._thread is None or self.is_current():
             return self.backlog() == 0
         barrier = _Barrier()
         self._queue.put(barrier)
@@ -148,7 +168,8 @@ class Worker:
             return
         if thread is not None:
             self._queue.put(_Stop())
-            thread.join(max(timeout, _GRACE))
+            with suppress(RuntimeError):  # not started yet: then it will not begin
+                thread.join(max(timeout, _GRACE))
         if thread is None or not thread.is_alive():
             self._end_all()
 
@@ -168,15 +189,16 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            self._work(self._queue)
+            if self.is_current():
+                self._work(self._queue)
         except Exception as error:  # noqa: BLE001 - a bug of ours; who is needed next is another
-            if self._thread is threading.current_thread():
+            if self.is_current():
                 self._thread = None
             _report("worker", error)
 
-    def _work(self, queue: SimpleQueue[_Item]) -> None:
+    def _work(self, items: SimpleQueue[_Item]) -> None:
         while True:
-            item = self._next(queue)
+            item = self._next(items)
             if isinstance(item, _Stop):
                 while self._patient:
                     self._do(self._patient.popleft())
@@ -190,19 +212,19 @@ class Worker:
             if not self._parked and not self._patient:
                 self._release()
 
-    def _next(self, queue: SimpleQueue[_Item]) -> _Item | None:
+    def _next(self, items: SimpleQueue[_Item]) -> _Item | None:
         """Return what was handed over; else do what has time, or wait."""
         if self._patient:
-            with suppress(Empty):
-                return queue.get_nowait()
+            with suppress(queue.Empty):
+                return items.get_nowait()
             self._do(self._patient.popleft())
             return None
         if not self._parked:
-            return queue.get()
+            return items.get()
         wait = min(job.deadline for job in self._parked) - time.monotonic()
         try:
-            return queue.get(timeout=max(wait, 0.0))
-        except Empty:
+            return items.get(timeout=max(wait, 0.0))
+        except queue.Empty:
             return None
 
     def _release(self) -> None:

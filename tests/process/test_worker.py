@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 import weakref
@@ -98,6 +99,59 @@ def test_many_who_need_it_start_one_thread(worker, log):
     assert worker.flush(5.0)
     assert len(log) == 16
     assert [t.name for t in threading.enumerate()].count("tokentrail") == 1
+
+
+def test_the_start_of_its_thread_holds_up_nobody_else(worker, log, monkeypatch):
+    """It waits for the thread to run: under gevent others run meanwhile, on this very thread."""
+    begun, go = threading.Event(), threading.Event()
+    start = threading.Thread.start
+
+    def slowly(self):
+        if self.name == "tokentrail":
+            begun.set()
+            assert go.wait(5.0)
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", slowly)
+    first = threading.Thread(target=worker.ensure)
+    first.start()
+    assert begun.wait(5.0)
+    assert worker.ensure()
+    worker.put(Job(log))
+    go.set()
+    first.join()
+    assert worker.flush(5.0)
+    assert log == ["job"]
+
+
+def test_a_thread_that_is_stopped_before_it_began_does_not_begin(worker, log, monkeypatch):
+    start = threading.Thread.start
+
+    def stopped(self):
+        worker.put(Job(log))
+        worker.stop(0.1)
+        start(self)
+        self.join(5.0)
+        assert not self.is_alive()
+
+    monkeypatch.setattr(threading.Thread, "start", stopped)
+    worker.ensure()
+    assert not worker.running
+    assert log == ["job"]
+
+
+def test_it_waits_for_a_queue_of_the_kind_there_is_when_it_starts(worker, log, monkeypatch):
+    """Gevent puts its own in the place of Python's, which would hold up all greenlets."""
+
+    class Cooperative(queue.Queue):
+        pass
+
+    worker.put(Job(log, "before"))
+    monkeypatch.setattr(queue, "SimpleQueue", Cooperative)
+    _put(worker, Job(log, "after"))
+    assert type(worker._queue) is Cooperative
+    assert worker.flush(5.0)
+    assert log == ["before", "after"]
 
 
 def test_work_that_waits_holds_up_nobody_else(worker, log):

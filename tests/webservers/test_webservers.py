@@ -75,6 +75,13 @@ PRELOADED = Served(
     "broken_off",
     waits=True,
 )
+GEVENT = Served(
+    "Flask generator, gunicorn gevent workers",
+    ("gunicorn", "flask_app:app", *GUNICORN, *HOOKS, *PATIENT, "--worker-class", "gevent"),
+    ("Flask", "gunicorn", "gevent"),
+    "broken_off",
+    waits=True,
+)
 GUNICORN_ASGI = ("gunicorn", "fastapi_app:app", *GUNICORN, "--worker-class")
 UVICORN_WORKER = Served(
     "FastAPI StreamingResponse, gunicorn with uvicorn_worker.UvicornWorker",
@@ -97,6 +104,7 @@ ALL = [
     DJANGO,
     FLASK,
     PRELOADED,
+    GEVENT,
     UVICORN_WORKER,
     ASGI_WORKER,
 ]
