@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tokentrail import guard, streams, usage_request
 from tokentrail.pending import Pending, named_as
 from tokentrail.prepared import Prepared, prepare
+from tokentrail.tell import wanting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,9 +138,11 @@ def _prepare(
     if active is None:
         return None
     try:
-        if not active.teller.is_wanted(getattr(instance, "_client", None)):
+        client = getattr(instance, "_client", None)
+        context = wanting(client)
+        if context is None:
             return None
-        return prepare(active, shape, instance, args, kwargs, later=later)
+        return prepare(active, shape, client, context, args, kwargs, later=later)
     except Exception as error:  # noqa: BLE001 - the call must be made
         guard.report("request", error)
         return None
@@ -148,8 +151,11 @@ def _prepare(
 def _start(prepared: Prepared, *, later: bool = False) -> bool:
     """Start to tell the call; ``later``: perhaps in another context than it was read in."""
     try:
-        if later and not prepared.engine.teller.is_wanted(prepared.client):
-            return False
+        if later:
+            context = wanting(prepared.client)
+            if context is None:
+                return False
+            prepared.context = context
         prepared.start()
     except Exception as error:  # noqa: BLE001 - the call must be made
         guard.report("start", error)

@@ -20,6 +20,7 @@ from tokentrail.shapes.chat import ChatShape
 from tokentrail.shapes.completions import CompletionsShape
 from tokentrail.shapes.embeddings import EmbeddingsShape
 from tokentrail.shapes.responses import ResponsesShape
+from tokentrail.tell import inside, wanting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,13 +48,16 @@ def wrapper(*, is_async: bool) -> Callable[..., Any]:
         if active is None:
             return wrapped(*args, **kwargs)
         try:
-            sending = active.teller.sending(client)
+            telling = inside(client)
+            if telling is not None:
+                recorder = telling.recorder
+                parse = getattr(args[1], "post_parser", None) if len(args) > 1 else None
+                if recorder is not None and callable(parse):
+                    args = _received_by(recorder, parse, args)
         except Exception as error:  # noqa: BLE001 - the request must be made
             guard.report("direct request", error)
             return wrapped(*args, **kwargs)
-        if sending is not None:
-            if sending.recorder is not None and len(args) > 1:
-                args = _received_by(sending.recorder, args)
+        if telling is not None:
             return wrapped(*args, **kwargs)
         posted = _posted(active, wrapped, client, args, kwargs)
         if posted is None:
@@ -93,22 +97,19 @@ class _Posted:
         return self.send(cast_to, options, *rest, **self.kwargs)
 
 
-def _received_by(recorder: Recorder, args: tuple[Any, ...]) -> tuple[Any, ...]:
+def _received_by(
+    recorder: Recorder, parse: Callable[[Any], object], args: tuple[Any, ...]
+) -> tuple[Any, ...]:
     """Return the arguments of a request, its answer shown to ``recorder`` before it is parsed.
 
     Where an answer is cut short, or is not what the application's class wants, parsing it raises:
     it was billed all the same.
     """
-    try:
-        parse = getattr(args[1], "post_parser", None)
-        if not callable(parse) or is_raw(args[1].headers):
-            return args
-        options = copy(args[1])
-        options.post_parser = _showing(recorder, parse)
-        return (args[0], options, *args[2:])
-    except Exception as error:  # noqa: BLE001 - the request must be made
-        guard.report("direct request", error)
+    if is_raw(args[1].headers):
         return args
+    options = copy(args[1])
+    options.post_parser = _showing(recorder, parse)
+    return (args[0], options, *args[2:])
 
 
 def _showing(recorder: Recorder, parse: Callable[[Any], object]) -> Callable[[Any], object]:
@@ -134,7 +135,7 @@ def _posted(
 ) -> _Posted | None:
     """Read a request; ``None`` if it is not one to be told, or is told already."""
     try:
-        if not active.teller.is_wanted(client):
+        if wanting(client) is None:
             return None
         named = dict(kwargs)
         cast_to = args[0] if args else named.pop("cast_to")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Final
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 from tokentrail.operation import Endpoint
 
@@ -40,8 +40,10 @@ _BEDROCK = re.compile(r"(.+\.)?bedrock[\w-]*\..+\.amazonaws\.com(\.cn)?")
 _DEFAULT_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 
 
-_known: WeakKeyDictionary[object, tuple[object, object, Endpoint]] = WeakKeyDictionary()
-"""Clients, and the URL and version they had when they were last looked at."""
+_MOST_KNOWN: Final = 256
+_known: dict[int, tuple[object, type, object, Endpoint]] = {}
+"""By the id of a client's URL, which is kept: the URL, the client's class and version, and what was
+read of them."""
 
 
 def endpoint_of(client: object) -> Endpoint:
@@ -51,13 +53,14 @@ def endpoint_of(client: object) -> Endpoint:
     The URL is read by its parts only, so httpx and httpx2 are alike; a new one is another object.
     """
     url, version = getattr(client, "base_url", None), getattr(client, "_api_version", "")
-    try:
-        known = _known.get(client)
-    except TypeError:  # no weak reference to it can be had
-        return _read(client, url, version)
-    if known is None or known[0] is not url or known[1] != version:
-        _known[client] = known = (url, version, _read(client, url, version))
-    return known[2]
+    known = _known.get(id(url))
+    if known is not None and known[1] is type(client) and known[2] == version:
+        return known[3]
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    endpoint = _read(client, url, version)
+    _known[id(url)] = (url, type(client), version, endpoint)
+    return endpoint
 
 
 def socket_endpoint_of(client: object) -> Endpoint:

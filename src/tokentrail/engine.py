@@ -17,7 +17,6 @@ from tokentrail.content import Capture, CapturingShape, Rules, gathering_for
 from tokentrail.cost import Prices
 from tokentrail.counting import ENCODINGS, OutputTally
 from tokentrail.following import FollowedShape
-from tokentrail.live import LiveCall
 from tokentrail.owed import Owed
 from tokentrail.recorder import Recorder
 from tokentrail.tell import whose
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from tokentrail.content import Content
     from tokentrail.operation import Request, Response
     from tokentrail.shapes import Shape
-    from tokentrail.tell import Teller, Telling
+    from tokentrail.tell import Context, Teller, Telling
     from tokentrail.worker import Job
 
 _REMEMBERED = 512
@@ -50,11 +49,13 @@ class Engine:
         self.owed = Owed()
         self.prices = _prices(settings)
         """``None`` where cost is not asked for."""
-        self.open: set[LiveCall] = set()
+        self.open: set[Call] = set()
         """Calls that have not ended."""
         self.generation = 0
         """Differs in a forked child, which must not tell its parent's calls."""
         self._rules = Rules(settings.redact, settings.content_limit, settings.capture_binary)
+        self._counting = settings.token_counting
+        self._gaps = settings.time_per_output_chunk
         self._models: dict[tuple[str, str], str] = {}
         self._used = False
         self._alone = settings.on_conflict is OnConflict.BOTH
@@ -64,17 +65,18 @@ class Engine:
         self._closed = False
         _engines.add(self)
 
-    def start(  # noqa: PLR0913 - the parts of one call
+    def start(  # noqa: PLR0913, PLR0917 - the parts of one call
         self,
         shape: Shape,
         client: object,
+        context: Context,
         request: Request,
         late_request: Callable[[], Request] | None,
         said: Callable[[], Content] | None = None,
         *,
         watched: bool = False,
     ) -> tuple[Recorder | None, Telling]:
-        """Start to record and tell a call that is about to be made.
+        """Start to record and tell a call that is about to be made in ``context``.
 
         There is no recorder where nobody would be told: no span is recorded, metrics and events are
         off. ``said``: returns what its request says, where content may be wanted. ``watched``: its
@@ -87,35 +89,39 @@ class Engine:
             import_module("concurrent.futures.thread")
         if self._alone and sys.modules.keys() & neighbours.MODULES:
             self._alone = not neighbours.warn(client)
-        counting = self.settings.token_counting
-        request = whose.attributed(request, self.settings.baggage_keys)
-        telling = self.teller.begin(
-            request, client, aside=self._defers and neighbours.tell(client, request.operation)
-        )
+        request = whose.attributed(request, self.settings.baggage_keys, context)
+        aside = self._defers and neighbours.tell(client, request.operation)
+        telling = self.teller.begin(request, client, context, aside=aside)
         if not (watched or telling.heard):
             return None, telling
-        if request.stream:
-            self.worker.ensure()
-        counted = request.stream and counting is not TokenCounting.OFF
-        output = OutputTally() if counted and usage.shows_output(request) else None
-        call = Call(self, request, telling, output, late_request, self.generation)
+        output = self._tally(request) if request.stream else None
+        call = Call(self, request, telling, output, late_request)
         if said is not None and telling.wants_content(request):
             call.capture = self._capture(request, said)
             shape = CapturingShape(shape, call.capture)
-        live = LiveCall(call)
         if telling.follows:
-            shape = FollowedShape(shape, live.follow)
-        clock, begun = time.perf_counter, telling.start_time
-        gaps = self.settings.time_per_output_chunk and telling.tells_gaps
-        recorder = Recorder(request, shape, output, live, clock, begun, stamped=gaps)
-        recorder.quotes = call.capture is not None
-        live.recorder = recorder
-        self.open.add(live)
+            shape = FollowedShape(shape, call.follow)
+        gaps = self._gaps and telling.tells_gaps
+        call.recorder = recorder = Recorder(
+            request, shape, output, call, time.perf_counter, telling.start_time, stamped=gaps
+        )
+        self.open.add(call)
+        if call.capture is not None:
+            recorder.quotes = True
         if output is not None:
-            output.ask(live.encoder)
-        if (counted and not watched) or counting is TokenCounting.ALWAYS:
+            output.ask(call.stream_encoder)
+        if self._counting is TokenCounting.ALWAYS or (
+            request.stream and not watched and self._counting is not TokenCounting.OFF
+        ):
             self.start_encoding(call.model(None).encoding)
         return recorder, telling
+
+    def _tally(self, request: Request) -> OutputTally | None:
+        """Return what counts the answer of a stream, if it is counted; have the worker ready."""
+        self.worker.ensure()
+        if self._counting is TokenCounting.OFF or not usage.shows_output(request):
+            return None
+        return OutputTally()
 
     def _capture(self, request: Request, said: Callable[[], Content]) -> Capture:
         gathering = gathering_for(request, schemas=self.settings.capture_tool_schemas)
@@ -192,9 +198,9 @@ class Engine:
 
     def break_off(self) -> None:
         """End the calls that are still open."""
-        for live in list(self.open):
-            if live.recorder is not None:
-                live.recorder.broken_off()
+        for call in list(self.open):
+            if call.recorder is not None:
+                call.recorder.broken_off()
 
     def _forked(self) -> None:
         self.generation += 1

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from tokentrail.call import Call
     from tokentrail.counting import Encoder, OutputTally
-    from tokentrail.operation import Prompt
-    from tokentrail.recorder import Ended
+    from tokentrail.operation import Operation, Prompt
 
 
 SHORT = 32
@@ -75,13 +74,13 @@ class Comparison(_Patient):
     def __init__(
         self,
         call: Call,
-        ended: Ended,
+        operation: Operation,
         model: usage.Model,
         encoder: Encoder,
         tallies: tuple[InputTally | None, OutputTally | None],
     ) -> None:
         self._call = call
-        self._ended = ended
+        self._operation = operation
         self._model = model
         self._encoder = encoder
         self._tallies = tallies
@@ -95,10 +94,10 @@ class Comparison(_Patient):
             yield from generated.steps(self._encoder)
         request = self._call.request
         compared = usage.compare(
-            self._ended,
+            self._operation,
             usage.count(request, self._model, given, output=False),
             usage.count(request, self._model, generated, output=True),
         )
-        response = self._ended.response
+        response = self._operation.response
         named = response.model if response is not None else None
         self._call.telling.compare(compared, request, named)

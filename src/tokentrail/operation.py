@@ -1,4 +1,4 @@
-"""What happened: plain frozen records of one call, from request to ending.
+"""What happened: plain records of one call, from request to ending; frozen, but for the whole.
 
 Nothing here knows openai, OpenTelemetry or tiktoken. Shapes fill these records, counting and
 the recorder complete them, tellers read them. Absent is ``None``, never zero, an empty text or
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tokentrail.record import record
 
@@ -48,8 +48,7 @@ class Ending(str, Enum):
     __hash__ = str.__hash__  # as Source
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Who is called. ``key`` names the base URL for bounded memories; it is never told."""
 
     provider: str
@@ -264,15 +263,6 @@ class Usage:
 
 
 @record(frozen=True, slots=True)
-class Timing:
-    """Seconds since the request was issued; ``end_time`` in ns since the epoch."""
-
-    duration: float
-    end_time: int
-    first_chunk: float | None = None
-
-
-@record(frozen=True, slots=True)
 class Raised:
     """The exception that a call ended with."""
 
@@ -281,23 +271,31 @@ class Raised:
     """Only where content is captured: it may quote the request."""
 
 
-@record(frozen=True, slots=True)
+@dataclass(slots=True)
 class Operation:
-    """One whole call, ready to be told."""
+    """One whole call, as its recorder knows it at its end; what is found out later is added."""
 
     request: Request
     response: Response | None
     usage: Usage
-    timing: Timing
+    """Of nothing, until it is settled."""
     ending: Ending
+    duration: float
+    """Seconds since the request was issued."""
+    end_time: int
+    """Nanoseconds since the epoch."""
+    first_chunk: float | None = None
+    """Seconds from the request to the first chunk of a stream, if one was read."""
     error_type: str | None = None
     error_description: str | None = None
     usage_request: str | None = None
     """"requested" or "refused" where the server was asked for usage on our account."""
     raised: Raised | None = None
+    exchange: Exchange | None = None
+    answered: bool = True
+    """The response headers came: tokens were spent."""
     cost: float | None = None
     """USD, where it is asked for and known."""
-    exchange: Exchange | None = None
 
 
 class TextSink(Protocol):

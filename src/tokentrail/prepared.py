@@ -24,19 +24,22 @@ if TYPE_CHECKING:
     from tokentrail.operation import Request
     from tokentrail.recorder import Recorder
     from tokentrail.shapes import Shape
-    from tokentrail.tell import Telling
+    from tokentrail.tell import Context, Telling
+
 
 _CONTAINERS = READ_IN_TURN | {"response_format", "text"}
 """Arguments of a prompt that may be containers of the application's."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Prepared:
-    """A call that will be recorded."""
+    """A call that will be recorded. What is not known yet, or seldom so, is the class's own."""
 
     engine: Engine
     shape: Shape
     client: object
+    context: Context
+    """What is current where it is made."""
     request: Request
     given: Mapping[str, Any]
     """The application's own arguments."""
@@ -44,47 +47,51 @@ class Prepared:
     """The same for the client, with what is read only once kept while it is read."""
     kwargs: dict[str, Any]
     """What the client is called with."""
-    kept: Kept = field(default_factory=dict)
+    kept: Kept
     """What was taken out of one-shot iterators, and what is left of them."""
-    arguments: Mapping[str, object] = field(default_factory=dict)
+    arguments: dict[str, object]
     """What is really sent."""
-    is_late: bool = False
+    is_late: bool = field(default=False, init=False)
     """The prompt is read at the end of the call, if at all."""
-    taken: dict[str, object] | None = None
+    taken: dict[str, object] | None = field(default=None, init=False)
     """The arguments as they were at the call, for a prompt that is read late."""
-    said: Callable[[], Content] | None = None
+    said: Callable[[], Content] | None = field(default=None, init=False)
     """Returns what the request says, where content is captured."""
-    asked: bool = False
+    asked: bool = field(default=False, init=False)
     """The server is asked for the usage of the stream, which the application did not do."""
-    telling: Telling | None = None
+    telling: Telling | None = field(default=None, init=False)
     """How the call is told, once it is started."""
-    recorder: Recorder | None = None
+    recorder: Recorder | None = field(default=None, init=False)
     """What records it then, unless nobody would be told."""
-    token: Any = None
-    """What stands for the context that was current before the call's own."""
-    refused: bool = False
+    refused: bool = field(default=False, init=False)
     """It did not take that, and was asked again without."""
 
     def start(self) -> None:
         """Start to record and tell the call, and make its span current."""
         late = self._read_late if self.is_late else None
         self.recorder, self.telling = recorder, telling = self.engine.start(
-            self.shape, self.client, self.request, late, self.said, watched=self.asked
+            self.shape,
+            self.client,
+            self.context,
+            self.request,
+            late,
+            self.said,
+            watched=self.asked,
         )
         if recorder is not None:
             self.take()
-            telling.sending.recorder = recorder
+            telling.recorder = recorder
             if self.asked:
                 recorder.usage_request = "requested"
         if self.engine.settings.request_hook is not None:
             self._run("request hook", self.engine.settings.request_hook, self._shown)
-        self.token = telling.attach()
+        telling.attach()
 
     def leave(self) -> None:
         """Make current again what was before."""
         try:
-            if self.telling is not None and self.token is not None:
-                self.telling.detach(self.token)
+            if self.telling is not None:
+                self.telling.detach()
         except Exception as error:  # noqa: BLE001 - the application gets its answer
             guard.report("context", error)
 
@@ -95,7 +102,7 @@ class Prepared:
         stream's is read at once, since a stream is long and mostly silent on its usage.
         """
         if self.is_late and self.taken is None:
-            self.taken = taken = dict(self.arguments)
+            self.taken = taken = self.arguments.copy()
             for name in taken.keys() & _CONTAINERS:
                 taken[name] = self.kept[name][0] if name in self.kept else copied(taken[name])
 
@@ -135,17 +142,17 @@ class Prepared:
             self.engine.refusals.add(usage_request.server_of(key, self.client, self.given))
 
 
-def prepare(  # noqa: PLR0913 - a call, as wrapt hands it on
+def prepare(  # noqa: PLR0913, PLR0917 - a call, as wrapt hands it on
     active: Engine,
     shape: Shape,
-    instance: object,
+    client: object,
+    context: Context,
     args: tuple[Any, ...],
     given: dict[str, Any],
     *,
     later: bool = False,
 ) -> Prepared:
-    """Read a call of a method of ``instance``, which is made at once or ``later``."""
-    client = getattr(instance, "_client", None)
+    """Read a call of a method of ``client``, which is made at once in ``context``, or ``later``."""
     endpoint = endpoint_of(client)
     kwargs, arguments = given, given
     kept: Kept = {}
@@ -160,8 +167,11 @@ def prepare(  # noqa: PLR0913 - a call, as wrapt hands it on
     request = shape.request(endpoint, arguments, prompt=streamed and not kept)
     if sources := active.settings.request_attributes:
         request = attribution.attributed(request, arguments, sources)
-    prepared = Prepared(active, shape, client, request, given, kwargs, kwargs, kept, arguments)
-    prepared.is_late = bool(kept) or not streamed
+    prepared = Prepared(
+        active, shape, client, context, request, given, kwargs, kwargs, kept, arguments
+    )
+    if kept or not streamed:
+        prepared.is_late = True
     if later:
         prepared.take()
     if active.teller.captures:

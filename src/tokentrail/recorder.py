@@ -1,6 +1,6 @@
 """The life of one call, without I/O, clock or await of its own.
 
-A recorder is told what happens to its call and hands one :class:`Ended` on when it is over:
+A recorder is told what happens to its call and hands one :class:`Operation` on when it is over:
 exactly once, whoever says so first, from whichever thread. Nothing here takes a lock, so a
 finaliser may end a call too.
 """
@@ -12,35 +12,17 @@ from array import array
 from typing import TYPE_CHECKING, Protocol
 
 from tokentrail import exchange
-from tokentrail.operation import Ending, Raised, Timing
-from tokentrail.record import record
+from tokentrail.operation import Ending, Operation, Raised, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokentrail.operation import Exchange, Request, Response, TextSink, Usage
+    from tokentrail.operation import Exchange, Request, Response, TextSink
     from tokentrail.shapes import Shape
 
 STAMP_BLOCK = 512
 """Chunk times kept before they are handed on."""
-
-
-@record(frozen=True, slots=True)
-class Ended:
-    """A call that is over, before its usage is settled."""
-
-    ending: Ending
-    timing: Timing
-    response: Response | None
-    answered: bool
-    """The response headers came: tokens were spent."""
-    chunks: bool
-    """At least one chunk of a stream was read."""
-    error_type: str | None
-    error_description: str | None
-    usage_request: str | None
-    raised: Raised | None = None
-    exchange: Exchange | None = None
+_UNSETTLED = Usage()
 
 
 class Listener(Protocol):
@@ -52,18 +34,26 @@ class Listener(Protocol):
     def known(self) -> Usage:
         """Return what is known of the usage by now."""
 
-    def ended(self, ended: Ended, *, finalising: bool) -> None:
+    def ended(self, operation: Operation, *, finalising: bool) -> None:
         """Take the end of the call. ``finalising``: no lock may be taken, no I/O be done."""
 
 
 class Recorder:
-    """Records one call, from its request to its end."""
+    """Records one call, from its request to its end. What is not known yet is the class's own."""
 
-    __slots__ = (
-        "_accumulator", "_answer", "_answered", "_error", "_first", "_listener", "_once",
-        "_request", "_response", "_shape", "_stamps", "_start_time", "_started", "clock",
-        "exchange", "pulling", "quotes", "seen", "take", "usage_request",
-    )  # fmt: skip
+    _answer: object = None
+    _answered = False
+    _error: object = None
+    _first: float | None = None
+    _response: Response | None = None
+    pulling = False
+    """The client is at work on the next chunk: a close now may be its own."""
+    exchange: Exchange | None = None
+    """What the headers said, where they were seen."""
+    quotes = False
+    """Whether the text of an exception is kept: it may quote the request."""
+    usage_request: str | None = None
+    """"requested" or "refused" where the server was asked for usage on our account."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - the facts of one call
         self,
@@ -79,31 +69,18 @@ class Recorder:
         """``stamped``: the time of each chunk is kept and handed on, not only of the first."""
         self._request = request
         self._shape = shape
-        self._answer: object = None
         self._listener = listener
         self.clock = clock
         """Returns seconds, as of ``time.perf_counter``."""
         self._start_time = start_time
         self._started = self.seen = clock()
         """When it began, and when the answer was last heard of, in the clock's seconds."""
-        self._first: float | None = None
-        self._error: object = None
-        self._answered = False
-        self._response: Response | None = None
         self._accumulator = shape.accumulator(request, sink) if request.stream else None
         self._stamps: array[float] | None = array("d") if stamped else None
         self._once = [None]
-        self.pulling = False
-        """The client is at work on the next chunk: a close now may be its own."""
         self.take: Callable[[object], None] = _ignore
         """What takes the next chunk, once ``seen`` is its time: another function at the first, at
         those that follow and when the call is over, so that none of them asks which it is."""
-        self.exchange: Exchange | None = None
-        """What the headers said, where they were seen."""
-        self.quotes = False
-        """Whether the text of an exception is kept: it may quote the request."""
-        self.usage_request: str | None = None
-        """"requested" or "refused" where the server was asked for usage on our account."""
 
     @property
     def open(self) -> bool:
@@ -115,7 +92,7 @@ class Recorder:
         accumulator = self._accumulator
         return accumulator.response() if accumulator is not None else self._response
 
-    def so_far(self) -> Ended:
+    def so_far(self) -> Operation:
         """Return the call as if it were broken off now; it goes on."""
         return self._told(Ending.BROKEN_OFF, self.clock(), None, self._known_response())
 
@@ -265,7 +242,7 @@ class Recorder:
 
     def _told(
         self, ending: Ending, end: float, error: Exception | None, response: Response | None
-    ) -> Ended:
+    ) -> Operation:
         failure = None if response is None else response.error_type
         if failure is not None:
             ending = Ending.FAILED
@@ -273,23 +250,24 @@ class Recorder:
             ending = Ending.COMPLETED
         begun, first = self._started, self._first
         duration = end - begun
-        timing = Timing(
+        operation = Operation(
+            self._request,
+            response,
+            _UNSETTLED,
+            ending,
             duration,
             self._start_time + int(duration * 1e9),
             None if first is None else first - begun,
+            failure,
         )
-        return Ended(
-            ending=ending,
-            timing=timing,
-            response=response,
-            answered=self._answered,
-            chunks=first is not None,
-            error_type=failure if error is None else _class_name(error),
-            error_description=None if error is None else _error_description(error),
-            usage_request=self.usage_request,
-            raised=None if error is None else _raised(error, quoted=self.quotes),
-            exchange=self.exchange,
-        )
+        operation.usage_request = self.usage_request
+        operation.exchange = self.exchange
+        operation.answered = self._answered
+        if error is not None:
+            operation.error_type = _class_name(error)
+            operation.error_description = _error_description(error)
+            operation.raised = _raised(error, quoted=self.quotes)
+        return operation
 
     def known_usage(self) -> Usage:
         """Return what is known of the call's usage by now."""

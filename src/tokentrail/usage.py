@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokentrail.counting import InputTally
-    from tokentrail.operation import Request, Response
-    from tokentrail.recorder import Ended
+    from tokentrail.operation import Operation, Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +69,18 @@ class Wanted:
     output: bool
 
 
-def wanted(request: Request, prompt: Prompt | None, ended: Ended, mode: TokenCounting) -> Wanted:
+def wanted(operation: Operation, prompt: Prompt | None, mode: TokenCounting) -> Wanted:
     """Return what must be counted because it is not reported, or to be compared."""
-    if mode is TokenCounting.OFF or not ended.answered or is_unfinished(request, ended.response):
+    request, response = operation.request, operation.response
+    if mode is TokenCounting.OFF or not operation.answered or is_unfinished(request, response):
         return Wanted(input=False, output=False)
     always = mode is TokenCounting.ALWAYS
     readable = prompt is not None and not prompt.unknowable
-    response = ended.response
-    seen = ended.chunks or (not request.stream and response is not None and response.complete)
+    begun = operation.first_chunk is not None
+    seen = begun or (not request.stream and response is not None and response.complete)
     return Wanted(
-        input=readable and (always or reported_input(ended) is None),
-        output=seen and shows_output(request) and (always or reported_output(ended) is None),
+        input=readable and (always or reported_input(operation) is None),
+        output=seen and shows_output(request) and (always or reported_output(operation) is None),
     )
 
 
@@ -96,14 +96,16 @@ def surcharges(request: Request, prompt: Prompt | None) -> Surcharges:
     )
 
 
-def is_whole(request: Request, ended: Ended, known: Usage, mode: TokenCounting) -> bool:
-    """Whether nothing has to be counted, whatever the prompt; ``known``: settled without counts."""
-    if mode is TokenCounting.OFF or not ended.answered:
+def is_whole(operation: Operation, mode: TokenCounting) -> bool:
+    """Whether nothing has to be counted, whatever the prompt: it was settled without counts."""
+    known = operation.usage
+    if mode is TokenCounting.OFF or not operation.answered:
         return True
     if mode is TokenCounting.ALWAYS or known.input is None:
         return False
-    output = known.output
-    return (output is not None and output.source is Source.REPORTED) or not generates(request)
+    made = known.output
+    whole = made is not None and made.source is Source.REPORTED
+    return whole or not generates(operation.request)
 
 
 def generates(request: Request) -> bool:
@@ -116,18 +118,18 @@ def shows_output(request: Request) -> bool:
     return generates(request) and not request.unknowable_output
 
 
-def reported_input(ended: Ended) -> int | None:
+def reported_input(operation: Operation) -> int | None:
     """Return the server's number of input tokens."""
-    reported = _reported(ended.response)
+    reported = _reported(operation.response)
     return reported.input_tokens if reported is not None else None
 
 
-def reported_output(ended: Ended) -> int | None:
+def reported_output(operation: Operation) -> int | None:
     """Return the server's number of output tokens, if it is that of the whole answer."""
-    response = ended.response
+    response = operation.response
     if response is None or response.reported is None or not response.final:
         return None
-    whole = ended.ending is Ending.COMPLETED or response.complete
+    whole = operation.ending is Ending.COMPLETED or response.complete
     return response.reported.output_tokens if whole else None
 
 
@@ -167,28 +169,33 @@ def count(
     return Count(tally.tokens, source, model.encoding if encoded else None)
 
 
-def compare(ended: Ended, counted_input: Count | None, counted_output: Count | None) -> Usage:
+def compare(
+    operation: Operation, counted_input: Count | None, counted_output: Count | None
+) -> Usage:
     """Return reports with the counts beside them, where the two can be compared."""
-    told_input, told_output = reported_input(ended), reported_output(ended)
+    told_input, told_output = reported_input(operation), reported_output(operation)
     return Usage(
         _report(told_input),
         _report(told_output),
-        _reported(ended.response),
+        _reported(operation.response),
         counted_input and _comparable(counted_input, told_input),
         counted_output and _comparable(counted_output, told_output),
     )
 
 
 def settle(
-    ended: Ended, counted_input: Count | None, counted_output: Count | None, mode: TokenCounting
+    operation: Operation,
+    counted_input: Count | None,
+    counted_output: Count | None,
+    mode: TokenCounting,
 ) -> Usage:
     """Put report and counts together; a count beside a report is kept for comparison."""
-    if not ended.answered:
+    if not operation.answered:
         return Usage()
-    reported = ended.response.reported if ended.response is not None else None
+    reported = operation.response.reported if operation.response is not None else None
     if reported is None:
         return Usage(counted_input, counted_output)
-    told_input, told_output = reported.input_tokens, reported_output(ended)
+    told_input, told_output = reported.input_tokens, reported_output(operation)
     if told_output is not None:
         generated: Count | None = Count(told_output, Source.REPORTED)
     else:

@@ -15,6 +15,7 @@ from tokentrail.content import read_asked
 from tokentrail.endpoint import socket_endpoint_of
 from tokentrail.shapes.lanes import BEGINS, ERROR, is_of_a_stream
 from tokentrail.shapes.reading import fields, word
+from tokentrail.tell import wanting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,12 +115,13 @@ class Watch:
         active = calls.engine
         if active is None:
             return None
-        if not active.teller.is_wanted():
+        context = wanting()
+        if context is None:
             return Answer(None)
         endpoint = socket_endpoint_of(self._client)
         request = self.shape.request(endpoint, arguments)
         said = self._said(request, arguments) if active.teller.captures else None
-        recorder, _ = active.start(self.shape, self._client, request, None, said)
+        recorder, _ = active.start(self.shape, self._client, context, request, None, said)
         return Answer(recorder)
 
     @staticmethod

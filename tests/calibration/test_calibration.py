@@ -73,9 +73,9 @@ async def test_at_zero_none_is(driver, trail, serve):
 @pytest.mark.settings(calibration=0.5)
 async def test_between_them_a_share_is(monkeypatch, driver, trail, serve):
     """By a chance of our own."""
-    from tokentrail import settlement
+    from tokentrail import call
 
-    monkeypatch.setattr(settlement, "_chance", random.Random(1))  # noqa: S311 - repeatable
+    monkeypatch.setattr(call, "_chance", random.Random(1))  # noqa: S311 - repeatable
     server = serve(reply(ANSWER, stream=False))
     client = driver.client(server)
     for _ in range(40):

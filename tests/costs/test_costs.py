@@ -10,6 +10,7 @@ import sys
 import threading
 import tracemalloc
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,17 @@ from tools.bench import wire
 
 import tokentrail
 from tokentrail.counting import ENCODINGS
-from tokentrail.operation import Ending, Endpoint, Operation, Request, Timing, Usage
+from tokentrail.operation import (
+    Ending,
+    Endpoint,
+    Operation,
+    Prompt,
+    Request,
+    Response,
+    Usage,
+)
 from tokentrail.recorder import STAMP_BLOCK
+from tokentrail.tell.kinds import MOST_KINDS, Kinds
 from tokentrail.tell.points import MOST_ALIKE, Points
 from tokentrail.worker import Worker
 
@@ -65,7 +75,7 @@ def test_a_plain_call_enters_few_functions(trail, client):
     client.chat.completions.create(**wire.CHAT)
     with counted_calls() as names:
         client.chat.completions.create(**wire.CHAT)
-    assert len(names) < 96
+    assert len(names) < 78
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="code has no qualified names")
@@ -77,14 +87,31 @@ def test_calls_that_are_alike_share_the_attributes_of_their_points(trail, client
     assert {"Points.base", "Points.own", "Total.sum"}.isdisjoint(names)
 
 
-def test_attributes_are_kept_for_a_bounded_number_of_kinds_of_calls():
-    points = Points(("gen_ai.response.model",))
+def test_what_calls_share_is_kept_for_a_bounded_number_of_kinds_and_ends():
+    kinds, points = Kinds(), Points(("gen_ai.response.model",))
     nowhere = Endpoint("openai", None, None, "")
-    for number in range(3 * MOST_ALIKE):
+    for number in range(3 * MOST_KINDS):
         request = Request("chat", None, nowhere, model=f"model-{number}")
-        timing = Timing(1.0, 2)
-        points.alike(Operation(request, None, Usage(), timing, Ending.COMPLETED))
+        kind = kinds.of(request)
+        assert kinds.of(request) is kind
+        assert kinds.of(replace(request)) is kind
+        assert max(len(kinds._kinds), len(kinds._known)) <= MOST_KINDS
+    for number in range(3 * MOST_ALIKE):
+        response = Response(model=f"model-{number}")
+        operation = Operation(request, response, Usage(), Ending.COMPLETED, 1.0, 2)
+        again = replace(operation)
+        assert kinds.ended(kind, operation) is kinds.ended(kind, again)
+        assert points.alike(operation) is points.alike(again)
+        assert len(kinds._ended) <= MOST_KINDS
         assert len(points._alike) <= MOST_ALIKE
+
+
+def test_nothing_that_was_said_is_kept_with_a_kind_of_calls():
+    kinds = Kinds()
+    said = Prompt(texts=("a secret",))
+    request = Request("chat", None, Endpoint("openai", None, None, ""), prompt=said)
+    assert kinds.of(request).request is None
+    assert not kinds._known
 
 
 def test_a_chunk_enters_two_functions_however_long_the_stream_is(trail, client):

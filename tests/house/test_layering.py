@@ -59,10 +59,9 @@ LEAVES = {
         "tokentrail.content",
         "tokentrail.guard",
         "tokentrail.operation",
-        "tokentrail.sending",
+        "tokentrail.recorder",
         "tokentrail.version",
     },
-    "tokentrail.sending": {"tokentrail.recorder"},
     "tokentrail.bodies": set(),
     "tokentrail.worker": {"tokentrail.guard"},
 }

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 
 import openai
 import pytest
 
 import tokentrail
+from tokentrail.call import Call
 from tokentrail.counting import ENCODINGS, Encodings, InputTally, OutputTally
 from tokentrail.demo.payloads import Answer, Usage, chat, completions, responses
 from tokentrail.demo.server import Plain, Server, Stream
-from tokentrail.live import LiveCall
 from tokentrail.operation import Count, Source
 
 MESSAGES = [{"role": "user", "content": "Hello, how are you?"}]
@@ -286,7 +287,7 @@ async def test_a_stream_nobody_asks_about_pays_nothing(monkeypatch, driver, trai
 
         monkeypatch.setattr(owner, name, watched)
 
-    watch(LiveCall, "known")
+    watch(Call, "known")
     watch(OutputTally, "now")
     watch(InputTally, "steps")
     trail.instrument()
@@ -295,6 +296,24 @@ async def test_a_stream_nobody_asks_about_pays_nothing(monkeypatch, driver, trai
     assert called == []
     await driver.read(stream)
     assert called == ["steps"]
+
+
+async def test_a_stream_that_was_asked_about_is_let_go_without_the_collector(driver, trail, serve):
+    trail.instrument(calibration=0)
+    server = serve(Stream(chat.chunks(said("Hi."))))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            stream = await stream_of(driver, server)
+            await driver.take(stream, 1)
+            assert tokentrail.current_usage(stream) is not None
+            await driver.read(stream)
+        assert tokentrail.flush(10)
+        kept = [each for each in gc.get_objects() if type(each) is Call]
+        assert len(kept) < 2, "that of the stream which is still held, if any"
+    finally:
+        gc.enable()
 
 
 async def test_asking_reads_nothing_of_the_stream(driver, trail, serve):

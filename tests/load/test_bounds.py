@@ -7,6 +7,7 @@ import json
 
 import openai
 import pytest
+from opentelemetry.context import get_current
 from opentelemetry.trace import NoOpTracerProvider
 from tools.bench import wire
 
@@ -14,7 +15,8 @@ import tokentrail
 from tokentrail import calls
 from tokentrail.prepared import prepare
 from tokentrail.shapes.chat import ChatShape
-from tokentrail.tell.points import MOST_ALIKE, MOST_MODELS, OTHER
+from tokentrail.tell.kinds import MOST_KINDS
+from tokentrail.tell.points import MOST_MODELS, OTHER
 
 DIRECTIONS = 2
 CALLS = MOST_MODELS + 60
@@ -97,16 +99,17 @@ def test_a_new_server_with_each_call(told):
 def test_thousands_of_calls_leave_nothing(told):
     """Of recorder and metrics; `make soak` makes a million."""
     sync, _ = wire.clients()
+    context = get_current()
     answer, shape = sync.chat.completions.create(**wire.CHAT), ChatShape()
     held = []
-    for number in range(4 * MOST_ALIKE):  # so that bounded memories are as full each time
+    for number in range(4 * MOST_KINDS):  # so that bounded memories are as full each time
         given = {**wire.CHAT, "model": f"model-{number}"}
         answer.model = f"model-{number}-long"
-        prepared = prepare(calls.engine, shape, sync.chat.completions, (), given)
+        prepared = prepare(calls.engine, shape, sync, context, (), given)
         prepared.start()
         prepared.leave()
         prepared.recorder.answered(answer)
-        if (number + 1) % MOST_ALIKE == 0:
+        if (number + 1) % MOST_KINDS == 0:
             tokentrail.flush(10)
             gc.collect()
             held.append(len(gc.get_objects()))

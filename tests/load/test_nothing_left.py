@@ -15,8 +15,8 @@ import pytest
 from tools.bench import wire
 
 import tokentrail
+from tokentrail.call import Call
 from tokentrail.counting import ENCODINGS
-from tokentrail.live import LiveCall
 
 FILES = Path("/proc/self/fd")
 
@@ -87,7 +87,7 @@ def test_no_call_is_kept(trail):
     assert tokentrail.flush(10)
     assert len(trail.spans.at_once()) == 12
     gc.collect()
-    assert [each for each in gc.get_objects() if type(each) is LiveCall] == []
+    assert [each for each in gc.get_objects() if type(each) is Call] == []
     assert "tokentrail" not in [thread.name for thread in threading.enumerate()]
 
 

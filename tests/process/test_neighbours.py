@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import sys
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from opentelemetry import context
 
-from tokentrail import guard
+from tokentrail import calls, guard
 from tokentrail.counting import ENCODINGS
 from tokentrail.neighbours import active
+from tokentrail.operation import Endpoint, Request
+from tokentrail.tell import inside
 
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
 OTHERS = {
@@ -158,3 +162,23 @@ async def test_without_a_neighbour_there_is_nobody_to_leave_it_to(trail, driver,
     client = driver.client(server)
     await _streamed(driver, client)
     assert trail.spans.one().name == "chat gpt-4o"
+
+
+@pytest.mark.parametrize("aside", [True, False])
+def test_a_call_that_is_left_in_another_place_takes_nothing_away_there(trail, caplog, aside):
+    """As a coroutine that the collector closes, beside tasks of the same parent."""
+    request = Request("chat", None, Endpoint("openai", None, None, ""))
+    client = object()
+
+    def begun():
+        telling = calls.engine.teller.begin(request, client, context.get_current(), aside=aside)
+        telling.attach()
+        assert inside(client) is telling
+        return telling
+
+    telling = contextvars.copy_context().run(begun)
+    before = context.get_current()
+    telling.detach()
+    assert context.get_current() is before
+    assert inside() is None
+    assert caplog.records == []

@@ -14,19 +14,18 @@ from tokentrail.operation import (
     Count,
     Ending,
     Endpoint,
+    Operation,
     Prompt,
     Reported,
     Request,
     Response,
     Source,
-    Timing,
 )
-from tokentrail.recorder import Ended
 
 OFF, SPAN, MISSING, ALWAYS = TokenCounting
 COMPLETED, BROKEN_OFF, CANCELLED, FAILED = Ending
 ENDPOINT = Endpoint("openai", "a.example", 443, "a")
-NOTHING = dict.fromkeys(field.name for field in dataclasses.fields(Ended))
+NOTHING = dict.fromkeys(field.name for field in dataclasses.fields(Operation))
 
 
 def _request(**given):
@@ -35,8 +34,11 @@ def _request(**given):
 
 def _ended(reported=None, **given):
     answer = {name: given.pop(name) for name in ("final", "complete") if name in given}
-    known = {"ending": COMPLETED, "answered": True, "chunks": True, "timing": Timing(1.0, 1)}
-    return Ended(**{**NOTHING, **known, "response": Response(reported=reported, **answer), **given})
+    known = {"ending": COMPLETED, "answered": True, "first_chunk": 0.5}
+    known |= {"request": _request(), "duration": 1.0, "end_time": 1}
+    return Operation(
+        **{**NOTHING, **known, "response": Response(reported=reported, **answer), **given}
+    )
 
 
 def _counted(tokens, source=Source.COUNTED):
@@ -99,8 +101,8 @@ WANTED = [
     (MISSING, _ended(REPORT, final=False), _request(), PROMPT, (False, True)),
     (MISSING, _ended(answered=False, response=None), _request(), PROMPT, NEITHER),
     (ALWAYS, _ended(answered=False, response=None), _request(), PROMPT, NEITHER),
-    (MISSING, _ended(chunks=False), _request(stream=True), PROMPT, (True, False)),
-    (MISSING, _ended(chunks=False), _request(stream=False), PROMPT, BOTH),
+    (MISSING, _ended(first_chunk=None), _request(stream=True), PROMPT, (True, False)),
+    (MISSING, _ended(first_chunk=None), _request(stream=False), PROMPT, BOTH),
     (MISSING, _ended(), _request(), None, (False, True)),
     (MISSING, _ended(), _request(), Prompt(unknowable=True), (False, True)),
     (
@@ -115,7 +117,8 @@ WANTED = [
 
 @pytest.mark.parametrize(("mode", "ended", "request_", "prompt", "expected"), WANTED)
 def test_what_has_to_be_counted(mode, ended, request_, prompt, expected):
-    found = usage.wanted(request_, prompt, ended, mode)
+    ended = dataclasses.replace(ended, request=request_)
+    found = usage.wanted(ended, prompt, mode)
     assert (found.input, found.output) == expected
 
 
@@ -220,7 +223,7 @@ def endings(draw):
         draw(reports),
         ending=draw(st.sampled_from(list(Ending))),
         answered=answered,
-        chunks=answered and draw(st.booleans()),
+        first_chunk=0.5 if answered and draw(st.booleans()) else None,
         final=draw(st.booleans()),
         complete=draw(st.booleans()),
     )
@@ -252,7 +255,7 @@ def test_settling(ended, counted_input, counted_output, mode):
 @given(endings(), counts, counts, st.sampled_from([OFF, SPAN, MISSING]))
 def test_a_count_stands_beside_a_report_only_when_asked_for(ended, counted_in, counted_out, mode):
     """What is reported is not even counted; what was counted stands in its place alone."""
-    wanted = usage.wanted(_request(), PROMPT, ended, mode)
+    wanted = usage.wanted(ended, PROMPT, mode)
     settled = usage.settle(
         ended,
         counted_in if wanted.input else None,

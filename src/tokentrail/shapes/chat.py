@@ -9,10 +9,9 @@ from tokentrail.shapes.choices import CONTENT, accumulator, index_of, read_answe
 from tokentrail.shapes.messages import read_content, read_messages, read_tool_choice, read_tools
 from tokentrail.shapes.parameters import (
     SAMPLED,
-    by_name,
+    Parameters,
     holds_only_functions,
     output_type,
-    read_request,
     service_tier,
 )
 from tokentrail.shapes.reading import copied, fields, integer, is_absent, label, sequence, word
@@ -41,7 +40,7 @@ def _predicts(prediction: object) -> bool | None:
     return None if is_absent(prediction) else True
 
 
-_PARAMETERS: Final = by_name(
+_PARAMETERS: Final = Parameters(
     *SAMPLED,
     ("max_completion_tokens", "max_tokens", integer),
     ("response_format", "output_type", output_type),
@@ -60,9 +59,8 @@ class ChatShape:
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read the keyword arguments of a call."""
-        return read_request(
+        return _PARAMETERS.read(
             arguments,
-            _PARAMETERS,
             operation="chat",
             api="chat_completions",
             endpoint=endpoint,

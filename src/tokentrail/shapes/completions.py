@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tokentrail.operation import Prompt
 from tokentrail.shapes.choices import accumulator, read_answer
 from tokentrail.shapes.inputs import read_inputs
-from tokentrail.shapes.parameters import SAMPLED, by_name, read_request
+from tokentrail.shapes.parameters import SAMPLED, Parameters
 from tokentrail.shapes.reading import integer, word
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokentrail.shapes.choices import ChunkAccumulator
 
 
-_PARAMETERS = by_name(*SAMPLED)
+_PARAMETERS = Parameters(*SAMPLED)
 
 
 class CompletionsShape:
@@ -33,9 +33,8 @@ class CompletionsShape:
     ) -> Request:
         """Read the keyword arguments of a call; a ``suffix`` is input, too."""
         shown, billed = integer(arguments.get("n")), integer(arguments.get("best_of"))
-        return read_request(
+        return _PARAMETERS.read(
             arguments,
-            _PARAMETERS,
             operation="text_completion",
             api=None,
             endpoint=endpoint,

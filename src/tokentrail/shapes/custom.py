@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.operation import Response
-from tokentrail.shapes.parameters import COMMON, by_name, choice_count, read_request
+from tokentrail.shapes.parameters import COMMON, Parameters, choice_count
 from tokentrail.shapes.reading import fields, label, text
 from tokentrail.shapes.usage import audio_usage, images_usage, responses_usage
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokentrail.operation import Endpoint, Reported, Request, TextSink
-    from tokentrail.shapes.parameters import Parameters
 
 _DONE: Final = frozenset(
     {"image_generation.completed", "image_edit.completed", "transcript.text.done"}
@@ -91,7 +90,7 @@ class CustomShape:
 
     operation: str
     usage: Callable[[object], Reported | None] = _nothing
-    parameters: Parameters = field(default_factory=lambda: by_name(*COMMON))
+    parameters: Parameters = field(default_factory=lambda: Parameters(*COMMON))
     output_type: str | None = None
     """What there is to get, whatever is asked."""
 
@@ -103,10 +102,11 @@ class CustomShape:
         prompt: bool = True,  # noqa: ARG002 - nothing is counted
     ) -> Request:
         """Read the keyword arguments; files, prompts and texts are left alone."""
-        known = {} if self.output_type is None else {"output_type": self.output_type}
-        return read_request(
+        known: dict[str, Any] = {}
+        if self.output_type is not None:
+            known["output_type"] = self.output_type
+        return self.parameters.read(
             arguments,
-            self.parameters,
             operation=self.operation,
             api=None,
             endpoint=endpoint,
@@ -163,8 +163,8 @@ def _sum(earlier: int | None, latest: int | None) -> int | None:
     return latest if earlier is None else earlier + (latest or 0)
 
 
-_PICTURES: Final = by_name(*COMMON, ("n", "choice_count", choice_count))
-_TRANSCRIPTS: Final = by_name(*COMMON, ("response_format", "output_type", _form))
+_PICTURES: Final = Parameters(*COMMON, ("n", "choice_count", choice_count))
+_TRANSCRIPTS: Final = Parameters(*COMMON, ("response_format", "output_type", _form))
 
 GENERATE_IMAGE: Final = CustomShape("generate_image", _images, _PICTURES, "image")
 EDIT_IMAGE: Final = CustomShape("edit_image", _images, _PICTURES, "image")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.operation import Request
@@ -18,13 +19,19 @@ from tokentrail.shapes.reading import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
+
+    from tokentrail.operation import Prompt
 
     Parameter = tuple[str, str, Callable[[Any], object]]
     """A keyword argument, the field of a Request that it fills, and how it is read."""
-    Parameters = Mapping[str, list[tuple[int, str, Callable[[Any], object]]]]
-    """Rows by keyword argument, each with its rank."""
 
+IDS: Final = frozenset({"conversation_id", "previous_response_id", "response_id", "stream_cursor"})
+"""Fields of a Request that no two share."""
+MOST_REQUESTS: Final = 256
+"""Requests that are kept for the next that ask for the same."""
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+"""Kinds of arguments that cannot change."""
 _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
 
 
@@ -80,25 +87,62 @@ SAMPLED: Final[tuple[Parameter, ...]] = (
 """Parameters of chat completions and of completions."""
 
 
-def by_name(*rows: Parameter) -> Parameters:
-    """Return a table of parameters. Where two say the same, the later row counts."""
-    table: dict[str, list[tuple[int, str, Callable[[Any], object]]]] = {}
-    for rank, (name, field, read) in enumerate(rows):
-        table.setdefault(name, []).append((rank, field, read))
-    return table
+class Parameters:
+    """Reads the keyword arguments of one API's calls, of which most give but a few."""
 
+    def __init__(self, *rows: Parameter, said: tuple[Parameter, ...] = ()) -> None:
+        """Where two rows fill the same field, the later counts.
 
-def read_request(
-    arguments: Mapping[str, object],
-    parameters: Parameters,
-    **known: Any,  # noqa: ANN401 - the other fields of a Request
-) -> Request:
-    """Return what the arguments ask: most calls give but a few of those there are."""
-    ranks: dict[str, int] = {}
-    for name, given in arguments.items():
-        for rank, field, read in parameters.get(name, ()):
-            value = read(given)
-            if value is not None and rank >= ranks.get(field, -1):
-                known[field] = value
-                ranks[field] = rank
-    return Request(**known)
+        ``said``: rows of arguments that hold what is said, which must not be kept.
+        """
+        self._said = said
+        self._rows: dict[str, list[tuple[int, str, Callable[[Any], object]]]] = {}
+        for rank, (name, field, read) in enumerate(rows):
+            self._rows.setdefault(name, []).append((rank, field, read))
+        self._ids = frozenset(name for name, field, _ in rows if field in IDS)
+        self._requests: dict[Hashable, Request] = {}
+        """What was read before: many calls of a program ask for the same."""
+
+    def read(
+        self,
+        arguments: Mapping[str, object],
+        prompt: Prompt | None = None,
+        **known: Any,  # noqa: ANN401 - the other fields of a Request
+    ) -> Request:
+        """Return what the arguments ask; the same object where they ask the same."""
+        names = tuple(filter(self._rows.__contains__, arguments))
+        values = tuple(map(arguments.__getitem__, names))
+        kinds = tuple(map(type, values))
+        if prompt is not None or not (_PLAIN.issuperset(kinds) and self._ids.isdisjoint(names)):
+            return self._heard(self._read(names, values, prompt, known), arguments)
+        key = (names, values, kinds, *known.values())
+        request = self._requests.get(key)
+        if request is None:
+            if len(self._requests) >= MOST_REQUESTS:
+                self._requests.clear()
+            request = self._requests[key] = self._read(names, values, None, known)
+        return self._heard(request, arguments)
+
+    def _heard(self, request: Request, arguments: Mapping[str, object]) -> Request:
+        """Return ``request`` with what the arguments say that hold what is said."""
+        told: dict[str, Any] = {}
+        for name, field, read in self._said:
+            if name in arguments and (value := read(arguments[name])) is not None:
+                told[field] = value
+        return replace(request, **told) if told else request
+
+    def _read(
+        self,
+        names: tuple[str, ...],
+        values: tuple[object, ...],
+        prompt: Prompt | None,
+        known: dict[str, Any],
+    ) -> Request:
+        ranks: dict[str, int] = {}
+        for name, given in zip(names, values, strict=True):
+            for rank, field, read in self._rows[name]:
+                value = read(given)
+                if value is not None and rank >= ranks.get(field, -1):
+                    known[field] = value
+                    ranks[field] = rank
+        return Request(prompt=prompt, **known)

@@ -32,16 +32,14 @@ def fields(value: object) -> Mapping[str, object]:
     """
     if type(value) is dict:
         return value
-    if value is None:
-        return _NOTHING
     try:
-        extra = value.__pydantic_extra__  # type: ignore[attr-defined]
         declared = value.__dict__
+        extra = value.__pydantic_extra__  # type: ignore[attr-defined]
     except AttributeError:
-        return _plain_fields(value)
+        return _NOTHING if value is None else _plain_fields(value)
     if type(declared) is not dict:
         return _NOTHING
-    return {**extra, **declared} if type(extra) is dict and extra else declared
+    return {**extra, **declared} if extra and type(extra) is dict else declared
 
 
 def _plain_fields(value: object) -> Mapping[str, object]:
@@ -80,15 +78,20 @@ def copied(value: object, depth: int = _DEPTH) -> object:
 
     Strings are immutable; of an object nothing is known.
     """
-    kind: type = type(value)
-    if kind not in _COPIED or not depth:
+    items: Collection[object]
+    if type(value) is dict:
+        items = value.values()
+    elif type(value) is list:
+        items = value
+    else:
         return value
-    made: Any = value.copy()  # type: ignore[attr-defined]
-    if _COPIED.isdisjoint(map(type, made.values() if kind is dict else made)):
-        return made
-    for key, item in made.items() if kind is dict else enumerate(made):
-        if type(item) in _COPIED:
-            made[key] = copied(item, depth - 1)
+    if not depth:
+        return value
+    made: Any = value.copy()
+    if not _COPIED.isdisjoint(map(type, items)):
+        for key, item in made.items() if type(made) is dict else enumerate(made):
+            if type(item) in _COPIED:
+                made[key] = copied(item, depth - 1)
     return made
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tokentrail.operation import Request, Response
 from tokentrail.shapes.choices import NEVER_RECEIVED
 from tokentrail.shapes.output import OTHER_ERROR
-from tokentrail.shapes.parameters import by_name, read_request
+from tokentrail.shapes.parameters import Parameters
 from tokentrail.shapes.reading import code, fields, integer, label, number, sequence, text, word
 from tokentrail.shapes.usage import realtime_usage
 
@@ -28,7 +28,7 @@ _DELTAS: Final = {
 """Kind of text by the type of an event, as it is named now and as it was in beta. Sound is not
 among them: nobody can count it."""
 _SESSIONS: Final = frozenset({"session.created", "session.updated"})
-_PARAMETERS: Final = by_name(
+_PARAMETERS: Final = Parameters(
     ("model", "model", label),
     ("temperature", "temperature", number),
     ("max_output_tokens", "max_tokens", integer),
@@ -77,9 +77,8 @@ class RealtimeShape:
     ) -> Request:
         """Read what a response is to be, as it says itself when it begins."""
         speaks = _speaks(arguments)
-        return read_request(
+        return _PARAMETERS.read(
             {"model": self._asked or self._model, **arguments},
-            _PARAMETERS,
             operation="chat",
             api="realtime",
             endpoint=endpoint,

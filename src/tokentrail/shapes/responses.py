@@ -9,7 +9,7 @@ from tokentrail.operation import Request, Response
 from tokentrail.shapes.events import EventAccumulator, FetchAccumulator
 from tokentrail.shapes.items import holds_server_tools, read_prompt
 from tokentrail.shapes.output import holds_compaction, read_response, tell_output
-from tokentrail.shapes.parameters import COMMON, by_name, output_type, read_request, service_tier
+from tokentrail.shapes.parameters import COMMON, Parameters, output_type, service_tier
 from tokentrail.shapes.reading import fields, integer, label
 
 if TYPE_CHECKING:
@@ -39,18 +39,20 @@ def _template_version(prompt: object) -> str | None:
     return label(fields(prompt).get("version"))
 
 
-_PARAMETERS: Final = by_name(
+_PARAMETERS: Final = Parameters(
     *COMMON,
     ("max_output_tokens", "max_tokens", integer),
     ("reasoning", "reasoning_level", _effort),
     ("service_tier", "service_tier", service_tier),
     ("conversation", "conversation_id", _conversation_id),
     ("previous_response_id", "previous_response_id", label),
-    ("prompt", "prompt_name", _template),
-    ("prompt", "prompt_version", _template_version),
-    ("input", "compacted", holds_compaction),
-    ("tools", "inexact_output", holds_server_tools),
     ("background", "background", _is_set),
+    said=(
+        ("prompt", "prompt_name", _template),
+        ("prompt", "prompt_version", _template_version),
+        ("input", "compacted", holds_compaction),
+        ("tools", "inexact_output", holds_server_tools),
+    ),
 )
 
 
@@ -61,9 +63,8 @@ class ResponsesShape:
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read the keyword arguments of a call."""
-        return read_request(
+        return _PARAMETERS.read(
             arguments,
-            _PARAMETERS,
             operation="chat",
             api="responses",
             endpoint=endpoint,

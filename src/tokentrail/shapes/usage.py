@@ -30,7 +30,6 @@ def joined(asked: object, generated: object) -> Mapping[str, object]:
 _Numbers = dict[str, str]
 """Names of the server, and the field of the report that each fills."""
 
-_CHAT: Final[_Numbers] = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"}
 _CHAT_DETAILS: Final[dict[str, _Numbers]] = {
     "prompt_tokens_details": {
         "cached_tokens": "cache_read_tokens",
@@ -45,7 +44,6 @@ _CHAT_DETAILS: Final[dict[str, _Numbers]] = {
         "text_tokens": "text_output_tokens",
     },
 }
-_RESPONSES: Final[_Numbers] = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 _RESPONSES_DETAILS: Final[dict[str, _Numbers]] = {
     "input_tokens_details": {
         "cached_tokens": "cache_read_tokens",
@@ -86,12 +84,20 @@ _AUDIO_DETAILS: Final[dict[str, _Numbers]] = {
 
 def chat_usage(usage: object) -> Reported | None:
     """Return the usage of chat completions and completions; ``None`` if it says nothing."""
-    return _reported(usage, _CHAT, _CHAT_DETAILS)
+    given = fields(usage)
+    return _reported(
+        given, given.get("prompt_tokens"), given.get("completion_tokens"), _CHAT_DETAILS
+    )
 
 
 def responses_usage(usage: object) -> Reported | None:
     """Return the usage of a response or a compaction; ``None`` if it says nothing."""
-    return _reported(usage, _RESPONSES, _RESPONSES_DETAILS)
+    return _of_both(usage, _RESPONSES_DETAILS)
+
+
+def _of_both(usage: object, details: dict[str, _Numbers]) -> Reported | None:
+    given = fields(usage)
+    return _reported(given, given.get("input_tokens"), given.get("output_tokens"), details)
 
 
 def realtime_usage(usage: object) -> Reported | None:
@@ -99,7 +105,7 @@ def realtime_usage(usage: object) -> Reported | None:
 
     Sound that is cached costs another price than text that is: the parts of the cached are told.
     """
-    told = _reported(usage, _RESPONSES, _REALTIME_DETAILS)
+    told = _of_both(usage, _REALTIME_DETAILS)
     cached = fields(fields(fields(usage).get("input_token_details")).get("cached_tokens_details"))
     return told and replace(
         told,
@@ -109,20 +115,21 @@ def realtime_usage(usage: object) -> Reported | None:
     )
 
 
-def _reported(usage: object, numbers: _Numbers, details: dict[str, _Numbers]) -> Reported | None:
-    given = fields(usage)
-    read: dict[str, int] = {}
-    for name, field in numbers.items():  # as tokens(), here and below, without its calls
-        value = given.get(name)
-        if type(value) is int and 0 <= value < MOST_TOKENS:
-            read[field] = value
+def _reported(
+    usage: Mapping[str, object], asked: object, made: object, details: dict[str, _Numbers]
+) -> Reported | None:
+    """Return what a usage says: both totals, and the details that have a name."""
+    parts: dict[str, int] = {}
     for part, names in details.items():
-        detail = given.get(part)
+        detail = usage.get(part)
         if detail is not None:
-            for name, value in fields(detail).items():
+            for name, value in fields(detail).items():  # as tokens(), without its calls
                 if type(value) is int and 0 <= value < MOST_TOKENS and name in names:
-                    read[names[name]] = value
-    return Reported(**read) if read else None
+                    parts[names[name]] = value
+    asked, made = tokens(asked), tokens(made)
+    if asked is None and made is None and not parts:
+        return None
+    return Reported(asked, made, **parts)
 
 
 def embeddings_usage(usage: object) -> Reported | None:
@@ -133,7 +140,7 @@ def embeddings_usage(usage: object) -> Reported | None:
 
 def images_usage(usage: object) -> Reported | None:
     """Return the usage of pictures; ``None`` if it says nothing."""
-    return _reported(usage, _RESPONSES, _IMAGES_DETAILS)
+    return _of_both(usage, _IMAGES_DETAILS)
 
 
 def audio_usage(usage: object, duration: object = None) -> Reported | None:
@@ -141,7 +148,7 @@ def audio_usage(usage: object, duration: object = None) -> Reported | None:
 
     ``duration``: how long the sound is, where the answer says so; some releases have it as text.
     """
-    reported = _reported(usage, _RESPONSES, _AUDIO_DETAILS)
+    reported = _of_both(usage, _AUDIO_DETAILS)
     if reported is not None:
         return reported
     lasted = _seconds(fields(usage).get("seconds"))

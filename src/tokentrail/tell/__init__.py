@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
+from contextvars import Context as Variables
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from tokentrail import guard
-from tokentrail.sending import Sending
 from tokentrail.tell import company, health, hook, names, spans
 from tokentrail.tell.events import Events
+from tokentrail.tell.kinds import Kinds
 from tokentrail.tell.metrics import Metrics
 from tokentrail.version import __version__
 
@@ -22,17 +24,29 @@ if TYPE_CHECKING:
     from contextvars import Token
 
     from opentelemetry._logs import LoggerProvider
-    from opentelemetry.context import Context
+    from opentelemetry.context import Context as Context
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import Span, TracerProvider
 
     from tokentrail.config import Settings
     from tokentrail.content import Content
     from tokentrail.operation import Operation, Request, Usage
+    from tokentrail.recorder import Recorder
+    from tokentrail.tell.kinds import Kind
     from tokentrail.tell.spans import Attributes
 
-_INSIDE = otel_context.create_key("tokentrail-inside")
+_INSIDE: ContextVar[Telling | None] = ContextVar("tokentrail-inside", default=None)
+"""The call that is on its way to the server."""
 _NOTHING: dict[str, Any] = {}
+
+
+def _suppressing() -> tuple[str, ...]:
+    with suppress_instrumentation():
+        return tuple(otel_context.get_current())
+
+
+_SUPPRESSING = Variables().run(_suppressing)
+"""The keys under which a context says that nothing in it shall be told."""
 
 
 class Teller:
@@ -52,52 +66,63 @@ class Teller:
         )
         provider = meter_provider or metrics.get_meter_provider()
         meter = provider.get_meter("tokentrail", __version__, names.SCHEMA_URL)
-        self._saying = Saying(logger_provider, settings)
-        self.captures = self._saying.captures
+        self.saying = Saying(logger_provider, settings)
+        self.captures = self.saying.captures
         """Whether content may be wanted at all."""
         # First, since its callback drains the worker before those of the totals.
         health.observe(provider, meter)
-        self._metrics = Metrics(provider, meter, settings)
+        self.metrics = Metrics(provider, meter, settings)
+        self.kinds = Kinds()
 
     @property
     def has_hook(self) -> bool:
         """Whether telling runs the user's completion hook."""
-        return self._saying.hook is not None
+        return self.saying.hook is not None
 
-    def is_wanted(self, client: object = None) -> bool:
-        """Whether the current context wants a call of ``client`` told, and none tells it already.
-
-        The client's methods call one another; what another client does meanwhile, in a transport or
-        a hook of the application's, are calls of its own.
-        """
-        return self.sending(client) is None and is_instrumentation_enabled()
-
-    def sending(self, client: object = None) -> Sending | None:
-        """Return the call that a call of ``client`` belongs to in the current context."""
-        inside = otel_context.get_value(_INSIDE)
-        if not isinstance(inside, Sending) or inside.client is None:
-            return None
-        return inside if client is None or client is inside.client else None
-
-    def begin(self, request: Request, client: object, *, aside: bool = False) -> Telling:
-        """Start to tell a call of ``client`` whose request is about to be issued.
+    def begin(
+        self, request: Request, client: object, parent: Context, *, aside: bool = False
+    ) -> Telling:
+        """Start to tell a call of ``client`` whose request is about to be issued in ``parent``.
 
         ``aside``: another instrumentation tells it, and there shall be no span of ours.
         """
-        start_time = time.time_ns()
-        parent, sending = otel_context.get_current(), Sending(client)
+        start_time, kind = time.time_ns(), self.kinds.of(request)
         joins = company.MODULE in sys.modules  # else there is nobody to join
         record = company.found(request.operation, parent) if joins else None
         if aside or record is not None:
-            context = otel_context.set_value(_INSIDE, sending, parent)
             span = trace.get_current_span(parent)
-            return Aside(span, context, sending, start_time, self._metrics, self._saying, record)
-        span = spans.start(self._tracer, request, parent, start_time)
+            context = trace.set_span_in_context(span, parent)  # by which its place is known
+            return Aside(self, kind, client, span, context, start_time, record)
+        attributes = kind.started.copy()
+        if request.attribution:
+            attributes = {**dict(request.attribution), **attributes}
+        span = self._tracer.start_span(
+            kind.name, parent, trace.SpanKind.CLIENT, attributes, start_time=start_time
+        )
         context = trace.set_span_in_context(span, parent)
         if joins:
             context, record = company.offered(request.operation, context)
-        context = otel_context.set_value(_INSIDE, sending, context)
-        return Telling(span, context, sending, start_time, self._metrics, self._saying, record)
+        return Telling(self, kind, client, span, context, start_time, record)
+
+
+def wanting(client: object = None) -> Context | None:
+    """Return the current context if it wants a call of ``client`` told and none tells it.
+
+    The client's methods call one another; what another client does meanwhile, in a transport or
+    a hook of the application's, are calls of its own.
+    """
+    context = otel_context.get_current()
+    if inside(client) is not None or any(map(context.get, _SUPPRESSING)):
+        return None
+    return context
+
+
+def inside(client: object = None) -> Telling | None:
+    """Return the call that a call of ``client`` belongs to here."""
+    telling = _INSIDE.get()
+    if telling is None or telling.client is None:
+        return None
+    return telling if client is None or client is telling.client else None
 
 
 class Saying:
@@ -116,34 +141,41 @@ class Telling:
     """One call being told."""
 
     __slots__ = (
-        "_context", "_metrics", "_record", "_saying", "follows", "sending", "span", "start_time",
-        "tells_gaps",
+        "_context", "_kind", "_kinds", "_metrics", "_places", "_record", "_saying", "client",
+        "recorder", "span", "start_time",
     )  # fmt: skip
+
+    follows = False
+    """Whether it wants the usage of a stream chunk by chunk, by :meth:`so_far`."""
+    tells_gaps = True
+    """Whether gaps between chunks are told here."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what one call is told through
         self,
+        teller: Teller,
+        kind: Kind,
+        client: object,
         span: Span,
         context: Context,
-        sending: Sending,
         start_time: int,
-        metrics: Metrics,
-        saying: Saying,
         record: company.Record | None,
     ) -> None:
-        self._saying = saying
+        self._metrics = teller.metrics
+        self._saying = teller.saying
+        self._kinds = teller.kinds
+        self._kind = kind
+        self.client: object | None = client
+        """Who sends it; ``None`` once the answer is there."""
+        self.recorder: Recorder | None = None
+        """What records it, until then."""
         self.span = span
         """The span that tells the call."""
-        self._record = record
         self._context = context
-        self.sending = sending
-        """What those see who are called inside."""
-        self._metrics = metrics
         self.start_time = start_time
         """Nanoseconds since the epoch."""
-        self.follows = False
-        """Whether it wants the usage of a stream chunk by chunk, by :meth:`so_far`."""
-        self.tells_gaps = True
-        """Whether gaps between chunks are told here."""
+        self._record = record
+        self._places: tuple[Token[Context], Token[Telling | None]] | None = None
+        """Where it was made current."""
 
     @property
     def heard(self) -> bool:
@@ -159,18 +191,27 @@ class Telling:
     def so_far(self, usage: Usage) -> None:
         """Take what is known of the usage of a stream."""
 
-    def attach(self) -> Token[Context]:
-        """Make the span current; return what :meth:`detach` wants."""
-        return otel_context.attach(self._context)
+    def attach(self) -> None:
+        """Make the span current, and the call the one that others are inside of."""
+        self._places = (otel_context.attach(self._context), _INSIDE.set(self))
 
-    def detach(self, token: Token[Context]) -> None:
-        """Make the context before :meth:`attach` current again, if we are still in its place.
+    def detach(self) -> None:
+        """Make current what was before :meth:`attach`, if we are still in its place.
 
-        A coroutine that is closed or collected elsewhere has left that place for good.
+        A coroutine that is closed or collected elsewhere has left that place for good. What happens
+        from now on where it was made current (in tasks and callbacks) does not belong to it.
         """
-        self.sending.over()
+        self.client = self.recorder = None
+        if self._places is None:
+            return
+        token, inside = self._places
+        self._places = None
         if otel_context.get_current() is self._context:
             otel_context.detach(token)
+        try:  # noqa: SIM105 - suppress() takes as long as all else here
+            _INSIDE.reset(inside)
+        except ValueError:
+            pass  # elsewhere
 
     def gaps(self, gaps: Iterator[float], request: Request, model: str | None) -> Iterator[None]:
         """Tell gaps between chunks, in seconds; yield after each."""
@@ -194,11 +235,12 @@ class Telling:
 
         ``content``: what was said, where anybody is to be told.
         """
-        labelled, learned = operation, _NOTHING
+        labelled, learned, shared = operation, _NOTHING, None
         if self._record is not None:
             labelled, learned = self._enriched(operation)
         try:
             self._metrics.finish(labelled, self._context)
+            shared = self._kinds.ended(self._kind, operation)
         except Exception as error:  # noqa: BLE001 - whatever an SDK raises is not the application's
             guard.report("metrics", error)
         finally:
@@ -209,7 +251,7 @@ class Telling:
                 guard.report("events", error)
             finally:
                 on_span = content if self._saying.on_spans else None
-                spans.finish(self.span, operation, on_span, learned)
+                spans.finish(self.span, operation, shared, on_span, learned)
 
     def _enriched(self, operation: Operation) -> tuple[Operation, Attributes]:
         """Return ``operation`` for metrics, and what others inside it knew beside."""
@@ -243,7 +285,7 @@ class Aside(Telling):
     current when the call was made.
     """
 
-    __slots__ = ()
+    __slots__ = ("follows", "tells_gaps")
 
     def __init__(self, *parts: Any) -> None:  # noqa: ANN401 - those of any call
         super().__init__(*parts)

@@ -124,7 +124,7 @@ class Events:
     def _record(
         self, name: str, attributes: dict[str, Any], operation: Operation, context: Context
     ) -> LogRecord:
-        facts: dict[str, Any] = {"timestamp": operation.timing.end_time}
+        facts: dict[str, Any] = {"timestamp": operation.end_time}
         if _HAS_NAME:
             facts.update(event_name=name, context=context)
         else:

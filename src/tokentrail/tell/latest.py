@@ -13,7 +13,7 @@ from tokentrail.operation import Source
 from tokentrail.tell import names
 from tokentrail.tell.instruments import seconds, tokens
 from tokentrail.tell.modality import split
-from tokentrail.tell.plans import DURATION, FIRST_CHUNK, KINDS
+from tokentrail.tell.plans import DURATION, KINDS
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -63,7 +63,7 @@ class LatestMetrics:
     def plan_times(self, plan: Plan, operation: Operation, alike: Alike) -> None:
         """Have the seconds told that it took to the first chunk, and in all."""
         if operation.request.operation in INFERENCES:
-            plan.points.append((FIRST_CHUNK, self._first_chunk, alike.base))
+            plan.first.append((self._first_chunk, alike.base))
             plan.points.append((DURATION, self._duration, alike.timed))
         elif self._other is not None:
             plan.points.append((DURATION, self._other, alike.timed))

@@ -27,10 +27,8 @@ if TYPE_CHECKING:
 
     from tokentrail.config import Settings
     from tokentrail.operation import Count, Operation, Reported, Request, Usage
+    from tokentrail.tell.plans import Vocabularies
     from tokentrail.tell.points import Alike, Attributes
-
-    Vocabulary = ReleasedMetrics | LatestMetrics
-
 
 _AT_ONCE: Final = 16
 """Gaps recorded before the worker may breathe: a quarter of a millisecond."""
@@ -121,11 +119,9 @@ class Metrics:
         """Record how counts compare with the reports they stand beside."""
         self._record_ratios(usage, self._points.base(request, model), context)
 
-    def _record(
-        self, operation: Operation, told: tuple[Vocabulary, ...] | None, context: Context
-    ) -> None:
+    def _record(self, operation: Operation, told: Vocabularies | None, context: Context) -> None:
         """Record a call in our own metrics and in those of ``told``; ``None``: in no others."""
-        usage, timing, alike = operation.usage, operation.timing, self._points.alike(operation)
+        usage, alike = operation.usage, self._points.alike(operation)
         given, made = usage.input, usage.output
         key = (told, operation.ending, given and given.source, made and made.source)
         plan = alike.plans.get(key)
@@ -138,17 +134,16 @@ class Metrics:
             self._record_ratios(usage, alike.base, context)
         if plan.details and usage.reported is not None and any(self._numbers(usage.reported)):
             self._record_details(usage, usage.reported, alike, context)
-        numbers = (read, written, timing.duration, timing.first_chunk)
+        if operation.first_chunk is not None:
+            for histogram, attributes in plan.first:
+                histogram.record(operation.first_chunk, attributes, context)
+        numbers = (read, written, operation.duration)
         for place, histogram, attributes in plan.points:
-            number = numbers[place]
-            if number is not None:
-                histogram.record(number, attributes, context)
+            histogram.record(numbers[place], attributes, context)
         for tell in plan.parts:
             tell(operation, context)
 
-    def _plan(
-        self, operation: Operation, told: tuple[Vocabulary, ...] | None, alike: Alike
-    ) -> Plan:
+    def _plan(self, operation: Operation, told: Vocabularies | None, alike: Alike) -> Plan:
         """Look up where the numbers of calls like this one go."""
         points, usage, name = self._points, operation.usage, operation.request.operation
         plan = Plan(self._ended.sum(points.own(operation)))
@@ -179,7 +174,7 @@ class Metrics:
             self._ratio.record(ratio, {**base, names.TOKEN_TYPE: kind}, context)
 
 
-def _vocabularies(meter: Meter, wanted: MetricNames) -> tuple[Vocabulary, ...]:
+def _vocabularies(meter: Meter, wanted: MetricNames) -> Vocabularies:
     if wanted is MetricNames.RELEASED:
         return (ReleasedMetrics(meter),)
     if wanted is MetricNames.LATEST:

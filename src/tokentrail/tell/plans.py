@@ -11,13 +11,17 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram
 
     from tokentrail.operation import Operation
+    from tokentrail.tell.latest import LatestMetrics
     from tokentrail.tell.points import Attributes
+    from tokentrail.tell.released import ReleasedMetrics
     from tokentrail.tell.totals import Sum
+
+    Vocabularies = tuple[ReleasedMetrics | LatestMetrics, ...]
+    """The names under which conventional metrics are told."""
 
 INPUT: Final = 0
 OUTPUT: Final = 1
 DURATION: Final = 2
-FIRST_CHUNK: Final = 3
 """Places of the numbers that points tell."""
 KINDS: Final = ("input", "output")
 """What the first two of them count tokens of."""
@@ -26,7 +30,7 @@ KINDS: Final = ("input", "output")
 class Plan:
     """The instruments and attributes of all points of calls that are alike."""
 
-    __slots__ = ("details", "parts", "points", "sums")
+    __slots__ = ("details", "first", "parts", "points", "sums")
 
     def __init__(self, ended: Sum) -> None:
         """Count calls in ``ended``; of tokens nothing is told yet."""
@@ -34,6 +38,8 @@ class Plan:
         """Our own totals: of calls, of tokens read and written. ``[0]``: these are not told."""
         self.points: list[tuple[int, Histogram, Attributes]] = []
         """A number's place, what tells it and what its point bears."""
+        self.first: list[tuple[Histogram, Attributes]] = []
+        """What tells the time to the first chunk, where there was one."""
         self.parts: list[Callable[[Operation, Context], None]] = []
         """What tells numbers that have parts."""
         self.details = False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail.tell import names
 from tokentrail.tell.instruments import seconds, tokens
-from tokentrail.tell.plans import DURATION, FIRST_CHUNK, KINDS
+from tokentrail.tell.plans import DURATION, KINDS
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
@@ -41,7 +41,7 @@ class ReleasedMetrics:
 
     def plan_times(self, plan: Plan, operation: Operation, alike: Alike) -> None:  # noqa: ARG002 - the signature of every vocabulary
         """Have the seconds told that it took to the first chunk, and in all."""
-        plan.points.append((FIRST_CHUNK, self._first_chunk, alike.base))
+        plan.first.append((self._first_chunk, alike.base))
         plan.points.append((DURATION, self._duration, alike.timed))
 
     def plan_tokens(

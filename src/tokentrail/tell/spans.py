@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import Status, StatusCode
 
 from tokentrail.operation import Source
 from tokentrail.tell import names, said
@@ -13,12 +13,11 @@ from tokentrail.tell import names, said
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable
 
-    from opentelemetry.context import Context
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
 
     from tokentrail.content import Content
-    from tokentrail.operation import Count, Operation, Request, Usage
+    from tokentrail.operation import Count, Exchange, Operation, Request, Usage
 
     Attributes = dict[str, AttributeValue]
 
@@ -38,7 +37,8 @@ class _Columns:
     ) -> None:
         """``without``: fields that no two records share. ``zeros``: whether they are told."""
         rows = [row for row in table if row[0] not in without]
-        self.read: Callable[[Any], tuple[Any, ...]] = attrgetter(*(field for field, _ in rows))
+        self.fields = tuple(field for field, _ in rows)
+        self.read: Callable[[Any], tuple[Any, ...]] = attrgetter(*self.fields)
         """Returns the values of a record's fields."""
         self._zeros = zeros
         self._names = tuple(name for _, name in rows)
@@ -72,8 +72,11 @@ _EXCHANGE: Final = _Columns(names.EXCHANGE_ATTRIBUTES, without=("request_id",))
 _FILTER: Final = _Columns(names.FILTER_ATTRIBUTES)
 _INPUT_DETAILS: Final = _Columns(names.INPUT_DETAILS, zeros=False)
 _OUTPUT_DETAILS: Final = _Columns(names.OUTPUT_DETAILS, zeros=False)
-_endings: Final[dict[Hashable, Attributes]] = {}
-"""What calls bear at their end that are alike in all but usage, times and ids."""
+_NO_IDS: Final = (None,) * len(_IDS)
+read_kind: Final = attrgetter("operation", "model", "stream", *_REQUEST.fields)
+"""Returns what tells requests apart whose spans do not bear the same, but for ids."""
+read_answered: Final = _RESPONSE.read
+"""Returns what tells answers apart whose spans do not bear the same, but for ids."""
 
 _INPUT: Final = {
     Source.REPORTED: names.INPUT_TOKENS,
@@ -88,21 +91,19 @@ _OUTPUT: Final = {
     Source.APPROXIMATED: names.APPROXIMATED_OUTPUT,
 }
 """Where a number of tokens stands, by what it is worth."""
+_REPORTED: Final = Source.REPORTED
 CONVENTIONAL: Final = frozenset({Source.REPORTED, Source.COUNTED})
 """What is good enough to stand under a ``gen_ai.*`` name."""
 
 
-def start(tracer: Tracer, request: Request, parent: Context, start_time: int) -> Span:
-    """Start the CLIENT span of ``request``, with what a sampler may want to see."""
-    return tracer.start_span(
-        _name(request), parent, SpanKind.CLIENT, initial(request), start_time=start_time
-    )
-
-
 def initial(request: Request) -> Attributes:
-    """Return what a span bears from its start."""
-    attributes: Attributes = dict(request.attribution)
-    attributes[names.OPERATION_NAME] = request.operation
+    """Return what a span bears from its start, as a sampler may want to see it."""
+    return {**dict(request.attribution), **started(request)}
+
+
+def started(request: Request) -> Attributes:
+    """Return the same without what the application says of whose it is."""
+    attributes: Attributes = {names.OPERATION_NAME: request.operation}
     attributes[names.PROVIDER_NAME] = request.endpoint.provider
     if request.model is not None:
         attributes[names.REQUEST_MODEL] = request.model
@@ -113,28 +114,35 @@ def initial(request: Request) -> Attributes:
     return attributes
 
 
-def _name(request: Request) -> str:
+def name(request: Request) -> str:
+    """Return the name of a span."""
     if request.model is None or request.response_id is not None:
         return request.operation
     return f"{request.operation} {request.model}"
 
 
-def finish(span: Span, operation: Operation, content: Content | None, learned: Attributes) -> None:
+def finish(
+    span: Span,
+    operation: Operation,
+    shared: Attributes | None,
+    content: Content | None,
+    learned: Attributes,
+) -> None:
     """Write what happened on ``span`` and end it at the operation's own end time.
 
-    ``content``: what was said, where spans bear it; the status then has the exception's message.
-    ``learned``: what is known from others.
+    ``shared``: as in :func:`final`. ``content``: what was said, where spans bear it; the status
+    then has the exception's message. ``learned``: what is known from others.
     """
     try:
         if span.is_recording():
-            told = final(operation)
+            told = final(operation, shared)
             span.set_attributes({**learned, **told} if learned else told)
             if operation.error_type is not None:
                 span.set_status(Status(StatusCode.ERROR, _description(operation, content)))
             if content is not None:
                 span.set_attributes(said.as_json(content))
     finally:
-        span.end(operation.timing.end_time)
+        span.end(operation.end_time)
 
 
 def _description(operation: Operation, content: Content | None) -> str | None:
@@ -143,76 +151,81 @@ def _description(operation: Operation, content: Content | None) -> str | None:
     return operation.raised.message or operation.error_description
 
 
-def final(operation: Operation) -> Attributes:
-    """Return what a span bears at its end, beside content."""
+def final(operation: Operation, shared: Attributes | None = None) -> Attributes:
+    """Return what a span bears at its end, beside content.
+
+    ``shared``: what all bear that are like it (:func:`ended`), if it is known.
+    """
     response, exchange = operation.response, operation.exchange
-    attributes = _alike(operation).copy()
-    _add_ids(operation, attributes)
-    if response is not None and response.content_filter is not None:
-        attributes.update(_FILTER.of(response.content_filter))
+    if shared is None:
+        shared = ended(operation, asked(operation.request))
+    attributes = shared.copy()
+    ids = _REQUEST_IDS.read(operation.request)
+    if ids != _NO_IDS:
+        attributes.update(_REQUEST_IDS.named(ids))
+    if response is not None:
+        if response.id is not None:
+            attributes[names.RESPONSE_ID] = response.id
+        if response.conversation_id is not None:
+            attributes[names.CONVERSATION_ID] = response.conversation_id
+        if response.content_filter is not None:
+            attributes.update(_FILTER.of(response.content_filter))
     if exchange is not None:
-        attributes.update(_EXCHANGE.of(exchange))
-        if exchange.content_filter is not None:
-            attributes.update(_FILTER.of(exchange.content_filter))
-    if operation.timing.first_chunk is not None:
-        attributes[names.TIME_TO_FIRST_CHUNK] = operation.timing.first_chunk
+        _add_exchange(exchange, attributes)
+    if operation.first_chunk is not None:
+        attributes[names.TIME_TO_FIRST_CHUNK] = operation.first_chunk
     if operation.cost is not None:
         attributes[names.COST] = operation.cost
     _add_usage(operation.usage, attributes)
     return attributes
 
 
-def _add_ids(operation: Operation, attributes: Attributes) -> None:
-    response, exchange = operation.response, operation.exchange
-    asked = _REQUEST_IDS.read(operation.request)
-    if any(asked):
-        attributes.update(_REQUEST_IDS.named(asked))
-    if response is not None:
-        if response.id is not None:
-            attributes[names.RESPONSE_ID] = response.id
-        if response.conversation_id is not None:
-            attributes[names.CONVERSATION_ID] = response.conversation_id
-    if exchange is not None and exchange.request_id is not None:
-        attributes[names.REQUEST_ID] = exchange.request_id
-
-
-def _alike(operation: Operation) -> Attributes:
-    """Return what all calls bear that are like this one, not to be changed."""
-    request, response, usage = operation.request, operation.response, operation.usage
-    asked = _REQUEST.read(request)
-    answered = None if response is None else _RESPONSE.read(response)
-    given, made = usage.input, usage.output
-    sources = (given and given.source, made and made.source)
-    said = (operation.ending, operation.error_type, operation.usage_request, request.stream)
-    key = (asked, answered, sources, said)
-    found = _endings.get(key)
-    if found is not None:
-        return found
-    attributes: Attributes = {names.ENDING: operation.ending.value, **_REQUEST.named(asked)}
+def asked(request: Request) -> Attributes:
+    """Return what the span of a request bears at its end."""
+    attributes = _REQUEST.named(_REQUEST.read(request))
     if request.stream:
         attributes["gen_ai.request.stream"] = True
-    if answered is not None:
-        attributes.update(_RESPONSE.named(answered))
+    return attributes
+
+
+def ended(operation: Operation, asked: Attributes) -> Attributes:
+    """Return what all spans bear at their end that are like this one, not to be changed.
+
+    ``asked``: what its request comes to.
+    """
+    usage = operation.usage
+    attributes: Attributes = {names.ENDING: operation.ending.value, **asked}
+    if operation.response is not None:
+        attributes.update(_RESPONSE.named(read_answered(operation.response)))
     if operation.error_type is not None:
         attributes[names.ERROR_TYPE] = operation.error_type
     if operation.usage_request is not None:
         attributes[names.USAGE_REQUEST] = operation.usage_request
-    if given is not None:
-        attributes[names.INPUT_SOURCE] = given.source.value
-    if made is not None:
-        attributes[names.OUTPUT_SOURCE] = made.source.value
-    return _keep(_endings, key, attributes)
+    if usage.input is not None:
+        attributes[names.INPUT_SOURCE] = usage.input.source.value
+    if usage.output is not None:
+        attributes[names.OUTPUT_SOURCE] = usage.output.source.value
+    return attributes
+
+
+def _add_exchange(exchange: Exchange, attributes: Attributes) -> None:
+    if exchange.request_id is not None:
+        attributes[names.REQUEST_ID] = exchange.request_id
+    attributes.update(_EXCHANGE.of(exchange))
+    if exchange.content_filter is not None:
+        attributes.update(_FILTER.of(exchange.content_filter))
 
 
 def _add_usage(usage: Usage, attributes: Attributes) -> None:
-    reported = usage.reported
-    if (count := usage.input) is not None:
-        _add(count, _INPUT[count.source], attributes)
-        if reported is not None and count.source is Source.REPORTED:
+    given, made, reported = usage.input, usage.output, usage.reported
+    if given is not None:
+        _add(given, _INPUT[given.source], attributes)
+    if made is not None:
+        _add(made, _OUTPUT[made.source], attributes)
+    if reported is not None:
+        if given is not None and given.source is _REPORTED:
             attributes.update(_INPUT_DETAILS.of(reported))
-    if (count := usage.output) is not None:
-        _add(count, _OUTPUT[count.source], attributes)
-        if reported is not None and count.source is Source.REPORTED:
+        if made is not None and made.source is _REPORTED:
             attributes.update(_OUTPUT_DETAILS.of(reported))
     if usage.counted_input is not None:
         _add(usage.counted_input, names.COUNTED_INPUT, attributes)

@@ -19,6 +19,8 @@ from tokentrail import guard
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from opentelemetry.context import Context
+
     from tokentrail.operation import AttributeValue, Request
 
 
@@ -84,9 +86,8 @@ def _is_uniform(values: Sequence[object]) -> bool:
     return len(kinds) <= 1 and None not in kinds
 
 
-def attributed(request: Request, baggage_keys: tuple[str, ...]) -> Request:
-    """Return ``request`` with what the current context says of whose it is."""
-    context = otel_context.get_current()
+def attributed(request: Request, baggage_keys: tuple[str, ...], context: Context) -> Request:
+    """Return ``request`` with what ``context`` says of whose it is."""
     set_here = context.get(_KEY)
     if not set_here and not baggage_keys:
         return request

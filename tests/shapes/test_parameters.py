@@ -1,0 +1,70 @@
+"""What is kept of requests, so that those that are alike are read once."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from tokentrail.direct import PATHS
+from tokentrail.methods import every
+from tokentrail.operation import Endpoint
+from tokentrail.shapes.chat import ChatShape
+from tokentrail.shapes.parameters import MOST_REQUESTS, Parameters
+from tokentrail.shapes.responses import ResponsesShape
+
+NOWHERE = Endpoint("openai", None, None, "")
+SECRET = "what nobody shall keep"
+
+
+def _read(shape, **arguments):
+    return shape.request(NOWHERE, {"model": "gpt-4o", **arguments}, prompt=False)
+
+
+def test_requests_that_ask_the_same_are_one():
+    shape = ChatShape()
+    first = _read(shape, temperature=0.5, messages=[{"role": "user", "content": SECRET}])
+    assert _read(shape, temperature=0.5, messages=[]) is first
+    assert _read(shape, temperature=0.6) is not first
+
+
+@pytest.mark.parametrize("other", [1.0, True, "1", None])
+def test_what_is_equal_and_of_another_kind_is_another(other):
+    shape = ChatShape()
+    assert _read(shape, seed=1).seed == 1
+    assert _read(shape, seed=other).seed is None
+
+
+def test_only_so_many_are_kept():
+    shape = ChatShape()
+    for seed in range(3 * MOST_REQUESTS):
+        assert _read(shape, seed=seed).seed == seed
+    kept = [each for each in gc.get_objects() if type(each) is Parameters]
+    assert max(len(each._requests) for each in kept) <= MOST_REQUESTS
+
+
+def _shapes():
+    return {id(shape): shape for shape in (*PATHS.values(), *(row.shape for row in every()))}
+
+
+def test_nothing_that_is_said_is_kept():
+    """Of no argument that holds it, whatever its kind."""
+    said = ("input", "prompt", "messages", "instructions", "tools", "suffix", "metadata", "user")
+    for shape in _shapes().values():
+        if hasattr(shape, "request"):
+            for name in said:
+                for value in (SECRET, [SECRET], {"id": SECRET}):
+                    shape.request(NOWHERE, {"model": "gpt-4o", name: value}, prompt=False)
+    kept = [each for each in gc.get_objects() if type(each) is Parameters]
+    assert len(kept) > 3
+    for each in kept:
+        assert SECRET not in repr(each._requests)
+
+
+def test_what_is_said_is_read_each_time():
+    shape = ResponsesShape()
+    assert _read(shape, input="text").compacted is None
+    assert _read(shape, input=[{"type": "compaction"}]).compacted is True
+    assert _read(shape, input="text").compacted is None
+    assert _read(shape, prompt={"id": "pmpt_1", "version": "2"}).prompt_name == "pmpt_1"
+    assert _read(shape).prompt_name is None
