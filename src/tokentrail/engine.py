@@ -10,7 +10,7 @@ import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tokentrail import neighbours, settlement, usage
+from tokentrail import guard, neighbours, settlement, usage
 from tokentrail.call import Call
 from tokentrail.config import Cost, OnConflict, TokenCounting
 from tokentrail.content import Capture, CapturingShape, Rules, gathering_for
@@ -20,6 +20,7 @@ from tokentrail.following import FollowedShape
 from tokentrail.owed import Owed
 from tokentrail.recorder import Recorder
 from tokentrail.tell import whose
+from tokentrail.tell.deferred import refuse
 from tokentrail.usage_request import Refusals
 from tokentrail.worker import Worker
 
@@ -63,6 +64,7 @@ class Engine:
         self._defers = settings.on_conflict is OnConflict.DEFER
         """Calls that another instrumentation tells are left to it."""
         self._closed = False
+        teller.metrics.deferred.give = self._leave
         _engines.add(self)
 
     def start(  # noqa: PLR0913, PLR0917 - the parts of one call
@@ -134,6 +136,11 @@ class Engine:
         self.worker.put(job)
         return True
 
+    def _leave(self, job: Job) -> bool:
+        """Give the worker a job, unless it is at work on this very call: then it goes on."""
+        taken = not self.worker.is_current() and self.hand_over(job)
+        return taken and not self._closed
+
     def start_encoding(self, name: str) -> None:
         """Have the encoding built in the background, unless it is there already."""
         if self.encodings.get(name) is None and not self.encodings.failed(name):
@@ -176,7 +183,16 @@ class Engine:
         """Wait until every call that ended by now is told; return whether all are."""
         if self._closed:  # a stream that outlived it was dropped, and no thread is to come back
             self.worker.stop(timeout)
-        return self.worker.flush(timeout)
+        deferred = self.teller.metrics.deferred
+        deferred.awaited.append(None)
+        try:
+            return self.worker.flush(timeout)
+        finally:
+            deferred.awaited.pop()
+            try:
+                deferred.empty()  # what came to the worker too late, or not at all
+            except Exception as error:  # noqa: BLE001 - the worker has it
+                guard.report("metrics", error)
 
     def backlog(self) -> int:
         """Return the number of pieces of work that wait for the worker."""
@@ -185,9 +201,15 @@ class Engine:
     def close(self) -> None:
         """Tell what ended and end the worker; calls still open are told when they end."""
         until = time.monotonic() + self.settings.flush_timeout
-        self.worker.flush(self.settings.flush_timeout)
+        self.flush(self.settings.flush_timeout)
         self._closed = True
         self.worker.stop(until - time.monotonic())
+        deferred = self.teller.metrics.deferred
+        deferred.give = refuse
+        try:
+            deferred.empty()
+        except Exception as error:  # noqa: BLE001 - as in flush
+            guard.report("metrics", error)
         if not self.open:  # else whoever drops an open stream leaves it to the end of the program
             atexit.unregister(self._exit)
 
@@ -205,6 +227,7 @@ class Engine:
     def _forked(self) -> None:
         self.generation += 1
         self.open.clear()
+        self.teller.metrics.deferred.forked()
         self.worker.forked()
 
 

@@ -1,8 +1,8 @@
 """From the end of a call to its telling: usage is settled, here and now or by the worker.
 
-What can be counted in well under a millisecond is counted on the spot, so that span and metrics
-are final before the application goes on. Long text, and a call whose encoding is still being
-built, go to the worker, with the true end time and a deadline.
+What can be counted in well under a millisecond is counted on the spot, so that the span is final
+before the application goes on (its points, once anybody collects). Long text, and a call whose
+encoding is still being built, go to the worker, with the true end time and a deadline.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One daemon thread for what must not happen on the application's.
 
-It waits for encodings, counts long text, records blocks of chunk gaps and tells the calls that
-had to wait. It works in slices and breathes between them: a thread that never pauses keeps the
-interpreter lock for 5 ms at a time, and an event loop beside it stumbles.
+It waits for encodings, counts long text, records blocks of chunk gaps and the points of calls, and
+tells the calls that had to wait. It works in slices and breathes between them: a thread that never
+pauses keeps the interpreter lock for 5 ms at a time, and an event loop beside it stumbles.
 
 Work is handed over through a ``queue.SimpleQueue``, whose ``put`` may be called anywhere, also in
 a finaliser that interrupts another ``put``.
@@ -150,7 +150,7 @@ class Worker:
         """
         if self.backlog() > 0:
             self.ensure()  # a finaliser hands over work and starts no thread
-        if self._thread is None or self.is_current():
+        if self._thread is None or threading.current_thread() is self._thread:
             return self.backlog() == 0
         barrier = _Barrier()
         self._queue.put(barrier)
@@ -189,10 +189,10 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            if self.is_current():
+            if self._thread is threading.current_thread():  # or it was stopped before it began
                 self._work(self._queue)
         except Exception as error:  # noqa: BLE001 - a bug of ours; who is needed next is another
-            if self.is_current():
+            if self._thread is threading.current_thread():
                 self._thread = None
             _report("worker", error)
 

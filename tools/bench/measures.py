@@ -106,24 +106,28 @@ class Bench:
 
     def take_call(self, api: str, pairs: int) -> Samples:
         """Make plain calls, bare and instrumented by turns."""
-        samples: Samples = {"bare": [], "on": []}
+        samples: Samples = {"bare": [], "on": [], "others": []}
+        whole, mine = time.process_time(), time.thread_time()
         for _ in range(pairs):
             for on in self._order():
                 self.switch.set(on=on)
                 begun = time.thread_time()
                 self._plain(api)
                 samples[_KIND[on]].append(time.thread_time() - begun)
+        self._count_others(samples, whole, mine, pairs)
         return samples
 
     async def take_call_async(self, api: str, pairs: int) -> Samples:
         """Make the same calls with the async client."""
-        samples: Samples = {"bare": [], "on": []}
+        samples: Samples = {"bare": [], "on": [], "others": []}
+        whole, mine = time.process_time(), time.thread_time()
         for _ in range(pairs):
             for on in self._order():
                 self.switch.set(on=on)
                 begun = time.thread_time()
                 await self._plain_async(api)
                 samples[_KIND[on]].append(time.thread_time() - begun)
+        self._count_others(samples, whole, mine, pairs)
         return samples
 
     def take_chunks(self, api: str, length: int, streams: int) -> Samples:
@@ -171,13 +175,13 @@ class Bench:
             self._count_others(samples, whole, mine, length)
         return samples
 
-    def _count_others(self, samples: Samples, whole: float, mine: float, chunks: int) -> None:
-        """Add what other threads needed for the stream that just ended, until all was told."""
+    def _count_others(self, samples: Samples, whole: float, mine: float, parts: int) -> None:
+        """Add what other threads needed for each chunk or call of a turn, until all was told."""
         flushing = time.thread_time()
         self.flush()
         flushed = time.thread_time() - flushing
         spent = time.process_time() - whole - (time.thread_time() - mine)
-        samples["others"].append((max(spent, 0.0) + flushed) / chunks)
+        samples["others"].append((max(spent, 0.0) + flushed) / parts)
 
     def take_memory(self, length: int) -> Samples:
         """Return the most bytes that a stream holds while it is read, beyond those at its start."""

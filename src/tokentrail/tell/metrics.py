@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeGuard
@@ -11,6 +12,7 @@ from opentelemetry.metrics import NoOpHistogram
 from tokentrail.config import MetricNames, TokenCounting
 from tokentrail.operation import Source
 from tokentrail.tell import names
+from tokentrail.tell.deferred import Deferred
 from tokentrail.tell.latest import INFERENCES, LatestMetrics
 from tokentrail.tell.modality import split
 from tokentrail.tell.plans import INPUT, KINDS, OUTPUT, Plan
@@ -39,6 +41,8 @@ class Metrics:
 
     def __init__(self, provider: MeterProvider, meter: Meter, settings: Settings) -> None:
         self._points = Points(settings.metric_attributes, settings.attributes_on_metrics)
+        self.deferred = Deferred()
+        """Points that wait for the worker."""
         self.only_reported = settings.token_counting is TokenCounting.SPAN
         """Counted tokens are for spans alone."""
         self._vocabularies = _vocabularies(meter, settings.metrics)
@@ -99,8 +103,9 @@ class Metrics:
             yield
 
     def finish(self, operation: Operation, context: Context) -> None:
-        """Record the points of a call that ended."""
-        self._record(operation, self._vocabularies, context)
+        """Have the points of a call that ended recorded."""
+        if self.heard:
+            self.deferred.add(partial(self._record, operation, self._vocabularies, context))
 
     def finish_own(self, operation: Operation, context: Context, *, joined: bool) -> None:
         """Record our own points of a call that another instrumentation tells as well.
