@@ -43,6 +43,7 @@ LEAVES = {
     "tokentrail.record": set(),
     "tokentrail.operation": {"tokentrail.record"},
     "tokentrail.guard": set(),
+    "tokentrail.forks": set(),
     "tokentrail.version": set(),
     "tokentrail.config": {
         "tokentrail.cost.own",
@@ -52,11 +53,12 @@ LEAVES = {
     "tokentrail.cost": {"tokentrail.guard", "tokentrail.operation"},
     "tokentrail.endpoint": {"tokentrail.operation"},
     "tokentrail.content": {"tokentrail.guard", "tokentrail.operation", "tokentrail.shapes"},
-    "tokentrail.counting": {"tokentrail.guard", "tokentrail.operation"},
+    "tokentrail.counting": {"tokentrail.forks", "tokentrail.guard", "tokentrail.operation"},
     "tokentrail.shapes": {"tokentrail.guard", "tokentrail.operation"},
     "tokentrail.tell": {
         "tokentrail.config",
         "tokentrail.content",
+        "tokentrail.forks",
         "tokentrail.guard",
         "tokentrail.operation",
         "tokentrail.recorder",

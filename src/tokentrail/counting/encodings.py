@@ -10,14 +10,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
-import os
 import threading
 import time
 from binascii import a2b_base64
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module, resources
 from typing import TYPE_CHECKING
+
+from tokentrail.forks import Unforked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_importing = Unforked()
+"""Entered while modules are imported in the background: of one that is half imported, a child would
+never have the other half."""
 _SLICE = 16 * 1024
 """Bytes of a rank file parsed between two yields of the GIL: about half a millisecond."""
 
@@ -210,26 +213,3 @@ def _parse_ranks(content: bytes) -> dict[bytes, int]:
 def is_panic(error: BaseException) -> bool:
     """Tell whether this is a panic of tiktoken's Rust half, which is not an Exception."""
     return type(error).__name__ == "PanicException"
-
-
-_importing = threading.RLock()
-"""Held while modules are imported in the background. A fork waits for it, for a second at most: of
-a module that is half imported then, the child would never have the other half."""
-
-
-def _before_fork() -> None:
-    _importing.acquire(timeout=1)
-
-
-def _after_fork() -> None:
-    with suppress(RuntimeError):  # it was not to be had
-        _importing.release()
-
-
-def _forked() -> None:
-    global _importing  # noqa: PLW0603 - one for the process
-    _importing = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forked)

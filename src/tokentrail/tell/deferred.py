@@ -7,18 +7,20 @@ Whoever collects or flushes before that does so himself, also where the worker i
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from tokentrail import guard
+from tokentrail.forks import Unforked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_recording = Unforked()
+"""Entered while the worker records: what the SDK has locked then would be locked in a child for
+ever."""
 DELAY: Final = 0.1
 """Seconds that points may wait, so that the worker wakes for many calls at once."""
 MOST: Final = 2048
@@ -108,26 +110,3 @@ def _try(record: Callable[[], object]) -> None:
         record()
     except Exception as error:  # noqa: BLE001 - whatever an SDK raises is not the application's
         guard.report("metrics", error)
-
-
-_recording = threading.RLock()
-"""Held while the worker records. A fork waits for it, for a second at most: what the SDK has locked
-then would be locked in the child for ever."""
-
-
-def _before_fork() -> None:
-    _recording.acquire(timeout=1)
-
-
-def _after_fork() -> None:
-    with suppress(RuntimeError):  # it was not to be had
-        _recording.release()
-
-
-def _forked() -> None:
-    global _recording  # noqa: PLW0603 - one for the process
-    _recording = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forked)
