@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bench import wire
+from opentelemetry.context import get_current
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
@@ -109,7 +110,10 @@ def recorder(asked: argparse.Namespace) -> list[str]:
         given = {**wire.CHAT, "model": f"model-{number}", "stream": bool(number % len(ENDS))}
         for each in (answer, *chunks):
             each.model = f"model-{number}-long"
-        recording, _ = prepare(engine, shape, sync.chat.completions, (), given).start()
+        prepared = prepare(engine, shape, sync, get_current(), (), given)
+        prepared.start()
+        prepared.leave()
+        recording, prepared.recorder = prepared.recorder, None
         if recording is not None:
             _record(recording, number, answer, chunks)
         if number % max(asked.calls // 50, 1) == 0:
