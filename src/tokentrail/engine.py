@@ -55,8 +55,6 @@ class Engine:
         self.generation = 0
         """Differs in a forked child, which must not tell its parent's calls."""
         self._rules = Rules(settings.redact, settings.content_limit, settings.capture_binary)
-        self._counting = settings.token_counting
-        self._gaps = settings.time_per_output_chunk
         self._models: dict[tuple[str, str], str] = {}
         self._used = False
         self._alone = settings.on_conflict is OnConflict.BOTH
@@ -103,7 +101,7 @@ class Engine:
             shape = CapturingShape(shape, call.capture)
         if telling.follows:
             shape = FollowedShape(shape, call.follow)
-        gaps = self._gaps and telling.tells_gaps
+        gaps = self.settings.time_per_output_chunk and telling.tells_gaps
         call.recorder = recorder = Recorder(
             request, shape, output, call, time.perf_counter, telling.start_time, stamped=gaps
         )
@@ -112,8 +110,8 @@ class Engine:
             recorder.quotes = True
         if output is not None:
             output.ask(call.stream_encoder)
-        if self._counting is TokenCounting.ALWAYS or (
-            request.stream and not watched and self._counting is not TokenCounting.OFF
+        if self.settings.token_counting is TokenCounting.ALWAYS or (
+            request.stream and not watched and self.settings.token_counting is not TokenCounting.OFF
         ):
             self.start_encoding(call.model(None).encoding)
         return recorder, telling
@@ -121,7 +119,7 @@ class Engine:
     def _tally(self, request: Request) -> OutputTally | None:
         """Return what counts the answer of a stream, if it is counted; have the worker ready."""
         self.worker.ensure()
-        if self._counting is TokenCounting.OFF or not usage.shows_output(request):
+        if self.settings.token_counting is TokenCounting.OFF or not usage.shows_output(request):
             return None
         return OutputTally()
 

@@ -162,6 +162,10 @@ class Request:
     """Nor can it be told apart (an echoed prompt stands before it): it is not even counted."""
 
 
+IDS = ("conversation_id", "previous_response_id", "response_id", "stream_cursor")
+"""Fields of a Request that no two share."""
+
+
 @record(frozen=True, slots=True)
 class Reported:
     """The server's own usage, number by number."""

@@ -33,8 +33,9 @@ from tokentrail.operation import (
     Usage,
 )
 from tokentrail.recorder import STAMP_BLOCK
-from tokentrail.tell.kinds import MOST_KINDS, Kinds
+from tokentrail.tell.kinds import Kinds
 from tokentrail.tell.points import MOST_ALIKE, Points
+from tokentrail.tell.spans import MOST_KINDS
 from tokentrail.worker import Worker
 
 pytestmark = pytest.mark.settings(time_per_output_chunk=False, calibration=0)

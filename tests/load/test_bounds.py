@@ -15,8 +15,8 @@ import tokentrail
 from tokentrail import calls
 from tokentrail.prepared import prepare
 from tokentrail.shapes.chat import ChatShape
-from tokentrail.tell.kinds import MOST_KINDS
 from tokentrail.tell.points import MOST_MODELS, OTHER
+from tokentrail.tell.spans import MOST_KINDS
 
 DIRECTIONS = 2
 CALLS = MOST_MODELS + 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tokentrail.operation import Request
+from tokentrail.operation import IDS, Request
 from tokentrail.shapes.messages import read_tools
 from tokentrail.shapes.reading import (
     fields,
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     Parameter = tuple[str, str, Callable[[Any], object]]
     """A keyword argument, the field of a Request that it fills, and how it is read."""
 
-IDS: Final = frozenset({"conversation_id", "previous_response_id", "response_id", "stream_cursor"})
-"""Fields of a Request that no two share."""
 MOST_REQUESTS: Final = 256
 """Requests that are kept for the next that ask for the same."""
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})

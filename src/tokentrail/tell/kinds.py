@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tokentrail.tell import spans
 
@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
     from tokentrail.operation import Operation, Request
     from tokentrail.tell.spans import Attributes
-
-MOST_KINDS: Final = 256
-"""Kinds of requests, and of their ends, that are kept for the next of that kind."""
 
 
 class Kind:
@@ -50,7 +47,7 @@ class Kinds:
         key = (spans.read_kind(request), endpoint.key, endpoint.provider, not request.response_id)
         kind = self._kinds.get(key)
         if kind is None:
-            if len(self._kinds) >= MOST_KINDS:
+            if len(self._kinds) >= spans.MOST_KINDS:
                 self._kinds.clear()
                 self._known.clear()
             kind = self._kinds[key] = Kind(request)
@@ -73,7 +70,5 @@ class Kinds:
         )
         attributes = self._ended.get(key)
         if attributes is None:
-            if len(self._ended) >= MOST_KINDS:
-                self._ended.clear()
-            attributes = self._ended[key] = spans.ended(operation, kind.asked)
+            return spans.keep(self._ended, key, spans.ended(operation, kind.asked))
         return attributes

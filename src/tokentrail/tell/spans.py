@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import Status, StatusCode
 
-from tokentrail.operation import Source
+from tokentrail.operation import IDS, Source
 from tokentrail.tell import names, said
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class _Columns:
         """Return the attributes of a record, not to be changed."""
         values = self.read(record)
         made = self._made.get(values)
-        return _keep(self._made, values, self.named(values)) if made is None else made
+        return keep(self._made, values, self.named(values)) if made is None else made
 
     def named(self, values: tuple[Any, ...]) -> Attributes:
         """Return what such values of the fields become."""
@@ -56,23 +56,24 @@ class _Columns:
         return {name: value for name, value in pairs if value or (told and value is not None)}
 
 
-def _keep(made: dict[Hashable, Attributes], key: Hashable, attributes: Attributes) -> Attributes:
-    if len(made) >= _MOST_ALIKE:
+def keep(made: dict[Hashable, Attributes], key: Hashable, attributes: Attributes) -> Attributes:
+    """Keep ``attributes`` for the next of that kind, and return them."""
+    if len(made) >= MOST_KINDS:
         made.clear()
     made[key] = attributes
     return attributes
 
 
-_MOST_ALIKE: Final = 256
-_IDS: Final = ("conversation_id", "previous_response_id", "response_id", "stream_cursor")
-_REQUEST: Final = _Columns(names.REQUEST_ATTRIBUTES, without=_IDS)
-_REQUEST_IDS: Final = _Columns(tuple(row for row in names.REQUEST_ATTRIBUTES if row[0] in _IDS))
+MOST_KINDS: Final = 256
+"""What is kept of records that are alike, for the next of that kind."""
+_REQUEST: Final = _Columns(names.REQUEST_ATTRIBUTES, without=IDS)
+_REQUEST_IDS: Final = _Columns(tuple(row for row in names.REQUEST_ATTRIBUTES if row[0] in IDS))
 _RESPONSE: Final = _Columns(names.RESPONSE_ATTRIBUTES, without=("id", "conversation_id"))
 _EXCHANGE: Final = _Columns(names.EXCHANGE_ATTRIBUTES, without=("request_id",))
 _FILTER: Final = _Columns(names.FILTER_ATTRIBUTES)
 _INPUT_DETAILS: Final = _Columns(names.INPUT_DETAILS, zeros=False)
 _OUTPUT_DETAILS: Final = _Columns(names.OUTPUT_DETAILS, zeros=False)
-_NO_IDS: Final = (None,) * len(_IDS)
+_NO_IDS: Final = (None,) * len(IDS)
 read_kind: Final = attrgetter("operation", "model", "stream", *_REQUEST.fields)
 """Returns what tells requests apart whose spans do not bear the same, but for ids."""
 read_answered: Final = _RESPONSE.read
@@ -91,7 +92,6 @@ _OUTPUT: Final = {
     Source.APPROXIMATED: names.APPROXIMATED_OUTPUT,
 }
 """Where a number of tokens stands, by what it is worth."""
-_REPORTED: Final = Source.REPORTED
 CONVENTIONAL: Final = frozenset({Source.REPORTED, Source.COUNTED})
 """What is good enough to stand under a ``gen_ai.*`` name."""
 
@@ -223,9 +223,9 @@ def _add_usage(usage: Usage, attributes: Attributes) -> None:
     if made is not None:
         _add(made, _OUTPUT[made.source], attributes)
     if reported is not None:
-        if given is not None and given.source is _REPORTED:
+        if given is not None and given.source is Source.REPORTED:
             attributes.update(_INPUT_DETAILS.of(reported))
-        if made is not None and made.source is _REPORTED:
+        if made is not None and made.source is Source.REPORTED:
             attributes.update(_OUTPUT_DETAILS.of(reported))
     if usage.counted_input is not None:
         _add(usage.counted_input, names.COUNTED_INPUT, attributes)
