@@ -182,6 +182,7 @@ async def test_a_full_queue_estimates_and_drops_no_span(trail, driver, short, en
             assert "gen_ai.usage.input_tokens" not in span.attributes
     finally:
         stuck.released.set()
+    assert tokentrail.flush(30)
     await _ask(driver, short, text=LONG, stream=False)
     assert trail.spans.all()[-1].attributes["tokentrail.usage.input.source"] == "counted"
 
