@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
+import signal
 import socket
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -39,6 +40,8 @@ for _name in [name for name in os.environ if name.startswith(FOREIGN)]:
     del os.environ[_name]
 os.environ["TOKENTRAIL_STRICT"] = "1"
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell has it so for what runs aside
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # and programs of tests inherit it
 
 
 # No way out --------------------------------------------------------------------------------------
