@@ -71,7 +71,7 @@ def async_wrapper(shape: Shape) -> Callable[..., Any]:
     def call(
         wrapped: _Method, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
-        prepared = _prepare(shape, instance, args, kwargs, later=True)
+        prepared = _prepare(shape, instance, args, kwargs)
         if prepared is None:
             return wrapped(*args, **kwargs)
         try:
@@ -130,10 +130,8 @@ def _prepare(
     instance: object,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    *,
-    later: bool = False,
 ) -> Prepared | None:
-    """Read a call before it is made, perhaps ``later``; ``None`` if it is not to be told."""
+    """Read a call before it is made; ``None`` if it is not to be told."""
     active = engine
     if active is None:
         return None
@@ -142,7 +140,7 @@ def _prepare(
         context = wanting(client)
         if context is None:
             return None
-        return prepare(active, shape, client, context, args, kwargs, later=later)
+        return prepare(active, shape, client, context, args, kwargs)
     except Exception as error:  # noqa: BLE001 - the call must be made
         guard.report("request", error)
         return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tokentrail import guard, neighbours, settlement, usage
 from tokentrail.call import Call
 from tokentrail.config import Cost, OnConflict, TokenCounting
-from tokentrail.content import Capture, CapturingShape, Rules, gathering_for
+from tokentrail.content import Capture, CapturingShape, Content, Rules, gathering_for
 from tokentrail.cost import Prices
 from tokentrail.counting import ENCODINGS, OutputTally
 from tokentrail.following import FollowedShape
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokentrail.config import Settings
-    from tokentrail.content import Content
     from tokentrail.operation import Request, Response
     from tokentrail.shapes import Shape
     from tokentrail.tell import Context, Teller, Telling
@@ -72,15 +71,17 @@ class Engine:
         context: Context,
         request: Request,
         late_request: Callable[[], Request] | None,
-        said: Callable[[], Content] | None = None,
+        said: Callable[[], Callable[[], Content]],
         *,
+        early: bool = False,
         watched: bool = False,
     ) -> tuple[Recorder | None, Telling]:
         """Start to record and tell a call that is about to be made in ``context``.
 
         There is no recorder where nobody would be told: no span is recorded, metrics and events are
-        off. ``said``: returns what its request says, where content may be wanted. ``watched``: its
-        stream has to be seen in any case, since it was asked for its usage, which will be there.
+        off. ``late_request``: reads what was not read of the request; ``early``: that is done now.
+        ``said``: returns what returns what the request says. ``watched``: its stream has to be seen
+        in any case, since it was asked for its usage, which will be there.
         """
         if not self._used:
             self._used = True
@@ -96,7 +97,9 @@ class Engine:
             return None, telling
         output = self._tally(request) if request.stream else None
         call = Call(self, request, telling, output, late_request)
-        if said is not None and telling.wants_content(request):
+        if early:
+            _read_prompt(call)
+        if self.teller.captures and telling.wants_content(request):
             call.capture = self._capture(request, said)
             shape = CapturingShape(shape, call.capture)
         if telling.follows:
@@ -105,6 +108,7 @@ class Engine:
         call.recorder = recorder = Recorder(
             request, shape, output, call, time.perf_counter, telling.start_time, stamped=gaps
         )
+        recorder.detailed = telling.detailed
         self.open.add(call)
         if call.capture is not None:
             recorder.quotes = True
@@ -123,9 +127,14 @@ class Engine:
             return None
         return OutputTally()
 
-    def _capture(self, request: Request, said: Callable[[], Content]) -> Capture:
+    def _capture(self, request: Request, said: Callable[[], Callable[[], Content]]) -> Capture:
         gathering = gathering_for(request, schemas=self.settings.capture_tool_schemas)
-        return Capture(said, gathering, self._rules, foreign=self.teller.has_hook)
+        asked: Callable[[], Content] = Content
+        try:
+            asked = said()
+        except Exception as error:  # noqa: BLE001 - the call is told without
+            guard.report("content of a request", error)
+        return Capture(asked, gathering, self._rules, foreign=self.teller.has_hook)
 
     def hand_over(self, job: Job) -> bool:
         """Give ``job`` to the worker; return whether it was taken. Not for finalisers."""
@@ -227,6 +236,14 @@ class Engine:
         self.open.clear()
         self.teller.metrics.deferred.forked()
         self.worker.forked()
+
+
+def _read_prompt(call: Call) -> None:
+    try:
+        call.prompt()
+    except Exception as error:  # noqa: BLE001 - the call is told without
+        call.late_request = None  # it may be another by the end
+        guard.report("request", error)
 
 
 def _prices(settings: Settings) -> Prices | None:

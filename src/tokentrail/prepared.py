@@ -1,7 +1,8 @@
-"""A call read at the moment it is written, before it is made.
+"""A call read before it is made: what it asks for when it is written, its prompt when it is sent.
 
-What counting needs later is taken now: references to the caller's immutable strings. Iterators that
-can be read but once are passed on through one that keeps what the client takes out of them.
+That may be later: a coroutine sends what stands in the caller's lists when it is awaited. What
+counting needs at the end is taken then: references to the caller's immutable strings. Iterators
+that can be read but once are passed on through one that keeps what the client takes out of them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokentrail import attribution, guard, usage_request
 from tokentrail.config import StreamUsage
-from tokentrail.content import Content, read_asked
+from tokentrail.content import read_asked
 from tokentrail.endpoint import endpoint_of
 from tokentrail.repeatable import READ_IN_TURN, USUAL, Kept, recorded
 from tokentrail.shapes.reading import copied, is_other_collection
@@ -20,6 +21,7 @@ from tokentrail.shapes.reading import copied, is_other_collection
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokentrail.content import Content
     from tokentrail.engine import Engine
     from tokentrail.operation import Request
     from tokentrail.recorder import Recorder
@@ -54,9 +56,7 @@ class Prepared:
     is_late: bool = field(default=False, init=False)
     """The prompt is read at the end of the call, if at all."""
     taken: dict[str, object] | None = field(default=None, init=False)
-    """The arguments as they were at the call, for a prompt that is read late."""
-    said: Callable[[], Content] | None = field(default=None, init=False)
-    """Returns what the request says, where content is captured."""
+    """The arguments as they were when it was sent, for a prompt that is read late."""
     asked: bool = field(default=False, init=False)
     """The server is asked for the usage of the stream, which the application did not do."""
     telling: Telling | None = field(default=None, init=False)
@@ -68,18 +68,18 @@ class Prepared:
 
     def start(self) -> None:
         """Start to record and tell the call, and make its span current."""
-        late = self._read_late if self.is_late else None
         self.recorder, self.telling = recorder, telling = self.engine.start(
             self.shape,
             self.client,
             self.context,
             self.request,
-            late,
-            self.said,
+            self._read,
+            self._said,
+            early=not self.is_late,
             watched=self.asked,
         )
         if recorder is not None:
-            self.take()
+            self._take()
             telling.recorder = recorder
             if self.asked:
                 recorder.usage_request = "requested"
@@ -95,7 +95,7 @@ class Prepared:
         except Exception as error:  # noqa: BLE001 - the application gets its answer
             guard.report("context", error)
 
-    def take(self) -> None:
+    def _take(self) -> None:
         """Take what a late prompt will be read of: the application may go on with its lists.
 
         A plain answer nearly always reports its usage, and then its prompt is never read. A
@@ -106,8 +106,18 @@ class Prepared:
             for name in taken.keys() & _CONTAINERS:
                 taken[name] = self.kept[name][0] if name in self.kept else copied(taken[name])
 
-    def _read_late(self) -> Request:
-        return self.shape.request(self.request.endpoint, self.taken or {})
+    def _read(self) -> Request:
+        """Return the request with its prompt."""
+        return self.shape.request(self.request.endpoint, self.taken or self.arguments)
+
+    def _said(self) -> Callable[[], Content]:
+        """Read what it says: now, or once the client has read what can be read but once."""
+        schemas = self.engine.settings.capture_tool_schemas
+        if self.kept:
+            self._take()
+            return lambda: read_asked(self.request, self.taken or {}, schemas=schemas)
+        said = read_asked(self.request, self.arguments, schemas=schemas)
+        return lambda: said
 
     def _shown(self) -> dict[str, Any]:
         """Return a copy of the arguments to look at, without what can be read but once."""
@@ -149,10 +159,8 @@ def prepare(  # noqa: PLR0913, PLR0917 - a call, as wrapt hands it on
     context: Context,
     args: tuple[Any, ...],
     given: dict[str, Any],
-    *,
-    later: bool = False,
 ) -> Prepared:
-    """Read a call of a method of ``client``, which is made at once in ``context``, or ``later``."""
+    """Read a call of a method of ``client`` that is made in ``context``, but for its prompt."""
     endpoint = endpoint_of(client)
     kwargs, arguments = given, given
     kept: Kept = {}
@@ -163,19 +171,14 @@ def prepare(  # noqa: PLR0913, PLR0917 - a call, as wrapt hands it on
             break
     if args or "extra_body" in given:
         arguments = _sent(args, arguments)
-    streamed = bool(arguments.get("stream"))
-    request = shape.request(endpoint, arguments, prompt=streamed and not kept)
+    request = shape.request(endpoint, arguments, prompt=False)
     if sources := active.settings.request_attributes:
         request = attribution.attributed(request, arguments, sources)
     prepared = Prepared(
         active, shape, client, context, request, given, kwargs, kwargs, kept, arguments
     )
-    if kept or not streamed:
+    if kept or not arguments.get("stream"):
         prepared.is_late = True
-    if later:
-        prepared.take()
-    if active.teller.captures:
-        prepared.said = _said(prepared, arguments)
     if (
         active.settings.stream_usage is StreamUsage.REQUEST
         and usage_request.is_open(request, given)
@@ -184,21 +187,6 @@ def prepare(  # noqa: PLR0913, PLR0917 - a call, as wrapt hands it on
         prepared.kwargs = usage_request.added(kwargs)
         prepared.asked = True
     return prepared
-
-
-def _said(prepared: Prepared, arguments: Mapping[str, object]) -> Callable[[], Content]:
-    """Read what the request says: now, or once the client has read what can be read but once."""
-    schemas = prepared.engine.settings.capture_tool_schemas
-    if prepared.kept:
-        prepared.take()
-        later = prepared.taken or {}
-        return lambda: read_asked(prepared.request, later, schemas=schemas)
-    try:
-        said = read_asked(prepared.request, arguments, schemas=schemas)
-    except Exception as error:  # noqa: BLE001 - the call is told without
-        guard.report("content of a request", error)
-        said = Content()
-    return lambda: said
 
 
 def _listed(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -48,8 +48,10 @@ class Recorder:
     _response: Response | None = None
     pulling = False
     """The client is at work on the next chunk: a close now may be its own."""
+    detailed = True
+    """Whether what the headers say is told."""
     exchange: Exchange | None = None
-    """What the headers said, where they were seen."""
+    """What they said, where they were seen."""
     quotes = False
     """Whether the text of an exception is kept: it may quote the request."""
     usage_request: str | None = None
@@ -95,6 +97,11 @@ class Recorder:
     def so_far(self) -> Operation:
         """Return the call as if it were broken off now; it goes on."""
         return self._told(Ending.BROKEN_OFF, self.clock(), None, self._known_response())
+
+    def responded(self, response: object) -> None:
+        """Read the headers of an HTTP response."""
+        if self.detailed:
+            self.exchange = exchange.of_response(response)
 
     def streaming(self) -> None:
         """Note that the headers of a streamed answer came."""
@@ -161,7 +168,7 @@ class Recorder:
         """Take the whole plain answer: the call is completed."""
         self._answered = True
         self._answer = answer
-        if self.exchange is None:
+        if self.detailed and self.exchange is None:
             self.exchange = exchange.of_answer(answer)
         try:
             self._response = self._shape.answer(answer, None)
@@ -187,7 +194,7 @@ class Recorder:
     def failed(self, error: BaseException) -> None:
         """Note that ``error`` is on its way to the application."""
         if isinstance(error, Exception):
-            if self.exchange is None:
+            if self.detailed and self.exchange is None:
                 self.exchange = exchange.of_error(error)
             try:
                 self._read_received(exchange.answer_of(error))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
-from tokentrail import bodies, exchange, guard
+from tokentrail import bodies, guard
 from tokentrail.pending import Pending, named_as
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def observe(
     answer, fields = _unwrapped(answer)
     if "_iterator" in fields and "response" in fields:
         recorder.streaming()
-        recorder.exchange = exchange.of_response(fields["response"])
+        recorder.responded(fields["response"])
         _observe_stream(answer, _Seams(fields["response"], recorder, streamed=True), conceal)
     elif "http_response" in fields and hasattr(answer, "parse"):
         _observe_raw(answer, fields, recorder)
@@ -94,7 +94,7 @@ def _observe_stream(
 
 def _observe_raw(raw: Any, fields: dict[str, Any], recorder: Recorder) -> None:  # noqa: ANN401
     response = fields["http_response"]
-    recorder.exchange = exchange.of_response(response)
+    recorder.responded(response)
     streamed = bool(fields.get("_stream") or fields.get("_is_sse_stream"))
     if not streamed and "_content" in vars(response):
         recorder.answered(bodies.said(vars(response)["_content"]))

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokentrail.content import Content
-    from tokentrail.operation import Request
     from tokentrail.recorder import Recorder
     from tokentrail.shapes.lanes import ConnectionShape
 
@@ -120,17 +119,14 @@ class Watch:
             return Answer(None)
         endpoint = socket_endpoint_of(self._client)
         request = self.shape.request(endpoint, arguments)
-        said = self._said(request, arguments) if active.teller.captures else None
+
+        def said() -> Callable[[], Content]:
+            schemas = active.settings.capture_tool_schemas
+            asked = read_asked(request, arguments, schemas=schemas)
+            return lambda: asked
+
         recorder, _ = active.start(self.shape, self._client, context, request, None, said)
         return Answer(recorder)
-
-    @staticmethod
-    def _said(request: Request, arguments: Mapping[str, object]) -> Callable[[], Content]:
-        """Read what the request says now: the application may go on with its lists."""
-        active = calls.engine
-        schemas = active is not None and active.settings.capture_tool_schemas
-        said = read_asked(request, arguments, schemas=schemas)
-        return lambda: said
 
     def asked(self, event: object) -> tuple[str | None, Answer] | None:
         """Take an event that the application is about to send; return the response it asks for."""

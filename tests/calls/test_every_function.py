@@ -192,4 +192,4 @@ async def _with_a_bug(program, function, caplog, may_be_silent):
     places = told_in_the_log(caplog)
     if met and not places and not may_be_silent:
         return "nobody was told" if guard.swallowed == before else "counted without a word"
-    return None if len(places) <= 8 else f"said at {places}"
+    return None if len(places) <= 10 else f"said at {places}"

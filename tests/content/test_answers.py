@@ -370,3 +370,14 @@ async def test_messages_in_a_generator_are_told_and_sent(driver, serve, said):
     create = driver.client(server).chat.completions.create
     await driver.call(create, model="gpt-4o", messages=messages)
     assert said.everywhere()["input.messages"] == QUESTION
+
+
+async def test_a_coroutine_tells_what_it_is_given_until_it_is_awaited(driver, serve, said):
+    if driver.mode == "sync":
+        pytest.skip("there is no coroutine")
+    messages = []
+    client = driver.client(serve(said_by("chat", Answer(("Hi.",)), stream=False)))
+    coroutine = client.chat.completions.create(model="gpt-4o", messages=messages)
+    messages.append({"role": "user", "content": "Hello?"})
+    await coroutine
+    assert said.everywhere()["input.messages"] == QUESTION

@@ -46,12 +46,14 @@ OURS = str(Path(tokentrail.__file__).parent)
 
 @contextmanager
 def counted_calls():
-    """Count the functions of ours that this thread enters."""
+    """Collect the functions of ours that this thread enters, as ``tell.spans.finish``."""
     names = []
 
     def look(frame, event, argument):
-        if event == "call" and frame.f_code.co_filename.startswith(OURS):
-            names.append(frame.f_code.co_qualname if sys.version_info >= (3, 11) else "")
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(OURS):
+            module = Path(code.co_filename).relative_to(OURS).with_suffix("")
+            names.append(".".join((*module.parts, code.co_name)))
 
     sys.setprofile(look)
     try:
@@ -79,13 +81,12 @@ def test_a_plain_call_enters_few_functions(trail, client):
     assert len(names) < 78
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="code has no qualified names")
 def test_calls_that_are_alike_share_the_attributes_of_their_points(trail, client):
     client.chat.completions.create(**wire.CHAT)
     with counted_calls() as names:
         client.chat.completions.create(**wire.CHAT)
-    assert "Metrics.finish" in names
-    assert {"Points.base", "Points.own", "Total.sum"}.isdisjoint(names)
+    assert "tell.metrics.finish" in names
+    assert {"tell.points.base", "tell.points.own", "tell.totals.sum"}.isdisjoint(names)
 
 
 def test_what_calls_share_is_kept_for_a_bounded_number_of_kinds_and_ends():
@@ -251,13 +252,53 @@ def test_a_call_that_nobody_is_told_of_still_hands_its_context_on(unheard):
     assert trace.get_current_span() is trace.INVALID_SPAN
 
 
-def test_with_tracing_off_no_attribute_of_a_span_is_made(metrics, client):
-    tokentrail.instrument(tracer_provider=NoOpTracerProvider(), meter_provider=metrics.provider)
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_a_call_says_is_not_read_where_nobody_is_told(client, stream):
+    """Neither to count it nor as content: a long prompt takes milliseconds."""
+    tokentrail.instrument(
+        tracer_provider=TracerProvider(sampler=ALWAYS_OFF),
+        meter_provider=NoOpMeterProvider(),
+        capture_content="SPAN_ONLY",
+    )
+    length = {wire.LENGTH: "3"}
     try:
-        client.chat.completions.create(**wire.CHAT)
-        with counted_calls() as names:
-            client.chat.completions.create(**wire.CHAT)
+        for count in (1, 400):
+            asked = {**wire.CHAT, "messages": wire.CHAT["messages"] * count}
+            client.chat.completions.create(**asked, stream=stream, extra_headers=length)
+            with counted_calls() as names:
+                client.chat.completions.create(**asked, stream=stream, extra_headers=length)
+            assert not [name for name in names if name.startswith("content.")]
+            assert len(names) < 40
     finally:
         tokentrail.uninstrument()
-    assert "final" not in names
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "traces", [NoOpTracerProvider(), TracerProvider(sampler=ALWAYS_OFF)], ids=["off", "unsampled"]
+)
+def test_where_no_span_is_recorded_nothing_is_done_that_only_a_span_bears(
+    metrics, client, traces, stream, raw
+):
+    """What a sampler and a child are shown is all that there is of it."""
+    tokentrail.instrument(tracer_provider=traces, meter_provider=metrics.provider)
+    completions = client.chat.completions
+    create = completions.with_raw_response.create if raw else completions.create
+    asked = {"stream": stream, "extra_headers": {wire.LENGTH: "3"}}
+
+    def call():
+        answer = create(**wire.CHAT, **asked)
+        answer = answer.parse() if raw else answer
+        return list(answer) if stream else answer
+
+    try:
+        call()
+        with counted_calls() as names:
+            call()
+        tokentrail.flush(10)
+    finally:
+        tokentrail.uninstrument()
+    told = {name for name in names if name.startswith(("tell.spans.", "tell.kinds.", "exchange."))}
+    assert told <= {"tell.kinds.of", "tell.spans.finish", "exchange.is_raw"}
     assert metrics.one("gen_ai.client.operation.duration").count == 2

@@ -454,3 +454,24 @@ async def test_what_the_application_changes_later_is_not_counted(trail, driver, 
     messages.append({"role": "assistant", "content": "Hello there."})
     await driver.read(stream)
     assert _told(trail) == COUNTED
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_what_is_changed_before_a_coroutine_is_awaited_is_sent_and_counted(
+    trail, driver, serve, streamed
+):
+    """A coroutine reads its lists when it is awaited."""
+    if driver.mode == "sync":
+        pytest.skip("there is no coroutine")
+    messages = [{"role": "user", "content": "Hello"}]
+    steps = [*_texts(), _finish(), Event("[DONE]")]
+    server = serve(Stream(steps) if streamed else Plain({**chat.completion(HI), "usage": None}))
+    create = driver.client(server).chat.completions.create
+    coroutine = create(model="gpt-4o", messages=messages, stream=streamed)
+    messages[0] = MESSAGES[0]
+    answer = await coroutine
+    if streamed:
+        await driver.read(answer)
+    assert server.calls[0].body["messages"] == MESSAGES[:1]
+    told = "gen_ai.usage.input_tokens"
+    assert _told(trail)[told] == COUNTED[told]

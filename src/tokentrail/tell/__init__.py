@@ -188,6 +188,11 @@ class Telling:
             or saying.events.want_any
         )
 
+    @property
+    def detailed(self) -> bool:
+        """Whether more of it is told than points bear: on the span, in events, to others."""
+        return self.span.is_recording() or self._saying.tells_details or self._record is not None
+
     def so_far(self, usage: Usage) -> None:
         """Take what is known of the usage of a stream."""
 
@@ -240,7 +245,8 @@ class Telling:
             labelled, learned = self._enriched(operation)
         try:
             self._metrics.finish(labelled, self._context)
-            shared = self._kinds.ended(self._kind, operation)
+            if self.span.is_recording():
+                shared = self._kinds.ended(self._kind, operation)
         except Exception as error:  # noqa: BLE001 - whatever an SDK raises is not the application's
             guard.report("metrics", error)
         finally:
@@ -317,6 +323,8 @@ class Aside(Telling):
             self._metrics.finish_own(operation, self._context, joined=self._record is not None)
         except Exception as error:  # noqa: BLE001 - whatever an SDK raises is not the application's
             guard.report("metrics", error)
+        if not self.detailed:
+            return
         told = {**spans.initial(operation.request), **spans.final(operation)}
         if self._record is not None:
             company.publish(self._record, operation, told, spans_only=self._metrics.only_reported)
