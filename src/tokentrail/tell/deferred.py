@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 _recording = Unforked()
 """Entered while the worker records: what the SDK has locked then would be locked in a child for
 ever."""
-DELAY: Final = 0.1
-"""Seconds that points may wait, so that the worker wakes for many calls at once."""
+DELAY: Final = 1.0
+"""Seconds that points may wait, so that the worker wakes for many calls at once: each time that it
+does costs as much as the points of a call."""
 MOST: Final = 2048
 """Calls whose points may wait; those of further ones are recorded on the spot."""
 FEW: Final = 16
 """Calls whose points take less than a millisecond."""
+_STEP: Final = 4
+"""Calls whose points the worker records before it looks whether it is time to pause."""
 _BREATH: Final = 0.0002
 _LOST: Final = 1.0
 """Seconds after which a job that was not done is given to the worker again."""
@@ -88,9 +91,9 @@ class Deferred:
     def steps(self) -> Iterator[None]:
         """Record all that waits. What comes meanwhile waits for the next time."""
         self._overdue = 0.0
-        for _ in range(len(self._waiting)):
+        for left in range(len(self._waiting), 0, -_STEP):
             with _recording:
-                self._record(1)
+                self._record(min(left, _STEP))
             yield
 
     def forked(self) -> None:
