@@ -27,7 +27,7 @@ def results(bars):
     """A run in which all is as it should be."""
     results = importlib.import_module("bench.results").Results()
     for name, call, chunk in (("tokentrail", 90, 1), ("floor", 80, 1), ("genai-openai", 100, 30)):
-        for label in ("call sync", "call async"):
+        for label in ("call sync", "call async", "call threads"):
             _took(results, name, label, call)
         for kind in bars.KINDS:
             for length in bars.LENGTHS:
@@ -74,6 +74,8 @@ def test_a_run_that_reaches_all_bars_does_not_fail(bars, results):
         ("chunk responses async 20000", 2, "chunk, responses async: of 20,000 as of 1,000"),
         ("embeddings 100", 500, "embeddings: of 100 x 1536 twice that of one vector"),
         ("embeddings raw 100", 500, "embeddings raw: of 100 x 1536 twice that of one vector"),
+        ("call async", 110, "call async: process, as genai-openai"),
+        ("call threads", 110, "calls of 16 threads: process, as genai-openai"),
     ],
 )
 def test_a_figure_that_is_too_high_fails_the_run(bars, results, label, micro, missed):

@@ -65,6 +65,7 @@ _NOT_FLOOR = tuple(subject.name for subject in SUBJECTS if subject.name != FLOOR
 QUICK = [
     Turn("call sync", ["call", "chat", 60]),
     Turn("call async", ["call_async", "chat", 60]),
+    Turn("call threads", ["threads", 16, 20]),
     *(Turn(f"chunk {kind} 1000", [name, api, 1000, 1]) for kind, api, name in _KINDS),
     *(Turn(f"embeddings {each}", ["call", f"embeddings {each}", 12]) for each in (1, 100)),
     *(

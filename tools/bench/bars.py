@@ -92,6 +92,10 @@ def _calls(results: Results) -> Iterator[Bar]:
         ours, floor, theirs = (added(results.of(name, label)) for name in (OURS, FLOOR, BAR))
         yield Bar(f"{label}: thread, 1.5 of the floor", ours, times(floor, 1.5))
         yield Bar(f"{label}: thread, as genai-openai", ours, theirs)
+        mine, most = (process(results.of(name, label)) for name in (OURS, BAR))
+        yield Bar(f"{label}: process, as genai-openai", mine, most)
+    ours, theirs = (added(results.of(name, "call threads")) for name in (OURS, BAR))
+    yield Bar("calls of 16 threads: process, as genai-openai", ours, theirs)
 
 
 def _ends(results: Results) -> Iterator[Bar]:

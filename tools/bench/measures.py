@@ -11,6 +11,7 @@ import gc
 import random
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from bench import wire
@@ -228,6 +229,19 @@ class Bench:
         ticker.watching = True
         async for _ in stream:
             pass
+
+    def take_threads(self, threads: int, calls: int) -> Samples:
+        """Make calls on many threads at once: CPU seconds of the process for each, all told."""
+        samples: Samples = {"bare": [], "on": []}
+        for on in self._order():
+            self.switch.set(on=on)
+            begun = time.process_time()
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in pool.map(self._plain, ["chat"] * (threads * calls)):
+                    pass
+            self.flush()
+            samples[_KIND[on]].append((time.process_time() - begun) / (threads * calls))
+        return samples
 
     async def take_crowd(self, streams: int, length: int) -> Samples:
         """Read many streams at once: CPU seconds of the process, until all is told."""

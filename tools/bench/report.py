@@ -105,14 +105,15 @@ def _by_length(results: Results, kind: str) -> Cell:
 def _calls(results: Results) -> Iterator[str]:
     yield "### A call"
     yield (
-        "µs of CPU added, with quartiles; process: with the work of other threads; raw: "
-        "`with_raw_response`, never parsed; 200 streams at once: CPU of the process against bare."
+        "µs of CPU added, with quartiles; process: with the work of other threads; 16 threads: "
+        "that of the process, which they keep busy; raw: `with_raw_response`, never parsed; "
+        "200 streams at once: CPU of the process against bare."
     )
     calls = ("call sync", "call async")
     vectors = ("embeddings 1", "embeddings 100")
     raw = tuple(f"embeddings raw {each}" for each in (1, 100))
     yield _table(
-        ["", "plain, sync", "plain, async", "process, sync", "process, async",
+        ["", "plain, sync", "plain, async", "process, sync", "process, async", "16 threads",
          "embeddings, 1 vector", "100×1536", "raw, 1 vector", "raw, 100×1536", "200 streams"],
         _rows(
             results,
@@ -122,7 +123,7 @@ def _calls(results: Results) -> Iterator[str]:
                 *(lambda name, label=label: _figure(process(results.of(name, label)))
                   for label in calls),
                 *(lambda name, label=label: _spread(differences(results.of(name, label)))
-                  for label in (*vectors, *raw)),
+                  for label in ("call threads", *vectors, *raw)),
                 lambda name: _ratio(results.of(name, "crowd")),
             ],
         ),
