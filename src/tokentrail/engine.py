@@ -92,6 +92,7 @@ class Engine:
             self._alone = not neighbours.warn(client)
         request = whose.attributed(request, self.settings.baggage_keys, context)
         aside = self._defers and neighbours.tell(client, request.operation)
+        begun = time.perf_counter()
         telling = self.teller.begin(request, client, context, aside=aside)
         if not (watched or telling.heard):
             return None, telling
@@ -106,7 +107,14 @@ class Engine:
             shape = FollowedShape(shape, call.follow)
         gaps = self.settings.time_per_output_chunk and telling.tells_gaps
         call.recorder = recorder = Recorder(
-            request, shape, output, call, time.perf_counter, telling.start_time, stamped=gaps
+            request,
+            shape,
+            output,
+            call,
+            time.perf_counter,
+            telling.start_time,
+            begun=begun,
+            stamped=gaps,
         )
         recorder.detailed = telling.detailed
         self.open.add(call)

@@ -66,16 +66,21 @@ class Recorder:
         clock: Callable[[], float],
         start_time: int,
         *,
+        begun: float | None = None,
         stamped: bool = True,
     ) -> None:
-        """``stamped``: the time of each chunk is kept and handed on, not only of the first."""
+        """Begin to record at ``begun`` in the clock's seconds, or now: that is at ``start_time``.
+
+        ``stamped``: the time of each chunk is kept and handed on, not only of the first.
+        """
         self._request = request
         self._shape = shape
         self._listener = listener
         self.clock = clock
         """Returns seconds, as of ``time.perf_counter``."""
         self._start_time = start_time
-        self._started = self.seen = clock()
+        """In nanoseconds since the epoch."""
+        self._started = self.seen = clock() if begun is None else begun
         """When it began, and when the answer was last heard of, in the clock's seconds."""
         self._accumulator = shape.accumulator(request, sink) if request.stream else None
         self._stamps: array[float] | None = array("d") if stamped else None

@@ -185,6 +185,30 @@ async def test_the_span_stands_where_the_call_was_made(trail, driver, serve):
     assert inner.end_time - inner.start_time >= 20e6
 
 
+async def test_what_it_takes_to_read_a_long_prompt_is_in_the_span(
+    trail, driver, serve, monkeypatch
+):
+    """Else a span of the HTTP request below it would end after it."""
+    from tokentrail.shapes.chat import ChatShape
+
+    read, answered = ChatShape.request, []
+
+    def slowly(self, endpoint, arguments, *, prompt=True):
+        if prompt:
+            time.sleep(0.05)
+        return read(self, endpoint, arguments, prompt=prompt)
+
+    def steps():
+        answered.append(time.time_ns())
+        yield from chat.chunks(ONE)
+
+    monkeypatch.setattr(ChatShape, "request", slowly)
+    await driver.read(await _plain(driver, serve(Stream(steps())), stream=True))
+    span = trail.spans.one()
+    assert span.start_time < answered[0] - 50e6
+    assert span.end_time > answered[0]
+
+
 async def test_the_span_is_not_current_while_the_stream_is_read(trail, driver, serve):
     server = serve(Stream(chat.chunks(ONE)))
     stream = await _plain(driver, server, stream=True)
