@@ -43,6 +43,15 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell has it so for what runs aside
     signal.signal(signal.SIGINT, signal.default_int_handler)  # and programs of tests inherit it
 
+with contextlib.suppress(ImportError):  # only where there are such tests
+    from hypothesis import HealthCheck, settings
+
+    # A busy machine is no fault of what is tested.
+    settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("patient")
+
 
 # No way out --------------------------------------------------------------------------------------
 

@@ -427,5 +427,5 @@ def test_any_order_ends_each_call_once(mode, apis):
     machine = type("Machine", (Life,), {"mode": mode, "apis": apis})
     case = machine.TestCase
     once = [Phase.explicit, Phase.generate]  # to shrink a failure would take minutes
-    case.settings = settings(max_examples=60, stateful_step_count=30, deadline=None, phases=once)
+    case.settings = settings(max_examples=60, stateful_step_count=30, phases=once)
     case().runTest()

@@ -197,12 +197,12 @@ class Life(RuleBasedStateMachine):
         assert len(self.recorder.last_stamps()) == 0
 
 
-Life.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Life.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 TestLife = Life.TestCase
 
 
 @given(wait=SECONDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_plain_answer_is_over_when_it_comes(wait):
     """One event is the whole life of a plain call."""
     now, listener, sink = [1.0], Listener(), Sink()

@@ -80,7 +80,7 @@ SIZES = st.lists(st.integers(1, 20), min_size=1, max_size=8) | st.just([3000]) |
 @given(
     text=TEXTS, sizes=SIZES, name=st.sampled_from(["cl100k_base", "o200k_base"]), late=st.booleans()
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_every_chunking_gives_the_count_of_the_whole(feed, text, sizes, name, late):
     """However text is chunked, and whenever the encoding comes, the count is the whole's.
 
@@ -98,7 +98,7 @@ def test_every_chunking_gives_the_count_of_the_whole(feed, text, sizes, name, la
 
 @feeds
 @given(text=TEXTS, sizes=SIZES, at=st.integers(0, 5000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_count_midway_is_that_of_what_came_and_disturbs_nothing(feed, text, sizes, at):
     encoding = ENCODINGS.load("o200k_base")
     tally, received = OutputTally(), ""
@@ -122,7 +122,7 @@ def test_a_count_midway_is_that_of_what_came_and_disturbs_nothing(feed, text, si
     ),
     seed=st.randoms(use_true_random=False),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_parts_are_counted_each_by_itself_however_they_interleave(feed, parts, seed):
     encoding, tally = ENCODINGS.load("o200k_base"), OutputTally()
     tally.use(encoding)

@@ -150,7 +150,7 @@ def test_counting_again_gives_the_same(o200k):
 
 
 @given(texts=st.lists(st.text(max_size=30), max_size=5), bare=st.lists(st.text(max_size=30)))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_weight_is_at_least_that_of_the_texts(texts, bare):
     prompt = Prompt(messages=(Message("user", tuple(texts)),), texts=tuple(bare))
     assert InputTally(prompt).weight >= min(INLINE, sum(map(len, (*texts, *bare))))

@@ -81,7 +81,7 @@ def whole(encoding, text):
 
 
 @given(text=TEXTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_safe_cut_changes_no_count(text):
     """For every safe cut of every text, in both encodings, the halves sum up to the whole."""
     cuts = {
@@ -104,7 +104,6 @@ def test_a_word_before_a_cut_is_of_letters_and_numbers():
 
 
 @given(text=TEXTS, data=st.data())
-@settings(deadline=None)
 def test_cuts_are_found_where_they_are_asked_for(text, data):
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))
@@ -138,7 +137,7 @@ def test_the_last_safe_cut(text, cut):
 
 
 @given(text=st.lists(TEXTS, min_size=1, max_size=4), times=st.integers(1, 60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_slices_are_the_text_and_light(text, times):
     """Joined they are the text; a slice is heavier than INLINE only if it has no safe cut."""
     text = "".join(text) * times

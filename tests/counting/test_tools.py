@@ -286,7 +286,7 @@ JSON = st.recursive(
 @given(
     tool=st.dictionaries(st.sampled_from(["name", "description", "parameters", "function"]), JSON)
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_declaration_raises(o200k, tool):
     tally = count(o200k, Prompt(messages=HELLO, tools=(tool,)))
     assert tally.tokens > 8

@@ -115,7 +115,7 @@ def modelled(value: object) -> object:
     return [modelled(item) for item in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(arguments=OBJECTS)
 def test_no_request_raises_or_is_changed(arguments: dict[str, Any]) -> None:
     """Whatever an application passes: the client is who refuses it."""
@@ -128,7 +128,7 @@ def test_no_request_raises_or_is_changed(arguments: dict[str, Any]) -> None:
     assert repr(arguments) == repr(before)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(answers=st.lists(OBJECTS | VALUES, max_size=4))
 def test_no_answer_and_no_chunk_raises(answers: list[object]) -> None:
     """Whatever a server sends, as dicts and as model objects, which read alike."""
