@@ -94,14 +94,14 @@ class Engine:
         aside = self._defers and neighbours.tell(client, request.operation)
         begun = time.perf_counter()
         telling = self.teller.begin(request, client, context, aside=aside)
-        if not (watched or telling.heard):
+        heard = telling.heard
+        if not (watched or heard):
             return None, telling
-        output = self._tally(request) if request.stream else None
-        call = Call(self, request, telling, output, late_request)
-        if early:
-            _read_prompt(call)
-        if self.teller.captures and telling.wants_content(request):
-            call.capture = self._capture(request, said)
+        output = self._tally(request) if request.stream and heard else None
+        call = Call(self, request, telling, output, late_request if heard else None)
+        if early or self.teller.captures:
+            self._read(call, said, early=early and heard)
+        if call.capture is not None:
             shape = CapturingShape(shape, call.capture)
         if telling.follows:
             shape = FollowedShape(shape, call.follow)
@@ -127,6 +127,17 @@ class Engine:
         ):
             self.start_encoding(call.model(None).encoding)
         return recorder, telling
+
+    def _read(self, call: Call, said: Callable[[], Callable[[], Content]], *, early: bool) -> None:
+        """Read what a call says, as far as anybody is to be told and it cannot wait."""
+        try:
+            if early:
+                call.read_prompt()
+            if self.teller.captures and call.telling.wants_content(call.request):
+                call.capture = self._capture(call.request, said)
+        except BaseException:  # an interrupt: to read what is long takes a while
+            call.telling.drop()
+            raise
 
     def _tally(self, request: Request) -> OutputTally | None:
         """Return what counts the answer of a stream, if it is counted; have the worker ready."""
@@ -244,14 +255,6 @@ class Engine:
         self.open.clear()
         self.teller.metrics.deferred.forked()
         self.worker.forked()
-
-
-def _read_prompt(call: Call) -> None:
-    try:
-        call.prompt()
-    except Exception as error:  # noqa: BLE001 - the call is told without
-        call.late_request = None  # it may be another by the end
-        guard.report("request", error)
 
 
 def _prices(settings: Settings) -> Prices | None:

@@ -1,8 +1,9 @@
 """A call read before it is made: what it asks for when it is written, its prompt when it is sent.
 
-That may be later: a coroutine sends what stands in the caller's lists when it is awaited. What
-counting needs at the end is taken then: references to the caller's immutable strings. Iterators
-that can be read but once are passed on through one that keeps what the client takes out of them.
+That may be later: a coroutine sends what stands in the caller's lists when it is awaited. (Keys
+that are put into an ``extra_body`` in between are sent and not told.) What counting needs at the
+end is taken then: references to the caller's immutable strings. Iterators that can be read but once
+are passed on through one that keeps what the client takes out of them.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Prepared:
     """What was taken out of one-shot iterators, and what is left of them."""
     arguments: dict[str, object]
     """What is really sent."""
+    is_unusual: bool = field(default=False, init=False)
+    """There are collections of other kinds than lists in it, or iterators."""
     is_late: bool = field(default=False, init=False)
     """The prompt is read at the end of the call, if at all."""
     taken: dict[str, object] | None = field(default=None, init=False)
@@ -102,13 +105,13 @@ class Prepared:
         stream's is read at once, since a stream is long and mostly silent on its usage.
         """
         if self.is_late and self.taken is None:
-            self.taken = taken = self.arguments.copy()
+            self.taken = taken = dict(self._sent())
             for name in taken.keys() & _CONTAINERS:
                 taken[name] = self.kept[name][0] if name in self.kept else copied(taken[name])
 
     def _read(self) -> Request:
         """Return the request with its prompt."""
-        return self.shape.request(self.request.endpoint, self.taken or self.arguments)
+        return self.shape.request(self.request.endpoint, self.taken or self._sent())
 
     def _said(self) -> Callable[[], Content]:
         """Read what it says: now, or once the client has read what can be read but once."""
@@ -116,8 +119,12 @@ class Prepared:
         if self.kept:
             self._take()
             return lambda: read_asked(self.request, self.taken or {}, schemas=schemas)
-        said = read_asked(self.request, self.arguments, schemas=schemas)
+        said = read_asked(self.request, self._sent(), schemas=schemas)
         return lambda: said
+
+    def _sent(self) -> dict[str, object]:
+        """Return what is sent, with lists in place of other collections."""
+        return _listed(self.arguments) if self.is_unusual else self.arguments
 
     def _shown(self) -> dict[str, Any]:
         """Return a copy of the arguments to look at, without what can be read but once."""
@@ -164,10 +171,11 @@ def prepare(  # noqa: PLR0913, PLR0917 - a call, as wrapt hands it on
     endpoint = endpoint_of(client)
     kwargs, arguments = given, given
     kept: Kept = {}
+    is_unusual = False
     for name in READ_IN_TURN & given.keys():
         if type(given[name]) not in USUAL:
             kwargs, kept = recorded(given)
-            arguments = _listed(kwargs)
+            arguments, is_unusual = kwargs, True
             break
     if args or "extra_body" in given:
         arguments = _sent(args, arguments)
@@ -177,6 +185,8 @@ def prepare(  # noqa: PLR0913, PLR0917 - a call, as wrapt hands it on
     prepared = Prepared(
         active, shape, client, context, request, given, kwargs, kwargs, kept, arguments
     )
+    if is_unusual:
+        prepared.is_unusual = True
     if kept or not arguments.get("stream"):
         prepared.is_late = True
     if (
@@ -189,14 +199,14 @@ def prepare(  # noqa: PLR0913, PLR0917 - a call, as wrapt hands it on
     return prepared
 
 
-def _listed(kwargs: dict[str, Any]) -> dict[str, Any]:
+def _listed(arguments: dict[str, object]) -> dict[str, object]:
     """Return the arguments with lists in place of other collections."""
     others = {
         name: list(v)
-        for name, v in kwargs.items()
+        for name, v in arguments.items()
         if name in READ_IN_TURN and is_other_collection(v)
     }
-    return {**kwargs, **others}
+    return {**arguments, **others}
 
 
 def _sent(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

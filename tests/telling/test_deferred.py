@@ -12,7 +12,7 @@ from opentelemetry.sdk.metrics import Histogram
 
 from tokentrail import calls
 from tokentrail.demo.payloads import Answer, Usage, chat
-from tokentrail.demo.server import Plain
+from tokentrail.demo.server import Plain, Stream
 from tokentrail.tell import deferred, health
 from tokentrail.tell.deferred import FEW, Deferred
 
@@ -64,6 +64,23 @@ async def test_who_collects_finds_every_point_at_once(trail, ask, recorded, monk
     assert trail.metrics.one(DURATION).count == 3
     assert time.monotonic() - begun < 2.0
     assert recorded == ["tokentrail"] * 9
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_points_that_wait_do_not_keep_what_was_asked(
+    trail, driver, serve, monkeypatch, streamed
+):
+    """A long prompt may have megabytes."""
+    monkeypatch.setattr(deferred, "DELAY", 60.0)
+    silent = {**chat.completion(ONE), "usage": None}
+    reply = Stream(chat.chunks(ONE)) if streamed else Plain(silent)
+    create = driver.client(serve(reply)).chat.completions.create
+    answer = await driver.call(create, model="gpt-4o", messages=MESSAGES, stream=streamed)
+    if streamed:
+        await driver.read(answer)
+    assert len(trail.spans.at_once()) == 1
+    (record,) = calls.engine.teller.metrics.deferred._waiting
+    assert MESSAGES[0]["content"] not in repr(record)
 
 
 async def test_points_belong_to_the_spans_of_their_calls(trail, ask):

@@ -456,14 +456,15 @@ async def test_what_the_application_changes_later_is_not_counted(trail, driver, 
     assert _told(trail) == COUNTED
 
 
+@pytest.mark.parametrize("kind", [list, collections.deque])
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_what_is_changed_before_a_coroutine_is_awaited_is_sent_and_counted(
-    trail, driver, serve, streamed
+    trail, driver, serve, streamed, kind
 ):
     """A coroutine reads its lists when it is awaited."""
     if driver.mode == "sync":
         pytest.skip("there is no coroutine")
-    messages = [{"role": "user", "content": "Hello"}]
+    messages = kind([{"role": "user", "content": "Hello"}])
     steps = [*_texts(), _finish(), Event("[DONE]")]
     server = serve(Stream(steps) if streamed else Plain({**chat.completion(HI), "usage": None}))
     create = driver.client(server).chat.completions.create
@@ -475,3 +476,49 @@ async def test_what_is_changed_before_a_coroutine_is_awaited_is_sent_and_counted
     assert server.calls[0].body["messages"] == MESSAGES[:1]
     told = "gen_ai.usage.input_tokens"
     assert _told(trail)[told] == COUNTED[told]
+
+
+class Unreadable(collections.UserDict):
+    """A message that the client can send, and we cannot read."""
+
+    def get(self, *key):
+        raise LookupError
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_prompt_that_cannot_be_read_makes_no_number_exact(
+    trail, driver, serve, streamed, monkeypatch
+):
+    from tokentrail import guard
+
+    monkeypatch.setattr(guard, "strict", False)
+    steps = [*_texts(), _finish(), Event("[DONE]")]
+    server = serve(Stream(steps) if streamed else Plain({**chat.completion(HI), "usage": None}))
+    create = driver.client(server).chat.completions.create
+    tools = {"tools": [_tool()], "tool_choice": "required"}
+    messages = [Unreadable(MESSAGES[0])]
+    answer = await driver.call(create, model="gpt-4o", messages=messages, stream=streamed, **tools)
+    if streamed:
+        await driver.read(answer)
+    assert server.calls[0].body["messages"] == MESSAGES[:1]
+    told = _told(trail)
+    assert not {name for name in told if name.startswith("gen_ai.usage.")}
+    assert "counted" not in told.values()
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_an_interrupt_while_a_prompt_is_read_ends_the_span(
+    trail, driver, serve, streamed, monkeypatch
+):
+    from tokentrail.prepared import Prepared
+
+    def interrupted(prepared):
+        raise KeyboardInterrupt
+
+    trail.instrument(capture_content="SPAN_ONLY")
+    monkeypatch.setattr(Prepared, "_said", interrupted)
+    create = driver.client(serve(Plain(chat.completion(HI)))).chat.completions.create
+    asked = {"model": "gpt-4o", "messages": MESSAGES, "stream": streamed}
+    with pytest.raises(KeyboardInterrupt):
+        await driver.call(create, **asked)
+    assert trail.spans.one().name == "chat gpt-4o"

@@ -196,6 +196,10 @@ class Telling:
     def so_far(self, usage: Usage) -> None:
         """Take what is known of the usage of a stream."""
 
+    def drop(self) -> None:
+        """End the span of a call that is not made."""
+        self.span.end()
+
     def attach(self) -> None:
         """Make the span current, and the call the one that others are inside of."""
         self._places = (otel_context.attach(self._context), _INSIDE.set(self))
@@ -303,6 +307,9 @@ class Aside(Telling):
     def heard(self) -> bool:
         """Whether anybody would be told: the other one may be."""
         return True
+
+    def drop(self) -> None:
+        """Leave the span to whom it belongs."""
 
     def gaps(self, gaps: Iterator[float], request: Request, model: str | None) -> Iterator[None]:
         """Tell gaps between chunks, in seconds; yield after each."""
