@@ -178,8 +178,9 @@ def prepare(  # noqa: PLR0913, PLR0917 - a call, as wrapt hands it on
             arguments, is_unusual = kwargs, True
             break
     if args or "extra_body" in given:
-        arguments = _sent(args, arguments)
-    request = shape.request(endpoint, arguments, prompt=False)
+        arguments = _merged(args, arguments)
+    read = _listed(arguments) if is_unusual else arguments
+    request = shape.request(endpoint, read, prompt=False)
     if sources := active.settings.request_attributes:
         request = attribution.attributed(request, arguments, sources)
     prepared = Prepared(
@@ -209,7 +210,7 @@ def _listed(arguments: dict[str, object]) -> dict[str, object]:
     return {**arguments, **others}
 
 
-def _sent(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _merged(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return what is really sent: ``extra_body`` goes over the arguments.
 
     A positional argument is an id (``responses.retrieve(response_id)``). Whether an answer is

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import json
 
 import pytest
 
-from tokentrail.demo.payloads import Answer, Usage, chat, errors
+from tokentrail.demo.payloads import Answer, Usage, chat, errors, responses
 from tokentrail.demo.server import Cut, Drop, Event, Plain, Raw, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
@@ -522,3 +523,14 @@ async def test_an_interrupt_while_a_prompt_is_read_ends_the_span(
     with pytest.raises(KeyboardInterrupt):
         await driver.call(create, **asked)
     assert trail.spans.one().name == "chat gpt-4o"
+
+
+@pytest.mark.parametrize("kind", [list, collections.deque])
+async def test_a_compacted_conversation_is_told_from_any_collection(trail, driver, serve, kind):
+    client = driver.client(serve(Plain(responses.response(HI))))
+    if not hasattr(client, "responses"):
+        pytest.skip("this openai has no responses")
+    asked = kind([{"type": "compaction", "encrypted_content": "x"}])
+    with contextlib.suppress(TypeError):  # of newer clients, which take lists alone
+        await driver.call(client.responses.create, model="gpt-4o", input=asked)
+    assert trail.spans.attributes()["gen_ai.conversation.compacted"] is True
