@@ -63,8 +63,8 @@ _KINDS = [
 _NOT_FLOOR = tuple(subject.name for subject in SUBJECTS if subject.name != FLOOR)
 
 QUICK = [
-    Turn("call sync", ["call", "chat", 60]),
-    Turn("call async", ["call_async", "chat", 60]),
+    Turn("call sync", ["call", "chat", 100]),
+    Turn("call async", ["call_async", "chat", 100]),
     Turn("call threads", ["threads", 16, 20]),
     *(Turn(f"chunk {kind} 1000", [name, api, 1000, 1]) for kind, api, name in _KINDS),
     *(Turn(f"embeddings {each}", ["call", f"embeddings {each}", 12]) for each in (1, 100)),
@@ -78,8 +78,8 @@ LONG = [
     *(Turn(f"chunk {kind} 50", [name, api, 50, 6]) for kind, api, name in _KINDS),
     Turn("stall", ["stall", 20_000, 1], again=_FEW),
     Turn("memory", ["memory", 20_000], again=(OURS,)),
-    Turn("call sync", ["call", "chat", 60], "unsampled"),
-    Turn("call sync", ["call", "chat", 60], "untraced"),
+    Turn("call sync", ["call", "chat", 100], "unsampled"),
+    Turn("call sync", ["call", "chat", 100], "untraced"),
     Turn("chunk chat sync 1000", ["chunks", "chat", 1000, 1], "unsampled"),
     Turn("chunk chat sync 1000", ["chunks", "chat", 1000, 1], "untraced"),
     *(

@@ -112,14 +112,25 @@ class Parameters:
         values = tuple(map(arguments.__getitem__, names))
         kinds = tuple(map(type, values))
         if prompt is not None or not (_PLAIN.issuperset(kinds) and self._ids.isdisjoint(names)):
-            return self._heard(self._read(names, values, prompt, known), arguments)
-        key = (names, values, kinds, *known.values())
-        request = self._requests.get(key)
-        if request is None:
-            if len(self._requests) >= MOST_REQUESTS:
-                self._requests.clear()
-            request = self._requests[key] = self._read(names, values, None, known)
-        return self._heard(request, arguments)
+            request = self._read(names, values, prompt, known)
+        else:
+            key = (names, values, kinds, *known.values())
+            kept = self._requests.get(key)
+            request = self._kept(key, names, values, known) if kept is None else kept
+        return self._heard(request, arguments) if self._said else request
+
+    def _kept(
+        self,
+        key: Hashable,
+        names: tuple[str, ...],
+        values: tuple[object, ...],
+        known: dict[str, Any],
+    ) -> Request:
+        """Keep what was read for the next that ask for the same, and return it."""
+        if len(self._requests) >= MOST_REQUESTS:
+            self._requests.clear()
+        request = self._requests[key] = self._read(names, values, None, known)
+        return request
 
     def _heard(self, request: Request, arguments: Mapping[str, object]) -> Request:
         """Return ``request`` with what the arguments say that hold what is said."""

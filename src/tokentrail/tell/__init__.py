@@ -112,9 +112,9 @@ def wanting(client: object = None) -> Context | None:
     a hook of the application's, are calls of its own.
     """
     context = otel_context.get_current()
-    if inside(client) is not None or any(map(context.get, _SUPPRESSING)):
+    if any(map(context.get, _SUPPRESSING)):
         return None
-    return context
+    return context if _INSIDE.get() is None or inside(client) is None else None
 
 
 def inside(client: object = None) -> Telling | None:

@@ -64,11 +64,8 @@ class Metrics:
             "Counted tokens over reported tokens of the same call.",
             explicit_bucket_boundaries_advisory=names.RATIO_BUCKETS,
         )
-
-    @property
-    def heard(self) -> bool:
+        self.heard = type(self._ratio) is not NoOpHistogram  # a class made of it may do something
         """Whether points are kept by anybody, as far as one can know."""
-        return type(self._ratio) is not NoOpHistogram  # a class made of it may do something
 
     @property
     def tells_more(self) -> bool:
