@@ -58,6 +58,10 @@ class Engine:
         self._used = False
         self._alone = settings.on_conflict is OnConflict.BOTH
         """No conflict was seen yet, and one would be warned of."""
+        self._imported = 0
+        """How many modules were when neighbours were looked for ..."""
+        self._neighbours = False
+        """... and whether there were any."""
         self._defers = settings.on_conflict is OnConflict.DEFER
         """Calls that another instrumentation tells are left to it."""
         self._closed = False
@@ -88,7 +92,7 @@ class Engine:
             atexit.register(self._exit)
             # tiktoken needs it in the background, and it cannot be loaded while a program exits.
             import_module("concurrent.futures.thread")
-        if self._alone and sys.modules.keys() & neighbours.MODULES:
+        if self._alone and self._has_neighbours():
             self._alone = not neighbours.warn(client)
         request = whose.attributed(request, self.settings.baggage_keys, context)
         aside = self._defers and neighbours.tell(client, request.operation)
@@ -127,6 +131,13 @@ class Engine:
         ):
             self.start_encoding(call.model(None).encoding)
         return recorder, telling
+
+    def _has_neighbours(self) -> bool:
+        """Whether another instrumentation is imported; looked for when anything was."""
+        if len(sys.modules) != self._imported:
+            self._imported = len(sys.modules)
+            self._neighbours = not neighbours.MODULES.isdisjoint(sys.modules)
+        return self._neighbours
 
     def _read(self, call: Call, said: Callable[[], Callable[[], Content]], *, early: bool) -> None:
         """Read what a call says, as far as anybody is to be told and it cannot wait."""

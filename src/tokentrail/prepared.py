@@ -172,8 +172,8 @@ def prepare(  # noqa: PLR0913, PLR0917 - a call, as wrapt hands it on
     kwargs, arguments = given, given
     kept: Kept = {}
     is_unusual = False
-    for name in READ_IN_TURN & given.keys():
-        if type(given[name]) not in USUAL:
+    for name, value in given.items():
+        if name in READ_IN_TURN and type(value) not in USUAL:
             kwargs, kept = recorded(given)
             arguments, is_unusual = kwargs, True
             break

@@ -38,6 +38,7 @@ def results(bars):
     for name, mode, call in (
         ("tokentrail", "unsampled", 9),
         ("tokentrail", "untraced", 60),
+        ("floor", "unsampled", 5),
         ("floor", "untraced", 50),
     ):
         _took(results, name, "call sync", call, mode)
@@ -104,7 +105,7 @@ def test_what_is_absolute_fails_the_run_too(bars, results, label, taken, missed)
 @pytest.mark.parametrize(
     ("mode", "label", "micro", "missed"),
     [
-        ("unsampled", "call sync", 40, "call sync, nobody told: 1/4 of what it is else"),
+        ("unsampled", "call sync", 40, "call sync, nobody told: twice the floor"),
         (
             "unsampled",
             "chunk chat sync 1000",

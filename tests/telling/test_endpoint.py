@@ -73,6 +73,29 @@ def test_what_is_no_client_is_openai_at_an_unknown_place(strange):
     assert (found.provider, found.address, found.port) == ("openai", None, None)
 
 
+class _Elsewhere(openai.OpenAI):
+    """One whose URL is made anew each time."""
+
+    base_url = property(
+        lambda self: type(self._base_url)("https://elsewhere.example/v1"),
+        lambda self, url: setattr(self, "_base_url", url),
+    )
+
+
+def test_a_client_that_gives_another_url_than_it_was_made_with_is_believed():
+    with _Elsewhere(api_key="no-secret") as client:
+        assert endpoint_of(client).address == "elsewhere.example"
+
+
+def test_the_client_of_the_module_is_where_the_module_says(monkeypatch):
+    monkeypatch.setattr(openai, "api_key", "no-secret")
+    monkeypatch.setattr(openai, "base_url", "https://first.example/v1")
+    client = openai.chat.completions._client
+    assert endpoint_of(client).address == "first.example"
+    monkeypatch.setattr(openai, "base_url", "https://second.example/v1")
+    assert endpoint_of(client).address == "second.example"
+
+
 def test_two_base_urls_have_two_keys_also_behind_one_host(client):
     keys = set()
     for url in ("https://a.example/v1", "https://a.example/v2", "https://a.example:444/v1"):

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 _recording = Unforked()
 """Entered while the worker records: what the SDK has locked then would be locked in a child for
 ever."""
-DELAY: Final = 1.0
+DELAY: Final = 0.3
 """Seconds that points may wait, so that the worker wakes for many calls at once: each time that it
-does costs as much as the points of a call."""
+does costs as much as the points of a call. What waits for longer leaves caches cold."""
 MOST: Final = 2048
 """Calls whose points may wait; those of further ones are recorded on the spot."""
 FEW: Final = 16
