@@ -40,7 +40,6 @@ _BEDROCK = re.compile(r"(.+\.)?bedrock[\w-]*\..+\.amazonaws\.com(\.cn)?")
 _DEFAULT_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 
 
-_NOTHING: Final[dict[str, object]] = {}
 _MOST_KNOWN: Final = 256
 _known: dict[int, tuple[object, type, object, Endpoint]] = {}
 """By the id of a client's URL, which is kept: the URL, the client's class and version, and what was
@@ -53,30 +52,15 @@ def endpoint_of(client: object) -> Endpoint:
     The provider comes from the class of the client, then from the host, else it is ``openai``.
     The URL is read by its parts only, so httpx and httpx2 are alike; a new one is another object.
     """
-    kind = type(client)
-    fields = getattr(client, "__dict__", _NOTHING)
-    url = fields.get("_base_url") if _keeps_url(kind.__mro__) else None
-    if url is None:
-        url = getattr(client, "base_url", None)
-    version = fields.get("_api_version", "")
+    url, version = getattr(client, "base_url", None), getattr(client, "_api_version", "")
     known = _known.get(id(url))
-    if known is not None and known[1] is kind and known[2] == version:
+    if known is not None and known[1] is type(client) and known[2] == version:
         return known[3]
     if len(_known) >= _MOST_KNOWN:
         _known.clear()
     endpoint = _read(client, url, version)
-    _known[id(url)] = (url, kind, version, endpoint)
+    _known[id(url)] = (url, type(client), version, endpoint)
     return endpoint
-
-
-@lru_cache(maxsize=256)
-def _keeps_url(classes: tuple[type, ...]) -> bool:
-    """Whether ``base_url`` is the client's own property, which gives its ``_base_url``.
-
-    It is asked for with each call, and in newer releases imports a module each time.
-    """
-    owner = next((each for each in classes if "base_url" in vars(each)), object)
-    return owner.__module__.startswith("openai.")
 
 
 def socket_endpoint_of(client: object) -> Endpoint:

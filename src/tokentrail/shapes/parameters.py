@@ -108,28 +108,25 @@ class Parameters:
         **known: Any,  # noqa: ANN401 - the other fields of a Request
     ) -> Request:
         """Return what the arguments ask; the same object where they ask the same."""
-        names = tuple(filter(self._rows.__contains__, arguments))
-        values = tuple(map(arguments.__getitem__, names))
-        kinds = tuple(map(type, values))
-        if prompt is not None or not (_PLAIN.issuperset(kinds) and self._ids.isdisjoint(names)):
-            request = self._read(names, values, prompt, known)
+        plain, key = prompt is None, [*known.values()]
+        for name, value in arguments.items():
+            if name in self._rows:
+                plain = plain and type(value) in _PLAIN and name not in self._ids
+                key += (name, type(value), value)
+        if plain:
+            kept = self._requests.get(tuple(key))
+            request = self._kept(tuple(key), arguments, known) if kept is None else kept
         else:
-            key = (names, values, kinds, *known.values())
-            kept = self._requests.get(key)
-            request = self._kept(key, names, values, known) if kept is None else kept
+            request = self._read(arguments, prompt, known)
         return self._heard(request, arguments) if self._said else request
 
     def _kept(
-        self,
-        key: Hashable,
-        names: tuple[str, ...],
-        values: tuple[object, ...],
-        known: dict[str, Any],
+        self, key: Hashable, arguments: Mapping[str, object], known: dict[str, Any]
     ) -> Request:
         """Keep what was read for the next that ask for the same, and return it."""
         if len(self._requests) >= MOST_REQUESTS:
             self._requests.clear()
-        request = self._requests[key] = self._read(names, values, None, known)
+        request = self._requests[key] = self._read(arguments, None, known)
         return request
 
     def _heard(self, request: Request, arguments: Mapping[str, object]) -> Request:
@@ -141,15 +138,11 @@ class Parameters:
         return replace(request, **told) if told else request
 
     def _read(
-        self,
-        names: tuple[str, ...],
-        values: tuple[object, ...],
-        prompt: Prompt | None,
-        known: dict[str, Any],
+        self, arguments: Mapping[str, object], prompt: Prompt | None, known: dict[str, Any]
     ) -> Request:
         ranks: dict[str, int] = {}
-        for name, given in zip(names, values, strict=True):
-            for rank, field, read in self._rows[name]:
+        for name, given in arguments.items():
+            for rank, field, read in self._rows.get(name, ()):
                 value = read(given)
                 if value is not None and rank >= ranks.get(field, -1):
                     known[field] = value
