@@ -105,7 +105,7 @@ def test_what_is_absolute_fails_the_run_too(bars, results, label, taken, missed)
 @pytest.mark.parametrize(
     ("mode", "label", "micro", "missed"),
     [
-        ("unsampled", "call sync", 40, "call sync, nobody told: twice the floor"),
+        ("unsampled", "call sync", 40, "call sync, nobody told: 2.5 of the floor"),
         (
             "unsampled",
             "chunk chat sync 1000",

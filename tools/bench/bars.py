@@ -140,7 +140,7 @@ def _off(results: Results) -> Iterator[Bar]:
     """
     call, chunk = "call sync", "chunk chat sync 1000"
     ours, floor = (added(results.of(name, call, "unsampled")) for name in (OURS, FLOOR))
-    yield Bar(f"{call}, nobody told: twice the floor", ours, times(floor, 2), noise=OF_A_CALL)
+    yield Bar(f"{call}, nobody told: 2.5 of the floor", ours, times(floor, 2.5), noise=OF_A_CALL)
     ours, whole = added(results.of(OURS, chunk, "unsampled")), process(results.of(OURS, chunk))
     yield Bar(f"{chunk}, nobody told: 1/4 of what it is else", ours, times(whole, 1 / 4))
     ours, whole = (added(results.of(OURS, call, mode)) for mode in ("untraced", "on"))
