@@ -33,6 +33,7 @@ from tokentrail.operation import (
     Usage,
 )
 from tokentrail.recorder import STAMP_BLOCK
+from tokentrail.tell import deferred
 from tokentrail.tell.kinds import Kinds
 from tokentrail.tell.points import MOST_ALIKE, Points
 from tokentrail.tell.spans import MOST_KINDS
@@ -63,6 +64,12 @@ def counted_calls():
     finally:
         sys.setprofile(None)
         gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def one_job(monkeypatch):
+    """The first call of a test gives the worker the points of all: no later one does."""
+    monkeypatch.setattr(deferred, "DELAY", 60.0)
 
 
 @pytest.fixture
