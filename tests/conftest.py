@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from tokentrail.demo.server import Server
+    from tokentrail.testing.server import Server
 
 FOREIGN = ("OPENAI_", "AZURE_OPENAI_", "OTEL_", "TOKENTRAIL_")
 

@@ -1,8 +1,8 @@
 """What the dashboards ask: every panel, its queries and what they mean; Grafana is not known here.
 
-The names of metrics and labels are those of :mod:`tokentrail.tell.names`, as OpenTelemetry's rules
-for Prometheus write them: see docs/dashboards.md. It is long because it is a table, to be read top
-down beside the picture that it makes.
+The names of metrics and labels are those of :mod:`tokentrail.telemetry.semconv`, as
+OpenTelemetry's rules for Prometheus write them: see docs/dashboards.md. It is long because it is a
+table, to be read top down beside the picture that it makes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tokentrail.cli.price_rules import COST
-from tokentrail.tell import names
+from tokentrail.telemetry import semconv
 
 RATE = "$__rate_interval"
 RANGE = "$__range"
@@ -29,24 +29,24 @@ def label(name: str) -> str:
 
 
 JOB = "job"
-OPERATION = label(names.OPERATION_NAME)
-PROVIDER = label(names.PROVIDER_NAME)
-MODEL = label(names.REQUEST_MODEL)
-KIND = label(names.TOKEN_TYPE)
-SOURCE = label(names.SOURCE)
-ENDING = label(names.ENDING)
-ERROR = label(names.ERROR_TYPE)
+OPERATION = label(semconv.OPERATION_NAME)
+PROVIDER = label(semconv.PROVIDER_NAME)
+MODEL = label(semconv.REQUEST_MODEL)
+KIND = label(semconv.TOKEN_TYPE)
+SOURCE = label(semconv.SOURCE)
+ENDING = label(semconv.ENDING)
+ERROR = label(semconv.ERROR_TYPE)
 TRACED = (JOB, MODEL)
 """What a search for traces asks for: the series of a panel that links to it are one of each."""
 
-CALLS = series(names.OWN_ENDED, "total")
-TOKENS = series(names.OWN_TOKENS, "total")
-RATIO = series(names.OWN_RATIO)
-QUEUE = series(names.OWN_QUEUE)
-ERRORS = series(names.OWN_ERRORS, "total")
-DEFERRED = series(names.OWN_DEFERRED, "total")
-DEGRADED = series(names.OWN_DEGRADED, "total")
-_DETAILS = {field: series(name, "total") for _, field, name, _ in names.DETAIL_COUNTERS}
+CALLS = series(semconv.OWN_ENDED, "total")
+TOKENS = series(semconv.OWN_TOKENS, "total")
+RATIO = series(semconv.OWN_RATIO)
+QUEUE = series(semconv.OWN_QUEUE)
+ERRORS = series(semconv.OWN_ERRORS, "total")
+DEFERRED = series(semconv.OWN_DEFERRED, "total")
+DEGRADED = series(semconv.OWN_DEGRADED, "total")
+_DETAILS = {field: series(name, "total") for _, field, name, _ in semconv.DETAIL_COUNTERS}
 CACHED = _DETAILS["cache_read_tokens"]
 REASONING = _DETAILS["reasoning_tokens"]
 
@@ -115,28 +115,28 @@ class Vocabulary:
 RELEASED = Vocabulary(
     name="released",
     about="the released GenAI conventions (metrics=released, the default, or both)",
-    duration=series(names.DURATION, unit="seconds"),
+    duration=series(semconv.DURATION, unit="seconds"),
     other_duration=None,
-    first_chunk=series(names.FIRST_CHUNK, unit="seconds"),
-    output_chunk=series(names.OUTPUT_CHUNK, unit="seconds"),
-    tokens=(series(names.TOKEN_USAGE, "sum"),) * 2,
-    sizes=(series(names.TOKEN_USAGE, "bucket"),) * 2,
+    first_chunk=series(semconv.FIRST_CHUNK, unit="seconds"),
+    output_chunk=series(semconv.OUTPUT_CHUNK, unit="seconds"),
+    tokens=(series(semconv.TOKEN_USAGE, "sum"),) * 2,
+    sizes=(series(semconv.TOKEN_USAGE, "bucket"),) * 2,
     token_conditions=(f'{KIND}="input"', f'{KIND}="output"'),
 )
 LATEST = Vocabulary(
     name="latest",
     about="the GenAI conventions to come (metrics=latest or both)",
-    duration=series(names.INFERENCE_DURATION, unit="seconds"),
-    other_duration=series(names.DURATION, unit="seconds"),
-    first_chunk=series(names.INFERENCE_FIRST_CHUNK, unit="seconds"),
-    output_chunk=series(names.INFERENCE_OUTPUT_CHUNK, unit="seconds"),
+    duration=series(semconv.INFERENCE_DURATION, unit="seconds"),
+    other_duration=series(semconv.DURATION, unit="seconds"),
+    first_chunk=series(semconv.INFERENCE_FIRST_CHUNK, unit="seconds"),
+    output_chunk=series(semconv.INFERENCE_OUTPUT_CHUNK, unit="seconds"),
     tokens=(
-        series(names.USAGE_COUNTERS["input"], "total"),
-        series(names.USAGE_COUNTERS["output"], "total"),
+        series(semconv.USAGE_COUNTERS["input"], "total"),
+        series(semconv.USAGE_COUNTERS["output"], "total"),
     ),
     sizes=(
-        series(names.OPERATION_TOKENS["input"], "bucket"),
-        series(names.OPERATION_TOKENS["output"], "bucket"),
+        series(semconv.OPERATION_TOKENS["input"], "bucket"),
+        series(semconv.OPERATION_TOKENS["output"], "bucket"),
     ),
 )
 VOCABULARIES = (RELEASED, LATEST)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail.counting import ENCODINGS, InputTally, OutputTally
 from tokentrail.counting.text import next_safe_cut
-from tokentrail.operation import Message, Prompt
+from tokentrail.model.records import Message, Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

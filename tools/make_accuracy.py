@@ -19,12 +19,12 @@ sys.path[:0] = [str(ROOT)]
 
 from tests.counting.facts import FACTS, SCHEMAS, SOURCES, VISIBLE, Fact  # noqa: E402 - after the path
 
-from tokentrail import usage  # noqa: E402
+from tokentrail.apis.chat.adapter import ChatShape  # noqa: E402
+from tokentrail.apis.embeddings.adapter import EmbeddingsShape  # noqa: E402
+from tokentrail.apis.responses.adapter import ResponsesShape  # noqa: E402
 from tokentrail.counting import ENCODINGS, InputTally, OutputTally  # noqa: E402
-from tokentrail.operation import Endpoint, Prompt, Source  # noqa: E402
-from tokentrail.shapes.chat import ChatShape  # noqa: E402
-from tokentrail.shapes.embeddings import EmbeddingsShape  # noqa: E402
-from tokentrail.shapes.responses import ResponsesShape  # noqa: E402
+from tokentrail.model.records import Endpoint, Prompt, Source  # noqa: E402
+from tokentrail.usage import resolve  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -135,12 +135,12 @@ def count(fact: Fact) -> Counted:
         return Counted(fact.counted, None)
     shape = SHAPES[fact.api]
     request = shape.request(NOWHERE, {"model": fact.model, **fact.request})
-    model = usage.identify(fact.model, None, None, {})
+    model = resolve.identify(fact.model, None, None, {})
     encoding = ENCODINGS.load(model.encoding)
     prompt = request.prompt or Prompt()
     output = fact.answer is not None
     if output:
-        tally = OutputTally(usage.surcharges(request, prompt))
+        tally = OutputTally(resolve.surcharges(request, prompt))
         shape.answer(fact.answer, tally)
         steps = tally.steps(encoding)
     else:
@@ -151,7 +151,7 @@ def count(fact: Fact) -> Counted:
     tokens = tally.tokens + fact.beside
     if fact.category == "Images":
         tokens -= _frame(fact)
-    return Counted(tokens, usage.label(request, model, exact=tally.exact, output=output))
+    return Counted(tokens, resolve.label(request, model, exact=tally.exact, output=output))
 
 
 def _frame(fact: Fact) -> int:

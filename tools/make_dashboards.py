@@ -22,7 +22,7 @@ from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from tokentrail.tell import names
+from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -246,12 +246,12 @@ def links(template: str) -> list[dashboard.DashboardLink]:
                 "refId": "A",
                 "datasource": {"type": "tempo", "uid": "${tempo}"},
                 "queryType": "traceql",
-                "query": f'{{ span.{names.REQUEST_MODEL} = "{model}" }}',
+                "query": f'{{ span.{semconv.REQUEST_MODEL} = "{model}" }}',
             }
         ],
         "range": {"from": "${__from}", "to": "${__to}"},
     }
-    tags = {names.REQUEST_MODEL: model}
+    tags = {semconv.REQUEST_MODEL: model}
     tempo = f"/explore?schemaVersion=1&orgId=1&panes={_quoted({'traces': pane})}"
     jaeger = (
         f"${{jaeger}}/search?service={template % shown.JOB}&tags={_quoted(tags)}"

@@ -3,8 +3,8 @@
     python tools/make_docs.py            # write it
     python tools/make_docs.py --check    # exit 1 if it is stale, naming what is
 
-The methods are those of ``tokentrail.methods.ROWS``; what is told of each was seen by the tests in
-tests/surface, which ``nox -s methods`` runs on every release and which leave it in
+The methods are those of ``tokentrail.patching.methods.ROWS``; what is told of each was seen by the
+tests in tests/surface, which ``nox -s methods`` runs on every release and which leave it in
 docs/methods.json.
 """
 
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tokentrail.methods import ROWS
+from tokentrail.patching.methods import ROWS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SOURCE, TARGET = DOCS / "methods.json", DOCS / "methods.md"
@@ -25,7 +25,7 @@ Ways = dict[str, str]
 HEAD = """\
 # What is told, method by method
 
-Made by `tools/make_docs.py` of the table of methods in `tokentrail.patches` and of what the tests
+Made by `tools/make_docs.py` of the table in `tokentrail.patching.methods` and of what the tests
 in `tests/surface` saw on each release of openai (`nox -s methods`): nobody writes here.
 
 Each method is told alike on `OpenAI`, `AsyncOpenAI`, `AzureOpenAI` and `AsyncAzureOpenAI`, and

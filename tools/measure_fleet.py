@@ -28,10 +28,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import tokentrail
-from tokentrail.demo.model import Model
-from tokentrail.demo.payloads import errors
-from tokentrail.demo.server import Call, Reply, Server
-from tokentrail.tell import names
+from tokentrail.telemetry import semconv
+from tokentrail.testing.model import Model
+from tokentrail.testing.payloads import errors
+from tokentrail.testing.server import Call, Reply, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 BATCH = 512
 """Spans in a request of the SDK's batch processor, by default."""
 VOCABULARIES = ("released", "latest", "both")
-HEALTH = {names.OWN_QUEUE, names.OWN_ERRORS, names.OWN_DEFERRED, names.OWN_DEGRADED}
+HEALTH = {semconv.OWN_QUEUE, semconv.OWN_ERRORS, semconv.OWN_DEFERRED, semconv.OWN_DEGRADED}
 """Told once for a process, whatever it calls."""
 
 

@@ -25,9 +25,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 import tokentrail
-from tokentrail.demo.model import Model
 from tokentrail.demo.scenes import DEPLOYED, DEPLOYMENT, SCENES, Stage
-from tokentrail.demo.server import Call, Reply, Server
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Call, Reply, Server
 
 THINKS = "o4-mini"
 """The model that takes its time before the first chunk."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokentrail import engine, streams
-from tokentrail.count import count_tokens
 from tokentrail.instrumentor import OpenAIInstrumentor
-from tokentrail.operation import Count, Source, Usage
-from tokentrail.tell.whose import attributes
+from tokentrail.model.records import Count, Source, Usage
+from tokentrail.patching import streams
+from tokentrail.runtime import runtime
+from tokentrail.telemetry.attribution import attributes
+from tokentrail.usage.count_tokens import count_tokens
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def flush(timeout: float = 2.0, *, break_off: bool = False) -> bool:
     Returns:
         Whether all is told.
     """
-    return engine.flush(timeout, break_off=break_off)
+    return runtime.flush(timeout, break_off=break_off)
 
 
 def current_usage(stream: object) -> Usage | None:

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from tokentrail import calls, methods, neighbours, patches
 from tokentrail.config import SETTINGS, plain, reading
 from tokentrail.counting import ENCODINGS
 from tokentrail.counting.encodings import RECIPES
-from tokentrail.tell import hook
+from tokentrail.patching import install, methods, wrappers
+from tokentrail.telemetry import coexistence, completion_hook
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ OPTIONAL: Final = (
     "genai-prices",
 )
 PEERS: Final = {
-    "opentelemetry-instrumentation-genai-openai": neighbours.OFFICIAL.module,
+    "opentelemetry-instrumentation-genai-openai": coexistence.OFFICIAL.module,
     "opentelemetry-instrumentation-openai-v2": "opentelemetry.instrumentation.openai_v2",
     "opentelemetry-instrumentation-openai": "opentelemetry.instrumentation.openai",
     "openinference-instrumentation-openai": "openinference.instrumentation.openai",
@@ -108,7 +108,7 @@ def examine(environ: Mapping[str, str]) -> Findings:
     encodings = {name: _encoding(name) for name in RECIPES}
     return Findings(
         settings=settings,
-        completion_hook=environ.get(hook.ENVIRON) or None,
+        completion_hook=environ.get(completion_hook.ENVIRON) or None,
         versions=versions,
         methods=methods,
         neighbours=peers,
@@ -162,8 +162,8 @@ def _version(name: str) -> str | None:
 
 def _families(settings: tuple[SettingFound, ...]) -> Collection[str]:
     """Return whose methods are told: as it was switched on here, or else would be."""
-    if calls.engine is not None:
-        return calls.engine.settings.families
+    if wrappers.engine is not None:
+        return wrappers.engine.settings.families
     return cast("list[str]", next(found.value for found in settings if found.name == "families"))
 
 
@@ -179,14 +179,14 @@ def _state(row: methods.Row, families: Collection[str]) -> str:
         except ImportError:
             continue
         if owner is not None and row.method in vars(owner):
-            if patches.is_patched(vars(owner)[row.method]):
+            if install.is_patched(vars(owner)[row.method]):
                 return "patched"
             return "found" if row.family in families else "left out"
     return "absent" if row.optional else "missing"
 
 
 def _neighbours() -> Iterator[tuple[str, str]]:
-    working = {other.module for other in neighbours.active()}
+    working = {other.module for other in coexistence.active()}
     for name, module in PEERS.items():
         if (installed := _version(name)) is not None:
             state = f"{installed}, {'at work' if module in working else 'installed'}"
@@ -217,7 +217,7 @@ def _notes(environ: Mapping[str, str], peers: Collection[str]) -> Iterator[str]:
         said = {word.strip().lower() for word in environ.get(name, "").split(",")}
         if said & set(words):
             yield f"{name}={environ[name]}: nothing is told"
-    if calls.engine is None:
+    if wrappers.engine is None:
         yield "tokentrail is not switched on in this process: no method is patched"
     others = [name for name in peers if name != JOINED]
     if others:
@@ -230,8 +230,8 @@ def _misnamed(environ: Mapping[str, str], settings: tuple[SettingFound, ...]) ->
         if found.refused is not None:
             said = f"{found.variable}={found.refused!r} is not allowed{found.reason}"
             yield f"{said}; allowed: {found.allowed}"
-    if (missing := hook.missing(environ)) is not None:
-        yield f"{hook.ENVIRON}={environ[hook.ENVIRON]!r}: {missing}"
+    if (missing := completion_hook.missing(environ)) is not None:
+        yield f"{completion_hook.ENVIRON}={environ[completion_hook.ENVIRON]!r}: {missing}"
 
 
 def _problems(
@@ -260,7 +260,7 @@ def _lines(found: Findings) -> Iterator[str]:
     for setting in found.settings:
         yield f"  {setting.name} = {setting.value}  ({setting.source})"
         yield f"      {setting.variable}: {setting.allowed}"
-    yield from _table("completion hook", {hook.ENVIRON: found.completion_hook or "none"})
+    yield from _table("completion hook", {completion_hook.ENVIRON: found.completion_hook or "none"})
     yield from _table("methods", {method.name: method.state for method in found.methods})
     yield from _table("other instrumentations", found.neighbours)
     yield from _table("providers", found.providers)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
-from tokentrail import calls, connections, patches
 from tokentrail.config import read_settings
-from tokentrail.engine import Engine
-from tokentrail.tell import Teller
-from tokentrail.tell.health import set_engine
+from tokentrail.patching import install, wrappers
+from tokentrail.runtime.runtime import Engine
+from tokentrail.telemetry.emitter import Teller
+from tokentrail.telemetry.internal_metrics import set_engine
+from tokentrail.websocket import patching
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -28,7 +29,7 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         if not self.is_instrumented_by_opentelemetry:
             super().instrument(**kwargs)
             # Where it was disabled, it may yet be switched on.
-            self._is_instrumented_by_opentelemetry = calls.engine is not None
+            self._is_instrumented_by_opentelemetry = wrappers.engine is not None
 
     def uninstrument(self, **kwargs: Any) -> None:  # noqa: ANN401 - the base class's signature
         """Switch off; see :func:`tokentrail.uninstrument`. Does nothing if it is off already."""
@@ -46,14 +47,14 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         engine = Engine(settings, teller)
         for name in settings.preload:
             engine.encodings.load(name)
-        calls.engine = engine
+        wrappers.engine = engine
         set_engine(engine)
-        patches.install(settings.families)
+        install.install(settings.families)
 
     def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ANN401, ARG002 - the base's signature
-        engine, calls.engine = calls.engine, None
-        patches.remove()
-        connections.release()
+        engine, wrappers.engine = wrappers.engine, None
+        install.remove()
+        patching.release()
         if engine is not None:
             engine.close()
         set_engine(None)

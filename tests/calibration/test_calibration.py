@@ -13,8 +13,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import tokentrail
 from tokentrail.counting import ENCODINGS, Encodings
-from tokentrail.demo.payloads import Answer, Usage, chat
-from tokentrail.demo.server import Plain, Server, Stream
+from tokentrail.testing.payloads import Answer, Usage, chat
+from tokentrail.testing.server import Plain, Server, Stream
 
 MESSAGES = [{"role": "user", "content": "Hello, how are you?"}]
 """13 tokens (a published count)."""
@@ -73,7 +73,7 @@ async def test_at_zero_none_is(driver, trail, serve):
 @pytest.mark.settings(calibration=0.5)
 async def test_between_them_a_share_is(monkeypatch, driver, trail, serve):
     """By a chance of our own."""
-    from tokentrail import call
+    from tokentrail.call import call
 
     monkeypatch.setattr(call, "_chance", random.Random(1))  # noqa: S311 - repeatable
     server = serve(reply(ANSWER, stream=False))
@@ -98,10 +98,10 @@ async def test_the_program_s_own_random_numbers_stay_its_own(driver, trail, serv
 
 async def test_no_encoding_is_built_for_it(monkeypatch, driver, trail, serve):
     """Where everything is reported, no encoding is ever loaded, and nothing compared."""
-    from tokentrail import engine
+    from tokentrail.runtime import runtime
 
     cold = Encodings()
-    monkeypatch.setattr(engine, "ENCODINGS", cold)
+    monkeypatch.setattr(runtime, "ENCODINGS", cold)
     monkeypatch.setattr(Encodings, "start", lambda *_: pytest.fail("an encoding was asked for"))
     trail.instrument(calibration=1)
     await ask(driver, serve(reply(ANSWER, stream=False)))
@@ -112,7 +112,7 @@ async def test_no_encoding_is_built_for_it(monkeypatch, driver, trail, serve):
 async def test_the_span_does_not_wait_for_it(monkeypatch, driver, trail, serve):
     """It is told before anything is compared; that is done on the worker's thread."""
     go, threads = threading.Event(), []
-    from tokentrail.jobs import Comparison
+    from tokentrail.call.jobs import Comparison
 
     steps = Comparison.steps
 

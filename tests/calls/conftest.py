@@ -17,13 +17,13 @@ import pytest
 
 import tokentrail
 from tokentrail.counting import ENCODINGS
-from tokentrail.demo.payloads import Answer, Usage, chat, completions, responses
-from tokentrail.demo.server import Plain, Server, Stream
+from tokentrail.testing.payloads import Answer, Usage, chat, completions, responses
+from tokentrail.testing.server import Plain, Server, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tokentrail.demo.replies import Call, Reply, Step
+    from tokentrail.testing.replies import Call, Reply, Step
 
 OPEN = object()
 """A step at which the server waits until the test lets it go on."""

@@ -15,8 +15,8 @@ import openai
 import pytest
 from opentelemetry.trace import StatusCode
 
-from tokentrail.demo.payloads import Usage, errors, responses
-from tokentrail.demo.server import Cut, Drop, Event, Plain, Raw, Stream
+from tokentrail.testing.payloads import Usage, errors, responses
+from tokentrail.testing.server import Cut, Drop, Event, Plain, Raw, Stream
 
 anyio = pytest.importorskip("anyio")
 

@@ -19,39 +19,41 @@ import pytest
 from tests.calls.test_faults import SECRET, OurBug, Program, told_in_the_log
 
 import tokentrail
-from tokentrail import guard
-from tokentrail.engine import _engines
+from tokentrail.runtime.runtime import _engines
+from tokentrail.support import guard
 
 APART = ("demo", "cli", "doctor", "patches", "config", "instrumentor", "__main__", "guard")
 """What no call enters, and the guard, in which all ends."""
 EDGES = {
-    "tokentrail.calls": {
+    "tokentrail.patching.wrappers": {
         "_again", "_answered", "_awaited", "_failed", "_prepare", "_refused", "_start",
         "_Sending.__init__", "_Sending.bare",
     },
-    "tokentrail.pending": {"Pending.__init__", "Pending.__del__", "named_as"},
-    "tokentrail.repeatable": {
+    "tokentrail.patching.coroutines": {"Pending.__init__", "Pending.__del__", "named_as"},
+    "tokentrail.patching.replay": {
         "_Recording.__class__", "_Recording.__getattr__", "_Recording.__iter__",
         "_Recording.__next__",
     },
-    "tokentrail.streams": {
+    "tokentrail.patching.streams": {
         "_AsyncChunks.__aiter__", "_AsyncChunks.__anext__", "_Chunks.__iter__",
         "_Chunks.__next__", "_Close.__call__", "_Parse.__call__", "_Parse.__del__",
         "_Parse.__init__", "_Parse._later", "_Parse._observe", "_Pulled.__del__",
         "_Pulled.__init__", "_Seams.took", "_abandon", "_over",
     },
-    "tokentrail.direct": {"_posted", "_received_by"},
+    "tokentrail.patching.raw_requests": {"_posted", "_received_by"},
     # The application's own flush(), which also ends what an uninstrument() left:
-    "tokentrail.engine": {"Engine.flush", "flush"},
-    "tokentrail.worker": {
+    "tokentrail.runtime.runtime": {"Engine.flush", "flush"},
+    "tokentrail.runtime.worker": {
         "Worker.flush", "Worker.backlog", "Worker.stop", "Worker._end_all", "_Barrier.__init__",
         "Worker._run", "_report",  # the thread's own edge
     },
 }  # fmt: skip
 """What stands between application and client: a shield, and nothing in it that could break."""
 SILENT = {
-    ("tokentrail.recorder", "Recorder.abandoned"): "Only finalisers call it, which take no lock: "
-    "none of logging's either.",
+    (
+        "tokentrail.call.recorder",
+        "Recorder.abandoned",
+    ): "Only finalisers call it, which take no lock: none of logging's either.",
 }
 """What may be broken without a word, and why. Everything else is told in the log."""
 EVERYTHING = {
@@ -67,7 +69,12 @@ EVERYTHING = {
 }
 PARTS = 8
 """Into which the functions are parted, to stay far from a test's timeout."""
-TWOFOLD = ("tokentrail.calls", "tokentrail.pending", "tokentrail.prepared", "tokentrail.streams")
+TWOFOLD = (
+    "tokentrail.patching.wrappers",
+    "tokentrail.patching.coroutines",
+    "tokentrail.patching.request",
+    "tokentrail.patching.streams",
+)
 """Where sync and async differ; everywhere else they run the same lines."""
 
 

@@ -26,9 +26,9 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
 import tokentrail
-from tokentrail import guard
-from tokentrail.demo.payloads import errors
-from tokentrail.engine import _engines
+from tokentrail.runtime.runtime import _engines
+from tokentrail.support import guard
+from tokentrail.testing.payloads import errors
 
 PROMPT = "Tell me of the sea."
 SECRET = f"our own bug, quoting {PROMPT}"

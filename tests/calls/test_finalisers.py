@@ -11,8 +11,8 @@ import pytest
 from tools.bench import wire
 
 import tokentrail
-from tokentrail import calls
-from tokentrail.tell import totals
+from tokentrail.patching import wrappers
+from tokentrail.telemetry.metrics import totals
 
 FORBIDDEN = ("opentelemetry", "logging", "threading", "queue", "socket", "asyncio", "selectors")
 """Whose functions take locks, or do I/O."""
@@ -113,7 +113,7 @@ async def test_a_finaliser_takes_no_lock_and_does_no_io(
     await drop(driver, driver.client(stage.server), apis["chat"])
     wanted = []
     with monkeypatch.context() as held:
-        held.setattr(calls.engine.worker, "_lock", Lock(wanted))
+        held.setattr(wrappers.engine.worker, "_lock", Lock(wanted))
         held.setattr(totals, "_lock", Lock(wanted))
         entered, ours = _collect()
         if driver.mode == "async" and drop in READ:
@@ -143,7 +143,7 @@ def test_a_stream_whose_loop_is_over_is_ended_by_its_finaliser(trail, monkeypatc
     loop.close()
     wanted = []
     with monkeypatch.context() as held:
-        held.setattr(calls.engine.worker, "_lock", Lock(wanted))
+        held.setattr(wrappers.engine.worker, "_lock", Lock(wanted))
         entered, ours = _collect()
     assert "abandoned" in ours or "broken_off" in ours
     assert (entered, wanted) == (set(), [])

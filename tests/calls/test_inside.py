@@ -9,8 +9,8 @@ import pytest
 from tests.conftest import HTTP
 
 import tokentrail
-from tokentrail.demo.model import Model
-from tokentrail.demo.server import Server
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Server
 
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
 SOUGHT = {"model": "text-embedding-3-small", "input": "Hello"}

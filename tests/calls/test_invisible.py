@@ -22,8 +22,8 @@ import pytest
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
-from tokentrail.demo.payloads import Usage, errors
-from tokentrail.demo.server import Cut, Event, Plain, Raw, Stream
+from tokentrail.testing.payloads import Usage, errors
+from tokentrail.testing.server import Cut, Event, Plain, Raw, Stream
 
 USAGE = Usage(31, 17)
 MODEL = "gpt-4o-mini"
@@ -188,7 +188,7 @@ def _streamed(stage, usage_on="none", **changes):
 
 
 def _chat():
-    from tokentrail.demo.payloads import chat
+    from tokentrail.testing.payloads import chat
 
     return chat
 
@@ -537,7 +537,7 @@ async def other_options(driver, client, stage):
 async def completions(driver, client, stage):
     api = stage.apis["completions"]
     answer = api.answer(id="1", created=1, usage=USAGE)
-    from tokentrail.demo.payloads import completions as said
+    from tokentrail.testing.payloads import completions as said
 
     stage.says(said.completion(answer))
     yield await driver.call(client.completions.create, model=api.model, prompt=iter(["a", "b"]))
@@ -559,7 +559,7 @@ async def deprecated(driver, client, stage):
 
 @situation
 async def embedded(driver, client, stage):
-    from tokentrail.demo.payloads import embeddings
+    from tokentrail.testing.payloads import embeddings
 
     for inputs in (["a", "b"], iter(["a", "b"])):
         stage.says(
@@ -572,7 +572,7 @@ async def embedded(driver, client, stage):
 async def responses(driver, client, stage):
     if not hasattr(client, "responses"):
         return
-    from tokentrail.demo.payloads import responses as said
+    from tokentrail.testing.payloads import responses as said
 
     answer = _answer(stage)
     stage.says(said.response(answer))
@@ -736,7 +736,7 @@ async def test_a_helper_s_request_is_made_under_the_span(driver, stage, trail, a
 
 
 def _methods():
-    from tokentrail.methods import ROWS
+    from tokentrail.patching.methods import ROWS
 
     for row in ROWS:
         yield row, pytest.param(row, id=f"{row.owner}.{row.method}")

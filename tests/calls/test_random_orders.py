@@ -26,8 +26,8 @@ from tests.calls.played import OVER, Body, Call, elsewhere, httpx, kind
 
 import tokentrail
 from tokentrail.counting import ENCODINGS
-from tokentrail.demo.payloads import errors
-from tokentrail.demo.server import Event
+from tokentrail.testing.payloads import errors
+from tokentrail.testing.server import Event
 
 anyio = pytest.importorskip("anyio")
 

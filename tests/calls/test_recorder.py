@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tokentrail.operation import Ending, Endpoint, Usage
-from tokentrail.recorder import STAMP_BLOCK, Recorder
-from tokentrail.shapes.chat import ChatShape
+from tokentrail.apis.chat.adapter import ChatShape
+from tokentrail.call.recorder import STAMP_BLOCK, Recorder
+from tokentrail.model.records import Ending, Endpoint, Usage
 
 EPOCH = 1_700_000_000_000_000_000
 ENDPOINT = Endpoint("openai", None, None, "")

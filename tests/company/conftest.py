@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from tokentrail.demo.server import Server
+    from tokentrail.testing.server import Server
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def settled(monkeypatch) -> None:
 @pytest.fixture
 def unsaid(monkeypatch) -> None:
     """Let warnings that are said once in a process be said once in the test."""
-    from tokentrail import guard
+    from tokentrail.support import guard
 
     monkeypatch.setattr(guard, "_told", set())
 
@@ -39,8 +39,8 @@ def unsaid(monkeypatch) -> None:
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Give a model that reports the usage of a stream only if it is asked to."""
-    from tokentrail.demo.model import Model
-    from tokentrail.demo.server import Server
+    from tokentrail.testing.model import Model
+    from tokentrail.testing.server import Server
 
     with Server(Model()) as server:
         yield server

@@ -8,8 +8,8 @@ import pytest
 from tests.conftest import HTTP
 
 import tokentrail
-from tokentrail.demo.payloads import Answer, Usage, chat
-from tokentrail.demo.server import Plain, Server, Stream
+from tokentrail.testing.payloads import Answer, Usage, chat
+from tokentrail.testing.server import Plain, Server, Stream
 
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
 ANSWER = Answer(("Hello there.",), Usage(40, 30, reasoning=5, cached=8), "gpt-4o-2024-08-06")
@@ -151,12 +151,12 @@ async def test_a_record_that_is_none_of_theirs_harms_nothing(
     trail, driver, inside, monkeypatch, caplog
 ):
     """A next release of theirs may have other fields."""
-    from tokentrail import guard
-    from tokentrail.tell import company
+    from tokentrail.support import guard
+    from tokentrail.telemetry import genai_util
 
     monkeypatch.setattr(guard, "strict", False)
     monkeypatch.setattr(guard, "_told", set())
-    monkeypatch.setattr(company, "learned", lambda record, _: record.no_such_field)
+    monkeypatch.setattr(genai_util, "learned", lambda record, _: record.no_such_field)
     await _ask(driver, inside())
     assert trail.spans.one().attributes["tokentrail.ending"] == "completed"
     assert trail.metrics.one("gen_ai.client.operation.duration").count == 1

@@ -15,7 +15,7 @@ from tests.content.schemas import SCHEMAS, check
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tokentrail.demo.server import Server
+    from tokentrail.testing.server import Server
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def no_chance(monkeypatch) -> None:
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
     """Start a server that gives these replies in turn, then the last one again and again."""
-    from tokentrail.demo.server import Server
+    from tokentrail.testing.server import Server
 
     with contextlib.ExitStack() as servers:
 
@@ -73,7 +73,7 @@ class Said:
 
     def in_event(self) -> dict[str, Any]:
         """Return what stands in the details event: structured, wherever that can be."""
-        from tokentrail.tell.events import _IS_STRUCTURED
+        from tokentrail.telemetry.events import _IS_STRUCTURED
 
         attributes = self.trail.logs.one("operation.details").attributes
         for name in SCHEMAS:

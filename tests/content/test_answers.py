@@ -5,8 +5,8 @@ from __future__ import annotations
 import openai
 import pytest
 
-from tokentrail.demo.payloads import Answer, ToolCall, chat, completions, responses
-from tokentrail.demo.server import Cut, Event, Plain, Stream
+from tokentrail.testing.payloads import Answer, ToolCall, chat, completions, responses
+from tokentrail.testing.server import Cut, Event, Plain, Stream
 
 pytestmark = pytest.mark.settings(capture_content="SPAN_AND_EVENT")
 

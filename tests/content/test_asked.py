@@ -6,7 +6,7 @@ import pytest
 from tests.content.schemas import MESSAGES, SYSTEM, TOOLS, Draft202012Validator, check
 
 from tokentrail.content import Rules, read_asked, written_messages, written_parts, written_tools
-from tokentrail.operation import Endpoint, Request
+from tokentrail.model.records import Endpoint, Request
 
 PNG = "data:image/png;base64,aGVsbG8="
 BLOB = {"type": "blob", "modality": "image", "mime_type": "image/png", "byte_size": 5}

@@ -9,9 +9,9 @@ import openai
 import pytest
 from tests.content.test_silence import told_by
 
-from tokentrail import guard
-from tokentrail.demo.payloads import Answer, chat, errors, responses
-from tokentrail.demo.server import Event, Plain, Stream
+from tokentrail.support import guard
+from tokentrail.testing.payloads import Answer, chat, errors, responses
+from tokentrail.testing.server import Event, Plain, Stream
 
 PROSE = "canary: you asked to be told of the sea"
 ASKED = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "canary-prompt"}]}
@@ -106,7 +106,7 @@ async def test_our_own_bug_says_where_and_not_what(driver, serve, trail, caplog,
     def bug(self, operation, *_args):
         raise ValueError(operation)
 
-    monkeypatch.setattr("tokentrail.tell.metrics.Metrics.finish", bug)
+    monkeypatch.setattr("tokentrail.telemetry.metrics.recording.Metrics.finish", bug)
     server = serve(Plain(chat.completion(Answer(("canary-answer",)))))
     await driver.call(driver.client(server).chat.completions.create, **ASKED)
     assert trail.spans.one()

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from tests.content.conftest import said_in
 
 import tokentrail
-from tokentrail.demo.payloads import Answer, ToolCall, Usage, chat, errors
-from tokentrail.demo.server import Plain, Stream
+from tokentrail.testing.payloads import Answer, ToolCall, Usage, chat, errors
+from tokentrail.testing.server import Plain, Stream
 
 CONTENT = {
     "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions",

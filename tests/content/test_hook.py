@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import tokentrail
-from tokentrail import guard
-from tokentrail.demo.payloads import Answer, ToolCall, chat
-from tokentrail.demo.server import Plain, Stream
+from tokentrail.support import guard
+from tokentrail.testing.payloads import Answer, ToolCall, chat
+from tokentrail.testing.server import Plain, Stream
 
 HOOK = "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK"
 MESSAGES = [
@@ -121,7 +121,7 @@ async def test_rules_act_on_what_the_hook_hears(driver, serve, trail, heard):
 async def test_every_kind_of_part_has_a_type_of_theirs(util, heard):
     from tests.content.test_rules import WHOLE
 
-    from tokentrail.tell.hook import load
+    from tokentrail.telemetry.completion_hook import load
 
     hook = load()
     assert hook is not None
@@ -150,9 +150,9 @@ async def test_a_hook_that_raises_harms_nobody(driver, serve, trail, heard, capl
 async def test_a_name_that_nobody_has_is_no_hook(driver, serve, trail, util, monkeypatch, name):
     monkeypatch.setenv(HOOK, name)
     trail.instrument()
-    from tokentrail import calls
+    from tokentrail.patching import wrappers
 
-    assert not calls.engine.teller.captures
+    assert not wrappers.engine.teller.captures
     await ask(driver, serve)
     assert trail.spans.one()
 
@@ -161,9 +161,9 @@ async def test_an_upload_without_a_path_is_no_hook(driver, serve, trail, util, m
     """Theirs is a no-op then, in a guard: nothing is gathered for it."""
     monkeypatch.setenv(HOOK, "upload")
     trail.instrument()
-    from tokentrail import calls
+    from tokentrail.patching import wrappers
 
-    assert not calls.engine.teller.captures
+    assert not wrappers.engine.teller.captures
     await ask(driver, serve)
     assert trail.spans.one()
 

@@ -7,9 +7,9 @@ import json
 import pytest
 from tests.content.conftest import said_in
 
-from tokentrail import guard
-from tokentrail.demo.payloads import Answer, ToolCall, chat, responses
-from tokentrail.demo.server import Event, Plain, Stream
+from tokentrail.support import guard
+from tokentrail.testing.payloads import Answer, ToolCall, chat, responses
+from tokentrail.testing.server import Event, Plain, Stream
 
 pytestmark = pytest.mark.settings(capture_content="SPAN_AND_EVENT", capture_tool_schemas=True)
 
@@ -90,14 +90,14 @@ async def test_an_error_of_ours_costs_the_content_and_nothing_else(
     def fail(*_args, **_kwargs):
         raise ValueError(place)
 
-    from tokentrail.content import Rules, gathered
+    from tokentrail.content import Rules, response
 
     monkeypatch.setattr(guard, "strict", False)
     monkeypatch.setattr(guard, "_told", set())
     if place == "request":
-        monkeypatch.setattr("tokentrail.prepared.read_asked", fail)
+        monkeypatch.setattr("tokentrail.patching.request.read_asked", fail)
     elif place == "chunk":
-        monkeypatch.setattr(gathered.ChoiceGathering, "add", fail)
+        monkeypatch.setattr(response.ChoiceGathering, "add", fail)
     else:
         monkeypatch.setattr(Rules, "content", fail)
     create = driver.client(serve(Stream(chat.chunks(Answer(("Hello.",)))))).chat.completions.create

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.content.schemas import check
 
-from tokentrail import guard
 from tokentrail.content import KINDS, Rules, to_json, written_messages, written_parts, written_tools
 from tokentrail.content.parts import (
     Blob,
@@ -27,6 +26,7 @@ from tokentrail.content.parts import (
     ToolResponse,
     Uri,
 )
+from tokentrail.support import guard
 
 SECRET = "tiger-tiger"
 PARTS = (

@@ -16,9 +16,10 @@ from typing import Any
 import openai
 import pytest
 
-from tokentrail import config, content, guard
-from tokentrail.demo.payloads import Answer, ToolCall, Usage, chat, completions, responses
-from tokentrail.demo.server import Cut, Plain, Stream
+from tokentrail import config, content
+from tokentrail.support import guard
+from tokentrail.testing.payloads import Answer, ToolCall, Usage, chat, completions, responses
+from tokentrail.testing.server import Cut, Plain, Stream
 
 OURS = ("tokentrail", "opentelemetry", "py.warnings")
 
@@ -202,7 +203,7 @@ async def test_with_capture_off_nothing_of_ours_even_reads_it(
         (content.Rules, "content"),
     ]:  # fmt: skip
         monkeypatch.setattr(owner, name, forbidden)
-    monkeypatch.setattr("tokentrail.prepared.read_asked", forbidden)
+    monkeypatch.setattr("tokentrail.patching.request.read_asked", forbidden)
     await Caller(driver, serve, api, api != "embeddings", "whole")()
     assert trail.spans.one()
 

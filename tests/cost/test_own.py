@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from tokentrail import guard
 from tokentrail.config import Cost, read_settings
 from tokentrail.cost import Rate
+from tokentrail.support import guard
 
 CONTRACT = {
     "gpt-4o": {"input": 2, "output": 8.5, "service_tiers": {"flex": {"input": 1, "output": 4}}},

@@ -12,7 +12,7 @@ import yaml
 from tests.dashboards.server import program
 
 from tokentrail import cli
-from tokentrail.cost import published
+from tokentrail.cost import genai_prices
 
 pytest.importorskip("genai_prices", reason="needs tokentrail[cost]")
 
@@ -62,7 +62,7 @@ def test_it_writes_every_model_of_openai_and_azure_to_the_screen(prices):
         ("openai", "text-embedding-3-small"),
     } <= named
     assert told.startswith("# Made by tokentrail ")
-    assert f"the prices of genai-prices {published.edition()}." in told
+    assert f"the prices of genai-prices {genai_prices.edition()}." in told
 
 
 def test_it_writes_only_the_models_that_are_named(prices, tmp_path, own):
@@ -102,7 +102,7 @@ def test_a_mistake_names_its_mend(prices, arguments, code, complaint):
 
 
 def test_without_the_package_it_says_so_and_writes_what_is_your_own(prices, own, monkeypatch):
-    monkeypatch.setattr(published, "is_there", lambda: False)
+    monkeypatch.setattr(genai_prices, "is_there", lambda: False)
     code, told, said = prices()
     assert (code, told) == (1, "")
     assert "pip install 'tokentrail[cost]', or name your own with --overrides" in said
@@ -137,13 +137,13 @@ def test_each_name_has_the_rule_of_the_model_that_the_package_finds(provider):
 
     now = datetime.now(timezone.utc)
     rules = list(price_rules.published_prices((provider,), now, OwnPrices(), None))
-    clauses = [model.match for _, model in published.offered(provider)]
+    clauses = [model.match for _, model in genai_prices.offered(provider)]
     seen = 0
     for clause in clauses:
         for name in _spoken_of(clause):
             try:
                 found = get_snapshot().find_provider_model(
-                    name, None, published.PROVIDERS[provider], None
+                    name, None, genai_prices.PROVIDERS[provider], None
                 )[1]
             except LookupError:
                 continue
@@ -152,7 +152,7 @@ def test_each_name_has_the_rule_of_the_model_that_the_package_finds(provider):
                 for rule in rules
                 if rule.tier is None and _holds(rule.selectors[0], name)
             ]
-            has_price = published.rates_of(found, None, now) is not None
+            has_price = genai_prices.rates_of(found, None, now) is not None
             assert standard == ([found.id.rsplit("/", 1)[-1]] if has_price else []), name
             seen += 1
     assert seen > 100

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from tokentrail.cost import Rate, Rates, cost_of
-from tokentrail.operation import Count, Reported, Source, Usage
+from tokentrail.model.records import Count, Reported, Source, Usage
 
 PLAIN = Rates(Rate(Decimal("2.5")), Rate(Decimal(10)))
 FULL = Rates(

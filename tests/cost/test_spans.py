@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from tokentrail import guard
-from tokentrail.cost import Prices, prices, published
-from tokentrail.demo.model import Model
-from tokentrail.demo.payloads import Answer, Usage, chat, embeddings
-from tokentrail.demo.server import Plain, Server, Stream
+from tokentrail.cost import Prices, genai_prices, prices
+from tokentrail.support import guard
+from tokentrail.testing.model import Model
+from tokentrail.testing.payloads import Answer, Usage, chat, embeddings
+from tokentrail.testing.server import Plain, Server, Stream
 
 pytest.importorskip("genai_prices", reason="needs tokentrail[cost]")
 
@@ -241,7 +241,7 @@ def test_a_missing_package_is_one_warning_that_names_the_mend():
 
 
 async def test_without_the_package_own_prices_hold(trail, driver, monkeypatch, caplog):
-    monkeypatch.setattr(published, "is_there", lambda: False)
+    monkeypatch.setattr(genai_prices, "is_there", lambda: False)
     monkeypatch.setattr(guard, "_told", set())
     with caplog.at_level(logging.WARNING, "tokentrail"):
         trail.instrument(cost="reported", prices=OWN)
@@ -253,8 +253,8 @@ async def test_without_the_package_own_prices_hold(trail, driver, monkeypatch, c
 
 def test_what_is_remembered_is_bounded(monkeypatch):
     from tokentrail.config import read_settings
-    from tokentrail.operation import Count, Endpoint, Request, Source
-    from tokentrail.operation import Usage as Told
+    from tokentrail.model.records import Count, Endpoint, Request, Source
+    from tokentrail.model.records import Usage as Told
 
     monkeypatch.setattr(prices, "MOST", 5)
     kept = Prices(read_settings({}, {}).prices, counted=False)
@@ -270,8 +270,8 @@ def test_what_is_remembered_is_bounded(monkeypatch):
 
 def test_to_fetch_an_old_answer_costs_nothing_again():
     from tokentrail.config import read_settings
-    from tokentrail.operation import Endpoint, Request
-    from tokentrail.operation import Usage as Told
+    from tokentrail.model.records import Endpoint, Request
+    from tokentrail.model.records import Usage as Told
 
     kept = Prices(read_settings({}, {}).prices, counted=False)
     fetched = Request("fetch_response", "responses", Endpoint("openai", None, None, ""))

@@ -22,22 +22,14 @@ from opentelemetry.trace import NoOpTracerProvider
 from tools.bench import wire
 
 import tokentrail
+from tokentrail.call.recorder import STAMP_BLOCK
 from tokentrail.counting import ENCODINGS
-from tokentrail.operation import (
-    Ending,
-    Endpoint,
-    Operation,
-    Prompt,
-    Request,
-    Response,
-    Usage,
-)
-from tokentrail.recorder import STAMP_BLOCK
-from tokentrail.tell import deferred
-from tokentrail.tell.kinds import Kinds
-from tokentrail.tell.points import MOST_ALIKE, Points
-from tokentrail.tell.spans import MOST_KINDS
-from tokentrail.worker import Worker
+from tokentrail.model.records import Ending, Endpoint, Operation, Prompt, Request, Response, Usage
+from tokentrail.runtime.worker import Worker
+from tokentrail.telemetry.metrics import batching
+from tokentrail.telemetry.metrics.attributes import MOST_ALIKE, Points
+from tokentrail.telemetry.span_templates import Kinds
+from tokentrail.telemetry.spans import MOST_KINDS
 
 pytestmark = pytest.mark.settings(time_per_output_chunk=False, calibration=0)
 """Without gaps, as by default: the fixture has them on. And without what only some calls pay."""
@@ -69,7 +61,7 @@ def counted_calls():
 @pytest.fixture(autouse=True)
 def one_job(monkeypatch):
     """The first call of a test gives the worker the points of all: no later one does."""
-    monkeypatch.setattr(deferred, "DELAY", 60.0)
+    monkeypatch.setattr(batching, "DELAY", 60.0)
 
 
 @pytest.fixture
@@ -239,7 +231,7 @@ def test_a_call_that_nobody_is_told_of_is_left_alone(unheard, client):
     threads = threading.active_count()
     client.chat.completions.create(**wire.CHAT)
     stream = _stream(client, 3)
-    assert type(stream._iterator).__module__ != "tokentrail.streams"
+    assert type(stream._iterator).__module__ != "tokentrail.patching.streams"
     assert len(list(stream)) == 5
     assert tokentrail.current_usage(stream) is None
     assert threading.active_count() == threads

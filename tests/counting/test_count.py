@@ -4,7 +4,7 @@ import pytest
 from openai import NOT_GIVEN
 from openai.types.chat import ChatCompletionMessage
 
-from tokentrail.count import count_tokens
+from tokentrail.usage.count_tokens import count_tokens
 
 SAY = [{"role": "user", "content": "Say this is a test"}]
 

@@ -9,7 +9,7 @@ from tokentrail.counting import ENCODINGS, OutputTally, Surcharges, estimate
 from tokentrail.counting import output as module
 from tokentrail.counting.output import KEYS
 from tokentrail.counting.text import INLINE, RUN, weight
-from tokentrail.operation import MOST_LEFT, SMALL
+from tokentrail.model.records import MOST_LEFT, SMALL
 
 REPLY = Path(__file__).parents[3] / "shared" / "recordings" / "solar_system_reply.txt"
 PROSE = "The 8 planets, in order of distance:\n- Mercury (0.39 AU)\n- Venus; it's hot.\n"

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.counting import facts
 
+from tokentrail.apis.chat.messages import read_messages
 from tokentrail.counting import InputTally
 from tokentrail.counting.images import UNKNOWN
 from tokentrail.counting.text import INLINE
-from tokentrail.operation import Image, Message, Prompt, ToolCall
-from tokentrail.shapes.messages import read_messages
+from tokentrail.model.records import Image, Message, Prompt, ToolCall
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "published-counts.json"
 

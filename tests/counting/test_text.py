@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tokentrail import guard
 from tokentrail.counting import ENCODINGS, estimate, weight
 from tokentrail.counting import text as module
 from tokentrail.counting.text import (
@@ -19,6 +18,7 @@ from tokentrail.counting.text import (
     next_safe_cut,
     slices,
 )
+from tokentrail.support import guard
 
 SCRIPTS = [
     "é",

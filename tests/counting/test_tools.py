@@ -11,7 +11,7 @@ from tests.counting import facts
 from tokentrail.counting import InputTally
 from tokentrail.counting.text import INLINE
 from tokentrail.counting.tools import MalformedError, Rendering
-from tokentrail.operation import Message, Prompt
+from tokentrail.model.records import Message, Prompt
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "published-counts.json"
 

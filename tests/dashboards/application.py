@@ -26,7 +26,7 @@ from tests.dashboards.scenes import PAUSE, PIECES, QUESTION, SCENES
 from tests.dashboards.translation import Ingested
 
 import tokentrail
-from tokentrail.demo.payloads import (
+from tokentrail.testing.payloads import (
     Answer,
     Usage,
     chat,
@@ -36,14 +36,14 @@ from tokentrail.demo.payloads import (
     paced,
     responses,
 )
-from tokentrail.demo.server import Cut, Plain, Server, Stream, Wait
+from tokentrail.testing.server import Cut, Plain, Server, Stream, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.dashboards.scenes import Scene
 
-    from tokentrail.demo.server import Call, Reply
+    from tokentrail.testing.server import Call, Reply
 
 BY_NAME = {scene.name: scene for scene in SCENES}
 MESSAGES = [{"role": "user", "content": QUESTION}]

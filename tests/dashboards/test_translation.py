@@ -22,8 +22,8 @@ from tests.dashboards.shipped import filled, rules, targets
 from tests.dashboards.translation import Ingested, kind_of, label_name, metric_name
 
 import tokentrail
-from tokentrail.demo.server import Server
-from tokentrail.tell import names
+from tokentrail.telemetry import semconv
+from tokentrail.testing.server import Server
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_the_rules(name, unit, kind, called):
 def test_the_ratio_is_called_the_same_under_each_reading_of_its_unit():
     """The specification adds a suffix for 1, translators only to gauges: ours has it already."""
     kinds = ("histogram", "gauge")
-    called = {metric_name(names.OWN_RATIO, "1", kind) for kind in kinds}
+    called = {metric_name(semconv.OWN_RATIO, "1", kind) for kind in kinds}
     assert called == {"tokentrail_usage_count_ratio"}
 
 
@@ -105,7 +105,11 @@ def test_each_metric_is_called_by_the_rules(told):
     metrics, pulled, _ = told
     called = {metric_name(m.name, m.unit or "", kind_of(m)).removesuffix("_total") for m in metrics}
     assert called == pulled.keys() - {"target", "target_info"}
-    assert {m.name for m in metrics} > {names.DURATION, names.INFERENCE_DURATION, names.OWN_ENDED}
+    assert {m.name for m in metrics} > {
+        semconv.DURATION,
+        semconv.INFERENCE_DURATION,
+        semconv.OWN_ENDED,
+    }
 
 
 def test_calls_and_tokens_are_what_the_scenes_say(told):

@@ -11,9 +11,9 @@ import sys
 
 import pytest
 
-from tokentrail.demo.exchanges import BIRDS, EXCHANGES, LAMP, NIGHT, SALT, TOWN, TURTLE, WEATHER
-from tokentrail.demo.payloads import pieces
 from tokentrail.demo.scenes import AT_ONCE, BREAK_AFTER
+from tokentrail.testing.exchanges import BIRDS, EXCHANGES, LAMP, NIGHT, SALT, TOWN, TURTLE, WEATHER
+from tokentrail.testing.payloads import pieces
 
 FRAME = 7
 """Tokens of a prompt of one message, beside its text."""

@@ -10,9 +10,9 @@ import pytest
 from tokentrail import cli
 from tokentrail.demo.error import DemoError
 from tokentrail.demo.live import LIMIT, QUESTION
-from tokentrail.demo.model import Model
-from tokentrail.demo.server import Event, Plain, Server, Stream
 from tokentrail.demo.target import find_target
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Event, Plain, Server, Stream
 
 KEY = "sk-right-0123456789"
 

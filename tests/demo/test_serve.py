@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from tokentrail import cli
-from tokentrail.demo.server import Plain, Server
+from tokentrail.testing.server import Plain, Server
 
 COMMAND = [sys.executable, "-m", "tokentrail", "demo", "--serve"]
 

@@ -14,10 +14,10 @@ from rich.console import Console
 
 from tokentrail import cli
 from tokentrail.demo.dash import Meters, Picture, Totals
-from tokentrail.demo.exchanges import BIRDS, EXCHANGES, LAMP, NIGHT, SALT, TURTLE
-from tokentrail.demo.payloads import pieces
 from tokentrail.demo.scenes import AT_ONCE, BREAK_AFTER, SCENES
-from tokentrail.tell import names
+from tokentrail.telemetry import semconv
+from tokentrail.testing.exchanges import BIRDS, EXCHANGES, LAMP, NIGHT, SALT, TURTLE
+from tokentrail.testing.payloads import pieces
 
 COMMAND = [sys.executable, "-m", "tokentrail", "demo", "--watch"]
 ENVIRON = {**os.environ, "TOKENTRAIL_STRICT": "1", "PYTHONIOENCODING": "utf-8"}
@@ -79,8 +79,8 @@ def _until(terminal, words):
 def test_the_pace_is_that_of_the_last_seconds():
     now = [100.0]
     meters = Meters(clock=lambda: now[0])
-    counter = meters.provider.get_meter("any").create_counter(names.OWN_TOKENS, "{token}")
-    labels = {names.SOURCE: "counted", names.TOKEN_TYPE: "output", names.ENDING: "completed"}
+    counter = meters.provider.get_meter("any").create_counter(semconv.OWN_TOKENS, "{token}")
+    labels = {semconv.SOURCE: "counted", semconv.TOKEN_TYPE: "output", semconv.ENDING: "completed"}
     for second in range(10):
         now[0] = 101.0 + second
         counter.add(1000 if second < 3 else 10, labels)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tokentrail.demo.model import Model
-from tokentrail.demo.server import Server
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Server
 
 ROOT = Path(__file__).parents[2]
 

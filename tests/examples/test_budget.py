@@ -11,8 +11,8 @@ import openai
 import pytest
 
 import tokentrail
-from tokentrail.demo.model import Model
-from tokentrail.demo.server import Server
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Server
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from collections import Counter
 import httpx
 import pytest
 
-from tokentrail.demo.model import Model
+from tokentrail.testing.model import Model
 
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
@@ -190,7 +190,7 @@ def test_a_refused_call_is_answered_without_what_the_service_said(service, model
 
 
 def _refusal():
-    from tokentrail.demo.payloads import errors
+    from tokentrail.testing.payloads import errors
 
     return errors.wrong_key("sk-secret")
 

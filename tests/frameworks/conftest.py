@@ -22,16 +22,16 @@ from tests.frameworks.results import pytest_deselected, pytest_sessionfinish  # 
 
 import tokentrail
 from tokentrail.counting import ENCODINGS
-from tokentrail.demo.exchanges import SALT
-from tokentrail.demo.model import Model
-from tokentrail.demo.server import Server, Stream, Wait
+from tokentrail.testing.exchanges import SALT
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Server, Stream, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from tokentrail.demo.server import Call
+    from tokentrail.testing.server import Call
 
 QUESTION, ANSWER = SALT.question, SALT.answer
 MODEL = "gpt-4o-mini"

@@ -16,8 +16,8 @@ import pytest
 
 import tokentrail
 from tokentrail.counting import ENCODINGS
-from tokentrail.demo.payloads import Answer, chat, responses
-from tokentrail.demo.server import Cut, Event, Plain, Raw, Server, Stream
+from tokentrail.testing.payloads import Answer, chat, responses
+from tokentrail.testing.server import Cut, Event, Plain, Raw, Server, Stream
 
 MEGABYTE = 1024 * 1024
 HERE = "<text>"

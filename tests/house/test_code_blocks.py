@@ -26,8 +26,8 @@ from tests.websocket.peer import Peer
 import tokentrail
 from tokentrail import cli
 from tokentrail.config import SETTINGS
-from tokentrail.demo.model import Model
-from tokentrail.demo.server import Server
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Server
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
-from tokentrail import guard
-from tokentrail.demo.server import Plain, Server
+from tokentrail.support import guard
+from tokentrail.testing.server import Plain, Server
 
 BLOCKED = pytest.raises(pytest.fail.Exception, match="only this machine may be called")
 

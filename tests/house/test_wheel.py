@@ -31,7 +31,7 @@ print(tokentrail.__version__)
 
 CALL = """
 import openai, tokentrail
-from tokentrail.demo.server import Plain, Server
+from tokentrail.testing.server import Plain, Server
 
 tokentrail.instrument()
 create = openai.resources.chat.completions.Completions.create

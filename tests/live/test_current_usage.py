@@ -10,11 +10,11 @@ import openai
 import pytest
 
 import tokentrail
-from tokentrail.call import Call
+from tokentrail.call.call import Call
 from tokentrail.counting import ENCODINGS, Encodings, InputTally, OutputTally
-from tokentrail.demo.payloads import Answer, Usage, chat, completions, responses
-from tokentrail.demo.server import Plain, Server, Stream
-from tokentrail.operation import Count, Source
+from tokentrail.model.records import Count, Source
+from tokentrail.testing.payloads import Answer, Usage, chat, completions, responses
+from tokentrail.testing.server import Plain, Server, Stream
 
 MESSAGES = [{"role": "user", "content": "Hello, how are you?"}]
 """13 tokens (a published count)."""
@@ -199,14 +199,14 @@ async def test_each_number_says_what_it_is_worth(driver, trail, serve, model, se
 @pytest.fixture
 def cold(monkeypatch):
     """Give encodings that are built when the test says so."""
-    from tokentrail import engine
+    from tokentrail.runtime import runtime
 
     class Cold(Encodings):
         def start(self, name, ready):
             self.ready = ready
 
     cold = Cold()
-    monkeypatch.setattr(engine, "ENCODINGS", cold)
+    monkeypatch.setattr(runtime, "ENCODINGS", cold)
     return cold
 
 

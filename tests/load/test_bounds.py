@@ -12,11 +12,11 @@ from opentelemetry.trace import NoOpTracerProvider
 from tools.bench import wire
 
 import tokentrail
-from tokentrail import calls
-from tokentrail.prepared import prepare
-from tokentrail.shapes.chat import ChatShape
-from tokentrail.tell.points import MOST_MODELS, OTHER
-from tokentrail.tell.spans import MOST_KINDS
+from tokentrail.apis.chat.adapter import ChatShape
+from tokentrail.patching import wrappers
+from tokentrail.patching.request import prepare
+from tokentrail.telemetry.metrics.attributes import MOST_MODELS, OTHER
+from tokentrail.telemetry.spans import MOST_KINDS
 
 DIRECTIONS = 2
 CALLS = MOST_MODELS + 60
@@ -105,7 +105,7 @@ def test_thousands_of_calls_leave_nothing(told):
     for number in range(4 * MOST_KINDS):  # so that bounded memories are as full each time
         given = {**wire.CHAT, "model": f"model-{number}"}
         answer.model = f"model-{number}-long"
-        prepared = prepare(calls.engine, shape, sync, context, (), given)
+        prepared = prepare(wrappers.engine, shape, sync, context, (), given)
         prepared.start()
         prepared.leave()
         prepared.recorder.answered(answer)
@@ -114,4 +114,4 @@ def test_thousands_of_calls_leave_nothing(told):
             gc.collect()
             held.append(len(gc.get_objects()))
     assert held[3] < held[1] * 1.01
-    assert not calls.engine.open
+    assert not wrappers.engine.open

@@ -15,7 +15,7 @@ import pytest
 from tools.bench import wire
 
 import tokentrail
-from tokentrail.call import Call
+from tokentrail.call.call import Call
 from tokentrail.counting import ENCODINGS
 
 FILES = Path("/proc/self/fd")

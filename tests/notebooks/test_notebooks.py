@@ -19,11 +19,11 @@ from nbclient import NotebookClient
 
 from tokentrail.counting import ENCODINGS
 from tokentrail.demo.error import DemoError
-from tokentrail.demo.exchanges import Exchange
-from tokentrail.demo.model import Model
-from tokentrail.demo.payloads import pieces
-from tokentrail.demo.server import Plain, Server
 from tokentrail.demo.target import find_target
+from tokentrail.testing.exchanges import Exchange
+from tokentrail.testing.model import Model
+from tokentrail.testing.payloads import pieces
+from tokentrail.testing.server import Plain, Server
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "notebooks"

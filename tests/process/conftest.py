@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokentrail.demo.server import Server
+    from tokentrail.testing.server import Server
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "src"
@@ -107,8 +107,8 @@ class Runner:
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Give a model that answers; who asks it to stall gets four chunks and waits for the fifth."""
-    from tokentrail.demo.model import Model
-    from tokentrail.demo.server import Server, Stream, Wait
+    from tokentrail.testing.model import Model
+    from tokentrail.testing.server import Server, Stream, Wait
 
     model = Model()
 

@@ -19,8 +19,8 @@ COUNTED = {
 
 def _tokens(run):
     """Return how many tokens the model says to this question: it says one at a time."""
-    from tokentrail.demo.exchanges import EXCHANGES, answering
-    from tokentrail.demo.payloads import pieces
+    from tokentrail.testing.exchanges import EXCHANGES, answering
+    from tokentrail.testing.payloads import pieces
 
     (exchange,) = answering("Hello, how are you?", EXCHANGES, 1)
     return len(pieces(exchange.answer))
@@ -44,8 +44,8 @@ def test_the_first_call_of_a_script_is_counted(run, batch):
 
 def test_a_plain_first_call_without_usage_is_counted(run, server):
     """Nothing foretold that anything would have to be counted."""
-    from tokentrail.demo.payloads import Answer, chat
-    from tokentrail.demo.server import Plain
+    from tokentrail.testing.payloads import Answer, chat
+    from tokentrail.testing.server import Plain
 
     answer = Answer(("Hello there.",), None, "gpt-4o")
     server._respond = lambda _: Plain(chat.completion(answer))

@@ -10,11 +10,12 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from opentelemetry import context
 
-from tokentrail import calls, guard
 from tokentrail.counting import ENCODINGS
-from tokentrail.neighbours import active
-from tokentrail.operation import Endpoint, Request
-from tokentrail.tell import inside
+from tokentrail.model.records import Endpoint, Request
+from tokentrail.patching import wrappers
+from tokentrail.support import guard
+from tokentrail.telemetry.coexistence import active
+from tokentrail.telemetry.emitter import inside
 
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
 OTHERS = {
@@ -171,7 +172,7 @@ def test_a_call_that_is_left_in_another_place_takes_nothing_away_there(trail, ca
     client = object()
 
     def begun():
-        telling = calls.engine.teller.begin(request, client, context.get_current(), aside=aside)
+        telling = wrappers.engine.teller.begin(request, client, context.get_current(), aside=aside)
         telling.attach()
         assert inside(client) is telling
         return telling

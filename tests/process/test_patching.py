@@ -11,7 +11,7 @@ import wrapt
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 import tokentrail
-from tokentrail import methods, patches
+from tokentrail.patching import install, methods
 
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
 
@@ -38,7 +38,7 @@ def bare():
     tokentrail.uninstrument()
     for (owner, name), method in methods.items():
         setattr(owner, name, method)
-    patches._patched.clear()
+    install._patched.clear()
 
 
 def test_the_very_same_functions_are_put_back(bare):
@@ -216,7 +216,7 @@ IMPORTS = """
     assert not [name for name in sys.modules if name.split(".")[0] == "openai"]
     import openai
     from openai.resources.chat.completions import Completions
-    from tokentrail import patches
+    from tokentrail.patching import install
     def is_ours(method):
         return isinstance(vars(Completions)["create"], patches._Patched)
     say(is_ours("create"))

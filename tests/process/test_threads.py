@@ -10,9 +10,9 @@ import time
 import pytest
 
 import tokentrail
-from tokentrail import calls
-from tokentrail.demo.payloads import Answer, chat
-from tokentrail.demo.server import Plain, Server, Stream
+from tokentrail.patching import wrappers
+from tokentrail.testing.payloads import Answer, chat
+from tokentrail.testing.server import Plain, Server, Stream
 
 MESSAGES = [{"role": "user", "content": "Hello, how are you?"}]
 LONG = "All work and no play makes Jack a dull boy. " * 1500
@@ -163,12 +163,12 @@ async def test_a_full_queue_estimates_and_drops_no_span(trail, driver, short, en
             self.released.wait(30)
             yield
 
-    worker = calls.engine.worker
+    worker = wrappers.engine.worker
     worker._capacity = 3
     stuck = Stuck()
-    assert calls.engine.hand_over(stuck)
+    assert wrappers.engine.hand_over(stuck)
     assert stuck.begun.wait(5)
-    assert [calls.engine.hand_over(stuck) for _ in range(4)] == [True, True, True, False]
+    assert [wrappers.engine.hand_over(stuck) for _ in range(4)] == [True, True, True, False]
     try:
         begun = time.monotonic()
         for _ in range(3):
@@ -208,12 +208,12 @@ async def test_flush_gives_up_in_time_and_says_so(trail, driver, short, encoding
         def steps(self):
             yield
 
-    calls.engine.hand_over(Waiting())
+    wrappers.engine.hand_over(Waiting())
     begun = time.monotonic()
     assert tokentrail.flush(0.1) is False
     assert time.monotonic() - begun < 5
     gate.set()
-    calls.engine.worker.wake()
+    wrappers.engine.worker.wake()
     assert tokentrail.flush(5) is True
 
 
@@ -255,11 +255,11 @@ async def test_an_encoding_is_built_in_the_background_by_the_first_call(
     spans, metrics, driver, short, monkeypatch
 ):
     """The call does not wait for it; the next one finds it."""
-    from tokentrail import engine
     from tokentrail.counting import Encodings
+    from tokentrail.runtime import runtime
 
     cold = Encodings()
-    monkeypatch.setattr(engine, "ENCODINGS", cold)
+    monkeypatch.setattr(runtime, "ENCODINGS", cold)
     tokentrail.uninstrument()
     tokentrail.instrument(
         tracer_provider=spans.provider, meter_provider=metrics.provider, flush_timeout=10

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tokentrail.worker import Worker
+from tokentrail.runtime.worker import Worker
 
 NEVER = 60.0
 

@@ -70,7 +70,7 @@ client = openai.OpenAI(api_key="no-secret")
 create = client.chat.completions.create
 client.embeddings
 def load():
-    assert "tokentrail.patches" not in __import__("sys").modules
+    assert "tokentrail.patching.install" not in __import__("sys").modules
 """
     _register(installed, "early", "[opentelemetry_pre_instrument]\nearly = early:load\n", early)
     _one(_run(run, installed, run.command(PROGRAM)))
@@ -85,7 +85,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
 def load():
-    assert "tokentrail.patches" in sys.modules
+    assert "tokentrail.patching.install" in sys.modules
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
     trace.set_tracer_provider(provider)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tokentrail.demo.exchanges import EXCHANGES
-from tokentrail.demo.payloads import pieces
-from tokentrail.demo.sample import sample
+from tokentrail.testing.exchanges import EXCHANGES
+from tokentrail.testing.payloads import pieces
+from tokentrail.testing.sample import sample
 
 TEXTS = [text for exchange in EXCHANGES for text in (exchange.question, exchange.answer)]
 

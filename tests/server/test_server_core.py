@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tokentrail.demo.server import Call, Cut, Drop, Event, Plain, Raw, Server, Stream, Wait
+from tokentrail.testing.server import Call, Cut, Drop, Event, Plain, Raw, Server, Stream, Wait
 
 
 @pytest.fixture

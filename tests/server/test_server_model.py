@@ -8,10 +8,10 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tokentrail.demo.exchanges import EXCHANGES, LAMP, SALT, TURTLE, WEATHER, Exchange
-from tokentrail.demo.model import MODELS, Model
-from tokentrail.demo.payloads import Answer, Usage, chat, errors, pieces, responses
-from tokentrail.demo.server import Call, Cut, Event, Server, Stream, Wait
+from tokentrail.testing.exchanges import EXCHANGES, LAMP, SALT, TURTLE, WEATHER, Exchange
+from tokentrail.testing.model import MODELS, Model
+from tokentrail.testing.payloads import Answer, Usage, chat, errors, pieces, responses
+from tokentrail.testing.server import Call, Cut, Event, Server, Stream, Wait
 
 HAS_RESPONSES = hasattr(openai.OpenAI, "responses")
 needs_responses = pytest.mark.skipif(not HAS_RESPONSES, reason="openai without a Responses API")

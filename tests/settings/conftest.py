@@ -11,8 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokentrail.demo.payloads import Answer
-    from tokentrail.demo.server import Server
+    from tokentrail.testing.payloads import Answer
+    from tokentrail.testing.server import Server
 
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
 """13 tokens in o200k_base (a published count)."""
@@ -46,8 +46,8 @@ def no_chance(monkeypatch) -> None:
 @pytest.fixture
 def serve() -> Iterator[Callable[[Answer], Server]]:
     """Start a server that always gives this answer, streamed without usage unless asked."""
-    from tokentrail.demo.payloads import chat
-    from tokentrail.demo.server import Plain, Server, Stream
+    from tokentrail.testing.payloads import chat
+    from tokentrail.testing.server import Plain, Server, Stream
 
     with contextlib.ExitStack() as servers:
 
@@ -71,7 +71,7 @@ def ask(driver, serve) -> Ask:
 @pytest.fixture
 def answer() -> Answer:
     """Give an answer of 3 tokens, whose report says neither that nor the prompt's 13."""
-    from tokentrail.demo.payloads import Answer, Usage
+    from tokentrail.testing.payloads import Answer, Usage
 
     return Answer(("Hello there.",), Usage(100, 30), "gpt-4o-2024-08-06")
 
@@ -79,7 +79,7 @@ def answer() -> Answer:
 @pytest.fixture
 def unsaid(monkeypatch) -> None:
     """Let warnings that are said once in a process be said once in the test."""
-    from tokentrail import guard
+    from tokentrail.support import guard
 
     monkeypatch.setattr(guard, "_told", set())
 
@@ -87,9 +87,9 @@ def unsaid(monkeypatch) -> None:
 @pytest.fixture
 def cold(monkeypatch) -> Any:
     """Give encodings of which none is built, to what is instrumented after."""
-    from tokentrail import engine
     from tokentrail.counting import Encodings
+    from tokentrail.runtime import runtime
 
     cold = Encodings()
-    monkeypatch.setattr(engine, "ENCODINGS", cold)
+    monkeypatch.setattr(runtime, "ENCODINGS", cold)
     return cold

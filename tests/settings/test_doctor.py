@@ -10,10 +10,11 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from tokentrail import cli, doctor, methods
+from tokentrail import cli, doctor
 from tokentrail.config import OPT_IN, SETTINGS
 from tokentrail.doctor import JOINED
-from tokentrail.tell import hook
+from tokentrail.patching import methods
+from tokentrail.telemetry import completion_hook
 
 
 def _setting(found, name):
@@ -115,8 +116,10 @@ def hooks(monkeypatch):
 
     def hooks(*names, there=("opentelemetry.util.genai", "fsspec")):
         points = [SimpleNamespace(name=name) for name in names]
-        monkeypatch.setattr(hook, "entry_points", lambda group: {hook.GROUP: points}[group])
-        monkeypatch.setattr(hook, "find_spec", lambda module: module in there or None)
+        monkeypatch.setattr(
+            completion_hook, "entry_points", lambda group: {completion_hook.GROUP: points}[group]
+        )
+        monkeypatch.setattr(completion_hook, "find_spec", lambda module: module in there or None)
 
     return hooks
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 import tokentrail
-from tokentrail import doctor, methods, patches
+from tokentrail import doctor
 from tokentrail.config import FAMILIES, read_settings
-from tokentrail.demo.model import Model
-from tokentrail.demo.server import Server
+from tokentrail.patching import install, methods
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Server
 
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello."}]}
 
@@ -25,7 +26,7 @@ def _patched_families():
 
 def _is_patched(row):
     return any(owner.__name__ == row.owner and owner.__module__ in row.modules
-               and name == row.method for owner, name, _, _ in patches._patched)  # fmt: skip
+               and name == row.method for owner, name, _, _ in install._patched)  # fmt: skip
 
 
 def _touch(client):

@@ -10,8 +10,8 @@ import pytest
 import tokentrail
 from tokentrail import doctor
 from tokentrail.config import read_settings
-from tokentrail.demo.payloads import Answer, chat
-from tokentrail.demo.server import Plain, Server
+from tokentrail.testing.payloads import Answer, chat
+from tokentrail.testing.server import Plain, Server
 
 MINE = """
 def redact(kind, text):
@@ -83,10 +83,10 @@ async def test_without_its_redact_no_content_is_told(
     monkeypatch.setenv("TOKENTRAIL_REDACT", named)
     monkeypatch.setenv(HOOK, "upload")
     trail.instrument(capture_content="SPAN_AND_EVENT", capture_binary=True, emit_event=True)
-    from tokentrail import calls
+    from tokentrail.patching import wrappers
 
-    assert not calls.engine.teller.captures
-    assert not calls.engine.teller.has_hook
+    assert not wrappers.engine.teller.captures
+    assert not wrappers.engine.teller.has_hook
     await ask()
     attributes = trail.spans.attributes()
     assert attributes["tokentrail.ending"] == "completed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokentrail.demo.payloads import Answer
+from tokentrail.testing.payloads import Answer
 
 GREEK = "Καλημέρα κόσμε, πώς είστε σήμερα;"
 ROWS = [

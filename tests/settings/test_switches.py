@@ -5,7 +5,7 @@ import time
 import pytest
 
 import tokentrail
-from tokentrail.demo.payloads import Answer, Usage
+from tokentrail.testing.payloads import Answer, Usage
 
 GAPS = "gen_ai.client.operation.time_per_output_chunk"
 

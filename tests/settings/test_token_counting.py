@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokentrail.demo.payloads import Answer, Usage
+from tokentrail.testing.payloads import Answer, Usage
 
 MODES = ("off", "span", "missing", "always")
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from tokentrail.operation import Endpoint
+from tokentrail.model.records import Endpoint
 
 
 class Gathered:

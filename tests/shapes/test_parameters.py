@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tokentrail.direct import PATHS
-from tokentrail.methods import every
-from tokentrail.operation import Endpoint
-from tokentrail.shapes import chat, completions, realtime, responses
-from tokentrail.shapes.chat import ChatShape
-from tokentrail.shapes.custom import CustomShape
-from tokentrail.shapes.parameters import MOST_REQUESTS, Parameters
-from tokentrail.shapes.responses import ResponsesShape
+from tokentrail.apis.chat import adapter as chat
+from tokentrail.apis.chat.adapter import ChatShape
+from tokentrail.apis.completions import adapter as completions
+from tokentrail.apis.media import CustomShape
+from tokentrail.apis.parameters import MOST_REQUESTS, Parameters
+from tokentrail.apis.responses import adapter as responses
+from tokentrail.apis.responses.adapter import ResponsesShape
+from tokentrail.model.records import Endpoint
+from tokentrail.patching.methods import every
+from tokentrail.patching.raw_requests import PATHS
+from tokentrail.websocket import realtime
 
 NOWHERE = Endpoint("openai", None, None, "")
 SECRET = "what nobody shall keep"

@@ -8,9 +8,9 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel
 
-from tokentrail.operation import Endpoint, Message, Prompt, Reported, Request, Response
-from tokentrail.shapes.chat import ChatShape
-from tokentrail.shapes.choices import MOST_CHOICES
+from tokentrail.apis.chat.adapter import ChatShape
+from tokentrail.apis.choices import MOST_CHOICES
+from tokentrail.model.records import Endpoint, Message, Prompt, Reported, Request, Response
 
 SHAPE = ChatShape()
 ENDPOINT = Endpoint("openai", None, None, "")

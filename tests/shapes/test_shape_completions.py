@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from openai.types import Completion, CreateEmbeddingResponse
 
-from tokentrail.operation import Endpoint, Prompt, Reported, Request, Response
-from tokentrail.shapes.completions import CompletionsShape
-from tokentrail.shapes.embeddings import EmbeddingsShape
+from tokentrail.apis.completions.adapter import CompletionsShape
+from tokentrail.apis.embeddings.adapter import EmbeddingsShape
+from tokentrail.model.records import Endpoint, Prompt, Reported, Request, Response
 
 COMPLETIONS, EMBEDDINGS = CompletionsShape(), EmbeddingsShape()
 ENDPOINT = Endpoint("openai", None, None, "")

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tokentrail.operation import Reported
-from tokentrail.shapes import custom
+from tokentrail.apis import media
+from tokentrail.model.records import Reported
 
 TOKENS = {"input_tokens": 10, "output_tokens": 20, "total_tokens": 30}
 PICTURES = {
@@ -32,7 +32,7 @@ class Untouchable:
         raise AssertionError
 
 
-SHAPES = [value for value in vars(custom).values() if isinstance(value, custom.CustomShape)]
+SHAPES = [value for value in vars(media).values() if isinstance(value, media.CustomShape)]
 
 
 def _binary(content):
@@ -54,46 +54,46 @@ def test_operations_are_told_apart():
     ("shape", "answer", "reported"),
     [
         (
-            custom.GENERATE_IMAGE,
+            media.GENERATE_IMAGE,
             {"usage": PICTURES},
             Reported(
                 input_tokens=10, output_tokens=20, text_input_tokens=4, image_input_tokens=6,
                 text_output_tokens=1, image_output_tokens=19,
             ),
         ),
-        (custom.EDIT_IMAGE, {"usage": TOKENS}, Reported(input_tokens=10, output_tokens=20)),
-        (custom.VARY_IMAGE, {"data": []}, None),
+        (media.EDIT_IMAGE, {"usage": TOKENS}, Reported(input_tokens=10, output_tokens=20)),
+        (media.VARY_IMAGE, {"data": []}, None),
         (
-            custom.TRANSCRIBE,
+            media.TRANSCRIBE,
             {"usage": HEARD},
             Reported(
                 input_tokens=10, output_tokens=20, text_input_tokens=3, audio_input_tokens=7
             ),
         ),
         (
-            custom.TRANSCRIBE,
+            media.TRANSCRIBE,
             {"usage": {"type": "duration", "seconds": 3}, "duration": 2.5},
             Reported(audio_seconds=3.0),
         ),
-        (custom.TRANSCRIBE, {"duration": "2.5"}, Reported(audio_seconds=2.5)),
-        (custom.TRANSLATE, {"duration": 2.5}, Reported(audio_seconds=2.5)),
-        (custom.TRANSCRIBE, {"duration": "long"}, None),
-        (custom.TRANSCRIBE, {"duration": "inf"}, None),
-        (custom.TRANSCRIBE, {"duration": -1.0}, None),
-        (custom.TRANSCRIBE, {"duration": True}, None),
-        (custom.TRANSCRIBE, "WEBVTT", None),
-        (custom.SPEAK, _binary(b"ID3" * 5000), None),
-        (custom.SPEAK, _binary(b"data: 1\n\n" + SAID), Reported(input_tokens=10, output_tokens=20)),
-        (custom.SPEAK, _binary(SAID[:40]), None),
-        (custom.SPEAK, _binary(SAID[6:]), None),
-        (custom.SPEAK, _binary(None), None),
-        (custom.SPEAK, SAID, Reported(input_tokens=10, output_tokens=20)),
-        (custom.SPEAK, SAID[:40], None),
-        (custom.SPEAK, SAID.decode(), None),
-        (custom.SPEAK, {"usage": TOKENS}, Reported(input_tokens=10, output_tokens=20)),
-        (custom.MODERATE, {"usage": TOKENS}, None),
+        (media.TRANSCRIBE, {"duration": "2.5"}, Reported(audio_seconds=2.5)),
+        (media.TRANSLATE, {"duration": 2.5}, Reported(audio_seconds=2.5)),
+        (media.TRANSCRIBE, {"duration": "long"}, None),
+        (media.TRANSCRIBE, {"duration": "inf"}, None),
+        (media.TRANSCRIBE, {"duration": -1.0}, None),
+        (media.TRANSCRIBE, {"duration": True}, None),
+        (media.TRANSCRIBE, "WEBVTT", None),
+        (media.SPEAK, _binary(b"ID3" * 5000), None),
+        (media.SPEAK, _binary(b"data: 1\n\n" + SAID), Reported(input_tokens=10, output_tokens=20)),
+        (media.SPEAK, _binary(SAID[:40]), None),
+        (media.SPEAK, _binary(SAID[6:]), None),
+        (media.SPEAK, _binary(None), None),
+        (media.SPEAK, SAID, Reported(input_tokens=10, output_tokens=20)),
+        (media.SPEAK, SAID[:40], None),
+        (media.SPEAK, SAID.decode(), None),
+        (media.SPEAK, {"usage": TOKENS}, Reported(input_tokens=10, output_tokens=20)),
+        (media.MODERATE, {"usage": TOKENS}, None),
         (
-            custom.DECIDE,
+            media.DECIDE,
             {"usage": {**TOKENS, "input_tokens_details": {"cached_tokens": 2}}},
             Reported(input_tokens=10, output_tokens=20, cache_read_tokens=2),
         ),
@@ -114,15 +114,15 @@ def test_any_answer_may_come(shape, answer):
     [("json", "json"), ("verbose_json", "json"), ("srt", "text"), ("mp3", None), (None, None)],
 )
 def test_the_format_of_a_transcript(given, told, endpoint):
-    assert custom.TRANSCRIBE.request(endpoint, {"response_format": given}).output_type == told
+    assert media.TRANSCRIBE.request(endpoint, {"response_format": given}).output_type == told
 
 
 @pytest.mark.parametrize(
     ("kind", "shape", "usage"),
     [
-        ("image_generation.completed", custom.GENERATE_IMAGE, PICTURES),
-        ("image_edit.completed", custom.EDIT_IMAGE, PICTURES),
-        ("transcript.text.done", custom.TRANSCRIBE, HEARD),
+        ("image_generation.completed", media.GENERATE_IMAGE, PICTURES),
+        ("image_edit.completed", media.EDIT_IMAGE, PICTURES),
+        ("transcript.text.done", media.TRANSCRIBE, HEARD),
     ],
 )
 def test_a_stream_is_complete_with_its_last_event(kind, shape, usage, endpoint):
@@ -137,7 +137,7 @@ def test_a_stream_is_complete_with_its_last_event(kind, shape, usage, endpoint):
 @pytest.fixture
 def pictures(endpoint):
     """Give a stream of three pictures."""
-    shape = custom.GENERATE_IMAGE
+    shape = media.GENERATE_IMAGE
     return shape.accumulator(shape.request(endpoint, {"n": 3}), None)
 
 
@@ -166,7 +166,7 @@ def test_pictures_that_came_until_now_are_what_is_known(pictures):
 
 @pytest.mark.parametrize("reports", [(None, PICTURES), (PICTURES, None), ({}, PICTURES, {})])
 def test_a_picture_without_a_report_adds_nothing(pictures, reports):
-    assert _drawn(pictures, *reports).reported == custom.GENERATE_IMAGE.usage({"usage": PICTURES})
+    assert _drawn(pictures, *reports).reported == media.GENERATE_IMAGE.usage({"usage": PICTURES})
 
 
 def test_a_part_that_only_one_report_has_is_kept(pictures):

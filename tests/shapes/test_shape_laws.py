@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from tokentrail.operation import Endpoint, Response
-from tokentrail.shapes.chat import ChatShape
-from tokentrail.shapes.completions import CompletionsShape
-from tokentrail.shapes.embeddings import EmbeddingsShape
-from tokentrail.shapes.responses import CompactShape, FetchShape, ResponsesShape
+from tokentrail.apis.chat.adapter import ChatShape
+from tokentrail.apis.completions.adapter import CompletionsShape
+from tokentrail.apis.embeddings.adapter import EmbeddingsShape
+from tokentrail.apis.responses.adapter import CompactShape, FetchShape, ResponsesShape
+from tokentrail.model.records import Endpoint, Response
 
 if TYPE_CHECKING:
-    from tokentrail.shapes import Shape
+    from tokentrail.apis import Shape
 
 ENDPOINT = Endpoint("openai", None, None, "")
 _KEYS = """

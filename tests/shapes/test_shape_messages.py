@@ -8,9 +8,9 @@ import pytest
 from openai.types.chat import ChatCompletionMessage
 from pydantic import BaseModel
 
-from tokentrail.operation import Image, Message, ToolCall
-from tokentrail.shapes.messages import read_messages, read_tool_choice, read_tools
-from tokentrail.shapes.reading import fields, integer, number, text, tokens, words
+from tokentrail.apis.chat.messages import read_messages, read_tool_choice, read_tools
+from tokentrail.apis.values import fields, integer, number, text, tokens, words
+from tokentrail.model.records import Image, Message, ToolCall
 
 
 class NotGiven:

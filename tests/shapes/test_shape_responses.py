@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from tokentrail.operation import (
+from tokentrail.apis.responses.adapter import CompactShape, FetchShape, ResponsesShape
+from tokentrail.model.records import (
     Endpoint,
     Image,
     Message,
@@ -17,7 +18,6 @@ from tokentrail.operation import (
     Response,
     ToolCall,
 )
-from tokentrail.shapes.responses import CompactShape, FetchShape, ResponsesShape
 
 models = pytest.importorskip("openai.types.responses", reason="openai < 1.66 has no responses")
 

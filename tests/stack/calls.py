@@ -13,8 +13,8 @@ from opentelemetry.trace import SpanKind
 
 import tokentrail
 from tokentrail.demo import scenes
-from tokentrail.demo.model import Model
-from tokentrail.demo.server import Server
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Server
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

@@ -9,7 +9,7 @@ import yaml
 from tests.dashboards.shipped import ROOT
 from tests.stack.collectors import COMPONENTS, POLICIES, WITHIN
 
-from tokentrail.tell import names
+from tokentrail.telemetry import semconv
 
 STACK = ROOT / "examples" / "observability"
 CONFIGS = ["collector", "jaeger", "gateway/agent", "gateway/gateway"]
@@ -79,7 +79,7 @@ def test_spanmetrics_count_traces_that_are_dropped_later():
 
 
 def test_policies_are_published_ones_and_read_what_we_tell():
-    told = {value for value in vars(names).values() if isinstance(value, str)}
+    told = {value for value in vars(semconv).values() if isinstance(value, str)}
     sampling = _read("gateway/gateway.yaml")["processors"]["tail_sampling"]
     for policy in sampling["policies"]:
         assert set(policy) <= {"name", "type", policy["type"]}
@@ -107,7 +107,7 @@ def test_jaeger_asks_for_what_the_connector_writes(name):
 
 
 def test_dimensions_are_attributes_that_we_tell():
-    told = {names.OPERATION_NAME, names.PROVIDER_NAME, names.REQUEST_MODEL, names.ENDING}
+    told = {semconv.OPERATION_NAME, semconv.PROVIDER_NAME, semconv.REQUEST_MODEL, semconv.ENDING}
     for name in ("collector", "gateway/gateway"):
         connector = _read(f"{name}.yaml")["connectors"]["spanmetrics"]
         assert {each["name"] for each in connector["dimensions"]} == told

@@ -22,9 +22,9 @@ from tools import measure_fleet
 
 import tokentrail
 from tokentrail.demo import scenes
-from tokentrail.demo.model import Model
-from tokentrail.demo.server import Server
-from tokentrail.tell import names
+from tokentrail.telemetry import semconv
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Server
 
 
 def _rows(table):
@@ -106,7 +106,7 @@ def _points(collected):
                     yield metric.name, point
 
 
-HERE = {names.SERVER_PORT}  # another server in each round of the test
+HERE = {semconv.SERVER_PORT}  # another server in each round of the test
 
 
 def _numbers(collected):
@@ -116,9 +116,9 @@ def _numbers(collected):
         key = (name, *sorted((k, v) for k, v in point.attributes.items() if k not in HERE))
         if hasattr(point, "bucket_counts"):
             found[(*key, "count")] += point.count
-            if name == names.TOKEN_USAGE:
+            if name == semconv.TOKEN_USAGE:
                 found[(*key, "sum")] += point.sum
-        elif name in (names.OWN_TOKENS, names.OWN_ENDED):
+        elif name in (semconv.OWN_TOKENS, semconv.OWN_ENDED):
             found[key] += point.value
     return found
 
@@ -128,7 +128,7 @@ def test_head_sampling_takes_spans_and_leaves_every_number():
     all_of_them, sampled = _played(ALWAYS_ON)
     assert (len(none), len(all_of_them)) == (0, 8)
     assert _numbers(unsampled[-1]) == _numbers(sampled[-1])
-    assert sum(n for key, n in _numbers(unsampled[-1]).items() if key[0] == names.OWN_ENDED) == 8
+    assert sum(n for key, n in _numbers(unsampled[-1]).items() if key[0] == semconv.OWN_ENDED) == 8
 
 
 def test_exemplars_are_of_sampled_spans_alone():

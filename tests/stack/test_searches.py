@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tests.dashboards.shipped import ROOT, RULES, filled, rules, targets
 
-from tokentrail.tell import names
+from tokentrail.telemetry import semconv
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -47,7 +47,7 @@ def told():
 
 def test_the_application_tells_calls_under_its_own_spans(told):
     by_id = {span["id"]: span for span in told.spans}
-    calls = [span for span in told.spans if names.ENDING in span["attributes"]]
+    calls = [span for span in told.spans if semconv.ENDING in span["attributes"]]
     assert len(calls) == 16
     for call in calls:
         assert by_id[call["parent"]]["name"].startswith("POST /")
@@ -84,8 +84,10 @@ def test_every_metric_that_the_dashboards_ask_for_is_told_or_recorded(told):
 def test_every_call_of_the_demo_whose_tokens_are_known_has_a_price(told):
     """By a rule for its provider that picks the model that answered."""
     prices = [rule.expr for rule in _loaded() if rule.name == "tokentrail:cost_usd:rate5m"]
-    calls = [span["attributes"] for span in told.spans if names.INPUT_TOKENS in span["attributes"]]
-    models = {(call[names.PROVIDER_NAME], call[names.RESPONSE_MODEL]) for call in calls}
+    calls = [
+        span["attributes"] for span in told.spans if semconv.INPUT_TOKENS in span["attributes"]
+    ]
+    models = {(call[semconv.PROVIDER_NAME], call[semconv.RESPONSE_MODEL]) for call in calls}
     assert len(models) > 3
     for provider, model in models:
         assert any(_picks(expr, provider, model) for expr in prices), (provider, model)
@@ -103,13 +105,13 @@ def test_each_search_of_the_readme_finds_some_calls_and_not_all(told):
     read = yaml.safe_load((STACK / "collector.yaml").read_text("utf-8"))
     statements = read["processors"]["transform/slow"]["trace_statements"]
     (mark,) = re.findall(r'set\(attributes\["(\w+)"\], "slow"\)', str(statements))
-    assert f'attributes["{names.TIME_TO_FIRST_CHUNK}"] > {SLOW}' in str(statements)
+    assert f'attributes["{semconv.TIME_TO_FIRST_CHUNK}"] > {SLOW}' in str(statements)
     marked = [
         {
             **span["attributes"],
             **(
                 {mark: "slow"}
-                if span["attributes"].get(names.TIME_TO_FIRST_CHUNK, 0) > SLOW
+                if span["attributes"].get(semconv.TIME_TO_FIRST_CHUNK, 0) > SLOW
                 else {}
             ),
         }

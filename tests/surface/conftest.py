@@ -18,9 +18,9 @@ from tests.surface.taking import take
 
 import tokentrail
 from tokentrail.counting import ENCODINGS
-from tokentrail.demo.model import Model
-from tokentrail.demo.server import Server
-from tokentrail.methods import ROWS
+from tokentrail.patching.methods import ROWS
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

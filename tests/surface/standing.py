@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import openai
 from tests.surface.table import method_of
 
-from tokentrail import patches
+from tokentrail.patching import install
 
 if TYPE_CHECKING:
-    from tokentrail.methods import Row
+    from tokentrail.patching.methods import Row
 
 _CLASSES = {False: openai.OpenAI, True: openai.AsyncOpenAI}
 
@@ -31,15 +31,15 @@ def method(row: Row, prefix: str = "") -> Any:
 def has_moved(row: Row) -> bool:
     """Whether the method and the row miss each other: the client is the oracle, not the table."""
     found = method(row)
-    patches.install()
+    install.install()
     try:
         return (found is not None) != _is_patched(row)
     finally:
-        patches.remove()
+        install.remove()
 
 
 def _is_patched(row: Row) -> bool:
     named = {(module, row.owner, row.method) for module in row.modules}
     return any(
-        (owner.__module__, owner.__name__, name) in named for owner, name, _, _ in patches._patched
+        (owner.__module__, owner.__name__, name) in named for owner, name, _, _ in install._patched
     )

@@ -11,12 +11,12 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tokentrail.demo.exchanges import Exchange
+from tokentrail.testing.exchanges import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokentrail.methods import Row
+    from tokentrail.patching.methods import Row
 
 SEA = Exchange("Tell me of the sea.", "The sea is old and wide.")
 """6 tokens, or 13 as the only message; and 7."""

@@ -6,8 +6,8 @@ import pytest
 from tests.surface.table import INSTRUCT, SEA
 
 from tokentrail.counting import ENCODINGS
-from tokentrail.demo.payloads import Answer, Usage, completions
-from tokentrail.demo.server import Plain, Stream
+from tokentrail.testing.payloads import Answer, Usage, completions
+from tokentrail.testing.server import Plain, Stream
 
 pytestmark = pytest.mark.surface
 

@@ -10,7 +10,7 @@ from tests.surface.table import BY_PATH, METHODS, Way, ways_of
 from tests.surface.taking import Taken, check_told
 
 import tokentrail
-from tokentrail import direct
+from tokentrail.patching import raw_requests
 
 pytestmark = pytest.mark.surface
 
@@ -136,5 +136,5 @@ async def test_after_uninstrument_nothing_is_told(surface, post):
 
 def test_every_path_is_that_of_a_method():
     methods = {_path(method).strip("/") for method in METHODS if method.path.endswith(".create")}
-    assert set(direct.PATHS) <= methods
+    assert set(raw_requests.PATHS) <= methods
     assert isinstance(PLAIN, Way)

@@ -10,7 +10,7 @@ import pytest
 from tests.surface.table import EMBEDDER, SEA
 
 from tokentrail.counting import ENCODINGS
-from tokentrail.demo.server import Plain
+from tokentrail.testing.server import Plain
 
 pytestmark = pytest.mark.surface
 
@@ -116,8 +116,8 @@ class Untouchable(list):
 
 def test_nothing_looks_at_the_values():
     """A vector may have thousands of them, an answer thousands of vectors."""
-    from tokentrail.operation import Endpoint
-    from tokentrail.shapes.embeddings import EmbeddingsShape
+    from tokentrail.apis.embeddings.adapter import EmbeddingsShape
+    from tokentrail.model.records import Endpoint
 
     answer = SimpleNamespace(model=EMBEDDER, data=Untouchable(VALUES), usage=None)
     shape = EmbeddingsShape()

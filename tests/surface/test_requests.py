@@ -184,8 +184,8 @@ async def test_a_returned_message_may_be_sent_back_as_it_is(call, surface):
 
 
 async def test_returned_output_may_be_sent_back_as_input(driver, says, trail):
-    from tokentrail.demo.payloads import Answer, responses
-    from tokentrail.demo.server import Plain
+    from tokentrail.testing.payloads import Answer, responses
+    from tokentrail.testing.server import Plain
 
     if not hasattr(openai.OpenAI, "responses"):
         pytest.skip(f"openai {openai.__version__} has no responses")

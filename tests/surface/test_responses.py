@@ -8,8 +8,8 @@ from tests.surface.table import INPUT, MODEL, SEA
 
 import tokentrail
 from tokentrail.counting import ENCODINGS
-from tokentrail.demo.payloads import Answer, ToolCall, Usage, responses
-from tokentrail.demo.server import Cut, Event, Plain, Stream
+from tokentrail.testing.payloads import Answer, ToolCall, Usage, responses
+from tokentrail.testing.server import Cut, Event, Plain, Stream
 
 pytestmark = [
     pytest.mark.surface,

@@ -12,8 +12,9 @@ from tests.surface.table import BY_PATH, METHODS, Way, method_of, streams, ways_
 from tests.surface.taking import check_told, take
 
 import tokentrail
-from tokentrail import guard, methods, patches
-from tokentrail.methods import ROWS
+from tokentrail.patching import install, methods
+from tokentrail.patching.methods import ROWS
+from tokentrail.support import guard
 
 pytestmark = [
     pytest.mark.surface,
@@ -129,10 +130,10 @@ def test_what_this_release_lacks_is_said_for_the_debugger_alone(caplog, monkeypa
     for row in ROWS:
         _skip_without(row) if standing.has_moved(row) else standing.method(row)
     lacking = {row.title for row in ROWS if standing.method(row) is None}
-    patches.remove()
+    install.remove()
     with caplog.at_level(logging.DEBUG, "tokentrail"):
-        patches.install()
-    patches.remove()
+        install.install()
+    install.remove()
     lines = _said(caplog, logging.DEBUG)
     assert {title for title in lacking if any(title in line for line in lines)} == lacking
     assert len(lines) == len(lacking)
@@ -156,10 +157,10 @@ def test_a_row_that_finds_nothing_is_no_error(row, optional, monkeypatch, caplog
     monkeypatch.setattr(guard, "_told", set())
     standing.method(ROWS[0])
     for _ in range(2):
-        patches.remove()
+        install.remove()
         with caplog.at_level(logging.DEBUG, "tokentrail"):
-            patches.install()
-    patches.remove()
+            install.install()
+    install.remove()
     assert len(_said(caplog, logging.WARNING)) == (0 if optional else 1)
     assert bool(_said(caplog, logging.DEBUG)) is optional
     assert all(row.title in line for line in caplog.messages)

@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokentrail.demo.server import Server
+    from tokentrail.testing.server import Server
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def no_chance(monkeypatch) -> None:
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
     """Start a server that gives these replies in turn, then the last one again and again."""
-    from tokentrail.demo.server import Server
+    from tokentrail.testing.server import Server
 
     with contextlib.ExitStack() as servers:
 

@@ -6,22 +6,22 @@ import json
 
 import pytest
 
-from tokentrail import bodies
+from tokentrail.apis import http_body
 
 USAGE = {"prompt_tokens": 7, "total_tokens": 7}
 
 
 def test_a_body_is_read_as_json():
-    assert bodies.said(json.dumps({"usage": USAGE}).encode()) == {"usage": USAGE}
+    assert http_body.said(json.dumps({"usage": USAGE}).encode()) == {"usage": USAGE}
 
 
 @pytest.mark.parametrize("body", [b"", b"sound", b'{"cut": ', b"\xff\xfe\x00"])
 def test_what_is_no_json_is_given_back(body):
-    assert bodies.said(body) == body
+    assert http_body.said(body) == body
 
 
 def test_no_body_says_nothing():
-    assert bodies.said(None) is None
+    assert http_body.said(None) is None
 
 
 @pytest.mark.parametrize(
@@ -34,16 +34,16 @@ def test_no_body_says_nothing():
 )
 def test_of_a_large_one_the_ends_are_read(body):
     """What is between is not looked at: here it is no JSON at all."""
-    large = body % (b"?" * bodies.WHOLE)
-    assert bodies.said(large) == {"model": "embedder", "usage": USAGE}
+    large = body % (b"?" * http_body.WHOLE)
+    assert http_body.said(large) == {"model": "embedder", "usage": USAGE}
 
 
 def test_a_text_that_speaks_of_usage_is_no_usage():
     said = json.dumps('"usage": {"prompt_tokens": 9}').encode()
-    assert bodies.said(b'{"data": [' + b"?" * bodies.WHOLE + said) == {}
+    assert http_body.said(b'{"data": [' + b"?" * http_body.WHOLE + said) == {}
 
 
 def test_what_is_cut_off_is_absent():
-    assert bodies.said(b"?" * bodies.WHOLE + b'"model": "a", "usage": {"prompt_tok') == {
+    assert http_body.said(b"?" * http_body.WHOLE + b'"model": "a", "usage": {"prompt_tok') == {
         "model": "a"
     }

@@ -9,8 +9,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from tests.telling.headers import RETRIES
 
-from tokentrail.demo.payloads import Answer, Usage, chat, errors
-from tokentrail.demo.server import Event, Plain, Stream
+from tokentrail.testing.payloads import Answer, Usage, chat, errors
+from tokentrail.testing.server import Event, Plain, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
 
@@ -189,7 +189,7 @@ async def test_what_it_takes_to_read_a_long_prompt_is_in_the_span(
     trail, driver, serve, monkeypatch
 ):
     """Else a span of the HTTP request below it would end after it."""
-    from tokentrail.shapes.chat import ChatShape
+    from tokentrail.apis.chat.adapter import ChatShape
 
     read, answered = ChatShape.request, []
 

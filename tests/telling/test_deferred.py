@@ -10,11 +10,12 @@ from functools import partial
 import pytest
 from opentelemetry.sdk.metrics import Histogram
 
-from tokentrail import calls
-from tokentrail.demo.payloads import Answer, Usage, chat
-from tokentrail.demo.server import Plain, Stream
-from tokentrail.tell import deferred, health
-from tokentrail.tell.deferred import FEW, Deferred
+from tokentrail.patching import wrappers
+from tokentrail.telemetry import internal_metrics
+from tokentrail.telemetry.metrics import batching
+from tokentrail.telemetry.metrics.batching import FEW, Deferred
+from tokentrail.testing.payloads import Answer, Usage, chat
+from tokentrail.testing.server import Plain, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
 
@@ -50,14 +51,14 @@ def ask(driver, serve):
 async def test_the_worker_records_soon_what_nobody_asks_for(trail, ask, recorded):
     await ask()
     assert recorded == []
-    end = time.monotonic() + 10 * deferred.DELAY
+    end = time.monotonic() + 10 * batching.DELAY
     while len(recorded) < 3 and time.monotonic() < end:
         time.sleep(0.01)  # noqa: ASYNC251 - the worker must not need this thread's loop
     assert recorded == ["tokentrail"] * 3
 
 
 async def test_who_collects_finds_every_point_at_once(trail, ask, recorded, monkeypatch):
-    monkeypatch.setattr(deferred, "DELAY", 60.0)
+    monkeypatch.setattr(batching, "DELAY", 60.0)
     for _ in range(3):
         await ask()
     begun = time.monotonic()
@@ -71,7 +72,7 @@ async def test_points_that_wait_do_not_keep_what_was_asked(
     trail, driver, serve, monkeypatch, streamed
 ):
     """A long prompt may have megabytes."""
-    monkeypatch.setattr(deferred, "DELAY", 60.0)
+    monkeypatch.setattr(batching, "DELAY", 60.0)
     silent = {**chat.completion(ONE), "usage": None}
     reply = Stream(chat.chunks(ONE)) if streamed else Plain(silent)
     create = driver.client(serve(reply)).chat.completions.create
@@ -79,7 +80,7 @@ async def test_points_that_wait_do_not_keep_what_was_asked(
     if streamed:
         await driver.read(answer)
     assert len(trail.spans.at_once()) == 1
-    (record,) = calls.engine.teller.metrics.deferred._waiting
+    (record,) = wrappers.engine.teller.metrics.deferred._waiting
     assert MESSAGES[0]["content"] not in repr(record)
 
 
@@ -93,7 +94,7 @@ async def test_points_belong_to_the_spans_of_their_calls(trail, ask):
 async def test_when_it_is_undone_nothing_is_left_behind(trail, ask, monkeypatch):
     import tokentrail
 
-    monkeypatch.setattr(deferred, "DELAY", 60.0)
+    monkeypatch.setattr(batching, "DELAY", 60.0)
     await ask()
     begun = time.monotonic()
     tokentrail.uninstrument()
@@ -104,24 +105,24 @@ async def test_when_it_is_undone_nothing_is_left_behind(trail, ask, monkeypatch)
 async def test_where_there_is_no_worker_for_it_the_call_records_itself(
     trail, ask, recorded, monkeypatch
 ):
-    monkeypatch.setattr(calls.engine, "hand_over", lambda job: False)
+    monkeypatch.setattr(wrappers.engine, "hand_over", lambda job: False)
     await ask()
     assert recorded == [threading.current_thread().name] * 3
 
 
 async def test_only_so_many_wait(trail, ask, recorded, monkeypatch):
-    monkeypatch.setattr(deferred, "DELAY", 60.0)
-    monkeypatch.setattr(deferred, "MOST", 2)
+    monkeypatch.setattr(batching, "DELAY", 60.0)
+    monkeypatch.setattr(batching, "MOST", 2)
     for _ in range(4):
         await ask()
-    assert len(calls.engine.teller.metrics.deferred._waiting) == 2
+    assert len(wrappers.engine.teller.metrics.deferred._waiting) == 2
     assert recorded == [threading.current_thread().name] * 6
     assert trail.metrics.one(DURATION).count == 4
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 async def test_a_child_records_nothing_of_its_parent(trail, ask, monkeypatch):
-    monkeypatch.setattr(deferred, "DELAY", 60.0)
+    monkeypatch.setattr(batching, "DELAY", 60.0)
     await ask()
     child = os.fork()
     if not child:
@@ -164,7 +165,7 @@ def _recording(*numbers):
 
 @pytest.mark.parametrize("how", ["worker", "flush"])
 def test_one_that_cannot_be_recorded_keeps_no_other_from_it(monkeypatch, how):
-    from tokentrail import guard
+    from tokentrail.support import guard
 
     monkeypatch.setattr(guard, "strict", False)
     jobs, (records, got), swallowed = [], _recording(0, 1, 2), guard.swallowed
@@ -188,7 +189,7 @@ def test_one_that_cannot_be_recorded_keeps_no_other_from_it(monkeypatch, how):
 def test_a_job_that_the_worker_lost_is_given_again(monkeypatch):
     """As by an interrupt between the two, or a thread that ended."""
     now = [1000.0]
-    monkeypatch.setattr(deferred.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(batching.time, "monotonic", lambda: now[0])
     (record,), got = _recording(0)
     waiting = Deferred()
 
@@ -202,7 +203,7 @@ def test_a_job_that_the_worker_lost_is_given_again(monkeypatch):
     waiting.give = lambda job: jobs.append(job) or True
     waiting.add(record)
     assert (jobs, got) == ([], [])
-    now[0] += 2 * deferred.DELAY + 1.0
+    now[0] += 2 * batching.DELAY + 1.0
     waiting.add(record)
     assert jobs == [waiting]
     list(waiting.steps())
@@ -214,7 +215,7 @@ def test_a_call_that_finds_no_worker_records_no_more_than_takes_a_moment():
     waiting.give = lambda job: True
     for record in records:
         waiting.add(record)
-    waiting._overdue, waiting.give = 0.0, deferred.refuse
+    waiting._overdue, waiting.give = 0.0, batching.refuse
     waiting.add(records[0])
     assert len(got) == FEW
     waiting.add(records[0])
@@ -227,7 +228,7 @@ async def test_nobody_waits_for_a_worker_that_is_held_up(trail, ask, monkeypatch
     """By an exporter, as long as it likes: who collects records what waits himself."""
     import tokentrail
 
-    monkeypatch.setattr(health, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(internal_metrics, "LONGEST_WAIT", 0.1)
     held, go = threading.Event(), threading.Event()
 
     class Slow:
@@ -238,7 +239,7 @@ async def test_nobody_waits_for_a_worker_that_is_held_up(trail, ask, monkeypatch
             go.wait(20.0)
             yield
 
-    assert calls.engine.hand_over(Slow())
+    assert wrappers.engine.hand_over(Slow())
     assert held.wait(5.0)
     try:
         for _ in range(3):
@@ -253,7 +254,7 @@ async def test_nobody_waits_for_a_worker_that_is_held_up(trail, ask, monkeypatch
 
 async def test_who_collects_on_the_worker_finds_every_point(trail, ask, monkeypatch):
     """As a hook does that flushes."""
-    monkeypatch.setattr(deferred, "DELAY", 60.0)
+    monkeypatch.setattr(batching, "DELAY", 60.0)
     found = []
 
     class Collecting:
@@ -264,7 +265,7 @@ async def test_who_collects_on_the_worker_finds_every_point(trail, ask, monkeypa
             yield
 
     await ask()
-    assert calls.engine.hand_over(Collecting())
+    assert wrappers.engine.hand_over(Collecting())
     end = time.monotonic() + 5.0
     while not found and time.monotonic() < end:
         time.sleep(0.01)  # noqa: ASYNC251 - as above

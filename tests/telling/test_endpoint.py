@@ -5,7 +5,7 @@ from __future__ import annotations
 import openai
 import pytest
 
-from tokentrail.endpoint import endpoint_of
+from tokentrail.model.endpoint import endpoint_of
 
 HOSTS = [
     ("https://api.openai.com/v1", "openai", "api.openai.com", 443),

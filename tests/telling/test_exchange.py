@@ -9,10 +9,10 @@ import openai
 import pytest
 from tests.telling.headers import ALL, HEADERS, ID, IS_OLD
 
-from tokentrail import exchange
-from tokentrail.demo.payloads import Answer, Usage, chat, responses
-from tokentrail.demo.server import Drop, Event, Plain, Stream
-from tokentrail.operation import Exchange
+from tokentrail.apis import http_metadata
+from tokentrail.model.records import Exchange
+from tokentrail.testing.payloads import Answer, Usage, chat, responses
+from tokentrail.testing.server import Drop, Event, Plain, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
 
@@ -167,22 +167,22 @@ async def test_headers_that_say_nonsense_say_nothing(trail, driver, serve):
     ],
 )  # fmt: skip
 def test_how_long_until_a_limit_is_over(said, read):
-    assert exchange.seconds(said) == (None if read is None else pytest.approx(read))
+    assert http_metadata.seconds(said) == (None if read is None else pytest.approx(read))
 
 
 @pytest.mark.parametrize("answer", [None, "text", {"_request_id": "r"}, object(), 7])
 def test_what_shows_nothing_is_nothing(answer):
-    assert exchange.of_answer(answer) is None
-    assert exchange.of_response(answer) is None
-    assert exchange.of_error(ValueError(answer)) is None
+    assert http_metadata.of_answer(answer) is None
+    assert http_metadata.of_response(answer) is None
+    assert http_metadata.of_error(ValueError(answer)) is None
 
 
 def test_an_error_of_another_kind_may_bear_the_same_names():
     error = ValueError("no")
     error.response, error.request, error.body = 7, "x", ["y"]
-    assert exchange.of_error(error) is None
+    assert http_metadata.of_error(error) is None
     error.body = {"innererror": {"content_filter_result": {"hate": {"filtered": True}}}}
-    found = exchange.of_error(error)
+    found = http_metadata.of_error(error)
     assert isinstance(found, Exchange)
     assert found.content_filter.input_filtered == ("hate",)
 
@@ -327,7 +327,7 @@ async def test_a_filter_that_says_nonsense_says_nothing(trail, driver, serve, re
 
 
 def test_categories_without_end_end():
-    from tokentrail.shapes.filters import Findings
+    from tokentrail.apis.content_filter import Findings
 
     found = Findings()
     for number in range(1000):

@@ -6,8 +6,8 @@ import openai
 import pytest
 from opentelemetry.trace import StatusCode
 
-from tokentrail.demo.payloads import Answer, Usage, chat, responses
-from tokentrail.demo.server import Event, Plain, Stream
+from tokentrail.testing.payloads import Answer, Usage, chat, responses
+from tokentrail.testing.server import Event, Plain, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
 

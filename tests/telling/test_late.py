@@ -6,8 +6,8 @@ import openai
 import pytest
 from tests.counting import facts
 
-from tokentrail.demo.payloads import Answer, ToolCall, chat, completions, responses
-from tokentrail.demo.server import Plain, Stream
+from tokentrail.testing.payloads import Answer, ToolCall, chat, completions, responses
+from tokentrail.testing.server import Plain, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
 

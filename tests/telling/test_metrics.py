@@ -9,8 +9,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import tokentrail
-from tokentrail.demo.payloads import Answer, Usage, chat
-from tokentrail.demo.server import Plain, Stream
+from tokentrail.testing.payloads import Answer, Usage, chat
+from tokentrail.testing.server import Plain, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
 
@@ -211,10 +211,10 @@ async def test_exemplars_point_to_the_calls_own_trace(spans, driver, serve):
 async def test_exemplars_of_counts_that_waited_point_to_their_call_too(
     spans, driver, serve, monkeypatch
 ):
-    from tokentrail import engine
     from tokentrail.counting import Encodings
+    from tokentrail.runtime import runtime
 
-    monkeypatch.setattr(engine, "ENCODINGS", Encodings())
+    monkeypatch.setattr(runtime, "ENCODINGS", Encodings())
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader], exemplar_filter=AlwaysOnExemplarFilter())
     tokentrail.uninstrument()

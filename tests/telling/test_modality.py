@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.operation import Reported
-from tokentrail.tell.modality import split
+from tokentrail.model.records import Reported
+from tokentrail.telemetry.metrics.modality import split
 
 PART = st.none() | st.integers(0, 50)
 REPORTS = st.builds(

@@ -8,10 +8,10 @@ import io
 import openai
 import pytest
 
-from tokentrail import bodies
-from tokentrail.demo.model import Model
-from tokentrail.demo.payloads import audio, images
-from tokentrail.demo.server import Cut, Event, Plain, Server, Stream
+from tokentrail.apis import http_body
+from tokentrail.testing.model import Model
+from tokentrail.testing.payloads import audio, images
+from tokentrail.testing.server import Cut, Event, Plain, Server, Stream
 
 PNG = ("sea.png", b"\x89PNG\r\n\x1a\n", "image/png")
 SPEECH = {"model": "gpt-4o-mini-tts", "input": "A secret sea.", "voice": "alloy"}
@@ -245,7 +245,7 @@ async def test_long_speech_as_events_has_its_usage(trail, driver, serve, way):
     """Of an answer so large only the ends are read."""
     said = audio.speech_events()
     delta = said[: said.index(b"\n\n") + 2]
-    long = delta * (2 * bodies.WHOLE // len(delta)) + said
+    long = delta * (2 * http_body.WHOLE // len(delta)) + said
     create = getattr(driver.client(serve(Plain(long))).audio.speech, way).create
     asked = {**SPEECH, "extra_body": {"stream_format": "sse"}}
     if way == "with_raw_response":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokentrail.demo.server import Event, Stream
+from tokentrail.testing.server import Event, Stream
 
 MESSAGES = [{"role": "user", "content": "Hello, how are you?"}]
 HEAD = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-mini"}

@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from tokentrail.demo.payloads import Answer, Usage, chat, errors, responses
-from tokentrail.demo.server import Cut, Drop, Event, Plain, Raw, Stream
+from tokentrail.testing.payloads import Answer, Usage, chat, errors, responses
+from tokentrail.testing.server import Cut, Drop, Event, Plain, Raw, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
 
@@ -490,7 +490,7 @@ class Unreadable(collections.UserDict):
 async def test_a_prompt_that_cannot_be_read_makes_no_number_exact(
     trail, driver, serve, streamed, monkeypatch
 ):
-    from tokentrail import guard
+    from tokentrail.support import guard
 
     monkeypatch.setattr(guard, "strict", False)
     steps = [*_texts(), _finish(), Event("[DONE]")]
@@ -511,7 +511,7 @@ async def test_a_prompt_that_cannot_be_read_makes_no_number_exact(
 async def test_an_interrupt_while_a_prompt_is_read_ends_the_span(
     trail, driver, serve, streamed, monkeypatch
 ):
-    from tokentrail.prepared import Prepared
+    from tokentrail.patching.request import Prepared
 
     def interrupted(prepared):
         raise KeyboardInterrupt

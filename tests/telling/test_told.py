@@ -19,10 +19,10 @@ from tests.telling.headers import ALL, HEADERS, ID, IS_OLD
 from tools import told
 from tools.told import CHAT, COMPLETIONS, EMBEDDINGS, FETCH, LATEST, RELEASED, RESPONSES, When
 
-from tokentrail.demo.model import Model
-from tokentrail.demo.payloads import Answer, chat, completions, embeddings, errors, responses
-from tokentrail.demo.server import Event, Plain, Server, Stream
-from tokentrail.tell import names
+from tokentrail.telemetry import semconv
+from tokentrail.testing.model import Model
+from tokentrail.testing.payloads import Answer, chat, completions, embeddings, errors, responses
+from tokentrail.testing.server import Event, Plain, Server, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
 
@@ -592,7 +592,7 @@ def test_every_name_of_the_code_stands_in_the_table():
     known = {row.name for row in _all_rows()} | set(told.APART)
     known |= {name.removesuffix("<name>") for name in known}
     a_name = re.compile(r"(gen_ai|openai|server|error|exception|event|tokentrail)\.[\w.]+")
-    constants = [value for name, value in vars(names).items() if name.isupper()]
+    constants = [value for name, value in vars(semconv).items() if name.isupper()]
     said = {text for value in constants for text in _strings(value)}
     missing = {text for text in said if a_name.fullmatch(text)} - known
     assert missing == set()

@@ -8,8 +8,8 @@ import openai
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from tokentrail.demo.payloads import Answer, Usage, chat, responses
-from tokentrail.demo.server import Plain
+from tokentrail.testing.payloads import Answer, Usage, chat, responses
+from tokentrail.testing.server import Plain
 
 IN, OUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 CUT = Answer(('{"name": "Gr',), Usage(40, 30), "gpt-4o-2024-08-06")

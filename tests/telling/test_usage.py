@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail import usage
 from tokentrail.config import TokenCounting
-from tokentrail.operation import (
+from tokentrail.model.records import (
     Count,
     Ending,
     Endpoint,
@@ -21,6 +20,7 @@ from tokentrail.operation import (
     Response,
     Source,
 )
+from tokentrail.usage import resolve
 
 OFF, SPAN, MISSING, ALWAYS = TokenCounting
 COMPLETED, BROKEN_OFF, CANCELLED, FAILED = Ending
@@ -63,24 +63,24 @@ REPORTED_OUTPUT = [
 
 @pytest.mark.parametrize(("facts", "tokens"), REPORTED_OUTPUT)
 def test_output_is_reported_only_by_the_last_word_of_a_whole_answer(facts, tokens):
-    assert usage.reported_output(_ended(REPORT, **facts)) == tokens
+    assert resolve.reported_output(_ended(REPORT, **facts)) == tokens
 
 
 @pytest.mark.parametrize("facts", [facts for facts, _ in REPORTED_OUTPUT])
 def test_input_is_reported_wherever_it_stood(facts):
-    assert usage.reported_input(_ended(REPORT, **facts)) == 10
+    assert resolve.reported_input(_ended(REPORT, **facts)) == 10
 
 
 @pytest.mark.parametrize("response", [None, Response()])
 def test_no_report_is_none_and_no_zero(response):
     ended = _ended(response=response)
-    assert usage.reported_input(ended) is None
-    assert usage.reported_output(ended) is None
+    assert resolve.reported_input(ended) is None
+    assert resolve.reported_output(ended) is None
 
 
 def test_a_reported_zero_is_a_number():
     ended = _ended(Reported(input_tokens=0, output_tokens=0))
-    settled = usage.settle(ended, _counted(5), _counted(5), MISSING)
+    settled = resolve.settle(ended, _counted(5), _counted(5), MISSING)
     assert settled.input == settled.output == Count(0, Source.REPORTED)
 
 
@@ -118,15 +118,15 @@ WANTED = [
 @pytest.mark.parametrize(("mode", "ended", "request_", "prompt", "expected"), WANTED)
 def test_what_has_to_be_counted(mode, ended, request_, prompt, expected):
     ended = dataclasses.replace(ended, request=request_)
-    found = usage.wanted(ended, prompt, mode)
+    found = resolve.wanted(ended, prompt, mode)
     assert (found.input, found.output) == expected
 
 
 # What a count is worth ---------------------------------------------------------------------------
 
-KNOWN = usage.Model("gpt-4o", "o200k_base", known=True)
-GUESSED = usage.Model("llama-9", "o200k_base", known=False)
-THINKER = usage.Model("o3-2025-04-16", "o200k_base", known=True)
+KNOWN = resolve.Model("gpt-4o", "o200k_base", known=True)
+GUESSED = resolve.Model("llama-9", "o200k_base", known=False)
+THINKER = resolve.Model("o3-2025-04-16", "o200k_base", known=True)
 WORTH = [
     # model, exact, request -> input, output
     (KNOWN, True, {}, "counted", "counted"),
@@ -145,8 +145,8 @@ WORTH = [
 @pytest.mark.parametrize(("model", "exact", "asked", "input_", "output"), WORTH)
 def test_what_a_count_is_worth(model, exact, asked, input_, output):
     request = _request(**asked)
-    assert usage.label(request, model, exact=exact, output=False) == input_
-    assert usage.label(request, model, exact=exact, output=True) == output
+    assert resolve.label(request, model, exact=exact, output=False) == input_
+    assert resolve.label(request, model, exact=exact, output=True) == output
 
 
 # Which model counts ------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ MODELS = [
 
 @pytest.mark.parametrize(("asked", "answered", "remembered", "models", "expected"), MODELS)
 def test_which_model_counts(asked, answered, remembered, models, expected):
-    found = usage.identify(asked, answered, remembered, models)
+    found = resolve.identify(asked, answered, remembered, models)
     assert (found.name, found.encoding, found.known) == expected
 
 
@@ -198,12 +198,12 @@ OUTPUT = [
 
 @pytest.mark.parametrize(("facts", "counted", "expected"), OUTPUT)
 def test_a_partial_number_loses_to_a_larger_count(facts, counted, expected):
-    assert usage.settle(_ended(REPORT, **facts), None, counted, MISSING).output == expected
+    assert resolve.settle(_ended(REPORT, **facts), None, counted, MISSING).output == expected
 
 
 def test_a_partial_zero_is_no_number():
     ended = _ended(Reported(output_tokens=0), final=False)
-    assert usage.settle(ended, None, None, MISSING).output is None
+    assert resolve.settle(ended, None, None, MISSING).output is None
 
 
 numbers = st.none() | st.integers(0, 1000)
@@ -235,10 +235,10 @@ def test_settling(ended, counted_input, counted_output, mode):
 
     Nothing is invented: a number is the server's or a count. Without an answer there is none.
     """
-    settled = usage.settle(ended, counted_input, counted_output, mode)
+    settled = resolve.settle(ended, counted_input, counted_output, mode)
     told = {
-        "input": (settled.input, usage.reported_input(ended), counted_input),
-        "output": (settled.output, usage.reported_output(ended), counted_output),
+        "input": (settled.input, resolve.reported_input(ended), counted_input),
+        "output": (settled.output, resolve.reported_output(ended), counted_output),
     }
     if not ended.answered:
         assert (settled.input, settled.output) == (None, None)
@@ -255,8 +255,8 @@ def test_settling(ended, counted_input, counted_output, mode):
 @given(endings(), counts, counts, st.sampled_from([OFF, SPAN, MISSING]))
 def test_a_count_stands_beside_a_report_only_when_asked_for(ended, counted_in, counted_out, mode):
     """What is reported is not even counted; what was counted stands in its place alone."""
-    wanted = usage.wanted(ended, PROMPT, mode)
-    settled = usage.settle(
+    wanted = resolve.wanted(ended, PROMPT, mode)
+    settled = resolve.settle(
         ended,
         counted_in if wanted.input else None,
         counted_out if wanted.output else None,
@@ -271,7 +271,7 @@ def test_a_count_stands_beside_a_report_only_when_asked_for(ended, counted_in, c
 @given(endings(), counts, counts)
 def test_only_like_is_compared_with_like(ended, counted_input, counted_output):
     """Compared are a final report and a count that claims to be the same number."""
-    settled = usage.settle(ended, counted_input, counted_output, ALWAYS)
+    settled = resolve.settle(ended, counted_input, counted_output, ALWAYS)
     for count, beside, counted in (
         (settled.input, settled.counted_input, counted_input),
         (settled.output, settled.counted_output, counted_output),

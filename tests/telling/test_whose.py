@@ -18,8 +18,8 @@ ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how
 
 @pytest.fixture
 def server():
-    from tokentrail.demo.model import Model
-    from tokentrail.demo.server import Server
+    from tokentrail.testing.model import Model
+    from tokentrail.testing.server import Server
 
     with Server(Model()) as server:
         yield server
@@ -130,8 +130,8 @@ async def test_by_default_metrics_bear_none(trail, ask):
 
 
 def test_values_without_end_end_on_metrics():
-    from tokentrail.operation import Endpoint, Request
-    from tokentrail.tell.points import MOST_MODELS, OTHER, Points
+    from tokentrail.model.records import Endpoint, Request
+    from tokentrail.telemetry.metrics.attributes import MOST_MODELS, OTHER, Points
 
     points = Points((), ("user",))
     nowhere = Endpoint("openai", None, None, "")
@@ -159,7 +159,7 @@ def test_what_metrics_bear_already_cannot_be_asked_for(name):
 async def test_what_no_attribute_can_be_is_left_out_with_a_word(
     trail, ask, caplog, monkeypatch, value
 ):
-    from tokentrail import guard
+    from tokentrail.support import guard
 
     monkeypatch.setattr(guard, "_told", set())
     with tokentrail.attributes(user=value):
@@ -243,7 +243,7 @@ async def test_hooks_see_the_span_the_arguments_and_the_answer(trail, driver, as
 
 @pytest.mark.parametrize("name", ["request_hook", "response_hook"])
 async def test_a_hook_that_raises_disturbs_nobody(trail, ask, monkeypatch, caplog, name):
-    from tokentrail import guard
+    from tokentrail.support import guard
 
     monkeypatch.setattr(guard, "strict", False)
     monkeypatch.setattr(guard, "_told", set())

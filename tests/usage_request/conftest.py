@@ -11,13 +11,13 @@ import openai
 import pytest
 
 from tokentrail.counting import ENCODINGS
-from tokentrail.demo.payloads import Answer, Usage, chat, completions
-from tokentrail.demo.server import Plain, Server, Stream
+from tokentrail.testing.payloads import Answer, Usage, chat, completions
+from tokentrail.testing.server import Plain, Server, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tokentrail.demo.replies import Call, Reply, Step
+    from tokentrail.testing.replies import Call, Reply, Step
 
 MESSAGES = [{"role": "user", "content": "Tell me of the sea."}]
 BILLED = Usage(113, 1070, reasoning=1000)

@@ -8,8 +8,8 @@ import openai
 import pytest
 from openai import _types
 
-from tokentrail.demo.payloads import chat, responses
-from tokentrail.demo.server import Plain, Stream
+from tokentrail.testing.payloads import chat, responses
+from tokentrail.testing.server import Plain, Stream
 
 from .conftest import ANSWER, BILLED, MESSAGES, is_asked, says, says_text, seen
 

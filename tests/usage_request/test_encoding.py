@@ -6,7 +6,7 @@ import pytest
 
 import tokentrail
 from tokentrail.counting import ENCODINGS, HELD, Encodings
-from tokentrail.demo.payloads import Answer
+from tokentrail.testing.payloads import Answer
 
 from .conftest import ANSWER, MESSAGES, says
 
@@ -16,7 +16,7 @@ O200K = "o200k_base"
 @pytest.fixture
 def cold(monkeypatch):
     """Give encodings that are not built, and note which are asked for."""
-    from tokentrail import engine
+    from tokentrail.runtime import runtime
 
     class Cold(Encodings):
         def __init__(self):
@@ -29,7 +29,7 @@ def cold(monkeypatch):
             ready()
 
     cold = Cold()
-    monkeypatch.setattr(engine, "ENCODINGS", cold)
+    monkeypatch.setattr(runtime, "ENCODINGS", cold)
     return cold
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tokentrail.demo.server import Event, Stream
+from tokentrail.testing.server import Event, Stream
 
 from .conftest import is_asked, seen
 

@@ -8,10 +8,10 @@ import json
 import openai
 import pytest
 
-from tokentrail import usage_request
-from tokentrail.demo.payloads import errors
-from tokentrail.demo.server import Plain
-from tokentrail.repeatable import repeatable
+from tokentrail.patching import include_usage
+from tokentrail.patching.replay import repeatable
+from tokentrail.testing.payloads import errors
+from tokentrail.testing.server import Plain
 
 from .conftest import ANSWER, MESSAGES, is_asked, refusal, says, says_text, seen
 
@@ -106,9 +106,9 @@ async def test_a_refusal_is_remembered_for_the_server(driver, trail, serve, monk
     assert is_asked(other.calls[0])
     told = [span.attributes.get("tokentrail.stream_usage") for span in trail.spans.all()]
     assert told == ["refused", None, None, "requested"]
-    clock = usage_request.time.monotonic
-    later = usage_request.FORGOTTEN_AFTER + 1
-    monkeypatch.setattr(usage_request.time, "monotonic", lambda: clock() + later)
+    clock = include_usage.time.monotonic
+    later = include_usage.FORGOTTEN_AFTER + 1
+    monkeypatch.setattr(include_usage.time, "monotonic", lambda: clock() + later)
     await _stream(driver, client)
     assert [is_asked(call) for call in server.calls[4:]] == [True, False]
 
@@ -153,14 +153,14 @@ async def test_an_api_version_given_as_a_query_speaks_for_itself(driver, trail, 
 
 
 def test_the_memory_is_bounded_and_short(monkeypatch):
-    refusals, now = usage_request.Refusals(), [0.0]
-    monkeypatch.setattr(usage_request.time, "monotonic", lambda: now[0])
+    refusals, now = include_usage.Refusals(), [0.0]
+    monkeypatch.setattr(include_usage.time, "monotonic", lambda: now[0])
     for number in range(10_000):
         refusals.add(f"http://server-{number}")
-    assert len(refusals._until) == usage_request.REMEMBERED
+    assert len(refusals._until) == include_usage.REMEMBERED
     assert refusals.has("http://server-9999")
     assert not refusals.has("http://server-0")
-    now[0] += usage_request.FORGOTTEN_AFTER
+    now[0] += include_usage.FORGOTTEN_AFTER
     assert not refusals.has("http://server-9999")
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import openai
 import pytest
 
-from tokentrail.demo.payloads import ToolCall, chat, completions, errors
-from tokentrail.demo.server import Cut, Event, Plain, Server, Stream
+from tokentrail.testing.payloads import ToolCall, chat, completions, errors
+from tokentrail.testing.server import Cut, Event, Plain, Server, Stream
 
 from .conftest import ANSWER, BILLED, MESSAGES, Turn, is_asked, says, says_text, seen
 

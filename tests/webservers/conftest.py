@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.frameworks.results import pytest_deselected, pytest_sessionfinish  # noqa: F401 - hooks
 
-from tokentrail.demo.model import Model
-from tokentrail.demo.server import Server, Stream, Wait
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Server, Stream, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -62,9 +62,9 @@ def _pieces(name: str) -> Iterator[tuple[str, float]]:
     Completions.create = lambda self, **asked: answer  # type: ignore[assignment, method-assign] # noqa: ARG005
     bare = _shortest(completions)
     if name == OURS:
-        from tokentrail.tell import deferred  # noqa: PLC0415 - in its environment
+        from tokentrail.telemetry.metrics import batching  # noqa: PLC0415 - in its environment
 
-        deferred.MOST = 0  # type: ignore[misc]
+        batching.MOST = 0  # type: ignore[misc]
     BY_NAME[name].switch(*providers("on"))
     left = whole = _shortest(completions) - bare
     yield "all of it", whole * 1e6

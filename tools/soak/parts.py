@@ -17,10 +17,10 @@ import tokentrail
 from soak import metrics
 from soak.application import Application, over_in, say
 from soak.growth import Growth
-from tokentrail import calls
-from tokentrail.prepared import prepare
-from tokentrail.shapes.chat import ChatShape
-from tokentrail.tell.points import MOST_MODELS
+from tokentrail.apis.chat.adapter import ChatShape
+from tokentrail.patching import wrappers
+from tokentrail.patching.request import prepare
+from tokentrail.telemetry.metrics.attributes import MOST_MODELS
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import openai
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from tokentrail.recorder import Recorder
+    from tokentrail.call.recorder import Recorder
 
 WORKERS = 4
 SLOW = 0.01
@@ -103,7 +103,7 @@ def recorder(asked: argparse.Namespace) -> list[str]:
         meter_provider=MeterProvider(metric_readers=[reader]),
         preload="o200k_base",
     )
-    engine, shape = calls.engine, ChatShape()
+    engine, shape = wrappers.engine, ChatShape()
     if engine is None:
         return ["not instrumented"]
     for number in range(asked.calls):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
     from tokentrail.cli.command import Commands
-    from tokentrail.operation import Prompt
+    from tokentrail.model.records import Prompt
 
 _ABOUT: Final = """\
 Counts the tokens of a text, or what messages will be billed as input. Reads standard input where
@@ -111,7 +111,7 @@ def _encoding(model: str, encoding: str | None) -> str:
 
 
 def _prompt(asked: argparse.Namespace) -> Prompt:
-    from tokentrail.operation import Prompt  # noqa: PLC0415 - on demand
+    from tokentrail.model.records import Prompt  # noqa: PLC0415 - on demand
 
     if asked.messages is not None:
         return _messages(_read(asked.messages, "--messages"), asked.messages)
@@ -122,8 +122,8 @@ def _prompt(asked: argparse.Namespace) -> Prompt:
 
 def _messages(content: str, name: str) -> Prompt:
     """Return the prompt of a list of messages, or of a whole request of chat completions."""
-    from tokentrail.operation import Endpoint, Prompt  # noqa: PLC0415 - on demand
-    from tokentrail.shapes.chat import ChatShape  # noqa: PLC0415 - on demand
+    from tokentrail.apis.chat.adapter import ChatShape  # noqa: PLC0415 - on demand
+    from tokentrail.model.records import Endpoint, Prompt  # noqa: PLC0415 - on demand
 
     try:
         given = json.loads(content)

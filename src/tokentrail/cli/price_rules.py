@@ -12,10 +12,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tokentrail.cost import published
-from tokentrail.cost.own import ORDINARY
-from tokentrail.cost.patterns import escaped, picked
-from tokentrail.tell import names
+from tokentrail.cost import genai_prices
+from tokentrail.cost.promql_patterns import escaped, picked
+from tokentrail.cost.user_prices import ORDINARY
+from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,13 +34,13 @@ _ORDINARY: Final = f'{_TIER_LABEL}=~"{"|".join(("", *ORDINARY))}"'
 
 _RELEASED: Final = "gen_ai_client_token_usage_sum"
 _LATEST: Final = {
-    kind: f"{name.replace('.', '_')}_total" for kind, name in names.USAGE_COUNTERS.items()
+    kind: f"{name.replace('.', '_')}_total" for kind, name in semconv.USAGE_COUNTERS.items()
 }
 _DETAILS: Final = {
     field.removesuffix("_tokens"): f"{name.replace('.', '_')}_total"
-    for _, field, name, _ in names.DETAIL_COUNTERS
+    for _, field, name, _ in semconv.DETAIL_COUNTERS
 }
-_OWN: Final = f"{names.OWN_TOKENS.replace('.', '_')}_total"
+_OWN: Final = f"{semconv.OWN_TOKENS.replace('.', '_')}_total"
 _PARTS: Final = {
     "input": ("cache_read", "cache_write", "audio_input", "image_input"),
     "output": ("reasoning", "audio_output"),
@@ -90,17 +90,17 @@ def published_prices(
         mine = f", tokentrail_model!~{without}, gen_ai_request_model!~{without}"
     for provider in providers:
         before: list[Any] = []
-        for owner, model in published.offered(provider):
+        for owner, model in genai_prices.offered(provider):
             names = _held(model, before, wanted)
             patterns = picked(model, before) if wanted is None or names else None
             before.append(model)
             if patterns is None:
                 continue
             where = f'gen_ai_provider_name="{provider}", {_matching(*patterns)}{mine}'
-            is_own = owner == published.PROVIDERS[provider]
+            is_own = owner == genai_prices.PROVIDERS[provider]
             name = model.id if is_own else f"{owner}/{model.id}"
             for tier in (None, *(_tiers(model) if is_own else ())):
-                rates = published.rates_of(model, tier, at)
+                rates = genai_prices.rates_of(model, tier, at)
                 if rates is not None:
                     yield Priced(name, tier, (f"{where}, {_tier(tier)}",), rates, provider, names)
 
@@ -241,7 +241,7 @@ def _budget_rules(budget: float) -> list[list[str]]:
 
 def _tiers(model: Any) -> list[str]:  # noqa: ANN401 - the package's ModelInfo
     said = (v.when.get("service_tier") for v in model.price_variants or () if len(v.when) == 1)
-    return sorted({tier for tier in said if published.ordinary(tier) is not None})
+    return sorted({tier for tier in said if genai_prices.ordinary(tier) is not None})
 
 
 def _tier(tier: str | None) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cli.command import CommandError, manual
-from tokentrail.cost import OwnPrices, PricesError, published
-from tokentrail.cost.own import read_prices
+from tokentrail.cost import OwnPrices, PricesError, genai_prices
+from tokentrail.cost.user_prices import read_prices
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
@@ -52,10 +52,10 @@ def add(commands: Commands) -> None:
     prices.add_argument(
         "--provider",
         action="append",
-        choices=sorted(published.PROVIDERS),
+        choices=sorted(genai_prices.PROVIDERS),
         metavar="NAME",
         help="whose published prices, by gen_ai.provider.name; may be given again (default:"
-        f" {' and '.join(_DEFAULT)}; there are {', '.join(sorted(published.PROVIDERS))})",
+        f" {' and '.join(_DEFAULT)}; there are {', '.join(sorted(genai_prices.PROVIDERS))})",
     )
     prices.add_argument(
         "--overrides", metavar="FILE", help="your own prices, which go before the published ones"
@@ -87,11 +87,11 @@ def _run(asked: argparse.Namespace) -> int:
         one for one in price_rules.own_prices(own) if wanted is None or one.name in wanted
     ]
     now = datetime.now(timezone.utc)
-    if published.is_there():
+    if genai_prices.is_there():
         providers = tuple(asked.provider or _DEFAULT)
         priced += price_rules.published_prices(providers, now, own, wanted)
     elif not own:
-        message = f"there are no prices: {published.MEND}, or name your own with --overrides"
+        message = f"there are no prices: {genai_prices.MEND}, or name your own with --overrides"
         raise CommandError(message)
     if not priced:
         message = f"none of --models {asked.models} has a price: name your own with --overrides"
@@ -126,8 +126,8 @@ def _wanted(models: str | None) -> frozenset[str] | None:
 
 def _head(now: datetime, overrides: str | None) -> str:
     source = "no published prices: genai-prices is not installed"
-    if published.is_there():
-        source = f"the prices of {published.PACKAGE} {published.edition()}"
+    if genai_prices.is_there():
+        source = f"the prices of {genai_prices.PACKAGE} {genai_prices.edition()}"
     mine = f", after those of {Path(overrides).name}" if overrides else ""
     return (
         f"Made by tokentrail {__version__} on {now:%Y-%m-%d}: {source}{mine}.\n"
@@ -151,8 +151,8 @@ def _say(priced: list[Priced], wanted: frozenset[str] | None, output: str | None
     """Say on standard error what is in it and what is not."""
     if output is not None:
         print(f"{output}: {len(priced)} prices", file=sys.stderr)
-    if not published.is_there():
-        print(f"only your own prices: for others {published.MEND}", file=sys.stderr)
+    if not genai_prices.is_there():
+        print(f"only your own prices: for others {genai_prices.MEND}", file=sys.stderr)
     unknown = sorted((wanted or frozenset()).difference(*(one.wanted for one in priced)))
     if unknown:
         print(f"no price is known of {', '.join(unknown)}", file=sys.stderr)

@@ -13,9 +13,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tokentrail import guard
 from tokentrail.config.parsing import FunctionError
-from tokentrail.config.table import SETTINGS, Setting
+from tokentrail.config.schema import SETTINGS, Setting
 from tokentrail.config.values import (
     DEFAULT_METRIC_ATTRIBUTES,
     FAMILIES,
@@ -28,7 +27,8 @@ from tokentrail.config.values import (
     TokenCounting,
     keep_nothing,
 )
-from tokentrail.cost.own import OwnPrices, PricesError
+from tokentrail.cost.user_prices import OwnPrices, PricesError
+from tokentrail.support import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -17,7 +17,7 @@ from tokentrail.config.values import (
     METRIC_ATTRIBUTES,
     REQUEST_ATTRIBUTES,
 )
-from tokentrail.cost.own import OwnPrices, read_prices
+from tokentrail.cost.user_prices import OwnPrices, read_prices
 from tokentrail.counting.models import resolve
 
 if TYPE_CHECKING:

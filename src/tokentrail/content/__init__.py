@@ -6,13 +6,13 @@ into frozen records (:class:`Content`), what the user's :class:`Rules` leave of 
 nothing of this package runs.
 """
 
-from tokentrail.content.asked import read_asked
 from tokentrail.content.capture import Capture, CapturingShape
-from tokentrail.content.gathered import gathering_for
 from tokentrail.content.parts import Content
-from tokentrail.content.rules import KINDS, Rules
+from tokentrail.content.redaction import KINDS, Rules
+from tokentrail.content.request import read_asked
+from tokentrail.content.response import gathering_for
+from tokentrail.content.serialize import written_messages, written_parts, written_tools
 from tokentrail.content.values import to_json
-from tokentrail.content.written import written_messages, written_parts, written_tools
 
 __all__ = [
     "KINDS",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokentrail import guard
 from tokentrail.content.parts import (
     Content,
     Reasoning,
@@ -13,15 +12,16 @@ from tokentrail.content.parts import (
     ToolResponse,
     Uri,
 )
+from tokentrail.support import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tokentrail.content.gathered import Gathering
+    from tokentrail.apis import Accumulator, Shape
     from tokentrail.content.parts import Part
-    from tokentrail.content.rules import Rules
-    from tokentrail.operation import Endpoint, Request, Response, TextSink
-    from tokentrail.shapes import Accumulator, Shape
+    from tokentrail.content.redaction import Rules
+    from tokentrail.content.response import Gathering
+    from tokentrail.model.records import Endpoint, Request, Response, TextSink
 
 LIGHT: Final = 32 * 1024
 """Characters that are made ready on the spot, in well under a millisecond."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.apis.values import fields, is_absent, sequence, text, word
 from tokentrail.content.messages import (
     read_call,
     read_content,
@@ -24,7 +25,6 @@ from tokentrail.content.parts import (
     ToolResponse,
 )
 from tokentrail.content.values import parsed, plain
-from tokentrail.shapes.reading import fields, is_absent, sequence, text, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,8 +7,8 @@ import re
 import urllib.parse
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.apis.values import fields, word
 from tokentrail.content.parts import Blob, File, Uri
-from tokentrail.shapes.reading import fields, word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.apis.values import fields, is_sequence, sequence, text, word
 from tokentrail.content import media
 from tokentrail.content.parts import Message, Part, Reasoning, Text, ToolCall, ToolResponse
 from tokentrail.content.values import clean, parsed
-from tokentrail.shapes.reading import fields, is_sequence, sequence, text, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

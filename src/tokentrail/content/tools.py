@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokentrail.apis.values import fields, sequence, text, word
 from tokentrail.content.parts import Tool
 from tokentrail.content.values import plain
-from tokentrail.shapes.reading import fields, sequence, text, word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,8 +5,8 @@ Nothing here asks a network, and a price that is not known is absent.
 
 from __future__ import annotations
 
-from tokentrail.cost.own import OwnPrices, PricesError
 from tokentrail.cost.prices import Prices
 from tokentrail.cost.rates import Rate, Rates, cost_of
+from tokentrail.cost.user_prices import OwnPrices, PricesError
 
 __all__ = ["OwnPrices", "Prices", "PricesError", "Rate", "Rates", "cost_of"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokentrail import guard
-from tokentrail.cost import published
+from tokentrail.cost import genai_prices
 from tokentrail.cost.rates import cost_of
+from tokentrail.support import guard
 
 if TYPE_CHECKING:
-    from tokentrail.cost.own import OwnPrices
     from tokentrail.cost.rates import Rates
-    from tokentrail.operation import Request, Usage
+    from tokentrail.cost.user_prices import OwnPrices
+    from tokentrail.model.records import Request, Usage
 
 MOST: Final = 512
 """Prices that are remembered."""
@@ -38,12 +38,12 @@ class Prices:
         self._own = own
         self._counted = counted
         self._known: dict[Key, Rates | None] = {}
-        self._published = published.is_there()
+        self._published = genai_prices.is_there()
         if not self._published:
             guard.warn_once(
                 "genai-prices",
                 "cost is on, but genai-prices is not installed: %s. Until then %s.",
-                published.MEND,
+                genai_prices.MEND,
                 f"only the models of {own} have a cost" if own else "no call has one",
             )
 
@@ -88,8 +88,8 @@ class Prices:
                 return self._own.rates(name, tier)
         if not self._published or not names:
             return None
-        return published.rates(provider, names[0], tier, published.moment(quarter * _QUARTER))
+        return genai_prices.rates(provider, names[0], tier, genai_prices.moment(quarter * _QUARTER))
 
 
 def _key(request: Request, names: tuple[str, ...], tier: str | None, at: int) -> Key:
-    return request.endpoint.provider, names, published.ordinary(tier), at // _QUARTER
+    return request.endpoint.provider, names, genai_prices.ordinary(tier), at // _QUARTER

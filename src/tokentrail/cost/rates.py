@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.operation import Source
+from tokentrail.model.records import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokentrail.operation import Reported, Usage
+    from tokentrail.model.records import Reported, Usage
 
 PER: Final = 1_000_000
 """Prices are for so many tokens."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import import_module, resources
 from typing import TYPE_CHECKING
 
-from tokentrail.forks import Unforked
+from tokentrail.support.fork import Unforked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

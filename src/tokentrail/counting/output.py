@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail.counting.stream_text import BURST, StreamText
 from tokentrail.counting.text import INLINE, Sum, weight
-from tokentrail.operation import MOST_LEFT
+from tokentrail.model.records import MOST_LEFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokentrail.counting.text import Encoder
-    from tokentrail.operation import Message, Prompt, ToolCall
+    from tokentrail.model.records import Message, Prompt, ToolCall
 
 TOOL_WEIGHT = 64
 """What a tool or schema weighs beside its texts and keys."""

@@ -19,8 +19,8 @@ import re
 from importlib import metadata
 from typing import TYPE_CHECKING, Protocol
 
-from tokentrail import guard
 from tokentrail.counting.encodings import is_panic
+from tokentrail.support import guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,13 +20,13 @@ from rich.table import Table
 from rich.text import Text
 
 import tokentrail
-from tokentrail.demo import told
+from tokentrail.demo import readback
 from tokentrail.demo.error import DemoError
-from tokentrail.demo.model import Model
 from tokentrail.demo.run import DELAY, title
 from tokentrail.demo.scenes import DEPLOYED, DEPLOYMENT, SCENES, Stage
-from tokentrail.demo.server import Server
 from tokentrail.demo.show import SIGNS
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,14 +53,14 @@ class Meters:
     def read(self) -> Totals:
         """Return what the metrics add up to by now."""
         data, now = self.reader.get_metrics_data(), self.clock()
-        tokens = told.totals(data)
+        tokens = readback.totals(data)
         number = sum(tokens.values())
         self._seen.append((now, number))
         while len(self._seen) > 2 and self._seen[1][0] <= now - WINDOW:  # noqa: PLR2004 - both ends
             self._seen.popleft()
         then, before = self._seen[0]
         rate = (number - before) / max(now - then, 1e-9)
-        return Totals(now - self.begun, told.endings(data), tokens, rate)
+        return Totals(now - self.begun, readback.endings(data), tokens, rate)
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from rich.padding import Padding
 from rich.text import Text
 
 import tokentrail
-from tokentrail.demo import told
+from tokentrail.demo import readback
 from tokentrail.demo.error import DemoError
-from tokentrail.demo.model import Model
 from tokentrail.demo.scenes import DEPLOYED, DEPLOYMENT, SCENES, Stage
-from tokentrail.demo.server import Server
 from tokentrail.demo.show import WIDTH, Show
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,9 +61,9 @@ class Ledger:
         self._meters.shutdown()
         self._tracers.shutdown()
 
-    def calls(self) -> list[told.ToldCall]:
+    def calls(self) -> list[readback.ToldCall]:
         """Return the calls whose spans were exported so far."""
-        return told.calls(self.spans.get_finished_spans())
+        return readback.calls(self.spans.get_finished_spans())
 
 
 class Watch:
@@ -135,8 +135,8 @@ def report(console: Console, show: Show, ledger: Ledger) -> None:
     parts = (
         show.calls(calls),
         show.legend(calls),
-        show.tokens(told.token_sums(data)),
-        show.times(told.times(data)),
+        show.tokens(readback.token_sums(data)),
+        show.times(readback.times(data)),
     )
     for part in parts:
         console.print()

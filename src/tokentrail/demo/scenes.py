@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import openai
 
-from tokentrail.demo.exchanges import BIRDS, EXCHANGES, LAMP, NIGHT, SALT, TOWN, TURTLE, WEATHER
+from tokentrail.testing.exchanges import BIRDS, EXCHANGES, LAMP, NIGHT, SALT, TOWN, TURTLE, WEATHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

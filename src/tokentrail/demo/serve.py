@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 
-from tokentrail.demo.model import Model
-from tokentrail.demo.server import Server
+from tokentrail.testing.model import Model
+from tokentrail.testing.server import Server
 
 
 def run(port: int = 0, *, delay: float = 0.03) -> int:

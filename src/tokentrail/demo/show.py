@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tokentrail.demo.told import SOURCES, Times, Tokens, TokenSum, ToldCall
+from tokentrail.demo.readback import SOURCES, Times, Tokens, TokenSum, ToldCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -1,0 +1,43 @@
+"""What openai says, read into plain records: one module per API shape.
+
+A shape reads structurally (``vars()`` of the model objects, plain dicts of the caller), so it
+imports nothing of openai, copes with fields a version lacks, and never raises for what a server
+may send.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokentrail.model.records import Endpoint, Request, Response, TextSink
+
+
+class Accumulator(Protocol):
+    """Gathers a streamed answer chunk by chunk, in bounded memory."""
+
+    def add(self, chunk: object) -> None:
+        """Take the next chunk. O(1)."""
+
+    def response(self) -> Response:
+        """Return what is known by now; may be asked at any time, and again."""
+
+
+class Shape(Protocol):
+    """Reads one API's requests and answers."""
+
+    def request(
+        self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
+    ) -> Request:
+        """Read the keyword arguments of a call, ``extra_body`` already merged over them.
+
+        ``prompt``: also what counting the input needs, which costs the most.
+        """
+
+    def answer(self, answer: object, sink: TextSink | None) -> Response:
+        """Read a plain answer; its text goes into ``sink`` where there is one."""
+
+    def accumulator(self, request: Request, sink: TextSink | None) -> Accumulator:
+        """Return an empty accumulator for a streamed answer to ``request``."""

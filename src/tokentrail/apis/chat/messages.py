@@ -1,0 +1,161 @@
+"""Prompts as callers write them: messages, their parts, and tool declarations.
+
+Chat and responses share this reading. What is taken are references to the caller's immutable
+strings, so that a list which the application appends to later does not matter. Only lists,
+tuples and mappings are looked into: an iterator of the caller's is never consumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.apis.values import copied, fields, is_absent, is_sequence, sequence, text, word
+from tokentrail.model.records import Image, Message, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TOOL_CHOICES: Final = frozenset({"none", "auto", "required"})
+
+
+def read_messages(messages: object) -> tuple[Message, ...] | None:
+    """Return the messages of a list or tuple, of dicts or model objects; ``None`` for all else."""
+    if not is_sequence(messages):
+        return None
+    return tuple(map(read_message, messages))
+
+
+def read_message(message: object) -> Message:
+    """Return one message; what could not be priced is counted in its ``unknown_parts``."""
+    given = fields(message)
+    role = word(given.get("role"))
+    texts, images, unknown = read_content(given.get("content"))
+    refusal = word(given.get("refusal"))
+    calls, unread = _tool_calls(given.get("tool_calls"))
+    unread += (role is None) + (not is_absent(given.get("audio")))
+    return Message(
+        role=role or "",
+        texts=texts if refusal is None else (*texts, refusal),
+        name=word(given.get("name")),
+        tool_calls=calls,
+        function_call=_call(given.get("function_call"), "arguments"),
+        images=images,
+        unknown_parts=unknown + unread,
+    )
+
+
+def read_content(content: object) -> tuple[tuple[str, ...], tuple[Image, ...], int]:
+    """Return the texts and images of a message's content, and how many parts are unknown."""
+    whole = text(content)
+    if whole is not None:
+        return (whole,), (), 0
+    if is_absent(content):
+        return (), (), 0
+    if not is_sequence(content):
+        return (), (), 1
+    parts = tuple(map(_part, content))
+    return (
+        tuple(part for part in parts if isinstance(part, str)),
+        tuple(part for part in parts if isinstance(part, Image)),
+        parts.count(None),
+    )
+
+
+def _part(part: object) -> str | Image | None:
+    bare = text(part)
+    if bare is not None:
+        return bare
+    given = fields(part)
+    kind = text(given.get("type"))
+    reader = _PARTS.get(kind) if kind is not None else None
+    return None if reader is None else reader(given)
+
+
+def _text_part(part: Mapping[str, object]) -> str | None:
+    return text(part.get("text"))
+
+
+def _refusal_part(part: Mapping[str, object]) -> str | None:
+    return text(part.get("refusal"))
+
+
+def _image_part(part: Mapping[str, object]) -> Image:
+    """Chat nests ``{"url", "detail"}``, responses has a flat URL; an uploaded file has none."""
+    source = part.get("image_url")
+    nested = fields(source)
+    url = word(nested.get("url")) if nested else word(source)
+    return Image(url=url, detail=word((nested or part).get("detail")))
+
+
+_PARTS: Final[dict[str, Callable[[Mapping[str, object]], str | Image | None]]] = {
+    "text": _text_part,
+    "input_text": _text_part,
+    "output_text": _text_part,
+    "refusal": _refusal_part,
+    "image_url": _image_part,
+    "input_image": _image_part,
+}
+
+
+def _tool_calls(calls: object) -> tuple[tuple[ToolCall, ...], int]:
+    """Return the calls, and how many could not be read (an unreadable list is one)."""
+    if not is_sequence(calls):
+        return (), int(not is_absent(calls))
+    found = tuple(map(read_tool_call, calls))
+    return tuple(call for call in found if call is not None), found.count(None)
+
+
+def read_tool_call(call: object) -> ToolCall | None:
+    """Return a function or custom tool call of a chat message."""
+    given = fields(call)
+    return _call(given.get("function"), "arguments") or _call(given.get("custom"), "input")
+
+
+def _call(call: object, arguments: str) -> ToolCall | None:
+    given = fields(call)
+    name = word(given.get("name"))
+    if name is None:
+        return None
+    return ToolCall(name=name, arguments=text(given.get(arguments)) or "")
+
+
+def read_tools(tools: object) -> tuple[Mapping[str, object], ...]:
+    """Return the function declarations as ``{name, description, parameters}``, what was given.
+
+    Takes chat's ``tools``, the flat ones of responses and the legacy ``functions``. Whatever is
+    no function declaration is left out, so a shorter result tells that something was. The
+    parameters are copied: the caller may change its own meanwhile.
+    """
+    found = (_declaration(fields(tool)) for tool in sequence(tools))
+    return tuple(tool for tool in found if tool is not None)
+
+
+def _declaration(tool: Mapping[str, object]) -> Mapping[str, object] | None:
+    if text(tool.get("type")) not in {None, "function"}:
+        return None
+    given = fields(tool["function"]) if "function" in tool else tool
+    name = word(given.get("name"))
+    if name is None:
+        return None
+    declaration: dict[str, object] = {"name": name}
+    description = text(given.get("description"))
+    if description is not None:
+        declaration["description"] = description
+    parameters = given.get("parameters")
+    if isinstance(parameters, Mapping):
+        declaration["parameters"] = copied(parameters)
+    return declaration
+
+
+def read_tool_choice(choice: object) -> str | None:
+    """Return "none", "auto", "required" or "name:<function>", of chat, responses and legacy."""
+    if isinstance(choice, str):
+        return text(choice) if choice in _TOOL_CHOICES else None
+    given = fields(choice)
+    for held in (given.get("function"), given.get("custom"), given):
+        name = word(fields(held).get("name"))
+        if name is not None:
+            return f"name:{name}"
+    mode = fields(given.get("allowed_tools", given)).get("mode")
+    return text(mode) if isinstance(mode, str) and mode in _TOOL_CHOICES else None

@@ -1,0 +1,1 @@
+"""Completions: requests, answers and streams."""

@@ -1,0 +1,68 @@
+"""Legacy completions: requests, answers and streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokentrail.apis.choices import accumulator, read_answer
+from tokentrail.apis.inputs import read_inputs
+from tokentrail.apis.parameters import SAMPLED, Parameters
+from tokentrail.apis.values import integer, word
+from tokentrail.model.records import Prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokentrail.apis.choices import ChunkAccumulator
+    from tokentrail.model.records import Endpoint, Request, Response, TextSink
+
+
+_PARAMETERS = Parameters(*SAMPLED)
+
+
+class CompletionsShape:
+    """``completions.create``.
+
+    With ``echo`` the text repeats the prompt, which is not billed as output; of ``best_of``
+    candidates all are billed and ``n`` shown. Either makes a count of the shown text a guess.
+    A stream that ends early awaits ``n`` choices, not ``n`` for each of several prompts.
+    """
+
+    def request(
+        self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
+    ) -> Request:
+        """Read the keyword arguments of a call; a ``suffix`` is input, too."""
+        shown, billed = integer(arguments.get("n")), integer(arguments.get("best_of"))
+        return _PARAMETERS.read(
+            arguments,
+            operation="text_completion",
+            api=None,
+            endpoint=endpoint,
+            prompt=_prompt(arguments) if prompt else None,
+            inexact_output=arguments.get("echo") is True or (billed or 1) > (shown or 1),
+            unknowable_output=arguments.get("echo") is True,
+        )
+
+    def answer(self, answer: object, sink: TextSink | None) -> Response:
+        """Read a ``Completion``."""
+        return read_answer(answer, _tell, sink)
+
+    def accumulator(self, request: Request, sink: TextSink | None) -> ChunkAccumulator:
+        """Return an empty accumulator of streamed ``Completion`` objects."""
+        return accumulator(request, _tell, sink)
+
+
+def _prompt(arguments: Mapping[str, object]) -> Prompt:
+    texts, token_ids, unread = read_inputs(arguments.get("prompt"))
+    suffix = word(arguments.get("suffix"))
+    return Prompt(
+        texts=texts if suffix is None else (*texts, suffix),
+        token_ids=token_ids,
+        incomplete=unread,
+    )
+
+
+def _tell(choice: Mapping[str, object], index: int, sink: TextSink) -> None:
+    text = choice.get("text")
+    if text and type(text) is str:
+        sink.add("text", index, 0, text)

@@ -1,0 +1,132 @@
+"""What Azure's content filter says of prompts and answers: categories and severities, never text.
+
+Plain answers bear it beside the prompt and in each choice; a stream does so on its first chunk and
+on any other, so that only streams of Azure are looked at chunk by chunk.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.apis.values import fields, sequence, text
+from tokentrail.model.records import ContentFilter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_WORD: Final = re.compile(r"[A-Za-z_][\w.\-]{0,63}")
+_SEVERITIES: Final = {"safe": 0, "low": 1, "medium": 2, "high": 3}
+_DETECTED: Final = "detected"
+_MOST: Final = 32
+"""More categories than there are, in each direction."""
+
+_Found = dict[str, tuple[str | None, bool]]
+"""Severity and whether it was filtered, by category."""
+
+
+class Findings:
+    """What was found by now, at its worst in each category; in bounded memory."""
+
+    __slots__ = ("_input", "_output")
+
+    def __init__(self) -> None:
+        self._input: _Found = {}
+        self._output: _Found = {}
+
+    def of_prompts(self, results: object) -> None:
+        """Take a list of what was found in each prompt."""
+        for given in map(fields, sequence(results)):
+            found = given.get("content_filter_results") or given.get("content_filter_result")
+            _add(found, self._input)
+
+    def of_answer(self, results: object) -> None:
+        """Take what was found in an answer, or in a part of it."""
+        _add(results, self._output)
+
+    def of_response(self, filters: object) -> None:
+        """Take the list that a response of the responses API bears, for both directions."""
+        for given in map(fields, sequence(filters)):
+            found = self._input if given.get("source_type") == "prompt" else self._output
+            _add(given.get("content_filter_results"), found)
+
+    def outcome(self) -> ContentFilter | None:
+        """Return all of it; ``None`` if everything was safe."""
+        asked, answered = self._input, self._output
+        if not (asked or answered):
+            return None
+        return ContentFilter(
+            _flagged(asked), _filtered(asked), _flagged(answered), _filtered(answered)
+        )
+
+
+def _add(results: object, known: _Found) -> None:
+    for category, result in fields(results).items():
+        if type(result) is dict and result.get("severity") == "safe" and not result.get("filtered"):
+            continue  # as nearly all are
+        severity, filtered = _found(result)
+        if (severity is None and not filtered) or not _is_word(category):
+            continue
+        before = known.get(category, (None, False))
+        if category in known or len(known) < _MOST:
+            known[category] = (_worse(before[0], severity), before[1] or filtered)
+
+
+def _found(result: object) -> tuple[str | None, bool]:
+    """Return how severe it is, if it is not safe, and whether it was filtered."""
+    given = fields(result)
+    filtered = given.get("filtered") is True
+    severity = text(given.get("severity"))
+    if severity is not None and severity != "safe" and _is_word(severity):
+        return severity, filtered
+    return _DETECTED if given.get(_DETECTED) is True else None, filtered
+
+
+def _is_word(said: object) -> bool:
+    return isinstance(said, str) and _WORD.fullmatch(said) is not None
+
+
+def _worse(one: str | None, other: str | None) -> str | None:
+    if one is None or other is None:
+        return one or other
+    return max(one, other, key=lambda severity: _SEVERITIES.get(severity, 0))
+
+
+def _flagged(known: _Found) -> tuple[str, ...] | None:
+    return _some(f"{name}:{severity}" for name, (severity, _) in known.items() if severity)
+
+
+def _filtered(known: _Found) -> tuple[str, ...] | None:
+    return _some(name for name, (_, filtered) in known.items() if filtered)
+
+
+def _some(words: Iterable[str]) -> tuple[str, ...] | None:
+    return tuple(words) or None
+
+
+def read_answer_filters(prompts: object, answers: list[object]) -> ContentFilter | None:
+    """Return what a plain answer says of its prompts and of its choices."""
+    found = Findings()
+    found.of_prompts(prompts)
+    for results in answers:
+        found.of_answer(results)
+    return found.outcome()
+
+
+def read_response_filters(filters: object) -> ContentFilter | None:
+    """Return what a response of the responses API says."""
+    if filters is None:
+        return None
+    found = Findings()
+    found.of_response(filters)
+    return found.outcome()
+
+
+def read_refusal(body: object) -> ContentFilter | None:
+    """Return what the body of an error says of a prompt that was refused."""
+    inner = fields(body).get("innererror")
+    if inner is None:
+        return None
+    found = Findings()
+    found.of_prompts([inner])
+    return found.outcome()

@@ -1,0 +1,1 @@
+"""Embeddings: requests and answers."""

@@ -1,0 +1,66 @@
+"""Embeddings: requests and answers, never their vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokentrail.apis.inputs import read_inputs
+from tokentrail.apis.reported_usage import embeddings_usage
+from tokentrail.apis.values import fields, integer, label
+from tokentrail.model.records import Prompt, Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokentrail.model.records import Endpoint, TextSink
+
+
+class EmbeddingsShape:
+    """``embeddings.create``: it has an input and no output, and never streams."""
+
+    def request(
+        self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
+    ) -> Request:
+        """Read the keyword arguments; an encoding that the client adds itself is none."""
+        get = arguments.get
+        encoding = label(get("encoding_format"))
+        return Request(
+            operation="embeddings",
+            api=None,
+            endpoint=endpoint,
+            model=label(get("model")),
+            dimension_count=integer(get("dimensions")),
+            encoding_formats=None if encoding is None else (encoding,),
+            prompt=_prompt(get("input")) if prompt else None,
+        )
+
+    def answer(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+        """Read a ``CreateEmbeddingResponse``; there is no text for the sink."""
+        given = fields(answer)
+        return Response(
+            model=label(given.get("model")),
+            reported=embeddings_usage(given.get("usage")),
+            complete=bool(given),
+        )
+
+    def accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:  # noqa: ARG002
+        """Return an accumulator that knows nothing: embeddings do not stream."""
+        return UnknownStream()
+
+
+class UnknownStream:
+    """A stream where none is known: whatever it brings, nothing is told of it."""
+
+    __slots__ = ()
+
+    def add(self, chunk: object) -> None:
+        """Take a chunk and leave it."""
+
+    def response(self) -> Response:
+        """Return an answer of which nothing was seen."""
+        return Response(complete=False)
+
+
+def _prompt(given: object) -> Prompt:
+    texts, token_ids, unread = read_inputs(given)
+    return Prompt(texts=texts, token_ids=token_ids, incomplete=unread)

@@ -1,0 +1,120 @@
+"""What a call's HTTP exchange says beside the answer: request id, retries, rate limits.
+
+Read where an answer or an error shows its headers anyway: raw answers, streams, and errors that
+have a status. A plain answer shows its request id alone. Nothing is asked for, and nothing kept of
+the application's objects.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from tokentrail.apis.content_filter import read_refusal
+from tokentrail.apis.values import word
+from tokentrail.model.records import ContentFilter, Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_FAILED: Final = 400
+"""Statuses from here on are no answers."""
+_RAW: Final = "x-stainless-raw-response"
+_INTEGER: Final = re.compile(r"\d{1,18}")
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SPAN: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)")
+_PLAIN: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
+
+
+def integer(said: str) -> int | None:
+    """Return the whole number that ``said`` is."""
+    return int(said) if _INTEGER.fullmatch(said) else None
+
+
+def seconds(said: str) -> float | None:
+    """Return the seconds of ``6m0s``, ``120ms`` or a bare number."""
+    if _PLAIN.fullmatch(said):
+        return float(said)
+    spans = _SPAN.findall(said)
+    if not spans or "".join(map("".join, spans)) != said:
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in spans)
+
+
+def _milliseconds(said: str) -> float | None:
+    return float(said) / 1000 if _PLAIN.fullmatch(said) else None
+
+
+_ANSWERED: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {
+    b"x-request-id": ("request_id", word),
+    b"x-ratelimit-limit-requests": ("requests_limit", integer),
+    b"x-ratelimit-remaining-requests": ("requests_remaining", integer),
+    b"x-ratelimit-reset-requests": ("requests_reset", seconds),
+    b"x-ratelimit-limit-tokens": ("tokens_limit", integer),
+    b"x-ratelimit-remaining-tokens": ("tokens_remaining", integer),
+    b"x-ratelimit-reset-tokens": ("tokens_reset", seconds),
+    b"retry-after": ("retry_after", seconds),
+    b"retry-after-ms": ("retry_after", _milliseconds),
+}
+_ASKED: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {
+    b"x-stainless-retry-count": ("retries", integer),
+}
+"""Headers of answers and of requests, the field each fills, and how it is read."""
+
+
+def is_raw(headers: object) -> bool:
+    """Tell by the headers of a request whether a raw or streaming response is asked for."""
+    return isinstance(headers, Mapping) and any(str(name).lower() == _RAW for name in headers)
+
+
+def of_answer(answer: object) -> Exchange | None:
+    """Return what a plain answer shows: the client writes the request id on it."""
+    given = getattr(answer, "__dict__", None)
+    known = word(given.get("_request_id")) if type(given) is dict else None
+    return None if known is None else Exchange(request_id=known)
+
+
+def of_response(response: object) -> Exchange | None:
+    """Return what the headers of an HTTP response say, and those of its request."""
+    known: dict[str, Any] = {}
+    _read(response, _ANSWERED, known)
+    _read(getattr(response, "_request", None), _ASKED, known)
+    return Exchange(**known) if known else None
+
+
+def of_error(error: BaseException) -> Exchange | None:
+    """Return what an error of the client shows of the exchange that it ended."""
+    given = vars(error)
+    response = given.get("response")
+    known: dict[str, Any] = {}
+    _read(response, _ANSWERED, known)
+    _read(given.get("request") or getattr(response, "_request", None), _ASKED, known)
+    refusal: ContentFilter | None = read_refusal(given.get("body"))
+    if refusal is not None:
+        known["content_filter"] = refusal
+    return Exchange(**known) if known else None
+
+
+def answer_of(error: BaseException) -> object:
+    """Return the answer that an error shows: it came, and the client could not read it."""
+    given = vars(error)
+    status, body = given.get("status_code"), given.get("body")
+    answered = type(status) is int and status < _FAILED
+    return body if answered and isinstance(body, dict) else None
+
+
+def _read(
+    message: object,
+    table: Mapping[bytes, tuple[str, Callable[[str], object]]],
+    known: dict[str, Any],
+) -> None:
+    """Take from the headers of ``message`` what the table names, in one pass."""
+    pairs: Iterable[tuple[bytes, bytes]] = getattr(getattr(message, "headers", None), "raw", ())
+    for name, value in pairs:
+        row = table.get(name.lower())
+        if row is not None:
+            field, read = row
+            found = read(value.decode("latin-1").strip())
+            if found is not None:
+                known[field] = found

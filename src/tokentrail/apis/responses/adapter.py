@@ -1,0 +1,162 @@
+"""The responses API: requests and answers, made, fetched and compacted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.apis.parameters import COMMON, Parameters, output_type, service_tier
+from tokentrail.apis.responses.input import holds_server_tools, read_prompt
+from tokentrail.apis.responses.output import holds_compaction, read_response, tell_output
+from tokentrail.apis.responses.stream import EventAccumulator, FetchAccumulator
+from tokentrail.apis.values import fields, integer, label
+from tokentrail.model.records import Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokentrail.model.records import Endpoint, TextSink
+
+
+def _conversation_id(conversation: object) -> str | None:
+    """Return the id, given bare or as ``{"id"}``."""
+    return label(conversation) or label(fields(conversation).get("id"))
+
+
+def _is_set(given: object) -> bool | None:
+    return True if given is True else None
+
+
+def _effort(reasoning: object) -> str | None:
+    return label(fields(reasoning).get("effort"))
+
+
+def _template(prompt: object) -> str | None:
+    return label(fields(prompt).get("id"))
+
+
+def _template_version(prompt: object) -> str | None:
+    return label(fields(prompt).get("version"))
+
+
+_PARAMETERS: Final = Parameters(
+    *COMMON,
+    ("max_output_tokens", "max_tokens", integer),
+    ("reasoning", "reasoning_level", _effort),
+    ("service_tier", "service_tier", service_tier),
+    ("conversation", "conversation_id", _conversation_id),
+    ("previous_response_id", "previous_response_id", label),
+    ("background", "background", _is_set),
+    said=(
+        ("prompt", "prompt_name", _template),
+        ("prompt", "prompt_version", _template_version),
+        ("input", "compacted", holds_compaction),
+        ("tools", "inexact_output", holds_server_tools),
+    ),
+)
+
+
+class ResponsesShape:
+    """``responses.create`` and ``parse``."""
+
+    def request(
+        self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
+    ) -> Request:
+        """Read the keyword arguments of a call."""
+        return _PARAMETERS.read(
+            arguments,
+            operation="chat",
+            api="responses",
+            endpoint=endpoint,
+            output_type=_output_type(arguments),
+            prompt=read_prompt(arguments) if prompt else None,
+        )
+
+    def answer(self, answer: object, sink: TextSink | None) -> Response:
+        """Read a ``Response``."""
+        given = fields(answer)
+        if sink is not None:
+            tell_output(given.get("output"), sink)
+        return read_response(given)
+
+    def accumulator(self, request: Request, sink: TextSink | None) -> EventAccumulator:  # noqa: ARG002
+        """Return an empty accumulator of ``ResponseStreamEvent``."""
+        return EventAccumulator(sink)
+
+
+class CompactShape(ResponsesShape):
+    """``responses.compact``: a model writes, encrypted, what it keeps of a conversation.
+
+    An inference as any other, with usage of its own; its output cannot be read or counted.
+    """
+
+    def request(
+        self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
+    ) -> Request:
+        """Read the keyword arguments of a call."""
+        return replace(super().request(endpoint, arguments, prompt=prompt), inexact_output=True)
+
+
+class TokenCountShape(ResponsesShape):
+    """``responses.input_tokens.count``: the server counts, nothing is generated or spent.
+
+    The conventions have no name for it; the number is an answer here, not usage.
+    """
+
+    def request(
+        self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
+    ) -> Request:
+        """Read the keyword arguments of a call."""
+        asked = super().request(endpoint, arguments, prompt=prompt)
+        return replace(asked, operation="count_tokens", prompt=None)
+
+    def answer(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+        """Read nothing: an ``InputTokenCountResponse`` is a number."""
+        return Response()
+
+
+class FetchShape:
+    """``responses.retrieve``, and what else answers with a response that was made before.
+
+    Its usage is recorded where no other call could (see :mod:`tokentrail.usage.background`). A
+    failure of then is no error of the fetching. Nothing is counted: no sink is used.
+    """
+
+    def __init__(self, operation: str = "fetch_response") -> None:
+        """Call the operation ``operation`` (``gen_ai.operation.name``)."""
+        self._operation = operation
+
+    def request(
+        self,
+        endpoint: Endpoint,
+        arguments: Mapping[str, object],
+        *,
+        prompt: bool = True,  # noqa: ARG002
+    ) -> Request:
+        """Read the arguments; ``response_id`` may be given by position and must be named here."""
+        get = arguments.get
+        cursor = integer(get("starting_after"))
+        return Request(
+            operation=self._operation,
+            api="responses",
+            endpoint=endpoint,
+            stream=bool(get("stream")),
+            response_id=label(get("response_id")),
+            stream_cursor=None if cursor is None else str(cursor),
+            fetches=True,
+        )
+
+    def answer(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+        """Read a ``Response``."""
+        known = read_response(fields(answer))
+        return replace(known, compacted=None, error_type=None)
+
+    def accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:  # noqa: ARG002
+        """Return an empty accumulator of ``ResponseStreamEvent``."""
+        return FetchAccumulator(None)
+
+
+def _output_type(arguments: Mapping[str, object]) -> str | None:
+    """A class given to ``parse`` stands before the format in ``text``, as in the client."""
+    asked = output_type(arguments.get("text_format"))
+    return asked or output_type(fields(arguments.get("text")).get("format"))

@@ -1,0 +1,114 @@
+"""The input of the responses API: instructions, items, tools, and what only the server knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.apis.chat.messages import read_content, read_message, read_tool_choice, read_tools
+from tokentrail.apis.parameters import holds_only_functions
+from tokentrail.apis.values import copied, fields, is_absent, is_sequence, sequence, text, word
+from tokentrail.model.records import Message, Prompt, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_STORED: Final = ("previous_response_id", "conversation", "prompt")
+"""Arguments by which the server adds what it has stored."""
+_OWN_TOOLS: Final = frozenset({"function", "custom"})
+"""Tools of the application; every other kind brings instructions of the server's."""
+
+
+def read_prompt(arguments: Mapping[str, object]) -> Prompt:
+    """Read everything of a call to responses that is input.
+
+    ``unknowable`` where the server adds to it (a stored conversation or prompt template, tools
+    of its own, references to stored items); ``incomplete`` where an item cannot be priced, as
+    the reasoning of an earlier turn, of which an unknown part is billed.
+    """
+    get = arguments.get
+    instructions, tools = get("instructions"), get("tools")
+    said = _instructions(instructions)
+    messages, unread = _input(get("input"))
+    kinds = {text(fields(item).get("type")) for item in sequence(get("input"))}
+    stored = any(not is_absent(get(name)) for name in _STORED) or "item_reference" in kinds
+    unheard = not is_absent(instructions) and not said
+    form = fields(fields(get("text")).get("format"))
+    return Prompt(
+        messages=(*said, *messages),
+        tools=read_tools(tools),
+        tool_choice=read_tool_choice(get("tool_choice")),
+        schema=_schema(arguments),
+        schema_name=word(form.get("name")),
+        schema_about=word(form.get("description")),
+        unknowable=stored or holds_server_tools(tools),
+        incomplete=unread or unheard or not holds_only_functions(tools),
+        of_responses=True,
+    )
+
+
+def holds_server_tools(tools: object) -> bool:
+    """Tell whether one of ``tools`` is the server's own, which it describes and runs itself."""
+    kinds = {text(fields(tool).get("type")) for tool in sequence(tools)}
+    return bool(kinds - _OWN_TOOLS - {None})
+
+
+def _instructions(instructions: object) -> tuple[Message, ...]:
+    whole = text(instructions)
+    return () if whole is None else (Message(role="system", texts=(whole,)),)
+
+
+def _input(given: object) -> tuple[tuple[Message, ...], bool]:
+    """Return the messages, and whether something could not be read as one."""
+    whole = text(given)
+    if whole is not None:
+        return (Message(role="user", texts=(whole,)),), False
+    if not is_sequence(given):
+        return (), not is_absent(given)
+    found = tuple(map(_item, given))
+    return tuple(item for item in found if item is not None), None in found
+
+
+def _item(item: object) -> Message | None:
+    given = fields(item)
+    kind = given.get("type")
+    if is_absent(kind):
+        return read_message(item)
+    known = text(kind)
+    reader = None if known is None else _ITEMS.get(known)
+    return None if reader is None else reader(given)
+
+
+def _function_call(item: Mapping[str, object]) -> Message | None:
+    return _call(item.get("name"), item.get("arguments"))
+
+
+def _custom_call(item: Mapping[str, object]) -> Message | None:
+    return _call(item.get("name"), item.get("input"))
+
+
+def _call(name: object, arguments: object) -> Message | None:
+    called = word(name)
+    if called is None:
+        return None
+    return Message(role="assistant", tool_calls=(ToolCall(called, text(arguments) or ""),))
+
+
+def _call_output(item: Mapping[str, object]) -> Message:
+    texts, images, unknown = read_content(item.get("output"))
+    return Message(role="tool", texts=texts, images=images, unknown_parts=unknown)
+
+
+_ITEMS: Final[dict[str, Callable[[Mapping[str, object]], Message | None]]] = {
+    "message": read_message,
+    "function_call": _function_call,
+    "function_call_output": _call_output,
+    "custom_tool_call": _custom_call,
+    "custom_tool_call_output": _call_output,
+}
+
+
+def _schema(arguments: Mapping[str, object]) -> object:
+    form = arguments.get("text_format")
+    if isinstance(form, type):
+        return form
+    return copied(fields(fields(arguments.get("text")).get("format")).get("schema"))

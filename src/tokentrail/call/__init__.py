@@ -1,0 +1,1 @@
+"""One call under way, from its start to its telemetry."""

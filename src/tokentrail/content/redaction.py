@@ -1,0 +1,175 @@
+"""What is kept of content before anything is told: the user's redaction, a cap, no bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tokentrail.content.parts import (
+    Blob,
+    Content,
+    Message,
+    Part,
+    Reasoning,
+    ServerToolCall,
+    ServerToolResponse,
+    Text,
+    Tool,
+    ToolCall,
+    ToolResponse,
+    Uri,
+)
+from tokentrail.content.values import LEFT_OUT, clean, parsed, sized, to_json
+from tokentrail.support import guard
+
+KINDS: Final = (
+    "system",
+    "input",
+    "output",
+    "reasoning",
+    "tool_arguments",
+    "tool_response",
+    "tool_definition",
+    "variable",
+    "name",
+    "uri",
+    "error",
+)
+"""What the user's ``redact`` is told of a text. Of values that are not text it gets the JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the user wants kept."""
+
+    redact: Callable[[str, str], str | None] | None = None
+    limit: int | None = None
+    binary: bool = False
+
+    def text(self, kind: str, said: str) -> str | None:
+        """Return what is kept of a text: redacted, then cut. ``None``: nothing, not even empty.
+
+        A ``redact`` that raises keeps nothing.
+        """
+        kept: str | None = clean(said)
+        if self.redact is not None and kept is not None:
+            try:
+                kept = self.redact(kind, kept)
+            except Exception as error:  # noqa: BLE001 - the user's own function raised
+                guard.report("redact", error)
+                return None
+            if not isinstance(kept, str):
+                return None
+            kept = clean(str.__str__(kept))
+        if self.limit is not None and kept is not None and len(kept) > self.limit:
+            kept = kept[: self.limit - 1] + LEFT_OUT
+        return kept
+
+    def value(self, kind: str, value: object) -> object:
+        """Return what is kept of a JSON value; cut or redacted out of shape, it is text."""
+        if isinstance(value, str):
+            return self.text(kind, value)
+        light = value if self.binary else _lightened(value)
+        if light is None or (self.redact is None and self.limit is None):
+            return light
+        said = to_json(light)
+        kept = self.text(kind, said)
+        if kept is None or kept == said:
+            return None if kept is None else light
+        return parsed(kept)
+
+    def content(self, content: Content) -> Content:
+        """Return what is kept of a whole call."""
+        return Content(
+            system=tuple(
+                Text(kept)
+                for part in content.system
+                if (kept := self.text("system", part.content)) is not None
+            ),
+            input=tuple(self._message("input", message) for message in content.input),
+            output=tuple(self._message("output", message) for message in content.output),
+            tools=tuple(map(self._tool, content.tools)),
+            variables=tuple(
+                (name, kept)
+                for name, said in content.variables
+                if (kept := self.text("variable", said)) is not None
+            ),
+        )
+
+    def _message(self, kind: str, message: Message) -> Message:
+        parts = self._parts(kind, message.parts)
+        name = None if message.name is None else self.text("name", message.name)
+        return Message(message.role, parts, name)
+
+    def _parts(self, kind: str, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        kept = (self._part(kind, part) for part in parts)
+        return tuple(part for part in kept if part is not None)
+
+    def _part(self, kind: str, part: Part) -> Part | None:  # noqa: PLR0911 - one for each kind
+        if isinstance(part, Text):
+            said = self.text(kind, part.content)
+            return None if said is None else Text(said)
+        if isinstance(part, Reasoning):
+            said = self.text("reasoning", part.content)
+            return None if said is None else Reasoning(said)
+        if isinstance(part, ToolCall):
+            return replace(part, arguments=self.value("tool_arguments", part.arguments))
+        if isinstance(part, ToolResponse):
+            return replace(part, response=self._response(part.response))
+        if isinstance(part, Blob):
+            return part if self.binary else replace(part, content=None)
+        if isinstance(part, Uri):
+            address = self.text("uri", part.uri)
+            return None if address is None else replace(part, uri=address)
+        if isinstance(part, ServerToolCall):
+            return replace(part, call=self._payload("tool_arguments", part.call))
+        if isinstance(part, ServerToolResponse):
+            return replace(part, response=self._payload("tool_response", part.response))
+        return part
+
+    def _response(self, response: object) -> object:
+        if isinstance(response, tuple):
+            return self._parts("tool_response", response)
+        return self.value("tool_response", response)
+
+    def _payload(self, kind: str, payload: Mapping[str, object]) -> Mapping[str, object]:
+        """Return what is kept of a payload, which has its type whatever becomes of the rest."""
+        named = {"type": payload["type"]}
+        kept = self.value(kind, payload)
+        if isinstance(kept, Mapping):
+            return {**kept, **named}
+        return named if kept is None else {**named, "content": kept}
+
+    def _tool(self, tool: Tool) -> Tool:
+        about, taken = tool.description, tool.parameters
+        return replace(
+            tool,
+            description=None if about is None else self.text("tool_definition", about),
+            parameters=self.value("tool_definition", taken),
+        )
+
+
+def _lightened(value: object, name: str = "") -> object:
+    """Return ``value`` with the size of what is base64 in place of it."""
+    if isinstance(value, str):
+        if name == "result" and len(value) > _SHORT and _is_base64(value):
+            return sized(len(value) * 3 // 4)
+        if value[:5].lower() == "data:" and ";base64," in value[:_HEAD]:
+            return sized((len(value) - value.index(",")) * 3 // 4)
+        return value
+    if isinstance(value, Mapping):
+        return {key: _lightened(item, key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_lightened(item) for item in value]
+    return value
+
+
+_SHORT: Final = 256
+"""Characters that may stand; images are longer."""
+_HEAD: Final = 256
+"""Characters in which the head of a ``data:`` URL ends."""
+
+
+def _is_base64(text: str) -> bool:
+    return text.isascii() and " " not in text[:_SHORT]

@@ -1,0 +1,200 @@
+"""What comes in answer, gathered whole or piece by piece: nothing is made up, nothing lost.
+
+A gathering may be asked at any time; what it has is what was received.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from tokentrail.apis.values import fields, sequence, text, word
+from tokentrail.content import media
+from tokentrail.content.messages import read_call, read_content, read_custom_call, read_said
+from tokentrail.content.parts import Content, Message, Part, Reasoning, Text
+from tokentrail.content.stream import EventGathering
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokentrail.model.records import Request
+
+
+class Gathering(Protocol):
+    """Gathers the content of one answer."""
+
+    def add(self, chunk: object) -> None:
+        """Take the next chunk of a stream."""
+
+    def take(self, answer: object) -> None:
+        """Take a whole plain answer."""
+
+    def content(self) -> Content:
+        """Return what was said by now."""
+
+
+def gathering_for(request: Request, *, schemas: bool) -> Gathering | None:
+    """Return what gathers the answer to ``request``; ``None`` where no content is known."""
+    make = _GATHERINGS.get((request.operation, request.api))
+    return None if make is None else make(schemas=schemas)
+
+
+@dataclass(slots=True)
+class _Piece:
+    """One part of a choice, as far as it came."""
+
+    kind: str
+    texts: list[str] = field(default_factory=list)
+    name: str = ""
+    id: str | None = None
+
+    def part(self) -> Part | None:
+        """Return the part, if it says anything."""
+        if self.kind == "sound":
+            return media.blob("audio", None, media.joined(self.texts))
+        said = "".join(self.texts)
+        if self.kind in {"call", "custom"}:
+            read = read_call if self.kind == "call" else read_custom_call
+            return read(self.name, said, self.id)
+        if not said:
+            return None
+        return Reasoning(said) if self.kind == "reasoning" else Text(said)
+
+    def named(self, name: str | None) -> None:
+        """Add a piece of a name; some servers repeat it whole in each chunk."""
+        if name is not None and name != self.name:
+            self.name += name
+
+
+class ChoiceGathering:
+    """Gathers the choices of chat completions."""
+
+    def __init__(self, *, schemas: bool = False) -> None:  # noqa: ARG002 - as all gatherings
+        self._choices: dict[int, dict[tuple[str, int], _Piece]] = {}
+        self._roles: dict[int, str] = {}
+        self._whole: dict[int, Message] = {}
+
+    def take(self, answer: object) -> None:
+        """Take a whole plain answer."""
+        for position, choice in enumerate(sequence(fields(answer).get("choices"))):
+            given = fields(choice)
+            message = self._read(given)
+            if message is not None:
+                self._whole[_index(given, position)] = message
+
+    def _read(self, choice: Mapping[str, object]) -> Message | None:
+        said = fields(choice.get("message"))
+        parts = read_said(said)
+        return Message(word(said.get("role")) or "assistant", parts) if parts else None
+
+    def add(self, chunk: object) -> None:
+        """Take the next chunk."""
+        for choice in sequence(fields(chunk).get("choices")):
+            given = fields(choice)
+            self._add(given, _index(given, 0))
+
+    def _add(self, choice: Mapping[str, object], index: int) -> None:
+        # Most deltas bear a content and nothing else.
+        delta: Any = choice.get("delta")
+        try:
+            alone = len(delta.__pydantic_fields_set__) == 1 and not delta.__pydantic_extra__
+            content = delta.__dict__.get("content")
+        except AttributeError:
+            alone, content = False, None
+        if alone and type(content) is str:
+            self._append(index, "text", 0, content)
+        else:
+            self._add_all(fields(delta), index)
+
+    def _add_all(self, said: Mapping[str, object], index: int) -> None:
+        role = word(said.get("role"))
+        if role is not None:
+            self._roles[index] = role
+        thought = said.get("reasoning_content") or said.get("reasoning")
+        self._append(index, "reasoning", 0, thought)
+        content = said.get("content")
+        for part in () if isinstance(content, str) else read_content(content):
+            if isinstance(part, Text):
+                self._append(index, "text", 0, part.content)
+        self._append(index, "text", 0, content)
+        self._append(index, "refusal", 0, said.get("refusal"))
+        audio = fields(said.get("audio"))
+        self._append(index, "text", 1, audio.get("transcript"))
+        self._append(index, "sound", 0, audio.get("data"))
+        for position, call in enumerate(sequence(said.get("tool_calls"))):
+            self._add_call(fields(call), index, position)
+        legacy = fields(said.get("function_call"))
+        if legacy:
+            self._call(index, ("call", -1), None, legacy, "arguments")
+
+    def _add_call(self, call: Mapping[str, object], index: int, position: int) -> None:
+        custom = fields(call.get("custom"))
+        place = _index(call, position)
+        if custom:
+            self._call(index, ("custom", place), call.get("id"), custom, "input")
+        else:
+            self._call(index, ("call", place), call.get("id"), fields(call.get("function")))
+
+    def _call(
+        self,
+        index: int,
+        key: tuple[str, int],
+        call_id: object,
+        called: Mapping[str, object],
+        arguments: str = "arguments",
+    ) -> None:
+        piece = self._piece(index, *key)
+        piece.id = word(call_id) or piece.id
+        piece.named(word(called.get("name")))
+        said = word(called.get(arguments))
+        if said is not None:
+            piece.texts.append(said)
+
+    def _append(self, index: int, kind: str, item: int, said: object) -> None:
+        if said and isinstance(said, str):
+            self._piece(index, kind, item).texts.append(text(said) or "")
+
+    def _piece(self, index: int, kind: str, item: int) -> _Piece:
+        pieces = self._choices.setdefault(index, {})
+        piece = pieces.get((kind, item))
+        if piece is None:
+            pieces[kind, item] = piece = _Piece(kind)
+        return piece
+
+    def content(self) -> Content:
+        """Return a message for each choice of which anything came, in the order of choices."""
+        messages = dict(self._whole)
+        for index, pieces in self._choices.items():
+            parts = tuple(part for piece in pieces.values() if (part := piece.part()) is not None)
+            if parts:
+                messages[index] = Message(self._roles.get(index, "assistant"), parts)
+        return Content(output=tuple(messages[index] for index in sorted(messages)))
+
+
+class CompletionGathering(ChoiceGathering):
+    """Gathers the choices of legacy completions, whose pieces look like the whole."""
+
+    def _read(self, choice: Mapping[str, object]) -> Message | None:
+        said = word(choice.get("text"))
+        return None if said is None else Message("assistant", (Text(said),))
+
+    def _add(self, choice: Mapping[str, object], index: int) -> None:
+        self._append(index, "text", 0, choice.get("text"))
+
+
+def _index(given: Mapping[str, object], position: int) -> int:
+    index = given.get("index")
+    return index if type(index) is int else position
+
+
+def _fetched(*, schemas: bool) -> EventGathering:
+    return EventGathering(schemas=schemas, asked=True)
+
+
+_GATHERINGS: Final[dict[tuple[str, str | None], Callable[..., Gathering]]] = {
+    ("chat", "chat_completions"): ChoiceGathering,
+    ("text_completion", None): CompletionGathering,
+    ("chat", "responses"): EventGathering,
+    ("fetch_response", "responses"): _fetched,
+    ("cancel_response", "responses"): _fetched,
+}

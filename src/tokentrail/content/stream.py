@@ -1,0 +1,135 @@
+"""Answers of the responses API, gathered from the events of a stream or taken whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.apis.values import fields, sequence, text
+from tokentrail.content.items import read_instructions, read_item, read_output
+from tokentrail.content.parts import Content, Message
+from tokentrail.content.tools import read_tools
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DELTAS: Final = {
+    "response.output_text.delta": ("content", "output_text", "text", "content_index"),
+    "response.refusal.delta": ("content", "refusal", "refusal", "content_index"),
+    "response.reasoning_text.delta": ("content", "reasoning_text", "text", "content_index"),
+    "response.reasoning_summary_text.delta": ("summary", "summary_text", "text", "summary_index"),
+    "response.function_call_arguments.delta": ("arguments", "", "", ""),
+    "response.custom_tool_call_input.delta": ("input", "", "", ""),
+    "response.mcp_call_arguments.delta": ("arguments", "", "", ""),
+    "response.code_interpreter_call_code.delta": ("code", "", "", ""),
+}
+"""By the type of an event: the field of its item that grows; for a list of parts also the type of
+the part, the field of the part that grows, and what numbers the parts."""
+
+
+class _Item:
+    """An item of the output, as far as it came."""
+
+    __slots__ = ("_begun", "_done", "_texts")
+
+    def __init__(self) -> None:
+        self._begun: Mapping[str, object] = {}
+        self._done: Mapping[str, object] | None = None
+        self._texts: dict[tuple[str, str, str, int], list[str]] = {}
+
+    def begin(self, item: Mapping[str, object]) -> None:
+        self._begun = item
+
+    def finish(self, item: Mapping[str, object]) -> None:
+        self._done = item
+        self._texts.clear()
+
+    def add(self, place: tuple[str, str, str, int], piece: str) -> None:
+        if self._done is None:
+            self._texts.setdefault(place, []).append(piece)
+
+    def fields(self) -> Mapping[str, object]:
+        """Return the item as the server would give it, were this its end."""
+        if self._done is not None:
+            return self._done
+        grown: dict[str, object] = {}
+        places = sorted(self._texts.items(), key=lambda place: (place[0][0], place[0][3]))
+        for (field, kind, inner, _), pieces in places:
+            said = "".join(pieces)
+            if not kind:
+                grown[field] = said
+                continue
+            parts = grown.setdefault(field, [])
+            if isinstance(parts, list):
+                parts.append({"type": kind, inner: said})
+        named = text(self._begun.get("type")) or _kind(grown)
+        return {**self._begun, "type": named, **grown}
+
+
+def _kind(grown: Mapping[str, object]) -> str | None:
+    """Tell what an item is whose beginning was not seen, as in a stream taken up midway."""
+    if "summary" in grown:
+        return "reasoning"
+    kinds = {text(fields(part).get("type")) for part in sequence(grown.get("content"))}
+    if kinds:
+        return "reasoning" if "reasoning_text" in kinds else "message"
+    return None
+
+
+class EventGathering:
+    """Gathers one response."""
+
+    def __init__(self, *, schemas: bool = False, asked: bool = False) -> None:
+        """Gather nothing yet; ``asked``: the request is another's, and the response repeats it."""
+        self._schemas = schemas
+        self._asked = asked
+        self._items: dict[int, _Item] = {}
+        self._response: Mapping[str, object] = {}
+
+    def take(self, answer: object) -> None:
+        """Take a whole response."""
+        self._response = fields(answer)
+
+    def add(self, chunk: object) -> None:
+        """Take the next event."""
+        given = fields(chunk)
+        kind = given.get("type")
+        if not isinstance(kind, str):
+            return
+        known = _DELTAS.get(kind)
+        if known is not None:
+            self._grow(known, given)
+        elif kind == "response.output_item.added":
+            self._item(given).begin(fields(given.get("item")))
+        elif kind == "response.output_item.done":
+            self._item(given).finish(fields(given.get("item")))
+        elif "response" in given:
+            self._response = fields(given["response"])
+
+    def _grow(self, known: tuple[str, str, str, str], given: Mapping[str, object]) -> None:
+        piece = text(given.get("delta"))
+        if piece:
+            field, kind, inner, numbering = known
+            number = given.get(numbering)
+            place = (field, kind, inner, number if type(number) is int else 0)
+            self._item(given).add(place, piece)
+
+    def _item(self, given: Mapping[str, object]) -> _Item:
+        index = given.get("output_index")
+        return self._items.setdefault(index if type(index) is int else 0, _Item())
+
+    def content(self) -> Content:
+        """Return the one message of a response, and what it repeats of its request."""
+        output = read_output(self._response.get("output")) or self._unfinished()
+        if not self._asked:
+            return Content(output=output)
+        return Content(
+            system=read_instructions(self._response.get("instructions")),
+            output=output,
+            tools=read_tools(self._response.get("tools"), schemas=self._schemas),
+        )
+
+    def _unfinished(self) -> tuple[Message, ...]:
+        """Return what came of a response whose end did not."""
+        items = [self._items[index].fields() for index in sorted(self._items)]
+        parts = tuple(part for item in items for part in read_item(item))
+        return (Message("assistant", parts),) if parts else ()

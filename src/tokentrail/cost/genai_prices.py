@@ -1,0 +1,140 @@
+"""The prices that genai-prices publishes: a data set in the package, which is not renewed here.
+
+The package takes 0.2 s to import, so that is done on demand, and never by ``instrument()``. It asks
+a network only if the program itself starts its ``UpdatePrices``; then those prices hold here too.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from tokentrail.cost.rates import Rate, Rates
+from tokentrail.cost.user_prices import ORDINARY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE: Final = "genai-prices"
+MEND: Final = "pip install 'tokentrail[cost]'"
+
+PROVIDERS: Final = {
+    "openai": "openai",
+    "azure.ai.openai": "azure",
+    "anthropic": "anthropic",
+    "aws.bedrock": "aws",
+    "cohere": "cohere",
+    "deepseek": "deepseek",
+    "gcp.gemini": "google",
+    "gcp.vertex_ai": "google",
+    "groq": "groq",
+    "mistral_ai": "mistral",
+    "moonshot_ai": "moonshotai",
+    "perplexity": "perplexity",
+    "x_ai": "x-ai",
+}
+"""The conventions' ``gen_ai.provider.name``, and the package's name for it."""
+
+_KEYS: Final = {
+    "input": "input_mtok",
+    "output": "output_mtok",
+    "cache_read": "cache_read_mtok",
+    "cache_write": "cache_write_mtok",
+    "audio_input": "input_audio_mtok",
+    "image_input": "input_image_mtok",
+    "reasoning": "output_reasoning_mtok",
+    "audio_output": "output_audio_mtok",
+}
+
+Model = Any
+"""The package's ``ModelInfo``."""
+
+
+def is_there() -> bool:
+    """Whether the package is installed; it is not imported for that."""
+    return find_spec("genai_prices") is not None
+
+
+def edition() -> str | None:
+    """Return the version of the package, whose data is of the day of its release."""
+    try:
+        return version(PACKAGE)
+    except PackageNotFoundError:
+        return None
+
+
+def rates(provider: str, name: str, tier: str | None, at: datetime) -> Rates | None:
+    """Return what a model costs at that time in that service tier, if that is known."""
+    model, is_own = _found(provider, name)
+    return rates_of(model, tier, at, is_own=is_own) if model is not None else None
+
+
+def rates_of(model: Model, tier: str | None, at: datetime, *, is_own: bool = True) -> Rates | None:
+    """Return what a model of the package costs; ``is_own``: it stands with its own provider."""
+    standard = model.get_prices(at)
+    if tier is None:
+        return _rates(standard)
+    asked = {"service_tier": tier}
+    known = (
+        v.when == asked and (v.constraint is None or v.constraint.active(at))
+        for v in model.price_variants or ()
+    )
+    return _rates(model.get_prices(at, asked)) if is_own and any(known) else None
+
+
+def ordinary(tier: str | None) -> str | None:
+    """Return the service tier, or ``None`` for what is no special one."""
+    return None if tier is None or tier in ORDINARY else tier
+
+
+def moment(nanoseconds: int) -> datetime:
+    """Return a time of day in UTC."""
+    return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc)
+
+
+def offered(provider: str) -> Iterator[tuple[str, Model]]:
+    """Yield the models of a provider in the order in which a name is looked for.
+
+    Each with whose it is, in the package's names: Azure sells those of OpenAI, among others.
+    """
+    providers = {one.id: one for one in _providers()}
+    own = providers.get(PROVIDERS.get(provider, ""))
+    if own is None:
+        return
+    for owner in (own.id, *(own.fallback_model_providers or ())):
+        if owner in providers:
+            yield from ((owner, model) for model in providers[owner].models)
+
+
+def _found(provider: str, name: str) -> tuple[Model | None, bool]:
+    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - on demand
+
+    known = PROVIDERS.get(provider)
+    if known is None:
+        return None, False
+    try:
+        owner, model = get_snapshot().find_provider_model(name, None, known, None)
+    except LookupError:
+        return None, False
+    return model, any(model is one for one in owner.models)
+
+
+def _providers() -> list[Any]:
+    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - on demand
+
+    return list(get_snapshot().providers)
+
+
+def _rates(prices: Any) -> Rates | None:  # noqa: ANN401 - the package's ModelPrice
+    found = {name: _rate(vars(prices).get(key)) for name, key in _KEYS.items()}
+    given = found.pop("input")
+    return None if given is None else Rates(given, **found)
+
+
+def _rate(price: Any) -> Rate | None:  # noqa: ANN401 - a number, or the package's TieredPrices
+    if price is None:
+        return None
+    steps = tuple((tier.start, tier.price) for tier in getattr(price, "tiers", ()))
+    return Rate(getattr(price, "base", price), steps)

@@ -1,0 +1,1 @@
+"""Plain records of one call, from request to outcome."""

@@ -1,0 +1,106 @@
+"""Who is called: provider, address and port, read from the client that makes the call."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+from tokentrail.model.records import Endpoint
+
+AZURE = "azure.ai.openai"
+OPENAI = "openai"
+
+_AZURE_CLIENTS = frozenset({"AzureOpenAI", "AsyncAzureOpenAI", "BaseAzureClient"})
+
+_HOSTS: tuple[tuple[str, str], ...] = (
+    ("openai.azure.com", AZURE),
+    ("services.ai.azure.com", AZURE),
+    ("cognitiveservices.azure.com", AZURE),
+    ("api.groq.com", "groq"),
+    ("api.deepseek.com", "deepseek"),
+    ("api.x.ai", "x_ai"),
+    ("api.perplexity.ai", "perplexity"),
+    ("api.mistral.ai", "mistral_ai"),
+    ("api.moonshot.ai", "moonshot_ai"),
+    ("api.moonshot.cn", "moonshot_ai"),
+    ("generativelanguage.googleapis.com", "gcp.gemini"),
+    ("aiplatform.googleapis.com", "gcp.vertex_ai"),
+    ("api.cohere.com", "cohere"),
+    ("api.cohere.ai", "cohere"),
+    ("api.anthropic.com", "anthropic"),
+    ("ml.cloud.ibm.com", "ibm.watsonx.ai"),
+)
+"""Host suffixes and the conventions' well-known value of ``gen_ai.provider.name``."""
+
+_BEDROCK = re.compile(r"(.+\.)?bedrock[\w-]*\..+\.amazonaws\.com(\.cn)?")
+"""The service stands in front of region and suffix: other hosts of amazonaws.com are anybody's."""
+
+_DEFAULT_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
+
+
+_MOST_KNOWN: Final = 256
+_known: dict[int, tuple[object, type, object, Endpoint]] = {}
+"""By the id of a client's URL, which is kept: the URL, the client's class and version, and what was
+read of them."""
+
+
+def endpoint_of(client: object) -> Endpoint:
+    """Return the endpoint of an openai client of any version and kind.
+
+    The provider comes from the class of the client, then from the host, else it is ``openai``.
+    The URL is read by its parts only, so httpx and httpx2 are alike; a new one is another object.
+    """
+    url, version = getattr(client, "base_url", None), getattr(client, "_api_version", "")
+    known = _known.get(id(url))
+    if known is not None and known[1] is type(client) and known[2] == version:
+        return known[3]
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    endpoint = _read(client, url, version)
+    _known[id(url)] = (url, type(client), version, endpoint)
+    return endpoint
+
+
+def socket_endpoint_of(client: object) -> Endpoint:
+    """Return where the WebSocket connections of a client go."""
+    given = getattr(client, "websocket_base_url", None)
+    if given is None:
+        return endpoint_of(client)
+    url = urlsplit(str(given))
+    return _endpoint(type(client).__mro__, url.hostname or "", url.port, url.scheme, url.path)
+
+
+def _read(client: object, url: object, version: object) -> Endpoint:
+    host = getattr(url, "host", None)
+    port = getattr(url, "port", None)
+    scheme = getattr(url, "scheme", None)
+    return _endpoint(
+        type(client).__mro__,
+        host if isinstance(host, str) else "",
+        port if isinstance(port, int) else None,
+        scheme if isinstance(scheme, str) else "",
+        f"{getattr(url, 'path', '')}?{version}",
+    )
+
+
+@lru_cache(maxsize=256)
+def _endpoint(
+    classes: tuple[type, ...], host: str, port: int | None, scheme: str, path: str
+) -> Endpoint:
+    return Endpoint(
+        provider=_provider(classes, host.lower()),
+        address=host or None,
+        port=(port or _DEFAULT_PORTS.get(scheme)) if host else None,
+        key=f"{scheme}://{host}:{port}{path}",
+    )
+
+
+def _provider(classes: tuple[type, ...], host: str) -> str:
+    if any(base.__name__ in _AZURE_CLIENTS for base in classes):
+        return AZURE
+    for suffix, provider in _HOSTS:
+        if host == suffix or host.endswith(("." + suffix, "-" + suffix)):
+            return provider
+    return "aws.bedrock" if _BEDROCK.fullmatch(host) else OPENAI

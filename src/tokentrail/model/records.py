@@ -1,0 +1,327 @@
+"""What happened: plain records of one call, from request to ending; frozen, but for the whole.
+
+Nothing here knows openai, OpenTelemetry or tiktoken. Shapes fill these records, counting and
+the recorder complete them, tellers read them. Absent is ``None``, never zero, an empty text or
+a guess.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from tokentrail.support.frozen import record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    AttributeValue = (
+        str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
+    )
+
+
+class Source(str, Enum):
+    """Where a token count comes from."""
+
+    REPORTED = "reported"
+    """The server's own number."""
+    COUNTED = "counted"
+    """tiktoken's count, with an encoding known for the model."""
+    VISIBLE = "visible"
+    """tiktoken's count of what a model that may reason let us see: a lower bound."""
+    APPROXIMATED = "approximated"
+    """Anything weaker: a guessed encoding, a length heuristic, a partial report."""
+
+    __hash__ = str.__hash__  # as the string it is: Enum's own is no C
+
+
+class Ending(str, Enum):
+    """How a call ended."""
+
+    COMPLETED = "completed"
+    BROKEN_OFF = "broken_off"
+    """The application stopped reading: its right, not an error."""
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+    __hash__ = str.__hash__  # as Source
+
+
+class Endpoint(NamedTuple):
+    """Who is called. ``key`` names the base URL for bounded memories; it is never told."""
+
+    provider: str
+    address: str | None
+    port: int | None
+    key: str
+
+
+@record(frozen=True, slots=True)
+class ToolCall:
+    """A call of a tool or function, as it stands in a message."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image part: its URL (also ``data:``) and the detail asked for."""
+
+    url: str | None
+    detail: str | None
+
+
+@record(frozen=True, slots=True)
+class Message:
+    """One message of a prompt: references to the caller's own immutable strings."""
+
+    role: str
+    texts: tuple[str, ...] = ()
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    function_call: ToolCall | None = None
+    images: tuple[Image, ...] = ()
+    unknown_parts: int = 0
+    """Parts whose price cannot be known here: files, audio, kinds we do not know."""
+
+
+@record(frozen=True, slots=True)
+class Prompt:
+    """What counting the input of a call needs."""
+
+    messages: tuple[Message, ...] = ()
+    texts: tuple[str, ...] = ()
+    """Bare texts, without a message's frame (completions, embeddings)."""
+    token_ids: int = 0
+    """Tokens that the caller already sent as ids."""
+    tools: tuple[Mapping[str, object], ...] = ()
+    """The function declarations ({name, description, parameters}), as the caller gave them."""
+    tool_choice: str | None = None
+    """"none", "auto", "required", or for a named choice "name:<function>", in the legacy form
+    "function:<function>"."""
+    schema: object = None
+    """The JSON schema of a structured output, where one was asked for."""
+    schema_name: str | None = None
+    schema_about: str | None = None
+    """Its name and description, which are written into the prompt too."""
+    unknowable: bool = False
+    """The server adds what the caller never sent: the input cannot be counted."""
+    incomplete: bool = False
+    """Something was sent that could not be read here: a count of the rest is a guess."""
+    of_responses: bool = False
+    """Of the Responses API, where what frames tools and their calls costs less than in chat."""
+
+
+@record(frozen=True, slots=True)
+class Request:
+    """What was asked, as far as the conventions and counting want to know it."""
+
+    operation: str
+    """``gen_ai.operation.name``."""
+    api: str | None
+    """``openai.api.type``."""
+    endpoint: Endpoint
+    model: str | None = None
+    stream: bool = False
+    choice_count: int | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    seed: int | None = None
+    stop_sequences: tuple[str, ...] | None = None
+    output_type: str | None = None
+    reasoning_level: str | None = None
+    service_tier: str | None = None
+    conversation_id: str | None = None
+    previous_response_id: str | None = None
+    compacted: bool | None = None
+    """A compaction stands for what was said before; else not known, never ``False``."""
+    prompt_name: str | None = None
+    prompt_version: str | None = None
+    dimension_count: int | None = None
+    encoding_formats: tuple[str, ...] | None = None
+    response_id: str | None = None
+    """The answer asked for, where an old one is fetched."""
+    stream_cursor: str | None = None
+    background: bool = False
+    """The server goes on with it, whether anybody waits or not."""
+    fetches: bool = False
+    """What it answers with was made by another call, which told its usage if it could."""
+    attribution: tuple[tuple[str, AttributeValue], ...] = ()
+    """Whose call it is, in the application's own words: names and values."""
+    prompt: Prompt | None = None
+    inexact_output: bool = False
+    """The text shown is not what is billed as output (audio, rejected predictions, candidates of
+    ``best_of``, echoed prompts, calls of the server's own tools): a count of it is a guess."""
+    unknowable_output: bool = False
+    """Nor can it be told apart (an echoed prompt stands before it): it is not even counted."""
+
+
+IDS = ("conversation_id", "previous_response_id", "response_id", "stream_cursor")
+"""Fields of a Request that no two share."""
+
+
+@record(frozen=True, slots=True)
+class Reported:
+    """The server's own usage, number by number."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    text_input_tokens: int | None = None
+    text_output_tokens: int | None = None
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
+    audio_cache_read_tokens: int | None = None
+    text_cache_read_tokens: int | None = None
+    image_cache_read_tokens: int | None = None
+    """Parts of what was read from a cache."""
+    audio_seconds: float | None = None
+    """Sound that is billed by its length."""
+
+
+@record(frozen=True, slots=True)
+class ContentFilter:
+    """What the content filter of Azure found, in its own words: categories, never text."""
+
+    input_flagged: tuple[str, ...] | None = None
+    """``category:severity`` of what is not safe, ``category:detected`` where it has no severity."""
+    input_filtered: tuple[str, ...] | None = None
+    """The categories for which it stopped the call."""
+    output_flagged: tuple[str, ...] | None = None
+    output_filtered: tuple[str, ...] | None = None
+
+
+@record(frozen=True, slots=True)
+class Exchange:
+    """What the headers of the last HTTP exchange of a call say, where an answer shows them."""
+
+    request_id: str | None = None
+    """The server's name for it, which its support asks for."""
+    retries: int | None = None
+    """Tries before the one that was answered, or that failed for good."""
+    requests_limit: int | None = None
+    requests_remaining: int | None = None
+    requests_reset: float | None = None
+    """Seconds until all requests are allowed again."""
+    tokens_limit: int | None = None
+    tokens_remaining: int | None = None
+    tokens_reset: float | None = None
+    retry_after: float | None = None
+    """Seconds the server asks to wait for."""
+    content_filter: ContentFilter | None = None
+    """Why the server refused the request; what it says of an answer stands in the response."""
+
+
+@record(frozen=True, slots=True)
+class Response:
+    """What was answered, as far as it was seen."""
+
+    id: str | None = None
+    model: str | None = None
+    finish_reasons: tuple[str, ...] | None = None
+    status: str | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    conversation_id: str | None = None
+    compacted: bool | None = None
+    """It holds a compaction of the conversation; else not known, never ``False``."""
+    content_filter: ContentFilter | None = None
+    reported: Reported | None = None
+    final: bool = True
+    """The report stood at the end of the answer: its output number is the whole one."""
+    complete: bool = True
+    """Everything the model had to say was received."""
+    error_type: str | None = None
+    """The server said without an exception that the call failed."""
+
+
+@record(frozen=True, slots=True)
+class Count:
+    """A number of tokens and what it is worth."""
+
+    tokens: int
+    source: Source
+    encoding: str | None = None
+
+
+@record(frozen=True, slots=True)
+class Usage:
+    """Tokens of a call by direction, each with its source."""
+
+    input: Count | None = None
+    output: Count | None = None
+    reported: Reported | None = None
+    counted_input: Count | None = None
+    """A count made beside a report, for comparison."""
+    counted_output: Count | None = None
+
+
+@record(frozen=True, slots=True)
+class Raised:
+    """The exception that a call ended with."""
+
+    type: str
+    message: str | None = None
+    """Only where content is captured: it may quote the request."""
+
+
+@dataclass(slots=True)
+class Operation:
+    """One whole call, as its recorder knows it at its end; what is found out later is added."""
+
+    request: Request
+    response: Response | None
+    usage: Usage
+    """Of nothing, until it is settled."""
+    ending: Ending
+    duration: float
+    """Seconds since the request was issued."""
+    end_time: int
+    """Nanoseconds since the epoch."""
+    first_chunk: float | None = None
+    """Seconds from the request to the first chunk of a stream, if one was read."""
+    error_type: str | None = None
+    error_description: str | None = None
+    usage_request: str | None = None
+    """"requested" or "refused" where the server was asked for usage on our account."""
+    raised: Raised | None = None
+    exchange: Exchange | None = None
+    answered: bool = True
+    """The response headers came: tokens were spent."""
+    cost: float | None = None
+    """USD, where it is asked for and known."""
+
+
+class TextSink(Protocol):
+    """Takes the text that a model generated, piece by piece, in any order of its parts."""
+
+    def add(self, kind: str, choice: int, item: int, text: str) -> None:
+        """Take ``text`` as the next piece of one part of the answer.
+
+        ``kind`` is one of "text", "refusal", "tool_name", "tool_arguments", "reasoning" (text of
+        thought that the API shows and bills as output) or "summary" (a summary of it, which is
+        not billed by its own length). ``choice`` and ``item`` tell the parts of one kind apart;
+        they are the server's numbers: any int.
+        """
+
+    def pieces(self, kind: str, choice: int, item: int) -> list[str] | None:
+        """Return the list in which small next pieces of a part may be left, in place of ``add``.
+
+        Of up to ``SMALL`` characters, as long as the list is shorter than ``MOST_LEFT``; what does
+        not fit is added, and then the list may be another. ``None``: each piece is to be added.
+        """
+
+
+MOST_LEFT = 64
+SMALL = 16
+"""See :meth:`TextSink.pieces`."""

@@ -1,0 +1,1 @@
+"""How the client's methods are wrapped and their answers observed."""

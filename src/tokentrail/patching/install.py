@@ -1,0 +1,200 @@
+"""How methods of the client are wrapped: the table is walked by install and remove alike.
+
+Nothing of openai is imported here. A hook waits for each module; it cannot be unregistered, so it
+is registered once in a process and asks whether patching is wanted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from functools import cache, update_wrapper
+from importlib.machinery import PathFinder
+from types import CellType, FunctionType
+from typing import TYPE_CHECKING, Any, cast
+
+import wrapt
+
+from tokentrail.config import FAMILIES
+from tokentrail.patching import raw_requests, wrappers
+from tokentrail.patching.methods import every
+from tokentrail.support import guard
+from tokentrail.websocket import patching
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from types import ModuleType
+
+    from tokentrail.patching.methods import Row
+    from tokentrail.websocket.responses import ConnectionShape
+
+_logger = logging.getLogger("tokentrail")
+_CLIENT = "openai"
+_OPENING = frozenset({"__enter__", "__aenter__", "enter"})
+
+
+class _Bare:
+    """A wrapper that is copied, pickled and shown as what it is around.
+
+    Annotations or a ``__dict__`` of its own would stand before those of the method.
+    """
+
+    __slots__ = ()
+    __copy__ = __deepcopy__ = None  # wrapt's raise; without them ``copy`` asks as ``pickle`` does
+
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
+        return self.__wrapped__.__reduce_ex__(protocol)
+
+    def __repr__(self: Any) -> str:
+        return repr(self.__wrapped__)
+
+
+class _Bound(_Bare, wrapt.BoundFunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """The method of one object."""
+
+
+class _Patched(_Bare, wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """A method of the client with our wrapper around it; its class gives this very one."""
+
+    __bound_function_wrapper__ = _Bound
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:  # noqa: ANN401 - as of functions
+        return self if instance is None else super().__get__(instance, owner)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the client's
+        if not args:
+            return self.__wrapped__(**kwargs)  # which refuses it in its own words
+        return super().__get__(None, type(args[0]))(*args, **kwargs)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
+        return self.__qualname__  # by its name, as functions are
+
+
+_DEPRECATING = frozenset({"typing_extensions", "warnings"})
+"""The modules whose ``deprecated`` a client may decorate a method with."""
+_hooked: set[str] = set()
+_patched: list[tuple[type, str, object, object]] = []
+_wanted: frozenset[str] = frozenset()
+"""The families whose methods are to be wrapped, as long as anything is."""
+
+
+def install(families: Collection[str] = FAMILIES) -> None:
+    """Wrap the methods of ``families``, now or when their module is imported. Idempotent."""
+    global _wanted  # noqa: PLW0603 - import hooks cannot be unregistered, so they ask here
+    _wanted = frozenset(families)
+    for name in (_CLIENT, *{name for row in every() for name in row.modules}):
+        if name not in _hooked:
+            _hooked.add(name)
+            wrapt.register_post_import_hook(_imported, name)  # calls it if the module is there
+        elif (module := sys.modules.get(name)) is not None:
+            _imported(module)
+
+
+def remove() -> None:
+    """Put the very same functions back. Idempotent.
+
+    A method that somebody wrapped after us keeps our wrapper inside theirs; it does nothing then.
+    """
+    global _wanted  # noqa: PLW0603 - see install
+    _wanted = frozenset()
+    left = []
+    for owner, method, original, patched in _patched:
+        if owner.__dict__.get(method) is patched:
+            setattr(owner, method, original)
+        else:
+            left.append((owner, method, original, patched))
+    _patched[:] = left
+
+
+def _imported(module: ModuleType) -> None:
+    if not _wanted:
+        return
+    for row in every():
+        if not (row.shape is None or row.family in _wanted):
+            continue
+        if module.__name__ == _CLIENT or module.__name__ in row.modules:
+            try:
+                _look_for(row, module)
+            except Exception as error:  # noqa: BLE001 - an import must not fail for us
+                guard.report(f"patching {row.title}", error)
+
+
+def _look_for(row: Row, module: ModuleType) -> None:
+    if module.__name__ != _CLIENT:
+        _patch(module, row)
+    elif all(_below(name) is None for name in row.modules):
+        _missing(row)
+
+
+@cache
+def _below(name: str) -> list[str] | None:
+    """Return where what is below a module is, ``None`` if there is no such module.
+
+    Nothing is imported to find out.
+    """
+    if (module := sys.modules.get(name)) is not None:
+        return list(getattr(module, "__path__", ()))
+    spec = PathFinder.find_spec(name, _below(name.rpartition(".")[0]) or ())
+    return None if spec is None else list(spec.submodule_search_locations or ())
+
+
+def _patch(module: ModuleType, row: Row) -> None:
+    # vars(): asking a package of openai for an attribute may make it load the rest of itself.
+    owner: Any = vars(module).get(row.owner)
+    original = owner.__dict__.get(row.method) if owner is not None else None
+    if original is None:
+        if not hasattr(module, "__path__"):  # or else the class stands in a module of the package
+            _missing(row)
+        return
+    if is_patched(original):
+        return
+    patched = _around(original, _wrapper(row))
+    setattr(owner, row.method, patched)
+    _patched.append((owner, row.method, original, patched))
+
+
+def _around(original: Any, wrapper: Callable[..., Any]) -> object:  # noqa: ANN401 - a function
+    """Return the method with our wrapper around it, but inside of what says that it is deprecated.
+
+    That warns of the line by which it was called, which shall be the application's.
+    """
+    if getattr(original, "__globals__", {}).get("__name__") not in _DEPRECATING:
+        return _Patched(original, wrapper)
+    below = original.__wrapped__
+    patched = _Patched(below, wrapper)
+    closure = tuple(
+        CellType(patched) if cell.cell_contents is below else cell for cell in original.__closure__
+    )
+    warning = FunctionType(original.__code__, original.__globals__, closure=closure)
+    update_wrapper(warning, original).__wrapped__ = patched
+    return warning
+
+
+def _wrapper(row: Row) -> Callable[..., Any]:
+    if row.shape is None:
+        return raw_requests.wrapper(is_async=row.is_async)
+    if row.method in _OPENING:
+        opened = cast("ConnectionShape", row.shape)
+        of = patching.async_wrapper if row.is_async else patching.sync_wrapper
+        return of(opened)
+    return wrappers.async_wrapper(row.shape) if row.is_async else wrappers.sync_wrapper(row.shape)
+
+
+def _missing(row: Row) -> None:
+    if row.optional:
+        _logger.debug("This version of openai has no %s: it is not told.", row.title)
+    else:
+        guard.warn_once(
+            row.title, "openai has no %s where tokentrail looks for it: not told.", row.title
+        )
+
+
+def is_patched(function: object) -> bool:
+    """Whether our wrapper is anywhere in ``function``."""
+    seen = 0
+    while function is not None and seen < 100:  # noqa: PLR2004 - deeper is a loop
+        if isinstance(function, _Patched):
+            return True
+        function = getattr(function, "__wrapped__", None)
+        seen += 1
+    return False

@@ -1,0 +1,150 @@
+"""Which methods of the client are told: one table. Nothing of openai is imported here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tokentrail.apis.chat.adapter import ChatShape
+from tokentrail.apis.completions.adapter import CompletionsShape
+from tokentrail.apis.embeddings.adapter import EmbeddingsShape
+from tokentrail.apis.media import (
+    DECIDE,
+    EDIT_IMAGE,
+    GENERATE_IMAGE,
+    MODERATE,
+    SPEAK,
+    TRANSCRIBE,
+    TRANSLATE,
+    VARY_IMAGE,
+)
+from tokentrail.apis.responses.adapter import (
+    CompactShape,
+    FetchShape,
+    ResponsesShape,
+    TokenCountShape,
+)
+from tokentrail.websocket.realtime import RealtimeShape
+from tokentrail.websocket.responses import LanesShape
+
+if TYPE_CHECKING:
+    from tokentrail.apis import Shape
+    from tokentrail.websocket.responses import ConnectionShape
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method of one class."""
+
+    modules: tuple[str, ...]
+    """Where the class stands, in one or another layout of the client."""
+    owner: str
+    method: str
+    shape: Shape | None
+    """``None``: its path says which."""
+    is_async: bool
+    """Said here because ``inspect`` cannot tell: the client's decorator hides it."""
+    optional: bool
+    """Not every supported version has it."""
+
+    @property
+    def title(self) -> str:
+        """The method's name for people."""
+        return f"{self.modules[0]}:{self.owner}.{self.method}"
+
+    @property
+    def path(self) -> str:
+        """The way to it from a client of either kind, as ``chat.completions.create``."""
+        parts = self.modules[0].split(".")[2:]
+        owners = [part for part, last in zip(parts, ["", *parts], strict=False) if part != last]
+        return ".".join((*owners, self.method))
+
+    @property
+    def family(self) -> str:
+        """The part of the client that it belongs to, as the setting ``families`` names it."""
+        return self.path.removeprefix("beta.").partition(".")[0]
+
+
+def _pair(
+    modules: tuple[str, ...], owner: str, method: str, shape: Shape, *, optional: bool = False
+) -> tuple[Row, Row]:
+    return (
+        Row(modules, owner, method, shape, is_async=False, optional=optional),
+        Row(modules, "Async" + owner, method, shape, is_async=True, optional=optional),
+    )
+
+
+_CHAT = ("openai.resources.chat.completions.completions", "openai.resources.chat.completions")
+_COMPLETIONS = ("openai.resources.completions",)
+_RESPONSES = ("openai.resources.responses.responses",)
+_INPUT_TOKENS = ("openai.resources.responses.input_tokens",)
+_BETA_RESPONSES = ("openai.resources.beta.responses.responses",)
+_BETA_INPUT_TOKENS = ("openai.resources.beta.responses.input_tokens",)
+_EMBEDDINGS = ("openai.resources.embeddings",)
+_IMAGES = ("openai.resources.images",)
+_TRANSCRIPTIONS = ("openai.resources.audio.transcriptions",)
+_TRANSLATIONS = ("openai.resources.audio.translations",)
+_SPEECH = ("openai.resources.audio.speech",)
+_MODERATIONS = ("openai.resources.moderations",)
+_DECISIONS = ("openai.resources.decisions",)
+
+ROWS: tuple[Row, ...] = (
+    *_pair(_CHAT, "Completions", "create", ChatShape()),
+    *_pair(_CHAT, "Completions", "parse", ChatShape(), optional=True),
+    *_pair(_COMPLETIONS, "Completions", "create", CompletionsShape()),
+    *_pair(_RESPONSES, "Responses", "create", ResponsesShape(), optional=True),
+    *_pair(_RESPONSES, "Responses", "parse", ResponsesShape(), optional=True),
+    *_pair(_RESPONSES, "Responses", "retrieve", FetchShape(), optional=True),
+    *_pair(_RESPONSES, "Responses", "compact", CompactShape(), optional=True),
+    *_pair(_RESPONSES, "Responses", "cancel", FetchShape("cancel_response"), optional=True),
+    *_pair(_INPUT_TOKENS, "InputTokens", "count", TokenCountShape(), optional=True),
+    *_pair(_BETA_RESPONSES, "Responses", "create", ResponsesShape(), optional=True),
+    *_pair(_BETA_RESPONSES, "Responses", "retrieve", FetchShape(), optional=True),
+    *_pair(_BETA_RESPONSES, "Responses", "compact", CompactShape(), optional=True),
+    *_pair(_BETA_RESPONSES, "Responses", "cancel", FetchShape("cancel_response"), optional=True),
+    *_pair(_BETA_INPUT_TOKENS, "InputTokens", "count", TokenCountShape(), optional=True),
+    *_pair(_EMBEDDINGS, "Embeddings", "create", EmbeddingsShape()),
+    *_pair(_IMAGES, "Images", "generate", GENERATE_IMAGE),
+    *_pair(_IMAGES, "Images", "edit", EDIT_IMAGE),
+    *_pair(_IMAGES, "Images", "create_variation", VARY_IMAGE),
+    *_pair(_TRANSCRIPTIONS, "Transcriptions", "create", TRANSCRIBE),
+    *_pair(_TRANSLATIONS, "Translations", "create", TRANSLATE),
+    *_pair(_SPEECH, "Speech", "create", SPEAK),
+    *_pair(_MODERATIONS, "Moderations", "create", MODERATE),
+    *_pair(_DECISIONS, "Decisions", "create", DECIDE, optional=True),
+)
+
+DIRECT: tuple[Row, ...] = tuple(
+    Row(("openai._base_client",), owner, "request", None, is_async=is_async, optional=False)
+    for owner, is_async in (("SyncAPIClient", False), ("AsyncAPIClient", True))
+)
+"""What every method comes down to, and what some frameworks call themselves."""
+
+
+def _opened(modules: tuple[str, ...], owner: str, shape: ConnectionShape) -> tuple[Row, ...]:
+    return (
+        Row(modules, owner, "__enter__", shape, is_async=False, optional=True),
+        Row(modules, owner, "enter", shape, is_async=False, optional=True),
+        Row(modules, "Async" + owner, "__aenter__", shape, is_async=True, optional=True),
+        Row(modules, "Async" + owner, "enter", shape, is_async=True, optional=True),
+    )
+
+
+CONNECTIONS: tuple[Row, ...] = (
+    *_opened(
+        ("openai.resources.realtime.realtime",), "RealtimeConnectionManager", RealtimeShape(None)
+    ),
+    *_opened(
+        ("openai.resources.beta.realtime.realtime",),
+        "RealtimeConnectionManager",
+        RealtimeShape(None),
+    ),
+    *_opened(_RESPONSES, "ResponsesConnectionManager", LanesShape()),
+    *_opened(_BETA_RESPONSES, "ResponsesConnectionManager", LanesShape()),
+)
+"""What ``connect`` returns, which opens a connection when it is entered, by either name."""
+
+
+def every() -> tuple[Row, ...]:
+    """Return all rows."""
+    return (*ROWS, *DIRECT, *CONNECTIONS)

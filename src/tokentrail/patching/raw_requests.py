@@ -1,0 +1,159 @@
+"""Calls that an application makes by the client's own ``post`` or ``request``.
+
+litellm does, to keep the client from reading through long conversations: by its methods alone none
+of litellm's would be told. A POST to one of :data:`PATHS`, which are those of text and embeddings,
+is told as the method that has this path; what asks for pictures, sound or a judgement is told by
+its method only. Inside a method that is told nothing is seen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from tokentrail.apis.chat.adapter import ChatShape
+from tokentrail.apis.completions.adapter import CompletionsShape
+from tokentrail.apis.embeddings.adapter import EmbeddingsShape
+from tokentrail.apis.http_metadata import is_raw
+from tokentrail.apis.responses.adapter import ResponsesShape
+from tokentrail.patching import wrappers
+from tokentrail.support import guard
+from tokentrail.telemetry.emitter import inside, wanting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokentrail.apis import Shape
+    from tokentrail.call.recorder import Recorder
+    from tokentrail.runtime.runtime import Engine
+
+PATHS: dict[str, Shape] = {
+    "chat/completions": ChatShape(),
+    "completions": CompletionsShape(),
+    "responses": ResponsesShape(),
+    "embeddings": EmbeddingsShape(),
+}
+"""What is told of a POST, by its path below the base URL."""
+
+
+def wrapper(*, is_async: bool) -> Callable[..., Any]:
+    """Return wrapt's wrapper for ``request`` of a client of either kind."""
+    make = wrappers.async_wrapper if is_async else wrappers.sync_wrapper
+    by_path = {path: make(shape) for path, shape in PATHS.items()}
+
+    def call(wrapped: Any, client: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:  # noqa: ANN401 - the client's own function
+        active = wrappers.engine
+        if active is None:
+            return wrapped(*args, **kwargs)
+        try:
+            telling = inside(client)
+            if telling is not None:
+                recorder = telling.recorder
+                parse = getattr(args[1], "post_parser", None) if len(args) > 1 else None
+                if recorder is not None and callable(parse):
+                    args = _received_by(recorder, parse, args)
+        except Exception as error:  # noqa: BLE001 - the request must be made
+            guard.report("direct request", error)
+            return wrapped(*args, **kwargs)
+        if telling is not None:
+            return wrapped(*args, **kwargs)
+        posted = _posted(active, wrapped, client, args, kwargs)
+        if posted is None:
+            return wrapped(*args, **kwargs)
+        return by_path[posted.path](posted, _Of(client), (), posted.asked)
+
+    return call
+
+
+@dataclass(frozen=True, slots=True)
+class _Of:
+    """Stands where a call's resource stands otherwise."""
+
+    _client: object
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    """A request, called as if it were the method that has its path."""
+
+    send: Any
+    args: tuple[Any, ...]
+    """The class of the answer, the request's options, and what else there may be."""
+    kwargs: dict[str, Any]
+    path: str
+    asked: dict[str, Any]
+    """What the method would have been given."""
+
+    def __call__(self, **asked: Any) -> object:  # noqa: ANN401 - arguments of any method
+        """Send the request as it is, but for what differs in ``asked``."""
+        changed = {name: v for name, v in asked.items() if self.asked.get(name) is not v}
+        if not changed:
+            return self.send(*self.args, **self.kwargs)
+        cast_to, options, *rest = self.args
+        options = copy(options)
+        options.json_data = {**options.json_data, **changed}
+        return self.send(cast_to, options, *rest, **self.kwargs)
+
+
+def _received_by(
+    recorder: Recorder, parse: Callable[[Any], object], args: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """Return the arguments of a request, its answer shown to ``recorder`` before it is parsed.
+
+    Where an answer is cut short, or is not what the application's class wants, parsing it raises:
+    it was billed all the same.
+    """
+    if is_raw(args[1].headers):
+        return args
+    options = copy(args[1])
+    options.post_parser = _showing(recorder, parse)
+    return (args[0], options, *args[2:])
+
+
+def _showing(recorder: Recorder, parse: Callable[[Any], object]) -> Callable[[Any], object]:
+    """Return the client's parser of an answer, which is shown to ``recorder`` before."""
+
+    @wraps(parse)  # the client may log it
+    def shown(answer: Any) -> object:  # noqa: ANN401 - any class of the client's
+        try:
+            recorder.received(answer)
+        except Exception as error:  # noqa: BLE001 - the answer is the application's
+            guard.report("answer", error)
+        return parse(answer)
+
+    return shown
+
+
+def _posted(
+    active: Engine,
+    send: Any,  # noqa: ANN401 - the client's own function
+    client: object,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> _Posted | None:
+    """Read a request; ``None`` if it is not one to be told, or is told already."""
+    try:
+        if wanting(client) is None:
+            return None
+        named = dict(kwargs)
+        cast_to = args[0] if args else named.pop("cast_to")
+        options = args[1] if len(args) > 1 else named.pop("options")
+        path, body = options.url.strip("/"), options.json_data
+        if path not in PATHS or options.method.lower() != "post" or not isinstance(body, Mapping):
+            return None
+        if path.partition("/")[0] not in active.settings.families:
+            return None
+        asked = {**body, "stream": named.get("stream", False), **_extra(options)}
+        return _Posted(send, (cast_to, options, *args[2:]), named, path, asked)
+    except Exception as error:  # noqa: BLE001 - the request must be made
+        guard.report("direct request", error)
+        return None
+
+
+def _extra(options: Any) -> dict[str, Any]:  # noqa: ANN401 - any version's class
+    """Return what a method takes beside the body."""
+    extra = {"extra_headers": options.headers, "extra_body": options.extra_json}
+    return {name: value for name, value in extra.items() if isinstance(value, Mapping)}

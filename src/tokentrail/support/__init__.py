@@ -1,0 +1,1 @@
+"""What every layer stands on and that knows none of them: the guard, forks, lean records."""

@@ -1,0 +1,1 @@
+"""A call as spans, metrics and log events."""

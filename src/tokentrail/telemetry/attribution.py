@@ -1,0 +1,101 @@
+"""Whose call it is: names and values that the application sets for all calls of a stretch of code.
+
+They travel in OpenTelemetry's context, so they follow the code into coroutines and tasks, not into
+threads of its own making. They are taken when the call is made, and stay with it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from opentelemetry import baggage
+from opentelemetry import context as otel_context
+
+from tokentrail.support import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from opentelemetry.context import Context
+
+    from tokentrail.model.records import AttributeValue, Request
+
+
+_KEY = otel_context.create_key("tokentrail-attributes")
+_KINDS = (str, bool, int, float)
+"""What an attribute can be, or a list of; a boolean is a number, too, so it is asked for first."""
+_HERE: ContextVar[None] = ContextVar("tokentrail-here")
+"""Can be reset only where it was set."""
+
+
+@contextmanager
+def attributes(
+    named: Mapping[str, AttributeValue | None] | None = None, /, **more: AttributeValue | None
+) -> Iterator[None]:
+    """Tell every call made inside with these attributes, beside those of a stretch around it.
+
+    They are on spans and events, and on metrics where ``attributes_on_metrics`` names them and they
+    are no lists. A stream bears those that held when it was asked for. A value of ``None`` takes an
+    attribute of the stretch around away.
+
+    Args:
+        named: Attributes whose names are no Python names, as ``{"enduser.id": "7"}``.
+        more: Attributes by name: text, a number, a boolean, or a list of either kind of these.
+    """
+    outside = otel_context.get_value(_KEY)
+    inside = _merged(outside if isinstance(outside, dict) else {}, {**(named or {}), **more})
+    here = _HERE.set(None)
+    token = otel_context.attach(otel_context.set_value(_KEY, inside))
+    try:
+        yield
+    finally:
+        # A generator that is closed elsewhere has left the place where they were attached for good,
+        # and OpenTelemetry would log an error.
+        with suppress(ValueError):
+            _HERE.reset(here)
+            otel_context.detach(token)
+
+
+def _merged(
+    outside: Mapping[str, AttributeValue], named: Mapping[str, object]
+) -> dict[str, AttributeValue]:
+    merged = dict(outside)
+    for name, value in named.items():
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, _KINDS):
+            merged[name] = value
+        elif isinstance(value, (list, tuple)) and _is_uniform(value):
+            merged[name] = tuple(value)
+        else:
+            guard.warn_once(
+                f"attribute {name}",
+                "tokentrail.attributes(): %s is a %s, which no attribute can be: left out.",
+                name,
+                type(value).__name__,
+            )
+    return merged
+
+
+def _is_uniform(values: Sequence[object]) -> bool:
+    """Whether an attribute can be a list of these: of one kind, and True is no number there."""
+    kinds = {next((k for k in _KINDS if isinstance(value, k)), None) for value in values}
+    return len(kinds) <= 1 and None not in kinds
+
+
+def attributed(request: Request, baggage_keys: tuple[str, ...], context: Context) -> Request:
+    """Return ``request`` with what ``context`` says of whose it is."""
+    set_here = context.get(_KEY)
+    if not set_here and not baggage_keys:
+        return request
+    found = dict(request.attribution)
+    for key in baggage_keys:
+        carried = baggage.get_baggage(key, context)
+        if isinstance(carried, _KINDS):
+            found[key] = carried
+    if isinstance(set_here, dict):
+        found.update(set_here)
+    return replace(request, attribution=tuple(found.items()))

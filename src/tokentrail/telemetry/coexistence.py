@@ -1,0 +1,108 @@
+"""Other instrumentations of the openai client in the same process.
+
+The official one is none of them where it can be joined: see :mod:`tokentrail.telemetry.genai_util`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from tokentrail.support import guard
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """One that tells the calls of openai too."""
+
+    module: str
+    """Where its ``OpenAIInstrumentor`` stands, or what is there once it is in use."""
+    title: str
+    """What people call it."""
+    tells: frozenset[str] | None
+    """The operations it tells; ``None`` for every request there is."""
+
+
+OFFICIAL = Neighbour(
+    "opentelemetry.instrumentation.genai.openai",
+    "opentelemetry-instrumentation-genai-openai",
+    frozenset({"chat", "embeddings", "fetch_response"}),
+)
+_INSTRUMENTORS = (
+    OFFICIAL,
+    Neighbour(
+        "opentelemetry.instrumentation.openai_v2",
+        "opentelemetry-instrumentation-openai-v2",
+        frozenset({"chat", "embeddings"}),
+    ),
+    Neighbour(
+        "opentelemetry.instrumentation.openai",
+        "OpenLLMetry (opentelemetry-instrumentation-openai)",
+        frozenset({"chat", "text_completion", "embeddings", "fetch_response", "cancel_response"}),
+    ),
+    Neighbour("openinference.instrumentation.openai", "OpenInference", None),
+    Neighbour("openlit.instrumentation.openai", "openlit", frozenset({"chat", "embeddings"})),
+)
+"""Those with an ``OpenAIInstrumentor`` of OpenTelemetry's kind."""
+_LOGFIRE = Neighbour("logfire", "logfire", None)
+_LANGFUSE = Neighbour(
+    "langfuse.openai", "langfuse", frozenset({"chat", "text_completion", "embeddings"})
+)
+
+_PROTOCOL = "opentelemetry.util.genai.invocation"
+
+
+def active(client: object = None) -> list[Neighbour]:
+    """Return the instrumentations at work on ``client``, joined or not."""
+    modules = sys.modules
+    found = [o for o in _INSTRUMENTORS if o.module in modules and _is_instrumenting(o.module)]
+    if getattr(client, "_is_instrumented_by_logfire", False) is True:
+        found.append(_LOGFIRE)
+    if _LANGFUSE.module in modules:
+        found.append(_LANGFUSE)
+    return found
+
+
+def is_joined(other: Neighbour) -> bool:
+    """Whether calls that ``other`` tells are told once, by both together."""
+    protocol = sys.modules.get(_PROTOCOL)
+    return other is OFFICIAL and hasattr(protocol, "CLIENT_INFERENCE_CONTEXT_KEY")
+
+
+def in_conflict(client: object) -> list[Neighbour]:
+    """Return the instrumentations that also tell the calls of ``client``, apart from us."""
+    return [other for other in active(client) if not is_joined(other)]
+
+
+def tell(client: object, operation: str) -> bool:
+    """Whether calls of that operation are told by another one that cannot be joined."""
+    return any(o.tells is None or operation in o.tells for o in in_conflict(client))
+
+
+def _is_instrumenting(module: str) -> bool:
+    instrumentor = getattr(sys.modules.get(module), "OpenAIInstrumentor", None)
+    instance = getattr(instrumentor, "_instance", None)
+    return getattr(instance, "_is_instrumented_by_opentelemetry", False) is True
+
+
+MODULES = frozenset(
+    {*(other.module for other in _INSTRUMENTORS), _LOGFIRE.module, _LANGFUSE.module}
+)
+"""Of which none is imported where nobody else tells the calls of openai."""
+
+
+def warn(client: object) -> bool:
+    """Say once in a process that calls are told twice, and by whom; return whether they are.
+
+    Another one may be switched on at any time, and logfire for single clients: until there is one,
+    each call asks, which takes less than half a microsecond.
+    """
+    found = in_conflict(client)
+    if found:
+        guard.warn_once(
+            "neighbours",
+            "%s also instruments openai here: calls are told twice, with their tokens. "
+            "Keep one of the two, or leave the calls to it: TOKENTRAIL_ON_CONFLICT=defer.",
+            " and ".join(other.title for other in found),
+        )
+    return bool(found)

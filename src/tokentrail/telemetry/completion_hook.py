@@ -1,0 +1,149 @@
+"""The ecosystem's completion hook: content handed over as opentelemetry-util-genai has it.
+
+The hook is the user's, named in ``OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK``: with "upload" it
+stores content by fsspec and leaves references on span and event. Without that package, or without
+the variable, there is none.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from tokentrail.content import parts as kinds
+from tokentrail.support import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from opentelemetry._logs import LogRecord
+    from opentelemetry.trace import Span
+
+    from tokentrail.content import Content
+
+ENVIRON: Final = "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK"
+GROUP: Final = "opentelemetry_genai_completion_hook"
+"""Entry points, by whose name a hook is asked for."""
+_UPLOAD: Final = "upload"
+_PATH: Final = "OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH"
+"""Their own hook, and the variable that it needs."""
+
+
+def load() -> Hook | None:
+    """Return the hook that the environment names, or ``None``."""
+    name = os.environ.get(ENVIRON, "").strip()
+    if not name:
+        return None
+    try:
+        from opentelemetry.util.genai import (  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - optional
+            completion_hook,
+            types,
+        )
+    except ImportError:
+        guard.warn_once(
+            ENVIRON, "%s=%r needs opentelemetry-util-genai, which is not installed.", ENVIRON, name
+        )
+        return None
+    try:
+        found = completion_hook.load_completion_hook()
+        none = completion_hook._NoOpCompletionHook  # noqa: SLF001 - no other way to tell
+        # "upload" without a path is such a one, inside a guard of theirs.
+        wrapped = getattr(found, "_wrapped", found)
+        return None if isinstance(wrapped, none) else Hook(found, types)
+    except Exception as error:  # noqa: BLE001 - a stranger's code, and the program goes on
+        guard.report("completion hook", error)
+        return None
+
+
+def missing(environ: Mapping[str, str]) -> str | None:
+    """Return what the hook that ``environ`` names would want and not find; nothing is loaded."""
+    name = environ.get(ENVIRON, "")
+    if not name.strip():
+        return None
+    if not _is_there("opentelemetry.util.genai"):
+        return "opentelemetry-util-genai is not installed"
+    there = sorted(point.name for point in entry_points(group=GROUP))
+    if name not in there:
+        return f"no package has such an entry point of {GROUP}; there are: {', '.join(there)}"
+    if name == _UPLOAD and not environ.get(_PATH):
+        return f"{_PATH} is not set"
+    if name == _UPLOAD and not _is_there("fsspec"):
+        return "fsspec is not installed: pip install 'opentelemetry-util-genai[upload]'"
+    return None
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:  # nor is what it stands in
+        return False
+
+
+class Hook:
+    """A hook, and the types it takes."""
+
+    def __init__(self, hook: Any, types: Any) -> None:  # noqa: ANN401 - of an optional package
+        self._hook = hook
+        self._types = types
+        self._parts: dict[type, Callable[[Any], object]] = {
+            kinds.Text: lambda part: types.TextPart(part.content),
+            kinds.Reasoning: lambda part: types.ReasoningPart(part.content),
+            kinds.ToolCall: lambda part: types.ToolCallRequestPart(
+                arguments=part.arguments, name=part.name, id=part.id
+            ),
+            kinds.ToolResponse: lambda part: types.ToolCallResponsePart(
+                response=self._response(part.response), id=part.id
+            ),
+            kinds.Blob: lambda part: types.BlobPart(part.mime_type, part.modality, _bytes(part)),
+            kinds.Uri: lambda part: types.UriPart(part.mime_type, part.modality, part.uri),
+            kinds.File: lambda part: types.FilePart(part.mime_type, part.modality, part.file_id),
+            kinds.ServerToolCall: lambda part: types.ServerToolCallPart(
+                name=part.name, server_tool_call=dict(part.call), id=part.id
+            ),
+            kinds.ServerToolResponse: lambda part: types.ServerToolCallResponsePart(
+                server_tool_call_response=dict(part.response), id=part.id
+            ),
+            kinds.Compaction: lambda part: types.CompactionPart(id=part.id),
+        }
+
+    def completed(self, content: Content, span: Span, record: LogRecord | None) -> None:
+        """Hand over what was said, with the span and the event, which the hook may write on."""
+        types = self._types
+        self._hook.on_completion(
+            inputs=[
+                types.InputMessage(role=said.role, parts=self._all(said.parts), name=said.name)
+                for said in content.input
+            ],
+            outputs=[
+                types.OutputMessage(role=said.role, parts=self._all(said.parts), name=said.name)
+                for said in content.output
+            ],
+            system_instruction=self._all(content.system),
+            tool_definitions=[self._tool(tool) for tool in content.tools] or None,
+            span=span,
+            log_record=record,
+        )
+
+    def _all(self, parts: Iterable[kinds.Part]) -> list[object]:
+        return [self._parts[type(part)](part) for part in parts]
+
+    def _response(self, response: object) -> object:
+        return self._all(response) if isinstance(response, tuple) else response
+
+    def _tool(self, tool: kinds.Tool) -> object:
+        if tool.type != "function":
+            return self._types.GenericToolDefinition(name=tool.name, type=tool.type)
+        return self._types.FunctionToolDefinition(
+            name=tool.name, description=tool.description, parameters=tool.parameters
+        )
+
+
+def _bytes(part: kinds.Blob) -> bytes:
+    """Return the bytes of a blob, if they are kept and are bytes."""
+    try:
+        return base64.b64decode(part.content or "")
+    except ValueError:
+        return b""

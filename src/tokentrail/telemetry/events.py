@@ -1,0 +1,152 @@
+"""A call told as log events: the details of an inference, and the exception of a failure.
+
+Both are emitted through the Logs API in the context of the call's span, so they bear its trace.
+SDKs before 1.37 take only records of their own class, which has no room for a name before 1.35 and
+none for structured attributes before 1.32: there the name is an attribute, and content JSON text.
+Before 1.40 or so lists of mixed types are dropped: they are JSON text there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import _logs as otel_logs
+from opentelemetry import attributes as otel_attributes
+from opentelemetry import trace
+from opentelemetry._logs import LogRecord, SeverityNumber
+
+from tokentrail.telemetry import content_attributes, semconv, spans
+from tokentrail.version import __version__
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import Logger, LoggerProvider
+    from opentelemetry.context import Context
+
+    from tokentrail.config import Settings
+    from tokentrail.content import Content
+    from tokentrail.model.records import Operation, Request
+
+INFERENCES = frozenset({"chat", "text_completion"})
+"""The operations of which the conventions have details."""
+
+_HAS_NAME = "event_name" in inspect.signature(LogRecord.__init__).parameters
+_IS_STRUCTURED = (
+    _HAS_NAME
+    or "extended_attributes"
+    in inspect.signature(otel_attributes.BoundedAttributes.__init__).parameters
+)
+_IS_UNIFORM = hasattr(otel_attributes, "_clean_extended_attribute_value")
+
+
+class Events:
+    """Tells calls through the given logger provider, or the global one."""
+
+    def __init__(self, provider: LoggerProvider | None, settings: Settings) -> None:
+        self._provider = provider
+        self._logger: Logger = otel_logs.get_logger(
+            "tokentrail", __version__, provider, semconv.SCHEMA_URL
+        )
+        wanted, on_events = settings.emit_event, settings.capture_content.on_events
+        self.tells_details = on_events if wanted is None else wanted
+        """Whether the details of an inference are told."""
+        self._exceptions = wanted is not False
+        self._content = on_events
+
+    @property
+    def want_any(self) -> bool:
+        """Whether anybody would get an event, be it only that of a failure."""
+        return (self._exceptions or self.tells_details) and self._is_enabled()
+
+    def want_content(self, request: Request) -> bool:
+        """Whether an event of ``request`` would bear content, and anybody would get it."""
+        has_one = self._exceptions or (self.tells_details and request.operation in INFERENCES)
+        return self._content and has_one and self._is_enabled()
+
+    def _want_details(self, request: Request) -> bool:
+        return self.tells_details and request.operation in INFERENCES and self._is_enabled()
+
+    def _is_enabled(self) -> bool:
+        enabled = getattr(self._logger, "enabled", None)
+        if enabled is not None:
+            return bool(enabled())
+        # Older loggers cannot tell; the API's own providers pass on to nobody.
+        provider = self._provider or otel_logs.get_logger_provider()
+        return not type(provider).__module__.startswith("opentelemetry._logs")
+
+    def details(
+        self,
+        operation: Operation,
+        content: Content | None,
+        context: Context,
+        learned: spans.Attributes,
+    ) -> LogRecord | None:
+        """Return the record of an inference's details, not emitted yet; ``None`` if unwanted.
+
+        ``learned``: what is known from others.
+        """
+        if not self._want_details(operation.request):
+            return None
+        known = {**spans.initial(operation.request), **spans.final(operation)}
+        attributes: dict[str, Any] = {**learned, **known}
+        if content is not None and self._content:
+            attributes.update(content_attributes.structured(content))
+        return self._record(semconv.DETAILS_EVENT, attributes, operation, context)
+
+    def exception(self, operation: Operation, context: Context) -> LogRecord | None:
+        """Return the record of the exception a call failed with; ``None`` if there is none.
+
+        The conventions say it should be recorded, so it is, unless events are switched off
+        altogether. Its message may quote the request, and is told only where content is.
+        """
+        raised = operation.raised
+        if raised is None or not self._exceptions:
+            return None
+        attributes: dict[str, Any] = {
+            **spans.initial(operation.request),
+            semconv.EXCEPTION_TYPE: raised.type,
+        }
+        if operation.error_type is not None:
+            attributes[semconv.ERROR_TYPE] = operation.error_type
+        if self._content and raised.message is not None:
+            attributes[semconv.EXCEPTION_MESSAGE] = raised.message
+        record = self._record(semconv.EXCEPTION_EVENT, attributes, operation, context)
+        record.severity_number = SeverityNumber.WARN
+        record.severity_text = "WARN"
+        return record
+
+    def emit(self, record: LogRecord | None) -> None:
+        """Emit ``record``, if it is one."""
+        if record is not None:
+            self._logger.emit(record)
+
+    def _record(
+        self, name: str, attributes: dict[str, Any], operation: Operation, context: Context
+    ) -> LogRecord:
+        facts: dict[str, Any] = {"timestamp": operation.end_time}
+        if _HAS_NAME:
+            facts.update(event_name=name, context=context)
+        else:
+            place = trace.get_current_span(context).get_span_context()
+            facts.update(
+                trace_id=place.trace_id, span_id=place.span_id, trace_flags=place.trace_flags
+            )
+            attributes[semconv.EVENT_NAME] = name
+        return self._made(attributes, facts)
+
+    def _made(self, attributes: dict[str, Any], facts: dict[str, Any]) -> LogRecord:
+        if not _IS_STRUCTURED:
+            attributes = {
+                name: content_attributes.flat(value) for name, value in attributes.items()
+            }
+        elif _IS_UNIFORM:
+            attributes = {
+                name: content_attributes.uniform(value) for name, value in attributes.items()
+            }
+        kind = getattr(sys.modules.get("opentelemetry.sdk._logs"), "LogRecord", None)
+        resource = getattr(self._provider or otel_logs.get_logger_provider(), "resource", None)
+        if kind is None or resource is None or hasattr(kind, "_from_api_log_record"):
+            return LogRecord(attributes=attributes, **facts)
+        record: LogRecord = kind(resource=resource, attributes=attributes, **facts)
+        return record

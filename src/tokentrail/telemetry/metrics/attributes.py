@@ -1,0 +1,162 @@
+"""The attributes of metric points: few, bounded, and only those that are allowed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.telemetry import semconv
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable
+
+    from opentelemetry.util.types import AttributeValue
+
+    from tokentrail.model.records import Count, Operation, Request
+    from tokentrail.telemetry.metrics.series import Plan
+
+    Attributes = dict[str, AttributeValue]
+
+MOST_MODELS: Final = 200
+"""Names of models, and values of each attribute of the application's own, that are told apart on
+metrics in the life of a process."""
+OTHER: Final = "_OTHER"
+"""Stands for every further one: a program may send a new name with each call."""
+MOST_ALIKE: Final = 512
+"""Kinds of calls whose attributes are kept for the next of that kind."""
+
+
+class Alike:
+    """The attributes of all points of calls that are alike, made for the first of them."""
+
+    __slots__ = ("base", "plans", "refined", "timed")
+
+    def __init__(self, base: Attributes, refined: Attributes, timed: Attributes) -> None:
+        self.base = base
+        """What every conventional point bears."""
+        self.refined = refined
+        """With what OpenAI's refinement adds to all but the chunk metrics."""
+        self.timed = timed
+        """With the error, where they failed."""
+        self.plans: dict[Hashable, Plan] = {}
+        """Where their numbers go, by how they ended, what their tokens are worth, and who tells."""
+
+
+class Points:
+    """Makes the attributes of points; see the setting ``metric_attributes``."""
+
+    def __init__(self, allowed: Collection[str], asked: tuple[str, ...] = ()) -> None:
+        """``asked``: the application's own attributes that points may bear."""
+        self._allowed = frozenset(allowed)
+        self._models: set[str] = set()
+        self._asked: dict[str, set[AttributeValue]] = {name: set() for name in asked}
+        self._alike: dict[Hashable, Alike] = {}
+        self._said: dict[str, set[AttributeValue]] = {}
+        """What servers said, and which they were: as many as they like."""
+
+    def alike(self, operation: Operation) -> Alike:
+        """Return the attributes of all calls like this one."""
+        request, response = operation.request, operation.response
+        if request.attribution and self._asked:  # its values are any number
+            return self._made(operation)
+        named = () if response is None else (
+            response.model, response.service_tier, response.system_fingerprint
+        )  # fmt: skip
+        endpoint, error = request.endpoint, operation.error_type
+        key = (request.operation, request.model, endpoint.provider, endpoint.key, named, error)
+        alike = self._alike.get(key)
+        if alike is None:
+            if len(self._alike) >= MOST_ALIKE:
+                self._alike.clear()
+            alike = self._alike[key] = self._made(operation)
+        return alike
+
+    def _made(self, operation: Operation) -> Alike:
+        response, error = operation.response, operation.error_type
+        base = self.base(operation.request, response.model if response else None)
+        refined = self._refined(operation, base)
+        timed = refined
+        if error is not None:
+            timed = {**refined, semconv.ERROR_TYPE: self._of(semconv.ERROR_TYPE, error)}
+        return Alike(base, refined, timed)
+
+    def base(self, request: Request, response_model: str | None) -> Attributes:
+        """Return what every conventional point bears."""
+        endpoint, allowed = request.endpoint, self._allowed
+        attributes = self.asked(request)  # below all that is ours to say
+        attributes[semconv.OPERATION_NAME] = request.operation
+        attributes[semconv.PROVIDER_NAME] = endpoint.provider
+        if request.model is not None:
+            attributes[semconv.REQUEST_MODEL] = self._bounded(request.model)
+        if response_model is not None and semconv.RESPONSE_MODEL in allowed:
+            attributes[semconv.RESPONSE_MODEL] = self._bounded(response_model)
+        if endpoint.address is not None and semconv.SERVER_ADDRESS in allowed:
+            attributes[semconv.SERVER_ADDRESS] = self._of(semconv.SERVER_ADDRESS, endpoint.address)
+        if endpoint.port is not None and semconv.SERVER_PORT in allowed:
+            attributes[semconv.SERVER_PORT] = self._of(semconv.SERVER_PORT, endpoint.port)
+        return attributes
+
+    def asked(self, request: Request) -> Attributes:
+        """Return the application's own attributes of a call that points may bear: no lists."""
+        if not request.attribution:
+            return {}
+        said = dict(request.attribution)
+        return {
+            name: self._one_of(values, said[name])
+            for name, values in self._asked.items()
+            if isinstance(said.get(name), (str, bool, int, float))
+        }
+
+    def _refined(self, operation: Operation, base: Attributes) -> Attributes:
+        response, allowed = operation.response, self._allowed
+        if response is None:
+            return base
+        added: Attributes = {}
+        if response.service_tier is not None and semconv.RESPONSE_SERVICE_TIER in allowed:
+            tier = response.service_tier
+            added[semconv.RESPONSE_SERVICE_TIER] = self._of(semconv.RESPONSE_SERVICE_TIER, tier)
+        if response.system_fingerprint is not None and semconv.SYSTEM_FINGERPRINT in allowed:
+            fingerprint = response.system_fingerprint
+            added[semconv.SYSTEM_FINGERPRINT] = self._of(semconv.SYSTEM_FINGERPRINT, fingerprint)
+        return {**base, **added} if added else base
+
+    def own(self, operation: Operation) -> Attributes:
+        """Return what the points of our own counters bear."""
+        request = operation.request
+        attributes = self.asked(request)
+        attributes[semconv.OPERATION_NAME] = request.operation
+        attributes[semconv.PROVIDER_NAME] = request.endpoint.provider
+        attributes[semconv.ENDING] = operation.ending.value
+        if request.model is not None:
+            attributes[semconv.REQUEST_MODEL] = self._bounded(request.model)
+        return attributes
+
+    def own_tokens(self, operation: Operation, kind: str, count: Count) -> Attributes:
+        """Return what the points of our own counter of tokens bear."""
+        source = {semconv.TOKEN_TYPE: kind, semconv.SOURCE: count.source.value}
+        return {**self.own(operation), **source}
+
+    def _bounded(self, model: str) -> str:
+        models = self._models
+        if model in models:
+            return model
+        if len(models) >= MOST_MODELS:
+            return OTHER
+        models.add(model)
+        return model
+
+    def _of(self, name: str, value: AttributeValue) -> AttributeValue:
+        return self._one_of(self._said.setdefault(name, set()), value)
+
+    def _one_of(self, values: set[AttributeValue], value: AttributeValue) -> AttributeValue:
+        """Return ``value``, or what stands for every further one, as for models.
+
+        Half a surrogate pair, in a name of the application's, would break each later scrape.
+        """
+        if isinstance(value, str) and not value.isascii():
+            value = value.encode("utf-8", "replace").decode()
+        if value in values:
+            return value
+        if len(values) >= MOST_MODELS:
+            return OTHER
+        values.add(value)
+        return value

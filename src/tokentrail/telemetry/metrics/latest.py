@@ -1,0 +1,94 @@
+"""The metrics as the conventions name them now, ahead of their release.
+
+Inference has a family of its own; what remains of ``gen_ai.client.operation.duration`` is for the
+operations that are none. Token counters are split by modality.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.model.records import Source
+from tokentrail.telemetry import semconv
+from tokentrail.telemetry.metrics.instruments import seconds, tokens
+from tokentrail.telemetry.metrics.modality import split
+from tokentrail.telemetry.metrics.series import DURATION, KINDS
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import Meter
+
+    from tokentrail.model.records import Count, Operation, Request
+    from tokentrail.telemetry.metrics.attributes import Alike, Attributes
+    from tokentrail.telemetry.metrics.instruments import Record
+    from tokentrail.telemetry.metrics.series import Plan
+
+INFERENCES: Final = frozenset({"chat", "text_completion"})
+
+
+class LatestMetrics:
+    """``gen_ai.client.inference.*``."""
+
+    told_by_others = False
+    """Whether those told by another instrumentation as well are told twice."""
+
+    def __init__(self, meter: Meter, *, alone: bool = True) -> None:
+        """``alone``: no other vocabulary tells the operations that are no inference."""
+        self._duration = seconds(meter, semconv.INFERENCE_DURATION, "Duration of an inference.")
+        self._other = (
+            seconds(meter, semconv.DURATION, "Duration of a GenAI operation.") if alone else None
+        )
+        self._first_chunk = seconds(
+            meter,
+            semconv.INFERENCE_FIRST_CHUNK,
+            "Time from the request to the first chunk of a stream.",
+        )
+        self._gap = seconds(
+            meter, semconv.INFERENCE_OUTPUT_CHUNK, "Time from one chunk of a stream to the next."
+        )
+        self._counters = {
+            kind: meter.create_counter(name, "{token}", f"Number of {kind} tokens used.")
+            for kind, name in semconv.USAGE_COUNTERS.items()
+        }
+        self._histograms = {
+            kind: tokens(meter, name, f"Number of {kind} tokens of an operation.")
+            for kind, name in semconv.OPERATION_TOKENS.items()
+        }
+
+    def gap_recorder(self, request: Request) -> Record | None:
+        """Return what records the seconds before a chunk, if they are of an inference."""
+        return self._gap.record if request.operation in INFERENCES else None
+
+    def plan_times(self, plan: Plan, operation: Operation, alike: Alike) -> None:
+        """Have the seconds told that it took to the first chunk, and in all."""
+        if operation.request.operation in INFERENCES:
+            plan.first.append((self._first_chunk, alike.base))
+            plan.points.append((DURATION, self._duration, alike.timed))
+        elif self._other is not None:
+            plan.points.append((DURATION, self._other, alike.timed))
+
+    def plan_tokens(
+        self, plan: Plan, operation: Operation, place: int, count: Count, alike: Alike
+    ) -> None:
+        """Have the tokens of one direction told: by modality as counters, in all as a histogram.
+
+        A failed operation has its tokens counted, but is not one of the histogram's.
+        """
+        if operation.request.operation in INFERENCES:
+            bears = {**alike.refined, semconv.SOURCE: count.source.value}
+            plan.parts.append(partial(self._add_parts, place, bears))
+            if operation.error_type is None:
+                plan.points.append((place, self._histograms[KINDS[place]], bears))
+
+    def _add_parts(
+        self, place: int, attributes: Attributes, operation: Operation, context: Context
+    ) -> None:
+        usage, kind = operation.usage, KINDS[place]
+        count = (usage.input, usage.output)[place]
+        if count is not None:
+            told = usage.reported if count.source is Source.REPORTED else None
+            for modality, number in split(kind, count.tokens, told):
+                self._counters[kind].add(
+                    number, {**attributes, semconv.MODALITY: modality}, context
+                )

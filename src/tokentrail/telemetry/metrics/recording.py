@@ -1,0 +1,197 @@
+"""A call told as metric points: which vocabularies, which instruments, which numbers."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import islice
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, TypeGuard
+
+from opentelemetry.metrics import NoOpHistogram
+
+from tokentrail.config import MetricNames, TokenCounting
+from tokentrail.model.records import Source
+from tokentrail.telemetry import semconv
+from tokentrail.telemetry.metrics.attributes import Points
+from tokentrail.telemetry.metrics.batching import Deferred
+from tokentrail.telemetry.metrics.latest import INFERENCES, LatestMetrics
+from tokentrail.telemetry.metrics.modality import split
+from tokentrail.telemetry.metrics.released import ReleasedMetrics
+from tokentrail.telemetry.metrics.series import INPUT, KINDS, OUTPUT, Plan
+from tokentrail.telemetry.metrics.totals import add, total
+from tokentrail.telemetry.spans import CONVENTIONAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import Meter, MeterProvider
+
+    from tokentrail.config import Settings
+    from tokentrail.model.records import Count, Operation, Reported, Request, Usage
+    from tokentrail.telemetry.metrics.attributes import Alike, Attributes
+    from tokentrail.telemetry.metrics.series import Vocabularies
+
+_AT_ONCE: Final = 16
+"""Gaps recorded before the worker may breathe: a quarter of a millisecond."""
+
+
+class Metrics:
+    """Records the points of calls in the vocabularies that are wanted, and in our own."""
+
+    def __init__(self, provider: MeterProvider, meter: Meter, settings: Settings) -> None:
+        self._points = Points(settings.metric_attributes, settings.attributes_on_metrics)
+        self.deferred = Deferred()
+        """Points that wait for the worker."""
+        self.only_reported = settings.token_counting is TokenCounting.SPAN
+        """Counted tokens are for spans alone."""
+        self._vocabularies = _vocabularies(meter, settings.metrics)
+        self._not_told_by_others = tuple(v for v in self._vocabularies if not v.told_by_others)
+        self._own = total(
+            provider, meter, semconv.OWN_TOKENS, "{token}", "Tokens by where the number comes from."
+        )
+        self._ended = total(
+            provider, meter, semconv.OWN_ENDED, "{call}", "Calls that ended, by how they did."
+        )
+        self._details = [
+            (kind, field, meter.create_counter(name, "{token}", about))
+            for kind, field, name, about in semconv.DETAIL_COUNTERS
+        ]
+        self._numbers = attrgetter(*(field for _, field, _ in self._details))
+        self._ratio = meter.create_histogram(
+            semconv.OWN_RATIO,
+            "1",
+            "Counted tokens over reported tokens of the same call.",
+            explicit_bucket_boundaries_advisory=semconv.RATIO_BUCKETS,
+        )
+        self.heard = type(self._ratio) is not NoOpHistogram  # a class made of it may do something
+        """Whether points are kept by anybody, as far as one can know."""
+
+    @property
+    def tells_more(self) -> bool:
+        """Whether there are conventional metrics that no other instrumentation has."""
+        return bool(self._not_told_by_others)
+
+    def gaps(
+        self,
+        gaps: Iterator[float],
+        request: Request,
+        model: str | None,
+        context: Context,
+        *,
+        joined: bool = False,
+    ) -> Iterator[None]:
+        """Record each gap between chunks, in seconds; yield after every few.
+
+        Of these the longest is recorded in ``context``: an exemplar of a stream that hangs is what
+        one wants to see, and one of every gap costs a fifth more. ``joined``: as in
+        :meth:`finish_own`.
+        """
+        attributes = self._points.base(request, model)
+        while few := tuple(islice(gaps, _AT_ONCE)):
+            longest = max(few)
+            for vocabulary in self._vocabularies:
+                if joined and vocabulary.told_by_others:
+                    continue
+                record = vocabulary.gap_recorder(request)
+                if record is not None:
+                    for gap in few:
+                        record(gap, attributes, context if gap is longest else None)
+            yield
+
+    def finish(self, operation: Operation, context: Context) -> None:
+        """Have the points of a call that ended recorded."""
+        if self.heard:
+            self.deferred.add(partial(self._record, operation, self._vocabularies, context))
+
+    def finish_own(self, operation: Operation, context: Context, *, joined: bool) -> None:
+        """Record our own points of a call that another instrumentation tells as well.
+
+        ``joined``: it tells the released metrics from what we know. Of the conventional ones it has
+        no others, so those that are wanted are recorded here.
+        """
+        wanted = joined and operation.request.operation in INFERENCES
+        self._record(operation, self._not_told_by_others if wanted else None, context)
+
+    def asked(self, request: Request) -> Attributes:
+        """Return the application's own attributes that points of ``request`` bear."""
+        return self._points.asked(request)
+
+    def compare(self, usage: Usage, request: Request, model: str | None, context: Context) -> None:
+        """Record how counts compare with the reports they stand beside."""
+        self._record_ratios(usage, self._points.base(request, model), context)
+
+    def _record(self, operation: Operation, told: Vocabularies | None, context: Context) -> None:
+        """Record a call in our own metrics and in those of ``told``; ``None``: in no others."""
+        usage, alike = operation.usage, self._points.alike(operation)
+        given, made = usage.input, usage.output
+        key = (told, operation.ending, given and given.source, made and made.source)
+        plan = alike.plans.get(key)
+        if plan is None:
+            plan = alike.plans[key] = self._plan(operation, told, alike)
+        read = 0 if given is None else given.tokens
+        written = 0 if made is None else made.tokens
+        add(plan.sums, read, written)
+        if usage.counted_input is not None or usage.counted_output is not None:
+            self._record_ratios(usage, alike.base, context)
+        if plan.details and usage.reported is not None and any(self._numbers(usage.reported)):
+            self._record_details(usage, usage.reported, alike, context)
+        if operation.first_chunk is not None:
+            for histogram, attributes in plan.first:
+                histogram.record(operation.first_chunk, attributes, context)
+        numbers = (read, written, operation.duration)
+        for place, histogram, attributes in plan.points:
+            histogram.record(numbers[place], attributes, context)
+        for tell in plan.parts:
+            tell(operation, context)
+
+    def _plan(self, operation: Operation, told: Vocabularies | None, alike: Alike) -> Plan:
+        """Look up where the numbers of calls like this one go."""
+        points, usage, name = self._points, operation.usage, operation.request.operation
+        plan = Plan(self._ended.sum(points.own(operation)))
+        plan.details = told is not None and name in semconv.COUNTED_OPERATIONS
+        for place, count in ((INPUT, usage.input), (OUTPUT, usage.output)):
+            if count is None or (self.only_reported and not _is_reported(count)):
+                continue
+            plan.sums[1 + place] = self._own.sum(points.own_tokens(operation, KINDS[place], count))
+            if plan.details and count.source in CONVENTIONAL:
+                for vocabulary in told or ():
+                    vocabulary.plan_tokens(plan, operation, place, count, alike)
+        for vocabulary in told or ():
+            vocabulary.plan_times(plan, operation, alike)
+        return plan
+
+    def _record_details(
+        self, usage: Usage, reported: Reported, alike: Alike, context: Context
+    ) -> None:
+        """Record the parts of reported totals; of any other total they are no parts."""
+        for kind, field, counter in self._details:
+            number = getattr(reported, field)
+            if number and _is_reported(usage.input if kind == "input" else usage.output):
+                for modality, part in split(field, number, reported):
+                    counter.add(part, {**alike.refined, semconv.MODALITY: modality}, context)
+
+    def _record_ratios(self, usage: Usage, base: Attributes, context: Context) -> None:
+        for kind, ratio in _ratios(usage):
+            self._ratio.record(ratio, {**base, semconv.TOKEN_TYPE: kind}, context)
+
+
+def _vocabularies(meter: Meter, wanted: MetricNames) -> Vocabularies:
+    if wanted is MetricNames.RELEASED:
+        return (ReleasedMetrics(meter),)
+    if wanted is MetricNames.LATEST:
+        return (LatestMetrics(meter),)
+    return (ReleasedMetrics(meter), LatestMetrics(meter, alone=False))
+
+
+def _ratios(usage: Usage) -> Iterator[tuple[str, float]]:
+    for kind, counted, told in (
+        ("input", usage.counted_input, usage.input),
+        ("output", usage.counted_output, usage.output),
+    ):
+        if counted is not None and _is_reported(told) and told.tokens > 0:
+            yield kind, counted.tokens / told.tokens
+
+
+def _is_reported(count: Count | None) -> TypeGuard[Count]:
+    return count is not None and count.source is Source.REPORTED

@@ -1,0 +1,57 @@
+"""The metrics as the released conventions name them, and as dashboards know them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokentrail.telemetry import semconv
+from tokentrail.telemetry.metrics.instruments import seconds, tokens
+from tokentrail.telemetry.metrics.series import DURATION, KINDS
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import Meter
+
+    from tokentrail.model.records import Count, Operation, Request
+    from tokentrail.telemetry.metrics.attributes import Alike
+    from tokentrail.telemetry.metrics.instruments import Record
+    from tokentrail.telemetry.metrics.series import Plan
+
+
+class ReleasedMetrics:
+    """``gen_ai.client.operation.*`` and ``gen_ai.client.token.usage``."""
+
+    told_by_others = True
+    """Whether those told by another instrumentation as well are told twice."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._duration = seconds(meter, semconv.DURATION, "Duration of a GenAI operation.")
+        self._first_chunk = seconds(
+            meter, semconv.FIRST_CHUNK, "Time from the request to the first chunk of a stream."
+        )
+        self._gap = seconds(
+            meter, semconv.OUTPUT_CHUNK, "Time from one chunk of a stream to the next."
+        )
+        self._tokens = tokens(
+            meter, semconv.TOKEN_USAGE, "Number of input and output tokens used by an operation."
+        )
+
+    def gap_recorder(self, request: Request) -> Record | None:  # noqa: ARG002 - as the other's
+        """Return what records the seconds before a chunk."""
+        return self._gap.record
+
+    def plan_times(self, plan: Plan, operation: Operation, alike: Alike) -> None:  # noqa: ARG002 - the signature of every vocabulary
+        """Have the seconds told that it took to the first chunk, and in all."""
+        plan.first.append((self._first_chunk, alike.base))
+        plan.points.append((DURATION, self._duration, alike.timed))
+
+    def plan_tokens(
+        self,
+        plan: Plan,
+        operation: Operation,  # noqa: ARG002 - the signature of every vocabulary
+        place: int,
+        count: Count,
+        alike: Alike,
+    ) -> None:
+        """Have the tokens of one direction told, reported or counted."""
+        source = {semconv.TOKEN_TYPE: KINDS[place], semconv.SOURCE: count.source.value}
+        plan.points.append((place, self._tokens, {**alike.refined, **source}))

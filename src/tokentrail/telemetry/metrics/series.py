@@ -1,0 +1,46 @@
+"""Where the numbers of a call go: looked up for the first of calls that are alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import Histogram
+
+    from tokentrail.model.records import Operation
+    from tokentrail.telemetry.metrics.attributes import Attributes
+    from tokentrail.telemetry.metrics.latest import LatestMetrics
+    from tokentrail.telemetry.metrics.released import ReleasedMetrics
+    from tokentrail.telemetry.metrics.totals import Sum
+
+    Vocabularies = tuple[ReleasedMetrics | LatestMetrics, ...]
+    """The names under which conventional metrics are told."""
+
+INPUT: Final = 0
+OUTPUT: Final = 1
+DURATION: Final = 2
+"""Places of the numbers that points tell."""
+KINDS: Final = ("input", "output")
+"""What the first two of them count tokens of."""
+
+
+class Plan:
+    """The instruments and attributes of all points of calls that are alike."""
+
+    __slots__ = ("details", "first", "parts", "points", "sums")
+
+    def __init__(self, ended: Sum) -> None:
+        """Count calls in ``ended``; of tokens nothing is told yet."""
+        self.sums: list[Sum] = [ended, [0], [0]]
+        """Our own totals: of calls, of tokens read and written. ``[0]``: these are not told."""
+        self.points: list[tuple[int, Histogram, Attributes]] = []
+        """A number's place, what tells it and what its point bears."""
+        self.first: list[tuple[Histogram, Attributes]] = []
+        """What tells the time to the first chunk, where there was one."""
+        self.parts: list[Callable[[Operation, Context], None]] = []
+        """What tells numbers that have parts."""
+        self.details = False
+        """Whether parts of reported totals are told."""

@@ -1,0 +1,74 @@
+"""What the spans of calls that are alike share, made for the first of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokentrail.telemetry import spans
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from tokentrail.model.records import Operation, Request
+    from tokentrail.telemetry.spans import Attributes
+
+
+class Kind:
+    """Calls that ask for the same, but for their prompts, ids and whose they are."""
+
+    __slots__ = ("asked", "name", "request", "started")
+
+    def __init__(self, request: Request) -> None:
+        self.request = None if request.prompt is not None else request
+        """The first of them, if it says nothing of what was asked."""
+        self.name = spans.name(request)
+        """Of their spans."""
+        self.started = spans.started(request)
+        """What their spans bear from the start, and ..."""
+        self.asked = spans.asked(request)
+        """... at the end."""
+
+
+class Kinds:
+    """Finds what is kept of calls like one."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[Hashable, Kind] = {}
+        self._known: dict[int, Kind] = {}
+        """By the id of a request that is kept: what is alike is often the very same."""
+        self._ended: dict[Hashable, Attributes] = {}
+
+    def of(self, request: Request) -> Kind:
+        """Return the kind of calls that ``request`` is of."""
+        kind = self._known.get(id(request))
+        if kind is not None and kind.request is request:
+            return kind
+        endpoint = request.endpoint
+        key = (spans.read_kind(request), endpoint.key, endpoint.provider, not request.response_id)
+        kind = self._kinds.get(key)
+        if kind is None:
+            if len(self._kinds) >= spans.MOST_KINDS:
+                self._kinds.clear()
+                self._known.clear()
+            kind = self._kinds[key] = Kind(request)
+            if kind.request is not None:
+                self._known[id(request)] = kind
+        return kind
+
+    def ended(self, kind: Kind, operation: Operation) -> Attributes:
+        """Return what spans of that kind bear that ended like this one, not to be changed."""
+        response, usage = operation.response, operation.usage
+        given, made = usage.input, usage.output
+        key = (
+            kind,
+            None if response is None else spans.read_answered(response),
+            operation.ending,
+            operation.error_type,
+            operation.usage_request,
+            None if given is None else given.source,
+            None if made is None else made.source,
+        )
+        attributes = self._ended.get(key)
+        if attributes is None:
+            return spans.keep(self._ended, key, spans.ended(operation, kind.asked))
+        return attributes

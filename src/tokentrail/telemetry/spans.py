@@ -1,0 +1,241 @@
+"""A call told as a span."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.trace import Status, StatusCode
+
+from tokentrail.model.records import IDS, Source
+from tokentrail.telemetry import content_attributes, semconv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable
+
+    from opentelemetry.trace import Span
+    from opentelemetry.util.types import AttributeValue
+
+    from tokentrail.content import Content
+    from tokentrail.model.records import Count, Exchange, Operation, Request, Usage
+
+    Attributes = dict[str, AttributeValue]
+
+
+class _Columns:
+    """Fields of a record, and the attribute that each becomes.
+
+    Most calls of a program are alike, so what they bear is made once for all of them.
+    """
+
+    def __init__(
+        self,
+        table: tuple[tuple[str, str], ...],
+        *,
+        without: Collection[str] = (),
+        zeros: bool = True,
+    ) -> None:
+        """``without``: fields that no two records share. ``zeros``: whether they are told."""
+        rows = [row for row in table if row[0] not in without]
+        self.fields = tuple(field for field, _ in rows)
+        self.read: Callable[[Any], tuple[Any, ...]] = attrgetter(*self.fields)
+        """Returns the values of a record's fields."""
+        self._zeros = zeros
+        self._names = tuple(name for _, name in rows)
+        self._made: dict[Hashable, Attributes] = {}
+
+    def of(self, record: object) -> Attributes:
+        """Return the attributes of a record, not to be changed."""
+        values = self.read(record)
+        made = self._made.get(values)
+        return keep(self._made, values, self.named(values)) if made is None else made
+
+    def named(self, values: tuple[Any, ...]) -> Attributes:
+        """Return what such values of the fields become."""
+        pairs, told = zip(self._names, values, strict=True), self._zeros
+        return {name: value for name, value in pairs if value or (told and value is not None)}
+
+
+def keep(made: dict[Hashable, Attributes], key: Hashable, attributes: Attributes) -> Attributes:
+    """Keep ``attributes`` for the next of that kind, and return them."""
+    if len(made) >= MOST_KINDS:
+        made.clear()
+    made[key] = attributes
+    return attributes
+
+
+MOST_KINDS: Final = 256
+"""What is kept of records that are alike, for the next of that kind."""
+_REQUEST: Final = _Columns(semconv.REQUEST_ATTRIBUTES, without=IDS)
+_REQUEST_IDS: Final = _Columns(tuple(row for row in semconv.REQUEST_ATTRIBUTES if row[0] in IDS))
+_RESPONSE: Final = _Columns(semconv.RESPONSE_ATTRIBUTES, without=("id", "conversation_id"))
+_EXCHANGE: Final = _Columns(semconv.EXCHANGE_ATTRIBUTES, without=("request_id",))
+_FILTER: Final = _Columns(semconv.FILTER_ATTRIBUTES)
+_INPUT_DETAILS: Final = _Columns(semconv.INPUT_DETAILS, zeros=False)
+_OUTPUT_DETAILS: Final = _Columns(semconv.OUTPUT_DETAILS, zeros=False)
+_NO_IDS: Final = (None,) * len(IDS)
+read_kind: Final = attrgetter("operation", "model", "stream", *_REQUEST.fields)
+"""Returns what tells requests apart whose spans do not bear the same, but for ids."""
+read_answered: Final = _RESPONSE.read
+"""Returns what tells answers apart whose spans do not bear the same, but for ids."""
+
+_INPUT: Final = {
+    Source.REPORTED: semconv.INPUT_TOKENS,
+    Source.COUNTED: semconv.INPUT_TOKENS,
+    Source.VISIBLE: semconv.APPROXIMATED_INPUT,
+    Source.APPROXIMATED: semconv.APPROXIMATED_INPUT,
+}
+_OUTPUT: Final = {
+    Source.REPORTED: semconv.OUTPUT_TOKENS,
+    Source.COUNTED: semconv.OUTPUT_TOKENS,
+    Source.VISIBLE: semconv.VISIBLE_OUTPUT,
+    Source.APPROXIMATED: semconv.APPROXIMATED_OUTPUT,
+}
+"""Where a number of tokens stands, by what it is worth."""
+CONVENTIONAL: Final = frozenset({Source.REPORTED, Source.COUNTED})
+"""What is good enough to stand under a ``gen_ai.*`` name."""
+
+
+def initial(request: Request) -> Attributes:
+    """Return what a span bears from its start, as a sampler may want to see it."""
+    return {**dict(request.attribution), **started(request)}
+
+
+def started(request: Request) -> Attributes:
+    """Return the same without what the application says of whose it is."""
+    attributes: Attributes = {semconv.OPERATION_NAME: request.operation}
+    attributes[semconv.PROVIDER_NAME] = request.endpoint.provider
+    if request.model is not None:
+        attributes[semconv.REQUEST_MODEL] = request.model
+    if request.endpoint.address is not None:
+        attributes[semconv.SERVER_ADDRESS] = request.endpoint.address
+        if request.endpoint.port is not None:
+            attributes[semconv.SERVER_PORT] = request.endpoint.port
+    return attributes
+
+
+def name(request: Request) -> str:
+    """Return the name of a span."""
+    if request.model is None or request.response_id is not None:
+        return request.operation
+    return f"{request.operation} {request.model}"
+
+
+def finish(
+    span: Span,
+    operation: Operation,
+    shared: Attributes | None,
+    content: Content | None,
+    learned: Attributes,
+) -> None:
+    """Write what happened on ``span`` and end it at the operation's own end time.
+
+    ``shared``: as in :func:`final`. ``content``: what was said, where spans bear it; the status
+    then has the exception's message. ``learned``: what is known from others.
+    """
+    try:
+        if span.is_recording():
+            told = final(operation, shared)
+            span.set_attributes({**learned, **told} if learned else told)
+            if operation.error_type is not None:
+                span.set_status(Status(StatusCode.ERROR, _description(operation, content)))
+            if content is not None:
+                span.set_attributes(content_attributes.as_json(content))
+    finally:
+        span.end(operation.end_time)
+
+
+def _description(operation: Operation, content: Content | None) -> str | None:
+    if content is None or operation.raised is None:
+        return operation.error_description
+    return operation.raised.message or operation.error_description
+
+
+def final(operation: Operation, shared: Attributes | None = None) -> Attributes:
+    """Return what a span bears at its end, beside content.
+
+    ``shared``: what all bear that are like it (:func:`ended`), if it is known.
+    """
+    response, exchange = operation.response, operation.exchange
+    if shared is None:
+        shared = ended(operation, asked(operation.request))
+    attributes = shared.copy()
+    ids = _REQUEST_IDS.read(operation.request)
+    if ids != _NO_IDS:
+        attributes.update(_REQUEST_IDS.named(ids))
+    if response is not None:
+        if response.id is not None:
+            attributes[semconv.RESPONSE_ID] = response.id
+        if response.conversation_id is not None:
+            attributes[semconv.CONVERSATION_ID] = response.conversation_id
+        if response.content_filter is not None:
+            attributes.update(_FILTER.of(response.content_filter))
+    if exchange is not None:
+        _add_exchange(exchange, attributes)
+    if operation.first_chunk is not None:
+        attributes[semconv.TIME_TO_FIRST_CHUNK] = operation.first_chunk
+    if operation.cost is not None:
+        attributes[semconv.COST] = operation.cost
+    _add_usage(operation.usage, attributes)
+    return attributes
+
+
+def asked(request: Request) -> Attributes:
+    """Return what the span of a request bears at its end."""
+    attributes = _REQUEST.named(_REQUEST.read(request))
+    if request.stream:
+        attributes["gen_ai.request.stream"] = True
+    return attributes
+
+
+def ended(operation: Operation, asked: Attributes) -> Attributes:
+    """Return what all spans bear at their end that are like this one, not to be changed.
+
+    ``asked``: what its request comes to.
+    """
+    usage = operation.usage
+    attributes: Attributes = {semconv.ENDING: operation.ending.value, **asked}
+    if operation.response is not None:
+        attributes.update(_RESPONSE.named(read_answered(operation.response)))
+    if operation.error_type is not None:
+        attributes[semconv.ERROR_TYPE] = operation.error_type
+    if operation.usage_request is not None:
+        attributes[semconv.USAGE_REQUEST] = operation.usage_request
+    if usage.input is not None:
+        attributes[semconv.INPUT_SOURCE] = usage.input.source.value
+    if usage.output is not None:
+        attributes[semconv.OUTPUT_SOURCE] = usage.output.source.value
+    return attributes
+
+
+def _add_exchange(exchange: Exchange, attributes: Attributes) -> None:
+    if exchange.request_id is not None:
+        attributes[semconv.REQUEST_ID] = exchange.request_id
+    attributes.update(_EXCHANGE.of(exchange))
+    if exchange.content_filter is not None:
+        attributes.update(_FILTER.of(exchange.content_filter))
+
+
+def _add_usage(usage: Usage, attributes: Attributes) -> None:
+    given, made, reported = usage.input, usage.output, usage.reported
+    if given is not None:
+        _add(given, _INPUT[given.source], attributes)
+    if made is not None:
+        _add(made, _OUTPUT[made.source], attributes)
+    if reported is not None:
+        if given is not None and given.source is Source.REPORTED:
+            attributes.update(_INPUT_DETAILS.of(reported))
+        if made is not None and made.source is Source.REPORTED:
+            attributes.update(_OUTPUT_DETAILS.of(reported))
+    if usage.counted_input is not None:
+        _add(usage.counted_input, semconv.COUNTED_INPUT, attributes)
+    if usage.counted_output is not None:
+        _add(usage.counted_output, semconv.COUNTED_OUTPUT, attributes)
+    if reported is not None and reported.audio_seconds is not None:
+        attributes[semconv.AUDIO_SECONDS] = reported.audio_seconds
+
+
+def _add(count: Count, name: str, attributes: Attributes) -> None:
+    attributes[name] = count.tokens
+    if count.encoding is not None:
+        attributes[semconv.ENCODING] = count.encoding

@@ -1,0 +1,58 @@
+"""Usage that is yet to be told: of responses that the server makes in the background.
+
+Who asks for one gets it before anything was spent. Its usage is told by the first call of this
+process that fetches it finished; no other fetch tells any, since who made the response did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tokentrail.model.records import Request, Response
+
+REMEMBERED: Final = 512
+"""Responses under way that are remembered."""
+_UNFINISHED: Final = frozenset({"queued", "in_progress"})
+
+
+def is_unfinished(request: Request, response: Response | None) -> bool:
+    """Whether the server goes on with a response that this call asked for."""
+    if not request.background or response is None:
+        return False
+    return not response.complete or response.status in _UNFINISHED
+
+
+class Owed:
+    """The responses of which nobody has seen the end."""
+
+    def __init__(self) -> None:
+        self._responses: dict[tuple[str, str], None] = {}
+
+    def settled(self, request: Request, response: Response | None) -> Response | None:
+        """Return ``response`` as the call is to tell it: with its usage, or without."""
+        name = response.id if response is not None else None
+        if response is None or name is None:
+            return response
+        key = (request.endpoint.key, name)
+        if is_unfinished(request, response):
+            self._add(key)
+        elif request.fetches and response.reported is not None:
+            finished = response.status not in _UNFINISHED
+            if not (finished and self._take(key)):
+                return replace(response, reported=None)
+        return response
+
+    def _add(self, key: tuple[str, str]) -> None:
+        self._responses[key] = None
+        if len(self._responses) > REMEMBERED:
+            # A list is made in one step, whatever other threads add meanwhile.
+            self._responses.pop(list(self._responses)[0], None)  # noqa: RUF015 - for that
+
+    def _take(self, key: tuple[str, str]) -> bool:
+        try:
+            del self._responses[key]
+        except KeyError:
+            return False
+        return True

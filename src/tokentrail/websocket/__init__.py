@@ -1,0 +1,1 @@
+"""Responses that come over a WebSocket connection."""

@@ -1,0 +1,213 @@
+"""Responses that come over a WebSocket: watched in passing, on the connection openai made.
+
+A connection lives as long as the application likes and has no span. Each response on it has one: it
+starts where the response is asked for, or where the server says that it begins, and ends with the
+event that is its last; or else with the connection. Its parent is the context in which that start
+was seen: the application's own, at the event that it read or sent. Nothing is made current.
+
+On the connection there are three seams, or four: ``parse_event``, by which every way to read goes,
+``recv_bytes`` for its errors, ``close``, and ``send`` where responses are asked for by it.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+from tokentrail.apis.values import word
+from tokentrail.patching import wrappers
+from tokentrail.patching.coroutines import Pending, named_as
+from tokentrail.support import guard
+from tokentrail.websocket.session import Watch
+
+if TYPE_CHECKING:
+    from tokentrail.websocket.responses import ConnectionShape
+
+_Method = Any
+"""The client's own function, bound."""
+_Hooking = Callable[[Watch], Callable[..., Any]]
+"""Makes a hook of what is under way."""
+
+_watched: weakref.WeakSet[Watch] = weakref.WeakSet()
+
+
+def sync_wrapper(shape: ConnectionShape) -> Callable[..., Any]:
+    """Return wrapt's wrapper for what opens a connection."""
+
+    def enter(
+        wrapped: _Method, manager: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        connection = wrapped(*args, **kwargs)
+        _opened(connection, manager, shape, _send)
+        return connection
+
+    return enter
+
+
+def async_wrapper(shape: ConnectionShape) -> Callable[..., Any]:
+    """Return wrapt's wrapper for what returns a coroutine that opens a connection."""
+
+    async def entered(pending: Pending, manager: object) -> object:
+        connection = await pending.coroutine
+        _opened(connection, manager, shape, _send_later)
+        return connection
+
+    def enter(
+        wrapped: _Method, manager: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        coroutine = wrapped(*args, **kwargs)
+        return named_as(coroutine, entered(Pending(coroutine), manager))
+
+    return enter
+
+
+def release() -> None:
+    """Take the seams from connections on which nothing is under way; the others' go later."""
+    for watch in list(_watched):
+        if watch.idle:
+            watch.leave()
+
+
+def _opened(connection: object, manager: object, shape: ConnectionShape, send: _Hooking) -> None:
+    try:
+        if wrappers.engine is not None:
+            opened = shape.opened(word(_of(manager, "model")))
+            _place(Watch(opened, _of(manager, "client")), connection, send)
+    except Exception as error:  # noqa: BLE001 - the application gets its connection
+        guard.report("connection", error)
+
+
+def _of(manager: object, name: str) -> object:
+    """Return what a manager was made with, which it keeps to itself."""
+    kept = (value for key, value in vars(manager).items() if key.endswith(f"Manager__{name}"))
+    return next(kept, None)
+
+
+class _Hook(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """A method of a connection with ours around it, and its face."""
+
+
+def _parse(watch: Watch) -> Callable[..., Any]:
+    def parse_event(
+        wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        event = wrapped(*args, **kwargs)
+        try:
+            watch.seen(event)
+        except Exception as error:  # noqa: BLE001 - the event is the application's
+            guard.report("event", error)
+        return event
+
+    return parse_event
+
+
+def _receive(watch: Watch) -> Callable[..., Any]:
+    def recv_bytes(
+        wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        return _trying(wrapped, args, kwargs, watch.raised)
+
+    return recv_bytes
+
+
+def _close(watch: Watch) -> Callable[..., Any]:
+    def close(wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        try:
+            watch.closed()
+        except Exception as error:  # noqa: BLE001 - the close must be done
+            guard.report("close of a connection", error)
+        return wrapped(*args, **kwargs)
+
+    return close
+
+
+def _send(watch: Watch) -> Callable[..., Any]:
+    def send(wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        return _trying(wrapped, args, kwargs, _asking(watch, args, kwargs))
+
+    return send
+
+
+def _send_later(watch: Watch) -> Callable[..., Any]:
+    """Return the hook where ``send`` returns a coroutine: nothing is asked until it is awaited."""
+
+    async def sent(pending: Pending, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        return await _trying_later(pending, _asking(watch, args, kwargs))
+
+    def send(wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        coroutine = wrapped(*args, **kwargs)
+        return named_as(coroutine, sent(Pending(coroutine), args, kwargs))
+
+    return send
+
+
+def _asking(
+    watch: Watch, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Callable[[BaseException], None]:
+    """Take what is about to be sent; return what is told of a failure to send it."""
+    try:
+        asked = watch.asked(args[0] if args else kwargs.get("event"))
+    except Exception as error:  # noqa: BLE001 - the event must be sent
+        guard.report("request over a connection", error)
+        asked = None
+    return partial(watch.unsent, *asked) if asked is not None else _ignore
+
+
+def _ignore(error: BaseException) -> None:
+    """Do nothing: what could not be sent asked for no response."""
+
+
+_HOOKS: dict[str, _Hooking] = {"parse_event": _parse, "recv_bytes": _receive, "close": _close}
+
+
+def _place(watch: Watch, connection: object, send: _Hooking) -> None:
+    """Put the hooks on a connection, until the watch leaves it."""
+    hooks = _HOOKS if watch.shape.asks is None else {**_HOOKS, "send": send}
+    for name, make in hooks.items():
+        setattr(connection, name, _Hook(getattr(connection, name), make(watch)))
+    watch.leave = partial(_remove, weakref.ref(connection))
+    _watched.add(watch)
+
+
+def _remove(reference: Callable[[], object]) -> None:
+    """Take the hooks away, except where somebody put another over ours."""
+    connection = reference()
+    for name in (*_HOOKS, "send") if connection is not None else ():
+        if type(vars(connection).get(name)) is _Hook:
+            delattr(connection, name)
+
+
+def _trying(
+    wrapped: _Method,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    failed: Callable[[BaseException], None],
+) -> object:
+    """Call a plain or a coroutine function of the client; ``failed`` is told what it raises."""
+    try:
+        answer = wrapped(*args, **kwargs)
+    except BaseException as error:
+        _note(failed, error)
+        raise
+    if hasattr(answer, "cr_code"):
+        return named_as(answer, _trying_later(Pending(answer), failed))
+    return answer
+
+
+async def _trying_later(pending: Pending, failed: Callable[[BaseException], None]) -> object:
+    try:
+        return await pending.coroutine
+    except BaseException as error:
+        _note(failed, error)
+        raise
+
+
+def _note(failed: Callable[[BaseException], None], error: BaseException) -> None:
+    try:
+        failed(error)
+    except Exception as ours:  # noqa: BLE001 - the application gets its own error
+        guard.report("error of a connection", ours)

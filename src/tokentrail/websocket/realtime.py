@@ -1,0 +1,164 @@
+"""The realtime API: what a session and the responses in it say, event by event."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.apis.choices import NEVER_RECEIVED
+from tokentrail.apis.parameters import Parameters
+from tokentrail.apis.reported_usage import realtime_usage
+from tokentrail.apis.responses.output import OTHER_ERROR
+from tokentrail.apis.values import code, fields, integer, label, number, sequence, text, word
+from tokentrail.model.records import Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokentrail.model.records import Endpoint, TextSink
+
+_DELTAS: Final = {
+    "response.output_text.delta": "text",
+    "response.text.delta": "text",
+    "response.output_audio_transcript.delta": "text",
+    "response.audio_transcript.delta": "text",
+    "response.function_call_arguments.delta": "tool_arguments",
+    "response.mcp_call_arguments.delta": "tool_arguments",
+}
+"""Kind of text by the type of an event, as it is named now and as it was in beta. Sound is not
+among them: nobody can count it."""
+_SESSIONS: Final = frozenset({"session.created", "session.updated"})
+_PARAMETERS: Final = Parameters(
+    ("model", "model", label),
+    ("temperature", "temperature", number),
+    ("max_output_tokens", "max_tokens", integer),
+    ("conversation_id", "conversation_id", label),
+)
+
+
+class RealtimeShape:
+    """The responses of one realtime session; it learns of the session as it is told.
+
+    Only the server says that a response begins, whether the application asked for it or somebody
+    was heard to stop talking.
+    """
+
+    asks: str | None = None
+    ends = frozenset({"response.done"})
+
+    def __init__(self, model: str | None) -> None:
+        """``model``: the one the connection was asked for."""
+        self._asked = model
+        self._model: str | None = None
+
+    def opened(self, model: str | None) -> RealtimeShape:
+        """Return the shape of one connection, which was asked for with this model."""
+        return RealtimeShape(model)
+
+    def learn(self, kind: str, event: Mapping[str, object]) -> None:
+        """Take an event that is about no response: perhaps it names the session's model."""
+        if kind in _SESSIONS:
+            self._model = label(fields(event.get("session")).get("model")) or self._model
+
+    @staticmethod
+    def lane(event: Mapping[str, object]) -> str | None:
+        """Return the response that an event is about: each is a lane of its own.
+
+        An error names none: most are about an event of the application's, and the session goes on.
+        """
+        return word(event.get("response_id")) or word(fields(event.get("response")).get("id"))
+
+    def request(
+        self,
+        endpoint: Endpoint,
+        arguments: Mapping[str, object],
+        *,
+        prompt: bool = True,  # noqa: ARG002 - the server alone has the conversation
+    ) -> Request:
+        """Read what a response is to be, as it says itself when it begins."""
+        speaks = _speaks(arguments)
+        return _PARAMETERS.read(
+            {"model": self._asked or self._model, **arguments},
+            operation="chat",
+            api="realtime",
+            endpoint=endpoint,
+            stream=True,
+            output_type="speech" if speaks else "text",
+            inexact_output=speaks,
+        )
+
+    def answer(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+        """Read nothing: every response comes by events."""
+        return Response()
+
+    def accumulator(self, request: Request, sink: TextSink | None) -> RealtimeAccumulator:
+        """Return an empty accumulator of the events of one response."""
+        return RealtimeAccumulator(self._model or request.model, sink)
+
+
+def _speaks(given: Mapping[str, object]) -> bool:
+    """Whether sound is among the output: where nothing is said of it, it is."""
+    kinds = sequence(given.get("output_modalities")) or sequence(given.get("modalities"))
+    return not kinds or "audio" in map(text, kinds)
+
+
+class RealtimeAccumulator:
+    """Gathers the events of one response. O(1) for each; sound is not held."""
+
+    __slots__ = ("_called", "_response", "_sink")
+
+    def __init__(self, model: str | None, sink: TextSink | None) -> None:
+        """``model``: the session's, since a response names none."""
+        self._sink = sink
+        self._called = False
+        self._response = Response(model=model, finish_reasons=(NEVER_RECEIVED,), complete=False)
+
+    def add(self, chunk: object) -> None:
+        """Take the next event, of any type."""
+        given = fields(chunk)
+        kind = text(given.get("type")) or ""
+        told = _DELTAS.get(kind)
+        if told is not None:
+            self._tell(told, given, given.get("delta"))
+        elif kind in {"response.created", "response.done"}:
+            self._learn(fields(given.get("response")), done=kind == "response.done")
+        elif kind == "response.output_item.added":
+            item = fields(given.get("item"))
+            if text(item.get("type")) == "function_call":
+                self._called = True
+                self._tell("tool_name", given, item.get("name"))
+
+    def _tell(self, kind: str, given: Mapping[str, object], piece: object) -> None:
+        said = word(piece)
+        if self._sink is not None and said is not None:
+            choice, item = integer(given.get("output_index")), integer(given.get("content_index"))
+            self._sink.add(kind, choice or 0, item or 0, said)
+
+    def _learn(self, given: Mapping[str, object], *, done: bool) -> None:
+        status, details = label(given.get("status")), fields(given.get("status_details"))
+        known = self._response
+        failed = done and status == "failed"
+        error = code(fields(details.get("error")).get("code")) if failed else None
+        self._response = replace(
+            known,
+            id=label(given.get("id")) or known.id,
+            status=status,
+            conversation_id=label(given.get("conversation_id")),
+            reported=realtime_usage(given.get("usage")),
+            complete=done,
+            error_type=(error or OTHER_ERROR) if failed else None,
+        )
+        if done:
+            finish = self._finish_reason(status, label(details.get("reason")))
+            self._response = replace(self._response, finish_reasons=(finish,))
+
+    def _finish_reason(self, status: str | None, reason: str | None) -> str:
+        if status == "completed":
+            return "tool_call" if self._called else "stop"
+        if status == "incomplete" and reason is not None:
+            return "length" if reason == "max_output_tokens" else reason
+        return NEVER_RECEIVED
+
+    def response(self) -> Response:
+        """Return what is known by now."""
+        return self._response

@@ -1,0 +1,90 @@
+"""Connections on which one response follows another: the responses API over a WebSocket.
+
+What is asked on one lane is answered in turn, lane beside lane; one lane has no name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from tokentrail.apis import Shape
+from tokentrail.apis.responses.adapter import ResponsesShape
+from tokentrail.apis.values import integer, word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokentrail.model.records import Endpoint, Request
+
+BEGINS = "response.created"
+"""The event by which a server says that a response begins."""
+ERROR = "error"
+"""The event by which it refuses to begin one, or gives one up, or objects to something else."""
+
+
+def is_of_a_stream(error: Mapping[str, object]) -> bool:
+    """Whether an error comes out of a response that has begun, rather than of the protocol.
+
+    The first kind is numbered as all events of a response, the second has a status as of HTTP.
+    """
+    number, status = integer(error.get("sequence_number")), integer(error.get("status"))
+    return number is not None and status is None
+
+
+class ConnectionShape(Shape, Protocol):
+    """A shape of responses whose events come over one connection."""
+
+    asks: str | None
+    """The type of the application's event that asks for a response; ``None`` if not every one is
+    asked for."""
+    ends: frozenset[str]
+    """The types of the events that are the last of a response, and bear its id."""
+
+    def opened(self, model: str | None) -> ConnectionShape:
+        """Return the shape of one connection, which was asked for with this model."""
+
+    def learn(self, kind: str, event: Mapping[str, object]) -> None:
+        """Take an event that is about no response under way."""
+
+    def lane(self, event: Mapping[str, object]) -> str | None:
+        """Return what tells the responses apart that are under way at once."""
+
+
+class LanesShape(ResponsesShape):
+    """``responses.connect``."""
+
+    asks: str | None = "response.create"
+    ends = frozenset(
+        {
+            "response.completed",
+            "response.incomplete",
+            "response.failed",
+            "response.cancelled",
+        }
+    )
+
+    def opened(self, model: str | None) -> LanesShape:  # noqa: ARG002
+        """Return this one: every response says its own model."""
+        return self
+
+    def learn(self, kind: str, event: Mapping[str, object]) -> None:
+        """Learn nothing: this API has no session."""
+
+    @staticmethod
+    def lane(event: Mapping[str, object]) -> str | None:
+        """Return the name of the lane that an event is of."""
+        return word(event.get("stream_id"))
+
+    def request(
+        self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
+    ) -> Request:
+        """Read what a response is asked to be.
+
+        Where nobody saw it asked for, that is what the response says of itself: the name of its
+        model is then the server's, not the one asked for, and there is no prompt.
+        """
+        asked = arguments.get("type") == self.asks
+        given = (
+            {**arguments, "stream": True} if asked else {**arguments, "model": None, "stream": True}
+        )
+        return super().request(endpoint, given, prompt=prompt and asked)
