@@ -22,7 +22,10 @@ import tokentrail
 from tokentrail.runtime.runtime import _engines
 from tokentrail.support import guard
 
-APART = ("demo", "cli", "doctor", "patches", "config", "instrumentor", "__main__", "guard")
+APART = (
+    "cli", "config", "demo", "doctor", "instrumentor", "patching.install", "support.guard",
+    "testing", "__main__",
+)  # fmt: skip
 """What no call enters, and the guard, in which all ends."""
 EDGES = {
     "tokentrail.patching.wrappers": {
@@ -82,7 +85,7 @@ def _functions():
     """Return every function of ours, with its place, by the code that it runs."""
     found = {}
     for module in pkgutil.walk_packages(tokentrail.__path__, "tokentrail."):
-        if module.name.split(".")[1] not in APART:
+        if not module.name.removeprefix("tokentrail.").startswith(APART):
             owner = importlib.import_module(module.name)
             for name, function in _functions_of(owner, module.name):
                 found[function.__code__] = (module.name, name, function)
