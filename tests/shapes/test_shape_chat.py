@@ -69,6 +69,9 @@ def stream(*chunks: object, sink: Any = None, n: int | None = None) -> Response:
         ({"presence_penalty": -0.1}, "presence_penalty", -0.1),
         ({"seed": -3}, "seed", -3),
         ({"seed": 10**30}, "seed", None),
+        ({"seed": 2**63 - 1}, "seed", 2**63 - 1),
+        ({"seed": 2**63}, "seed", None),
+        ({"seed": -(2**63)}, "seed", -(2**63)),
         ({"stop": "a"}, "stop_sequences", ("a",)),
         ({"stop": ["a", "b"]}, "stop_sequences", ("a", "b")),
         ({"stop": iter("ab")}, "stop_sequences", None),
@@ -108,7 +111,10 @@ def test_the_prompt() -> None:
         tools=[{"type": "function", "function": {"name": "f"}}],
         functions=[{"name": "g"}],
         function_call={"name": "g"},
-        response_format={"type": "json_schema", "json_schema": {"name": "s", "schema": schema}},
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "s", "description": "A form.", "schema": schema},
+        },
     ).prompt
     assert prompt == Prompt(
         messages=(Message("user", ("hi",)),),
@@ -116,8 +122,17 @@ def test_the_prompt() -> None:
         tool_choice="function:g",
         schema=schema,
         schema_name="s",
+        schema_about="A form.",
     )
     assert request(response_format=Answer).prompt.schema is Answer
+
+
+def test_a_schema_that_holds_itself_is_read() -> None:
+    """The client is who refuses it."""
+    schema: dict[str, object] = {"type": "object"}
+    schema["properties"] = {"child": schema}
+    form = {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}}
+    assert request(response_format=form).prompt.schema["type"] == "object"
 
 
 @pytest.mark.parametrize(
@@ -233,6 +248,34 @@ def test_wrong_typed_usage_is_absent_not_zero(number: object) -> None:
     assert stream(chunk(usage=nothing)).reported is None
 
 
+@pytest.mark.parametrize(("number", "read"), [(10**12 - 1, 10**12 - 1), (10**12, None)])
+def test_a_number_larger_than_any_call_has_is_absent(number: int, read: int | None) -> None:
+    """A sum of such numbers would not fit into the integers of an exporter."""
+    usage = {
+        "prompt_tokens": number,
+        "prompt_tokens_details": {"cached_tokens": number, "audio_tokens": 1},
+    }
+    expected = Reported(input_tokens=read, cache_read_tokens=read, audio_input_tokens=1)
+    assert SHAPE.answer(ChatCompletion.construct(usage=usage), None).reported == expected
+
+
+def test_usage_that_has_only_details_is_reported() -> None:
+    """Some servers leave the totals out."""
+    usage = {"prompt_tokens_details": {"cached_tokens": 2}}
+    answer = SHAPE.answer(ChatCompletion.construct(usage=usage), None)
+    assert answer.reported == Reported(cache_read_tokens=2)
+
+
+def test_a_field_is_what_its_attribute_gives() -> None:
+    """An application may add to the extra fields of an answer: none hides a declared one."""
+    answer = ChatCompletion.construct(id="c-1", usage=USAGE, choices=[], sent_by="gateway")
+    assert answer.model_extra is not None
+    answer.model_extra.update(id="other", usage=None)
+    read = SHAPE.answer(answer, None)
+    assert read.id == answer.id == "c-1"
+    assert read.reported == Reported(input_tokens=12, output_tokens=3)
+
+
 def test_a_whole_stream(sink: Any) -> None:
     """Text by its part, usage on the last chunk, nothing of the obfuscation."""
     answer = stream(
@@ -283,6 +326,32 @@ def test_every_kind_of_output_of_a_stream(sink: Any) -> None:
     }
 
 
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+def test_a_thought_beside_a_content(field: str, sink: Any) -> None:
+    """Also in a stream that bore nothing but contents before."""
+    stream(
+        chunk(delta(content="a")),
+        chunk(delta(content="b")),
+        chunk(delta(content="c", **{field: "hm"})),
+        sink=sink,
+    )
+    assert sink.parts == {("text", 0, 0): "abc", ("reasoning", 0, 0): "hm"}
+
+
+def test_a_finish_reason_beside_the_last_content(sink: Any) -> None:
+    """Also in a stream that bore nothing but contents before."""
+    for where in (sink, None):
+        answer = stream(
+            chunk(delta(content="a")),
+            chunk(delta(content="b")),
+            chunk(delta(content="c", finish="length")),
+            sink=where,
+        )
+        assert answer.finish_reasons == ("length",)
+        assert answer.complete
+    assert sink.parts == {("text", 0, 0): "abc"}
+
+
 def test_two_choices_that_begin_with_the_second(sink: Any) -> None:
     """Choices go by their index, not by their position."""
     chunks = [
@@ -322,6 +391,23 @@ def test_usage_may_come_in_parts() -> None:
     )
     assert answer.reported == Reported(input_tokens=9, output_tokens=2)
     assert answer.final
+
+
+def test_details_belong_to_the_direction_of_their_usage() -> None:
+    """Those of a usage that says nothing of the input take no place of the input's."""
+    answer = stream(
+        chunk(usage={"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}),
+        chunk(
+            usage={
+                "completion_tokens": 2,
+                "prompt_tokens_details": None,
+                "completion_tokens_details": {"reasoning_tokens": 1},
+            }
+        ),
+    )
+    assert answer.reported == Reported(
+        input_tokens=9, output_tokens=2, cache_read_tokens=4, reasoning_tokens=1
+    )
 
 
 def test_the_output_of_before_is_not_final_for_a_later_input() -> None:
@@ -373,14 +459,17 @@ def test_usage_before_more_output_is_not_final(after: object) -> None:
     assert not answer.final
 
 
+@pytest.mark.parametrize("count", [1, 100])
 @pytest.mark.parametrize("other", [delta(0, "stop"), delta(1, content="b")])
-def test_usage_beside_a_choice_is_not_final_however_much_follows(other: Any, sink: Any) -> None:
+def test_usage_beside_a_choice_is_not_final_however_much_follows(
+    other: Any, count: int, sink: Any
+) -> None:
     """Also where the rest is left in lists, unread."""
-    more = [chunk(delta(content="more")) for _ in range(100)]
+    more = [chunk(delta(content="more")) for _ in range(count)]
     head = [chunk(delta(content="a")), chunk(delta(content="a"), other, usage=USAGE)]
     answer = stream(*head, *more, sink=sink, n=2)
     assert not answer.final
-    assert sink.parts["text", 0, 0] == "aa" + "more" * 100
+    assert sink.parts["text", 0, 0] == "aa" + "more" * count
 
 
 def test_null_usage_on_a_chunk_without_choices_takes_nothing_away() -> None:

@@ -203,7 +203,6 @@ class ChunkAccumulator:
             if prompts is None:
                 return
             self._findings = Findings()
-            self._pieces.clear()
         self._findings.of_prompts(prompts)
         for choice in sequence(given.get("choices")):
             self._findings.of_answer(fields(choice).get("content_filter_results"))
