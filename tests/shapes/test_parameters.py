@@ -45,6 +45,14 @@ def test_only_so_many_are_kept():
     assert len(chat._PARAMETERS._requests) <= MOST_REQUESTS
 
 
+def test_ids_take_no_place_of_what_is_asked_again():
+    shape = ResponsesShape()
+    first = _read(shape, temperature=0.25)
+    for number in range(2 * MOST_REQUESTS):
+        assert _read(shape, conversation=f"conv_{number}").conversation_id == f"conv_{number}"
+    assert _read(shape, temperature=0.25) is first
+
+
 def _shapes():
     return {id(shape): shape for shape in (*PATHS.values(), *(row.shape for row in every()))}
 

@@ -17,6 +17,7 @@ PICTURES = {
 }
 HEARD = {**TOKENS, "type": "tokens", "input_token_details": {"text_tokens": 3, "audio_tokens": 7}}
 SAID = b'data: {"type":"speech.audio.done","usage":{"input_tokens":10,"output_tokens":20}}\n\n'
+FIRST = SAID.replace(b"20", b"19")
 
 
 class Untouchable:
@@ -84,6 +85,7 @@ def test_operations_are_told_apart():
         (media.TRANSCRIBE, "WEBVTT", None),
         (media.SPEAK, _binary(b"ID3" * 5000), None),
         (media.SPEAK, _binary(b"data: 1\n\n" + SAID), Reported(input_tokens=10, output_tokens=20)),
+        (media.SPEAK, _binary(FIRST + SAID), Reported(input_tokens=10, output_tokens=20)),
         (media.SPEAK, _binary(SAID[:40]), None),
         (media.SPEAK, _binary(SAID[6:]), None),
         (media.SPEAK, _binary(None), None),

@@ -143,6 +143,9 @@ def stream(*events: object, sink: Any = None) -> Response:
         ({"text": {"format": {"type": "json_schema"}}}, "output_type", "json"),
         ({"text": {"verbosity": "low"}}, "output_type", None),
         ({"text_format": Answer}, "output_type", "json"),
+        ({"text_format": Answer, "text": {"format": {"type": "text"}}}, "output_type", "json"),
+        ({"background": True}, "background", True),
+        ({"background": "false"}, "background", False),
         ({"conversation": "conv_1"}, "conversation_id", "conv_1"),
         ({"conversation": {"id": "conv_1"}}, "conversation_id", "conv_1"),
         ({"previous_response_id": "resp_0"}, "previous_response_id", "resp_0"),
@@ -372,10 +375,42 @@ def test_a_call_is_remembered_where_the_last_event_leaves_it_out() -> None:
     assert read.finish_reasons == ("tool_call",)
 
 
+def test_a_call_that_was_cut_short_is_no_call() -> None:
+    """The application can not make it: its arguments end anywhere."""
+    read = stream(
+        event("response.output_item.added", output_index=0, item=CALL),
+        stage("response.incomplete", incomplete_details={"reason": "max_output_tokens"}),
+    )
+    assert read.finish_reasons == ("length",)
+
+
+def test_a_call_of_a_remote_tool_is_output(sink: Any) -> None:
+    """The model wrote its name and arguments, but hands over to nobody."""
+    call = {"type": "mcp_call", "name": "roll", "server_label": "dice", "arguments": ""}
+    read = stream(
+        event("response.output_item.added", output_index=0, item=call),
+        event("response.mcp_call_arguments.delta", output_index=0, delta="{}"),
+        stage("response.completed"),
+        sink=sink,
+    )
+    assert sink.parts == {("tool_name", 0, 0): "roll", ("tool_arguments", 0, 0): "{}"}
+    assert read.finish_reasons == ("stop",)
+
+
 @pytest.mark.parametrize(
     ("last", "reasons", "error"),
     [
         (stage("response.completed", usage=USAGE), ("stop",), None),
+        (
+            stage(
+                "response.completed",
+                usage=USAGE,
+                status="incomplete",
+                incomplete_details={"reason": "max_output_tokens"},
+            ),
+            ("length",),
+            None,
+        ),
         (
             stage(
                 "response.incomplete",
@@ -396,7 +431,7 @@ def test_a_call_is_remembered_where_the_last_event_leaves_it_out() -> None:
 def test_a_stream_ends_by_one_of_three_events(
     last: object, reasons: object, error: str | None
 ) -> None:
-    """Each carries usage, and the type says the status where the response does not."""
+    """Each carries usage, and the type says the status where the response says none itself."""
     read = stream(stage("response.created"), last)
     assert (read.finish_reasons, read.error_type) == (reasons, error)
     assert read.reported == REPORTED
@@ -423,6 +458,14 @@ def test_a_stream_broken_off() -> None:
     assert read.finish_reasons == ("error",)
     assert read.status == "in_progress"
     assert not read.complete
+    assert not read.final
+
+
+def test_usage_of_before_is_kept_and_not_final() -> None:
+    """Where the last event leaves it out."""
+    read = stream(stage("response.in_progress", usage=USAGE), stage("response.completed"))
+    assert read.reported == REPORTED
+    assert read.complete
     assert not read.final
 
 
