@@ -126,6 +126,19 @@ CHAT = {
         [{"reasoning_content": "Well,"}, {"reasoning_content": " so."}, {"content": "Yes."}],
         [{"type": "reasoning", "content": "Well, so."}, text("Yes.")],
     ),
+    "thought by another name": (
+        {"role": "assistant", "content": "Yes.", "reasoning": "Well, so."},
+        [{"reasoning": "Well,"}, {"reasoning": " so."}, {"content": "Yes."}],
+        [{"type": "reasoning", "content": "Well, so."}, text("Yes.")],
+    ),
+    "thought beside a content": (
+        {"role": "assistant", "content": "Yes.", "reasoning_content": "Well."},
+        [
+            {"reasoning_content": "We", "content": "Ye"},
+            {"reasoning_content": "ll.", "content": "s."},
+        ],
+        [{"type": "reasoning", "content": "Well."}, text("Yes.")],
+    ),
     "sound": (
         {
             "role": "assistant",
@@ -155,6 +168,21 @@ CHAT = {
         [
             text("Hi"),
             {"type": "blob", "modality": "audio", "content": "", "byte_size": 7},
+        ],
+    ),
+    "sound in the alphabet of URLs": (
+        {
+            "role": "assistant",
+            "content": None,
+            "audio": {"id": "a", "data": "-_-_aGVsbG8=", "transcript": "Hi", "expires_at": 1},
+        },
+        [
+            {"audio": {"id": "a", "transcript": "Hi", "data": "-_-_"}},
+            {"audio": {"data": "aGVsbG8="}},
+        ],
+        [
+            text("Hi"),
+            {"type": "blob", "modality": "audio", "content": "", "byte_size": 8},
         ],
     ),
     "legacy function call": (
@@ -260,6 +288,21 @@ async def test_what_responses_may_say(driver, serve, said, stream):
 async def test_what_came_of_a_response_that_was_never_finished(driver, serve, said, ending):
     await call(driver, serve(Stream(events([*EVENTS, *ending]))), "responses", stream=True)
     assert said.output() == [assistant(*ITEM_PARTS)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "parts"),
+    [
+        (EVENTS[1:4], ITEM_PARTS[:2]),
+        (EVENTS[10:13], ITEM_PARTS[-2:]),
+        ([EVENTS[9], EVENTS[12], *EVENTS[10:12]], ITEM_PARTS[-2:]),
+    ],
+    ids=["summaries without a beginning", "a message without a beginning", "parts out of order"],
+)
+async def test_what_came_of_a_part_of_the_events(driver, serve, said, rows, parts):
+    """As after a stream is resumed midway."""
+    await call(driver, serve(Stream(events(rows))), "responses", stream=True)
+    assert said.output() == [assistant(*parts)]
 
 
 async def test_what_came_of_a_stream_that_broke(driver, serve, said, api):

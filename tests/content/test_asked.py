@@ -172,6 +172,10 @@ CHAT_MESSAGES = [
         },
     ),
     (
+        {"role": "assistant", "audio": {"id": "audio_1", "transcript": "Rain."}},
+        {"role": "assistant", "parts": [text("Rain.")]},
+    ),
+    (
         {"role": "tool", "tool_call_id": "call_1", "content": "rainy"},
         {
             "role": "tool",
@@ -232,6 +236,12 @@ ITEMS = [
                         "arguments": {"type": "click", "x": 1}}]),
     ),
     (
+        {"type": "apply_patch_call", "call_id": "call_5",
+         "operation": {"type": "delete_file", "path": "a.py"}},
+        ("assistant", [{"type": "tool_call", "id": "call_5", "name": "apply_patch",
+                        "arguments": {"type": "delete_file", "path": "a.py"}}]),
+    ),
+    (
         {"type": "computer_call_output", "call_id": "call_3",
          "output": {"type": "computer_screenshot", "image_url": PNG}},
         ("tool", [{"type": "tool_call_response", "id": "call_3",
@@ -266,6 +276,16 @@ ITEMS = [
              "server_tool_call": {"type": "mcp", "server_label": "dice", "arguments": {"n": 2}}},
             {"type": "server_tool_call_response", "id": "mcp_1",
              "server_tool_call_response": {"type": "mcp", "output": "7"}},
+        ]),
+    ),
+    (
+        {"type": "mcp_call", "id": "mcp_2", "name": "roll", "server_label": "dice",
+         "arguments": "{}", "output": None, "error": "no dice"},
+        ("assistant", [
+            {"type": "server_tool_call", "id": "mcp_2", "name": "roll",
+             "server_tool_call": {"type": "mcp", "server_label": "dice", "arguments": {}}},
+            {"type": "server_tool_call_response", "id": "mcp_2",
+             "server_tool_call_response": {"type": "mcp", "error": "no dice"}},
         ]),
     ),
     (

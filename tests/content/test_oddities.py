@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 from tests.content.conftest import said_in
 
 from tokentrail.support import guard
-from tokentrail.testing.payloads import Answer, ToolCall, chat, responses
+from tokentrail.testing.payloads import Answer, ToolCall, Usage, chat, responses
 from tokentrail.testing.server import Event, Plain, Stream
 
 pytestmark = pytest.mark.settings(capture_content="SPAN_AND_EVENT", capture_tool_schemas=True)
@@ -110,6 +111,23 @@ async def test_an_error_of_ours_costs_the_content_and_nothing_else(
     told = {"request": {"output.messages"}, "chunk": {"input.messages"}, "content": set()}
     assert set(said_in(attributes)) == told[place]
     assert trail.logs.one("operation.details")
+
+
+async def test_a_redaction_does_not_run_in_the_applications_thread(driver, serve, trail):
+    """It may be slow, so the worker runs it."""
+    threads = set()
+
+    def redact(kind, text):
+        threads.add(threading.get_ident())
+        return text
+
+    trail.instrument(capture_content="SPAN_ONLY", redact=redact)
+    reply = Plain(chat.completion(Answer(("tiger",), Usage(1, 1))))
+    create = driver.client(serve(reply)).chat.completions.create
+    await driver.call(create, model="gpt-4o", messages=[{"role": "user", "content": "tiger"}])
+    assert "output.messages" in said_in(trail.spans.attributes())
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 @pytest.mark.settings(capture_content="SPAN_ONLY", redact=lambda *_: 1 / 0)

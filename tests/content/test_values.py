@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokentrail.content import to_json
-from tokentrail.content.values import clean, parsed, plain
+from tokentrail.content.values import VALUES, clean, parsed, plain
 
 
 class Hostile:
@@ -80,6 +80,20 @@ def test_a_value_that_means_a_billion_ends():
     for _ in range(31):
         value = [value] * 10
     assert len(to_json(plain(value))) < 10_000_000
+
+
+def test_values_beyond_the_limit_are_not_read():
+    """The application's own objects are not turned into text then."""
+    made = []
+
+    class Observed:
+        def __str__(self):
+            made.append(self)
+            return "seen"
+
+    assert plain({"a": Observed()}) == {"a": "seen"}
+    assert list(plain({"a": [0] * VALUES, "b": Observed()})) == []
+    assert len(made) == 1
 
 
 def test_text_that_looks_like_json_and_is_not_stays_text():

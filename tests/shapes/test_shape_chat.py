@@ -128,7 +128,7 @@ def test_the_prompt() -> None:
 
 
 def test_a_schema_that_holds_itself_is_read() -> None:
-    """The client is who refuses it."""
+    """The client refuses it."""
     schema: dict[str, object] = {"type": "object"}
     schema["properties"] = {"child": schema}
     form = {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}}
@@ -260,14 +260,14 @@ def test_a_number_larger_than_any_call_has_is_absent(number: int, read: int | No
 
 
 def test_usage_that_has_only_details_is_reported() -> None:
-    """Some servers leave the totals out."""
+    """A server may leave out the totals."""
     usage = {"prompt_tokens_details": {"cached_tokens": 2}}
     answer = SHAPE.answer(ChatCompletion.construct(usage=usage), None)
     assert answer.reported == Reported(cache_read_tokens=2)
 
 
 def test_a_field_is_what_its_attribute_gives() -> None:
-    """An application may add to the extra fields of an answer: none hides a declared one."""
+    """An application may add extra fields to an answer: they do not hide declared ones."""
     answer = ChatCompletion.construct(id="c-1", usage=USAGE, choices=[], sent_by="gateway")
     assert answer.model_extra is not None
     answer.model_extra.update(id="other", usage=None)
@@ -328,7 +328,7 @@ def test_every_kind_of_output_of_a_stream(sink: Any) -> None:
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 def test_a_thought_beside_a_content(field: str, sink: Any) -> None:
-    """Also in a stream that bore nothing but contents before."""
+    """Also after chunks that had only content."""
     stream(
         chunk(delta(content="a")),
         chunk(delta(content="b")),
@@ -339,7 +339,7 @@ def test_a_thought_beside_a_content(field: str, sink: Any) -> None:
 
 
 def test_a_finish_reason_beside_the_last_content(sink: Any) -> None:
-    """Also in a stream that bore nothing but contents before."""
+    """Also after chunks that had only content."""
     for where in (sink, None):
         answer = stream(
             chunk(delta(content="a")),
@@ -394,7 +394,7 @@ def test_usage_may_come_in_parts() -> None:
 
 
 def test_details_belong_to_the_direction_of_their_usage() -> None:
-    """Those of a usage that says nothing of the input take no place of the input's."""
+    """A usage without input tokens does not replace the details of the input."""
     answer = stream(
         chunk(usage={"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}),
         chunk(

@@ -375,8 +375,8 @@ def test_a_call_is_remembered_where_the_last_event_leaves_it_out() -> None:
     assert read.finish_reasons == ("tool_call",)
 
 
-def test_a_call_that_was_cut_short_is_no_call() -> None:
-    """The application can not make it: its arguments end anywhere."""
+def test_a_tool_call_that_was_cut_short_is_no_finish_reason() -> None:
+    """Its arguments may end anywhere, so the application cannot make the call."""
     read = stream(
         event("response.output_item.added", output_index=0, item=CALL),
         stage("response.incomplete", incomplete_details={"reason": "max_output_tokens"}),
@@ -385,7 +385,7 @@ def test_a_call_that_was_cut_short_is_no_call() -> None:
 
 
 def test_a_call_of_a_remote_tool_is_output(sink: Any) -> None:
-    """The model wrote its name and arguments, but hands over to nobody."""
+    """The model wrote its name and arguments; the server makes the call."""
     call = {"type": "mcp_call", "name": "roll", "server_label": "dice", "arguments": ""}
     read = stream(
         event("response.output_item.added", output_index=0, item=call),

@@ -266,6 +266,14 @@ async def test_a_stream_tells_the_worst_of_its_chunks(trail, driver, serve):
     }
 
 
+async def test_what_was_filtered_once_stays_filtered(trail, driver, serve):
+    high = {"hate": {"filtered": True, "severity": "high"}}
+    low = {"hate": {"filtered": False, "severity": "low"}}
+    client = driver.client(serve(_chunked(high, low)), "azure")
+    await driver.read(await driver.call(client.chat.completions.create, stream=True, **ASKED))
+    assert _filter(trail) == {"output.flagged": ("hate:high",), "output.filtered": ("hate",)}
+
+
 async def test_a_stream_that_is_broken_off_tells_what_came(trail, driver, serve):
     client = driver.client(serve(_chunked(FLAGGED)), "azure")
     stream = await driver.call(client.chat.completions.create, stream=True, **ASKED)

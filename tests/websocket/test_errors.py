@@ -223,8 +223,9 @@ async def test_a_request_that_is_refused(api, error, peer, client, driver, trail
 
 
 @of("responses")
-async def test_a_request_that_is_refused_while_another_runs(api, peer, client, driver, trail):
-    refused = objection("response_in_progress", 400)
+@pytest.mark.parametrize("more", [{}, {"sequence_number": 7}], ids=["status", "status and number"])
+async def test_a_request_that_is_refused_while_another_runs(api, more, peer, client, driver, trail):
+    refused = {**objection("response_in_progress", 400), **more}
     peer.answers = [half(api), [refused, api.delta(WORDS[3]), api.done()]]
     async with driver.within(api.connect(client)) as connection:
         await api.ask(driver, connection, temperature=0.25)

@@ -151,6 +151,20 @@ async def test_two_at_once_in_a_session(api, peer, client, driver, trail):
 
 
 @of("responses")
+async def test_a_response_not_requested_here_has_no_counted_input(api, peer, client, driver, trail):
+    """It repeats its instructions but not its input: a count of one part would be wrong."""
+    created = api.created()
+    created["response"]["instructions"] = "Be brief."
+    async with driver.within(api.connect(client)) as connection:
+        for event in (created, *map(api.delta, WORDS), api.done(usage=None)):
+            connection.parse_event(json.dumps(event))
+    attributes = trail.spans.attributes()
+    assert attributes["gen_ai.usage.output_tokens"] == len(WORDS) + 1  # and the token that ends it
+    assert not [name for name in attributes if name.startswith("gen_ai.usage.input")]
+    assert "tokentrail.usage.input.source" not in attributes
+
+
+@of("responses")
 async def test_two_lanes_of_one_connection(api, peer, client, driver, trail):
     one, two = {"stream_id": "one"}, {"stream_id": "two"}
     peer.answers = [
