@@ -34,18 +34,18 @@ PROVIDER = label(semconv.PROVIDER_NAME)
 MODEL = label(semconv.REQUEST_MODEL)
 KIND = label(semconv.TOKEN_TYPE)
 SOURCE = label(semconv.SOURCE)
-ENDING = label(semconv.ENDING)
+ENDING = label(semconv.OUTCOME)
 ERROR = label(semconv.ERROR_TYPE)
 TRACED = (JOB, MODEL)
 """What a search for traces asks for: the series of a panel that links to it are one of each."""
 
-CALLS = series(semconv.OWN_ENDED, "total")
-TOKENS = series(semconv.OWN_TOKENS, "total")
-RATIO = series(semconv.OWN_RATIO)
-QUEUE = series(semconv.OWN_QUEUE)
-ERRORS = series(semconv.OWN_ERRORS, "total")
-DEFERRED = series(semconv.OWN_DEFERRED, "total")
-DEGRADED = series(semconv.OWN_DEGRADED, "total")
+CALLS = series(semconv.OPERATIONS, "total")
+TOKENS = series(semconv.USAGE_TOKENS, "total")
+RATIO = series(semconv.COUNT_RATIO)
+QUEUE = series(semconv.QUEUE_SIZE)
+ERRORS = series(semconv.INTERNAL_ERRORS, "total")
+DEFERRED = series(semconv.COUNTS_QUEUED, "total")
+DEGRADED = series(semconv.COUNTS_ESTIMATED, "total")
 _DETAILS = {field: series(name, "total") for _, field, name, _ in semconv.DETAIL_COUNTERS}
 CACHED = _DETAILS["cache_read_tokens"]
 REASONING = _DETAILS["reasoning_tokens"]

@@ -19,9 +19,9 @@ sys.path[:0] = [str(ROOT)]
 
 from tests.counting.facts import FACTS, SCHEMAS, SOURCES, VISIBLE, Fact  # noqa: E402 - after the path
 
-from tokentrail.apis.chat.adapter import ChatShape  # noqa: E402
-from tokentrail.apis.embeddings.adapter import EmbeddingsShape  # noqa: E402
-from tokentrail.apis.responses.adapter import ResponsesShape  # noqa: E402
+from tokentrail.apis.chat.adapter import ChatAdapter  # noqa: E402
+from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter  # noqa: E402
+from tokentrail.apis.responses.adapter import ResponsesAdapter  # noqa: E402
 from tokentrail.counting import ENCODINGS, InputTally, OutputTally  # noqa: E402
 from tokentrail.model.records import Endpoint, Prompt, Source  # noqa: E402
 from tokentrail.usage import resolve  # noqa: E402
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PAGE = ROOT / "docs" / "accuracy.md"
-SHAPES = {"chat": ChatShape(), "responses": ResponsesShape(), "embeddings": EmbeddingsShape()}
+SHAPES = {"chat": ChatAdapter(), "responses": ResponsesAdapter(), "embeddings": EmbeddingsAdapter()}
 NOWHERE = Endpoint("openai", None, None, "")
 
 RULES = {
@@ -134,14 +134,14 @@ def count(fact: Fact) -> Counted:
     if fact.counted is not None:
         return Counted(fact.counted, None)
     shape = SHAPES[fact.api]
-    request = shape.request(NOWHERE, {"model": fact.model, **fact.request})
+    request = shape.parse_request(NOWHERE, {"model": fact.model, **fact.request})
     model = resolve.identify(fact.model, None, None, {})
     encoding = ENCODINGS.load(model.encoding)
     prompt = request.prompt or Prompt()
     output = fact.answer is not None
     if output:
         tally = OutputTally(resolve.surcharges(request, prompt))
-        shape.answer(fact.answer, tally)
+        shape.parse_response(fact.answer, tally)
         steps = tally.steps(encoding)
     else:
         tally = InputTally(prompt)
@@ -151,12 +151,12 @@ def count(fact: Fact) -> Counted:
     tokens = tally.tokens + fact.beside
     if fact.category == "Images":
         tokens -= _frame(fact)
-    return Counted(tokens, resolve.label(request, model, exact=tally.exact, output=output))
+    return Counted(tokens, resolve.count_source(request, model, exact=tally.exact, output=output))
 
 
 def _frame(fact: Fact) -> int:
     """Return what the message around an image costs: the facts are of the image, or with text."""
-    request = ChatShape().request(NOWHERE, {"messages": [{"role": "user", "content": ""}]})
+    request = ChatAdapter().parse_request(NOWHERE, {"messages": [{"role": "user", "content": ""}]})
     tally = InputTally(request.prompt or Prompt())
     for _ in tally.steps(ENCODINGS.load("o200k_base"), fact.model):
         pass

@@ -45,7 +45,12 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 BATCH = 512
 """Spans in a request of the SDK's batch processor, by default."""
 VOCABULARIES = ("released", "latest", "both")
-HEALTH = {semconv.OWN_QUEUE, semconv.OWN_ERRORS, semconv.OWN_DEFERRED, semconv.OWN_DEGRADED}
+HEALTH = {
+    semconv.QUEUE_SIZE,
+    semconv.INTERNAL_ERRORS,
+    semconv.COUNTS_QUEUED,
+    semconv.COUNTS_ESTIMATED,
+}
 """Told once for a process, whatever it calls."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from tokentrail.config import SETTINGS, plain, reading
+from tokentrail.config import SETTINGS, display_value, read_environment
 from tokentrail.counting import ENCODINGS
 from tokentrail.counting.encodings import RECIPES
 from tokentrail.patching import install, methods, wrappers
@@ -124,7 +124,7 @@ def examine(environ: Mapping[str, str]) -> Findings:
 
 def _settings(environ: Mapping[str, str]) -> Iterator[SettingFound]:
     for setting in SETTINGS:
-        read = reading(setting, environ)
+        read = read_environment(setting, environ)
         used = read.variable if read.refused is None else None
         yield SettingFound(
             name=setting.name,
@@ -138,7 +138,7 @@ def _settings(environ: Mapping[str, str]) -> Iterator[SettingFound]:
 
 
 def _written(value: object) -> object:
-    value = plain(value)
+    value = display_value(value)
     if isinstance(value, tuple):
         return list(value)
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -186,7 +186,7 @@ def _state(row: methods.Row, families: Collection[str]) -> str:
 
 
 def _neighbours() -> Iterator[tuple[str, str]]:
-    working = {other.module for other in coexistence.active()}
+    working = {other.module for other in coexistence.active_instrumentations()}
     for name, module in PEERS.items():
         if (installed := _version(name)) is not None:
             state = f"{installed}, {'at work' if module in working else 'installed'}"
@@ -230,7 +230,7 @@ def _misnamed(environ: Mapping[str, str], settings: tuple[SettingFound, ...]) ->
         if found.refused is not None:
             said = f"{found.variable}={found.refused!r} is not allowed{found.reason}"
             yield f"{said}; allowed: {found.allowed}"
-    if (missing := completion_hook.missing(environ)) is not None:
+    if (missing := completion_hook.missing_requirement(environ)) is not None:
         yield f"{completion_hook.ENVIRON}={environ[completion_hook.ENVIRON]!r}: {missing}"
 
 

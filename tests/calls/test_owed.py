@@ -19,7 +19,7 @@ def _fetch(where=HERE):
 
 
 def test_it_is_told_by_the_first_fetch_that_finds_it_finished():
-    book = background.Owed()
+    book = background.BackgroundUsage()
     assert book.settled(_made(), QUEUED) is QUEUED
     assert book.settled(_fetch(), QUEUED) is QUEUED
     assert book.settled(_fetch(), DONE) is DONE
@@ -27,7 +27,7 @@ def test_it_is_told_by_the_first_fetch_that_finds_it_finished():
 
 
 def test_a_report_of_what_is_not_finished_is_not_told():
-    book = background.Owed()
+    book = background.BackgroundUsage()
     book.settled(_made(), QUEUED)
     so_far = Response(id="r", status="in_progress", reported=Reported(1, 1))
     assert book.settled(_fetch(), so_far).reported is None
@@ -35,21 +35,21 @@ def test_a_report_of_what_is_not_finished_is_not_told():
 
 
 def test_what_was_told_by_its_own_call_is_not_owed():
-    book = background.Owed()
+    book = background.BackgroundUsage()
     assert book.settled(_made(), DONE) is DONE
     assert book.settled(_made(background=False), QUEUED) is QUEUED
     assert book.settled(_fetch(), DONE).reported is None
 
 
 def test_servers_are_told_apart():
-    book = background.Owed()
+    book = background.BackgroundUsage()
     book.settled(_made(), QUEUED)
     assert book.settled(_fetch(THERE), DONE).reported is None
     assert book.settled(_fetch(HERE), DONE).reported is not None
 
 
 def test_what_is_remembered_is_bounded():
-    book = background.Owed()
+    book = background.BackgroundUsage()
     for number in range(background.REMEMBERED + 1):
         book.settled(_made(), Response(id=str(number), status="queued", complete=False))
     assert len(book._responses) == background.REMEMBERED
@@ -58,5 +58,5 @@ def test_what_is_remembered_is_bounded():
 
 def test_an_answer_without_an_id_is_left_as_it_is():
     nameless = Response(reported=Reported(1, 1))
-    assert background.Owed().settled(_fetch(), nameless) is nameless
-    assert background.Owed().settled(_made(), None) is None
+    assert background.BackgroundUsage().settled(_fetch(), nameless) is nameless
+    assert background.BackgroundUsage().settled(_made(), None) is None

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tokentrail.apis.chat.adapter import ChatShape
+from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.call.recorder import STAMP_BLOCK, Recorder
-from tokentrail.model.records import Ending, Endpoint, Usage
+from tokentrail.model.records import Endpoint, Outcome, Usage
 
 EPOCH = 1_700_000_000_000_000_000
 ENDPOINT = Endpoint("openai", None, None, "")
-SHAPE = ChatShape()
+SHAPE = ChatAdapter()
 SECONDS = st.integers(0, 10**9).map(lambda whole: whole / 1024)
 """Times that add up exactly."""
 
@@ -54,7 +54,7 @@ class Sink:
 
 
 def _request(*, stream):
-    return SHAPE.request(ENDPOINT, {"model": "m", "messages": [], "stream": stream})
+    return SHAPE.parse_request(ENDPOINT, {"model": "m", "messages": [], "stream": stream})
 
 
 def _chunk(text=None, reason=None):
@@ -124,11 +124,11 @@ class Life(RuleBasedStateMachine):
 
     def _exhausted(self):
         self.recorder.exhausted()
-        self._over(Ending.COMPLETED)
+        self._over(Outcome.COMPLETED)
 
     def _closed(self, *, finalising=False):
         self.recorder.broken_off(finalising=finalising)
-        self._over(Ending.BROKEN_OFF, finalising=finalising)
+        self._over(Outcome.BROKEN_OFF, finalising=finalising)
 
     def _finalised(self):
         self._closed(finalising=True)
@@ -136,21 +136,21 @@ class Life(RuleBasedStateMachine):
     def _collected(self):
         self.recorder.abandoned()
         seen = self.chunks[-1] if self.chunks else self.headers or 7.0
-        self._over(Ending.BROKEN_OFF, at=seen, finalising=True)
+        self._over(Outcome.BROKEN_OFF, at=seen, finalising=True)
 
     def _failed(self):
         self.recorder.failed(ValueError("secret"))
-        self._over(Ending.FAILED, error="ValueError")
+        self._over(Outcome.FAILED, error="ValueError")
 
     def _left(self):
         self.recorder.failed(asyncio.CancelledError())
-        self._over(Ending.CANCELLED)
+        self._over(Outcome.CANCELLED)
 
     def _over(self, ending, *, at=None, error=None, finalising=False):
         if self.over:
             return
-        if ending is Ending.BROKEN_OFF and self.finished:
-            ending = Ending.COMPLETED  # all that the model had to say was there
+        if ending is Outcome.BROKEN_OFF and self.finished:
+            ending = Outcome.COMPLETED  # all that the model had to say was there
         self.end = (ending, self.now if at is None else at, error, finalising)
 
     @invariant()
@@ -214,7 +214,7 @@ def test_a_plain_answer_is_over_when_it_comes(wait):
     recorder.failed(ValueError())
     recorder.abandoned()
     (told,) = listener.told
-    assert (told.ending, told.duration) == (Ending.COMPLETED, wait)
+    assert (told.ending, told.duration) == (Outcome.COMPLETED, wait)
     assert (told.answered, told.first_chunk) == (True, None)
     assert told.response.finish_reasons == ("stop",)
     assert sink.text == "", "a text that nobody counts was read"
@@ -255,7 +255,7 @@ def test_what_comes_after_an_end_is_ignored_whenever_that_was(stamped):
 class _Broken:
     """A shape whose accumulator cannot say what it gathered."""
 
-    def accumulator(self, request, sink):
+    def stream_accumulator(self, request, sink):
         return self
 
     def add(self, chunk):
@@ -264,7 +264,7 @@ class _Broken:
     def response(self):
         raise LookupError
 
-    def answer(self, answer, sink):
+    def parse_response(self, answer, sink):
         raise LookupError
 
 
@@ -274,7 +274,7 @@ def test_leaving_is_no_error(error):
     listener = Listener()
     recorder = Recorder(_request(stream=True), SHAPE, None, listener, lambda: 1.0, EPOCH)
     recorder.failed(error)
-    assert (listener.told[0].ending, listener.told[0].error_type) == (Ending.CANCELLED, None)
+    assert (listener.told[0].ending, listener.told[0].error_type) == (Outcome.CANCELLED, None)
 
 
 @pytest.mark.parametrize("end", ["exhausted", "broken_off", "abandoned"])
@@ -296,7 +296,7 @@ def test_a_plain_end_is_handed_on_whatever_fails_in_reading():
     recorder = Recorder(_request(stream=False), _Broken(), None, listener, lambda: 1.0, EPOCH)
     with pytest.raises(LookupError):
         recorder.answered(object())
-    assert [told.ending for told in listener.told] == [Ending.COMPLETED]
+    assert [told.ending for told in listener.told] == [Outcome.COMPLETED]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from tests.content.schemas import MESSAGES, SYSTEM, TOOLS, Draft202012Validator, check
 
-from tokentrail.content import Rules, read_asked, written_messages, written_parts, written_tools
+from tokentrail.content import (
+    Redaction,
+    read_request_content,
+    serialize_messages,
+    serialize_parts,
+    serialize_tools,
+)
 from tokentrail.model.records import Endpoint, Request
 
 PNG = "data:image/png;base64,aGVsbG8="
@@ -26,11 +32,13 @@ def asked(api, *, binary=False, schemas=False, **arguments):
         "embeddings": Request("embeddings", None, HERE),
         "fetch": Request("fetch_response", "responses", HERE),
     }[api]
-    content = Rules(binary=binary).content(read_asked(request, arguments, schemas=schemas))
+    content = Redaction(binary=binary).content(
+        read_request_content(request, arguments, schemas=schemas)
+    )
     return {
-        "system": check("gen_ai.system_instructions", written_parts(content.system)),
-        "input": check("gen_ai.input.messages", written_messages(content.input)),
-        "tools": check("gen_ai.tool.definitions", written_tools(content.tools)),
+        "system": check("gen_ai.system_instructions", serialize_parts(content.system)),
+        "input": check("gen_ai.input.messages", serialize_messages(content.input)),
+        "tools": check("gen_ai.tool.definitions", serialize_tools(content.tools)),
         "variables": dict(content.variables),
     }
 

@@ -91,16 +91,16 @@ async def test_an_error_of_ours_costs_the_content_and_nothing_else(
     def fail(*_args, **_kwargs):
         raise ValueError(place)
 
-    from tokentrail.content import Rules, response
+    from tokentrail.content import Redaction, response
 
     monkeypatch.setattr(guard, "strict", False)
     monkeypatch.setattr(guard, "_told", set())
     if place == "request":
-        monkeypatch.setattr("tokentrail.patching.request.read_asked", fail)
+        monkeypatch.setattr("tokentrail.patching.request.read_request_content", fail)
     elif place == "chunk":
-        monkeypatch.setattr(response.ChoiceGathering, "add", fail)
+        monkeypatch.setattr(response.ChoiceContentAccumulator, "add", fail)
     else:
-        monkeypatch.setattr(Rules, "content", fail)
+        monkeypatch.setattr(Redaction, "content", fail)
     create = driver.client(serve(Stream(chat.chunks(Answer(("Hello.",)))))).chat.completions.create
     messages = [{"role": "user", "content": "Hello?"}]
     stream = await driver.call(create, model="gpt-4o", messages=messages, stream=True)

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.content.schemas import check
 
-from tokentrail.content import KINDS, Rules, to_json, written_messages, written_parts, written_tools
+from tokentrail.content import (
+    KINDS,
+    Redaction,
+    serialize_messages,
+    serialize_parts,
+    serialize_tools,
+    to_json,
+)
 from tokentrail.content.parts import (
     Blob,
     Compaction,
@@ -56,10 +63,10 @@ WHOLE = Content(
 def written(content: Content) -> dict[str, Any]:
     """Return the JSON of a content, read back and checked by its schemas."""
     found = {
-        "gen_ai.system_instructions": written_parts(content.system),
-        "gen_ai.input.messages": written_messages(content.input),
-        "gen_ai.output.messages": written_messages(content.output),
-        "gen_ai.tool.definitions": written_tools(content.tools),
+        "gen_ai.system_instructions": serialize_parts(content.system),
+        "gen_ai.input.messages": serialize_messages(content.input),
+        "gen_ai.output.messages": serialize_messages(content.output),
+        "gen_ai.tool.definitions": serialize_tools(content.tools),
     }
     return {name: check(name, json.loads(to_json(value))) for name, value in found.items()}
 
@@ -69,7 +76,7 @@ def everything(content: Content) -> str:
 
 
 def test_without_rules_all_is_kept():
-    assert everything(WHOLE).count(SECRET) == everything(Rules().content(WHOLE)).count(SECRET)
+    assert everything(WHOLE).count(SECRET) == everything(Redaction().content(WHOLE)).count(SECRET)
 
 
 def test_redaction_sees_every_text_with_its_kind():
@@ -79,19 +86,19 @@ def test_redaction_sees_every_text_with_its_kind():
         seen.setdefault(kind, []).append(text)
         return text.replace(SECRET, "***")
 
-    assert SECRET not in everything(Rules(redact).content(WHOLE))
+    assert SECRET not in everything(Redaction(redact).content(WHOLE))
     assert set(seen) == set(KINDS) - {"error"}
     assert '{"deep":[{"er":"tiger-tiger"}]}' in seen["tool_arguments"]
 
 
 def test_redacted_arguments_are_still_arguments():
-    kept = Rules(lambda _, text: text.replace(SECRET, "***")).content(WHOLE)
+    kept = Redaction(lambda _, text: text.replace(SECRET, "***")).content(WHOLE)
     assert kept.output[0].parts[2] == ToolCall("f", {"deep": [{"er": "***"}]}, "1")
 
 
 @pytest.mark.parametrize("nothing", [None, 7, b"no"])
 def test_what_redaction_returns_nothing_for_is_left_out(nothing):
-    kept = Rules(lambda *_: nothing).content(WHOLE)
+    kept = Redaction(lambda *_: nothing).content(WHOLE)
     assert SECRET not in everything(kept)
     (message,) = written(kept)["gen_ai.output.messages"]
     assert [part["type"] for part in message["parts"]] == [
@@ -109,11 +116,11 @@ def test_a_redaction_that_raises_keeps_nothing(monkeypatch):
     def redact(kind: str, text: str) -> str:
         raise ValueError(text)
 
-    assert SECRET not in everything(Rules(redact).content(WHOLE))
+    assert SECRET not in everything(Redaction(redact).content(WHOLE))
 
 
 def test_a_cap_cuts_every_text_after_redaction():
-    rules = Rules(lambda _, text: text.replace(SECRET, "*" * 50), limit=12)
+    rules = Redaction(lambda _, text: text.replace(SECRET, "*" * 50), limit=12)
     kept = rules.content(WHOLE)
     assert rules.text("input", "x" * 12) == "x" * 12
     assert rules.text("input", "x" * 13) == "x" * 11 + "…"
@@ -124,21 +131,21 @@ def test_a_cap_cuts_every_text_after_redaction():
 
 @given(st.integers(1, 40))
 def test_capped_content_is_valid_whatever_the_cap(limit):
-    written(Rules(limit=limit).content(WHOLE))
+    written(Redaction(limit=limit).content(WHOLE))
 
 
 def test_bytes_are_told_by_their_size():
-    (message,) = written(Rules().content(WHOLE))["gen_ai.output.messages"]
+    (message,) = written(Redaction().content(WHOLE))["gen_ai.output.messages"]
     assert message["parts"][7] == {
         "type": "blob", "modality": "image", "mime_type": "image/png", "content": "",
         "byte_size": 5,
     }  # fmt: skip
-    (message,) = written(Rules(binary=True).content(WHOLE))["gen_ai.output.messages"]
+    (message,) = written(Redaction(binary=True).content(WHOLE))["gen_ai.output.messages"]
     assert message["parts"][7]["content"] == "aGVsbG8="
 
 
 def test_bytes_inside_arguments_are_told_by_their_size():
     url = "data:image/png;base64," + "aGVs" * 100
-    rules = Rules()
+    rules = Redaction()
     assert rules.value("tool_arguments", {"a": [url]}) == {"a": ["[300 bytes]"]}
-    assert Rules(binary=True).value("tool_arguments", {"a": [url]}) == {"a": [url]}
+    assert Redaction(binary=True).value("tool_arguments", {"a": [url]}) == {"a": [url]}

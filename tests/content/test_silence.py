@@ -199,11 +199,11 @@ async def test_with_capture_off_nothing_of_ours_even_reads_it(
         pytest.fail("content was read though capture is off")
 
     for owner, name in [
-        (content.Capture, "__init__"), (content.CapturingShape, "__init__"),
-        (content.Rules, "content"),
+        (content.Capture, "__init__"), (content.CapturingAdapter, "__init__"),
+        (content.Redaction, "content"),
     ]:  # fmt: skip
         monkeypatch.setattr(owner, name, forbidden)
-    monkeypatch.setattr("tokentrail.patching.request.read_asked", forbidden)
+    monkeypatch.setattr("tokentrail.patching.request.read_request_content", forbidden)
     await Caller(driver, serve, api, api != "embeddings", "whole")()
     assert trail.spans.one()
 

@@ -62,7 +62,7 @@ def test_it_writes_every_model_of_openai_and_azure_to_the_screen(prices):
         ("openai", "text-embedding-3-small"),
     } <= named
     assert told.startswith("# Made by tokentrail ")
-    assert f"the prices of genai-prices {genai_prices.edition()}." in told
+    assert f"the prices of genai-prices {genai_prices.data_version()}." in told
 
 
 def test_it_writes_only_the_models_that_are_named(prices, tmp_path, own):
@@ -133,11 +133,11 @@ def test_each_name_has_the_rule_of_the_model_that_the_package_finds(provider):
     from genai_prices.data_snapshot import get_snapshot
 
     from tokentrail.cli import price_rules
-    from tokentrail.cost import OwnPrices
+    from tokentrail.cost import UserPrices
 
     now = datetime.now(timezone.utc)
-    rules = list(price_rules.published_prices((provider,), now, OwnPrices(), None))
-    clauses = [model.match for _, model in genai_prices.offered(provider)]
+    rules = list(price_rules.published_prices((provider,), now, UserPrices(), None))
+    clauses = [model.match for _, model in genai_prices.models_of(provider)]
     seen = 0
     for clause in clauses:
         for name in _spoken_of(clause):

@@ -24,12 +24,12 @@ from tools.bench import wire
 import tokentrail
 from tokentrail.call.recorder import STAMP_BLOCK
 from tokentrail.counting import ENCODINGS
-from tokentrail.model.records import Ending, Endpoint, Operation, Prompt, Request, Response, Usage
+from tokentrail.model.records import Endpoint, Operation, Outcome, Prompt, Request, Response, Usage
 from tokentrail.runtime.worker import Worker
 from tokentrail.telemetry.metrics import batching
-from tokentrail.telemetry.metrics.attributes import MOST_ALIKE, Points
-from tokentrail.telemetry.span_templates import Kinds
-from tokentrail.telemetry.spans import MOST_KINDS
+from tokentrail.telemetry.metrics.attributes import MAX_SERIES, MetricAttributes
+from tokentrail.telemetry.span_templates import SpanTemplates
+from tokentrail.telemetry.spans import MAX_TEMPLATES
 
 pytestmark = pytest.mark.settings(time_per_output_chunk=False, calibration=0)
 """Without gaps, as by default: the fixture has them on. And without what only some calls pay."""
@@ -92,26 +92,26 @@ def test_calls_that_are_alike_share_the_attributes_of_their_points(trail, client
 
 
 def test_what_calls_share_is_kept_for_a_bounded_number_of_kinds_and_ends():
-    kinds, points = Kinds(), Points(("gen_ai.response.model",))
+    kinds, points = SpanTemplates(), MetricAttributes(("gen_ai.response.model",))
     nowhere = Endpoint("openai", None, None, "")
-    for number in range(3 * MOST_KINDS):
+    for number in range(3 * MAX_TEMPLATES):
         request = Request("chat", None, nowhere, model=f"model-{number}")
         kind = kinds.of(request)
         assert kinds.of(request) is kind
         assert kinds.of(replace(request)) is kind
-        assert max(len(kinds._kinds), len(kinds._known)) <= MOST_KINDS
-    for number in range(3 * MOST_ALIKE):
+        assert max(len(kinds._kinds), len(kinds._known)) <= MAX_TEMPLATES
+    for number in range(3 * MAX_SERIES):
         response = Response(model=f"model-{number}")
-        operation = Operation(request, response, Usage(), Ending.COMPLETED, 1.0, 2)
+        operation = Operation(request, response, Usage(), Outcome.COMPLETED, 1.0, 2)
         again = replace(operation)
         assert kinds.ended(kind, operation) is kinds.ended(kind, again)
         assert points.alike(operation) is points.alike(again)
-        assert len(kinds._ended) <= MOST_KINDS
-        assert len(points._alike) <= MOST_ALIKE
+        assert len(kinds._ended) <= MAX_TEMPLATES
+        assert len(points._alike) <= MAX_SERIES
 
 
 def test_nothing_that_was_said_is_kept_with_a_kind_of_calls():
-    kinds = Kinds()
+    kinds = SpanTemplates()
     said = Prompt(texts=("a secret",))
     request = Request("chat", None, Endpoint("openai", None, None, ""), prompt=said)
     assert kinds.of(request).request is None

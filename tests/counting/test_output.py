@@ -9,7 +9,7 @@ from tokentrail.counting import ENCODINGS, OutputTally, Surcharges, estimate
 from tokentrail.counting import output as module
 from tokentrail.counting.output import KEYS
 from tokentrail.counting.text import INLINE, RUN, weight
-from tokentrail.model.records import MOST_LEFT, SMALL
+from tokentrail.model.records import MAX_BUFFERED, MAX_BUFFERED_CHARS
 
 REPLY = Path(__file__).parents[3] / "shared" / "recordings" / "solar_system_reply.txt"
 PROSE = "The 8 planets, in order of distance:\n- Mercury (0.39 AU)\n- Venus; it's hot.\n"
@@ -49,7 +49,7 @@ class Feed:
     def add(self, kind, choice, item, piece):
         part = (kind, choice, item)
         pieces = self.lists.get(part)
-        if pieces is not None and len(pieces) < MOST_LEFT and len(piece) <= SMALL:
+        if pieces is not None and len(pieces) < MAX_BUFFERED and len(piece) <= MAX_BUFFERED_CHARS:
             pieces.append(piece)
             return
         self.tally.add(*part, piece)
@@ -386,7 +386,7 @@ def test_pieces_are_left_in_few_lists_and_in_none_where_much_is_held(o200k):
     lists[1].append("b")
     tally.add("text", 0, 0, "word " * 8_000)
     tally.add("text", 0, 0, "x")
-    assert all(len(pieces) == MOST_LEFT for pieces in lists[:2])  # so nothing more is left there
+    assert all(len(pieces) == MAX_BUFFERED for pieces in lists[:2])  # so nothing more is left there
     assert tally.pieces("text", 0, 0) is None
     finish(tally, o200k)
     assert tally.tokens == sum(whole(o200k, t) for t in ("a" + "word " * 8_000 + "x", "ab", "a"))

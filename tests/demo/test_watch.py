@@ -79,8 +79,8 @@ def _until(terminal, words):
 def test_the_pace_is_that_of_the_last_seconds():
     now = [100.0]
     meters = Meters(clock=lambda: now[0])
-    counter = meters.provider.get_meter("any").create_counter(semconv.OWN_TOKENS, "{token}")
-    labels = {semconv.SOURCE: "counted", semconv.TOKEN_TYPE: "output", semconv.ENDING: "completed"}
+    counter = meters.provider.get_meter("any").create_counter(semconv.USAGE_TOKENS, "{token}")
+    labels = {semconv.SOURCE: "counted", semconv.TOKEN_TYPE: "output", semconv.OUTCOME: "completed"}
     for second in range(10):
         now[0] = 101.0 + second
         counter.add(1000 if second < 3 else 10, labels)

@@ -12,14 +12,14 @@ from opentelemetry.trace import NoOpTracerProvider
 from tools.bench import wire
 
 import tokentrail
-from tokentrail.apis.chat.adapter import ChatShape
+from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.patching import wrappers
 from tokentrail.patching.request import prepare
-from tokentrail.telemetry.metrics.attributes import MOST_MODELS, OTHER
-from tokentrail.telemetry.spans import MOST_KINDS
+from tokentrail.telemetry.metrics.attributes import MAX_VALUES, OTHER
+from tokentrail.telemetry.spans import MAX_TEMPLATES
 
 DIRECTIONS = 2
-CALLS = MOST_MODELS + 60
+CALLS = MAX_VALUES + 60
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def told(metrics):
 
 def _is_bounded(metrics):
     series = {name: len(metrics.points(name)) for name in metrics.names()}
-    assert max(series.values()) <= DIRECTIONS * (MOST_MODELS + 1), series
-    assert max(series.values()) > MOST_MODELS
+    assert max(series.values()) <= DIRECTIONS * (MAX_VALUES + 1), series
+    assert max(series.values()) > MAX_VALUES
 
 
 def test_a_new_model_with_each_call(told):
@@ -49,7 +49,7 @@ def test_a_new_model_with_each_call(told):
         sync.chat.completions.create(**{**wire.CHAT, "model": f"model-{number}"})
     _is_bounded(told)
     duration = told.points("gen_ai.client.operation.duration", gen_ai_request_model=OTHER)
-    assert sum(point.count for point in duration) == CALLS - MOST_MODELS // 2
+    assert sum(point.count for point in duration) == CALLS - MAX_VALUES // 2
 
 
 def _answer(model, **more):
@@ -100,16 +100,16 @@ def test_thousands_of_calls_leave_nothing(told):
     """Of recorder and metrics; `make soak` makes a million."""
     sync, _ = wire.clients()
     context = get_current()
-    answer, shape = sync.chat.completions.create(**wire.CHAT), ChatShape()
+    answer, shape = sync.chat.completions.create(**wire.CHAT), ChatAdapter()
     held = []
-    for number in range(4 * MOST_KINDS):  # so that bounded memories are as full each time
+    for number in range(4 * MAX_TEMPLATES):  # so that bounded memories are as full each time
         given = {**wire.CHAT, "model": f"model-{number}"}
         answer.model = f"model-{number}-long"
         prepared = prepare(wrappers.engine, shape, sync, context, (), given)
         prepared.start()
         prepared.leave()
         prepared.recorder.answered(answer)
-        if (number + 1) % MOST_KINDS == 0:
+        if (number + 1) % MAX_TEMPLATES == 0:
             tokentrail.flush(10)
             gc.collect()
             held.append(len(gc.get_objects()))

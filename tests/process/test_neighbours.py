@@ -14,7 +14,7 @@ from tokentrail.counting import ENCODINGS
 from tokentrail.model.records import Endpoint, Request
 from tokentrail.patching import wrappers
 from tokentrail.support import guard
-from tokentrail.telemetry.coexistence import active
+from tokentrail.telemetry.coexistence import active_instrumentations
 from tokentrail.telemetry.emitter import inside
 
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
@@ -117,7 +117,7 @@ async def test_one_that_is_only_imported_is_none(trail, driver, server, caplog, 
 
 def test_those_without_an_instrumentor_are_known_by_their_marks(monkeypatch):
     def titles(client):
-        return [other.title for other in active(client)]
+        return [other.title for other in active_instrumentations(client)]
 
     assert titles(SimpleNamespace()) == []
     assert titles(SimpleNamespace(_is_instrumented_by_logfire=True)) == ["logfire"]

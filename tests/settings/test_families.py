@@ -6,7 +6,7 @@ import pytest
 
 import tokentrail
 from tokentrail import doctor
-from tokentrail.config import FAMILIES, read_settings
+from tokentrail.config import INSTRUMENTED_APIS, read_settings
 from tokentrail.patching import install, methods
 from tokentrail.testing.model import Model
 from tokentrail.testing.server import Server
@@ -31,7 +31,7 @@ def _is_patched(row):
 
 def _touch(client):
     """Have the client import what it has."""
-    for name in FAMILIES:
+    for name in INSTRUMENTED_APIS:
         getattr(client, name, None)
     for name in ("completions", "create"):
         getattr(client.chat, name, None)
@@ -40,7 +40,7 @@ def _touch(client):
 
 
 def test_each_row_belongs_to_a_family():
-    assert {row.family for row in methods.ROWS} | {"realtime"} == set(FAMILIES)
+    assert {row.family for row in methods.ROWS} | {"realtime"} == set(INSTRUMENTED_APIS)
 
 
 def test_a_beta_method_is_of_the_family_of_its_elder():
@@ -50,7 +50,7 @@ def test_a_beta_method_is_of_the_family_of_its_elder():
 async def test_all_are_told_by_default(trail, client):
     trail.instrument()
     _touch(client)
-    has = {name for name in FAMILIES if name != "realtime" and hasattr(client, name)}
+    has = {name for name in INSTRUMENTED_APIS if name != "realtime" and hasattr(client, name)}
     assert _patched_families() == has
 
 
@@ -82,7 +82,7 @@ async def test_what_is_left_out_is_not_told_below_its_method_either(trail, drive
 def test_names_in_the_environment():
     assert read_settings({}, {"TOKENTRAIL_FAMILIES": "chat,audio"}).families == ("chat", "audio")
     for unsaid in ({}, {"TOKENTRAIL_FAMILIES": ","}):
-        assert read_settings({}, unsaid).families == FAMILIES
+        assert read_settings({}, unsaid).families == INSTRUMENTED_APIS
 
 
 @pytest.mark.parametrize("given", [[], (), "", ",", " , "])

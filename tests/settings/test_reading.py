@@ -23,8 +23,8 @@ from tokentrail.config import (
     TokenCounting,
     read_settings,
 )
-from tokentrail.config.values import keep_nothing
-from tokentrail.cost import OwnPrices, Rate, Rates
+from tokentrail.config.values import redact_everything
+from tokentrail.cost import Rate, Rates, UserPrices
 
 FILE = str(Path(__file__).with_name("prices.json"))
 PRICES = {("mine", None): Rates(Rate(Decimal(1)), Rate(Decimal("2.5")))}
@@ -138,9 +138,9 @@ GIVEN = [
     ("response_hook", "builtins:max", max),
     ("cost", "Reported", Cost.REPORTED),
     ("cost", Cost.COUNTED, Cost.COUNTED),
-    ("prices", {}, OwnPrices()),
-    ("prices", {"mine": {"input": 1, "output": 2.5}}, OwnPrices(PRICES)),
-    ("prices", FILE, OwnPrices(PRICES, FILE)),
+    ("prices", {}, UserPrices()),
+    ("prices", {"mine": {"input": 1, "output": 2.5}}, UserPrices(PRICES)),
+    ("prices", FILE, UserPrices(PRICES, FILE)),
     ("disabled", True, True),
     ("disabled", "true", True),
     ("disabled", "0", False),
@@ -320,7 +320,9 @@ def test_a_wrong_variable_warns_once_and_the_default_holds(name, text, caplog, u
     setting = BY_NAME[name]
     for _ in range(2):
         settings = read_settings({}, {setting.environ: text})
-        assert getattr(settings, name) == (keep_nothing if name == "redact" else setting.default)
+        assert getattr(settings, name) == (
+            redact_everything if name == "redact" else setting.default
+        )
     (warning,) = caplog.records
     assert (warning.name, warning.levelno) == ("tokentrail", logging.WARNING)
     for part in (setting.environ, repr(text), setting.allowed):

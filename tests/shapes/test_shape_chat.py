@@ -8,11 +8,11 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel
 
-from tokentrail.apis.chat.adapter import ChatShape
+from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.apis.choices import MOST_CHOICES
 from tokentrail.model.records import Endpoint, Message, Prompt, Reported, Request, Response
 
-SHAPE = ChatShape()
+SHAPE = ChatAdapter()
 ENDPOINT = Endpoint("openai", None, None, "")
 NAMES = """
 model stream n max_tokens max_completion_tokens temperature top_p frequency_penalty
@@ -29,7 +29,7 @@ class Answer(BaseModel):
 
 
 def request(**arguments: object) -> Request:
-    return SHAPE.request(ENDPOINT, {"messages": [], **arguments})
+    return SHAPE.parse_request(ENDPOINT, {"messages": [], **arguments})
 
 
 def chunk(*choices: object, **more: object) -> ChatCompletionChunk:
@@ -43,7 +43,7 @@ def delta(index: int = 0, finish: object = None, **said: object) -> dict[str, ob
 
 
 def stream(*chunks: object, sink: Any = None, n: int | None = None) -> Response:
-    accumulator = SHAPE.accumulator(request(n=n), sink)
+    accumulator = SHAPE.stream_accumulator(request(n=n), sink)
     for each in chunks:
         accumulator.add(each)
         accumulator.response()
@@ -192,7 +192,7 @@ def test_a_plain_answer(sink: Any) -> None:
             "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": None},
         },
     )
-    assert SHAPE.answer(answer, sink) == Response(
+    assert SHAPE.parse_response(answer, sink) == Response(
         id="c-1",
         model="gpt-4o-1",
         finish_reasons=("stop", "tool_calls"),
@@ -219,7 +219,7 @@ def test_a_plain_answer(sink: Any) -> None:
 @pytest.mark.parametrize("answer", ["data: {}\n\n", None, 5, [], {}])
 def test_what_is_no_answer_tells_nothing(answer: object, sink: Any) -> None:
     """The bare text that extra_body={"stream": True} gives is not a complete answer."""
-    assert SHAPE.answer(answer, sink) == Response(complete=False)
+    assert SHAPE.parse_response(answer, sink) == Response(complete=False)
     assert not sink.parts
 
 
@@ -227,13 +227,13 @@ def test_what_is_no_answer_tells_nothing(answer: object, sink: Any) -> None:
 def test_an_answer_without_choices_has_no_finish_reasons(choices: object) -> None:
     """A server that filtered or failed may send null."""
     answer = ChatCompletion.construct(id="c-1", choices=choices, usage=None)
-    assert SHAPE.answer(answer, None) == Response(id="c-1")
+    assert SHAPE.parse_response(answer, None) == Response(id="c-1")
 
 
 def test_a_choice_of_a_plain_answer_may_lack_everything() -> None:
     """The reason that never came is "error", in its position."""
     answer = {"choices": [None, {"message": None, "finish_reason": 5}, {"finish_reason": "stop"}]}
-    assert SHAPE.answer(answer, None).finish_reasons == ("error", "error", "stop")
+    assert SHAPE.parse_response(answer, None).finish_reasons == ("error", "error", "stop")
 
 
 @pytest.mark.parametrize("number", ["12", -1, 1.5, True, None, [], {}])
@@ -241,10 +241,10 @@ def test_wrong_typed_usage_is_absent_not_zero(number: object) -> None:
     """On answers and on chunks; the number beside it still counts."""
     usage = {"prompt_tokens": number, "completion_tokens": 3}
     expected = Reported(output_tokens=3)
-    assert SHAPE.answer(ChatCompletion.construct(usage=usage), None).reported == expected
+    assert SHAPE.parse_response(ChatCompletion.construct(usage=usage), None).reported == expected
     assert stream(chunk(usage=usage)).reported == expected
     nothing = {"prompt_tokens": number, "prompt_tokens_details": number}
-    assert SHAPE.answer(ChatCompletion.construct(usage=nothing), None).reported is None
+    assert SHAPE.parse_response(ChatCompletion.construct(usage=nothing), None).reported is None
     assert stream(chunk(usage=nothing)).reported is None
 
 
@@ -256,13 +256,13 @@ def test_a_number_larger_than_any_call_has_is_absent(number: int, read: int | No
         "prompt_tokens_details": {"cached_tokens": number, "audio_tokens": 1},
     }
     expected = Reported(input_tokens=read, cache_read_tokens=read, audio_input_tokens=1)
-    assert SHAPE.answer(ChatCompletion.construct(usage=usage), None).reported == expected
+    assert SHAPE.parse_response(ChatCompletion.construct(usage=usage), None).reported == expected
 
 
 def test_usage_that_has_only_details_is_reported() -> None:
     """A server may leave out the totals."""
     usage = {"prompt_tokens_details": {"cached_tokens": 2}}
-    answer = SHAPE.answer(ChatCompletion.construct(usage=usage), None)
+    answer = SHAPE.parse_response(ChatCompletion.construct(usage=usage), None)
     assert answer.reported == Reported(cache_read_tokens=2)
 
 
@@ -271,7 +271,7 @@ def test_a_field_is_what_its_attribute_gives() -> None:
     answer = ChatCompletion.construct(id="c-1", usage=USAGE, choices=[], sent_by="gateway")
     assert answer.model_extra is not None
     answer.model_extra.update(id="other", usage=None)
-    read = SHAPE.answer(answer, None)
+    read = SHAPE.parse_response(answer, None)
     assert read.id == answer.id == "c-1"
     assert read.reported == Reported(input_tokens=12, output_tokens=3)
 

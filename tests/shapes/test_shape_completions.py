@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from openai.types import Completion, CreateEmbeddingResponse
 
-from tokentrail.apis.completions.adapter import CompletionsShape
-from tokentrail.apis.embeddings.adapter import EmbeddingsShape
+from tokentrail.apis.completions.adapter import CompletionsAdapter
+from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
 from tokentrail.model.records import Endpoint, Prompt, Reported, Request, Response
 
-COMPLETIONS, EMBEDDINGS = CompletionsShape(), EmbeddingsShape()
+COMPLETIONS, EMBEDDINGS = CompletionsAdapter(), EmbeddingsAdapter()
 ENDPOINT = Endpoint("openai", None, None, "")
 
 INPUTS = [
@@ -34,8 +34,8 @@ INPUTS = [
 @pytest.mark.parametrize(("given", "prompt"), INPUTS)
 def test_an_input_has_four_forms(given: object, prompt: Prompt) -> None:
     """Text, texts, token ids, lists of token ids; the same for both APIs."""
-    assert COMPLETIONS.request(ENDPOINT, {"prompt": given}).prompt == prompt
-    assert EMBEDDINGS.request(ENDPOINT, {"input": given}).prompt == prompt
+    assert COMPLETIONS.parse_request(ENDPOINT, {"prompt": given}).prompt == prompt
+    assert EMBEDDINGS.parse_request(ENDPOINT, {"input": given}).prompt == prompt
 
 
 def test_a_completions_request() -> None:
@@ -54,7 +54,7 @@ def test_a_completions_request() -> None:
         "seed": 1,
         "stop": ["x"],
     }
-    assert COMPLETIONS.request(ENDPOINT, arguments) == Request(
+    assert COMPLETIONS.parse_request(ENDPOINT, arguments) == Request(
         operation="text_completion",
         api=None,
         endpoint=ENDPOINT,
@@ -87,7 +87,7 @@ def test_a_completions_request() -> None:
 )
 def test_output_that_is_not_what_is_billed(given: dict[str, Any], inexact: bool) -> None:
     """Echoed prompts and candidates that are not shown make a count a guess."""
-    assert COMPLETIONS.request(ENDPOINT, given).inexact_output is inexact
+    assert COMPLETIONS.parse_request(ENDPOINT, given).inexact_output is inexact
 
 
 def test_a_completion(sink: Any) -> None:
@@ -102,7 +102,7 @@ def test_a_completion(sink: Any) -> None:
         ],
         usage={"prompt_tokens": 2, "completion_tokens": 4},
     )
-    assert COMPLETIONS.answer(answer, sink) == Response(
+    assert COMPLETIONS.parse_response(answer, sink) == Response(
         id="c-1",
         model="m",
         system_fingerprint="fp",
@@ -114,7 +114,9 @@ def test_a_completion(sink: Any) -> None:
 
 def test_a_stream_of_completions(sink: Any) -> None:
     """Chunks have the text itself, no delta."""
-    accumulator = COMPLETIONS.accumulator(COMPLETIONS.request(ENDPOINT, {"n": 2}), sink)
+    accumulator = COMPLETIONS.stream_accumulator(
+        COMPLETIONS.parse_request(ENDPOINT, {"n": 2}), sink
+    )
     for choices in (
         [{"index": 1, "text": "b"}],
         [{"index": 0, "text": "a"}, {"index": 1, "text": "b", "finish_reason": "stop"}],
@@ -129,10 +131,10 @@ def test_a_stream_of_completions(sink: Any) -> None:
 def test_an_embeddings_request() -> None:
     """Dimensions and encoding as the user gave them."""
     arguments = {"model": "m", "input": "a", "dimensions": 256, "encoding_format": "float"}
-    read = EMBEDDINGS.request(ENDPOINT, arguments)
+    read = EMBEDDINGS.parse_request(ENDPOINT, arguments)
     assert (read.operation, read.api, read.model) == ("embeddings", None, "m")
     assert (read.dimension_count, read.encoding_formats) == (256, ("float",))
-    bare = EMBEDDINGS.request(ENDPOINT, {"input": "a", "dimensions": True})
+    bare = EMBEDDINGS.parse_request(ENDPOINT, {"input": "a", "dimensions": True})
     assert (bare.dimension_count, bare.encoding_formats) == (None, None)
 
 
@@ -151,18 +153,21 @@ def test_vectors_are_not_touched(sink: Any) -> None:
         model="m-1", object="list", usage={"prompt_tokens": 4, "total_tokens": 4}
     )
     answer.data = Untouchable()  # type: ignore[assignment]
-    read = EMBEDDINGS.answer(answer, sink)
+    read = EMBEDDINGS.parse_response(answer, sink)
     assert read == Response(model="m-1", reported=Reported(input_tokens=4))
 
 
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": "4"}, {"total_tokens": 4}, "x"])
 def test_embeddings_without_usage(usage: object) -> None:
     """As compatible servers answer."""
-    assert EMBEDDINGS.answer(CreateEmbeddingResponse.construct(usage=usage), None) == Response()
+    assert (
+        EMBEDDINGS.parse_response(CreateEmbeddingResponse.construct(usage=usage), None)
+        == Response()
+    )
 
 
 def test_embeddings_do_not_stream() -> None:
     """Whatever a server streams there, nothing is told of it."""
-    accumulator = EMBEDDINGS.accumulator(EMBEDDINGS.request(ENDPOINT, {}), None)
+    accumulator = EMBEDDINGS.stream_accumulator(EMBEDDINGS.parse_request(ENDPOINT, {}), None)
     accumulator.add({"model": "m"})
     assert accumulator.response() == Response(complete=False)

@@ -33,7 +33,7 @@ class Untouchable:
         raise AssertionError
 
 
-SHAPES = [value for value in vars(media).values() if isinstance(value, media.CustomShape)]
+SHAPES = [value for value in vars(media).values() if isinstance(value, media.MediaAdapter)]
 
 
 def _binary(content):
@@ -43,7 +43,7 @@ def _binary(content):
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.operation)
 def test_what_is_sent_is_never_looked_at(shape, endpoint):
     names = ("prompt", "image", "mask", "file", "input", "instructions", "questions")
-    asked = shape.request(endpoint, {**{name: Untouchable() for name in names}, "model": "m"})
+    asked = shape.parse_request(endpoint, {**{name: Untouchable() for name in names}, "model": "m"})
     assert (asked.operation, asked.model, asked.prompt) == (shape.operation, "m", None)
 
 
@@ -102,13 +102,13 @@ def test_operations_are_told_apart():
     ],
 )  # fmt: skip
 def test_usage(shape, answer, reported):
-    assert shape.answer(answer, None).reported == reported
+    assert shape.parse_response(answer, None).reported == reported
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.operation)
 @pytest.mark.parametrize("answer", [None, "", b"", 1, [], {"usage": 1}, {"usage": {"seconds": {}}}])
 def test_any_answer_may_come(shape, answer):
-    assert shape.answer(answer, None).reported is None
+    assert shape.parse_response(answer, None).reported is None
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_any_answer_may_come(shape, answer):
     [("json", "json"), ("verbose_json", "json"), ("srt", "text"), ("mp3", None), (None, None)],
 )
 def test_the_format_of_a_transcript(given, told, endpoint):
-    assert media.TRANSCRIBE.request(endpoint, {"response_format": given}).output_type == told
+    assert media.TRANSCRIBE.parse_request(endpoint, {"response_format": given}).output_type == told
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_the_format_of_a_transcript(given, told, endpoint):
     ],
 )
 def test_a_stream_is_complete_with_its_last_event(kind, shape, usage, endpoint):
-    stream = shape.accumulator(shape.request(endpoint, {}), None)
+    stream = shape.stream_accumulator(shape.parse_request(endpoint, {}), None)
     stream.add({"type": "image_generation.partial_image", "b64_json": Untouchable()})
     assert (stream.response().reported, stream.response().complete) == (None, False)
     stream.add({"type": kind, "usage": usage})
@@ -140,7 +140,7 @@ def test_a_stream_is_complete_with_its_last_event(kind, shape, usage, endpoint):
 def pictures(endpoint):
     """Give a stream of three pictures."""
     shape = media.GENERATE_IMAGE
-    return shape.accumulator(shape.request(endpoint, {"n": 3}), None)
+    return shape.stream_accumulator(shape.parse_request(endpoint, {"n": 3}), None)
 
 
 def _drawn(stream, *reports):

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from tokentrail.apis.chat.adapter import ChatShape
-from tokentrail.apis.completions.adapter import CompletionsShape
-from tokentrail.apis.embeddings.adapter import EmbeddingsShape
-from tokentrail.apis.responses.adapter import CompactShape, FetchShape, ResponsesShape
+from tokentrail.apis.chat.adapter import ChatAdapter
+from tokentrail.apis.completions.adapter import CompletionsAdapter
+from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
+from tokentrail.apis.responses.adapter import CompactAdapter, FetchAdapter, ResponsesAdapter
 from tokentrail.model.records import Endpoint, Response
 
 if TYPE_CHECKING:
-    from tokentrail.apis import Shape
+    from tokentrail.apis import ApiAdapter
 
 ENDPOINT = Endpoint("openai", None, None, "")
 _KEYS = """
@@ -40,9 +40,9 @@ _DECLARED = """
 id model service_tier system_fingerprint choices usage index delta message finish_reason
 type text response item output_index content_index code
 """
-SHAPES: tuple[Shape, ...] = (
-    ChatShape(), CompletionsShape(), ResponsesShape(), EmbeddingsShape(), FetchShape(),
-    CompactShape(),
+SHAPES: tuple[ApiAdapter, ...] = (
+    ChatAdapter(), CompletionsAdapter(), ResponsesAdapter(), EmbeddingsAdapter(), FetchAdapter(),
+    CompactAdapter(),
 )  # fmt: skip
 KEYS = st.sampled_from(_KEYS.split())
 WORDS = st.sampled_from(_WORDS.split())
@@ -121,8 +121,8 @@ def test_no_request_raises_or_is_changed(arguments: dict[str, Any]) -> None:
     """Whatever an application passes: the client is who refuses it."""
     before = copy.deepcopy(arguments)
     for shape in SHAPES:
-        request = shape.request(ENDPOINT, arguments)
-        shape.request(ENDPOINT, {key: modelled(value) for key, value in arguments.items()})
+        request = shape.parse_request(ENDPOINT, arguments)
+        shape.parse_request(ENDPOINT, {key: modelled(value) for key, value in arguments.items()})
         assert isinstance(request.stream, bool)
         assert request.model is None or request.model
     assert repr(arguments) == repr(before)
@@ -133,12 +133,12 @@ def test_no_request_raises_or_is_changed(arguments: dict[str, Any]) -> None:
 def test_no_answer_and_no_chunk_raises(answers: list[object]) -> None:
     """Whatever a server sends, as dicts and as model objects, which read alike."""
     for shape in SHAPES:
-        request = shape.request(ENDPOINT, {})
-        accumulators = [shape.accumulator(request, Typed()) for _ in range(2)]
+        request = shape.parse_request(ENDPOINT, {})
+        accumulators = [shape.stream_accumulator(request, Typed()) for _ in range(2)]
         for answer in answers:
-            read = shape.answer(answer, Typed())
+            read = shape.parse_response(answer, Typed())
             assert isinstance(read, Response)
-            assert shape.answer(modelled(answer), None) == read
+            assert shape.parse_response(modelled(answer), None) == read
             for accumulator, chunk in zip(accumulators, (answer, modelled(answer)), strict=True):
                 accumulator.add(chunk)
         read, again = (accumulator.response() for accumulator in accumulators)

@@ -9,7 +9,7 @@ from openai.types.chat import ChatCompletionMessage
 from pydantic import BaseModel
 
 from tokentrail.apis.chat.messages import read_messages, read_tool_choice, read_tools
-from tokentrail.apis.values import fields, integer, number, text, tokens, words
+from tokentrail.apis.values import fields, integer, nonempty_strs, number, plain_str, tokens
 from tokentrail.model.records import Image, Message, ToolCall
 
 
@@ -193,14 +193,14 @@ def test_readers_go_by_type() -> None:
     ]  # fmt: skip
     assert [integer(value) for value in (-1, False, 10**30)] == [-1, None, None]
     assert [number(value) for value in (1, 0.5, True, "1", 10**400)] == [1.0, 0.5, None, None, None]
-    assert words(["a", "b"]) == words(("a", "b")) == ("a", "b")
-    assert [words(value) for value in ([], ["a", 1], "a", None)] == [None] * 4
+    assert nonempty_strs(["a", "b"]) == nonempty_strs(("a", "b")) == ("a", "b")
+    assert [nonempty_strs(value) for value in ([], ["a", 1], "a", None)] == [None] * 4
 
 
 def test_a_string_enum_gives_its_plain_value() -> None:
     """Its own str() would be "Colour.RED"."""
-    assert text(Colour.RED) == "red"
-    assert type(text(Colour.RED)) is str
+    assert plain_str(Colour.RED) == "red"
+    assert type(plain_str(Colour.RED)) is str
 
 
 def test_fields_are_declared_and_extra() -> None:

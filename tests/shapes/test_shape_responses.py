@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from tokentrail.apis.responses.adapter import CompactShape, FetchShape, ResponsesShape
+from tokentrail.apis.responses.adapter import CompactAdapter, FetchAdapter, ResponsesAdapter
 from tokentrail.model.records import (
     Endpoint,
     Image,
@@ -21,7 +21,7 @@ from tokentrail.model.records import (
 
 models = pytest.importorskip("openai.types.responses", reason="openai < 1.66 has no responses")
 
-SHAPE = ResponsesShape()
+SHAPE = ResponsesAdapter()
 ENDPOINT = Endpoint("openai", None, None, "")
 NAMES = """
 model stream max_output_tokens temperature top_p reasoning service_tier text text_format
@@ -80,7 +80,7 @@ class Answer(BaseModel):
 
 
 def request(**arguments: object) -> Request:
-    return SHAPE.request(ENDPOINT, arguments)
+    return SHAPE.parse_request(ENDPOINT, arguments)
 
 
 def prompt(**arguments: object) -> Prompt:
@@ -120,7 +120,7 @@ def stage(kind: str, **more: object) -> Any:
 
 
 def stream(*events: object, sink: Any = None) -> Response:
-    accumulator = SHAPE.accumulator(request(), sink)
+    accumulator = SHAPE.stream_accumulator(request(), sink)
     for each in events:
         accumulator.add(each)
         accumulator.response()
@@ -269,7 +269,7 @@ def test_a_plain_answer(sink: Any) -> None:
     answer = response(
         output=OUTPUT, usage=USAGE, service_tier="default", conversation={"id": "conv_1"}
     )
-    assert SHAPE.answer(answer, sink) == Response(
+    assert SHAPE.parse_response(answer, sink) == Response(
         id="resp_1",
         model="gpt-4o-1",
         status="completed",
@@ -319,14 +319,14 @@ def test_status_tells_how_it_finished(
     complete: bool,
 ) -> None:
     """This API has no finish reason of its own."""
-    read = SHAPE.answer(response(**given), None)
+    read = SHAPE.parse_response(response(**given), None)
     assert (read.finish_reasons, read.error_type, read.complete) == (reasons, error, complete)
 
 
 @pytest.mark.parametrize("answer", ["data: {}\n\n", None, 5, [], {}])
 def test_what_is_no_answer_tells_nothing(answer: object, sink: Any) -> None:
     """The bare text that extra_body={"stream": True} gives is not a complete answer."""
-    assert SHAPE.answer(answer, sink) == Response(complete=False)
+    assert SHAPE.parse_response(answer, sink) == Response(complete=False)
     assert not sink.parts
 
 
@@ -508,9 +508,9 @@ def test_events_may_be_anything(strange: object, sink: Any) -> None:
 
 def test_a_fetched_response_is_of_another_call(sink: Any) -> None:
     """Its failure was that call's; whether its usage is to be told, others know."""
-    shape = FetchShape()
+    shape = FetchAdapter()
     arguments = {"response_id": "resp_1", "starting_after": 7, "stream": True}
-    asked = shape.request(ENDPOINT, arguments)
+    asked = shape.parse_request(ENDPOINT, arguments)
     assert asked == Request(
         operation="fetch_response",
         api="responses",
@@ -521,8 +521,8 @@ def test_a_fetched_response_is_of_another_call(sink: Any) -> None:
         fetches=True,
     )
     failed = {"status": "failed", "error": {"code": "server_error"}, "usage": USAGE}
-    read = shape.answer(response(**failed, output=OUTPUT), sink)
-    accumulator = shape.accumulator(asked, sink)
+    read = shape.parse_response(response(**failed, output=OUTPUT), sink)
+    accumulator = shape.stream_accumulator(asked, sink)
     accumulator.add(stage("response.failed", **failed))
     for told in (read, accumulator.response()):
         assert (told.id, told.status, told.finish_reasons) == ("resp_1", "failed", ("error",))
@@ -533,20 +533,22 @@ def test_a_fetched_response_is_of_another_call(sink: Any) -> None:
 
 def test_an_error_event_while_fetching_is_an_error_of_the_fetching() -> None:
     """It says that the stream itself broke."""
-    accumulator = FetchShape().accumulator(FetchShape().request(ENDPOINT, {}), None)
+    accumulator = FetchAdapter().stream_accumulator(
+        FetchAdapter().parse_request(ENDPOINT, {}), None
+    )
     accumulator.add(event("error", code="server_error", message="x"))
     assert accumulator.response().error_type == "server_error"
 
 
 def test_a_compaction_is_an_inference_whose_output_is_hidden(sink: Any) -> None:
     """Its usage is its own; what it wrote is encrypted."""
-    shape = CompactShape()
-    asked = shape.request(ENDPOINT, {"model": "m", "input": "hi"})
+    shape = CompactAdapter()
+    asked = shape.parse_request(ENDPOINT, {"model": "m", "input": "hi"})
     assert (asked.operation, asked.api, asked.inexact_output) == ("chat", "responses", True)
     given = {"id": "c", "object": "response.compaction", "output": [{"type": "compaction"}]}
     kind = getattr(models, "CompactedResponse", None)
     answer = kind.construct(**given, usage=USAGE) if kind else {**given, "usage": USAGE}
-    assert shape.answer(answer, sink) == Response(
+    assert shape.parse_response(answer, sink) == Response(
         id="c", finish_reasons=("compaction",), compacted=True, reported=REPORTED
     )
     assert not sink.parts

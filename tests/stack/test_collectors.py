@@ -107,7 +107,7 @@ def test_jaeger_asks_for_what_the_connector_writes(name):
 
 
 def test_dimensions_are_attributes_that_we_tell():
-    told = {semconv.OPERATION_NAME, semconv.PROVIDER_NAME, semconv.REQUEST_MODEL, semconv.ENDING}
+    told = {semconv.OPERATION_NAME, semconv.PROVIDER_NAME, semconv.REQUEST_MODEL, semconv.OUTCOME}
     for name in ("collector", "gateway/gateway"):
         connector = _read(f"{name}.yaml")["connectors"]["spanmetrics"]
         assert {each["name"] for each in connector["dimensions"]} == told

@@ -118,7 +118,7 @@ def _numbers(collected):
             found[(*key, "count")] += point.count
             if name == semconv.TOKEN_USAGE:
                 found[(*key, "sum")] += point.sum
-        elif name in (semconv.OWN_TOKENS, semconv.OWN_ENDED):
+        elif name in (semconv.USAGE_TOKENS, semconv.OPERATIONS):
             found[key] += point.value
     return found
 
@@ -128,7 +128,7 @@ def test_head_sampling_takes_spans_and_leaves_every_number():
     all_of_them, sampled = _played(ALWAYS_ON)
     assert (len(none), len(all_of_them)) == (0, 8)
     assert _numbers(unsampled[-1]) == _numbers(sampled[-1])
-    assert sum(n for key, n in _numbers(unsampled[-1]).items() if key[0] == semconv.OWN_ENDED) == 8
+    assert sum(n for key, n in _numbers(unsampled[-1]).items() if key[0] == semconv.OPERATIONS) == 8
 
 
 def test_exemplars_are_of_sampled_spans_alone():

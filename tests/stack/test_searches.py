@@ -47,7 +47,7 @@ def told():
 
 def test_the_application_tells_calls_under_its_own_spans(told):
     by_id = {span["id"]: span for span in told.spans}
-    calls = [span for span in told.spans if semconv.ENDING in span["attributes"]]
+    calls = [span for span in told.spans if semconv.OUTCOME in span["attributes"]]
     assert len(calls) == 16
     for call in calls:
         assert by_id[call["parent"]]["name"].startswith("POST /")

@@ -116,13 +116,13 @@ class Untouchable(list):
 
 def test_nothing_looks_at_the_values():
     """A vector may have thousands of them, an answer thousands of vectors."""
-    from tokentrail.apis.embeddings.adapter import EmbeddingsShape
+    from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
     from tokentrail.model.records import Endpoint
 
     answer = SimpleNamespace(model=EMBEDDER, data=Untouchable(VALUES), usage=None)
-    shape = EmbeddingsShape()
-    shape.request(Endpoint("openai", None, None, ""), {"input": "a"})
-    assert shape.answer(answer, None).model == EMBEDDER
+    shape = EmbeddingsAdapter()
+    shape.parse_request(Endpoint("openai", None, None, ""), {"input": "a"})
+    assert shape.parse_response(answer, None).model == EMBEDDER
 
 
 async def test_many_inputs_are_one_call(surface):

@@ -189,9 +189,9 @@ async def test_what_it_takes_to_read_a_long_prompt_is_in_the_span(
     trail, driver, serve, monkeypatch
 ):
     """Else a span of the HTTP request below it would end after it."""
-    from tokentrail.apis.chat.adapter import ChatShape
+    from tokentrail.apis.chat.adapter import ChatAdapter
 
-    read, answered = ChatShape.request, []
+    read, answered = ChatAdapter.request, []
 
     def slowly(self, endpoint, arguments, *, prompt=True):
         if prompt:
@@ -202,7 +202,7 @@ async def test_what_it_takes_to_read_a_long_prompt_is_in_the_span(
         answered.append(time.time_ns())
         yield from chat.chunks(ONE)
 
-    monkeypatch.setattr(ChatShape, "request", slowly)
+    monkeypatch.setattr(ChatAdapter, "request", slowly)
     await driver.read(await _plain(driver, serve(Stream(steps())), stream=True))
     span = trail.spans.one()
     assert span.start_time < answered[0] - 50e6

@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics import Histogram
 from tokentrail.patching import wrappers
 from tokentrail.telemetry import internal_metrics
 from tokentrail.telemetry.metrics import batching
-from tokentrail.telemetry.metrics.batching import FEW, Deferred
+from tokentrail.telemetry.metrics.batching import FEW, PointBatch
 from tokentrail.testing.payloads import Answer, Usage, chat
 from tokentrail.testing.server import Plain, Stream
 
@@ -169,7 +169,7 @@ def test_one_that_cannot_be_recorded_keeps_no_other_from_it(monkeypatch, how):
 
     monkeypatch.setattr(guard, "strict", False)
     jobs, (records, got), swallowed = [], _recording(0, 1, 2), guard.swallowed
-    waiting = Deferred()
+    waiting = PointBatch()
     waiting.give = lambda job: jobs.append(job) or True
     for record in records:
         waiting.add(record)
@@ -191,7 +191,7 @@ def test_a_job_that_the_worker_lost_is_given_again(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(batching.time, "monotonic", lambda: now[0])
     (record,), got = _recording(0)
-    waiting = Deferred()
+    waiting = PointBatch()
 
     def interrupted(job):
         raise KeyboardInterrupt
@@ -211,11 +211,11 @@ def test_a_job_that_the_worker_lost_is_given_again(monkeypatch):
 
 
 def test_a_call_that_finds_no_worker_records_no_more_than_takes_a_moment():
-    waiting, (records, got) = Deferred(), _recording(*[0] * 100)
+    waiting, (records, got) = PointBatch(), _recording(*[0] * 100)
     waiting.give = lambda job: True
     for record in records:
         waiting.add(record)
-    waiting._overdue, waiting.give = 0.0, batching.refuse
+    waiting._overdue, waiting.give = 0.0, batching.reject
     waiting.add(records[0])
     assert len(got) == FEW
     waiting.add(records[0])
@@ -282,7 +282,7 @@ def test_a_fork_waits_while_the_worker_records():
             begun.set()
             time.sleep(0.3)
 
-    waiting = Deferred()
+    waiting = PointBatch()
     waiting.give = lambda job: True
     waiting.add(record)
     worker = threading.Thread(target=lambda: list(waiting.steps()))

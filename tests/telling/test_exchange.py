@@ -10,7 +10,7 @@ import pytest
 from tests.telling.headers import ALL, HEADERS, ID, IS_OLD
 
 from tokentrail.apis import http_metadata
-from tokentrail.model.records import Exchange
+from tokentrail.model.records import HttpMetadata
 from tokentrail.testing.payloads import Answer, Usage, chat, responses
 from tokentrail.testing.server import Drop, Event, Plain, Stream
 
@@ -172,18 +172,18 @@ def test_how_long_until_a_limit_is_over(said, read):
 
 @pytest.mark.parametrize("answer", [None, "text", {"_request_id": "r"}, object(), 7])
 def test_what_shows_nothing_is_nothing(answer):
-    assert http_metadata.of_answer(answer) is None
-    assert http_metadata.of_response(answer) is None
-    assert http_metadata.of_error(ValueError(answer)) is None
+    assert http_metadata.metadata_of_answer(answer) is None
+    assert http_metadata.metadata_of_response(answer) is None
+    assert http_metadata.metadata_of_error(ValueError(answer)) is None
 
 
 def test_an_error_of_another_kind_may_bear_the_same_names():
     error = ValueError("no")
     error.response, error.request, error.body = 7, "x", ["y"]
-    assert http_metadata.of_error(error) is None
+    assert http_metadata.metadata_of_error(error) is None
     error.body = {"innererror": {"content_filter_result": {"hate": {"filtered": True}}}}
-    found = http_metadata.of_error(error)
-    assert isinstance(found, Exchange)
+    found = http_metadata.metadata_of_error(error)
+    assert isinstance(found, HttpMetadata)
     assert found.content_filter.input_filtered == ("hate",)
 
 

@@ -245,7 +245,7 @@ async def test_long_speech_as_events_has_its_usage(trail, driver, serve, way):
     """Of an answer so large only the ends are read."""
     said = audio.speech_events()
     delta = said[: said.index(b"\n\n") + 2]
-    long = delta * (2 * http_body.WHOLE // len(delta)) + said
+    long = delta * (2 * http_body.MAX_PARSED_BYTES // len(delta)) + said
     create = getattr(driver.client(serve(Plain(long))).audio.speech, way).create
     asked = {**SPEECH, "extra_body": {"stream_format": "sse"}}
     if way == "with_raw_response":

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tokentrail.config import TokenCounting
 from tokentrail.model.records import (
     Count,
-    Ending,
     Endpoint,
     Operation,
+    Outcome,
     Prompt,
     Reported,
     Request,
@@ -23,7 +23,7 @@ from tokentrail.model.records import (
 from tokentrail.usage import resolve
 
 OFF, SPAN, MISSING, ALWAYS = TokenCounting
-COMPLETED, BROKEN_OFF, CANCELLED, FAILED = Ending
+COMPLETED, BROKEN_OFF, CANCELLED, FAILED = Outcome
 ENDPOINT = Endpoint("openai", "a.example", 443, "a")
 NOTHING = dict.fromkeys(field.name for field in dataclasses.fields(Operation))
 
@@ -80,7 +80,7 @@ def test_no_report_is_none_and_no_zero(response):
 
 def test_a_reported_zero_is_a_number():
     ended = _ended(Reported(input_tokens=0, output_tokens=0))
-    settled = resolve.settle(ended, _counted(5), _counted(5), MISSING)
+    settled = resolve.resolve_usage(ended, _counted(5), _counted(5), MISSING)
     assert settled.input == settled.output == Count(0, Source.REPORTED)
 
 
@@ -118,7 +118,7 @@ WANTED = [
 @pytest.mark.parametrize(("mode", "ended", "request_", "prompt", "expected"), WANTED)
 def test_what_has_to_be_counted(mode, ended, request_, prompt, expected):
     ended = dataclasses.replace(ended, request=request_)
-    found = resolve.wanted(ended, prompt, mode)
+    found = resolve.needed_counts(ended, prompt, mode)
     assert (found.input, found.output) == expected
 
 
@@ -145,8 +145,8 @@ WORTH = [
 @pytest.mark.parametrize(("model", "exact", "asked", "input_", "output"), WORTH)
 def test_what_a_count_is_worth(model, exact, asked, input_, output):
     request = _request(**asked)
-    assert resolve.label(request, model, exact=exact, output=False) == input_
-    assert resolve.label(request, model, exact=exact, output=True) == output
+    assert resolve.count_source(request, model, exact=exact, output=False) == input_
+    assert resolve.count_source(request, model, exact=exact, output=True) == output
 
 
 # Which model counts ------------------------------------------------------------------------------
@@ -198,12 +198,12 @@ OUTPUT = [
 
 @pytest.mark.parametrize(("facts", "counted", "expected"), OUTPUT)
 def test_a_partial_number_loses_to_a_larger_count(facts, counted, expected):
-    assert resolve.settle(_ended(REPORT, **facts), None, counted, MISSING).output == expected
+    assert resolve.resolve_usage(_ended(REPORT, **facts), None, counted, MISSING).output == expected
 
 
 def test_a_partial_zero_is_no_number():
     ended = _ended(Reported(output_tokens=0), final=False)
-    assert resolve.settle(ended, None, None, MISSING).output is None
+    assert resolve.resolve_usage(ended, None, None, MISSING).output is None
 
 
 numbers = st.none() | st.integers(0, 1000)
@@ -221,7 +221,7 @@ def endings(draw):
     answered = draw(st.booleans())
     return _ended(
         draw(reports),
-        ending=draw(st.sampled_from(list(Ending))),
+        ending=draw(st.sampled_from(list(Outcome))),
         answered=answered,
         first_chunk=0.5 if answered and draw(st.booleans()) else None,
         final=draw(st.booleans()),
@@ -235,7 +235,7 @@ def test_settling(ended, counted_input, counted_output, mode):
 
     Nothing is invented: a number is the server's or a count. Without an answer there is none.
     """
-    settled = resolve.settle(ended, counted_input, counted_output, mode)
+    settled = resolve.resolve_usage(ended, counted_input, counted_output, mode)
     told = {
         "input": (settled.input, resolve.reported_input(ended), counted_input),
         "output": (settled.output, resolve.reported_output(ended), counted_output),
@@ -255,8 +255,8 @@ def test_settling(ended, counted_input, counted_output, mode):
 @given(endings(), counts, counts, st.sampled_from([OFF, SPAN, MISSING]))
 def test_a_count_stands_beside_a_report_only_when_asked_for(ended, counted_in, counted_out, mode):
     """What is reported is not even counted; what was counted stands in its place alone."""
-    wanted = resolve.wanted(ended, PROMPT, mode)
-    settled = resolve.settle(
+    wanted = resolve.needed_counts(ended, PROMPT, mode)
+    settled = resolve.resolve_usage(
         ended,
         counted_in if wanted.input else None,
         counted_out if wanted.output else None,
@@ -271,7 +271,7 @@ def test_a_count_stands_beside_a_report_only_when_asked_for(ended, counted_in, c
 @given(endings(), counts, counts)
 def test_only_like_is_compared_with_like(ended, counted_input, counted_output):
     """Compared are a final report and a count that claims to be the same number."""
-    settled = resolve.settle(ended, counted_input, counted_output, ALWAYS)
+    settled = resolve.resolve_usage(ended, counted_input, counted_output, ALWAYS)
     for count, beside, counted in (
         (settled.input, settled.counted_input, counted_input),
         (settled.output, settled.counted_output, counted_output),

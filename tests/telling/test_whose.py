@@ -131,15 +131,15 @@ async def test_by_default_metrics_bear_none(trail, ask):
 
 def test_values_without_end_end_on_metrics():
     from tokentrail.model.records import Endpoint, Request
-    from tokentrail.telemetry.metrics.attributes import MOST_MODELS, OTHER, Points
+    from tokentrail.telemetry.metrics.attributes import MAX_VALUES, OTHER, MetricAttributes
 
-    points = Points((), ("user",))
+    points = MetricAttributes((), ("user",))
     nowhere = Endpoint("openai", None, None, "")
     told = {
         points.asked(Request("chat", None, nowhere, attribution=(("user", str(n)),)))["user"]
-        for n in range(MOST_MODELS + 50)
+        for n in range(MAX_VALUES + 50)
     }
-    assert len(told) == MOST_MODELS + 1
+    assert len(told) == MAX_VALUES + 1
     assert OTHER in told
 
 

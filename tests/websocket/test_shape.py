@@ -31,7 +31,7 @@ class Sink:
 
 
 def request(model=MODEL, **response):
-    return RealtimeShape(model).request(HERE, response)
+    return RealtimeShape(model).parse_request(HERE, response)
 
 
 @pytest.mark.parametrize(
@@ -53,17 +53,17 @@ def test_what_may_be_spoken_cannot_be_counted(said, speaks):
 def test_the_model_is_the_one_asked_for_and_the_session_names_another():
     shape = RealtimeShape(MODEL)
     shape.learn("session.created", {"session": {"model": NAMED}})
-    assert shape.request(HERE, {}).model == MODEL
-    assert shape.accumulator(shape.request(HERE, {}), None).response().model == NAMED
+    assert shape.parse_request(HERE, {}).model == MODEL
+    assert shape.stream_accumulator(shape.parse_request(HERE, {}), None).response().model == NAMED
 
 
 def test_where_no_model_was_asked_for_it_is_the_sessions():
     """A call that is joined has one already; it may be changed while it lasts."""
     shape = RealtimeShape(None)
-    assert shape.request(HERE, {}).model is None
+    assert shape.parse_request(HERE, {}).model is None
     for name in ("one", "two"):
         shape.learn("session.updated", {"session": {"model": name}})
-        assert shape.request(HERE, {}).model == name
+        assert shape.parse_request(HERE, {}).model == name
 
 
 def test_no_limit_is_no_number():
@@ -75,7 +75,7 @@ def test_sound_is_not_held():
     sound = "UklGRg==" * 100
     event = SPEECH.delta(sound, kind=SPEECH.sound)
     before, sink = sys.getrefcount(sound), Sink()
-    gathered = RealtimeShape(MODEL).accumulator(request(), sink)
+    gathered = RealtimeShape(MODEL).stream_accumulator(request(), sink)
     gathered.add(event)
     assert sys.getrefcount(sound) == before
     assert sink.told == []
@@ -118,10 +118,10 @@ EVENTS = st.fixed_dictionaries(
 @given(st.lists(EVENTS, max_size=6))
 def test_nothing_that_a_server_sends_is_too_strange(events):
     shape = RealtimeShape(None)
-    gathered = shape.accumulator(shape.request(HERE, {}), Sink())
+    gathered = shape.stream_accumulator(shape.parse_request(HERE, {}), Sink())
     for event in events:
         shape.lane(event)
         shape.learn(str(event["type"]), event)
-        shape.request(HERE, event.get("response", {}))
+        shape.parse_request(HERE, event.get("response", {}))
         gathered.add(event)
     assert isinstance(gathered.response().finish_reasons, tuple)

@@ -64,7 +64,7 @@ def _pieces(name: str) -> Iterator[tuple[str, float]]:
     if name == OURS:
         from tokentrail.telemetry.metrics import batching  # noqa: PLC0415 - in its environment
 
-        batching.MOST = 0  # type: ignore[misc]
+        batching.MAX_WAITING = 0  # type: ignore[misc]
     BY_NAME[name].switch(*providers("on"))
     left = whole = _shortest(completions) - bare
     yield "all of it", whole * 1e6

@@ -17,10 +17,10 @@ import tokentrail
 from soak import metrics
 from soak.application import Application, over_in, say
 from soak.growth import Growth
-from tokentrail.apis.chat.adapter import ChatShape
+from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.patching import wrappers
 from tokentrail.patching.request import prepare
-from tokentrail.telemetry.metrics.attributes import MOST_MODELS
+from tokentrail.telemetry.metrics.attributes import MAX_VALUES
 
 if TYPE_CHECKING:
     import argparse
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 WORKERS = 4
 SLOW = 0.01
 """Seconds that the slow exporter takes for a span."""
-MOST_VALUES = MOST_MODELS + 1
+MOST_VALUES = MAX_VALUES + 1
 """Of an attribute: those that are told apart, and one for all others."""
 MOST_SERIES = 2 * MOST_VALUES
 """Of a metric that parts them by direction; the SDK's own bound is 2,000, and no merit of ours."""
@@ -103,7 +103,7 @@ def recorder(asked: argparse.Namespace) -> list[str]:
         meter_provider=MeterProvider(metric_readers=[reader]),
         preload="o200k_base",
     )
-    engine, shape = wrappers.engine, ChatShape()
+    engine, shape = wrappers.engine, ChatAdapter()
     if engine is None:
         return ["not instrumented"]
     for number in range(asked.calls):

@@ -25,10 +25,10 @@ class Accumulator(Protocol):
         """Return what is known by now; may be asked at any time, and again."""
 
 
-class Shape(Protocol):
+class ApiAdapter(Protocol):
     """Reads one API's requests and answers."""
 
-    def request(
+    def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read the keyword arguments of a call, ``extra_body`` already merged over them.
@@ -36,8 +36,8 @@ class Shape(Protocol):
         ``prompt``: also what counting the input needs, which costs the most.
         """
 
-    def answer(self, answer: object, sink: TextSink | None) -> Response:
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a plain answer; its text goes into ``sink`` where there is one."""
 
-    def accumulator(self, request: Request, sink: TextSink | None) -> Accumulator:
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> Accumulator:
         """Return an empty accumulator for a streamed answer to ``request``."""

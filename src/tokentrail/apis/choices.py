@@ -6,16 +6,16 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.content_filter import Findings, read_answer_filters
-from tokentrail.apis.reported_usage import chat_usage, joined, says
-from tokentrail.apis.values import fields, label, sequence
-from tokentrail.model.records import MOST_LEFT, SMALL, Response
+from tokentrail.apis.reported_usage import chat_usage, has_numbers, merge_usage
+from tokentrail.apis.values import fields, sequence, telemetry_str
+from tokentrail.model.records import MAX_BUFFERED, MAX_BUFFERED_CHARS, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokentrail.model.records import Reported, Request, TextSink
 
-    Teller = Callable[[Mapping[str, object], int, TextSink], None]
+    FeedText = Callable[[Mapping[str, object], int, TextSink], None]
     """Hands the text of a choice, given by its fields and index, to the sink."""
 
 MOST_CHOICES: Final = 128
@@ -35,7 +35,7 @@ def index_of(given: Mapping[str, object], position: int) -> int:
     return index if type(index) is int else position
 
 
-def read_answer(answer: object, tell: Teller, sink: TextSink | None) -> Response:
+def read_answer(answer: object, tell: FeedText, sink: TextSink | None) -> Response:
     """Read a plain answer; ``tell`` hands over the text of one choice.
 
     What is no such answer (the bare text that ``extra_body={"stream": True}`` gives) tells
@@ -51,18 +51,18 @@ def read_answer(answer: object, tell: Teller, sink: TextSink | None) -> Response
         if type(index) is not int:
             index = position
         if 0 <= index < MOST_CHOICES:
-            reasons[index] = label(said.get("finish_reason"))
+            reasons[index] = telemetry_str(said.get("finish_reason"))
         if "content_filter_results" in said:
             filters.append(said["content_filter_results"])
         if sink is not None:
             tell(said, index, sink)
     prompts = given.get("prompt_filter_results")
     return Response(
-        id=label(given.get("id")),
-        model=label(given.get("model")),
+        id=telemetry_str(given.get("id")),
+        model=telemetry_str(given.get("model")),
         finish_reasons=finish_reasons(reasons, range(0)),
-        service_tier=label(given.get("service_tier")),
-        system_fingerprint=label(given.get("system_fingerprint")),
+        service_tier=telemetry_str(given.get("service_tier")),
+        system_fingerprint=telemetry_str(given.get("system_fingerprint")),
         content_filter=None
         if prompts is None and not filters
         else read_answer_filters(prompts, filters),
@@ -94,7 +94,7 @@ class ChunkAccumulator:
     )  # fmt: skip
 
     def __init__(
-        self, expected: int | None, tell: Teller, sink: TextSink | None, *, filtered: bool = False
+        self, expected: int | None, tell: FeedText, sink: TextSink | None, *, filtered: bool = False
     ) -> None:
         """Await ``expected`` choices (one, if ``None``) and hand their text to ``tell``.
 
@@ -131,8 +131,8 @@ class ChunkAccumulator:
             content = delta.__dict__["content"]
             pieces = self._pieces[said["index"]]
             if (
-                len(pieces) < MOST_LEFT
-                and len(content) <= SMALL
+                len(pieces) < MAX_BUFFERED
+                and len(content) <= MAX_BUFFERED_CHARS
                 and type(content) is str
                 and given["usage"] is None
                 and said["finish_reason"] is None
@@ -174,7 +174,9 @@ class ChunkAccumulator:
         index = said.get("index")
         known = index if type(index) is int else 0
         if 0 <= known < MOST_CHOICES:
-            self._reasons[known] = label(said.get("finish_reason")) or self._reasons.get(known)
+            self._reasons[known] = telemetry_str(said.get("finish_reason")) or self._reasons.get(
+                known
+            )
         if self._sink is not None:
             self._tell(said, known, self._sink)
         if self._model is not None and self._findings is None and known in self._reasons:
@@ -189,7 +191,7 @@ class ChunkAccumulator:
 
     def _takes(self, usage: object) -> bool:
         """Keep a usage that says anything; return whether it says what the output is by now."""
-        asked, made = says(usage)
+        asked, made = has_numbers(usage)
         if asked:
             self._asked = usage
         if made:
@@ -213,11 +215,11 @@ class ChunkAccumulator:
         expected = self._expected
         findings = self._findings
         return Response(
-            id=label(self._id),
-            model=label(self._model),
+            id=telemetry_str(self._id),
+            model=telemetry_str(self._model),
             finish_reasons=finish_reasons(reasons, expected),
-            service_tier=label(self._tier),
-            system_fingerprint=label(self._fingerprint),
+            service_tier=telemetry_str(self._tier),
+            system_fingerprint=telemetry_str(self._fingerprint),
             content_filter=None if findings is None else findings.outcome(),
             reported=self._reported(),
             final=self._final and (not self._beside or any(reasons.values())),
@@ -228,10 +230,10 @@ class ChunkAccumulator:
         asked, made = self._asked, self._made
         if asked is None and made is None:
             return None
-        return chat_usage(asked) if asked is made else chat_usage(joined(asked, made))
+        return chat_usage(asked) if asked is made else chat_usage(merge_usage(asked, made))
 
 
-def accumulator(request: Request, tell: Teller, sink: TextSink | None) -> ChunkAccumulator:
+def accumulator(request: Request, tell: FeedText, sink: TextSink | None) -> ChunkAccumulator:
     """Return an empty accumulator for the chunks that ``request`` will bring."""
     azure = request.endpoint.provider == "azure.ai.openai"
     return ChunkAccumulator(request.choice_count, tell, sink, filtered=azure)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.values import fields, sequence, text
+from tokentrail.apis.values import fields, plain_str, sequence
 from tokentrail.model.records import ContentFilter
 
 if TYPE_CHECKING:
@@ -65,28 +65,28 @@ def _add(results: object, known: _Found) -> None:
         if type(result) is dict and result.get("severity") == "safe" and not result.get("filtered"):
             continue  # as nearly all are
         severity, filtered = _found(result)
-        if (severity is None and not filtered) or not _is_word(category):
+        if (severity is None and not filtered) or not _is_name(category):
             continue
         before = known.get(category, (None, False))
         if category in known or len(known) < _MOST:
-            known[category] = (_worse(before[0], severity), before[1] or filtered)
+            known[category] = (_more_severe(before[0], severity), before[1] or filtered)
 
 
 def _found(result: object) -> tuple[str | None, bool]:
     """Return how severe it is, if it is not safe, and whether it was filtered."""
     given = fields(result)
     filtered = given.get("filtered") is True
-    severity = text(given.get("severity"))
-    if severity is not None and severity != "safe" and _is_word(severity):
+    severity = plain_str(given.get("severity"))
+    if severity is not None and severity != "safe" and _is_name(severity):
         return severity, filtered
     return _DETECTED if given.get(_DETECTED) is True else None, filtered
 
 
-def _is_word(said: object) -> bool:
+def _is_name(said: object) -> bool:
     return isinstance(said, str) and _WORD.fullmatch(said) is not None
 
 
-def _worse(one: str | None, other: str | None) -> str | None:
+def _more_severe(one: str | None, other: str | None) -> str | None:
     if one is None or other is None:
         return one or other
     return max(one, other, key=lambda severity: _SEVERITIES.get(severity, 0))

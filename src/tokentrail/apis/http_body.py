@@ -10,9 +10,9 @@ import json
 import re
 from typing import Final
 
-WHOLE: Final = 256 * 1024
+MAX_PARSED_BYTES: Final = 256 * 1024
 """Bytes that are read whole, in a millisecond or two."""
-_END: Final = 8 * 1024
+_END_BYTES: Final = 8 * 1024
 """Bytes of a larger one that are read at each end."""
 _KEYS: Final = ("id", "model", "service_tier", "system_fingerprint", "usage")
 _FIELD: Final = {key: re.compile(rf'"{key}"\s*:\s*') for key in _KEYS}
@@ -20,11 +20,11 @@ _FIELD: Final = {key: re.compile(rf'"{key}"\s*:\s*') for key in _KEYS}
 _READER: Final = json.JSONDecoder()
 
 
-def said(body: object) -> object:
+def parse_body(body: object) -> object:
     """Return what the JSON of ``body`` says, or its bytes if it is none; ``None`` for no body."""
     if not isinstance(body, bytes):
         return None
-    if len(body) > WHOLE:
+    if len(body) > MAX_PARSED_BYTES:
         return _ends(body)
     try:
         return json.loads(body)
@@ -33,7 +33,9 @@ def said(body: object) -> object:
 
 
 def _ends(body: bytes) -> dict[str, object]:
-    head, tail = (part.decode("utf-8", "replace") for part in (body[:_END], body[-_END:]))
+    head, tail = (
+        part.decode("utf-8", "replace") for part in (body[:_END_BYTES], body[-_END_BYTES:])
+    )
     found = {key: _first(field, head) or _last(field, tail) for key, field in _FIELD.items()}
     return {key: value for key, value in found.items() if value is not None}
 

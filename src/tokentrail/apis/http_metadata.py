@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.content_filter import read_refusal
-from tokentrail.apis.values import word
-from tokentrail.model.records import ContentFilter, Exchange
+from tokentrail.apis.values import nonempty_str
+from tokentrail.model.records import ContentFilter, HttpMetadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,8 +46,8 @@ def _milliseconds(said: str) -> float | None:
     return float(said) / 1000 if _PLAIN.fullmatch(said) else None
 
 
-_ANSWERED: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {
-    b"x-request-id": ("request_id", word),
+_RESPONSE_HEADERS: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {
+    b"x-request-id": ("request_id", nonempty_str),
     b"x-ratelimit-limit-requests": ("requests_limit", integer),
     b"x-ratelimit-remaining-requests": ("requests_remaining", integer),
     b"x-ratelimit-reset-requests": ("requests_reset", seconds),
@@ -57,7 +57,7 @@ _ANSWERED: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {
     b"retry-after": ("retry_after", seconds),
     b"retry-after-ms": ("retry_after", _milliseconds),
 }
-_ASKED: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {
+_REQUEST_HEADERS: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {
     b"x-stainless-retry-count": ("retries", integer),
 }
 """Headers of answers and of requests, the field each fills, and how it is read."""
@@ -68,35 +68,35 @@ def is_raw(headers: object) -> bool:
     return isinstance(headers, Mapping) and any(str(name).lower() == _RAW for name in headers)
 
 
-def of_answer(answer: object) -> Exchange | None:
+def metadata_of_answer(answer: object) -> HttpMetadata | None:
     """Return what a plain answer shows: the client writes the request id on it."""
     given = getattr(answer, "__dict__", None)
-    known = word(given.get("_request_id")) if type(given) is dict else None
-    return None if known is None else Exchange(request_id=known)
+    known = nonempty_str(given.get("_request_id")) if type(given) is dict else None
+    return None if known is None else HttpMetadata(request_id=known)
 
 
-def of_response(response: object) -> Exchange | None:
+def metadata_of_response(response: object) -> HttpMetadata | None:
     """Return what the headers of an HTTP response say, and those of its request."""
     known: dict[str, Any] = {}
-    _read(response, _ANSWERED, known)
-    _read(getattr(response, "_request", None), _ASKED, known)
-    return Exchange(**known) if known else None
+    _read(response, _RESPONSE_HEADERS, known)
+    _read(getattr(response, "_request", None), _REQUEST_HEADERS, known)
+    return HttpMetadata(**known) if known else None
 
 
-def of_error(error: BaseException) -> Exchange | None:
+def metadata_of_error(error: BaseException) -> HttpMetadata | None:
     """Return what an error of the client shows of the exchange that it ended."""
     given = vars(error)
     response = given.get("response")
     known: dict[str, Any] = {}
-    _read(response, _ANSWERED, known)
-    _read(given.get("request") or getattr(response, "_request", None), _ASKED, known)
+    _read(response, _RESPONSE_HEADERS, known)
+    _read(given.get("request") or getattr(response, "_request", None), _REQUEST_HEADERS, known)
     refusal: ContentFilter | None = read_refusal(given.get("body"))
     if refusal is not None:
         known["content_filter"] = refusal
-    return Exchange(**known) if known else None
+    return HttpMetadata(**known) if known else None
 
 
-def answer_of(error: BaseException) -> object:
+def answer_in_error(error: BaseException) -> object:
     """Return the answer that an error shows: it came, and the client could not read it."""
     given = vars(error)
     status, body = given.get("status_code"), given.get("body")

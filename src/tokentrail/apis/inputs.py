@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tokentrail.apis.values import is_absent, is_sequence, text
+from tokentrail.apis.values import is_absent, is_sequence, plain_str
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,14 +21,14 @@ class Inputs(NamedTuple):
 
 def read_inputs(given: object) -> Inputs:
     """Read an input of any of the four forms. Token ids are counted, not looked at."""
-    whole = text(given)
+    whole = plain_str(given)
     if whole is not None:
         return Inputs(texts=(whole,))
     if not is_sequence(given):
         return Inputs(unread=not is_absent(given))
     if _holds_ids(given):
         return Inputs(token_ids=len(given))
-    texts = tuple(item for item in map(text, given) if item is not None)
+    texts = tuple(item for item in map(plain_str, given) if item is not None)
     ids = [len(item) for item in given if is_sequence(item) and _holds_ids(item)]
     return Inputs(texts, sum(ids), unread=len(texts) + len(ids) != len(given))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.parameters import COMMON, Parameters, choice_count
 from tokentrail.apis.reported_usage import audio_usage, images_usage, responses_usage
-from tokentrail.apis.values import fields, label, text
+from tokentrail.apis.values import fields, plain_str, telemetry_str
 from tokentrail.model.records import Response
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ _DONE: Final = frozenset(
     {"image_generation.completed", "image_edit.completed", "transcript.text.done"}
 )
 """The events that end a stream, or one of the pictures of it."""
-_MADE: Final = ("output_tokens", "text_output_tokens", "image_output_tokens")
+_OUTPUT_FIELDS: Final = ("output_tokens", "text_output_tokens", "image_output_tokens")
 """What each of several pictures is billed for itself; what was read is the same for all."""
-_SPOKEN: Final = b'"speech.audio.done"'
+_SPEECH_DONE: Final = b'"speech.audio.done"'
 _TAIL: Final = 4096
 """Bytes at the end of streamed speech in which its last event is looked for."""
 _FORMS: Final = {
@@ -44,7 +44,7 @@ def _nothing(answer: object) -> None:
 
 
 def _form(given: object) -> str | None:
-    return _FORMS.get(text(given) or "")
+    return _FORMS.get(plain_str(given) or "")
 
 
 def _images(answer: object) -> Reported | None:
@@ -66,10 +66,10 @@ def _speech(answer: object) -> Reported | None:
     The client has read the answer whole: only what it keeps is looked at, or what was found in the
     body of an answer that nobody parsed (its bytes, or of a large one the fields at its ends).
     """
-    content = answer if type(answer) is bytes else _kept(answer)
+    content = answer if type(answer) is bytes else _bytes_in_memory(answer)
     if type(content) is not bytes:
         return audio_usage(fields(answer).get("usage"))
-    found = content.rfind(_SPOKEN, max(0, len(content) - _TAIL))
+    found = content.rfind(_SPEECH_DONE, max(0, len(content) - _TAIL))
     start = content.rfind(b"data:", 0, found) if found >= 0 else -1
     if start < 0:
         return None
@@ -80,12 +80,12 @@ def _speech(answer: object) -> Reported | None:
         return None
 
 
-def _kept(answer: object) -> object:
+def _bytes_in_memory(answer: object) -> object:
     return fields(fields(answer).get("response")).get("_content")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CustomShape:
+class MediaAdapter:
     """One operation: what it is called here, what is read of its requests and of its answers."""
 
     operation: str
@@ -94,7 +94,7 @@ class CustomShape:
     output_type: str | None = None
     """What there is to get, whatever is asked."""
 
-    def request(
+    def parse_request(
         self,
         endpoint: Endpoint,
         arguments: Mapping[str, object],
@@ -113,14 +113,16 @@ class CustomShape:
             **known,
         )
 
-    def answer(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
         """Read a plain answer: an object, a text or sound. None of it is for the sink."""
         given = fields(answer)
         return Response(
-            id=label(given.get("id")), model=label(given.get("model")), reported=self.usage(answer)
+            id=telemetry_str(given.get("id")),
+            model=telemetry_str(given.get("model")),
+            reported=self.usage(answer),
         )
 
-    def accumulator(self, request: Request, sink: TextSink | None) -> FinalUsage:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> FinalUsage:  # noqa: ARG002
         """Return what waits for the usage at the end of a stream."""
         return FinalUsage(self.usage, request.choice_count or 1)
 
@@ -140,14 +142,14 @@ class FinalUsage:
         """Take the next event."""
         if fields(chunk).get("type") in _DONE:
             self._awaited -= 1
-            self._reported = _together(self._reported, self._read(chunk))
+            self._reported = _merged(self._reported, self._read(chunk))
 
     def response(self) -> Response:
         """Return what is known by now."""
         return Response(reported=self._reported, complete=self._awaited <= 0)
 
 
-def _together(earlier: Reported | None, latest: Reported | None) -> Reported | None:
+def _merged(earlier: Reported | None, latest: Reported | None) -> Reported | None:
     """Return the usage of pictures that are reported one by one.
 
     The client documents it so: the tokens "in the output image", which add up, and those "in the
@@ -155,7 +157,7 @@ def _together(earlier: Reported | None, latest: Reported | None) -> Reported | N
     """
     if earlier is None or latest is None:
         return latest or earlier
-    made = {name: _sum(getattr(earlier, name), getattr(latest, name)) for name in _MADE}
+    made = {name: _sum(getattr(earlier, name), getattr(latest, name)) for name in _OUTPUT_FIELDS}
     return replace(latest, **made)
 
 
@@ -166,11 +168,11 @@ def _sum(earlier: int | None, latest: int | None) -> int | None:
 _PICTURES: Final = Parameters(*COMMON, ("n", "choice_count", choice_count))
 _TRANSCRIPTS: Final = Parameters(*COMMON, ("response_format", "output_type", _form))
 
-GENERATE_IMAGE: Final = CustomShape("generate_image", _images, _PICTURES, "image")
-EDIT_IMAGE: Final = CustomShape("edit_image", _images, _PICTURES, "image")
-VARY_IMAGE: Final = CustomShape("vary_image", _images, _PICTURES, "image")
-TRANSCRIBE: Final = CustomShape("transcribe_audio", _transcript, _TRANSCRIPTS)
-TRANSLATE: Final = CustomShape("translate_audio", _transcript, _TRANSCRIPTS)
-SPEAK: Final = CustomShape("generate_speech", _speech, output_type="speech")
-MODERATE: Final = CustomShape("moderate")
-DECIDE: Final = CustomShape("decide", _decision)
+GENERATE_IMAGE: Final = MediaAdapter("generate_image", _images, _PICTURES, "image")
+EDIT_IMAGE: Final = MediaAdapter("edit_image", _images, _PICTURES, "image")
+VARY_IMAGE: Final = MediaAdapter("vary_image", _images, _PICTURES, "image")
+TRANSCRIBE: Final = MediaAdapter("transcribe_audio", _transcript, _TRANSCRIPTS)
+TRANSLATE: Final = MediaAdapter("translate_audio", _transcript, _TRANSCRIPTS)
+SPEAK: Final = MediaAdapter("generate_speech", _speech, output_type="speech")
+MODERATE: Final = MediaAdapter("moderate")
+DECIDE: Final = MediaAdapter("decide", _decision)

@@ -11,12 +11,12 @@ from tokentrail.apis.values import (
     integer,
     is_absent,
     is_sequence,
-    label,
+    nonempty_strs,
     number,
-    text,
-    words,
+    plain_str,
+    telemetry_str,
 )
-from tokentrail.model.records import IDS, Request
+from tokentrail.model.records import ID_FIELDS, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Parameter = tuple[str, str, Callable[[Any], object]]
     """A keyword argument, the field of a Request that it fills, and how it is read."""
 
-MOST_REQUESTS: Final = 256
+MAX_REQUESTS: Final = 256
 """Requests that are kept for the next that ask for the same."""
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 """Kinds of arguments that cannot change."""
@@ -41,13 +41,13 @@ def choice_count(n: object) -> int | None:
 
 def stop_sequences(stop: object) -> tuple[str, ...] | None:
     """Return the stop sequences; a single one may be given bare."""
-    one = label(stop)
-    return words(stop) if one is None else (one,)
+    one = telemetry_str(stop)
+    return nonempty_strs(stop) if one is None else (one,)
 
 
 def service_tier(tier: object) -> str | None:
     """Return the service tier that was asked for; "auto" asks for none."""
-    asked = label(tier)
+    asked = telemetry_str(tier)
     return None if asked == "auto" else asked
 
 
@@ -55,7 +55,7 @@ def output_type(form: object) -> str | None:
     """Return the kind of output that a format asks for; a class stands for its JSON schema."""
     if isinstance(form, type):
         return "json"
-    kind = text(fields(form).get("type"))
+    kind = plain_str(fields(form).get("type"))
     return None if kind is None else _OUTPUT_TYPES.get(kind)
 
 
@@ -67,7 +67,7 @@ def holds_only_functions(tools: object) -> bool:
 
 
 COMMON: Final[tuple[Parameter, ...]] = (
-    ("model", "model", label),
+    ("model", "model", telemetry_str),
     ("stream", "stream", bool),
     ("temperature", "temperature", number),
     ("top_p", "top_p", number),
@@ -97,7 +97,7 @@ class Parameters:
         self._rows: dict[str, list[tuple[int, str, Callable[[Any], object]]]] = {}
         for rank, (name, field, read) in enumerate(rows):
             self._rows.setdefault(name, []).append((rank, field, read))
-        self._ids = frozenset(name for name, field, _ in rows if field in IDS)
+        self._ids = frozenset(name for name, field, _ in rows if field in ID_FIELDS)
         self._requests: dict[Hashable, Request] = {}
         """What was read before: many calls of a program ask for the same."""
 
@@ -124,7 +124,7 @@ class Parameters:
         self, key: Hashable, arguments: Mapping[str, object], known: dict[str, Any]
     ) -> Request:
         """Keep what was read for the next that ask for the same, and return it."""
-        if len(self._requests) >= MOST_REQUESTS:
+        if len(self._requests) >= MAX_REQUESTS:
             self._requests.clear()
         request = self._requests[key] = self._read(arguments, None, known)
         return request

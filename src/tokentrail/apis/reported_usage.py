@@ -6,21 +6,21 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.values import MOST_TOKENS, fields, number, tokens
+from tokentrail.apis.values import MAX_TOKENS, fields, number, tokens
 from tokentrail.model.records import Reported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def says(usage: object) -> tuple[bool, bool]:
+def has_numbers(usage: object) -> tuple[bool, bool]:
     """Tell cheaply whether a chunk's usage speaks of chat or completions input, and of output."""
     given = fields(usage)
     asked, generated = given.get("prompt_tokens"), given.get("completion_tokens")
     return tokens(asked) is not None, tokens(generated) is not None
 
 
-def joined(asked: object, generated: object) -> Mapping[str, object]:
+def merge_usage(asked: object, generated: object) -> Mapping[str, object]:
     """Return one usage of chat completions or completions out of two, each for its direction."""
     given = fields(asked)
     parts = {name: given.get(name) for name in ("prompt_tokens", "prompt_tokens_details")}
@@ -124,7 +124,7 @@ def _reported(
         detail = usage.get(part)
         if detail is not None:
             for name, value in fields(detail).items():  # as tokens(), without its calls
-                if type(value) is int and 0 <= value < MOST_TOKENS and name in names:
+                if type(value) is int and 0 <= value < MAX_TOKENS and name in names:
                     parts[names[name]] = value
     asked, made = tokens(asked), tokens(made)
     if asked is None and made is None and not parts:

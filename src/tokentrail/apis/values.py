@@ -17,7 +17,7 @@ _SENTINELS: Final = frozenset({"NoneType", "NotGiven", "Omit"})
 _CODE: Final = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 _INT64: Final = 1 << 63
 """Telemetry carries integers of 64 bits; a larger one would break an exporter's whole batch."""
-MOST_TOKENS: Final = 10**12
+MAX_TOKENS: Final = 10**12
 """More than any call has. Sums of what is larger would leave the 64 bits, for good."""
 _COPIED: Final = frozenset({dict, list})
 _DEPTH: Final = 32
@@ -73,7 +73,7 @@ def is_other_collection(value: object) -> TypeGuard[Collection[object]]:
     return isinstance(value, Collection) and not isinstance(value, others)
 
 
-def copied(value: object, depth: int = _DEPTH) -> object:
+def deep_copy(value: object, depth: int = _DEPTH) -> object:
     """Return ``value`` as it is now: lists and dicts copied to their depth, all else shared.
 
     Strings are immutable; of an object nothing is known.
@@ -91,27 +91,27 @@ def copied(value: object, depth: int = _DEPTH) -> object:
     if not _COPIED.isdisjoint(map(type, items)):
         for key, item in made.items() if type(made) is dict else enumerate(made):
             if type(item) in _COPIED:
-                made[key] = copied(item, depth - 1)
+                made[key] = deep_copy(item, depth - 1)
     return made
 
 
-def text(value: object) -> str | None:
+def plain_str(value: object) -> str | None:
     """Return a string, also an empty one; a member of a string enum gives its plain value."""
     if type(value) is str:
         return value
     return str.__str__(value) if isinstance(value, str) else None
 
 
-def word(value: object) -> str | None:
+def nonempty_str(value: object) -> str | None:
     """Return a string that says something: empty is absent."""
     if value is None:
         return None
     if type(value) is str:
         return value or None
-    return text(value) or None
+    return plain_str(value) or None
 
 
-def label(value: object) -> str | None:
+def telemetry_str(value: object) -> str | None:
     """Return a word that telemetry can carry: halves of a surrogate pair are replaced.
 
     One of them in a label would make all of Prometheus' scrapes fail from then on.
@@ -120,26 +120,26 @@ def label(value: object) -> str | None:
         return None
     if type(value) is str and value.isascii():  # as nearly always
         return value or None
-    said = word(value)
-    return None if said is None else _carried(said)
+    said = nonempty_str(value)
+    return None if said is None else _encodable(said)
 
 
-def _carried(said: str) -> str:
+def _encodable(said: str) -> str:
     if said.isascii():
         return said
     return said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def code(value: object) -> str | None:
+def error_code(value: object) -> str | None:
     """Return a short word without blanks, as error codes are: text of a message is none."""
-    said = text(value)
+    said = plain_str(value)
     return said if said is not None and _CODE.fullmatch(said) else None
 
 
-def words(value: object) -> tuple[str, ...] | None:
+def nonempty_strs(value: object) -> tuple[str, ...] | None:
     """Return a non-empty list of strings; ``None`` if anything else stands in it."""
-    found = tuple(map(text, sequence(value)))
-    given = tuple(_carried(item) for item in found if item is not None)
+    found = tuple(map(plain_str, sequence(value)))
+    given = tuple(_encodable(item) for item in found if item is not None)
     return given if given and len(given) == len(found) else None
 
 
@@ -150,7 +150,7 @@ def integer(value: object) -> int | None:
 
 def tokens(value: object) -> int | None:
     """Return a number of tokens: an int of zero or more. Text and floats are absent, not zero."""
-    return value if type(value) is int and 0 <= value < MOST_TOKENS else None
+    return value if type(value) is int and 0 <= value < MAX_TOKENS else None
 
 
 def number(value: object) -> float | None:

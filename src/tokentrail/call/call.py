@@ -84,7 +84,7 @@ class Call:
         except Exception as error:  # noqa: BLE001 - the call is told without
             self.late_request = None  # it may be another by the end
             self.request = replace(self.request, inexact_output=True)
-            guard.report("request", error)
+            guard.internal_error("request", error)
 
     def text(self, prompt: Prompt | None, recorder: Recorder | None) -> OutputTally | None:
         """Return the tally of what was generated: a stream's own, or one of the plain answer."""
@@ -150,7 +150,7 @@ class Call:
         if request.background or request.fetches:
             operation.response = engine.owed.settled(request, operation.response)
         mode = engine.settings.token_counting
-        self.usage = operation.usage = resolve.settle(operation, None, None, mode)
+        self.usage = operation.usage = resolve.resolve_usage(operation, None, None, mode)
         gaps = self._last_gaps(recorder, operation) if request.stream else None
         if finalising:
             # Nothing is asked of the worker that would take its lock.
@@ -163,7 +163,7 @@ class Call:
         if gaps is not None and not engine.hand_over(gaps) and gaps.is_short():
             for _ in gaps.steps():
                 pass
-        whole = resolve.is_whole(operation, mode)
+        whole = resolve.is_complete(operation, mode)
         if whole and self.capture is None and engine.prices is None:  # as nearly always
             self.tell(operation, None, recorder)
         else:

@@ -82,7 +82,7 @@ class Settlement:
         try:
             return self._is_light() and self.ready() and self._weight() <= INLINE
         except Exception as error:  # noqa: BLE001 - the span must end whatever happens
-            guard.report("settlement", error)
+            guard.internal_error("settlement", error)
             return True
 
     def _is_light(self) -> bool:
@@ -90,7 +90,7 @@ class Settlement:
         try:
             return self._is_priced() and (capture is None or capture.is_light())
         except Exception as error:  # noqa: BLE001 - the span must end whatever happens
-            guard.report("content", error)
+            guard.internal_error("content", error)
             return True
 
     def _is_priced(self) -> bool:
@@ -121,7 +121,7 @@ class Settlement:
             at = self._operation.end_time
             return prices.cost(self._call.request, self._names(), self._tier(), at, self._known())
         except Exception as error:  # noqa: BLE001 - the span must end whatever happens
-            guard.report("cost", error)
+            guard.internal_error("cost", error)
             return None
 
     def ready(self) -> bool:
@@ -158,7 +158,7 @@ class Settlement:
                 yield from self._output.steps(self._encoder)
             self._call.usage = self._settled(model)
         except Exception as error:  # noqa: BLE001 - the span must end whatever happens
-            guard.report("count", error)
+            guard.internal_error("count", error)
         finally:
             self._tell()
 
@@ -170,7 +170,7 @@ class Settlement:
         engine = call.engine
         self._model = model = call.model(operation.response)
         prompt = call.prompt()
-        wanted = resolve.wanted(operation, prompt, engine.settings.token_counting)
+        wanted = resolve.needed_counts(operation, prompt, engine.settings.token_counting)
         if prompt is not None and wanted.input:
             self._input = InputTally(prompt)
         self._output = call.text(prompt, self._recorder) if wanted.output else None
@@ -184,10 +184,10 @@ class Settlement:
 
     def _settled(self, model: resolve.Model) -> Usage:
         request, encoded = self._call.request, self._encoder is not None
-        return resolve.settle(
+        return resolve.resolve_usage(
             self._operation,
-            resolve.count(request, model, self._input, output=False, encoded=encoded),
-            resolve.count(request, model, self._output, output=True, encoded=encoded),
+            resolve.to_count(request, model, self._input, output=False, encoded=encoded),
+            resolve.to_count(request, model, self._output, output=True, encoded=encoded),
             self._call.engine.settings.token_counting,
         )
 
@@ -217,7 +217,7 @@ class Settlement:
             content = capture.content()
         except Exception as error:  # noqa: BLE001 - the span must end whatever happens
             operation.raised = raised and replace(raised, message=None)
-            guard.report("content", error)
+            guard.internal_error("content", error)
         finally:
             capture.release()
         return content

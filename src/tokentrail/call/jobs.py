@@ -95,8 +95,8 @@ class Comparison(_Patient):
         request = self._call.request
         compared = resolve.compare(
             self._operation,
-            resolve.count(request, self._model, given, output=False),
-            resolve.count(request, self._model, generated, output=True),
+            resolve.to_count(request, self._model, given, output=False),
+            resolve.to_count(request, self._model, generated, output=True),
         )
         response = self._operation.response
         named = response.model if response is not None else None

@@ -30,7 +30,7 @@ class LiveUsage:
         call = self._call
         engine, prompt, model = call.engine, call.prompt(), call.model(so_far.response)
         mode = engine.settings.token_counting
-        wanted = resolve.wanted(so_far, prompt, mode)
+        wanted = resolve.needed_counts(so_far, prompt, mode)
         encoder = call.encoder(model)
         if encoder is None and (wanted.input or wanted.output):
             engine.start_encoding(model.encoding)
@@ -40,11 +40,11 @@ class LiveUsage:
         if wanted.output and call.output is not None:
             call.output.surcharges = resolve.surcharges(call.request, prompt)
             generated = self._output(call.output, model, encoder)
-        return resolve.settle(so_far, given, generated, mode)
+        return resolve.resolve_usage(so_far, given, generated, mode)
 
     def _output(self, tally: OutputTally, model: resolve.Model, encoder: Encoder | None) -> Count:
         tokens, exact = tally.now(encoder)
-        source = resolve.label(
+        source = resolve.count_source(
             self._call.request, model, exact=exact, output=True, hidden=tally.saw_summary
         )
         return Count(tokens, source, model.encoding if encoder is not None else None)
@@ -60,7 +60,7 @@ class LiveUsage:
                 for _ in job.steps():
                     pass
         if job is not None and job.done:
-            return resolve.count(self._call.request, model, job.tally, output=False)
+            return resolve.to_count(self._call.request, model, job.tally, output=False)
         if self._estimate is None:
             tally = InputTally(prompt)
             for _ in tally.steps(None, model.name):

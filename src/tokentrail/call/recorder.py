@@ -12,13 +12,13 @@ from array import array
 from typing import TYPE_CHECKING, Protocol
 
 from tokentrail.apis import http_metadata
-from tokentrail.model.records import Ending, Operation, Raised, Usage
+from tokentrail.model.records import Operation, Outcome, RaisedException, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokentrail.apis import Shape
-    from tokentrail.model.records import Exchange, Request, Response, TextSink
+    from tokentrail.apis import ApiAdapter
+    from tokentrail.model.records import HttpMetadata, Request, Response, TextSink
 
 STAMP_BLOCK = 512
 """Chunk times kept before they are handed on."""
@@ -50,7 +50,7 @@ class Recorder:
     """The client is at work on the next chunk: a close now may be its own."""
     detailed = True
     """Whether what the headers say is told."""
-    exchange: Exchange | None = None
+    exchange: HttpMetadata | None = None
     """What they said, where they were seen."""
     quotes = False
     """Whether the text of an exception is kept: it may quote the request."""
@@ -60,7 +60,7 @@ class Recorder:
     def __init__(  # noqa: PLR0913, PLR0917 - the facts of one call
         self,
         request: Request,
-        shape: Shape,
+        shape: ApiAdapter,
         sink: TextSink | None,
         listener: Listener,
         clock: Callable[[], float],
@@ -82,7 +82,7 @@ class Recorder:
         """In nanoseconds since the epoch."""
         self._started = self.seen = clock() if begun is None else begun
         """When it began, and when the answer was last heard of, in the clock's seconds."""
-        self._accumulator = shape.accumulator(request, sink) if request.stream else None
+        self._accumulator = shape.stream_accumulator(request, sink) if request.stream else None
         self._stamps: array[float] | None = array("d") if stamped else None
         self._once = [None]
         self.take: Callable[[object], None] = _ignore
@@ -101,12 +101,12 @@ class Recorder:
 
     def so_far(self) -> Operation:
         """Return the call as if it were broken off now; it goes on."""
-        return self._told(Ending.BROKEN_OFF, self.clock(), None, self._known_response())
+        return self._told(Outcome.BROKEN_OFF, self.clock(), None, self._known_response())
 
     def responded(self, response: object) -> None:
         """Read the headers of an HTTP response."""
         if self.detailed:
-            self.exchange = http_metadata.of_response(response)
+            self.exchange = http_metadata.metadata_of_response(response)
 
     def streaming(self) -> None:
         """Note that the headers of a streamed answer came."""
@@ -174,57 +174,57 @@ class Recorder:
         self._answered = True
         self._answer = answer
         if self.detailed and self.exchange is None:
-            self.exchange = http_metadata.of_answer(answer)
+            self.exchange = http_metadata.metadata_of_answer(answer)
         try:
-            self._response = self._shape.answer(answer, None)
+            self._response = self._shape.parse_response(answer, None)
         finally:
-            self._end(Ending.COMPLETED)
+            self._end(Outcome.COMPLETED)
 
     def tell_text(self, sink: TextSink) -> None:
         """Hand the text of a plain answer to ``sink``; a stream's goes to its own as it comes."""
-        self._shape.answer(self._answer, sink)
+        self._shape.parse_response(self._answer, sink)
 
     def exhausted(self) -> None:
         """Note that the stream came to its end."""
-        self._end(Ending.COMPLETED)
+        self._end(Outcome.COMPLETED)
 
     def broken_off(self, *, finalising: bool = False) -> None:
         """Note that the application closed the answer."""
-        self._end(Ending.BROKEN_OFF, finalising=finalising)
+        self._end(Outcome.BROKEN_OFF, finalising=finalising)
 
     def cancelled(self) -> None:
         """Note that the server stopped, as it was told to."""
-        self._end(Ending.CANCELLED)
+        self._end(Outcome.CANCELLED)
 
     def failed(self, error: BaseException) -> None:
         """Note that ``error`` is on its way to the application."""
         if isinstance(error, Exception):
             if self.detailed and self.exchange is None:
-                self.exchange = http_metadata.of_error(error)
+                self.exchange = http_metadata.metadata_of_error(error)
             try:
-                self._read_received(http_metadata.answer_of(error))
+                self._read_received(http_metadata.answer_in_error(error))
             finally:
-                self._end(Ending.FAILED, error)
+                self._end(Outcome.FAILED, error)
         else:
-            self._end(Ending.CANCELLED)
+            self._end(Outcome.CANCELLED)
 
     def _read_received(self, shown: object) -> None:
         """Read the answer that there was, or that an error shows."""
         if self._answer is None and shown is not None:
             self.received(shown)
         if self._answer is not None and self._response is None:
-            self._response = self._shape.answer(self._answer, None)
+            self._response = self._shape.parse_response(self._answer, None)
 
     def abandoned(self) -> None:
         """Note, in a finaliser, that nobody holds the answer any more.
 
         The call ended when it was last seen alive, not when the collector came by.
         """
-        self._end(Ending.BROKEN_OFF, finalising=True, at=self.seen)
+        self._end(Outcome.BROKEN_OFF, finalising=True, at=self.seen)
 
     def _end(
         self,
-        ending: Ending,
+        ending: Outcome,
         error: Exception | None = None,
         *,
         finalising: bool = False,
@@ -253,13 +253,13 @@ class Recorder:
         return self.response_so_far() if self._response is None else self._response
 
     def _told(
-        self, ending: Ending, end: float, error: Exception | None, response: Response | None
+        self, ending: Outcome, end: float, error: Exception | None, response: Response | None
     ) -> Operation:
         failure = None if response is None else response.error_type
         if failure is not None:
-            ending = Ending.FAILED
-        elif ending is Ending.BROKEN_OFF and response is not None and response.complete:
-            ending = Ending.COMPLETED
+            ending = Outcome.FAILED
+        elif ending is Outcome.BROKEN_OFF and response is not None and response.complete:
+            ending = Outcome.COMPLETED
         begun, first = self._started, self._first
         duration = end - begun
         operation = Operation(
@@ -295,14 +295,14 @@ def _ignore(chunk: object) -> None:
     """Take a chunk of which nothing is wanted, or that belongs to no call any more."""
 
 
-def _raised(error: Exception, *, quoted: bool) -> Raised:
+def _raised(error: Exception, *, quoted: bool) -> RaisedException:
     message = None
     if quoted:
         try:
             message = str(error)
         except Exception:  # noqa: BLE001 - the class is not ours
             message = None
-    return Raised(_class_name(error), message)
+    return RaisedException(_class_name(error), message)
 
 
 def _class_name(error: Exception) -> str:

@@ -122,7 +122,7 @@ def _prompt(asked: argparse.Namespace) -> Prompt:
 
 def _messages(content: str, name: str) -> Prompt:
     """Return the prompt of a list of messages, or of a whole request of chat completions."""
-    from tokentrail.apis.chat.adapter import ChatShape  # noqa: PLC0415 - on demand
+    from tokentrail.apis.chat.adapter import ChatAdapter  # noqa: PLC0415 - on demand
     from tokentrail.model.records import Endpoint, Prompt  # noqa: PLC0415 - on demand
 
     try:
@@ -142,7 +142,7 @@ def _messages(content: str, name: str) -> Prompt:
         )
         raise CommandError(message, code=2)
     nowhere = Endpoint(provider="openai", address=None, port=None, key="")
-    prompt = ChatShape().request(nowhere, request).prompt
+    prompt = ChatAdapter().parse_request(nowhere, request).prompt
     return prompt if prompt is not None else Prompt()
 
 

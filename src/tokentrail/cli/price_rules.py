@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.cost import genai_prices
-from tokentrail.cost.promql_patterns import escaped, picked
-from tokentrail.cost.user_prices import ORDINARY
+from tokentrail.cost.promql_patterns import escape_regex, model_matcher
+from tokentrail.cost.user_prices import STANDARD_TIERS
 from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from tokentrail.cost import OwnPrices, Rates
+    from tokentrail.cost import Rates, UserPrices
 
 COST: Final = "tokentrail:cost_usd:rate5m"
 TOKENS: Final = "tokentrail:priced_tokens:rate5m"
@@ -30,7 +30,7 @@ BUDGET: Final = "tokentrail:cost_budget_usd:per_day"
 _TIER_LABEL: Final = "openai_response_service_tier"
 _BY: Final = "job, gen_ai_request_model"
 _ALIKE: Final = f"job, gen_ai_provider_name, gen_ai_request_model, {_TIER_LABEL}, tokentrail_model"
-_ORDINARY: Final = f'{_TIER_LABEL}=~"{"|".join(("", *ORDINARY))}"'
+_ORDINARY: Final = f'{_TIER_LABEL}=~"{"|".join(("", *STANDARD_TIERS))}"'
 
 _RELEASED: Final = "gen_ai_client_token_usage_sum"
 _LATEST: Final = {
@@ -40,7 +40,7 @@ _DETAILS: Final = {
     field.removesuffix("_tokens"): f"{name.replace('.', '_')}_total"
     for _, field, name, _ in semconv.DETAIL_COUNTERS
 }
-_OWN: Final = f"{semconv.OWN_TOKENS.replace('.', '_')}_total"
+_OWN: Final = f"{semconv.USAGE_TOKENS.replace('.', '_')}_total"
 _PARTS: Final = {
     "input": ("cache_read", "cache_write", "audio_input", "image_input"),
     "output": ("reasoning", "audio_output"),
@@ -63,7 +63,7 @@ class Priced:
     """The names asked for that it has."""
 
 
-def own_prices(own: OwnPrices) -> Iterator[Priced]:
+def own_prices(own: UserPrices) -> Iterator[Priced]:
     """Yield the user's own prices: a name is that of an answer or, if that has none, a request."""
     priced = _alternatives(own.models)
     for (model, tier), rates in own.table.items():
@@ -81,7 +81,7 @@ def own_prices(own: OwnPrices) -> Iterator[Priced]:
 
 
 def published_prices(
-    providers: tuple[str, ...], at: datetime, own: OwnPrices, wanted: frozenset[str] | None
+    providers: tuple[str, ...], at: datetime, own: UserPrices, wanted: frozenset[str] | None
 ) -> Iterator[Priced]:
     """Yield the published prices of text models; ``wanted``: only those of these names."""
     mine = ""
@@ -90,9 +90,9 @@ def published_prices(
         mine = f", tokentrail_model!~{without}, gen_ai_request_model!~{without}"
     for provider in providers:
         before: list[Any] = []
-        for owner, model in genai_prices.offered(provider):
+        for owner, model in genai_prices.models_of(provider):
             names = _held(model, before, wanted)
-            patterns = picked(model, before) if wanted is None or names else None
+            patterns = model_matcher(model, before) if wanted is None or names else None
             before.append(model)
             if patterns is None:
                 continue
@@ -241,7 +241,7 @@ def _budget_rules(budget: float) -> list[list[str]]:
 
 def _tiers(model: Any) -> list[str]:  # noqa: ANN401 - the package's ModelInfo
     said = (v.when.get("service_tier") for v in model.price_variants or () if len(v.when) == 1)
-    return sorted({tier for tier in said if genai_prices.ordinary(tier) is not None})
+    return sorted({tier for tier in said if genai_prices.is_standard_tier(tier) is not None})
 
 
 def _tier(tier: str | None) -> str:
@@ -266,4 +266,4 @@ def _quoted(name: str) -> str:
 
 
 def _alternatives(models: tuple[str, ...]) -> str:
-    return _quoted("|".join(map(escaped, models)))
+    return _quoted("|".join(map(escape_regex, models)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cli.command import CommandError, manual
-from tokentrail.cost import OwnPrices, PricesError, genai_prices
+from tokentrail.cost import PricesError, UserPrices, genai_prices
 from tokentrail.cost.user_prices import read_prices
 from tokentrail.version import __version__
 
@@ -87,11 +87,13 @@ def _run(asked: argparse.Namespace) -> int:
         one for one in price_rules.own_prices(own) if wanted is None or one.name in wanted
     ]
     now = datetime.now(timezone.utc)
-    if genai_prices.is_there():
+    if genai_prices.is_installed():
         providers = tuple(asked.provider or _DEFAULT)
         priced += price_rules.published_prices(providers, now, own, wanted)
     elif not own:
-        message = f"there are no prices: {genai_prices.MEND}, or name your own with --overrides"
+        message = (
+            f"there are no prices: {genai_prices.INSTALL_HINT}, or name your own with --overrides"
+        )
         raise CommandError(message)
     if not priced:
         message = f"none of --models {asked.models} has a price: name your own with --overrides"
@@ -102,9 +104,9 @@ def _run(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _own(name: str | None) -> OwnPrices:
+def _own(name: str | None) -> UserPrices:
     if name is None:
-        return OwnPrices()
+        return UserPrices()
     try:
         return read_prices(name)
     except PricesError as error:
@@ -126,8 +128,8 @@ def _wanted(models: str | None) -> frozenset[str] | None:
 
 def _head(now: datetime, overrides: str | None) -> str:
     source = "no published prices: genai-prices is not installed"
-    if genai_prices.is_there():
-        source = f"the prices of {genai_prices.PACKAGE} {genai_prices.edition()}"
+    if genai_prices.is_installed():
+        source = f"the prices of {genai_prices.PACKAGE} {genai_prices.data_version()}"
     mine = f", after those of {Path(overrides).name}" if overrides else ""
     return (
         f"Made by tokentrail {__version__} on {now:%Y-%m-%d}: {source}{mine}.\n"
@@ -151,8 +153,8 @@ def _say(priced: list[Priced], wanted: frozenset[str] | None, output: str | None
     """Say on standard error what is in it and what is not."""
     if output is not None:
         print(f"{output}: {len(priced)} prices", file=sys.stderr)
-    if not genai_prices.is_there():
-        print(f"only your own prices: for others {genai_prices.MEND}", file=sys.stderr)
+    if not genai_prices.is_installed():
+        print(f"only your own prices: for others {genai_prices.INSTALL_HINT}", file=sys.stderr)
     unknown = sorted((wanted or frozenset()).difference(*(one.wanted for one in priced)))
     if unknown:
         print(f"no price is known of {', '.join(unknown)}", file=sys.stderr)

@@ -17,7 +17,7 @@ from tokentrail.config.parsing import FunctionError
 from tokentrail.config.schema import SETTINGS, Setting
 from tokentrail.config.values import (
     DEFAULT_METRIC_ATTRIBUTES,
-    FAMILIES,
+    INSTRUMENTED_APIS,
     OPT_IN,
     ContentCapture,
     Cost,
@@ -25,30 +25,30 @@ from tokentrail.config.values import (
     OnConflict,
     StreamUsage,
     TokenCounting,
-    keep_nothing,
+    redact_everything,
 )
-from tokentrail.cost.user_prices import OwnPrices, PricesError
+from tokentrail.cost.user_prices import PricesError, UserPrices
 from tokentrail.support import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
-    "FAMILIES",
+    "INSTRUMENTED_APIS",
     "OPT_IN",
     "SETTINGS",
     "ContentCapture",
     "Cost",
+    "EnvironmentValue",
     "MetricNames",
     "OnConflict",
-    "Reading",
     "Setting",
     "Settings",
     "StreamUsage",
     "TokenCounting",
-    "plain",
+    "display_value",
+    "read_environment",
     "read_settings",
-    "reading",
 ]
 
 
@@ -79,17 +79,17 @@ class Settings:
     attributes_on_metrics: tuple[str, ...] = ()
     baggage_keys: tuple[str, ...] = ()
     request_attributes: tuple[str, ...] = ()
-    families: tuple[str, ...] = FAMILIES
+    families: tuple[str, ...] = INSTRUMENTED_APIS
     request_hook: Callable[[Any, dict[str, Any]], object] | None = None
     response_hook: Callable[[Any, Any], object] | None = None
     cost: Cost = Cost.OFF
-    prices: OwnPrices = field(default_factory=OwnPrices)
+    prices: UserPrices = field(default_factory=UserPrices)
     disabled: bool = False
 
     @property
     def withhold(self) -> bool:
         """Whether content is told to nobody, since what was to redact it is missing."""
-        return self.redact is keep_nothing
+        return self.redact is redact_everything
 
 
 def read_settings(
@@ -124,7 +124,7 @@ def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> An
             named = f"{setting.name}={argument!r}"
             message = f"{named} is not allowed{_reason(error)}; allowed: {setting.allowed}"
             raise ValueError(message) from None
-    read = reading(setting, environ)
+    read = read_environment(setting, environ)
     if read.refused is not None:
         guard.warn_once(
             setting.environ,
@@ -139,7 +139,7 @@ def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> An
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class EnvironmentValue:
     """What the environment makes of a setting."""
 
     value: object
@@ -151,7 +151,7 @@ class Reading:
     """Why, where more can be said than what is allowed."""
 
 
-def reading(setting: Setting, environ: Mapping[str, str]) -> Reading:
+def read_environment(setting: Setting, environ: Mapping[str, str]) -> EnvironmentValue:
     """Return what ``environ``, or else the default, says."""
     variable = setting.environ
     text = environ.get(variable, "")
@@ -159,12 +159,12 @@ def reading(setting: Setting, environ: Mapping[str, str]) -> Reading:
         opted = map(str.strip, environ.get(OPT_IN, "").split(","))
         variable, text = OPT_IN, "both" if "gen_ai_latest_experimental" in opted else ""
     if not text.strip():
-        return Reading(setting.default)
+        return EnvironmentValue(setting.default)
     try:
-        return Reading(setting.parse(text), variable)
+        return EnvironmentValue(setting.parse(text), variable)
     except ValueError as error:
         instead = setting.default if setting.instead is None else setting.instead
-        return Reading(instead, variable, text, _reason(error))
+        return EnvironmentValue(instead, variable, text, _reason(error))
 
 
 def _reason(error: ValueError) -> str:
@@ -172,16 +172,16 @@ def _reason(error: ValueError) -> str:
 
 
 def _instead(setting: Setting) -> str:
-    if setting.instead is keep_nothing:
+    if setting.instead is redact_everything:
         return "No content is told."
-    return f"The default ({plain(setting.default)}) holds."
+    return f"The default ({display_value(setting.default)}) holds."
 
 
-def plain(value: object) -> object:
+def display_value(value: object) -> object:
     """Return a value of a setting as people write it."""
-    if isinstance(value, OwnPrices):
+    if isinstance(value, UserPrices):
         return str(value) or None
-    if value is keep_nothing:
+    if value is redact_everything:
         return "nothing is kept: no content is told"
     if callable(value):
         named = value if hasattr(value, "__qualname__") else type(value)

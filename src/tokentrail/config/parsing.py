@@ -12,12 +12,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tokentrail.config.values import (
-    CONVENTIONAL,
-    FAMILIES,
+    INSTRUMENTED_APIS,
     METRIC_ATTRIBUTES,
     REQUEST_ATTRIBUTES,
+    RESERVED_METRIC_ATTRIBUTES,
 )
-from tokentrail.cost.user_prices import OwnPrices, read_prices
+from tokentrail.cost.user_prices import UserPrices, read_prices
 from tokentrail.counting.models import resolve
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _is_awaited(found: object) -> bool:
     return inspect.iscoroutinefunction(found) or inspect.isasyncgenfunction(found)
 
 
-def share(value: object) -> float:
+def ratio(value: object) -> float:
     """Read a number from nought to one."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError  # noqa: TRY004 - as above
@@ -136,10 +136,10 @@ def metric_attributes(value: object) -> tuple[str, ...]:
     return names(value, METRIC_ATTRIBUTES)
 
 
-def attributes_on_metrics(value: object) -> tuple[str, ...]:
+def custom_metric_attributes(value: object) -> tuple[str, ...]:
     """Read names of the application's own attributes, which metrics have no other use for."""
     found = names(value)
-    if not CONVENTIONAL.isdisjoint(found):
+    if not RESERVED_METRIC_ATTRIBUTES.isdisjoint(found):
         raise ValueError
     return found
 
@@ -149,9 +149,9 @@ def request_attributes(value: object) -> tuple[str, ...]:
     return names(value, REQUEST_ATTRIBUTES)
 
 
-def families(value: object) -> tuple[str, ...]:
+def instrumented_apis(value: object) -> tuple[str, ...]:
     """Read names of families of methods, one at least: to tell nothing is ``disabled``."""
-    found = names(value, FAMILIES)
+    found = names(value, INSTRUMENTED_APIS)
     if not found:
         raise ValueError
     return found
@@ -168,12 +168,12 @@ def encodings(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if name is not None))
 
 
-def prices(value: object) -> OwnPrices:
+def prices(value: object) -> UserPrices:
     """Read the user's own prices, from a file or as they stand."""
     return read_prices(value.strip() if isinstance(value, str) else value)
 
 
-def models(value: object) -> Mapping[str, str]:
+def model_aliases(value: object) -> Mapping[str, str]:
     """Read pairs of a name and the model, or encoding, that it stands for."""
     if isinstance(value, str):
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]

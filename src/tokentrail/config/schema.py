@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokentrail.config import parsing
 from tokentrail.config.values import (
     DEFAULT_METRIC_ATTRIBUTES,
-    FAMILIES,
+    INSTRUMENTED_APIS,
     METRIC_ATTRIBUTES,
     OPT_IN,
     REQUEST_ATTRIBUTES,
@@ -19,9 +19,9 @@ from tokentrail.config.values import (
     OnConflict,
     StreamUsage,
     TokenCounting,
-    keep_nothing,
+    redact_everything,
 )
-from tokentrail.cost.user_prices import OwnPrices
+from tokentrail.cost.user_prices import UserPrices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ SETTINGS: tuple[Setting, ...] = (
         "name=model pairs separated by commas, or a mapping; the model is one whose encoding is "
         "known, or an encoding itself (cl100k_base, o200k_base)",
         "What an Azure deployment or a model unknown to us really is, for counting.",
-        parsing.models,
+        parsing.model_aliases,
     ),
     Setting(
         "flush_timeout",
@@ -123,7 +123,7 @@ SETTINGS: tuple[Setting, ...] = (
         "a share from 0 to 1",
         "The share of calls with reported usage that are counted too, after they are told, to "
         "tell how good the counts are (tokentrail.usage.count_ratio).",
-        parsing.share,
+        parsing.ratio,
     ),
     Setting(
         "preload",
@@ -160,7 +160,7 @@ SETTINGS: tuple[Setting, ...] = (
         "Called for every text before it is told; what it returns is told instead. Where the "
         "variable names no such function, no content is told at all.",
         parsing.function,
-        instead=keep_nothing,
+        instead=redact_everything,
     ),
     Setting(
         "content_limit",
@@ -203,7 +203,7 @@ SETTINGS: tuple[Setting, ...] = (
         "names separated by commas, without blanks, that are not the metrics' own",
         "Which of the application's own attributes (tokentrail.attributes(), baggage_keys, "
         "request_attributes) metrics bear: those of few values. Spans bear all.",
-        parsing.attributes_on_metrics,
+        parsing.custom_metric_attributes,
     ),
     Setting(
         "baggage_keys",
@@ -225,10 +225,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "families",
         "TOKENTRAIL_FAMILIES",
-        FAMILIES,
-        "names separated by commas, of: " + ", ".join(FAMILIES),
+        INSTRUMENTED_APIS,
+        "names separated by commas, of: " + ", ".join(INSTRUMENTED_APIS),
         "Whose methods are told; of a family left out nothing is patched.",
-        parsing.families,
+        parsing.instrumented_apis,
     ),
     Setting(
         "request_hook",
@@ -259,7 +259,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "prices",
         "TOKENTRAIL_PRICES",
-        OwnPrices(),
+        UserPrices(),
         "a JSON file, or a mapping: for each model input, output, cache_read, cache_write, "
         "audio_input, image_input, reasoning, audio_output, in USD per million tokens",
         "Your own prices, which go before the published ones (docs/cost.md).",

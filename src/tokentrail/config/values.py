@@ -63,7 +63,7 @@ class ContentCapture(str, Enum):
         return self in {ContentCapture.EVENT_ONLY, ContentCapture.SPAN_AND_EVENT}
 
 
-def keep_nothing(kind: str, text: str) -> None:
+def redact_everything(kind: str, text: str) -> None:
     """Stand for a ``redact`` that the environment names and that cannot be had.
 
     Whoever named one wants no text told as it is.
@@ -79,7 +79,7 @@ METRIC_ATTRIBUTES = {
 }
 """The attributes of metrics that can be chosen, and whether they are there by default."""
 
-CONVENTIONAL = frozenset(
+RESERVED_METRIC_ATTRIBUTES = frozenset(
     {
         "error.type",
         "gen_ai.operation.name",
@@ -102,7 +102,7 @@ DEFAULT_METRIC_ATTRIBUTES = tuple(name for name, there in METRIC_ATTRIBUTES.item
 OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 """The ecosystem's own switch; it speaks where ``metrics`` is not set."""
 
-FAMILIES = (
+INSTRUMENTED_APIS = (
     "chat",
     "completions",
     "responses",

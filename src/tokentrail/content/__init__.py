@@ -6,24 +6,24 @@ into frozen records (:class:`Content`), what the user's :class:`Rules` leave of 
 nothing of this package runs.
 """
 
-from tokentrail.content.capture import Capture, CapturingShape
+from tokentrail.content.capture import Capture, CapturingAdapter
 from tokentrail.content.parts import Content
-from tokentrail.content.redaction import KINDS, Rules
-from tokentrail.content.request import read_asked
-from tokentrail.content.response import gathering_for
-from tokentrail.content.serialize import written_messages, written_parts, written_tools
+from tokentrail.content.redaction import KINDS, Redaction
+from tokentrail.content.request import read_request_content
+from tokentrail.content.response import content_accumulator
+from tokentrail.content.serialize import serialize_messages, serialize_parts, serialize_tools
 from tokentrail.content.values import to_json
 
 __all__ = [
     "KINDS",
     "Capture",
-    "CapturingShape",
+    "CapturingAdapter",
     "Content",
-    "Rules",
-    "gathering_for",
-    "read_asked",
+    "Redaction",
+    "content_accumulator",
+    "read_request_content",
+    "serialize_messages",
+    "serialize_parts",
+    "serialize_tools",
     "to_json",
-    "written_messages",
-    "written_parts",
-    "written_tools",
 ]

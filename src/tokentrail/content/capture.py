@@ -17,13 +17,13 @@ from tokentrail.support import guard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tokentrail.apis import Accumulator, Shape
+    from tokentrail.apis import Accumulator, ApiAdapter
     from tokentrail.content.parts import Part
-    from tokentrail.content.redaction import Rules
-    from tokentrail.content.response import Gathering
+    from tokentrail.content.redaction import Redaction
+    from tokentrail.content.response import ContentAccumulator
     from tokentrail.model.records import Endpoint, Request, Response, TextSink
 
-LIGHT: Final = 32 * 1024
+CHEAP_CHARS: Final = 32 * 1024
 """Characters that are made ready on the spot, in well under a millisecond."""
 _UNKNOWN: Final = 512
 """Characters that a value which is no text is taken for."""
@@ -40,8 +40,8 @@ class Capture:
     def __init__(
         self,
         asked: Callable[[], Content],
-        gathering: Gathering | None,
-        rules: Rules,
+        gathering: ContentAccumulator | None,
+        rules: Redaction,
         *,
         foreign: bool = False,
     ) -> None:
@@ -59,7 +59,7 @@ class Capture:
             try:
                 gathering.add(chunk)
             except Exception as error:  # noqa: BLE001 - counting goes on
-                guard.report("content of a chunk", error)
+                guard.internal_error("content of a chunk", error)
 
     def take(self, answer: object) -> None:
         """Take the whole plain answer."""
@@ -68,7 +68,7 @@ class Capture:
             try:
                 gathering.take(answer)
             except Exception as error:  # noqa: BLE001 - counting goes on
-                guard.report("content of an answer", error)
+                guard.internal_error("content of an answer", error)
 
     def is_light(self) -> bool:
         """Whether :meth:`content` is quick: not much text, and nothing of the user's to run."""
@@ -77,7 +77,7 @@ class Capture:
         weight = 0
         for part in _parts(self._all()):
             weight += _weight(part)
-            if weight > LIGHT:
+            if weight > CHEAP_CHARS:
                 return False
         return True
 
@@ -119,29 +119,29 @@ def _weight(part: Part) -> int:
     return len(held) if isinstance(held, str) else _UNKNOWN
 
 
-class CapturingShape:
+class CapturingAdapter:
     """A shape whose answers are also handed to a capture. The shape itself knows nothing of it."""
 
     __slots__ = ("_capture", "_shape")
 
-    def __init__(self, shape: Shape, capture: Capture) -> None:
+    def __init__(self, shape: ApiAdapter, capture: Capture) -> None:
         self._shape = shape
         self._capture = capture
 
-    def request(
+    def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read the keyword arguments of a call."""
-        return self._shape.request(endpoint, arguments, prompt=prompt)
+        return self._shape.parse_request(endpoint, arguments, prompt=prompt)
 
-    def answer(self, answer: object, sink: TextSink | None) -> Response:
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a plain answer; it may be read again."""
         self._capture.take(answer)
-        return self._shape.answer(answer, sink)
+        return self._shape.parse_response(answer, sink)
 
-    def accumulator(self, request: Request, sink: TextSink | None) -> CapturingAccumulator:
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> CapturingAccumulator:
         """Return an accumulator that hands each chunk to the capture, too."""
-        return CapturingAccumulator(self._shape.accumulator(request, sink), self._capture)
+        return CapturingAccumulator(self._shape.stream_accumulator(request, sink), self._capture)
 
 
 class CapturingAccumulator:

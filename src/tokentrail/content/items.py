@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.values import fields, is_absent, sequence, text, word
+from tokentrail.apis.values import fields, is_absent, nonempty_str, plain_str, sequence
 from tokentrail.content.messages import (
     read_call,
     read_content,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def read_instructions(given: object) -> tuple[Text, ...]:
     """Read instructions: text, or (in a response that is fetched) a list of messages."""
-    whole = text(given)
+    whole = plain_str(given)
     if whole is not None:
         return (Text(whole),) if whole else ()
     contents = (read_content(fields(message).get("content")) for message in sequence(given))
@@ -41,7 +41,7 @@ def read_instructions(given: object) -> tuple[Text, ...]:
 
 def read_input(given: object) -> tuple[Message, ...]:
     """Read an input: text, or a list of items, each a message of its own."""
-    whole = text(given)
+    whole = plain_str(given)
     if whole is not None:
         return (Message("user", (Text(whole),)),) if whole else ()
     read = (_message(fields(item)) for item in sequence(given))
@@ -55,7 +55,7 @@ def read_output(items: object) -> tuple[Message, ...]:
 
 
 def _message(item: Mapping[str, object]) -> Message | None:
-    if text(item.get("type")) in {None, "message"}:
+    if plain_str(item.get("type")) in {None, "message"}:
         return read_message(item)
     parts = read_item(item)
     if not parts:
@@ -66,7 +66,7 @@ def _message(item: Mapping[str, object]) -> Message | None:
 
 def read_item(item: Mapping[str, object]) -> tuple[Part, ...]:
     """Read one item as parts of a message; kinds that nobody knows are left out."""
-    kind = text(item.get("type"))
+    kind = plain_str(item.get("type"))
     if kind is None:
         return ()
     known, server = _ITEMS.get(kind), _SERVER_TOOLS.get(kind)
@@ -110,7 +110,7 @@ def _other_call(kind: str, item: Mapping[str, object]) -> ToolCall:
     return ToolCall(
         kind.removesuffix("_call"),
         None if is_absent(asked) else plain(asked),
-        word(item.get("call_id")) or word(item.get("id")),
+        nonempty_str(item.get("call_id")) or nonempty_str(item.get("id")),
     )
 
 
@@ -120,11 +120,11 @@ def _output(item: Mapping[str, object]) -> ToolResponse:
     read = read_result(output)
     if read is None and not is_absent(output):
         read = part or plain(output)
-    return ToolResponse(read, word(item.get("call_id")) or word(item.get("id")))
+    return ToolResponse(read, nonempty_str(item.get("call_id")) or nonempty_str(item.get("id")))
 
 
 def _compaction(item: Mapping[str, object]) -> _Read:
-    return (Compaction(word(item.get("id"))),)
+    return (Compaction(nonempty_str(item.get("id"))),)
 
 
 _ITEMS: Final[dict[str, Callable[[Mapping[str, object]], _Read]]] = {
@@ -148,10 +148,10 @@ class _ServerTool:
 
     def parts(self, item: Mapping[str, object]) -> _Read:
         """Return the call, and what it gave where that is shown."""
-        name = word(item.get("id"))
+        name = nonempty_str(item.get("id"))
         asked, given = self._payload(item, self.asked), self._payload(item, self.given)
         return (
-            ServerToolCall(word(item.get("name")) or self.type, asked, name)
+            ServerToolCall(nonempty_str(item.get("name")) or self.type, asked, name)
             if self.asked
             else None,
             ServerToolResponse(given, name) if len(given) > 1 else None,
@@ -162,7 +162,7 @@ class _ServerTool:
         for name in names:
             value = item.get(name)
             if not is_absent(value):
-                said = text(value) if name == "arguments" else None
+                said = plain_str(value) if name == "arguments" else None
                 held[name] = plain(value) if said is None else parsed(said)
         return held
 

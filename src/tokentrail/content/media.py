@@ -7,7 +7,7 @@ import re
 import urllib.parse
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.values import fields, word
+from tokentrail.apis.values import fields, nonempty_str
 from tokentrail.content.parts import Blob, File, Uri
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ one: it might be anything that was said."""
 def image(part: Mapping[str, object]) -> Blob | Uri | File | None:
     """Read an image part: chat nests its URL, responses has it flat or the id of an upload."""
     source = part.get("image_url")
-    url = word(fields(source).get("url")) or word(source)
+    url = nonempty_str(fields(source).get("url")) or nonempty_str(source)
     if url is not None:
         return located("image", url)
     return _uploaded("image", part)
@@ -33,7 +33,7 @@ def image(part: Mapping[str, object]) -> Blob | Uri | File | None:
 def sound(part: Mapping[str, object]) -> Blob | File | None:
     """Read a sound part."""
     given = fields(part.get("input_audio")) or part
-    content = word(given.get("data"))
+    content = nonempty_str(given.get("data"))
     if content is not None:
         return blob("audio", sound_type(given.get("format")), content)
     return _uploaded("audio", given)
@@ -41,14 +41,14 @@ def sound(part: Mapping[str, object]) -> Blob | File | None:
 
 def sound_type(form: object) -> str | None:
     """Return the media type of a format of sound."""
-    name = word(form)
+    name = nonempty_str(form)
     return None if name is None else _SOUNDS.get(name, f"audio/{name}")
 
 
 def document(part: Mapping[str, object]) -> Blob | Uri | File | None:
     """Read a file part: an upload, an address, or bytes, as a ``data:`` URL or bare base64."""
     given = fields(part.get("file")) or part
-    content, address = word(given.get("file_data")), word(given.get("file_url"))
+    content, address = nonempty_str(given.get("file_data")), nonempty_str(given.get("file_url"))
     if content is not None:
         return located("document", content) if _is_inline(content) else blob(
             "document", None, content
@@ -92,7 +92,7 @@ def byte_size(content: str) -> int:
 
 
 def _uploaded(modality: str, given: Mapping[str, object]) -> File | None:
-    return upload(modality, word(given.get("file_id")))
+    return upload(modality, nonempty_str(given.get("file_id")))
 
 
 def upload(modality: str, name: str | None) -> File | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.values import fields, is_sequence, sequence, text, word
+from tokentrail.apis.values import fields, is_sequence, nonempty_str, plain_str, sequence
 from tokentrail.content import media
 from tokentrail.content.parts import Message, Part, Reasoning, Text, ToolCall, ToolResponse
 from tokentrail.content.values import clean, parsed
@@ -24,21 +24,23 @@ def read_messages(messages: object) -> tuple[Message, ...]:
 
 def read_message(given: Mapping[str, object]) -> Message | None:
     """Read one message; what has no role is none."""
-    role = word(given.get("role"))
+    role = nonempty_str(given.get("role"))
     if role is None:
         return None
     if role in _RESPONDENTS:
-        response = ToolResponse(read_result(given.get("content")), word(given.get("tool_call_id")))
-        return Message(role, (response,), word(given.get("name")))
-    return Message(role, read_said(given), word(given.get("name")))
+        response = ToolResponse(
+            read_result(given.get("content")), nonempty_str(given.get("tool_call_id"))
+        )
+        return Message(role, (response,), nonempty_str(given.get("name")))
+    return Message(role, read_message_parts(given), nonempty_str(given.get("name")))
 
 
-def read_said(given: Mapping[str, object]) -> tuple[Part, ...]:
+def read_message_parts(given: Mapping[str, object]) -> tuple[Part, ...]:
     """Read what a message says: thought, content, refusal, sound and calls, in this order."""
-    thought = word(given.get("reasoning_content")) or word(given.get("reasoning"))
+    thought = nonempty_str(given.get("reasoning_content")) or nonempty_str(given.get("reasoning"))
     parts: list[Part] = [] if thought is None else [Reasoning(thought)]
     parts += read_content(given.get("content"))
-    refusal = word(given.get("refusal"))
+    refusal = nonempty_str(given.get("refusal"))
     if refusal is not None:
         parts.append(Text(refusal))
     parts += _sound(fields(given.get("audio")))
@@ -48,7 +50,7 @@ def read_said(given: Mapping[str, object]) -> tuple[Part, ...]:
 
 def read_content(content: object) -> tuple[Part, ...]:
     """Read a content: text, or a list of parts. Kinds that nobody knows are left out."""
-    whole = text(content)
+    whole = plain_str(content)
     if whole is not None:
         return (Text(whole),) if whole else ()
     read = (_part(part) for part in sequence(content))
@@ -57,7 +59,7 @@ def read_content(content: object) -> tuple[Part, ...]:
 
 def read_result(content: object) -> object:
     """Read what a call gave: its text, or its parts where it is not all text."""
-    whole = text(content)
+    whole = plain_str(content)
     if whole is not None:
         return whole
     return read_content(content) if is_sequence(content) else None
@@ -65,18 +67,18 @@ def read_result(content: object) -> object:
 
 def read_call(name: object, arguments: object, call_id: object) -> ToolCall | None:
     """Read a call whose arguments are the text of a JSON object."""
-    called, given = word(name), text(arguments)
+    called, given = nonempty_str(name), plain_str(arguments)
     if called is None and not given:
         return None
-    return ToolCall(called or "", parsed(given) if given else None, word(call_id))
+    return ToolCall(called or "", parsed(given) if given else None, nonempty_str(call_id))
 
 
 def read_custom_call(name: object, given: object, call_id: object) -> ToolCall | None:
     """Read a call whose input is free text, also where it looks like JSON."""
-    called, said = word(name), text(given)
+    called, said = nonempty_str(name), plain_str(given)
     if called is None and not said:
         return None
-    return ToolCall(called or "", clean(said) if said else None, word(call_id))
+    return ToolCall(called or "", clean(said) if said else None, nonempty_str(call_id))
 
 
 def _calls(given: Mapping[str, object]) -> list[Part]:
@@ -95,7 +97,9 @@ def _calls(given: Mapping[str, object]) -> list[Part]:
 
 def _sound(audio: Mapping[str, object]) -> list[Part]:
     """Read an answer's sound: its transcript and its bytes; sent back, it is but an id."""
-    transcript, content, name = (word(audio.get(key)) for key in ("transcript", "data", "id"))
+    transcript, content, name = (
+        nonempty_str(audio.get(key)) for key in ("transcript", "data", "id")
+    )
     parts: list[Part] = [] if transcript is None else [Text(transcript)]
     if content is not None:
         parts.append(media.blob("audio", None, content))
@@ -105,27 +109,27 @@ def _sound(audio: Mapping[str, object]) -> list[Part]:
 
 
 def _part(part: object) -> Part | None:
-    bare = text(part)
+    bare = plain_str(part)
     if bare is not None:
         return Text(bare)
     given = fields(part)
-    kind = text(given.get("type"))
+    kind = plain_str(given.get("type"))
     reader = None if kind is None else _PARTS.get(kind)
     return None if reader is None else reader(given)
 
 
 def _text(part: Mapping[str, object]) -> Text | None:
-    said = word(part.get("text"))
+    said = nonempty_str(part.get("text"))
     return None if said is None else Text(said)
 
 
 def _refusal(part: Mapping[str, object]) -> Text | None:
-    said = word(part.get("refusal"))
+    said = nonempty_str(part.get("refusal"))
     return None if said is None else Text(said)
 
 
 def _thought(part: Mapping[str, object]) -> Reasoning | None:
-    said = word(part.get("text"))
+    said = nonempty_str(part.get("text"))
     return None if said is None else Reasoning(said)
 
 

@@ -40,7 +40,7 @@ KINDS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class Redaction:
     """What the user wants kept."""
 
     redact: Callable[[str, str], str | None] | None = None
@@ -57,7 +57,7 @@ class Rules:
             try:
                 kept = self.redact(kind, kept)
             except Exception as error:  # noqa: BLE001 - the user's own function raised
-                guard.report("redact", error)
+                guard.internal_error("redact", error)
                 return None
             if not isinstance(kept, str):
                 return None
@@ -70,7 +70,7 @@ class Rules:
         """Return what is kept of a JSON value; cut or redacted out of shape, it is text."""
         if isinstance(value, str):
             return self.text(kind, value)
-        light = value if self.binary else _lightened(value)
+        light = value if self.binary else _without_binary(value)
         if light is None or (self.redact is None and self.limit is None):
             return light
         said = to_json(light)
@@ -150,7 +150,7 @@ class Rules:
         )
 
 
-def _lightened(value: object, name: str = "") -> object:
+def _without_binary(value: object, name: str = "") -> object:
     """Return ``value`` with the size of what is base64 in place of it."""
     if isinstance(value, str):
         if name == "result" and len(value) > _SHORT and _is_base64(value):
@@ -159,9 +159,9 @@ def _lightened(value: object, name: str = "") -> object:
             return sized((len(value) - value.index(",")) * 3 // 4)
         return value
     if isinstance(value, Mapping):
-        return {key: _lightened(item, key) for key, item in value.items()}
+        return {key: _without_binary(item, key) for key, item in value.items()}
     if isinstance(value, list):
-        return [_lightened(item) for item in value]
+        return [_without_binary(item) for item in value]
     return value
 
 

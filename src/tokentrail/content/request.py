@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.values import fields, sequence, word
+from tokentrail.apis.values import fields, nonempty_str, sequence
 from tokentrail.content.items import read_input, read_instructions
 from tokentrail.content.messages import read_messages
 from tokentrail.content.parts import Content, Message, Text
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Request
 
 
-def read_asked(request: Request, arguments: Mapping[str, object], *, schemas: bool) -> Content:
+def read_request_content(
+    request: Request, arguments: Mapping[str, object], *, schemas: bool
+) -> Content:
     """Return what the keyword arguments of a call say."""
     reader = _READERS.get((request.operation, request.api))
     return Content() if reader is None else reader(arguments, schemas=schemas)
@@ -41,9 +43,9 @@ def _responses(arguments: Mapping[str, object], *, schemas: bool) -> Content:
 
 def _completions(arguments: Mapping[str, object], *, schemas: bool) -> Content:  # noqa: ARG001
     """Read a prompt or several, each a message; token ids say nothing."""
-    prompt, suffix = arguments.get("prompt"), word(arguments.get("suffix"))
-    whole = word(prompt)
-    texts = [word(item) for item in sequence(prompt)] if whole is None else [whole]
+    prompt, suffix = arguments.get("prompt"), nonempty_str(arguments.get("suffix"))
+    whole = nonempty_str(prompt)
+    texts = [nonempty_str(item) for item in sequence(prompt)] if whole is None else [whole]
     after = () if suffix is None else (Text(suffix),)
     messages = [Message("user", (Text(said), *after)) for said in texts if said is not None]
     return Content(input=tuple(messages))
@@ -53,7 +55,7 @@ def _variables(given: object) -> tuple[tuple[str, str], ...]:
     """Return those variables of a prompt that are text, bare or as a part."""
     found: list[tuple[str, str]] = []
     for name, value in fields(given).items():
-        said = word(value) or word(fields(value).get("text"))
+        said = nonempty_str(value) or nonempty_str(fields(value).get("text"))
         if said is not None:
             found.append((str(name), said))
     return tuple(found)

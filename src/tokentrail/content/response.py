@@ -8,11 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tokentrail.apis.values import fields, sequence, text, word
+from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
 from tokentrail.content import media
-from tokentrail.content.messages import read_call, read_content, read_custom_call, read_said
+from tokentrail.content.messages import (
+    read_call,
+    read_content,
+    read_custom_call,
+    read_message_parts,
+)
 from tokentrail.content.parts import Content, Message, Part, Reasoning, Text
-from tokentrail.content.stream import EventGathering
+from tokentrail.content.stream import EventContentAccumulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Request
 
 
-class Gathering(Protocol):
+class ContentAccumulator(Protocol):
     """Gathers the content of one answer."""
 
     def add(self, chunk: object) -> None:
@@ -33,9 +38,9 @@ class Gathering(Protocol):
         """Return what was said by now."""
 
 
-def gathering_for(request: Request, *, schemas: bool) -> Gathering | None:
+def content_accumulator(request: Request, *, schemas: bool) -> ContentAccumulator | None:
     """Return what gathers the answer to ``request``; ``None`` where no content is known."""
-    make = _GATHERINGS.get((request.operation, request.api))
+    make = _ACCUMULATORS.get((request.operation, request.api))
     return None if make is None else make(schemas=schemas)
 
 
@@ -66,7 +71,7 @@ class _Piece:
             self.name += name
 
 
-class ChoiceGathering:
+class ChoiceContentAccumulator:
     """Gathers the choices of chat completions."""
 
     def __init__(self, *, schemas: bool = False) -> None:  # noqa: ARG002 - as all gatherings
@@ -84,8 +89,8 @@ class ChoiceGathering:
 
     def _read(self, choice: Mapping[str, object]) -> Message | None:
         said = fields(choice.get("message"))
-        parts = read_said(said)
-        return Message(word(said.get("role")) or "assistant", parts) if parts else None
+        parts = read_message_parts(said)
+        return Message(nonempty_str(said.get("role")) or "assistant", parts) if parts else None
 
     def add(self, chunk: object) -> None:
         """Take the next chunk."""
@@ -107,7 +112,7 @@ class ChoiceGathering:
             self._add_all(fields(delta), index)
 
     def _add_all(self, said: Mapping[str, object], index: int) -> None:
-        role = word(said.get("role"))
+        role = nonempty_str(said.get("role"))
         if role is not None:
             self._roles[index] = role
         thought = said.get("reasoning_content") or said.get("reasoning")
@@ -144,15 +149,15 @@ class ChoiceGathering:
         arguments: str = "arguments",
     ) -> None:
         piece = self._piece(index, *key)
-        piece.id = word(call_id) or piece.id
-        piece.named(word(called.get("name")))
-        said = word(called.get(arguments))
+        piece.id = nonempty_str(call_id) or piece.id
+        piece.named(nonempty_str(called.get("name")))
+        said = nonempty_str(called.get(arguments))
         if said is not None:
             piece.texts.append(said)
 
     def _append(self, index: int, kind: str, item: int, said: object) -> None:
         if said and isinstance(said, str):
-            self._piece(index, kind, item).texts.append(text(said) or "")
+            self._piece(index, kind, item).texts.append(plain_str(said) or "")
 
     def _piece(self, index: int, kind: str, item: int) -> _Piece:
         pieces = self._choices.setdefault(index, {})
@@ -171,11 +176,11 @@ class ChoiceGathering:
         return Content(output=tuple(messages[index] for index in sorted(messages)))
 
 
-class CompletionGathering(ChoiceGathering):
+class CompletionContentAccumulator(ChoiceContentAccumulator):
     """Gathers the choices of legacy completions, whose pieces look like the whole."""
 
     def _read(self, choice: Mapping[str, object]) -> Message | None:
-        said = word(choice.get("text"))
+        said = nonempty_str(choice.get("text"))
         return None if said is None else Message("assistant", (Text(said),))
 
     def _add(self, choice: Mapping[str, object], index: int) -> None:
@@ -187,14 +192,14 @@ def _index(given: Mapping[str, object], position: int) -> int:
     return index if type(index) is int else position
 
 
-def _fetched(*, schemas: bool) -> EventGathering:
-    return EventGathering(schemas=schemas, asked=True)
+def _fetched(*, schemas: bool) -> EventContentAccumulator:
+    return EventContentAccumulator(schemas=schemas, asked=True)
 
 
-_GATHERINGS: Final[dict[tuple[str, str | None], Callable[..., Gathering]]] = {
-    ("chat", "chat_completions"): ChoiceGathering,
-    ("text_completion", None): CompletionGathering,
-    ("chat", "responses"): EventGathering,
+_ACCUMULATORS: Final[dict[tuple[str, str | None], Callable[..., ContentAccumulator]]] = {
+    ("chat", "chat_completions"): ChoiceContentAccumulator,
+    ("text_completion", None): CompletionContentAccumulator,
+    ("chat", "responses"): EventContentAccumulator,
     ("fetch_response", "responses"): _fetched,
     ("cancel_response", "responses"): _fetched,
 }

@@ -30,22 +30,24 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, object]
 
 
-def written_messages(messages: Iterable[Message]) -> list[Json]:
+def serialize_messages(messages: Iterable[Message]) -> list[Json]:
     """Return messages as their schema has them."""
     return [
         _present(
-            role=clean(message.role), parts=written_parts(message.parts), name=_clean(message.name)
+            role=clean(message.role),
+            parts=serialize_parts(message.parts),
+            name=_clean(message.name),
         )
         for message in messages
     ]
 
 
-def written_parts(parts: Iterable[Part]) -> list[Json]:
+def serialize_parts(parts: Iterable[Part]) -> list[Json]:
     """Return parts as their schema has them."""
     return [_part(part) for part in parts]
 
 
-def written_tools(tools: Iterable[Tool]) -> list[Json]:
+def serialize_tools(tools: Iterable[Tool]) -> list[Json]:
     """Return tool definitions as their schema has them."""
     return [
         _present(
@@ -93,7 +95,7 @@ def _compaction(part: Compaction) -> Json:
 
 def _given(part: ToolResponse) -> object:
     response = part.response
-    return written_parts(response) if isinstance(response, tuple) else response
+    return serialize_parts(response) if isinstance(response, tuple) else response
 
 
 def _medium(part: Blob | Uri | File) -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.values import fields, sequence, text
+from tokentrail.apis.values import fields, plain_str, sequence
 from tokentrail.content.items import read_instructions, read_item, read_output
 from tokentrail.content.parts import Content, Message
 from tokentrail.content.tools import read_tools
@@ -61,7 +61,7 @@ class _Item:
             parts = grown.setdefault(field, [])
             if isinstance(parts, list):
                 parts.append({"type": kind, inner: said})
-        named = text(self._begun.get("type")) or _kind(grown)
+        named = plain_str(self._begun.get("type")) or _kind(grown)
         return {**self._begun, "type": named, **grown}
 
 
@@ -69,13 +69,13 @@ def _kind(grown: Mapping[str, object]) -> str | None:
     """Tell what an item is whose beginning was not seen, as in a stream taken up midway."""
     if "summary" in grown:
         return "reasoning"
-    kinds = {text(fields(part).get("type")) for part in sequence(grown.get("content"))}
+    kinds = {plain_str(fields(part).get("type")) for part in sequence(grown.get("content"))}
     if kinds:
         return "reasoning" if "reasoning_text" in kinds else "message"
     return None
 
 
-class EventGathering:
+class EventContentAccumulator:
     """Gathers one response."""
 
     def __init__(self, *, schemas: bool = False, asked: bool = False) -> None:
@@ -106,7 +106,7 @@ class EventGathering:
             self._response = fields(given["response"])
 
     def _grow(self, known: tuple[str, str, str, str], given: Mapping[str, object]) -> None:
-        piece = text(given.get("delta"))
+        piece = plain_str(given.get("delta"))
         if piece:
             field, kind, inner, numbering = known
             number = given.get(numbering)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokentrail.apis.values import fields, sequence, text, word
+from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import Tool
 from tokentrail.content.values import plain
 
@@ -22,17 +22,19 @@ def read_tools(tools: object, *, schemas: bool) -> tuple[Tool, ...]:
 
 
 def _tool(tool: Mapping[str, object], *, schemas: bool) -> Tool | None:
-    kind = word(tool.get("type")) or ("function" if word(tool.get("name")) else None)
+    kind = nonempty_str(tool.get("type")) or (
+        "function" if nonempty_str(tool.get("name")) else None
+    )
     if kind is None:
         return None
     given = fields(tool.get(kind)) or tool
-    name = word(given.get("name")) or word(given.get("server_label")) or kind
+    name = nonempty_str(given.get("name")) or nonempty_str(given.get("server_label")) or kind
     if not schemas:
         return Tool(kind, name)
     parameters = given.get("parameters")
     return Tool(
         kind,
         name,
-        text(given.get("description")),
+        plain_str(given.get("description")),
         None if parameters is None else plain(parameters),
     )

@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from tokentrail.cost.prices import Prices
 from tokentrail.cost.rates import Rate, Rates, cost_of
-from tokentrail.cost.user_prices import OwnPrices, PricesError
+from tokentrail.cost.user_prices import PricesError, UserPrices
 
-__all__ = ["OwnPrices", "Prices", "PricesError", "Rate", "Rates", "cost_of"]
+__all__ = ["Prices", "PricesError", "Rate", "Rates", "UserPrices", "cost_of"]

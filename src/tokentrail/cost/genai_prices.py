@@ -12,13 +12,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.cost.rates import Rate, Rates
-from tokentrail.cost.user_prices import ORDINARY
+from tokentrail.cost.user_prices import STANDARD_TIERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE: Final = "genai-prices"
-MEND: Final = "pip install 'tokentrail[cost]'"
+INSTALL_HINT: Final = "pip install 'tokentrail[cost]'"
 
 PROVIDERS: Final = {
     "openai": "openai",
@@ -52,12 +52,12 @@ Model = Any
 """The package's ``ModelInfo``."""
 
 
-def is_there() -> bool:
+def is_installed() -> bool:
     """Whether the package is installed; it is not imported for that."""
     return find_spec("genai_prices") is not None
 
 
-def edition() -> str | None:
+def data_version() -> str | None:
     """Return the version of the package, whose data is of the day of its release."""
     try:
         return version(PACKAGE)
@@ -84,17 +84,17 @@ def rates_of(model: Model, tier: str | None, at: datetime, *, is_own: bool = Tru
     return _rates(model.get_prices(at, asked)) if is_own and any(known) else None
 
 
-def ordinary(tier: str | None) -> str | None:
+def is_standard_tier(tier: str | None) -> str | None:
     """Return the service tier, or ``None`` for what is no special one."""
-    return None if tier is None or tier in ORDINARY else tier
+    return None if tier is None or tier in STANDARD_TIERS else tier
 
 
-def moment(nanoseconds: int) -> datetime:
+def to_datetime(nanoseconds: int) -> datetime:
     """Return a time of day in UTC."""
     return datetime.fromtimestamp(nanoseconds / 1e9, timezone.utc)
 
 
-def offered(provider: str) -> Iterator[tuple[str, Model]]:
+def models_of(provider: str) -> Iterator[tuple[str, Model]]:
     """Yield the models of a provider in the order in which a name is looked for.
 
     Each with whose it is, in the package's names: Azure sells those of OpenAI, among others.

@@ -10,7 +10,7 @@ from tokentrail.support import guard
 
 if TYPE_CHECKING:
     from tokentrail.cost.rates import Rates
-    from tokentrail.cost.user_prices import OwnPrices
+    from tokentrail.cost.user_prices import UserPrices
     from tokentrail.model.records import Request, Usage
 
 MOST: Final = 512
@@ -33,17 +33,17 @@ Key = tuple[str, "tuple[str, ...]", "str | None", int]
 class Prices:
     """Prices calls. Without genai-prices the user's own prices are all there are."""
 
-    def __init__(self, own: OwnPrices, *, counted: bool) -> None:
+    def __init__(self, own: UserPrices, *, counted: bool) -> None:
         """``counted``: calls are priced by our own exact counts too, where nothing is reported."""
         self._own = own
         self._counted = counted
         self._known: dict[Key, Rates | None] = {}
-        self._published = genai_prices.is_there()
+        self._published = genai_prices.is_installed()
         if not self._published:
             guard.warn_once(
                 "genai-prices",
                 "cost is on, but genai-prices is not installed: %s. Until then %s.",
-                genai_prices.MEND,
+                genai_prices.INSTALL_HINT,
                 f"only the models of {own} have a cost" if own else "no call has one",
             )
 
@@ -88,8 +88,10 @@ class Prices:
                 return self._own.rates(name, tier)
         if not self._published or not names:
             return None
-        return genai_prices.rates(provider, names[0], tier, genai_prices.moment(quarter * _QUARTER))
+        return genai_prices.rates(
+            provider, names[0], tier, genai_prices.to_datetime(quarter * _QUARTER)
+        )
 
 
 def _key(request: Request, names: tuple[str, ...], tier: str | None, at: int) -> Key:
-    return request.endpoint.provider, names, genai_prices.ordinary(tier), at // _QUARTER
+    return request.endpoint.provider, names, genai_prices.is_standard_tier(tier), at // _QUARTER

@@ -11,7 +11,7 @@ Clause = Any
 """One of the package's clauses, which may hold others."""
 
 
-def picked(model: Model, before: list[Model]) -> tuple[str, str | None] | None:
+def model_matcher(model: Model, before: list[Model]) -> tuple[str, str | None] | None:
     """Return a pattern of the model's names, and one of those that go ``before`` it.
 
     The first model that matches has a name. ``None`` where RE2 cannot say which names it has.
@@ -24,7 +24,7 @@ def picked(model: Model, before: list[Model]) -> tuple[str, str | None] | None:
     return f"(?i)({mine})", f"(?i)({others})" if others else None
 
 
-def escaped(name: str) -> str:
+def escape_regex(name: str) -> str:
     """Return the pattern of this very name."""
     return re.sub(r"([.+*?()|\[\]{}^$\\])", r"\\\1", name)
 
@@ -43,7 +43,7 @@ def _pattern(clause: Clause) -> str | None:
         return "|".join(dict.fromkeys(one for one in each if one)) or None
     for kind, form in _FORMS.items():
         if kind in said:
-            return form.format(escaped(said[kind]))
+            return form.format(escape_regex(said[kind]))
     if "regex" in said and "(?" not in said["regex"]:
         return f".*({said['regex']}).*"
     return None

@@ -14,9 +14,9 @@ from typing import Final
 
 from tokentrail.cost.rates import Rate, Rates
 
-NAMES: Final = tuple(part.name for part in fields(Rates))
+PRICE_NAMES: Final = tuple(part.name for part in fields(Rates))
 TIERS: Final = "service_tiers"
-ORDINARY: Final = ("default", "auto", "standard")
+STANDARD_TIERS: Final = ("default", "auto", "standard")
 """Service tiers that are none."""
 
 Table = Mapping[tuple[str, "str | None"], Rates]
@@ -28,7 +28,7 @@ class PricesError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class OwnPrices:
+class UserPrices:
     """Prices by model, and by service tier where one is not the ordinary one."""
 
     table: Table = field(default_factory=lambda: MappingProxyType({}))
@@ -55,16 +55,16 @@ class OwnPrices:
         return self.table.get((model, tier))
 
 
-def read_prices(value: object) -> OwnPrices:
+def read_prices(value: object) -> UserPrices:
     """Read a mapping of prices, or the JSON file of that name.
 
     Raises:
         PricesError: there is no such file, it is no JSON, or something in it is no price.
     """
-    if isinstance(value, OwnPrices):
+    if isinstance(value, UserPrices):
         return value
     if isinstance(value, Mapping):
-        return OwnPrices(_table(value))
+        return UserPrices(_table(value))
     if not isinstance(value, (str, os.PathLike)):
         message = "neither the name of a file nor a mapping"
         raise PricesError(message)
@@ -76,7 +76,7 @@ def read_prices(value: object) -> OwnPrices:
     except ValueError as error:  # no UTF-8, or no JSON
         message = f"it is no JSON: {error}"
         raise PricesError(message) from None
-    return OwnPrices(_table(given), str(path))
+    return UserPrices(_table(given), str(path))
 
 
 def _table(given: object) -> Table:
@@ -104,8 +104,10 @@ def _rates(where: str, given: object) -> Rates:
         message = f"{where!r}: the price of its input is missing"
         raise PricesError(message)
     for name, price in given.items():
-        if name not in NAMES:
-            message = f"{where!r}: {name!r} is no price; there are {', '.join(NAMES)}, {TIERS}"
+        if name not in PRICE_NAMES:
+            message = (
+                f"{where!r}: {name!r} is no price; there are {', '.join(PRICE_NAMES)}, {TIERS}"
+            )
             raise PricesError(message)
         if isinstance(price, bool) or not isinstance(price, (int, float)) or not _is_price(price):
             message = f"{where!r}: {name} is {price!r}, not a number of USD per million tokens"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import import_module, resources
 from typing import TYPE_CHECKING
 
-from tokentrail.support.fork import Unforked
+from tokentrail.support.fork import ForkLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_importing = Unforked()
+_importing = ForkLock()
 """Entered while modules are imported in the background: of one that is half imported, a child would
 never have the other half."""
 _SLICE = 16 * 1024

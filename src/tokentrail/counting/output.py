@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail.counting.stream_text import BURST, StreamText
 from tokentrail.counting.text import INLINE, Sum, weight
-from tokentrail.model.records import MOST_LEFT
+from tokentrail.model.records import MAX_BUFFERED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,7 +131,7 @@ class OutputTally:
             stream = self._open(kind, choice, item)
         stream.pieces.append(text)
         room = self._room = self._room - len(text) - PIECE
-        if room < 0 or len(stream.pieces) > MOST_LEFT:
+        if room < 0 or len(stream.pieces) > MAX_BUFFERED:
             self._gather()
 
     def pieces(self, kind: str, choice: int, item: int) -> list[str] | None:
@@ -241,7 +241,7 @@ class OutputTally:
         for key in self._left_in:
             stream = self._streams[key]
             closed, stream.pieces = stream.pieces, []
-            closed.extend([""] * MOST_LEFT)  # full, so what comes next is added
+            closed.extend([""] * MAX_BUFFERED)  # full, so what comes next is added
         self._left_in.clear()
 
     def _held(self) -> int:

@@ -98,7 +98,7 @@ def encode_length(encoding: Encoder, text: str) -> int | None:
         return None
     except BaseException as error:
         if isinstance(error, Exception):
-            guard.report("encoding", error)
+            guard.internal_error("encoding", error)
         elif not is_panic(error):
             raise
         return None

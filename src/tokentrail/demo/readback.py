@@ -31,7 +31,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class ToldCall:
+class RecordedCall:
     """One call, as its span tells it; times in seconds."""
 
     scene: str
@@ -68,7 +68,7 @@ class TokenSum:
     tokens: int
 
 
-def calls(spans: Sequence[ReadableSpan]) -> list[ToldCall]:
+def calls(spans: Sequence[ReadableSpan]) -> list[RecordedCall]:
     """Return the calls among the exported spans, by the time they began.
 
     A call's scene is the name of its parent span; one whose parent is not exported yet is left
@@ -102,7 +102,7 @@ def token_sums(data: MetricsData | None) -> list[TokenSum]:
         for point in points if unit == "{token}" else ():
             attributes = point.attributes or {}
             value = point.sum if isinstance(point, HistogramDataPoint) else point.value
-            ending = attributes.get(semconv.ENDING)
+            ending = attributes.get(semconv.OUTCOME)
             found.append(
                 TokenSum(
                     name=name,
@@ -119,7 +119,7 @@ def totals(data: MetricsData | None) -> dict[tuple[str, str], int]:
     """Return the tokens of our own counter, by source and direction."""
     found: Counter[tuple[str, str]] = Counter()
     for part in token_sums(data):
-        if part.name == semconv.OWN_TOKENS:
+        if part.name == semconv.USAGE_TOKENS:
             found[part.source, part.kind] += part.tokens
     return dict(found)
 
@@ -128,20 +128,20 @@ def endings(data: MetricsData | None) -> dict[str, int]:
     """Return how many calls ended, by how they did."""
     found: Counter[str] = Counter()
     for name, _, points in _metrics(data):
-        for point in points if name == semconv.OWN_ENDED else ():
+        for point in points if name == semconv.OPERATIONS else ():
             if isinstance(point, NumberDataPoint):
-                found[str((point.attributes or {})[semconv.ENDING])] += int(point.value)
+                found[str((point.attributes or {})[semconv.OUTCOME])] += int(point.value)
     return dict(found)
 
 
-def _call(span: ReadableSpan, scene: str) -> ToldCall:
+def _call(span: ReadableSpan, scene: str) -> RecordedCall:
     read = span.attributes or {}
     first_chunk = read.get(semconv.TIME_TO_FIRST_CHUNK)
-    return ToldCall(
+    return RecordedCall(
         scene=scene,
         model=_text(read.get(semconv.REQUEST_MODEL)) or "",
         response_model=_text(read.get(semconv.RESPONSE_MODEL)),
-        ending=_text(read.get(semconv.ENDING)),
+        ending=_text(read.get(semconv.OUTCOME)),
         error_type=_text(read.get(semconv.ERROR_TYPE)),
         duration=((span.end_time or 0) - (span.start_time or 0)) / 1e9,
         first_chunk=first_chunk if isinstance(first_chunk, float) else None,

@@ -61,7 +61,7 @@ class Ledger:
         self._meters.shutdown()
         self._tracers.shutdown()
 
-    def calls(self) -> list[readback.ToldCall]:
+    def calls(self) -> list[readback.RecordedCall]:
         """Return the calls whose spans were exported so far."""
         return readback.calls(self.spans.get_finished_spans())
 

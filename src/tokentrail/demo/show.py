@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tokentrail.demo.readback import SOURCES, Times, Tokens, TokenSum, ToldCall
+from tokentrail.demo.readback import SOURCES, RecordedCall, Times, Tokens, TokenSum
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,7 +54,7 @@ class Show:
     def __init__(self, console: Console) -> None:
         self._ascii = "utf" not in console.encoding.lower()
 
-    def calls(self, calls: Sequence[ToldCall]) -> RenderableType:
+    def calls(self, calls: Sequence[RecordedCall]) -> RenderableType:
         """Return one row per scene: a call, or several with their sums and longest times."""
         table = self._table({"\ncall": 17, "\nmodel": 19, "\nended": 10})
         table.columns[1].no_wrap = False  # a deployment and its model may need two lines
@@ -65,7 +65,7 @@ class Show:
             table.add_row(scene, *self._row(list(group)))
         return Padding(table, _MARGIN)
 
-    def legend(self, calls: Sequence[ToldCall]) -> RenderableType:
+    def legend(self, calls: Sequence[RecordedCall]) -> RenderableType:
         """Return what the signs mean, those that were used, and what went wrong."""
         lines = [
             Text.assemble(self._sign(source), " ", SIGNS[source].meaning, _encodings(source, calls))
@@ -113,7 +113,7 @@ class Show:
             table.add_row(row.name, f"{row.count:,}", half, longest)
         return Padding(table, _MARGIN)
 
-    def _row(self, calls: Sequence[ToldCall]) -> list[Text]:
+    def _row(self, calls: Sequence[RecordedCall]) -> list[Text]:
         firsts = [call.first_chunk for call in calls if call.first_chunk is not None]
         endings = sorted({call.ending for call in calls if call.ending})
         ended = [Text(_words(ending), style=_ENDINGS.get(ending, "")) for ending in endings]
@@ -163,11 +163,11 @@ def _add_numbers(table: Table, heading: str, width: int, style: str = "") -> Non
     )
 
 
-def _sources(call: ToldCall) -> set[str]:
+def _sources(call: RecordedCall) -> set[str]:
     return {tokens.source for tokens in (call.input, call.output) if tokens is not None}
 
 
-def _encodings(source: str, calls: Iterable[ToldCall]) -> str:
+def _encodings(source: str, calls: Iterable[RecordedCall]) -> str:
     """Return the encodings that were counted with, where that is what is meant."""
     used = {call.encoding for call in calls if source in _sources(call) and call.encoding}
     return f" with {' and '.join(sorted(used))}" if source == "counted" and used else ""
@@ -179,7 +179,7 @@ def _place(part: TokenSum) -> tuple[str, str, int]:
     return part.name, part.kind, ending
 
 
-def _model(call: ToldCall) -> str:
+def _model(call: RecordedCall) -> str:
     """Return the model asked for, and the one that answered where that is another."""
     answered = call.response_model
     if answered is None or answered.startswith(call.model):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from tokentrail.support.frozen import record
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ class Source(str, Enum):
     __hash__ = str.__hash__  # as the string it is: Enum's own is no C
 
 
-class Ending(str, Enum):
+class Outcome(str, Enum):
     """How a call ended."""
 
     COMPLETED = "completed"
@@ -57,7 +57,7 @@ class Endpoint(NamedTuple):
     key: str
 
 
-@record(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ToolCall:
     """A call of a tool or function, as it stands in a message."""
 
@@ -73,7 +73,7 @@ class Image:
     detail: str | None
 
 
-@record(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Message:
     """One message of a prompt: references to the caller's own immutable strings."""
 
@@ -87,7 +87,7 @@ class Message:
     """Parts whose price cannot be known here: files, audio, kinds we do not know."""
 
 
-@record(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Prompt:
     """What counting the input of a call needs."""
 
@@ -114,7 +114,7 @@ class Prompt:
     """Of the Responses API, where what frames tools and their calls costs less than in chat."""
 
 
-@record(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Request:
     """What was asked, as far as the conventions and counting want to know it."""
 
@@ -162,11 +162,11 @@ class Request:
     """Nor can it be told apart (an echoed prompt stands before it): it is not even counted."""
 
 
-IDS = ("conversation_id", "previous_response_id", "response_id", "stream_cursor")
+ID_FIELDS = ("conversation_id", "previous_response_id", "response_id", "stream_cursor")
 """Fields of a Request that no two share."""
 
 
-@record(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Reported:
     """The server's own usage, number by number."""
 
@@ -189,7 +189,7 @@ class Reported:
     """Sound that is billed by its length."""
 
 
-@record(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ContentFilter:
     """What the content filter of Azure found, in its own words: categories, never text."""
 
@@ -201,8 +201,8 @@ class ContentFilter:
     output_filtered: tuple[str, ...] | None = None
 
 
-@record(frozen=True, slots=True)
-class Exchange:
+@lean_dataclass(frozen=True, slots=True)
+class HttpMetadata:
     """What the headers of the last HTTP exchange of a call say, where an answer shows them."""
 
     request_id: str | None = None
@@ -222,7 +222,7 @@ class Exchange:
     """Why the server refused the request; what it says of an answer stands in the response."""
 
 
-@record(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Response:
     """What was answered, as far as it was seen."""
 
@@ -245,7 +245,7 @@ class Response:
     """The server said without an exception that the call failed."""
 
 
-@record(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Count:
     """A number of tokens and what it is worth."""
 
@@ -254,7 +254,7 @@ class Count:
     encoding: str | None = None
 
 
-@record(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of a call by direction, each with its source."""
 
@@ -266,8 +266,8 @@ class Usage:
     counted_output: Count | None = None
 
 
-@record(frozen=True, slots=True)
-class Raised:
+@lean_dataclass(frozen=True, slots=True)
+class RaisedException:
     """The exception that a call ended with."""
 
     type: str
@@ -283,7 +283,7 @@ class Operation:
     response: Response | None
     usage: Usage
     """Of nothing, until it is settled."""
-    ending: Ending
+    ending: Outcome
     duration: float
     """Seconds since the request was issued."""
     end_time: int
@@ -294,8 +294,8 @@ class Operation:
     error_description: str | None = None
     usage_request: str | None = None
     """"requested" or "refused" where the server was asked for usage on our account."""
-    raised: Raised | None = None
-    exchange: Exchange | None = None
+    raised: RaisedException | None = None
+    exchange: HttpMetadata | None = None
     answered: bool = True
     """The response headers came: tokens were spent."""
     cost: float | None = None
@@ -322,6 +322,6 @@ class TextSink(Protocol):
         """
 
 
-MOST_LEFT = 64
-SMALL = 16
+MAX_BUFFERED = 64
+MAX_BUFFERED_CHARS = 16
 """See :meth:`TextSink.pieces`."""

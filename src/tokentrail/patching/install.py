@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import wrapt
 
-from tokentrail.config import FAMILIES
+from tokentrail.config import INSTRUMENTED_APIS
 from tokentrail.patching import raw_requests, wrappers
 from tokentrail.patching.methods import every
 from tokentrail.support import guard
@@ -78,7 +78,7 @@ _wanted: frozenset[str] = frozenset()
 """The families whose methods are to be wrapped, as long as anything is."""
 
 
-def install(families: Collection[str] = FAMILIES) -> None:
+def install(families: Collection[str] = INSTRUMENTED_APIS) -> None:
     """Wrap the methods of ``families``, now or when their module is imported. Idempotent."""
     global _wanted  # noqa: PLW0603 - import hooks cannot be unregistered, so they ask here
     _wanted = frozenset(families)
@@ -116,7 +116,7 @@ def _imported(module: ModuleType) -> None:
             try:
                 _look_for(row, module)
             except Exception as error:  # noqa: BLE001 - an import must not fail for us
-                guard.report(f"patching {row.title}", error)
+                guard.internal_error(f"patching {row.title}", error)
 
 
 def _look_for(row: Row, module: ModuleType) -> None:

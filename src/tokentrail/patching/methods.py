@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokentrail.apis.chat.adapter import ChatShape
-from tokentrail.apis.completions.adapter import CompletionsShape
-from tokentrail.apis.embeddings.adapter import EmbeddingsShape
+from tokentrail.apis.chat.adapter import ChatAdapter
+from tokentrail.apis.completions.adapter import CompletionsAdapter
+from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
 from tokentrail.apis.media import (
     DECIDE,
     EDIT_IMAGE,
@@ -19,16 +19,16 @@ from tokentrail.apis.media import (
     VARY_IMAGE,
 )
 from tokentrail.apis.responses.adapter import (
-    CompactShape,
-    FetchShape,
-    ResponsesShape,
-    TokenCountShape,
+    CompactAdapter,
+    FetchAdapter,
+    ResponsesAdapter,
+    TokenCountAdapter,
 )
 from tokentrail.websocket.realtime import RealtimeShape
 from tokentrail.websocket.responses import LanesShape
 
 if TYPE_CHECKING:
-    from tokentrail.apis import Shape
+    from tokentrail.apis import ApiAdapter
     from tokentrail.websocket.responses import ConnectionShape
 
 
@@ -40,7 +40,7 @@ class Row:
     """Where the class stands, in one or another layout of the client."""
     owner: str
     method: str
-    shape: Shape | None
+    shape: ApiAdapter | None
     """``None``: its path says which."""
     is_async: bool
     """Said here because ``inspect`` cannot tell: the client's decorator hides it."""
@@ -66,7 +66,7 @@ class Row:
 
 
 def _pair(
-    modules: tuple[str, ...], owner: str, method: str, shape: Shape, *, optional: bool = False
+    modules: tuple[str, ...], owner: str, method: str, shape: ApiAdapter, *, optional: bool = False
 ) -> tuple[Row, Row]:
     return (
         Row(modules, owner, method, shape, is_async=False, optional=optional),
@@ -89,21 +89,21 @@ _MODERATIONS = ("openai.resources.moderations",)
 _DECISIONS = ("openai.resources.decisions",)
 
 ROWS: tuple[Row, ...] = (
-    *_pair(_CHAT, "Completions", "create", ChatShape()),
-    *_pair(_CHAT, "Completions", "parse", ChatShape(), optional=True),
-    *_pair(_COMPLETIONS, "Completions", "create", CompletionsShape()),
-    *_pair(_RESPONSES, "Responses", "create", ResponsesShape(), optional=True),
-    *_pair(_RESPONSES, "Responses", "parse", ResponsesShape(), optional=True),
-    *_pair(_RESPONSES, "Responses", "retrieve", FetchShape(), optional=True),
-    *_pair(_RESPONSES, "Responses", "compact", CompactShape(), optional=True),
-    *_pair(_RESPONSES, "Responses", "cancel", FetchShape("cancel_response"), optional=True),
-    *_pair(_INPUT_TOKENS, "InputTokens", "count", TokenCountShape(), optional=True),
-    *_pair(_BETA_RESPONSES, "Responses", "create", ResponsesShape(), optional=True),
-    *_pair(_BETA_RESPONSES, "Responses", "retrieve", FetchShape(), optional=True),
-    *_pair(_BETA_RESPONSES, "Responses", "compact", CompactShape(), optional=True),
-    *_pair(_BETA_RESPONSES, "Responses", "cancel", FetchShape("cancel_response"), optional=True),
-    *_pair(_BETA_INPUT_TOKENS, "InputTokens", "count", TokenCountShape(), optional=True),
-    *_pair(_EMBEDDINGS, "Embeddings", "create", EmbeddingsShape()),
+    *_pair(_CHAT, "Completions", "create", ChatAdapter()),
+    *_pair(_CHAT, "Completions", "parse", ChatAdapter(), optional=True),
+    *_pair(_COMPLETIONS, "Completions", "create", CompletionsAdapter()),
+    *_pair(_RESPONSES, "Responses", "create", ResponsesAdapter(), optional=True),
+    *_pair(_RESPONSES, "Responses", "parse", ResponsesAdapter(), optional=True),
+    *_pair(_RESPONSES, "Responses", "retrieve", FetchAdapter(), optional=True),
+    *_pair(_RESPONSES, "Responses", "compact", CompactAdapter(), optional=True),
+    *_pair(_RESPONSES, "Responses", "cancel", FetchAdapter("cancel_response"), optional=True),
+    *_pair(_INPUT_TOKENS, "InputTokens", "count", TokenCountAdapter(), optional=True),
+    *_pair(_BETA_RESPONSES, "Responses", "create", ResponsesAdapter(), optional=True),
+    *_pair(_BETA_RESPONSES, "Responses", "retrieve", FetchAdapter(), optional=True),
+    *_pair(_BETA_RESPONSES, "Responses", "compact", CompactAdapter(), optional=True),
+    *_pair(_BETA_RESPONSES, "Responses", "cancel", FetchAdapter("cancel_response"), optional=True),
+    *_pair(_BETA_INPUT_TOKENS, "InputTokens", "count", TokenCountAdapter(), optional=True),
+    *_pair(_EMBEDDINGS, "Embeddings", "create", EmbeddingsAdapter()),
     *_pair(_IMAGES, "Images", "generate", GENERATE_IMAGE),
     *_pair(_IMAGES, "Images", "edit", EDIT_IMAGE),
     *_pair(_IMAGES, "Images", "create_variation", VARY_IMAGE),

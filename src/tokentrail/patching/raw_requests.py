@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from tokentrail.apis.chat.adapter import ChatShape
-from tokentrail.apis.completions.adapter import CompletionsShape
-from tokentrail.apis.embeddings.adapter import EmbeddingsShape
+from tokentrail.apis.chat.adapter import ChatAdapter
+from tokentrail.apis.completions.adapter import CompletionsAdapter
+from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
 from tokentrail.apis.http_metadata import is_raw
-from tokentrail.apis.responses.adapter import ResponsesShape
+from tokentrail.apis.responses.adapter import ResponsesAdapter
 from tokentrail.patching import wrappers
 from tokentrail.support import guard
 from tokentrail.telemetry.emitter import inside, wanting
@@ -26,15 +26,15 @@ from tokentrail.telemetry.emitter import inside, wanting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokentrail.apis import Shape
+    from tokentrail.apis import ApiAdapter
     from tokentrail.call.recorder import Recorder
     from tokentrail.runtime.runtime import Engine
 
-PATHS: dict[str, Shape] = {
-    "chat/completions": ChatShape(),
-    "completions": CompletionsShape(),
-    "responses": ResponsesShape(),
-    "embeddings": EmbeddingsShape(),
+PATHS: dict[str, ApiAdapter] = {
+    "chat/completions": ChatAdapter(),
+    "completions": CompletionsAdapter(),
+    "responses": ResponsesAdapter(),
+    "embeddings": EmbeddingsAdapter(),
 }
 """What is told of a POST, by its path below the base URL."""
 
@@ -56,7 +56,7 @@ def wrapper(*, is_async: bool) -> Callable[..., Any]:
                 if recorder is not None and callable(parse):
                     args = _received_by(recorder, parse, args)
         except Exception as error:  # noqa: BLE001 - the request must be made
-            guard.report("direct request", error)
+            guard.internal_error("direct request", error)
             return wrapped(*args, **kwargs)
         if telling is not None:
             return wrapped(*args, **kwargs)
@@ -121,7 +121,7 @@ def _showing(recorder: Recorder, parse: Callable[[Any], object]) -> Callable[[An
         try:
             recorder.received(answer)
         except Exception as error:  # noqa: BLE001 - the answer is the application's
-            guard.report("answer", error)
+            guard.internal_error("answer", error)
         return parse(answer)
 
     return shown
@@ -149,7 +149,7 @@ def _posted(
         asked = {**body, "stream": named.get("stream", False), **_extra(options)}
         return _Posted(send, (cast_to, options, *args[2:]), named, path, asked)
     except Exception as error:  # noqa: BLE001 - the request must be made
-        guard.report("direct request", error)
+        guard.internal_error("direct request", error)
         return None
 
 

@@ -49,7 +49,7 @@ class _Recording:
             item = repeatable(item)
             self._kept.append(item)
         except Exception as error:  # noqa: BLE001 - the item is the application's
-            guard.report("arguments", error)
+            guard.internal_error("arguments", error)
         return item
 
     def __getattr__(self, name: str) -> object:

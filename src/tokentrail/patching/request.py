@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tokentrail.apis.values import copied, is_other_collection
+from tokentrail.apis.values import deep_copy, is_other_collection
 from tokentrail.config import StreamUsage
-from tokentrail.content import read_asked
+from tokentrail.content import read_request_content
 from tokentrail.model.endpoint import endpoint_of
 from tokentrail.patching import include_usage
 from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from tokentrail.apis import Shape
+    from tokentrail.apis import ApiAdapter
     from tokentrail.call.recorder import Recorder
     from tokentrail.content import Content
     from tokentrail.model.records import Request
@@ -43,7 +43,7 @@ class Prepared:
     """A call that will be recorded. What is not known yet, or seldom so, is the class's own."""
 
     engine: Engine
-    shape: Shape
+    shape: ApiAdapter
     client: object
     context: Context
     """What is current where it is made."""
@@ -100,7 +100,7 @@ class Prepared:
             if self.telling is not None:
                 self.telling.detach()
         except Exception as error:  # noqa: BLE001 - the application gets its answer
-            guard.report("context", error)
+            guard.internal_error("context", error)
 
     def _take(self) -> None:
         """Take what a late prompt will be read of: the application may go on with its lists.
@@ -111,19 +111,19 @@ class Prepared:
         if self.is_late and self.taken is None:
             self.taken = taken = dict(self._sent())
             for name in taken.keys() & _CONTAINERS:
-                taken[name] = self.kept[name][0] if name in self.kept else copied(taken[name])
+                taken[name] = self.kept[name][0] if name in self.kept else deep_copy(taken[name])
 
     def _read(self) -> Request:
         """Return the request with its prompt."""
-        return self.shape.request(self.request.endpoint, self.taken or self._sent())
+        return self.shape.parse_request(self.request.endpoint, self.taken or self._sent())
 
     def _said(self) -> Callable[[], Content]:
         """Read what it says: now, or once the client has read what can be read but once."""
         schemas = self.engine.settings.capture_tool_schemas
         if self.kept:
             self._take()
-            return lambda: read_asked(self.request, self.taken or {}, schemas=schemas)
-        said = read_asked(self.request, self._sent(), schemas=schemas)
+            return lambda: read_request_content(self.request, self.taken or {}, schemas=schemas)
+        said = read_request_content(self.request, self._sent(), schemas=schemas)
         return lambda: said
 
     def _sent(self) -> dict[str, object]:
@@ -132,7 +132,7 @@ class Prepared:
 
     def _shown(self) -> dict[str, Any]:
         """Return a copy of the arguments to look at, without what can be read but once."""
-        return {name: copied(v) for name, v in self.given.items() if name not in self.kept}
+        return {name: deep_copy(v) for name, v in self.given.items() if name not in self.kept}
 
     def _run(
         self, title: str, hook: Callable[[Any, Any], object], seen: Callable[[], object]
@@ -142,7 +142,7 @@ class Prepared:
             if self.telling is not None:
                 hook(self.telling.span, seen())
         except Exception as error:  # noqa: BLE001 - the user's own code raised
-            guard.report(title, error)
+            guard.internal_error(title, error)
 
     def again(self, error: BaseException) -> dict[str, Any] | None:
         """Return the arguments for a second try if ``error`` came because we asked, else None."""
@@ -165,7 +165,7 @@ class Prepared:
 
 def prepare(  # noqa: PLR0913, PLR0917 - a call, as wrapt hands it on
     active: Engine,
-    shape: Shape,
+    shape: ApiAdapter,
     client: object,
     context: Context,
     args: tuple[Any, ...],
@@ -184,9 +184,9 @@ def prepare(  # noqa: PLR0913, PLR0917 - a call, as wrapt hands it on
     if args or "extra_body" in given:
         arguments = _merged(args, arguments)
     read = _listed(arguments) if is_unusual else arguments
-    request = shape.request(endpoint, read, prompt=False)
+    request = shape.parse_request(endpoint, read, prompt=False)
     if sources := active.settings.request_attributes:
-        request = request_attributes.attributed(request, arguments, sources)
+        request = request_attributes.with_request_attributes(request, arguments, sources)
     prepared = Prepared(
         active, shape, client, context, request, given, kwargs, kwargs, kept, arguments
     )

@@ -98,7 +98,7 @@ def _observe_raw(raw: Any, fields: dict[str, Any], recorder: Recorder) -> None: 
     recorder.responded(response)
     streamed = bool(fields.get("_stream") or fields.get("_is_sse_stream"))
     if not streamed and "_content" in vars(response):
-        recorder.answered(http_body.said(vars(response)["_content"]))
+        recorder.answered(http_body.parse_body(vars(response)["_content"]))
         return
     recorder.streaming()
     seams = _Seams(response, recorder, streamed=streamed)
@@ -167,7 +167,7 @@ class _Seams:
         """Return how an answer ended that nobody parsed and that is closed now."""
         content = None if self.streamed else vars(self._response).get("_content")
         if content is not None:
-            return partial(self.recorder.answered, http_body.said(content))
+            return partial(self.recorder.answered, http_body.parse_body(content))
         if self._read:
             return self.recorder.exhausted
         if error is not None and any(map(self._was_read_in, _frames(error))):
@@ -220,7 +220,7 @@ class _Close:
         try:
             self._seams.closed(sys._getframe(1))  # noqa: SLF001 - tells exhaustion from a close
         except Exception as error:  # noqa: BLE001 - the close must be done
-            guard.report("close", error)
+            guard.internal_error("close", error)
         return self._original(*args, **kwargs)
 
 
@@ -252,7 +252,7 @@ class _Parse:
             elif not self._seams.streamed:
                 self._seams.answered(parsed)
         except Exception as error:  # noqa: BLE001 - the application gets its answer
-            guard.report("parse", error)
+            guard.internal_error("parse", error)
 
     def __del__(self) -> None:
         if not self._seams.handed_over:
@@ -310,7 +310,7 @@ class _Chunks(_Pulled):
                 if self._conceal is None or not self._conceal(chunk):
                     return chunk
             except Exception as error:  # noqa: BLE001 - the chunk is the application's
-                guard.report("chunk", error)
+                guard.internal_error("chunk", error)
                 return chunk
 
 
@@ -339,7 +339,7 @@ class _AsyncChunks(_Pulled):
                 if self._conceal is None or not self._conceal(chunk):
                     return chunk
             except Exception as error:  # noqa: BLE001 - the chunk is the application's
-                guard.report("chunk", error)
+                guard.internal_error("chunk", error)
                 return chunk
 
 
@@ -357,7 +357,7 @@ def _over(inner: object, seams: _Seams, error: BaseException) -> None:
         else:
             seams.recorder.pulling = True
     except Exception as ours:  # noqa: BLE001 - the application gets its own error
-        guard.report("end of stream", ours)
+        guard.internal_error("end of stream", ours)
 
 
 def _abandon(recorder: Recorder) -> None:

@@ -19,7 +19,7 @@ from tokentrail.telemetry.emitter import wanting
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokentrail.apis import Shape
+    from tokentrail.apis import ApiAdapter
     from tokentrail.runtime.runtime import Engine
 
 engine: Engine | None = None
@@ -30,7 +30,7 @@ _Method = Any
 """The client's own function, bound."""
 
 
-def sync_wrapper(shape: Shape) -> Callable[..., Any]:
+def sync_wrapper(shape: ApiAdapter) -> Callable[..., Any]:
     """Return wrapt's wrapper for a plain method."""
 
     def call(
@@ -62,7 +62,7 @@ def sync_wrapper(shape: Shape) -> Callable[..., Any]:
     return call
 
 
-def async_wrapper(shape: Shape) -> Callable[..., Any]:
+def async_wrapper(shape: ApiAdapter) -> Callable[..., Any]:
     """Return wrapt's wrapper for a method that returns a coroutine.
 
     The client's own coroutine is made at once, so that what it refuses, it refuses at the call;
@@ -127,7 +127,7 @@ class _Sending(Pending):
 
 
 def _prepare(
-    shape: Shape,
+    shape: ApiAdapter,
     instance: object,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -143,7 +143,7 @@ def _prepare(
             return None
         return prepare(active, shape, client, context, args, kwargs)
     except Exception as error:  # noqa: BLE001 - the call must be made
-        guard.report("request", error)
+        guard.internal_error("request", error)
         return None
 
 
@@ -157,7 +157,7 @@ def _start(prepared: Prepared, *, later: bool = False) -> bool:
             prepared.context = context
         prepared.start()
     except Exception as error:  # noqa: BLE001 - the call must be made
-        guard.report("start", error)
+        guard.internal_error("start", error)
     return prepared.telling is not None
 
 
@@ -165,7 +165,7 @@ def _again(prepared: Prepared, error: Exception) -> dict[str, Any] | None:
     try:
         return prepared.again(error)
     except Exception as ours:  # noqa: BLE001 - the application gets its own error
-        guard.report("second try", ours)
+        guard.internal_error("second try", ours)
         return None
 
 
@@ -184,7 +184,7 @@ def _failed(prepared: Prepared, error: BaseException) -> None:
             prepared.leave()
             prepared.recorder = None  # which knows of it: two that hold each other live on
     except Exception as ours:  # noqa: BLE001 - the application gets its own error
-        guard.report("failure", ours)
+        guard.internal_error("failure", ours)
 
 
 def _answered(prepared: Prepared, answer: object) -> None:
@@ -200,4 +200,4 @@ def _answered(prepared: Prepared, answer: object) -> None:
         with suppress(Exception):
             if recorder is not None:
                 recorder.exhausted()
-        guard.report("answer", error)
+        guard.internal_error("answer", error)

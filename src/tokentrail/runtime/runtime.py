@@ -10,28 +10,28 @@ import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tokentrail.apis.observed import FollowedShape
+from tokentrail.apis.observed import ObservedAdapter
 from tokentrail.call import finalize
 from tokentrail.call.call import Call
 from tokentrail.call.recorder import Recorder
 from tokentrail.config import Cost, OnConflict, TokenCounting
-from tokentrail.content import Capture, CapturingShape, Content, Rules, gathering_for
+from tokentrail.content import Capture, CapturingAdapter, Content, Redaction, content_accumulator
 from tokentrail.cost import Prices
 from tokentrail.counting import ENCODINGS, OutputTally
 from tokentrail.patching.include_usage import Refusals
 from tokentrail.runtime.worker import Worker
 from tokentrail.support import guard
 from tokentrail.telemetry import attribution, coexistence
-from tokentrail.telemetry.metrics.batching import refuse
+from tokentrail.telemetry.metrics.batching import reject
 from tokentrail.usage import resolve
-from tokentrail.usage.background import Owed
+from tokentrail.usage.background import BackgroundUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opentelemetry.context import Context
 
-    from tokentrail.apis import Shape
+    from tokentrail.apis import ApiAdapter
     from tokentrail.config import Settings
     from tokentrail.model.records import Request, Response
     from tokentrail.runtime.worker import Job
@@ -50,14 +50,14 @@ class Engine:
         self.encodings = ENCODINGS
         self.worker = Worker()
         self.refusals = Refusals()
-        self.owed = Owed()
+        self.owed = BackgroundUsage()
         self.prices = _prices(settings)
         """``None`` where cost is not asked for."""
         self.open: set[Call] = set()
         """Calls that have not ended."""
         self.generation = 0
         """Differs in a forked child, which must not tell its parent's calls."""
-        self._rules = Rules(settings.redact, settings.content_limit, settings.capture_binary)
+        self._rules = Redaction(settings.redact, settings.content_limit, settings.capture_binary)
         self._models: dict[tuple[str, str], str] = {}
         self._used = False
         self._alone = settings.on_conflict is OnConflict.BOTH
@@ -74,7 +74,7 @@ class Engine:
 
     def start(  # noqa: PLR0913, PLR0917 - the parts of one call
         self,
-        shape: Shape,
+        shape: ApiAdapter,
         client: object,
         context: Context,
         request: Request,
@@ -97,9 +97,9 @@ class Engine:
             # tiktoken needs it in the background, and it cannot be loaded while a program exits.
             import_module("concurrent.futures.thread")
         if self._alone and self._has_neighbours():
-            self._alone = not coexistence.warn(client)
-        request = attribution.attributed(request, self.settings.baggage_keys, context)
-        aside = self._defers and coexistence.tell(client, request.operation)
+            self._alone = not coexistence.warn_of_conflict(client)
+        request = attribution.with_context_attributes(request, self.settings.baggage_keys, context)
+        aside = self._defers and coexistence.is_instrumented_elsewhere(client, request.operation)
         begun = time.perf_counter()
         telling = self.teller.begin(request, client, context, aside=aside)
         heard = telling.heard
@@ -110,9 +110,9 @@ class Engine:
         if early or self.teller.captures:
             self._read(call, said, early=early and heard)
         if call.capture is not None:
-            shape = CapturingShape(shape, call.capture)
+            shape = CapturingAdapter(shape, call.capture)
         if telling.follows:
-            shape = FollowedShape(shape, call.follow)
+            shape = ObservedAdapter(shape, call.follow)
         gaps = self.settings.time_per_output_chunk and telling.tells_gaps
         call.recorder = recorder = Recorder(
             request,
@@ -162,12 +162,12 @@ class Engine:
         return OutputTally()
 
     def _capture(self, request: Request, said: Callable[[], Callable[[], Content]]) -> Capture:
-        gathering = gathering_for(request, schemas=self.settings.capture_tool_schemas)
+        gathering = content_accumulator(request, schemas=self.settings.capture_tool_schemas)
         asked: Callable[[], Content] = Content
         try:
             asked = said()
         except Exception as error:  # noqa: BLE001 - the call is told without
-            guard.report("content of a request", error)
+            guard.internal_error("content of a request", error)
         return Capture(asked, gathering, self._rules, foreign=self.teller.has_hook)
 
     def hand_over(self, job: Job) -> bool:
@@ -233,7 +233,7 @@ class Engine:
             try:
                 deferred.empty()  # what came to the worker too late, or not at all
             except Exception as error:  # noqa: BLE001 - the worker has it
-                guard.report("metrics", error)
+                guard.internal_error("metrics", error)
 
     def backlog(self) -> int:
         """Return the number of pieces of work that wait for the worker."""
@@ -246,11 +246,11 @@ class Engine:
         self._closed = True
         self.worker.stop(until - time.monotonic())
         deferred = self.teller.metrics.deferred
-        deferred.give = refuse
+        deferred.give = reject
         try:
             deferred.empty()
         except Exception as error:  # noqa: BLE001 - as in flush
-            guard.report("metrics", error)
+            guard.internal_error("metrics", error)
         if not self.open:  # else whoever drops an open stream leaves it to the end of the program
             atexit.unregister(self._exit)
 

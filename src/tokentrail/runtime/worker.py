@@ -275,7 +275,7 @@ def _is_ready(job: Job) -> bool:
 
 def _report(place: str, error: Exception) -> None:
     try:
-        guard.report(place, error)
+        guard.internal_error(place, error)
     except Exception:  # noqa: BLE001 - strict: shown by the thread's hook, the worker lives on
         args = (type(error), error, error.__traceback__, threading.current_thread())
         threading.excepthook(threading.ExceptHookArgs(args))

@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 
 
-class Unforked:
+class ForkLock:
     """Holds up forks of the process while it is entered, each for a second at most.
 
     Entered by one thread at a time, by the same also again. It lives as long as the process.

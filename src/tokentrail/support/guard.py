@@ -24,7 +24,7 @@ swallowed: int = 0
 """How many errors of ours the application was spared in this process."""
 
 
-def report(place: str, error: BaseException) -> None:
+def internal_error(place: str, error: BaseException) -> None:
     """Count ``error``, log it once for ``place``; raise it where :data:`strict` is set."""
     global swallowed  # noqa: PLW0603 - one number for the process
     swallowed += 1

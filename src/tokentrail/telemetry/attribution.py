@@ -86,7 +86,9 @@ def _is_uniform(values: Sequence[object]) -> bool:
     return len(kinds) <= 1 and None not in kinds
 
 
-def attributed(request: Request, baggage_keys: tuple[str, ...], context: Context) -> Request:
+def with_context_attributes(
+    request: Request, baggage_keys: tuple[str, ...], context: Context
+) -> Request:
     """Return ``request`` with what ``context`` says of whose it is."""
     set_here = context.get(_KEY)
     if not set_here and not baggage_keys:

@@ -12,7 +12,7 @@ from tokentrail.support import guard
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
+class OtherInstrumentation:
     """One that tells the calls of openai too."""
 
     module: str
@@ -23,36 +23,38 @@ class Neighbour:
     """The operations it tells; ``None`` for every request there is."""
 
 
-OFFICIAL = Neighbour(
+OFFICIAL = OtherInstrumentation(
     "opentelemetry.instrumentation.genai.openai",
     "opentelemetry-instrumentation-genai-openai",
     frozenset({"chat", "embeddings", "fetch_response"}),
 )
 _INSTRUMENTORS = (
     OFFICIAL,
-    Neighbour(
+    OtherInstrumentation(
         "opentelemetry.instrumentation.openai_v2",
         "opentelemetry-instrumentation-openai-v2",
         frozenset({"chat", "embeddings"}),
     ),
-    Neighbour(
+    OtherInstrumentation(
         "opentelemetry.instrumentation.openai",
         "OpenLLMetry (opentelemetry-instrumentation-openai)",
         frozenset({"chat", "text_completion", "embeddings", "fetch_response", "cancel_response"}),
     ),
-    Neighbour("openinference.instrumentation.openai", "OpenInference", None),
-    Neighbour("openlit.instrumentation.openai", "openlit", frozenset({"chat", "embeddings"})),
+    OtherInstrumentation("openinference.instrumentation.openai", "OpenInference", None),
+    OtherInstrumentation(
+        "openlit.instrumentation.openai", "openlit", frozenset({"chat", "embeddings"})
+    ),
 )
 """Those with an ``OpenAIInstrumentor`` of OpenTelemetry's kind."""
-_LOGFIRE = Neighbour("logfire", "logfire", None)
-_LANGFUSE = Neighbour(
+_LOGFIRE = OtherInstrumentation("logfire", "logfire", None)
+_LANGFUSE = OtherInstrumentation(
     "langfuse.openai", "langfuse", frozenset({"chat", "text_completion", "embeddings"})
 )
 
 _PROTOCOL = "opentelemetry.util.genai.invocation"
 
 
-def active(client: object = None) -> list[Neighbour]:
+def active_instrumentations(client: object = None) -> list[OtherInstrumentation]:
     """Return the instrumentations at work on ``client``, joined or not."""
     modules = sys.modules
     found = [o for o in _INSTRUMENTORS if o.module in modules and _is_instrumenting(o.module)]
@@ -63,18 +65,18 @@ def active(client: object = None) -> list[Neighbour]:
     return found
 
 
-def is_joined(other: Neighbour) -> bool:
+def shares_spans(other: OtherInstrumentation) -> bool:
     """Whether calls that ``other`` tells are told once, by both together."""
     protocol = sys.modules.get(_PROTOCOL)
     return other is OFFICIAL and hasattr(protocol, "CLIENT_INFERENCE_CONTEXT_KEY")
 
 
-def in_conflict(client: object) -> list[Neighbour]:
+def in_conflict(client: object) -> list[OtherInstrumentation]:
     """Return the instrumentations that also tell the calls of ``client``, apart from us."""
-    return [other for other in active(client) if not is_joined(other)]
+    return [other for other in active_instrumentations(client) if not shares_spans(other)]
 
 
-def tell(client: object, operation: str) -> bool:
+def is_instrumented_elsewhere(client: object, operation: str) -> bool:
     """Whether calls of that operation are told by another one that cannot be joined."""
     return any(o.tells is None or operation in o.tells for o in in_conflict(client))
 
@@ -91,7 +93,7 @@ MODULES = frozenset(
 """Of which none is imported where nobody else tells the calls of openai."""
 
 
-def warn(client: object) -> bool:
+def warn_of_conflict(client: object) -> bool:
     """Say once in a process that calls are told twice, and by whom; return whether they are.
 
     Another one may be switched on at any time, and logfire for single clients: until there is one,

@@ -54,11 +54,11 @@ def load() -> Hook | None:
         wrapped = getattr(found, "_wrapped", found)
         return None if isinstance(wrapped, none) else Hook(found, types)
     except Exception as error:  # noqa: BLE001 - a stranger's code, and the program goes on
-        guard.report("completion hook", error)
+        guard.internal_error("completion hook", error)
         return None
 
 
-def missing(environ: Mapping[str, str]) -> str | None:
+def missing_requirement(environ: Mapping[str, str]) -> str | None:
     """Return what the hook that ``environ`` names would want and not find; nothing is loaded."""
     name = environ.get(ENVIRON, "")
     if not name.strip():

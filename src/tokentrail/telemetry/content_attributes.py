@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from tokentrail.content import to_json, written_messages, written_parts, written_tools
+from tokentrail.content import serialize_messages, serialize_parts, serialize_tools, to_json
 from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
     from tokentrail.content import Content
 
 
-def structured(content: Content) -> dict[str, Any]:
+def content_attributes(content: Content) -> dict[str, Any]:
     """Return the attributes of what was said; what is empty has none."""
     attributes: dict[str, Any] = {
-        semconv.SYSTEM_INSTRUCTIONS: written_parts(content.system),
-        semconv.INPUT_MESSAGES: written_messages(content.input),
-        semconv.OUTPUT_MESSAGES: written_messages(content.output),
-        semconv.TOOL_DEFINITIONS: written_tools(content.tools),
+        semconv.SYSTEM_INSTRUCTIONS: serialize_parts(content.system),
+        semconv.INPUT_MESSAGES: serialize_messages(content.input),
+        semconv.OUTPUT_MESSAGES: serialize_messages(content.output),
+        semconv.TOOL_DEFINITIONS: serialize_tools(content.tools),
     }
     variables = {semconv.PROMPT_VARIABLE + name: value for name, value in content.variables}
     return {**{name: value for name, value in attributes.items() if value}, **variables}
 
 
-def as_json(content: Content) -> dict[str, str]:
+def content_attributes_json(content: Content) -> dict[str, str]:
     """Return the same with each value that is no text as JSON text."""
     return {
         name: value if isinstance(value, str) else to_json(value)
-        for name, value in structured(content).items()
+        for name, value in content_attributes(content).items()
     }
 
 
-def flat(value: object) -> object:
+def flattened(value: object) -> object:
     """Return ``value``, as JSON text if it is a list of mappings."""
     is_nested = isinstance(value, list) and any(isinstance(item, dict) for item in value)
     return to_json(value) if is_nested else value

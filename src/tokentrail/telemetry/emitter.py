@@ -16,7 +16,7 @@ from tokentrail.support import guard
 from tokentrail.telemetry import completion_hook, genai_util, internal_metrics, semconv, spans
 from tokentrail.telemetry.events import Events
 from tokentrail.telemetry.metrics.recording import Metrics
-from tokentrail.telemetry.span_templates import Kinds
+from tokentrail.telemetry.span_templates import SpanTemplates
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokentrail.config import Settings
     from tokentrail.content import Content
     from tokentrail.model.records import Operation, Request, Usage
-    from tokentrail.telemetry.span_templates import Kind
+    from tokentrail.telemetry.span_templates import SpanTemplate
     from tokentrail.telemetry.spans import Attributes
 
 _INSIDE: ContextVar[Telling | None] = ContextVar("tokentrail-inside", default=None)
@@ -72,7 +72,7 @@ class Teller:
         # First, since its callback drains the worker before those of the totals.
         internal_metrics.observe(provider, meter)
         self.metrics = Metrics(provider, meter, settings)
-        self.kinds = Kinds()
+        self.kinds = SpanTemplates()
 
     @property
     def has_hook(self) -> bool:
@@ -88,7 +88,7 @@ class Teller:
         """
         start_time, kind = time.time_ns(), self.kinds.of(request)
         joins = genai_util.MODULE in sys.modules  # else there is nobody to join
-        record = genai_util.found(request.operation, parent) if joins else None
+        record = genai_util.find_shared_record(request.operation, parent) if joins else None
         if aside or record is not None:
             span = trace.get_current_span(parent)
             context = trace.set_span_in_context(span, parent)  # by which its place is known
@@ -101,7 +101,7 @@ class Teller:
         )
         context = trace.set_span_in_context(span, parent)
         if joins:
-            context, record = genai_util.offered(request.operation, context)
+            context, record = genai_util.create_shared_record(request.operation, context)
         return Telling(self, kind, client, span, context, start_time, record)
 
 
@@ -153,7 +153,7 @@ class Telling:
     def __init__(  # noqa: PLR0913, PLR0917 - what one call is told through
         self,
         teller: Teller,
-        kind: Kind,
+        kind: SpanTemplate,
         client: object,
         span: Span,
         context: Context,
@@ -252,13 +252,13 @@ class Telling:
             if self.span.is_recording():
                 shared = self._kinds.ended(self._kind, operation)
         except Exception as error:  # noqa: BLE001 - whatever an SDK raises is not the application's
-            guard.report("metrics", error)
+            guard.internal_error("metrics", error)
         finally:
             try:
                 if operation.raised is not None or self._saying.tells_details:
                     self._say(operation, content, learned)
             except Exception as error:  # noqa: BLE001 - as above
-                guard.report("events", error)
+                guard.internal_error("events", error)
             finally:
                 on_span = content if self._saying.on_spans else None
                 spans.finish(self.span, operation, shared, on_span, learned)
@@ -266,10 +266,10 @@ class Telling:
     def _enriched(self, operation: Operation) -> tuple[Operation, Attributes]:
         """Return ``operation`` for metrics, and what others inside it knew beside."""
         try:
-            learned = genai_util.learned(self._record, operation)
-            return genai_util.labelled(self._record, operation), learned
+            learned = genai_util.inner_attributes(self._record, operation)
+            return genai_util.with_inner_labels(self._record, operation), learned
         except Exception as error:  # noqa: BLE001 - a stranger's record
-            guard.report("company", error)
+            guard.internal_error("company", error)
             return operation, _NOTHING
 
     def _say(self, operation: Operation, content: Content | None, learned: Attributes) -> None:
@@ -280,7 +280,7 @@ class Telling:
             if hook is not None and content is not None:
                 hook.completed(content, self.span, details)
         except Exception as error:  # noqa: BLE001 - the user's own code raised
-            guard.report("completion hook", error)
+            guard.internal_error("completion hook", error)
         if operation.raised is not None:
             events.emit(events.exception(operation, self._context))
         if details is not None:
@@ -329,14 +329,14 @@ class Aside(Telling):
         try:
             self._metrics.finish_own(operation, self._context, joined=self._record is not None)
         except Exception as error:  # noqa: BLE001 - whatever an SDK raises is not the application's
-            guard.report("metrics", error)
+            guard.internal_error("metrics", error)
         if not self.detailed:
             return
-        told = {**spans.initial(operation.request), **spans.final(operation)}
+        told = {**spans.start_attributes(operation.request), **spans.end_attributes(operation)}
         if self._record is not None:
             genai_util.publish(
                 self._record, operation, told, spans_only=self._metrics.only_reported
             )
             self._record.metric_attributes.update(self._metrics.asked(operation.request))
         elif self.span.is_recording():
-            self.span.set_attributes(genai_util.own(operation, told))
+            self.span.set_attributes(genai_util.namespaced_attributes(operation, told))

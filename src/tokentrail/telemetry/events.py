@@ -88,10 +88,10 @@ class Events:
         """
         if not self._want_details(operation.request):
             return None
-        known = {**spans.initial(operation.request), **spans.final(operation)}
+        known = {**spans.start_attributes(operation.request), **spans.end_attributes(operation)}
         attributes: dict[str, Any] = {**learned, **known}
         if content is not None and self._content:
-            attributes.update(content_attributes.structured(content))
+            attributes.update(content_attributes.content_attributes(content))
         return self._record(semconv.DETAILS_EVENT, attributes, operation, context)
 
     def exception(self, operation: Operation, context: Context) -> LogRecord | None:
@@ -104,7 +104,7 @@ class Events:
         if raised is None or not self._exceptions:
             return None
         attributes: dict[str, Any] = {
-            **spans.initial(operation.request),
+            **spans.start_attributes(operation.request),
             semconv.EXCEPTION_TYPE: raised.type,
         }
         if operation.error_type is not None:
@@ -138,7 +138,7 @@ class Events:
     def _made(self, attributes: dict[str, Any], facts: dict[str, Any]) -> LogRecord:
         if not _IS_STRUCTURED:
             attributes = {
-                name: content_attributes.flat(value) for name, value in attributes.items()
+                name: content_attributes.flattened(value) for name, value in attributes.items()
             }
         elif _IS_UNIFORM:
             attributes = {

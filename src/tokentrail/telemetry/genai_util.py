@@ -95,8 +95,8 @@ _FIELDS: Final = {
 }
 """Fields of the records, those of all kinds together, and the attribute each of them is."""
 
-_OURS: Final = ("tokentrail.",)
-_OWN: Final = (*_OURS, "openai.")
+_NAMESPACE: Final = ("tokentrail.",)
+_NAMESPACES: Final = (*_NAMESPACE, "openai.")
 """What there is no field for: it goes among the record's further attributes."""
 
 _INPUT: Final = frozenset((semconv.INPUT_TOKENS, *(name for _, name in semconv.INPUT_DETAILS)))
@@ -108,14 +108,14 @@ Record = Any
 """One of the package's data classes."""
 
 
-def found(operation: str, context: Context) -> Record | None:
+def find_shared_record(operation: str, context: Context) -> Record | None:
     """Return the record of this kind of operation that ``context`` bears, if there is one."""
     key, kind = _kind(operation)
     record = context.get(key) if kind is not None else None
     return record if kind is not None and isinstance(record, kind) else None
 
 
-def offered(operation: str, context: Context) -> tuple[Context, Record | None]:
+def create_shared_record(operation: str, context: Context) -> tuple[Context, Record | None]:
     """Return ``context`` with a record for those that are called inside, and the record."""
     key, kind = _kind(operation)
     if kind is None:
@@ -148,15 +148,15 @@ def publish(record: Record, operation: Operation, told: Attributes, *, spans_onl
     for field, name in _FIELDS.items():
         if reported is not None and name in _BREAKDOWN and name in left and hasattr(record, field):
             setattr(record, field, left[name])
-    record.attributes.update(_further(operation, left, _OWN))
+    record.attributes.update(_further(operation, left, _NAMESPACES))
 
 
-def own(operation: Operation, told: Attributes) -> Attributes:
+def namespaced_attributes(operation: Operation, told: Attributes) -> Attributes:
     """Return what of ``told`` may stand on a span that is not ours: it bears our name.
 
     Counted tokens, too; reported ones the other instrumentation has read itself.
     """
-    attributes = _further(operation, told, _OURS)
+    attributes = _further(operation, told, _NAMESPACE)
     for name, count in (
         (semconv.COUNTED_INPUT, operation.usage.input),
         (semconv.COUNTED_OUTPUT, operation.usage.output),
@@ -200,7 +200,7 @@ def publish_usage(record: Record, usage: Usage, *, spans_only: bool) -> None:
         record.attributes.pop(semconv.ENCODING, None)
 
 
-def learned(record: Record, operation: Operation) -> Attributes:
+def inner_attributes(record: Record, operation: Operation) -> Attributes:
     """Return what those inside wrote into ``record`` and we do not know ourselves."""
     theirs: Attributes = dict(record.attributes)
     for field, name in _FIELDS.items():
@@ -208,7 +208,7 @@ def learned(record: Record, operation: Operation) -> Attributes:
         if value is None or value is False or (value == 0 and name in _BREAKDOWN):
             continue  # what is not so is absent
         theirs[name] = value
-    known = {**spans.initial(operation.request), **spans.final(operation)}
+    known = {**spans.start_attributes(operation.request), **spans.end_attributes(operation)}
     settled = {*known, *_settled(operation.usage), _DIMENSIONS}
     return {name: value for name, value in theirs.items() if name not in settled}
 
@@ -220,7 +220,7 @@ def _settled(usage: Usage) -> Iterator[str]:
             yield from told
 
 
-def labelled(record: Record, operation: Operation) -> Operation:
+def with_inner_labels(record: Record, operation: Operation) -> Operation:
     """Return ``operation`` with what those inside would have points bear, if they may.
 
     It is the application's own then: see the setting ``attributes_on_metrics``.

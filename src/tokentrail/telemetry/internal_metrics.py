@@ -63,15 +63,25 @@ def observe(provider: MeterProvider, meter: Meter) -> None:
         return
     _observed.add(provider)
     meter.create_observable_up_down_counter(
-        semconv.OWN_QUEUE,
+        semconv.QUEUE_SIZE,
         [_observer(_drained_backlog)],
         "{item}",
         "Pieces of work that wait for tokentrail's worker.",
     )
     for name, unit, about, read in (
-        (semconv.OWN_ERRORS, "{error}", "Errors of tokentrail's own that were swallowed.", _errors),
-        (semconv.OWN_DEFERRED, "{call}", "Calls whose count was left to the worker.", _deferred),
-        (semconv.OWN_DEGRADED, "{call}", "Calls estimated because there was no time.", _degraded),
+        (
+            semconv.INTERNAL_ERRORS,
+            "{error}",
+            "Errors of tokentrail's own that were swallowed.",
+            _errors,
+        ),
+        (semconv.COUNTS_QUEUED, "{call}", "Calls whose count was left to the worker.", _deferred),
+        (
+            semconv.COUNTS_ESTIMATED,
+            "{call}",
+            "Calls estimated because there was no time.",
+            _degraded,
+        ),
     ):
         meter.create_observable_counter(name, [_observer(read)], unit, about)
 
@@ -103,7 +113,7 @@ def _observer(
         try:
             number = read(engine, options)
         except Exception as error:  # noqa: BLE001 - a collection must not fail for us
-            guard.report("collection", error)
+            guard.internal_error("collection", error)
             return []
         return [Observation(number)] if engine.tells_health else []
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tokentrail.apis.values import label
+from tokentrail.apis.values import telemetry_str
 
 if TYPE_CHECKING:
     from tokentrail.model.records import Request
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 _PREFIX = "tokentrail.request."
 
 
-def attributed(
+def with_request_attributes(
     request: Request, arguments: Mapping[str, object], sources: tuple[str, ...]
 ) -> Request:
     """Return ``request`` with what those of ``arguments`` say that ``sources`` names."""
     found: list[tuple[str, str]] = []
     for source in sources:
         value = arguments.get(source)
-        if (said := label(value)) is not None:
+        if (said := telemetry_str(value)) is not None:
             found.append((_PREFIX + source, said))
         elif source == "metadata" and isinstance(value, Mapping):
             found.extend(
                 (f"{_PREFIX}metadata.{name}", said)
                 for key, text in value.items()
-                if (name := label(key)) is not None and (said := label(text)) is not None
+                if (name := telemetry_str(key)) is not None
+                and (said := telemetry_str(text)) is not None
             )
     return replace(request, attribution=tuple(found)) if found else request

@@ -49,7 +49,7 @@ EVENT_NAME: Final = "event.name"
 EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
 
-ENDING: Final = "tokentrail.ending"
+OUTCOME: Final = "tokentrail.ending"
 USAGE_REQUEST: Final = "tokentrail.stream_usage"
 SOURCE: Final = "tokentrail.usage.source"
 INPUT_SOURCE: Final = "tokentrail.usage.input.source"
@@ -192,13 +192,13 @@ MODALITY: Final = "gen_ai.token.modality"
 COUNTED_OPERATIONS: Final = frozenset({"chat", "text_completion", "embeddings"})
 """The operations whose tokens the conventional metrics tell; of all others only our own do."""
 
-OWN_TOKENS: Final = "tokentrail.usage.tokens"
-OWN_RATIO: Final = "tokentrail.usage.count_ratio"
-OWN_QUEUE: Final = "tokentrail.queue.size"
-OWN_ERRORS: Final = "tokentrail.errors"
-OWN_ENDED: Final = "tokentrail.calls.ended"
-OWN_DEFERRED: Final = "tokentrail.calls.deferred"
-OWN_DEGRADED: Final = "tokentrail.calls.degraded"
+USAGE_TOKENS: Final = "tokentrail.usage.tokens"
+COUNT_RATIO: Final = "tokentrail.usage.count_ratio"
+QUEUE_SIZE: Final = "tokentrail.queue.size"
+INTERNAL_ERRORS: Final = "tokentrail.errors"
+OPERATIONS: Final = "tokentrail.calls.ended"
+COUNTS_QUEUED: Final = "tokentrail.calls.deferred"
+COUNTS_ESTIMATED: Final = "tokentrail.calls.degraded"
 
 SECONDS_BUCKETS: Final = (
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tokentrail.telemetry.spans import Attributes
 
 
-class Kind:
+class SpanTemplate:
     """Calls that ask for the same, but for their prompts, ids and whose they are."""
 
     __slots__ = ("asked", "name", "request", "started")
@@ -23,45 +23,50 @@ class Kind:
         """The first of them, if it says nothing of what was asked."""
         self.name = spans.name(request)
         """Of their spans."""
-        self.started = spans.started(request)
+        self.started = spans.request_attributes(request)
         """What their spans bear from the start, and ..."""
-        self.asked = spans.asked(request)
+        self.asked = spans.end_request_attributes(request)
         """... at the end."""
 
 
-class Kinds:
+class SpanTemplates:
     """Finds what is kept of calls like one."""
 
     def __init__(self) -> None:
-        self._kinds: dict[Hashable, Kind] = {}
-        self._known: dict[int, Kind] = {}
+        self._kinds: dict[Hashable, SpanTemplate] = {}
+        self._known: dict[int, SpanTemplate] = {}
         """By the id of a request that is kept: what is alike is often the very same."""
         self._ended: dict[Hashable, Attributes] = {}
 
-    def of(self, request: Request) -> Kind:
+    def of(self, request: Request) -> SpanTemplate:
         """Return the kind of calls that ``request`` is of."""
         kind = self._known.get(id(request))
         if kind is not None and kind.request is request:
             return kind
         endpoint = request.endpoint
-        key = (spans.read_kind(request), endpoint.key, endpoint.provider, not request.response_id)
+        key = (
+            spans.template_key(request),
+            endpoint.key,
+            endpoint.provider,
+            not request.response_id,
+        )
         kind = self._kinds.get(key)
         if kind is None:
-            if len(self._kinds) >= spans.MOST_KINDS:
+            if len(self._kinds) >= spans.MAX_TEMPLATES:
                 self._kinds.clear()
                 self._known.clear()
-            kind = self._kinds[key] = Kind(request)
+            kind = self._kinds[key] = SpanTemplate(request)
             if kind.request is not None:
                 self._known[id(request)] = kind
         return kind
 
-    def ended(self, kind: Kind, operation: Operation) -> Attributes:
+    def ended(self, kind: SpanTemplate, operation: Operation) -> Attributes:
         """Return what spans of that kind bear that ended like this one, not to be changed."""
         response, usage = operation.response, operation.usage
         given, made = usage.input, usage.output
         key = (
             kind,
-            None if response is None else spans.read_answered(response),
+            None if response is None else spans.response_key(response),
             operation.ending,
             operation.error_type,
             operation.usage_request,
@@ -70,5 +75,7 @@ class Kinds:
         )
         attributes = self._ended.get(key)
         if attributes is None:
-            return spans.keep(self._ended, key, spans.ended(operation, kind.asked))
+            return spans.remember(
+                self._ended, key, spans.shared_end_attributes(operation, kind.asked)
+            )
         return attributes

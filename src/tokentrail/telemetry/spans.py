@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import Status, StatusCode
 
-from tokentrail.model.records import IDS, Source
+from tokentrail.model.records import ID_FIELDS, Source
 from tokentrail.telemetry import content_attributes, semconv
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from tokentrail.content import Content
-    from tokentrail.model.records import Count, Exchange, Operation, Request, Usage
+    from tokentrail.model.records import Count, HttpMetadata, Operation, Request, Usage
 
     Attributes = dict[str, AttributeValue]
 
@@ -48,7 +48,7 @@ class _Columns:
         """Return the attributes of a record, not to be changed."""
         values = self.read(record)
         made = self._made.get(values)
-        return keep(self._made, values, self.named(values)) if made is None else made
+        return remember(self._made, values, self.named(values)) if made is None else made
 
     def named(self, values: tuple[Any, ...]) -> Attributes:
         """Return what such values of the fields become."""
@@ -56,27 +56,29 @@ class _Columns:
         return {name: value for name, value in pairs if value or (told and value is not None)}
 
 
-def keep(made: dict[Hashable, Attributes], key: Hashable, attributes: Attributes) -> Attributes:
+def remember(made: dict[Hashable, Attributes], key: Hashable, attributes: Attributes) -> Attributes:
     """Keep ``attributes`` for the next of that kind, and return them."""
-    if len(made) >= MOST_KINDS:
+    if len(made) >= MAX_TEMPLATES:
         made.clear()
     made[key] = attributes
     return attributes
 
 
-MOST_KINDS: Final = 256
+MAX_TEMPLATES: Final = 256
 """What is kept of records that are alike, for the next of that kind."""
-_REQUEST: Final = _Columns(semconv.REQUEST_ATTRIBUTES, without=IDS)
-_REQUEST_IDS: Final = _Columns(tuple(row for row in semconv.REQUEST_ATTRIBUTES if row[0] in IDS))
+_REQUEST: Final = _Columns(semconv.REQUEST_ATTRIBUTES, without=ID_FIELDS)
+_REQUEST_IDS: Final = _Columns(
+    tuple(row for row in semconv.REQUEST_ATTRIBUTES if row[0] in ID_FIELDS)
+)
 _RESPONSE: Final = _Columns(semconv.RESPONSE_ATTRIBUTES, without=("id", "conversation_id"))
 _EXCHANGE: Final = _Columns(semconv.EXCHANGE_ATTRIBUTES, without=("request_id",))
 _FILTER: Final = _Columns(semconv.FILTER_ATTRIBUTES)
 _INPUT_DETAILS: Final = _Columns(semconv.INPUT_DETAILS, zeros=False)
 _OUTPUT_DETAILS: Final = _Columns(semconv.OUTPUT_DETAILS, zeros=False)
-_NO_IDS: Final = (None,) * len(IDS)
-read_kind: Final = attrgetter("operation", "model", "stream", *_REQUEST.fields)
+_NO_IDS: Final = (None,) * len(ID_FIELDS)
+template_key: Final = attrgetter("operation", "model", "stream", *_REQUEST.fields)
 """Returns what tells requests apart whose spans do not bear the same, but for ids."""
-read_answered: Final = _RESPONSE.read
+response_key: Final = _RESPONSE.read
 """Returns what tells answers apart whose spans do not bear the same, but for ids."""
 
 _INPUT: Final = {
@@ -96,12 +98,12 @@ CONVENTIONAL: Final = frozenset({Source.REPORTED, Source.COUNTED})
 """What is good enough to stand under a ``gen_ai.*`` name."""
 
 
-def initial(request: Request) -> Attributes:
+def start_attributes(request: Request) -> Attributes:
     """Return what a span bears from its start, as a sampler may want to see it."""
-    return {**dict(request.attribution), **started(request)}
+    return {**dict(request.attribution), **request_attributes(request)}
 
 
-def started(request: Request) -> Attributes:
+def request_attributes(request: Request) -> Attributes:
     """Return the same without what the application says of whose it is."""
     attributes: Attributes = {semconv.OPERATION_NAME: request.operation}
     attributes[semconv.PROVIDER_NAME] = request.endpoint.provider
@@ -135,12 +137,12 @@ def finish(
     """
     try:
         if span.is_recording():
-            told = final(operation, shared)
+            told = end_attributes(operation, shared)
             span.set_attributes({**learned, **told} if learned else told)
             if operation.error_type is not None:
                 span.set_status(Status(StatusCode.ERROR, _description(operation, content)))
             if content is not None:
-                span.set_attributes(content_attributes.as_json(content))
+                span.set_attributes(content_attributes.content_attributes_json(content))
     finally:
         span.end(operation.end_time)
 
@@ -151,14 +153,14 @@ def _description(operation: Operation, content: Content | None) -> str | None:
     return operation.raised.message or operation.error_description
 
 
-def final(operation: Operation, shared: Attributes | None = None) -> Attributes:
+def end_attributes(operation: Operation, shared: Attributes | None = None) -> Attributes:
     """Return what a span bears at its end, beside content.
 
     ``shared``: what all bear that are like it (:func:`ended`), if it is known.
     """
     response, exchange = operation.response, operation.exchange
     if shared is None:
-        shared = ended(operation, asked(operation.request))
+        shared = shared_end_attributes(operation, end_request_attributes(operation.request))
     attributes = shared.copy()
     ids = _REQUEST_IDS.read(operation.request)
     if ids != _NO_IDS:
@@ -180,7 +182,7 @@ def final(operation: Operation, shared: Attributes | None = None) -> Attributes:
     return attributes
 
 
-def asked(request: Request) -> Attributes:
+def end_request_attributes(request: Request) -> Attributes:
     """Return what the span of a request bears at its end."""
     attributes = _REQUEST.named(_REQUEST.read(request))
     if request.stream:
@@ -188,15 +190,15 @@ def asked(request: Request) -> Attributes:
     return attributes
 
 
-def ended(operation: Operation, asked: Attributes) -> Attributes:
+def shared_end_attributes(operation: Operation, asked: Attributes) -> Attributes:
     """Return what all spans bear at their end that are like this one, not to be changed.
 
     ``asked``: what its request comes to.
     """
     usage = operation.usage
-    attributes: Attributes = {semconv.ENDING: operation.ending.value, **asked}
+    attributes: Attributes = {semconv.OUTCOME: operation.ending.value, **asked}
     if operation.response is not None:
-        attributes.update(_RESPONSE.named(read_answered(operation.response)))
+        attributes.update(_RESPONSE.named(response_key(operation.response)))
     if operation.error_type is not None:
         attributes[semconv.ERROR_TYPE] = operation.error_type
     if operation.usage_request is not None:
@@ -208,7 +210,7 @@ def ended(operation: Operation, asked: Attributes) -> Attributes:
     return attributes
 
 
-def _add_exchange(exchange: Exchange, attributes: Attributes) -> None:
+def _add_exchange(exchange: HttpMetadata, attributes: Attributes) -> None:
     if exchange.request_id is not None:
         attributes[semconv.REQUEST_ID] = exchange.request_id
     attributes.update(_EXCHANGE.of(exchange))

@@ -24,7 +24,7 @@ def is_unfinished(request: Request, response: Response | None) -> bool:
     return not response.complete or response.status in _UNFINISHED
 
 
-class Owed:
+class BackgroundUsage:
     """The responses of which nobody has seen the end."""
 
     def __init__(self) -> None:

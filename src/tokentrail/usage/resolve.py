@@ -18,7 +18,7 @@ from tokentrail.counting import (
     may_reason,
     resolve,
 )
-from tokentrail.model.records import Count, Ending, Prompt, Reported, Source, Usage
+from tokentrail.model.records import Count, Outcome, Prompt, Reported, Source, Usage
 from tokentrail.usage.background import is_unfinished
 
 if TYPE_CHECKING:
@@ -62,23 +62,23 @@ def identify(
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class NeededCounts:
     """Which directions have to be counted."""
 
     input: bool
     output: bool
 
 
-def wanted(operation: Operation, prompt: Prompt | None, mode: TokenCounting) -> Wanted:
+def needed_counts(operation: Operation, prompt: Prompt | None, mode: TokenCounting) -> NeededCounts:
     """Return what must be counted because it is not reported, or to be compared."""
     request, response = operation.request, operation.response
     if mode is TokenCounting.OFF or not operation.answered or is_unfinished(request, response):
-        return Wanted(input=False, output=False)
+        return NeededCounts(input=False, output=False)
     always = mode is TokenCounting.ALWAYS
     readable = prompt is not None and not prompt.unknowable
     begun = operation.first_chunk is not None
     seen = begun or (not request.stream and response is not None and response.complete)
-    return Wanted(
+    return NeededCounts(
         input=readable and (always or reported_input(operation) is None),
         output=seen and shows_output(request) and (always or reported_output(operation) is None),
     )
@@ -96,7 +96,7 @@ def surcharges(request: Request, prompt: Prompt | None) -> Surcharges:
     )
 
 
-def is_whole(operation: Operation, mode: TokenCounting) -> bool:
+def is_complete(operation: Operation, mode: TokenCounting) -> bool:
     """Whether nothing has to be counted, whatever the prompt: it was settled without counts."""
     known = operation.usage
     if mode is TokenCounting.OFF or not operation.answered:
@@ -129,7 +129,7 @@ def reported_output(operation: Operation) -> int | None:
     response = operation.response
     if response is None or response.reported is None or not response.final:
         return None
-    whole = operation.ending is Ending.COMPLETED or response.complete
+    whole = operation.ending is Outcome.COMPLETED or response.complete
     return response.reported.output_tokens if whole else None
 
 
@@ -137,7 +137,7 @@ def _reported(response: Response | None) -> Reported | None:
     return response.reported if response is not None else None
 
 
-def label(
+def count_source(
     request: Request, model: Model, *, exact: bool, output: bool, hidden: bool = False
 ) -> Source:
     """Return what a count of ours is worth; ``hidden``: a summary spoke of thought behind it."""
@@ -153,7 +153,7 @@ def reasons(request: Request, model: Model) -> bool:
     return may_reason(model.name) and request.reasoning_level != "none"
 
 
-def count(
+def to_count(
     request: Request,
     model: Model,
     tally: InputTally | OutputTally | None,
@@ -165,7 +165,7 @@ def count(
     hidden = isinstance(tally, OutputTally) and tally.saw_summary
     if tally is None or (output and tally.tokens == 0 and (hidden or request.inexact_output)):
         return None
-    source = label(request, model, exact=tally.exact, output=output, hidden=hidden)
+    source = count_source(request, model, exact=tally.exact, output=output, hidden=hidden)
     return Count(tally.tokens, source, model.encoding if encoded else None)
 
 
@@ -183,7 +183,7 @@ def compare(
     )
 
 
-def settle(
+def resolve_usage(
     operation: Operation,
     counted_input: Count | None,
     counted_output: Count | None,

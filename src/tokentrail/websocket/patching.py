@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
-from tokentrail.apis.values import word
+from tokentrail.apis.values import nonempty_str
 from tokentrail.patching import wrappers
 from tokentrail.patching.coroutines import Pending, named_as
 from tokentrail.support import guard
@@ -75,10 +75,10 @@ def release() -> None:
 def _opened(connection: object, manager: object, shape: ConnectionShape, send: _Hooking) -> None:
     try:
         if wrappers.engine is not None:
-            opened = shape.opened(word(_of(manager, "model")))
+            opened = shape.opened(nonempty_str(_of(manager, "model")))
             _place(Watch(opened, _of(manager, "client")), connection, send)
     except Exception as error:  # noqa: BLE001 - the application gets its connection
-        guard.report("connection", error)
+        guard.internal_error("connection", error)
 
 
 def _of(manager: object, name: str) -> object:
@@ -99,7 +99,7 @@ def _parse(watch: Watch) -> Callable[..., Any]:
         try:
             watch.seen(event)
         except Exception as error:  # noqa: BLE001 - the event is the application's
-            guard.report("event", error)
+            guard.internal_error("event", error)
         return event
 
     return parse_event
@@ -119,7 +119,7 @@ def _close(watch: Watch) -> Callable[..., Any]:
         try:
             watch.closed()
         except Exception as error:  # noqa: BLE001 - the close must be done
-            guard.report("close of a connection", error)
+            guard.internal_error("close of a connection", error)
         return wrapped(*args, **kwargs)
 
     return close
@@ -152,7 +152,7 @@ def _asking(
     try:
         asked = watch.asked(args[0] if args else kwargs.get("event"))
     except Exception as error:  # noqa: BLE001 - the event must be sent
-        guard.report("request over a connection", error)
+        guard.internal_error("request over a connection", error)
         asked = None
     return partial(watch.unsent, *asked) if asked is not None else _ignore
 
@@ -210,4 +210,4 @@ def _note(failed: Callable[[BaseException], None], error: BaseException) -> None
     try:
         failed(error)
     except Exception as ours:  # noqa: BLE001 - the application gets its own error
-        guard.report("error of a connection", ours)
+        guard.internal_error("error of a connection", ours)

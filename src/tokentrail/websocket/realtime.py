@@ -9,7 +9,16 @@ from tokentrail.apis.choices import NEVER_RECEIVED
 from tokentrail.apis.parameters import Parameters
 from tokentrail.apis.reported_usage import realtime_usage
 from tokentrail.apis.responses.output import OTHER_ERROR
-from tokentrail.apis.values import code, fields, integer, label, number, sequence, text, word
+from tokentrail.apis.values import (
+    error_code,
+    fields,
+    integer,
+    nonempty_str,
+    number,
+    plain_str,
+    sequence,
+    telemetry_str,
+)
 from tokentrail.model.records import Request, Response
 
 if TYPE_CHECKING:
@@ -29,10 +38,10 @@ _DELTAS: Final = {
 among them: nobody can count it."""
 _SESSIONS: Final = frozenset({"session.created", "session.updated"})
 _PARAMETERS: Final = Parameters(
-    ("model", "model", label),
+    ("model", "model", telemetry_str),
     ("temperature", "temperature", number),
     ("max_output_tokens", "max_tokens", integer),
-    ("conversation_id", "conversation_id", label),
+    ("conversation_id", "conversation_id", telemetry_str),
 )
 
 
@@ -58,7 +67,7 @@ class RealtimeShape:
     def learn(self, kind: str, event: Mapping[str, object]) -> None:
         """Take an event that is about no response: perhaps it names the session's model."""
         if kind in _SESSIONS:
-            self._model = label(fields(event.get("session")).get("model")) or self._model
+            self._model = telemetry_str(fields(event.get("session")).get("model")) or self._model
 
     @staticmethod
     def lane(event: Mapping[str, object]) -> str | None:
@@ -66,9 +75,11 @@ class RealtimeShape:
 
         An error names none: most are about an event of the application's, and the session goes on.
         """
-        return word(event.get("response_id")) or word(fields(event.get("response")).get("id"))
+        return nonempty_str(event.get("response_id")) or nonempty_str(
+            fields(event.get("response")).get("id")
+        )
 
-    def request(
+    def parse_request(
         self,
         endpoint: Endpoint,
         arguments: Mapping[str, object],
@@ -87,11 +98,11 @@ class RealtimeShape:
             inexact_output=speaks,
         )
 
-    def answer(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
         """Read nothing: every response comes by events."""
         return Response()
 
-    def accumulator(self, request: Request, sink: TextSink | None) -> RealtimeAccumulator:
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> RealtimeAccumulator:
         """Return an empty accumulator of the events of one response."""
         return RealtimeAccumulator(self._model or request.model, sink)
 
@@ -99,7 +110,7 @@ class RealtimeShape:
 def _speaks(given: Mapping[str, object]) -> bool:
     """Whether sound is among the output: where nothing is said of it, it is."""
     kinds = sequence(given.get("output_modalities")) or sequence(given.get("modalities"))
-    return not kinds or "audio" in map(text, kinds)
+    return not kinds or "audio" in map(plain_str, kinds)
 
 
 class RealtimeAccumulator:
@@ -116,7 +127,7 @@ class RealtimeAccumulator:
     def add(self, chunk: object) -> None:
         """Take the next event, of any type."""
         given = fields(chunk)
-        kind = text(given.get("type")) or ""
+        kind = plain_str(given.get("type")) or ""
         told = _DELTAS.get(kind)
         if told is not None:
             self._tell(told, given, given.get("delta"))
@@ -124,32 +135,32 @@ class RealtimeAccumulator:
             self._learn(fields(given.get("response")), done=kind == "response.done")
         elif kind == "response.output_item.added":
             item = fields(given.get("item"))
-            if text(item.get("type")) == "function_call":
+            if plain_str(item.get("type")) == "function_call":
                 self._called = True
                 self._tell("tool_name", given, item.get("name"))
 
     def _tell(self, kind: str, given: Mapping[str, object], piece: object) -> None:
-        said = word(piece)
+        said = nonempty_str(piece)
         if self._sink is not None and said is not None:
             choice, item = integer(given.get("output_index")), integer(given.get("content_index"))
             self._sink.add(kind, choice or 0, item or 0, said)
 
     def _learn(self, given: Mapping[str, object], *, done: bool) -> None:
-        status, details = label(given.get("status")), fields(given.get("status_details"))
+        status, details = telemetry_str(given.get("status")), fields(given.get("status_details"))
         known = self._response
         failed = done and status == "failed"
-        error = code(fields(details.get("error")).get("code")) if failed else None
+        error = error_code(fields(details.get("error")).get("code")) if failed else None
         self._response = replace(
             known,
-            id=label(given.get("id")) or known.id,
+            id=telemetry_str(given.get("id")) or known.id,
             status=status,
-            conversation_id=label(given.get("conversation_id")),
+            conversation_id=telemetry_str(given.get("conversation_id")),
             reported=realtime_usage(given.get("usage")),
             complete=done,
             error_type=(error or OTHER_ERROR) if failed else None,
         )
         if done:
-            finish = self._finish_reason(status, label(details.get("reason")))
+            finish = self._finish_reason(status, telemetry_str(details.get("reason")))
             self._response = replace(self._response, finish_reasons=(finish,))
 
     def _finish_reason(self, status: str | None, reason: str | None) -> str:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from tokentrail.apis import Shape
-from tokentrail.apis.responses.adapter import ResponsesShape
-from tokentrail.apis.values import integer, word
+from tokentrail.apis import ApiAdapter
+from tokentrail.apis.responses.adapter import ResponsesAdapter
+from tokentrail.apis.values import integer, nonempty_str
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def is_of_a_stream(error: Mapping[str, object]) -> bool:
     return number is not None and status is None
 
 
-class ConnectionShape(Shape, Protocol):
+class ConnectionShape(ApiAdapter, Protocol):
     """A shape of responses whose events come over one connection."""
 
     asks: str | None
@@ -50,7 +50,7 @@ class ConnectionShape(Shape, Protocol):
         """Return what tells the responses apart that are under way at once."""
 
 
-class LanesShape(ResponsesShape):
+class LanesShape(ResponsesAdapter):
     """``responses.connect``."""
 
     asks: str | None = "response.create"
@@ -73,9 +73,9 @@ class LanesShape(ResponsesShape):
     @staticmethod
     def lane(event: Mapping[str, object]) -> str | None:
         """Return the name of the lane that an event is of."""
-        return word(event.get("stream_id"))
+        return nonempty_str(event.get("stream_id"))
 
-    def request(
+    def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read what a response is asked to be.
@@ -87,4 +87,4 @@ class LanesShape(ResponsesShape):
         given = (
             {**arguments, "stream": True} if asked else {**arguments, "model": None, "stream": True}
         )
-        return super().request(endpoint, given, prompt=prompt and asked)
+        return super().parse_request(endpoint, given, prompt=prompt and asked)

@@ -9,8 +9,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tokentrail.apis.values import fields, word
-from tokentrail.content import read_asked
+from tokentrail.apis.values import fields, nonempty_str
+from tokentrail.content import read_request_content
 from tokentrail.model.endpoint import socket_endpoint_of
 from tokentrail.patching import wrappers
 from tokentrail.telemetry.emitter import wanting
@@ -68,7 +68,7 @@ class Watch:
         if kind == BEGINS:
             return self._begin(lane, fields(given.get("response")))
         if kind in self.shape.ends:
-            name = word(fields(given.get("response")).get("id"))
+            name = nonempty_str(fields(given.get("response")).get("id"))
             return _begun(self._answers.ending(lane, name), name)
         answer = self._answers.current(lane)
         if answer is None and kind.endswith(".delta"):  # nobody had its beginning parsed
@@ -77,7 +77,7 @@ class Watch:
 
     def _begin(self, lane: str | None, response: Mapping[str, object]) -> Answer | None:
         """Return the response that begins, or began: an event may be parsed twice."""
-        name = word(response.get("id"))
+        name = nonempty_str(response.get("id"))
         answer = self._answers.begun(lane, name)
         if answer is None:
             self._end_failing(lane)
@@ -118,11 +118,11 @@ class Watch:
         if context is None:
             return Answer(None)
         endpoint = socket_endpoint_of(self._client)
-        request = self.shape.request(endpoint, arguments)
+        request = self.shape.parse_request(endpoint, arguments)
 
         def said() -> Callable[[], Content]:
             schemas = active.settings.capture_tool_schemas
-            asked = read_asked(request, arguments, schemas=schemas)
+            asked = read_request_content(request, arguments, schemas=schemas)
             return lambda: asked
 
         recorder, _ = active.start(self.shape, self._client, context, request, None, said)
@@ -195,7 +195,7 @@ def _end(answer: Answer, given: Mapping[str, object]) -> None:
         answer.goes_on()
     if answer.recorder is None:
         return
-    if word(fields(given.get("response")).get("status")) == "cancelled":
+    if nonempty_str(fields(given.get("response")).get("status")) == "cancelled":
         answer.recorder.cancelled()
     else:
         answer.recorder.exhausted()

@@ -13,7 +13,15 @@ from tokentrail.apis.parameters import (
     output_type,
     service_tier,
 )
-from tokentrail.apis.values import copied, fields, integer, is_absent, label, sequence, word
+from tokentrail.apis.values import (
+    deep_copy,
+    fields,
+    integer,
+    is_absent,
+    nonempty_str,
+    sequence,
+    telemetry_str,
+)
 from tokentrail.model.records import Prompt
 
 if TYPE_CHECKING:
@@ -28,15 +36,15 @@ _FUNCTION_CALL: Final = -1
 """The legacy function call, beside the tool calls that are numbered from 0."""
 
 
-def _speech(modalities: object) -> str | None:
-    return "speech" if _speaks(modalities) else None
+def _output_speech(modalities: object) -> str | None:
+    return "speech" if _asks_for_audio(modalities) else None
 
 
-def _speaks(modalities: object) -> bool | None:
+def _asks_for_audio(modalities: object) -> bool | None:
     return True if "audio" in sequence(modalities) else None
 
 
-def _predicts(prediction: object) -> bool | None:
+def _has_prediction(prediction: object) -> bool | None:
     return None if is_absent(prediction) else True
 
 
@@ -44,18 +52,18 @@ _PARAMETERS: Final = Parameters(
     *SAMPLED,
     ("max_completion_tokens", "max_tokens", integer),
     ("response_format", "output_type", output_type),
-    ("modalities", "output_type", _speech),
-    ("modalities", "inexact_output", _speaks),
-    ("prediction", "inexact_output", _predicts),
-    ("reasoning_effort", "reasoning_level", label),
+    ("modalities", "output_type", _output_speech),
+    ("modalities", "inexact_output", _asks_for_audio),
+    ("prediction", "inexact_output", _has_prediction),
+    ("reasoning_effort", "reasoning_level", telemetry_str),
     ("service_tier", "service_tier", service_tier),
 )
 
 
-class ChatShape:
+class ChatAdapter:
     """``chat.completions.create`` and ``parse``."""
 
-    def request(
+    def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read the keyword arguments of a call."""
@@ -67,13 +75,13 @@ class ChatShape:
             prompt=_prompt(arguments) if prompt else None,
         )
 
-    def answer(self, answer: object, sink: TextSink | None) -> Response:
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``ChatCompletion``."""
-        return read_answer(answer, _tell_message, sink)
+        return read_answer(answer, _feed_message, sink)
 
-    def accumulator(self, request: Request, sink: TextSink | None) -> ChunkAccumulator:
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> ChunkAccumulator:
         """Return an empty accumulator of ``ChatCompletionChunk``."""
-        return accumulator(request, _tell_delta, sink)
+        return accumulator(request, _feed_delta, sink)
 
 
 def _prompt(arguments: Mapping[str, object]) -> Prompt:
@@ -87,8 +95,8 @@ def _prompt(arguments: Mapping[str, object]) -> Prompt:
         tools=read_tools(tools) + read_tools(functions),
         tool_choice=choice or _legacy_choice(get("function_call")),
         schema=_schema(get("response_format")),
-        schema_name=word(schema.get("name")),
-        schema_about=word(schema.get("description")),
+        schema_name=nonempty_str(schema.get("name")),
+        schema_about=nonempty_str(schema.get("description")),
         unknowable=not is_absent(get("web_search_options")),
         incomplete=messages is None
         or not (holds_only_functions(tools) and holds_only_functions(functions)),
@@ -104,18 +112,18 @@ def _legacy_choice(choice: object) -> str | None:
 def _schema(form: object) -> object:
     if isinstance(form, type):
         return form
-    return copied(fields(fields(form).get("json_schema")).get("schema"))
+    return deep_copy(fields(fields(form).get("json_schema")).get("schema"))
 
 
-def _tell_message(choice: Mapping[str, object], index: int, sink: TextSink) -> None:
-    _tell(fields(choice.get("message")), index, sink)
+def _feed_message(choice: Mapping[str, object], index: int, sink: TextSink) -> None:
+    _feed(fields(choice.get("message")), index, sink)
 
 
-def _tell_delta(choice: Mapping[str, object], index: int, sink: TextSink) -> None:
-    _tell(fields(choice.get("delta")), index, sink)
+def _feed_delta(choice: Mapping[str, object], index: int, sink: TextSink) -> None:
+    _feed(fields(choice.get("delta")), index, sink)
 
 
-def _tell(said: Mapping[str, object], index: int, sink: TextSink) -> None:
+def _feed(said: Mapping[str, object], index: int, sink: TextSink) -> None:
     """Hand over the text of a message or a delta, which bear the same names.
 
     ``reasoning_content`` and ``reasoning`` are those of compatible servers; a server that sends
@@ -137,28 +145,28 @@ def _tell(said: Mapping[str, object], index: int, sink: TextSink) -> None:
         sink.add("reasoning", index, 0, value)
     value = get("tool_calls")
     if value:
-        _tell_tool_calls(value, index, sink)
+        _feed_tool_calls(value, index, sink)
     value = get("function_call")
     if value:
-        _tell_call(fields(value), index, _FUNCTION_CALL, sink)
+        _feed_call(fields(value), index, _FUNCTION_CALL, sink)
     value = get("audio")
     if value:
-        transcript = word(fields(value).get("transcript"))
+        transcript = nonempty_str(fields(value).get("transcript"))
         if transcript is not None:
             sink.add("text", index, _TRANSCRIPT, transcript)
 
 
-def _tell_tool_calls(calls: object, index: int, sink: TextSink) -> None:
+def _feed_tool_calls(calls: object, index: int, sink: TextSink) -> None:
     for position, call in enumerate(sequence(calls)):
         given = fields(call)
         item = index_of(given, position)
-        _tell_call(fields(given.get("function")) or fields(given.get("custom")), index, item, sink)
+        _feed_call(fields(given.get("function")) or fields(given.get("custom")), index, item, sink)
 
 
-def _tell_call(call: Mapping[str, object], index: int, item: int, sink: TextSink) -> None:
-    name = word(call.get("name"))
+def _feed_call(call: Mapping[str, object], index: int, item: int, sink: TextSink) -> None:
+    name = nonempty_str(call.get("name"))
     if name is not None:
         sink.add("tool_name", index, item, name)
-    arguments = word(call.get("arguments")) or word(call.get("input"))
+    arguments = nonempty_str(call.get("arguments")) or nonempty_str(call.get("input"))
     if arguments is not None:
         sink.add("tool_arguments", index, item, arguments)

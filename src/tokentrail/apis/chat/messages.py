@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.values import copied, fields, is_absent, is_sequence, sequence, text, word
+from tokentrail.apis.values import (
+    deep_copy,
+    fields,
+    is_absent,
+    is_sequence,
+    nonempty_str,
+    plain_str,
+    sequence,
+)
 from tokentrail.model.records import Image, Message, ToolCall
 
 if TYPE_CHECKING:
@@ -29,15 +37,15 @@ def read_messages(messages: object) -> tuple[Message, ...] | None:
 def read_message(message: object) -> Message:
     """Return one message; what could not be priced is counted in its ``unknown_parts``."""
     given = fields(message)
-    role = word(given.get("role"))
+    role = nonempty_str(given.get("role"))
     texts, images, unknown = read_content(given.get("content"))
-    refusal = word(given.get("refusal"))
+    refusal = nonempty_str(given.get("refusal"))
     calls, unread = _tool_calls(given.get("tool_calls"))
     unread += (role is None) + (not is_absent(given.get("audio")))
     return Message(
         role=role or "",
         texts=texts if refusal is None else (*texts, refusal),
-        name=word(given.get("name")),
+        name=nonempty_str(given.get("name")),
         tool_calls=calls,
         function_call=_call(given.get("function_call"), "arguments"),
         images=images,
@@ -47,7 +55,7 @@ def read_message(message: object) -> Message:
 
 def read_content(content: object) -> tuple[tuple[str, ...], tuple[Image, ...], int]:
     """Return the texts and images of a message's content, and how many parts are unknown."""
-    whole = text(content)
+    whole = plain_str(content)
     if whole is not None:
         return (whole,), (), 0
     if is_absent(content):
@@ -63,29 +71,29 @@ def read_content(content: object) -> tuple[tuple[str, ...], tuple[Image, ...], i
 
 
 def _part(part: object) -> str | Image | None:
-    bare = text(part)
+    bare = plain_str(part)
     if bare is not None:
         return bare
     given = fields(part)
-    kind = text(given.get("type"))
+    kind = plain_str(given.get("type"))
     reader = _PARTS.get(kind) if kind is not None else None
     return None if reader is None else reader(given)
 
 
 def _text_part(part: Mapping[str, object]) -> str | None:
-    return text(part.get("text"))
+    return plain_str(part.get("text"))
 
 
 def _refusal_part(part: Mapping[str, object]) -> str | None:
-    return text(part.get("refusal"))
+    return plain_str(part.get("refusal"))
 
 
 def _image_part(part: Mapping[str, object]) -> Image:
     """Chat nests ``{"url", "detail"}``, responses has a flat URL; an uploaded file has none."""
     source = part.get("image_url")
     nested = fields(source)
-    url = word(nested.get("url")) if nested else word(source)
-    return Image(url=url, detail=word((nested or part).get("detail")))
+    url = nonempty_str(nested.get("url")) if nested else nonempty_str(source)
+    return Image(url=url, detail=nonempty_str((nested or part).get("detail")))
 
 
 _PARTS: Final[dict[str, Callable[[Mapping[str, object]], str | Image | None]]] = {
@@ -114,10 +122,10 @@ def read_tool_call(call: object) -> ToolCall | None:
 
 def _call(call: object, arguments: str) -> ToolCall | None:
     given = fields(call)
-    name = word(given.get("name"))
+    name = nonempty_str(given.get("name"))
     if name is None:
         return None
-    return ToolCall(name=name, arguments=text(given.get(arguments)) or "")
+    return ToolCall(name=name, arguments=plain_str(given.get(arguments)) or "")
 
 
 def read_tools(tools: object) -> tuple[Mapping[str, object], ...]:
@@ -132,30 +140,30 @@ def read_tools(tools: object) -> tuple[Mapping[str, object], ...]:
 
 
 def _declaration(tool: Mapping[str, object]) -> Mapping[str, object] | None:
-    if text(tool.get("type")) not in {None, "function"}:
+    if plain_str(tool.get("type")) not in {None, "function"}:
         return None
     given = fields(tool["function"]) if "function" in tool else tool
-    name = word(given.get("name"))
+    name = nonempty_str(given.get("name"))
     if name is None:
         return None
     declaration: dict[str, object] = {"name": name}
-    description = text(given.get("description"))
+    description = plain_str(given.get("description"))
     if description is not None:
         declaration["description"] = description
     parameters = given.get("parameters")
     if isinstance(parameters, Mapping):
-        declaration["parameters"] = copied(parameters)
+        declaration["parameters"] = deep_copy(parameters)
     return declaration
 
 
 def read_tool_choice(choice: object) -> str | None:
     """Return "none", "auto", "required" or "name:<function>", of chat, responses and legacy."""
     if isinstance(choice, str):
-        return text(choice) if choice in _TOOL_CHOICES else None
+        return plain_str(choice) if choice in _TOOL_CHOICES else None
     given = fields(choice)
     for held in (given.get("function"), given.get("custom"), given):
-        name = word(fields(held).get("name"))
+        name = nonempty_str(fields(held).get("name"))
         if name is not None:
             return f"name:{name}"
     mode = fields(given.get("allowed_tools", given)).get("mode")
-    return text(mode) if isinstance(mode, str) and mode in _TOOL_CHOICES else None
+    return plain_str(mode) if isinstance(mode, str) and mode in _TOOL_CHOICES else None

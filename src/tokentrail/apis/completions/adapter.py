@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tokentrail.apis.choices import accumulator, read_answer
 from tokentrail.apis.inputs import read_inputs
 from tokentrail.apis.parameters import SAMPLED, Parameters
-from tokentrail.apis.values import integer, word
+from tokentrail.apis.values import integer, nonempty_str
 from tokentrail.model.records import Prompt
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PARAMETERS = Parameters(*SAMPLED)
 
 
-class CompletionsShape:
+class CompletionsAdapter:
     """``completions.create``.
 
     With ``echo`` the text repeats the prompt, which is not billed as output; of ``best_of``
@@ -28,7 +28,7 @@ class CompletionsShape:
     A stream that ends early awaits ``n`` choices, not ``n`` for each of several prompts.
     """
 
-    def request(
+    def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read the keyword arguments of a call; a ``suffix`` is input, too."""
@@ -43,18 +43,18 @@ class CompletionsShape:
             unknowable_output=arguments.get("echo") is True,
         )
 
-    def answer(self, answer: object, sink: TextSink | None) -> Response:
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``Completion``."""
-        return read_answer(answer, _tell, sink)
+        return read_answer(answer, _feed, sink)
 
-    def accumulator(self, request: Request, sink: TextSink | None) -> ChunkAccumulator:
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> ChunkAccumulator:
         """Return an empty accumulator of streamed ``Completion`` objects."""
-        return accumulator(request, _tell, sink)
+        return accumulator(request, _feed, sink)
 
 
 def _prompt(arguments: Mapping[str, object]) -> Prompt:
     texts, token_ids, unread = read_inputs(arguments.get("prompt"))
-    suffix = word(arguments.get("suffix"))
+    suffix = nonempty_str(arguments.get("suffix"))
     return Prompt(
         texts=texts if suffix is None else (*texts, suffix),
         token_ids=token_ids,
@@ -62,7 +62,7 @@ def _prompt(arguments: Mapping[str, object]) -> Prompt:
     )
 
 
-def _tell(choice: Mapping[str, object], index: int, sink: TextSink) -> None:
+def _feed(choice: Mapping[str, object], index: int, sink: TextSink) -> None:
     text = choice.get("text")
     if text and type(text) is str:
         sink.add("text", index, 0, text)

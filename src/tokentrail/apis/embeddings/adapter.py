@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail.apis.inputs import read_inputs
 from tokentrail.apis.reported_usage import embeddings_usage
-from tokentrail.apis.values import fields, integer, label
+from tokentrail.apis.values import fields, integer, telemetry_str
 from tokentrail.model.records import Prompt, Request, Response
 
 if TYPE_CHECKING:
@@ -15,35 +15,35 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Endpoint, TextSink
 
 
-class EmbeddingsShape:
+class EmbeddingsAdapter:
     """``embeddings.create``: it has an input and no output, and never streams."""
 
-    def request(
+    def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read the keyword arguments; an encoding that the client adds itself is none."""
         get = arguments.get
-        encoding = label(get("encoding_format"))
+        encoding = telemetry_str(get("encoding_format"))
         return Request(
             operation="embeddings",
             api=None,
             endpoint=endpoint,
-            model=label(get("model")),
+            model=telemetry_str(get("model")),
             dimension_count=integer(get("dimensions")),
             encoding_formats=None if encoding is None else (encoding,),
             prompt=_prompt(get("input")) if prompt else None,
         )
 
-    def answer(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
         """Read a ``CreateEmbeddingResponse``; there is no text for the sink."""
         given = fields(answer)
         return Response(
-            model=label(given.get("model")),
+            model=telemetry_str(given.get("model")),
             reported=embeddings_usage(given.get("usage")),
             complete=bool(given),
         )
 
-    def accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:  # noqa: ARG002
         """Return an accumulator that knows nothing: embeddings do not stream."""
         return UnknownStream()
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.parameters import COMMON, Parameters, output_type, service_tier
 from tokentrail.apis.responses.input import holds_server_tools, read_prompt
-from tokentrail.apis.responses.output import holds_compaction, read_response, tell_output
+from tokentrail.apis.responses.output import feed_output, holds_compaction, read_response
 from tokentrail.apis.responses.stream import EventAccumulator, FetchAccumulator
-from tokentrail.apis.values import fields, integer, label
+from tokentrail.apis.values import fields, integer, telemetry_str
 from tokentrail.model.records import Request, Response
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def _conversation_id(conversation: object) -> str | None:
     """Return the id, given bare or as ``{"id"}``."""
-    return label(conversation) or label(fields(conversation).get("id"))
+    return telemetry_str(conversation) or telemetry_str(fields(conversation).get("id"))
 
 
 def _is_set(given: object) -> bool | None:
@@ -28,15 +28,15 @@ def _is_set(given: object) -> bool | None:
 
 
 def _effort(reasoning: object) -> str | None:
-    return label(fields(reasoning).get("effort"))
+    return telemetry_str(fields(reasoning).get("effort"))
 
 
 def _template(prompt: object) -> str | None:
-    return label(fields(prompt).get("id"))
+    return telemetry_str(fields(prompt).get("id"))
 
 
 def _template_version(prompt: object) -> str | None:
-    return label(fields(prompt).get("version"))
+    return telemetry_str(fields(prompt).get("version"))
 
 
 _PARAMETERS: Final = Parameters(
@@ -45,7 +45,7 @@ _PARAMETERS: Final = Parameters(
     ("reasoning", "reasoning_level", _effort),
     ("service_tier", "service_tier", service_tier),
     ("conversation", "conversation_id", _conversation_id),
-    ("previous_response_id", "previous_response_id", label),
+    ("previous_response_id", "previous_response_id", telemetry_str),
     ("background", "background", _is_set),
     said=(
         ("prompt", "prompt_name", _template),
@@ -56,10 +56,10 @@ _PARAMETERS: Final = Parameters(
 )
 
 
-class ResponsesShape:
+class ResponsesAdapter:
     """``responses.create`` and ``parse``."""
 
-    def request(
+    def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read the keyword arguments of a call."""
@@ -72,50 +72,52 @@ class ResponsesShape:
             prompt=read_prompt(arguments) if prompt else None,
         )
 
-    def answer(self, answer: object, sink: TextSink | None) -> Response:
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``Response``."""
         given = fields(answer)
         if sink is not None:
-            tell_output(given.get("output"), sink)
+            feed_output(given.get("output"), sink)
         return read_response(given)
 
-    def accumulator(self, request: Request, sink: TextSink | None) -> EventAccumulator:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> EventAccumulator:  # noqa: ARG002
         """Return an empty accumulator of ``ResponseStreamEvent``."""
         return EventAccumulator(sink)
 
 
-class CompactShape(ResponsesShape):
+class CompactAdapter(ResponsesAdapter):
     """``responses.compact``: a model writes, encrypted, what it keeps of a conversation.
 
     An inference as any other, with usage of its own; its output cannot be read or counted.
     """
 
-    def request(
+    def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read the keyword arguments of a call."""
-        return replace(super().request(endpoint, arguments, prompt=prompt), inexact_output=True)
+        return replace(
+            super().parse_request(endpoint, arguments, prompt=prompt), inexact_output=True
+        )
 
 
-class TokenCountShape(ResponsesShape):
+class TokenCountAdapter(ResponsesAdapter):
     """``responses.input_tokens.count``: the server counts, nothing is generated or spent.
 
     The conventions have no name for it; the number is an answer here, not usage.
     """
 
-    def request(
+    def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read the keyword arguments of a call."""
-        asked = super().request(endpoint, arguments, prompt=prompt)
+        asked = super().parse_request(endpoint, arguments, prompt=prompt)
         return replace(asked, operation="count_tokens", prompt=None)
 
-    def answer(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
         """Read nothing: an ``InputTokenCountResponse`` is a number."""
         return Response()
 
 
-class FetchShape:
+class FetchAdapter:
     """``responses.retrieve``, and what else answers with a response that was made before.
 
     Its usage is recorded where no other call could (see :mod:`tokentrail.usage.background`). A
@@ -126,7 +128,7 @@ class FetchShape:
         """Call the operation ``operation`` (``gen_ai.operation.name``)."""
         self._operation = operation
 
-    def request(
+    def parse_request(
         self,
         endpoint: Endpoint,
         arguments: Mapping[str, object],
@@ -141,17 +143,17 @@ class FetchShape:
             api="responses",
             endpoint=endpoint,
             stream=bool(get("stream")),
-            response_id=label(get("response_id")),
+            response_id=telemetry_str(get("response_id")),
             stream_cursor=None if cursor is None else str(cursor),
             fetches=True,
         )
 
-    def answer(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
         """Read a ``Response``."""
         known = read_response(fields(answer))
         return replace(known, compacted=None, error_type=None)
 
-    def accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:  # noqa: ARG002
         """Return an empty accumulator of ``ResponseStreamEvent``."""
         return FetchAccumulator(None)
 

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.chat.messages import read_content, read_message, read_tool_choice, read_tools
 from tokentrail.apis.parameters import holds_only_functions
-from tokentrail.apis.values import copied, fields, is_absent, is_sequence, sequence, text, word
+from tokentrail.apis.values import (
+    deep_copy,
+    fields,
+    is_absent,
+    is_sequence,
+    nonempty_str,
+    plain_str,
+    sequence,
+)
 from tokentrail.model.records import Message, Prompt, ToolCall
 
 if TYPE_CHECKING:
@@ -29,7 +37,7 @@ def read_prompt(arguments: Mapping[str, object]) -> Prompt:
     instructions, tools = get("instructions"), get("tools")
     said = _instructions(instructions)
     messages, unread = _input(get("input"))
-    kinds = {text(fields(item).get("type")) for item in sequence(get("input"))}
+    kinds = {plain_str(fields(item).get("type")) for item in sequence(get("input"))}
     stored = any(not is_absent(get(name)) for name in _STORED) or "item_reference" in kinds
     unheard = not is_absent(instructions) and not said
     form = fields(fields(get("text")).get("format"))
@@ -38,8 +46,8 @@ def read_prompt(arguments: Mapping[str, object]) -> Prompt:
         tools=read_tools(tools),
         tool_choice=read_tool_choice(get("tool_choice")),
         schema=_schema(arguments),
-        schema_name=word(form.get("name")),
-        schema_about=word(form.get("description")),
+        schema_name=nonempty_str(form.get("name")),
+        schema_about=nonempty_str(form.get("description")),
         unknowable=stored or holds_server_tools(tools),
         incomplete=unread or unheard or not holds_only_functions(tools),
         of_responses=True,
@@ -48,18 +56,18 @@ def read_prompt(arguments: Mapping[str, object]) -> Prompt:
 
 def holds_server_tools(tools: object) -> bool:
     """Tell whether one of ``tools`` is the server's own, which it describes and runs itself."""
-    kinds = {text(fields(tool).get("type")) for tool in sequence(tools)}
+    kinds = {plain_str(fields(tool).get("type")) for tool in sequence(tools)}
     return bool(kinds - _OWN_TOOLS - {None})
 
 
 def _instructions(instructions: object) -> tuple[Message, ...]:
-    whole = text(instructions)
+    whole = plain_str(instructions)
     return () if whole is None else (Message(role="system", texts=(whole,)),)
 
 
 def _input(given: object) -> tuple[tuple[Message, ...], bool]:
     """Return the messages, and whether something could not be read as one."""
-    whole = text(given)
+    whole = plain_str(given)
     if whole is not None:
         return (Message(role="user", texts=(whole,)),), False
     if not is_sequence(given):
@@ -73,7 +81,7 @@ def _item(item: object) -> Message | None:
     kind = given.get("type")
     if is_absent(kind):
         return read_message(item)
-    known = text(kind)
+    known = plain_str(kind)
     reader = None if known is None else _ITEMS.get(known)
     return None if reader is None else reader(given)
 
@@ -87,10 +95,10 @@ def _custom_call(item: Mapping[str, object]) -> Message | None:
 
 
 def _call(name: object, arguments: object) -> Message | None:
-    called = word(name)
+    called = nonempty_str(name)
     if called is None:
         return None
-    return Message(role="assistant", tool_calls=(ToolCall(called, text(arguments) or ""),))
+    return Message(role="assistant", tool_calls=(ToolCall(called, plain_str(arguments) or ""),))
 
 
 def _call_output(item: Mapping[str, object]) -> Message:
@@ -111,4 +119,4 @@ def _schema(arguments: Mapping[str, object]) -> object:
     form = arguments.get("text_format")
     if isinstance(form, type):
         return form
-    return copied(fields(fields(arguments.get("text")).get("format")).get("schema"))
+    return deep_copy(fields(fields(arguments.get("text")).get("format")).get("schema"))

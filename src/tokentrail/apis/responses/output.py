@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.content_filter import read_response_filters
 from tokentrail.apis.reported_usage import responses_usage
-from tokentrail.apis.values import code, fields, label, sequence, text, word
+from tokentrail.apis.values import (
+    error_code,
+    fields,
+    nonempty_str,
+    plain_str,
+    sequence,
+    telemetry_str,
+)
 from tokentrail.model.records import Response
 
 if TYPE_CHECKING:
@@ -18,7 +25,7 @@ OTHER_ERROR: Final = "_OTHER"
 """The conventions' ``error.type`` where nothing better is known."""
 TOOL_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 """Items by which the model hands over to the application."""
-TOLD_CALLS: Final = TOOL_CALLS | {"mcp_call"}
+OUTPUT_CALLS: Final = TOOL_CALLS | {"mcp_call"}
 """Items with a name and arguments that the model wrote."""
 _STATUSES: Final = {"completed": "stop", "failed": "error", "cancelled": "error"}
 _REASONS: Final = {"max_output_tokens": "length"}
@@ -26,14 +33,14 @@ _REASONS: Final = {"max_output_tokens": "length"}
 
 def read_response(given: Mapping[str, object]) -> Response:
     """Read the fields of a ``Response``, or of a ``CompactedResponse``, which has few of them."""
-    status = label(given.get("status"))
+    status = telemetry_str(given.get("status"))
     return Response(
-        id=label(given.get("id")),
-        model=label(given.get("model")),
+        id=telemetry_str(given.get("id")),
+        model=telemetry_str(given.get("model")),
         finish_reasons=_finish_reasons(given, status),
         status=status,
-        service_tier=label(given.get("service_tier")),
-        conversation_id=label(fields(given.get("conversation")).get("id")),
+        service_tier=telemetry_str(given.get("service_tier")),
+        conversation_id=telemetry_str(fields(given.get("conversation")).get("id")),
         compacted=holds_compaction(given.get("output")),
         content_filter=read_response_filters(given.get("content_filters")),
         reported=responses_usage(given.get("usage")),
@@ -47,7 +54,7 @@ def _finish_reasons(given: Mapping[str, object], status: str | None) -> tuple[st
     if given.get("object") == "response.compaction":
         return ("compaction",)
     if status == "incomplete":
-        reason = label(fields(given.get("incomplete_details")).get("reason"))
+        reason = telemetry_str(fields(given.get("incomplete_details")).get("reason"))
         return ("error",) if reason is None else (_REASONS.get(reason, reason),)
     if status == "completed" and calls_tool(given):
         return ("tool_call",)
@@ -57,7 +64,7 @@ def _finish_reasons(given: Mapping[str, object], status: str | None) -> tuple[st
 
 def calls_tool(given: Mapping[str, object]) -> bool:
     """Tell whether a response's output asks the application to call something."""
-    kinds = (text(fields(item).get("type")) for item in sequence(given.get("output")))
+    kinds = (plain_str(fields(item).get("type")) for item in sequence(given.get("output")))
     return not TOOL_CALLS.isdisjoint(kinds)
 
 
@@ -67,24 +74,24 @@ def holds_compaction(items: object) -> bool | None:
 
 
 def _error_type(given: Mapping[str, object]) -> str:
-    return code(fields(given.get("error")).get("code")) or OTHER_ERROR
+    return error_code(fields(given.get("error")).get("code")) or OTHER_ERROR
 
 
-def tell_output(output: object, sink: TextSink) -> None:
+def feed_output(output: object, sink: TextSink) -> None:
     """Hand over what the model wrote, keyed as the events of a stream key it."""
     for index, item in enumerate(sequence(output)):
         given = fields(item)
         kind = given.get("type")
         if kind == "message":
-            _tell_parts(given.get("content"), index, sink)
+            _feed_parts(given.get("content"), index, sink)
         elif kind == "reasoning":
-            _tell_parts(given.get("content"), index, sink)
-            _tell_parts(given.get("summary"), index, sink)
+            _feed_parts(given.get("content"), index, sink)
+            _feed_parts(given.get("summary"), index, sink)
         elif kind == "code_interpreter_call":
-            _tell_piece("tool_arguments", given.get("code"), index, sink)
-        elif isinstance(kind, str) and kind in TOLD_CALLS:
-            _tell_piece("tool_name", given.get("name"), index, sink)
-            _tell_piece("tool_arguments", given.get("arguments", given.get("input")), index, sink)
+            _feed_piece("tool_arguments", given.get("code"), index, sink)
+        elif isinstance(kind, str) and kind in OUTPUT_CALLS:
+            _feed_piece("tool_name", given.get("name"), index, sink)
+            _feed_piece("tool_arguments", given.get("arguments", given.get("input")), index, sink)
 
 
 _PARTS: Final = {
@@ -96,16 +103,16 @@ _PARTS: Final = {
 """Kind of text, and the field it stands in, by the type of a part."""
 
 
-def _tell_parts(parts: object, index: int, sink: TextSink) -> None:
+def _feed_parts(parts: object, index: int, sink: TextSink) -> None:
     for item, part in enumerate(sequence(parts)):
         given = fields(part)
-        known = _PARTS.get(text(given.get("type")) or "")
+        known = _PARTS.get(plain_str(given.get("type")) or "")
         if known is not None:
             kind, name = known
-            _tell_piece(kind, given.get(name), index, sink, item)
+            _feed_piece(kind, given.get(name), index, sink, item)
 
 
-def _tell_piece(kind: str, piece: object, index: int, sink: TextSink, item: int = 0) -> None:
-    said = word(piece)
+def _feed_piece(kind: str, piece: object, index: int, sink: TextSink, item: int = 0) -> None:
+    said = nonempty_str(piece)
     if said is not None:
         sink.add(kind, index, item, said)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.choices import NEVER_RECEIVED
-from tokentrail.apis.responses.output import TOLD_CALLS, TOOL_CALLS, read_response, tell_output
-from tokentrail.apis.values import code, fields, text, word
-from tokentrail.model.records import MOST_LEFT, SMALL, Response
+from tokentrail.apis.responses.output import OUTPUT_CALLS, TOOL_CALLS, feed_output, read_response
+from tokentrail.apis.values import error_code, fields, nonempty_str, plain_str
+from tokentrail.model.records import MAX_BUFFERED, MAX_BUFFERED_CHARS, Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,11 @@ class EventAccumulator:
             given = chunk.__dict__
             key = (given["type"], given["output_index"], given["content_index"])
             pieces, delta = self._pieces[key], given["delta"]
-            if len(pieces) < MOST_LEFT and len(delta) <= SMALL and type(delta) is str:
+            if (
+                len(pieces) < MAX_BUFFERED
+                and len(delta) <= MAX_BUFFERED_CHARS
+                and type(delta) is str
+            ):
                 pieces.append(delta)
                 return
         except (AttributeError, KeyError, TypeError):
@@ -99,12 +103,12 @@ class EventAccumulator:
             known = _given(given.get("response"))
             self._learn({"status": _ENDINGS[kind], **known})
             if self._sink is not None and not self._said:  # it may come whole, at the end
-                tell_output(known.get("output"), self._sink)
+                feed_output(known.get("output"), self._sink)
         elif kind == "response.output_item.added":
             self._open(fields(given.get("item")), given.get("output_index"))
         elif kind == "error":
             said = given.get("code") or fields(given.get("error")).get("code")
-            self._error = code(said) or "error"
+            self._error = error_code(said) or "error"
 
     def _learn(self, given: Mapping[str, object]) -> None:
         before, now = self._response, read_response(given)
@@ -122,10 +126,10 @@ class EventAccumulator:
 
     def _open(self, item: Mapping[str, object], index: object) -> None:
         """Note an item that begins: the name of a call comes with it, and only there."""
-        kind = text(item.get("type"))
+        kind = plain_str(item.get("type"))
         self._called |= kind in TOOL_CALLS
-        name = word(item.get("name"))
-        if self._sink is not None and kind in TOLD_CALLS and name is not None:
+        name = nonempty_str(item.get("name"))
+        if self._sink is not None and kind in OUTPUT_CALLS and name is not None:
             self._sink.add("tool_name", index if type(index) is int else 0, 0, name)
 
     def response(self) -> Response:

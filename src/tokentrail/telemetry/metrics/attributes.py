@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from tokentrail.model.records import Count, Operation, Request
-    from tokentrail.telemetry.metrics.series import Plan
+    from tokentrail.telemetry.metrics.series import MetricSeries
 
     Attributes = dict[str, AttributeValue]
 
-MOST_MODELS: Final = 200
+MAX_VALUES: Final = 200
 """Names of models, and values of each attribute of the application's own, that are told apart on
 metrics in the life of a process."""
 OTHER: Final = "_OTHER"
 """Stands for every further one: a program may send a new name with each call."""
-MOST_ALIKE: Final = 512
+MAX_SERIES: Final = 512
 """Kinds of calls whose attributes are kept for the next of that kind."""
 
 
-class Alike:
+class SeriesAttributes:
     """The attributes of all points of calls that are alike, made for the first of them."""
 
     __slots__ = ("base", "plans", "refined", "timed")
@@ -37,11 +37,11 @@ class Alike:
         """With what OpenAI's refinement adds to all but the chunk metrics."""
         self.timed = timed
         """With the error, where they failed."""
-        self.plans: dict[Hashable, Plan] = {}
+        self.plans: dict[Hashable, MetricSeries] = {}
         """Where their numbers go, by how they ended, what their tokens are worth, and who tells."""
 
 
-class Points:
+class MetricAttributes:
     """Makes the attributes of points; see the setting ``metric_attributes``."""
 
     def __init__(self, allowed: Collection[str], asked: tuple[str, ...] = ()) -> None:
@@ -49,11 +49,11 @@ class Points:
         self._allowed = frozenset(allowed)
         self._models: set[str] = set()
         self._asked: dict[str, set[AttributeValue]] = {name: set() for name in asked}
-        self._alike: dict[Hashable, Alike] = {}
+        self._alike: dict[Hashable, SeriesAttributes] = {}
         self._said: dict[str, set[AttributeValue]] = {}
         """What servers said, and which they were: as many as they like."""
 
-    def alike(self, operation: Operation) -> Alike:
+    def alike(self, operation: Operation) -> SeriesAttributes:
         """Return the attributes of all calls like this one."""
         request, response = operation.request, operation.response
         if request.attribution and self._asked:  # its values are any number
@@ -65,19 +65,19 @@ class Points:
         key = (request.operation, request.model, endpoint.provider, endpoint.key, named, error)
         alike = self._alike.get(key)
         if alike is None:
-            if len(self._alike) >= MOST_ALIKE:
+            if len(self._alike) >= MAX_SERIES:
                 self._alike.clear()
             alike = self._alike[key] = self._made(operation)
         return alike
 
-    def _made(self, operation: Operation) -> Alike:
+    def _made(self, operation: Operation) -> SeriesAttributes:
         response, error = operation.response, operation.error_type
         base = self.base(operation.request, response.model if response else None)
         refined = self._refined(operation, base)
         timed = refined
         if error is not None:
             timed = {**refined, semconv.ERROR_TYPE: self._of(semconv.ERROR_TYPE, error)}
-        return Alike(base, refined, timed)
+        return SeriesAttributes(base, refined, timed)
 
     def base(self, request: Request, response_model: str | None) -> Attributes:
         """Return what every conventional point bears."""
@@ -125,7 +125,7 @@ class Points:
         attributes = self.asked(request)
         attributes[semconv.OPERATION_NAME] = request.operation
         attributes[semconv.PROVIDER_NAME] = request.endpoint.provider
-        attributes[semconv.ENDING] = operation.ending.value
+        attributes[semconv.OUTCOME] = operation.ending.value
         if request.model is not None:
             attributes[semconv.REQUEST_MODEL] = self._bounded(request.model)
         return attributes
@@ -139,7 +139,7 @@ class Points:
         models = self._models
         if model in models:
             return model
-        if len(models) >= MOST_MODELS:
+        if len(models) >= MAX_VALUES:
             return OTHER
         models.add(model)
         return model
@@ -156,7 +156,7 @@ class Points:
             value = value.encode("utf-8", "replace").decode()
         if value in values:
             return value
-        if len(values) >= MOST_MODELS:
+        if len(values) >= MAX_VALUES:
             return OTHER
         values.add(value)
         return value

@@ -13,18 +13,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.support import guard
-from tokentrail.support.fork import Unforked
+from tokentrail.support.fork import ForkLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_recording = Unforked()
+_recording = ForkLock()
 """Entered while the worker records: what the SDK has locked then would be locked in a child for
 ever."""
 DELAY: Final = 0.3
 """Seconds that points may wait, so that the worker wakes for many calls at once: each time that it
 does costs as much as the points of a call. What waits for longer leaves caches cold."""
-MOST: Final = 2048
+MAX_WAITING: Final = 2048
 """Calls whose points may wait; those of further ones are recorded on the spot."""
 FEW: Final = 16
 """Calls whose points take less than a millisecond."""
@@ -35,7 +35,7 @@ _LOST: Final = 1.0
 """Seconds after which a job that was not done is given to the worker again."""
 
 
-class Deferred:
+class PointBatch:
     """What waits to be recorded; also the worker's job of recording it."""
 
     def __init__(self) -> None:
@@ -46,13 +46,13 @@ class Deferred:
         """``time.monotonic()`` at which the worker does it."""
         self.awaited: list[None] = []
         """One for each who waits for the worker."""
-        self.give: Callable[[Deferred], bool] = refuse
+        self.give: Callable[[PointBatch], bool] = reject
         """Gives a job to the worker; returns whether it was taken."""
 
     def add(self, record: Callable[[], object]) -> None:
         """Have ``record`` called: soon, or at once if there is no worker for it."""
-        if len(self._waiting) >= MOST:
-            _try(record)
+        if len(self._waiting) >= MAX_WAITING:
+            _record_guarded(record)
             return
         self._waiting.append(record)
         now = time.monotonic()
@@ -67,7 +67,7 @@ class Deferred:
         try:
             return self.give(self)
         except Exception as error:  # noqa: BLE001 - what waits must be recorded all the same
-            guard.report("worker", error)
+            guard.internal_error("worker", error)
             return False
 
     def empty(self) -> None:
@@ -79,7 +79,7 @@ class Deferred:
     def _record(self, most: int) -> None:
         for _ in range(min(most, len(self._waiting))):
             with suppress(IndexError):  # others are at it, too
-                _try(self._waiting.popleft())
+                _record_guarded(self._waiting.popleft())
 
     def ready(self) -> bool:
         """Whether it shall be done at once."""
@@ -103,13 +103,13 @@ class Deferred:
         self._overdue = 0.0
 
 
-def refuse(job: object) -> bool:  # noqa: ARG001 - the signature of all who take jobs
+def reject(job: object) -> bool:  # noqa: ARG001 - the signature of all who take jobs
     """Take no job."""
     return False
 
 
-def _try(record: Callable[[], object]) -> None:
+def _record_guarded(record: Callable[[], object]) -> None:
     try:
         record()
     except Exception as error:  # noqa: BLE001 - whatever an SDK raises is not the application's
-        guard.report("metrics", error)
+        guard.internal_error("metrics", error)

@@ -13,16 +13,16 @@ from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics.instruments import seconds, tokens
 from tokentrail.telemetry.metrics.modality import split
-from tokentrail.telemetry.metrics.series import DURATION, KINDS
+from tokentrail.telemetry.metrics.series import DURATION, TOKEN_TYPES
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.metrics import Meter
 
     from tokentrail.model.records import Count, Operation, Request
-    from tokentrail.telemetry.metrics.attributes import Alike, Attributes
+    from tokentrail.telemetry.metrics.attributes import Attributes, SeriesAttributes
     from tokentrail.telemetry.metrics.instruments import Record
-    from tokentrail.telemetry.metrics.series import Plan
+    from tokentrail.telemetry.metrics.series import MetricSeries
 
 INFERENCES: Final = frozenset({"chat", "text_completion"})
 
@@ -60,7 +60,7 @@ class LatestMetrics:
         """Return what records the seconds before a chunk, if they are of an inference."""
         return self._gap.record if request.operation in INFERENCES else None
 
-    def plan_times(self, plan: Plan, operation: Operation, alike: Alike) -> None:
+    def plan_times(self, plan: MetricSeries, operation: Operation, alike: SeriesAttributes) -> None:
         """Have the seconds told that it took to the first chunk, and in all."""
         if operation.request.operation in INFERENCES:
             plan.first.append((self._first_chunk, alike.base))
@@ -69,7 +69,12 @@ class LatestMetrics:
             plan.points.append((DURATION, self._other, alike.timed))
 
     def plan_tokens(
-        self, plan: Plan, operation: Operation, place: int, count: Count, alike: Alike
+        self,
+        plan: MetricSeries,
+        operation: Operation,
+        place: int,
+        count: Count,
+        alike: SeriesAttributes,
     ) -> None:
         """Have the tokens of one direction told: by modality as counters, in all as a histogram.
 
@@ -79,12 +84,12 @@ class LatestMetrics:
             bears = {**alike.refined, semconv.SOURCE: count.source.value}
             plan.parts.append(partial(self._add_parts, place, bears))
             if operation.error_type is None:
-                plan.points.append((place, self._histograms[KINDS[place]], bears))
+                plan.points.append((place, self._histograms[TOKEN_TYPES[place]], bears))
 
     def _add_parts(
         self, place: int, attributes: Attributes, operation: Operation, context: Context
     ) -> None:
-        usage, kind = operation.usage, KINDS[place]
+        usage, kind = operation.usage, TOKEN_TYPES[place]
         count = (usage.input, usage.output)[place]
         if count is not None:
             told = usage.reported if count.source is Source.REPORTED else None

@@ -12,12 +12,12 @@ from opentelemetry.metrics import NoOpHistogram
 from tokentrail.config import MetricNames, TokenCounting
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv
-from tokentrail.telemetry.metrics.attributes import Points
-from tokentrail.telemetry.metrics.batching import Deferred
+from tokentrail.telemetry.metrics.attributes import MetricAttributes
+from tokentrail.telemetry.metrics.batching import PointBatch
 from tokentrail.telemetry.metrics.latest import INFERENCES, LatestMetrics
 from tokentrail.telemetry.metrics.modality import split
 from tokentrail.telemetry.metrics.released import ReleasedMetrics
-from tokentrail.telemetry.metrics.series import INPUT, KINDS, OUTPUT, Plan
+from tokentrail.telemetry.metrics.series import INPUT, OUTPUT, TOKEN_TYPES, MetricSeries
 from tokentrail.telemetry.metrics.totals import add, total
 from tokentrail.telemetry.spans import CONVENTIONAL
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tokentrail.config import Settings
     from tokentrail.model.records import Count, Operation, Reported, Request, Usage
-    from tokentrail.telemetry.metrics.attributes import Alike, Attributes
+    from tokentrail.telemetry.metrics.attributes import Attributes, SeriesAttributes
     from tokentrail.telemetry.metrics.series import Vocabularies
 
 _AT_ONCE: Final = 16
@@ -40,18 +40,22 @@ class Metrics:
     """Records the points of calls in the vocabularies that are wanted, and in our own."""
 
     def __init__(self, provider: MeterProvider, meter: Meter, settings: Settings) -> None:
-        self._points = Points(settings.metric_attributes, settings.attributes_on_metrics)
-        self.deferred = Deferred()
+        self._points = MetricAttributes(settings.metric_attributes, settings.attributes_on_metrics)
+        self.deferred = PointBatch()
         """Points that wait for the worker."""
         self.only_reported = settings.token_counting is TokenCounting.SPAN
         """Counted tokens are for spans alone."""
         self._vocabularies = _vocabularies(meter, settings.metrics)
         self._not_told_by_others = tuple(v for v in self._vocabularies if not v.told_by_others)
         self._own = total(
-            provider, meter, semconv.OWN_TOKENS, "{token}", "Tokens by where the number comes from."
+            provider,
+            meter,
+            semconv.USAGE_TOKENS,
+            "{token}",
+            "Tokens by where the number comes from.",
         )
         self._ended = total(
-            provider, meter, semconv.OWN_ENDED, "{call}", "Calls that ended, by how they did."
+            provider, meter, semconv.OPERATIONS, "{call}", "Calls that ended, by how they did."
         )
         self._details = [
             (kind, field, meter.create_counter(name, "{token}", about))
@@ -59,7 +63,7 @@ class Metrics:
         ]
         self._numbers = attrgetter(*(field for _, field, _ in self._details))
         self._ratio = meter.create_histogram(
-            semconv.OWN_RATIO,
+            semconv.COUNT_RATIO,
             "1",
             "Counted tokens over reported tokens of the same call.",
             explicit_bucket_boundaries_advisory=semconv.RATIO_BUCKETS,
@@ -145,15 +149,19 @@ class Metrics:
         for tell in plan.parts:
             tell(operation, context)
 
-    def _plan(self, operation: Operation, told: Vocabularies | None, alike: Alike) -> Plan:
+    def _plan(
+        self, operation: Operation, told: Vocabularies | None, alike: SeriesAttributes
+    ) -> MetricSeries:
         """Look up where the numbers of calls like this one go."""
         points, usage, name = self._points, operation.usage, operation.request.operation
-        plan = Plan(self._ended.sum(points.own(operation)))
+        plan = MetricSeries(self._ended.sum(points.own(operation)))
         plan.details = told is not None and name in semconv.COUNTED_OPERATIONS
         for place, count in ((INPUT, usage.input), (OUTPUT, usage.output)):
             if count is None or (self.only_reported and not _is_reported(count)):
                 continue
-            plan.sums[1 + place] = self._own.sum(points.own_tokens(operation, KINDS[place], count))
+            plan.sums[1 + place] = self._own.sum(
+                points.own_tokens(operation, TOKEN_TYPES[place], count)
+            )
             if plan.details and count.source in CONVENTIONAL:
                 for vocabulary in told or ():
                     vocabulary.plan_tokens(plan, operation, place, count, alike)
@@ -162,7 +170,7 @@ class Metrics:
         return plan
 
     def _record_details(
-        self, usage: Usage, reported: Reported, alike: Alike, context: Context
+        self, usage: Usage, reported: Reported, alike: SeriesAttributes, context: Context
     ) -> None:
         """Record the parts of reported totals; of any other total they are no parts."""
         for kind, field, counter in self._details:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics.instruments import seconds, tokens
-from tokentrail.telemetry.metrics.series import DURATION, KINDS
+from tokentrail.telemetry.metrics.series import DURATION, TOKEN_TYPES
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
 
     from tokentrail.model.records import Count, Operation, Request
-    from tokentrail.telemetry.metrics.attributes import Alike
+    from tokentrail.telemetry.metrics.attributes import SeriesAttributes
     from tokentrail.telemetry.metrics.instruments import Record
-    from tokentrail.telemetry.metrics.series import Plan
+    from tokentrail.telemetry.metrics.series import MetricSeries
 
 
 class ReleasedMetrics:
@@ -39,19 +39,19 @@ class ReleasedMetrics:
         """Return what records the seconds before a chunk."""
         return self._gap.record
 
-    def plan_times(self, plan: Plan, operation: Operation, alike: Alike) -> None:  # noqa: ARG002 - the signature of every vocabulary
+    def plan_times(self, plan: MetricSeries, operation: Operation, alike: SeriesAttributes) -> None:  # noqa: ARG002 - the signature of every vocabulary
         """Have the seconds told that it took to the first chunk, and in all."""
         plan.first.append((self._first_chunk, alike.base))
         plan.points.append((DURATION, self._duration, alike.timed))
 
     def plan_tokens(
         self,
-        plan: Plan,
+        plan: MetricSeries,
         operation: Operation,  # noqa: ARG002 - the signature of every vocabulary
         place: int,
         count: Count,
-        alike: Alike,
+        alike: SeriesAttributes,
     ) -> None:
         """Have the tokens of one direction told, reported or counted."""
-        source = {semconv.TOKEN_TYPE: KINDS[place], semconv.SOURCE: count.source.value}
+        source = {semconv.TOKEN_TYPE: TOKEN_TYPES[place], semconv.SOURCE: count.source.value}
         plan.points.append((place, self._tokens, {**alike.refined, **source}))

@@ -23,11 +23,11 @@ INPUT: Final = 0
 OUTPUT: Final = 1
 DURATION: Final = 2
 """Places of the numbers that points tell."""
-KINDS: Final = ("input", "output")
+TOKEN_TYPES: Final = ("input", "output")
 """What the first two of them count tokens of."""
 
 
-class Plan:
+class MetricSeries:
     """The instruments and attributes of all points of calls that are alike."""
 
     __slots__ = ("details", "first", "parts", "points", "sums")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Attributes = dict[str, AttributeValue]
     Sum = list[int]
 
-MOST_SETS = 2000
+MAX_SERIES = 2000
 """Sets of attributes told apart, as in the SDK's own counters."""
 OVERFLOW = (("otel.metric.overflow", True),)
 """What the conventions have for all further ones."""
@@ -55,7 +55,7 @@ class Total:
         """Return the sum of ``attributes``, to be kept: finding it takes longer than adding."""
         key = tuple(attributes.items())
         with _lock:
-            if key not in self._sums and len(self._sums) >= MOST_SETS:
+            if key not in self._sums and len(self._sums) >= MAX_SERIES:
                 key = OVERFLOW
             return self._sums.setdefault(key, [0])
 
