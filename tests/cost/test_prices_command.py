@@ -102,7 +102,7 @@ def test_a_mistake_names_its_mend(prices, arguments, code, complaint):
 
 
 def test_without_the_package_it_says_so_and_writes_what_is_your_own(prices, own, monkeypatch):
-    monkeypatch.setattr(genai_prices, "is_there", lambda: False)
+    monkeypatch.setattr(genai_prices, "is_installed", lambda: False)
     code, told, said = prices()
     assert (code, told) == (1, "")
     assert "pip install 'tokentrail[cost]', or name your own with --overrides" in said

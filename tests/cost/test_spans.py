@@ -241,7 +241,7 @@ def test_a_missing_package_is_one_warning_that_names_the_mend():
 
 
 async def test_without_the_package_own_prices_hold(trail, driver, monkeypatch, caplog):
-    monkeypatch.setattr(genai_prices, "is_there", lambda: False)
+    monkeypatch.setattr(genai_prices, "is_installed", lambda: False)
     monkeypatch.setattr(guard, "_told", set())
     with caplog.at_level(logging.WARNING, "tokentrail"):
         trail.instrument(cost="reported", prices=OWN)

@@ -112,7 +112,7 @@ async def test_where_there_is_no_worker_for_it_the_call_records_itself(
 
 async def test_only_so_many_wait(trail, ask, recorded, monkeypatch):
     monkeypatch.setattr(batching, "DELAY", 60.0)
-    monkeypatch.setattr(batching, "MOST", 2)
+    monkeypatch.setattr(batching, "MAX_WAITING", 2)
     for _ in range(4):
         await ask()
     assert len(wrappers.engine.teller.metrics.deferred._waiting) == 2
