@@ -62,6 +62,8 @@ def test_the_environment_says_it_too(file):
         ({"m": {"input": -1}}, "'m': input is -1, not a number"),
         ({"m": {"input": True}}, "'m': input is True, not a number"),
         ('{"m": {"input": NaN}}', "'m': input is nan, not a number"),
+        ('{"m": {"input": Infinity}}', "'m': input is inf, not a number"),
+        ('{"m": {"input": 1, "output": 1e999}}', "'m': output is inf, not a number"),
         ({"m": {"input": 1, "cached": 2}}, "'m': 'cached' is no price; there are input, output,"),
         ({"m": {"input": 1, "service_tiers": 2}}, "'m': write "),
         ({"m": {"input": 1, "service_tiers": {"flex": 2}}}, "'m, flex': the price of its input"),

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from datetime import datetime, timezone
+from decimal import Decimal
 
 import pytest
 import yaml
@@ -173,6 +174,40 @@ def _spoken_of(clause):
             .replace("\\d{2}", "11")
             .replace("\\", "")
         )
+
+
+def test_own_names_are_no_patterns(prices, tmp_path):
+    """Signs in the name of a deployment mean themselves, and no other model is left without."""
+    signs = "a+b*c?(d)|[e]{2}^$.f"
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps({signs: {"input": 1}, "x+": {"input": 1}}), "utf-8")
+    code, told, _ = prices("--overrides", path, "--models", "gpt-4o-mini", "--provider", "openai")
+    assert code == 0
+    published = next(r for r in _costs(told) if r["labels"]["tokentrail_price"] == "gpt-4o-mini")
+    (pattern,) = set(re.findall(r'request_model!~("(?:[^"\\]|\\.)*")', published["expr"]))
+    left_out = [
+        name
+        for name in (signs, "x+", "x", "xx", "abcd", "gpt-4o-mini")
+        if re.fullmatch(json.loads(pattern), name)
+    ]
+    assert left_out == [signs, "x+"]
+
+
+def test_a_model_whose_names_prometheus_cannot_say_has_no_rule(prices, publish):
+    """RE2 has no lookahead, and a rule that it refuses would cost all the others."""
+    from genai_prices.types import ClauseRegex, ModelInfo, ModelPrice
+
+    price = ModelPrice(input_mtok=Decimal(2))
+    publish(
+        openai=[
+            ModelInfo(id=name, match=ClauseRegex(regex=regex), prices=price)
+            for name, regex in {"said": r"^said-\d{4}$", "not said": "^(?!.*-tts)not"}.items()
+        ]
+    )
+    code, told, _ = prices("--provider", "openai")
+    rules = {rule["labels"]["tokentrail_price"]: rule["expr"] for rule in _costs(told)}
+    assert (code, list(rules)) == (0, ["said"])
+    assert 'tokentrail_model=~"(?i)(.*(^said-\\\\d{4}$).*)"' in rules["said"]
 
 
 USED, INPUT = "gen_ai_client_token_usage_sum", "gen_ai_client_inference_usage_input_tokens_total"

@@ -22,6 +22,7 @@ FULL = Rates(
 LONG = Rates(
     Rate(Decimal(2), ((200_000, Decimal(4)),)), Rate(Decimal(10), ((200_000, Decimal(15)),))
 )
+STEPS = Rates(Rate(Decimal(1), ((32_000, Decimal(2)), (128_000, Decimal(3)))), Rate(Decimal(5)))
 
 
 def reported(given: int, made: int | None, **parts: int) -> Usage:
@@ -52,6 +53,10 @@ def reported(given: int, made: int | None, **parts: int) -> Usage:
         # the whole of a long input costs more, and the output with it
         (LONG, reported(200_000, 1000), 0.4 + 0.01),
         (LONG, reported(200_001, 1000), 0.800004 + 0.015),
+        # of several steps, the highest that the input is beyond
+        (STEPS, reported(32_000, 0), 0.032),
+        (STEPS, reported(100_000, 0), 0.2),
+        (STEPS, reported(200_000, 0), 0.6),
     ],
 )
 def test_a_usage_costs_what_one_works_out(rates, usage, usd):
@@ -96,6 +101,17 @@ def test_parts_of_a_report_are_no_parts_of_a_count():
         Reported(1000, 3, reasoning_tokens=3),
     )
     assert cost_of(usage, FULL, counted=True, generates=True) == 0.0025 + 0.0005
+
+
+def test_parts_of_a_reported_input_without_its_total_are_no_parts_of_a_count():
+    """A server that reports the output, and of the input only what it had cached."""
+    usage = Usage(
+        Count(1000, Source.COUNTED),
+        Count(200, Source.REPORTED),
+        Reported(None, 200, cache_read_tokens=400, reasoning_tokens=100),
+    )
+    usd = 0.0025 + 0.001 + 0.0012  # all of the input at 2.5; 100 at 10 and 100 at 12
+    assert cost_of(usage, FULL, counted=True, generates=True) == pytest.approx(usd, rel=1e-12)
 
 
 def test_sound_without_a_price_of_its_own_has_no_cost():

@@ -13,7 +13,7 @@ import pytest
 from tokentrail.cost import Prices, genai_prices, prices
 from tokentrail.support import guard
 from tokentrail.testing.model import Model
-from tokentrail.testing.payloads import Answer, Usage, chat, embeddings
+from tokentrail.testing.payloads import Answer, Usage, chat, embeddings, responses
 from tokentrail.testing.server import Plain, Server, Stream
 
 pytest.importorskip("genai_prices", reason="needs tokentrail[cost]")
@@ -294,3 +294,24 @@ async def test_what_was_made_in_the_background_costs_what_its_first_fetch_tells(
     assert "tokentrail.cost" not in first
     assert second["tokentrail.cost"] > 0
     assert "tokentrail.cost" not in third
+
+
+@pytest.mark.settings(cost="reported")
+async def test_what_was_cancelled_in_the_background_costs_what_it_had_used(trail, driver):
+    answer = Answer(("The sea",), Usage(1000, 200), "gpt-4o-mini")
+    queued = responses.response(answer, "queued")
+    cancelled = {**responses.response(answer), "status": "cancelled"}
+
+    def respond(call):
+        return Plain(cancelled if call.path.endswith("/cancel") else queued)
+
+    with Server(respond) as server:
+        client = driver.client(server)
+        if not hasattr(getattr(client, "responses", None), "cancel"):
+            pytest.skip("this client cancels no responses")
+        asked = {"model": "gpt-4o-mini", "input": "Tell me of the sea.", "background": True}
+        made = await driver.call(client.responses.create, **asked)
+        await driver.call(client.responses.cancel, made.id)
+    costs = {span.name: span.attributes.get(COST) for span in trail.spans.all()}
+    usd = pytest.approx((1000 * 0.15 + 200 * 0.6) / 1e6, rel=1e-12)
+    assert costs == {"chat gpt-4o-mini": None, "cancel_response": usd}
