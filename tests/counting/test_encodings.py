@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from importlib import metadata, resources
 
 import pytest
@@ -83,16 +84,20 @@ def builder(monkeypatch):
 
 
 def test_start_builds_once_in_the_background_and_tells_everyone(builder):
-    encodings, first, second = Encodings(), threading.Event(), threading.Event()
+    encodings, told, second = Encodings(), [], threading.Event()
+
+    def first():
+        told.append(encodings.get("o200k_base"))
+
     builder.go.clear()
     for _ in range(3):
-        encodings.start("o200k_base", first.set)
+        encodings.start("o200k_base", first)
     encodings.start("o200k_base", second.set)
     assert encodings.get("o200k_base") is None
     assert not encodings.failed("o200k_base")
     builder.go.set()
-    assert first.wait(5)
     assert second.wait(5)
+    assert told == ["<o200k_base>"]
     assert encodings.get("o200k_base") == "<o200k_base>"
     assert builder.calls == 1
     assert builder.thread.name == "tokentrail-encoding"
@@ -182,3 +187,25 @@ def test_a_forked_child_forgets_only_what_was_being_built(builder):
     builder.go.set()
     assert encodings.get("cl100k_base") == "<cl100k_base>"
     assert encodings.load("o200k_base") == "<o200k_base>"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_forked_amid_a_build_builds_for_itself(builder, monkeypatch):
+    """The thread that holds the parent's lock is not there to let go of it."""
+    encodings = Encodings()
+    builder.go.clear()
+    encodings.start("o200k_base", lambda: None)
+    end = time.monotonic() + 5.0
+    while not builder.calls and time.monotonic() < end:
+        time.sleep(0.001)
+    assert builder.calls == 1
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(module, "build_encoding", lambda name: f"<own {name}>")
+        encodings.forked()
+        loading = threading.Thread(target=encodings.load, args=("o200k_base",), daemon=True)
+        loading.start()
+        loading.join(2.0)
+        os._exit(0 if encodings.get("o200k_base") == "<own o200k_base>" else 1)
+    builder.go.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -22,8 +22,10 @@ def gif(width, height):
     return b"GIF89a" + struct.pack("<HH", width, height) + b"\xf7\x00\x00rest"
 
 
-def jpeg(width, height, metadata=10):
+def jpeg(width, height, metadata=10, tables=()):
     parts = b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(10)
+    for marker in tables:
+        parts += b"\xff" + bytes([marker]) + struct.pack(">HBHH", 17, 8, 7, 7) + bytes(10)
     while metadata:
         size = min(metadata, 60_000)
         parts += b"\xff\xe1" + struct.pack(">H", size + 2) + bytes(size)
@@ -59,6 +61,12 @@ def test_sizes_are_read_from_the_header(width, height):
 def test_a_size_behind_much_metadata_is_found_and_behind_too_much_is_not():
     assert image_size(url(jpeg(640, 480, metadata=70_000))) == (640, 480)
     assert image_size(url(jpeg(640, 480, metadata=200_000))) is None
+
+
+@pytest.mark.parametrize("table", [0xC4, 0xC8, 0xCC], ids=["huffman", "extension", "arithmetic"])
+def test_a_table_before_the_frame_has_no_size(table):
+    """Its marker stands among those of frames; encoders often write it first."""
+    assert image_size(url(jpeg(640, 480, tables=[table]))) == (640, 480)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 from sys import getsizeof
 
@@ -176,6 +177,22 @@ def test_a_run_as_long_as_the_bound_is_exact_however_it_comes(encoding, feed):
     finish(tally, encoding)
     assert tally.exact
     assert tally.tokens == whole(encoding, "a" * 10 * pieces)
+
+
+@pytest.mark.parametrize("sign", ["a", "!"])
+def test_a_piece_of_a_long_run_takes_no_longer_the_more_came_before(o200k, sign):
+    """Where the run was searched for a cut, it is not searched again."""
+
+    def seconds(pieces):
+        tally = OutputTally()
+        tally.use(o200k)
+        begun = time.thread_time()
+        for _ in range(pieces):
+            tally.add("text", 0, 0, sign * 10)
+        return time.thread_time() - begun
+
+    few, many = (min(seconds(pieces) for _ in range(5)) for pieces in (1500, 6000))
+    assert many < 8 * few  # 4 times as many; 14 times as long if all were searched again
 
 
 def test_text_beyond_the_bound_is_estimated_where_no_encoding_is(o200k):

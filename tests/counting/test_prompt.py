@@ -89,6 +89,28 @@ def test_several_tool_calls_at_once_are_a_guess(o200k):
     assert (one.exact, two.exact) == (True, False)
 
 
+def test_the_first_answer_is_to_the_first_of_several_calls(o200k):
+    """In place of its role stands the name of the function, of those that are left the next."""
+    short, long = ToolCall("look", "{}"), ToolCall("look_around_the_whole_garden", "{}")
+
+    def tokens(*calls):
+        asked = Message("assistant", tool_calls=calls)
+        return count(o200k, Prompt(messages=(asked, Message("tool", ("{}",))))).tokens
+
+    names = [len(o200k.encode_ordinary(call.name)) for call in (short, long)]
+    assert tokens(long, short) - tokens(short, long) == names[1] - names[0] > 0
+
+
+@pytest.mark.parametrize("tools", [(), (facts.function("look", "Look around"),)])
+def test_a_developer_s_message_costs_what_a_system_message_does(o200k, tools):
+    """Also where it carries the tools."""
+    system, developer = (
+        count(o200k, Prompt(messages=(Message(role, ("Be kind",)),), tools=tools)).tokens
+        for role in ("system", "developer")
+    )
+    assert developer == system
+
+
 class Answer:
     @classmethod
     def model_json_schema(cls):
@@ -121,6 +143,14 @@ def cyclic():
                 "additionalProperties": False,
             },
             '# Response Formats\n\n## \n\n{"properties":{"required":{"type":"string"}}}',
+        ),
+        (  # a property of that name, and what other properties are: both are billed
+            {"properties": {"additionalProperties": {}}},
+            '# Response Formats\n\n## \n\n{"properties":{"additionalProperties":{}}}',
+        ),
+        (
+            {"additionalProperties": {"type": "string"}},
+            '# Response Formats\n\n## \n\n{"additionalProperties":{"type":"string"}}',
         ),
     ],
 )

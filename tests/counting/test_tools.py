@@ -91,11 +91,21 @@ def test_a_declaration_is_rendered_as_typescript():
     ]
 
 
+def test_a_boolean_of_one_value_is_a_boolean():
+    """As a strict schema narrows one: it has no literals."""
+    form = {"type": "boolean", "enum": [True]}
+    rendering = rendered(facts.function("f", properties={"a": form}))
+    assert "a?: boolean,\n" in rendering.text()
+    assert rendering.exact
+
+
 ADDRESS = {"type": "object", "properties": {"street": {"type": "string"}}}
 FORMS = {
     "a reference": ({"$ref": "#/$defs/Address"}, "{\n street?: string,\n}"),
     "a reference of old": ({"allOf": [{"$ref": "#/$defs/Address"}]}, "{\n street?: string,\n}"),
     "a reference with signs in its name": ({"$ref": "#/$defs/a~1b~0c"}, "number"),
+    "a reference with an escaped escape": ({"$ref": "#/$defs/d~01e"}, "boolean"),
+    "a boolean constant": ({"const": True, "type": "boolean"}, "boolean"),
     "something or null": ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "string | null"),
     "one of": ({"oneOf": [{"type": "string"}, {"type": "integer"}]}, "string | number"),
     "two types": ({"type": ["string", "null"]}, "string | null"),
@@ -105,7 +115,7 @@ FORMS = {
     "a constant without a type": ({"const": 5}, "5"),
     "a list of objects": ({"type": "array", "items": {"$ref": "#/$defs/a~1b~0c"}}, "number[]"),
 }
-DEFS = {"Address": ADDRESS, "a/b~c": {"type": "integer"}}
+DEFS = {"Address": ADDRESS, "a/b~c": {"type": "integer"}, "d~1e": {"type": "boolean"}, "d/e": {}}
 
 
 @pytest.mark.parametrize(("form", "written"), FORMS.values(), ids=FORMS)

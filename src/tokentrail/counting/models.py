@@ -1,8 +1,9 @@
 """Models: which encoding a model's tokens are of, and whether it may think unseen.
 
 The table is ours: tiktoken's own raises KeyError for several current models and for every Azure
-name. A family matches its own name and everything that goes on after a "-", "." or ":" (dates,
-sizes, tags). A model that no family matches is unknown: None, never a guess.
+name. A family matches its own name and everything that goes on after a "-", ":" or "@" (dates,
+sizes, tags), of some also after a "." (point releases). A model that no family matches is unknown:
+None, never a guess.
 """
 
 from __future__ import annotations
