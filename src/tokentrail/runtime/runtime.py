@@ -148,7 +148,7 @@ class Engine:
         try:
             if early:
                 call.read_prompt()
-            if self.teller.captures and call.telling.wants_content(call.request):
+            if self.teller.captures and call.telling.wants_content:
                 call.capture = self._capture(call.request, said)
         except BaseException:  # an interrupt: to read what is long takes a while
             call.telling.drop()

@@ -230,13 +230,14 @@ class Telling:
         """Tell how counts compare with the reports they stand beside."""
         self._metrics.compare(usage, request, model, self._context)
 
-    def wants_content(self, request: Request) -> bool:
+    @property
+    def wants_content(self) -> bool:
         """Whether anybody would be told what is said in this call."""
         saying = self._saying
         return (
             saying.hook is not None
             or (saying.on_spans and self.span.is_recording())
-            or saying.events.want_content(request)
+            or saying.events.want_content
         )
 
     def finish(self, operation: Operation, content: Content | None) -> None:
@@ -320,7 +321,8 @@ class Aside(Telling):
         if self._record is not None:
             genai_util.publish_usage(self._record, usage, spans_only=self._metrics.only_reported)
 
-    def wants_content(self, request: Request) -> bool:  # noqa: ARG002 - the signature of all
+    @property
+    def wants_content(self) -> bool:
         """Whether anybody would be told what is said in this call: the other one sees to that."""
         return False
 

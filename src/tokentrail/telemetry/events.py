@@ -52,17 +52,18 @@ class Events:
         self.tells_details = on_events if wanted is None else wanted
         """Whether the details of an inference are told."""
         self._exceptions = wanted is not False
-        self._content = on_events
+        self._content = on_events and self._exceptions
+        """Whether events bear content: not where they are switched off altogether."""
 
     @property
     def want_any(self) -> bool:
         """Whether anybody would get an event, be it only that of a failure."""
-        return (self._exceptions or self.tells_details) and self._is_enabled()
+        return self._exceptions and self._is_enabled()
 
-    def want_content(self, request: Request) -> bool:
-        """Whether an event of ``request`` would bear content, and anybody would get it."""
-        has_one = self._exceptions or (self.tells_details and request.operation in INFERENCES)
-        return self._content and has_one and self._is_enabled()
+    @property
+    def want_content(self) -> bool:
+        """Whether events bear content, be it only that of a failure, and anybody gets them."""
+        return self._content and self._is_enabled()
 
     def _want_details(self, request: Request) -> bool:
         return self.tells_details and request.operation in INFERENCES and self._is_enabled()
@@ -84,12 +85,15 @@ class Events:
     ) -> LogRecord | None:
         """Return the record of an inference's details, not emitted yet; ``None`` if unwanted.
 
-        ``learned``: what is known from others.
+        ``learned``: what only others know.
         """
         if not self._want_details(operation.request):
             return None
-        known = {**spans.start_attributes(operation.request), **spans.end_attributes(operation)}
-        attributes: dict[str, Any] = {**learned, **known}
+        attributes: dict[str, Any] = {
+            **spans.start_attributes(operation.request),
+            **spans.end_attributes(operation),
+        }
+        attributes.update(learned)
         if content is not None and self._content:
             attributes.update(content_attributes.content_attributes(content))
         return self._record(semconv.DETAILS_EVENT, attributes, operation, context)

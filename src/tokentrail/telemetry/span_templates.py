@@ -44,12 +44,7 @@ class SpanTemplates:
         if kind is not None and kind.request is request:
             return kind
         endpoint = request.endpoint
-        key = (
-            spans.template_key(request),
-            endpoint.key,
-            endpoint.provider,
-            not request.response_id,
-        )
+        key = (spans.template_key(request), endpoint.key, endpoint.provider)
         kind = self._kinds.get(key)
         if kind is None:
             if len(self._kinds) >= spans.MAX_TEMPLATES:

@@ -118,7 +118,7 @@ def request_attributes(request: Request) -> Attributes:
 
 def name(request: Request) -> str:
     """Return the name of a span."""
-    if request.model is None or request.response_id is not None:
+    if request.model is None:
         return request.operation
     return f"{request.operation} {request.model}"
 
@@ -133,12 +133,13 @@ def finish(
     """Write what happened on ``span`` and end it at the operation's own end time.
 
     ``shared``: as in :func:`final`. ``content``: what was said, where spans bear it; the status
-    then has the exception's message. ``learned``: what is known from others.
+    then has the exception's message. ``learned``: what only others know.
     """
     try:
         if span.is_recording():
-            told = end_attributes(operation, shared)
-            span.set_attributes({**learned, **told} if learned else told)
+            span.set_attributes(end_attributes(operation, shared))
+            if learned:
+                span.set_attributes(learned)
             if operation.error_type is not None:
                 span.set_status(Status(StatusCode.ERROR, _description(operation, content)))
             if content is not None:
