@@ -181,6 +181,16 @@ async def test_embeddings_are_told_once(trail, both, driver, server):
     assert _tokens(trail, "input") == (1, 1)
 
 
+async def test_embeddings_are_told_once_under_the_latest_names_too(trail, official, driver, server):
+    """Their duration has the same name in both vocabularies."""
+    trail.instrument(metrics="latest")
+    official.instrument()
+    client = driver.client(server)
+    asked = {"model": "text-embedding-3-small", "input": "Hello"}
+    await driver.call(client.embeddings.create, **asked)
+    _told_once(trail, "theirs outside", operation="embeddings")
+
+
 async def test_a_stored_response_is_fetched_and_told_once(trail, both, driver, server):
     client = driver.client(server)
     asked = {"model": "gpt-4o", "input": "Hello, how are you?"}

@@ -201,6 +201,34 @@ async def test_without_a_provider_nothing_is_read_for_events(driver, serve, span
     assert spans.one()
 
 
+@pytest.mark.parametrize("emitted", [None, True, False])
+async def test_what_no_event_bears_is_not_read(driver, serve, trail, emitted):
+    """Nobody's ``redact`` is called for content that goes nowhere."""
+    seen = []
+
+    def redact(_kind, text):
+        seen.append(text)
+        return text
+
+    trail.instrument(capture_content="EVENT_ONLY", emit_event=emitted, redact=redact)
+    await ask(driver, serve)
+    assert trail.spans.one()
+    assert seen == ([] if emitted is False else ["Hello?", "Hello."])
+
+
+@pytest.mark.settings(emit_event=True)
+async def test_details_of_a_stream_stand_in_its_context_wherever_it_is_read(driver, serve, trail):
+    """Its span is not current while it is read; that of who reads it is."""
+    create = driver.client(serve(Stream(chat.chunks(ANSWER)))).chat.completions.create
+    messages = [{"role": "user", "content": "Hello?"}]
+    stream = await driver.call(create, model="gpt-4o", messages=messages, stream=True)
+    with trail.spans.provider.get_tracer("app").start_as_current_span("reading"):
+        await driver.read(stream)
+    (context,) = [span.context for span in trail.spans.all() if span.name == "chat gpt-4o"]
+    record = trail.logs.one("operation.details")
+    assert (record.trace_id, record.span_id) == (context.trace_id, context.span_id)
+
+
 @pytest.mark.settings(capture_content="EVENT_ONLY")
 async def test_lists_of_mixed_types_are_told_on_every_release(driver, serve, trail, caplog):
     answer = Answer(tool_calls=(ToolCall("f", '{"a": [1, "b", [2, {}]], "c": [3]}', "call_1"),))

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import tokentrail
 from tokentrail.testing.payloads import Answer, Usage, chat
-from tokentrail.testing.server import Plain, Stream
+from tokentrail.testing.server import Plain, Stream, Wait
 
 pytestmark = pytest.mark.usefixtures("encodings")
 
@@ -232,6 +232,16 @@ async def test_exemplars_of_counts_that_waited_point_to_their_call_too(
         for point in found[name].data.data_points:
             assert [exemplar.span_id for exemplar in point.exemplars] != [], name
             assert {exemplar.span_id for exemplar in point.exemplars} == {context.span_id}, name
+
+
+async def test_of_the_gaps_of_a_stream_the_longest_points_to_it(trail, driver, serve):
+    """Of one that hung, that is what one wants to see."""
+    first, *rest = chat.chunks(Answer((" a" * 8,), None, "gpt-4o-2024-08-06"))
+    await _call(driver, serve(Stream([first, *rest[:3], Wait(0.1), *rest[3:]])))
+    point = trail.metrics.one(GAPS)
+    span = trail.spans.one().context.span_id
+    assert [(one.value, one.span_id) for one in point.exemplars] == [(point.max, span)]
+    assert point.max >= 0.05
 
 
 async def test_a_span_that_is_sampled_out_still_gives_metrics(metrics, driver, serve):

@@ -191,6 +191,32 @@ async def test_of_a_stream_that_is_read_to_its_end(trail, driver, serve, case):
     _check_points(trail)
 
 
+async def test_our_own_totals_tell_sources_and_endings_apart(trail, driver, serve):
+    """Of calls that are alike in all else."""
+    partial = [*_texts(_usage(40, 0)), _finish(), Event("[DONE]")]
+    server = serve(Stream([*_texts(), _finish(FULL)]), Stream(partial), Stream(partial))
+    for taken in (9, 9, 1):
+        stream = await _stream(driver, server)
+        await driver.take(stream, taken)
+        await driver.close(stream)
+    ended = {
+        point.attributes["tokentrail.ending"]: point.value
+        for point in trail.metrics.points("tokentrail.calls.ended")
+    }
+    assert ended == {"completed": 2, "broken_off": 1}
+    output = {
+        tuple(point.attributes[f"tokentrail.{name}"] for name in ("usage.source", "ending")): (
+            point.value
+        )
+        for point in trail.metrics.points("tokentrail.usage.tokens", gen_ai_token_type="output")
+    }
+    assert output == {
+        ("reported", "completed"): 50,
+        ("counted", "completed"): 3,
+        ("counted", "broken_off"): 1,
+    }
+
+
 NOT_WHOLE = {
     "broken off": ([*_texts(), _finish()], 2, {**COUNTED, "gen_ai.usage.output_tokens": 2}),
     "broken off, a smaller number seen": (
@@ -374,6 +400,20 @@ async def test_a_part_of_a_report_is_no_part_of_a_count(trail, driver, serve):
     }
     assert trail.metrics.one(f"{INFERENCE}.cache_read.input_tokens").value == 30
     assert trail.metrics.points(f"{INFERENCE}.reasoning.output_tokens") == []
+
+
+async def test_a_cached_part_of_an_input_that_is_not_reported_is_no_part_of_its_count(
+    trail, driver, serve
+):
+    usage = {"completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 8}}
+    client = driver.client(serve(Plain({**chat.completion(HI), "usage": usage})))
+    await driver.call(client.chat.completions.create, model="gpt-4o", messages=MESSAGES)
+    assert _told(trail) == {
+        **COUNTED_INPUT,
+        "tokentrail.usage.output.source": "reported",
+        "gen_ai.usage.output_tokens": 50,
+    }
+    assert trail.metrics.points(f"{INFERENCE}.cache_read.input_tokens") == []
 
 
 def _tool():

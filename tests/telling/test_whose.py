@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 
@@ -31,7 +32,7 @@ def ask(driver, server):
     client = driver.client(server)
 
     async def ask(**more):
-        return await driver.call(client.chat.completions.create, **ASKED, **more)
+        return await driver.call(client.chat.completions.create, **{**ASKED, **more})
 
     return ask
 
@@ -143,10 +144,20 @@ def test_values_without_end_end_on_metrics():
     assert OTHER in told
 
 
+@pytest.mark.settings(emit_event=True)
 async def test_what_the_conventions_name_is_not_overwritten(trail, ask):
-    with tokentrail.attributes({"gen_ai.request.model": "mine"}):
-        await ask()
-    assert trail.spans.attributes()["gen_ai.request.model"] == "gpt-4o"
+    """Neither on the span nor in its events."""
+    for model in ("gpt-4o", "no such model"):
+        with (
+            contextlib.suppress(openai.NotFoundError),
+            tokentrail.attributes({"gen_ai.request.model": "mine"}),
+        ):
+            await ask(model=model)
+    for told in (trail.spans.all(), trail.logs.events("operation.details")):
+        models = [one.attributes["gen_ai.request.model"] for one in told]
+        assert models == ["gpt-4o", "no such model"]
+    failure = trail.logs.one("operation.exception")
+    assert failure.attributes["gen_ai.request.model"] == "no such model"
 
 
 @pytest.mark.parametrize("name", ["gen_ai.request.model", "error.type", "tokentrail.ending"])
