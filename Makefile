@@ -14,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow imitations frameworks webservers bench soak company lint format cover matrix verify-dashboards verify-stack release-check clean
+.PHONY: help demo test slow mock-servers frameworks webservers bench soak interop lint format cover matrix verify-dashboards verify-phoenix release-check clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -26,10 +26,10 @@ test: $(VENV)/.dev ## run the tests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 slow: $(VENV)/.dev ## run the tests that install the wheel into new environments
-	@$(BIN)/python -m pytest -m "slow and not imitations" $(ARGS)
+	@$(BIN)/python -m pytest -m "slow and not mock_servers" $(ARGS)
 
-imitations: $(VENV)/.dev ## run the tests against servers that others wrote
-	@$(BIN)/python -m pytest -m imitations $(ARGS)
+mock-servers: $(VENV)/.dev ## run the tests against servers that others wrote
+	@$(BIN)/python -m pytest -m mock_servers $(ARGS)
 
 frameworks: $(VENV)/.dev ## run the tests on top of frameworks, each in its own environment
 	@$(BIN)/nox -s frameworks -- $(ARGS)
@@ -37,8 +37,8 @@ frameworks: $(VENV)/.dev ## run the tests on top of frameworks, each in its own 
 webservers: $(VENV)/.dev ## run the tests inside real web servers
 	@$(BIN)/nox -s webservers -- $(ARGS)
 
-company: $(VENV)/.dev ## run the tests beside the official instrumentation
-	@$(BIN)/nox -s company -- $(ARGS)
+interop: $(VENV)/.dev ## run the tests beside the official instrumentation
+	@$(BIN)/nox -s interop -- $(ARGS)
 
 bench: $(VENV)/.dev ## measure what tokentrail costs, beside its peers
 	@PYTHONPATH=tools $(BIN)/python -m bench $(ARGS)
@@ -65,7 +65,7 @@ matrix: $(VENV)/.dev ## run the tests on every supported release of what we stan
 verify-dashboards: $(VENV)/.dev ## prove each query of dashboards and rules on a real Prometheus
 	@REQUIRE_PROMETHEUS=1 $(BIN)/python -m pytest tests/dashboards -m "slow or not slow" $(ARGS)
 
-verify-stack: $(VENV)/.dev .stack/.made ## export traces to a real backend and read them back
+verify-phoenix: $(VENV)/.dev .stack/.made ## export traces to a real backend and read them back
 	@PHOENIX=.stack/bin/phoenix $(BIN)/python -m pytest tests/stack -m "slow or not slow" $(ARGS)
 
 release-check: $(VENV)/.dev ## build sdist and wheel, check them, run the demo from each
@@ -88,7 +88,7 @@ $(VENV)/.made:
 	@"$(PYTHON)" -m venv "$(VENV)"
 	@touch $@
 
-# The backend that verify-stack starts; its release is moved by hand.
+# The backend that verify-phoenix starts; its release is moved by hand.
 .stack/.made: $(VENV)/.made
 	@echo "installing Arize Phoenix into .stack ..."
 	@$(BIN)/python -m venv .stack

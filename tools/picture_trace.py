@@ -1,6 +1,6 @@
 """Takes the picture of a trace in a real backend: docs/images/trace-in-phoenix.png.
 
-    make verify-stack    # installs Phoenix into .stack
+    make verify-phoenix    # installs Phoenix into .stack
     PYTHONPATH=. .venv/bin/python tools/picture_trace.py .stack/bin/phoenix
 
 Needs Chromium on the path. What is said is captured here, which it is not by default, so that the

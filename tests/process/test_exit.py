@@ -254,7 +254,7 @@ def test_who_runs_no_exit_hooks_can_break_off_what_is_open(run):
         stream = openai.OpenAI().chat.completions.create(stream=True, **ASKED)
         kept = [next(stream) for _ in range(4)]
         assert tokentrail.flush(20)
-        assert not os.path.exists(os.environ["TOLD"])
+        assert not os.path.exists(os.environ["SPANS_FILE"])
         assert tokentrail.flush(20, break_off=True)
         tracers.shutdown()
         os._exit(0)

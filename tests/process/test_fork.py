@@ -108,7 +108,7 @@ def test_a_child_that_exits_tells_none_of_its_parents_calls(run, how):
             stream.close()
         sys.exit(0)
     assert os.waitpid(child, 0)[1] == 0
-    assert not os.path.exists(os.environ["TOLD"])
+    assert not os.path.exists(os.environ["SPANS_FILE"])
     stream.close()
     """
     )
@@ -170,7 +170,7 @@ def test_what_waits_in_the_parent_is_told_by_the_parent_alone(run):
         + """
     say(os.getpid())
     list(create(stream=True, **ASKED))
-    assert not os.path.exists(os.environ["TOLD"]), "it waits for its encoding"
+    assert not os.path.exists(os.environ["SPANS_FILE"]), "it waits for its encoding"
 
     def work():
         assert tokentrail.flush(20)
@@ -195,7 +195,7 @@ def test_what_was_built_before_is_shared(run):
 
     def work():
         fresh()
-        assert len(open(os.environ["TOLD"]).readlines()) == 1, "told before the loop went on"
+        assert len(open(os.environ["SPANS_FILE"]).readlines()) == 1, "told before the loop went on"
         assert "tokentrail-encoding" not in thread_names()
 
     in_child(work)

@@ -152,7 +152,7 @@ def serve(tmp_path, talker) -> Iterator[Callable[..., Web]]:
             "PYTHONPATH": os.pathsep.join((str(APPS), os.environ.get("PYTHONPATH", ""))),
             "OPENAI_API_KEY": "k",
             "OPENAI_BASE_URL": talker.server.base_url,
-            "TOLD": str(told),
+            "SPANS_FILE": str(told),
             "TOKENTRAIL_FLUSH_TIMEOUT": "20",
         }
         with log.open("w") as out:

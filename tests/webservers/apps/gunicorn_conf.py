@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from opentelemetry import trace
-from telemetry import provider
 
 import tokentrail
+from telemetry import provider
 
 
 def on_starting(server):

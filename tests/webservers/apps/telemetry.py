@@ -33,7 +33,7 @@ class FileExporter(SpanExporter):
 
     def export(self, spans: Any) -> SpanExportResult:
         """Write the spans."""
-        file = os.open(os.environ["TOLD"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        file = os.open(os.environ["SPANS_FILE"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for span in spans:
             told = {
                 "name": span.name,

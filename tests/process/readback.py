@@ -47,7 +47,7 @@ class FileExporter:
     """Writes a line for each span, at once and whole; a line says which process wrote it."""
 
     def __init__(self) -> None:
-        self._path = os.environ["TOLD"]
+        self._path = os.environ["SPANS_FILE"]
         self._shut = False
 
     def export(self, spans: Any) -> Any:

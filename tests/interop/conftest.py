@@ -66,12 +66,12 @@ class Official:
 
 @pytest.fixture
 def needed() -> Callable[[str], ModuleType]:
-    """Import a package that only ``make company`` installs; elsewhere the test is skipped."""
+    """Import a package that only ``make interop`` installs; elsewhere the test is skipped."""
 
     def needed(module: str) -> ModuleType:
-        if "REQUIRE_COMPANY" in os.environ:
+        if "REQUIRE_INTEROP" in os.environ:
             return importlib.import_module(module)
-        reason = f"{module} is not installed: make company"
+        reason = f"{module} is not installed: make interop"
         return pytest.importorskip(module, reason=reason, exc_type=ImportError)
 
     return needed

@@ -1,4 +1,4 @@
-"""The imitations: how each is started, and what it has."""
+"""The mock servers: how each is started, and what it has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SAID = "A small answer that is the same each time."
 
 
 @dataclass(frozen=True)
-class Imitation:
+class MockServer:
     """A package, how its server is started, and when its streams bear usage."""
 
     package: str
@@ -26,36 +26,36 @@ class Imitation:
         return self.package
 
 
-IMITATIONS = (
-    Imitation(
+MOCK_SERVERS = (
+    MockServer(
         "fakellm",
         "0.3.5",
         ("-m", "fakellm.cli", "serve", "--port", "{port}"),
         "never",
         files={"fakellm.yaml": "version: 1\ndefaults: {fallback: deterministic_echo}\nrules: []\n"},
     ),
-    Imitation(
+    MockServer(
         "mockllm",
         "0.0.8",
         ("-m", "uvicorn", "mockllm.server:app", "--port", "{port}"),
         "never",
         files={"responses.yml": f"responses: {{}}\ndefaults: {{unknown_response: '{SAID}'}}\n"},
     ),
-    Imitation(
+    MockServer(
         "llmock",
         "0.2.2",
         ("-m", "uvicorn", "llmock.main:app", "--port", "{port}"),
         "asked",
         frozenset({"embeddings", "responses", "tools"}),
     ),
-    Imitation(
+    MockServer(
         "llm-mock-api",
         "0.1.2",
         ("-m", "llm_mock_api.cli", "start", "--port", "{port}", "--latency", "0", "-f", SAID),
         "always",
         frozenset({"responses"}),
     ),
-    Imitation(
+    MockServer(
         "mock-ai-api",
         "0.1.1",
         ("-m", "uvicorn", "app.openai_app:app", "--port", "{port}"),

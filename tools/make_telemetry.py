@@ -1,7 +1,7 @@
-"""Write docs/what-is-told.md, from the one table of all that is told.
+"""Write docs/what-is-told.md, from the one table of all that is emitted.
 
-python tools/make_told.py            # write it
-python tools/make_told.py --check    # exit 1 if it is stale
+python tools/make_telemetry.py            # write it
+python tools/make_telemetry.py --check    # exit 1 if it is stale
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ TARGET = HERE.parent / "docs" / "what-is-told.md"
 HEAD = """\
 # What is told
 
-Made by `tools/make_told.py` of the table in `tools/told.py`: nobody writes here. The tests in
-`tests/telling` compare it, key by key, with what calls of each shape tell, plain and streamed, sync
-and async, in every vocabulary.
+Made by `tools/make_telemetry.py` of the table in `tools/telemetry_schema.py`: nobody writes here.
+The tests in `tests/telemetry` compare it, key by key, with what calls of each shape tell, plain and
+streamed, sync and async, in every vocabulary.
 
 The level is what the OpenTelemetry GenAI conventions ask for, as of 2026-11-23; all of them are
 still "development". `ours`: they do not know it, by this name or at this place. A call has an
@@ -89,15 +89,15 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "".join(f"| {line} |\n" for line in lines)
 
 
-def _of(told: Any, of: tuple[str, ...]) -> str:  # noqa: ANN401 - a module
-    return "all" if set(of) == set(told.SHAPES) else ", ".join(of)
+def _of(schema: Any, of: tuple[str, ...]) -> str:  # noqa: ANN401 - a module
+    return "all" if set(of) == set(schema.SHAPES) else ", ".join(of)
 
 
 def _kind(kind: type) -> str:
     return {str: "string", int: "int", float: "double", bool: "boolean", tuple: "string[]"}[kind]
 
 
-def _spans(told: Any) -> str:  # noqa: ANN401 - a module
+def _spans(schema: Any) -> str:  # noqa: ANN401 - a module
     head = ("attribute", "type", "level", "told where", "of", "")
     return _table(
         head,
@@ -107,15 +107,15 @@ def _spans(told: Any) -> str:  # noqa: ANN401 - a module
                 _kind(row.kind),
                 row.level.value,
                 row.when.value,
-                _of(told, row.of),
+                _of(schema, row.of),
                 row.about,
             )
-            for row in told.SPAN
+            for row in schema.SPAN
         ),
     )
 
 
-def _metrics(told: Any) -> str:  # noqa: ANN401 - a module
+def _metrics(schema: Any) -> str:  # noqa: ANN401 - a module
     head = ("metric", "instrument", "unit", "level", "in", "told where", "of", "")
     return _table(
         head,
@@ -127,18 +127,18 @@ def _metrics(told: Any) -> str:  # noqa: ANN401 - a module
                 row.level.value,
                 ", ".join(row.vocabularies),
                 row.when.value,
-                _of(told, row.of),
+                _of(schema, row.of),
                 row.about,
             )
-            for row in told.METRICS
+            for row in schema.METRICS
         ),
     )
 
 
-def _points(told: Any) -> str:  # noqa: ANN401 - a module
+def _points(schema: Any) -> str:  # noqa: ANN401 - a module
     """Return a table of attributes by metrics, those with the same attributes together."""
     families: dict[tuple[Any, ...], list[str]] = {}
-    for row in told.METRICS:
+    for row in schema.METRICS:
         known = families.setdefault(row.bears, [])
         if f"`{row.name}`" not in known:
             known.append(f"`{row.name}`")
@@ -149,7 +149,7 @@ def _points(told: Any) -> str:  # noqa: ANN401 - a module
                 ", ".join(named) if first else "",
                 f"`{row.name}`",
                 row.level.value,
-                row.when.value + ("" if row.of == told.SHAPES else f" ({', '.join(row.of)})"),
+                row.when.value + ("" if row.of == schema.SHAPES else f" ({', '.join(row.of)})"),
             )
             for bears, named in families.items()
             for first, row in ((row is bears[0], row) for row in bears)
@@ -157,25 +157,25 @@ def _points(told: Any) -> str:  # noqa: ANN401 - a module
     )
 
 
-def _events(told: Any) -> str:  # noqa: ANN401 - a module
+def _events(schema: Any) -> str:  # noqa: ANN401 - a module
     listed = _table(
         ("event", "level", "told where", "of", ""),
         (
-            (f"`{row.name}`", row.level.value, row.when.value, _of(told, row.of), row.about)
-            for row in told.EVENTS
+            (f"`{row.name}`", row.level.value, row.when.value, _of(schema, row.of), row.about)
+            for row in schema.EVENTS
         ),
     )
-    exception = told.EVENTS[1]
+    exception = schema.EVENTS[1]
     bears = _table(
         (f"`{exception.name}` bears", "level", "where"),
         ((f"`{row.name}`", row.level.value, row.when.value) for row in exception.bears),
     )
-    apart = "".join(f"\n`{name}` {about}.\n" for name, about in told.APART.items())
+    apart = "".join(f"\n`{name}` {about}.\n" for name, about in schema.APART.items())
     return f"{listed}\n{bears}{apart}"
 
 
-def _differences(told: Any) -> Iterable[Iterable[str]]:  # noqa: ANN401 - a module
-    for row in told.DIFFERENCES:
+def _differences(schema: Any) -> Iterable[Iterable[str]]:  # noqa: ANN401 - a module
+    for row in schema.DIFFERENCES:
         yield row.of, _listed(row.released), _listed(row.latest), row.about
 
 
@@ -185,23 +185,23 @@ def _listed(names: Iterable[str]) -> str:
 
 def load() -> Any:  # noqa: ANN401 - a module
     """Return the table, wherever this is run."""
-    spec = importlib.util.spec_from_file_location("told", HERE / "told.py")
+    spec = importlib.util.spec_from_file_location("telemetry_schema", HERE / "telemetry_schema.py")
     if spec is None or spec.loader is None:
         raise SystemExit(1)
-    told = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault("told", told)
-    spec.loader.exec_module(told)
-    return told
+    schema = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault("telemetry_schema", schema)
+    spec.loader.exec_module(schema)
+    return schema
 
 
 def render() -> str:
     """Return the page."""
-    told = load()
+    schema = load()
     head = ("of", "`released` has", "`latest` has", "")
     return "".join(
         (
-            *(HEAD, _spans(told), DAY_TWO, METRICS, _metrics(told), BEARS, _points(told)),
-            *(BOTH, _table(head, _differences(told)), EVENTS, _events(told)),
+            *(HEAD, _spans(schema), DAY_TWO, METRICS, _metrics(schema), BEARS, _points(schema)),
+            *(BOTH, _table(head, _differences(schema)), EVENTS, _events(schema)),
         )
     )
 
@@ -214,7 +214,7 @@ def main(arguments: list[str]) -> int:
         return 0
     there = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
     if page != there:
-        print(f"{TARGET.name} is stale: run python tools/make_told.py")
+        print(f"{TARGET.name} is stale: run python tools/make_telemetry.py")
     return int(page != there)
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
-from tests.telling.headers import RETRIES
+from tests.telemetry.headers import RETRIES
 
 from tokentrail.testing.payloads import Answer, Usage, chat, errors
 from tokentrail.testing.server import Event, Plain, Stream

@@ -7,7 +7,7 @@ import json
 
 import openai
 import pytest
-from tests.telling.headers import ALL, HEADERS, ID, IS_OLD
+from tests.telemetry.headers import ALL, HEADERS, ID, IS_OLD
 
 from tokentrail.apis import http_metadata
 from tokentrail.model.records import HttpMetadata

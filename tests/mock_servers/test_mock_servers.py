@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
-from tests.imitations.table import IMITATIONS
+from tests.mock_servers.table import MOCK_SERVERS
 
 import tokentrail
 from tokentrail.counting import ENCODINGS
 
-pytestmark = [pytest.mark.imitations, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.mock_servers, pytest.mark.slow, pytest.mark.timeout(180)]
 
 MODEL = "gpt-4o-mini"
 MESSAGES = [{"role": "user", "content": "Tell me about Solar system"}]
@@ -44,9 +44,9 @@ needs_responses = pytest.mark.skipif(
 
 
 def having(what):
-    """Run a test against the imitations that have this beside chat completions."""
-    found = [imitation for imitation in IMITATIONS if what in imitation.also]
-    return pytest.mark.parametrize("imitated", found, indirect=True, ids=str)
+    """Run a test against the mock servers that have this beside chat completions."""
+    found = [facts for facts in MOCK_SERVERS if what in facts.also]
+    return pytest.mark.parametrize("mock_server", found, indirect=True, ids=str)
 
 
 def _text(chunks):
@@ -81,8 +81,8 @@ def counted():
     return counted
 
 
-async def test_a_plain_answer_is_told_as_reported(trail, driver, imitated):
-    client = driver.client(imitated)
+async def test_a_plain_answer_is_told_as_reported(trail, driver, mock_server):
+    client = driver.client(mock_server)
     answer = await driver.call(client.chat.completions.create, **ASKED)
     attributes = trail.spans.attributes()
     assert attributes.items() >= _usage(answer.usage).items()
@@ -91,12 +91,14 @@ async def test_a_plain_answer_is_told_as_reported(trail, driver, imitated):
 
 
 @pytest.mark.parametrize("options", ASKING)
-async def test_a_stream_is_told_as_reported_or_counted(trail, driver, imitated, counted, options):
-    client = driver.client(imitated)
+async def test_a_stream_is_told_as_reported_or_counted(
+    trail, driver, mock_server, counted, options
+):
+    client = driver.client(mock_server)
     stream = await driver.call(client.chat.completions.create, stream=True, **ASKED, **options)
     chunks = await driver.read(stream)
     reporting = [chunk for chunk in chunks if chunk.usage]
-    usage = imitated.imitation.usage
+    usage = mock_server.facts.usage
     assert len(reporting) == (usage == "always" or (usage == "asked" and bool(options)))
     attributes = trail.spans.attributes()
     if reporting:
@@ -110,8 +112,8 @@ async def test_a_stream_is_told_as_reported_or_counted(trail, driver, imitated, 
 
 
 @pytest.mark.parametrize("options", ASKING)
-async def test_a_stream_broken_off_is_counted(trail, driver, imitated, counted, options):
-    client = driver.client(imitated)
+async def test_a_stream_broken_off_is_counted(trail, driver, mock_server, counted, options):
+    client = driver.client(mock_server)
     stream = await driver.call(client.chat.completions.create, stream=True, **ASKED, **options)
     text = _text(await driver.take(stream, 2))
     await driver.close(stream)
@@ -122,9 +124,9 @@ async def test_a_stream_broken_off_is_counted(trail, driver, imitated, counted, 
     assert "error.type" not in attributes
 
 
-async def test_eight_at_once_are_told_each_by_itself(trail, driver, imitated, counted):
+async def test_eight_at_once_are_told_each_by_itself(trail, driver, mock_server, counted):
     """Each asks something longer than the one before, so that none can be taken for another."""
-    client = driver.client(imitated)
+    client = driver.client(mock_server)
 
     async def one(number):
         said = MESSAGES[0]["content"] + " again" * number
@@ -151,8 +153,8 @@ async def test_eight_at_once_are_told_each_by_itself(trail, driver, imitated, co
 
 
 @having("tools")
-async def test_a_tool_call_is_told_as_reported(trail, driver, imitated):
-    client = driver.client(imitated)
+async def test_a_tool_call_is_told_as_reported(trail, driver, mock_server):
+    client = driver.client(mock_server)
     answer = await driver.call(client.chat.completions.create, **ASKED, tools=TOOLS)
     attributes = trail.spans.attributes()
     assert attributes.items() >= _usage(answer.usage).items()
@@ -160,8 +162,8 @@ async def test_a_tool_call_is_told_as_reported(trail, driver, imitated):
 
 
 @having("tools")
-async def test_a_streamed_tool_call_is_counted(trail, driver, imitated, counted):
-    client = driver.client(imitated)
+async def test_a_streamed_tool_call_is_counted(trail, driver, mock_server, counted):
+    client = driver.client(mock_server)
     stream = await driver.call(client.chat.completions.create, stream=True, **ASKED, tools=TOOLS)
     chunks = await driver.read(stream)
     assert not any(chunk.usage for chunk in chunks)
@@ -182,8 +184,8 @@ async def test_a_streamed_tool_call_is_counted(trail, driver, imitated, counted)
 
 @having("completions")
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
-async def test_a_completion_is_told_as_reported(trail, driver, imitated, streamed):
-    client = driver.client(imitated)
+async def test_a_completion_is_told_as_reported(trail, driver, mock_server, streamed):
+    client = driver.client(mock_server)
     answer = await driver.call(client.completions.create, **COMPLETING, stream=streamed)
     last = (await driver.read(answer))[-1] if streamed else answer
     attributes = trail.spans.attributes()
@@ -192,8 +194,8 @@ async def test_a_completion_is_told_as_reported(trail, driver, imitated, streame
 
 
 @having("embeddings")
-async def test_embeddings_are_told_as_reported(trail, driver, imitated):
-    client = driver.client(imitated)
+async def test_embeddings_are_told_as_reported(trail, driver, mock_server):
+    client = driver.client(mock_server)
     answer = await driver.call(client.embeddings.create, **EMBEDDING)
     attributes = trail.spans.attributes()
     assert attributes["gen_ai.usage.input_tokens"] == answer.usage.prompt_tokens > 0
@@ -204,8 +206,8 @@ async def test_embeddings_are_told_as_reported(trail, driver, imitated):
 @needs_responses
 @having("responses")
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
-async def test_a_response_is_told_as_reported(trail, driver, imitated, streamed):
-    client = driver.client(imitated)
+async def test_a_response_is_told_as_reported(trail, driver, mock_server, streamed):
+    client = driver.client(mock_server)
     answer = await driver.call(client.responses.create, **RESPONDING, stream=streamed)
     whole = (await driver.read(answer))[-1].response if streamed else answer
     attributes = trail.spans.attributes()
@@ -216,8 +218,8 @@ async def test_a_response_is_told_as_reported(trail, driver, imitated, streamed)
 
 @needs_responses
 @having("responses")
-async def test_a_streamed_response_broken_off_is_counted(trail, driver, imitated, counted):
-    client = driver.client(imitated)
+async def test_a_streamed_response_broken_off_is_counted(trail, driver, mock_server, counted):
+    client = driver.client(mock_server)
     stream = await driver.call(client.responses.create, **RESPONDING, stream=True)
     text = ""
     while not text:
@@ -233,16 +235,16 @@ async def test_a_streamed_response_broken_off_is_counted(trail, driver, imitated
 
 
 @pytest.mark.parametrize(
-    ("imitated", "method"),
+    ("mock_server", "method"),
     [
-        pytest.param(imitation, method, id=f"{imitation}-{method}")
-        for imitation in IMITATIONS
-        for method in sorted(METHODS.keys() - imitation.also)
+        pytest.param(facts, method, id=f"{facts}-{method}")
+        for facts in MOCK_SERVERS
+        for method in sorted(METHODS.keys() - facts.also)
     ],
-    indirect=["imitated"],
+    indirect=["mock_server"],
 )
-async def test_what_a_server_lacks_is_told_as_not_found(trail, driver, imitated, method):
-    if (api := getattr(driver.client(imitated), method, None)) is None:
+async def test_what_a_server_lacks_is_told_as_not_found(trail, driver, mock_server, method):
+    if (api := getattr(driver.client(mock_server), method, None)) is None:
         pytest.skip(f"openai without {method}")
     with pytest.raises(openai.NotFoundError):
         await driver.call(api.create, **METHODS[method])

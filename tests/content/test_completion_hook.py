@@ -119,7 +119,7 @@ async def test_rules_act_on_what_the_hook_hears(driver, serve, trail, heard):
 
 
 async def test_every_kind_of_part_has_a_type_of_theirs(util, heard):
-    from tests.content.test_rules import WHOLE
+    from tests.content.test_redaction import WHOLE
 
     from tokentrail.telemetry.completion_hook import load
 

@@ -1,6 +1,6 @@
 """What calls tell is what the table says, key by key: attributes, points, events, their levels.
 
-``tools/told.py`` is that table, and ``docs/what-is-told.md`` is made of it.
+``tools/telemetry_schema.py`` is that table, and ``docs/what-is-told.md`` is made of it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,19 @@ from pathlib import Path
 import openai
 import pytest
 from tests.surface.table import METHODS, streams
-from tests.telling import levels
-from tests.telling.headers import ALL, HEADERS, ID, IS_OLD
-from tools import told
-from tools.told import CHAT, COMPLETIONS, EMBEDDINGS, FETCH, LATEST, RELEASED, RESPONSES, When
+from tests.telemetry import levels
+from tests.telemetry.headers import ALL, HEADERS, ID, IS_OLD
+from tools import telemetry_schema as schema
+from tools.telemetry_schema import (
+    CHAT,
+    COMPLETIONS,
+    EMBEDDINGS,
+    FETCH,
+    LATEST,
+    RELEASED,
+    RESPONSES,
+    When,
+)
 
 from tokentrail.telemetry import semconv
 from tokentrail.testing.model import Model
@@ -243,7 +252,7 @@ def _method(client, shape):
 RICH, COUNTED, FAILED = "all said", "counted", "failed"
 CALLS = [
     (shape, streamed, state)
-    for shape in told.SHAPES
+    for shape in schema.SHAPES
     for streamed in (False, True)
     for state in (RICH, COUNTED, FAILED)
     if not (shape == EMBEDDINGS and streamed) and not (shape == FETCH and state == COUNTED)
@@ -314,7 +323,7 @@ def _is_of(value, kind):
 async def test_a_span_tells_what_the_table_says(trail, driver, serve, shape, streamed, state):
     await _call(driver, serve, shape, streamed, state)
     attributes = trail.spans.attributes()
-    rows = _keys(told.SPAN, shape, _facts(shape, streamed, state))
+    rows = _keys(schema.SPAN, shape, _facts(shape, streamed, state))
     if shape == FETCH and state == RICH and not streamed:
         assert attributes["gen_ai.request.stream_cursor"] == "3"
     assert _named(attributes) == set(rows)
@@ -345,7 +354,7 @@ VOCABULARIES = {"released": {RELEASED}, "latest": {LATEST}, "both": {RELEASED, L
 def _metrics(vocabularies, shape, facts):
     """Return the row of each metric that is to have points; the released one where both have it."""
     rows = {}
-    for row in told.METRICS:
+    for row in schema.METRICS:
         if vocabularies & set(row.vocabularies) and shape in row.of and row.when in facts:
             rows.setdefault(row.name, row)
     return rows
@@ -378,7 +387,7 @@ async def test_instruments_and_units_are_those_of_the_table(
     trail.instrument(metrics="both", time_per_output_chunk=True)
     await _call(driver, serve, shape, streamed, state)
     trail.spans.all()
-    rows = {row.name: row for row in told.METRICS}
+    rows = {row.name: row for row in schema.METRICS}
     kinds = {"histogram": "Histogram", "counter": "Sum", "up-down counter": "Sum"}
     collected = trail.metrics.reader.get_metrics_data()
     for resource in collected.resource_metrics:
@@ -484,7 +493,7 @@ async def test_tokens_of_a_failure_are_counted_and_in_no_histogram_of_operations
 
 def _listed(operation):
     """Return what the table of differences says of an operation."""
-    (row,) = [row for row in told.DIFFERENCES if operation in row.operations]
+    (row,) = [row for row in schema.DIFFERENCES if operation in row.operations]
     return row
 
 
@@ -528,7 +537,7 @@ async def test_what_is_no_inference_is_told_as_the_table_of_differences_says(
 
 
 def test_the_table_lists_every_operation_that_is_no_inference():
-    listed = [operation for row in told.DIFFERENCES for operation in row.operations]
+    listed = [operation for row in schema.DIFFERENCES for operation in row.operations]
     assert sorted(listed) == sorted({"chat", "text_completion", *(m.operation for m in OTHERS)})
 
 
@@ -540,31 +549,31 @@ def test_the_table_lists_every_operation_that_is_no_inference():
 @pytest.mark.settings(capture_content="SPAN_AND_EVENT")
 async def test_a_details_event_bears_what_the_span_does(trail, driver, serve, shape, streamed):
     await _call(driver, serve, shape, streamed, RICH)
-    (row, _) = told.EVENTS
+    (row, _) = schema.EVENTS
     facts = _facts(shape, streamed, RICH, When.CAPTURED)
     bears = _keys(row.bears, shape, facts)
     assert _named(trail.spans.attributes()) == set(bears)
     event = trail.logs.one(row.name)
-    assert _named(event.attributes) - set(told.APART) == set(bears)
+    assert _named(event.attributes) - set(schema.APART) == set(bears)
 
 
 @pytest.mark.settings(capture_content="SPAN_ONLY")
 async def test_a_fetched_response_has_its_own_content(trail, driver, serve):
     await _call(driver, serve, FETCH, streamed=False, state=RICH)
     facts = _facts(FETCH, False, RICH, When.CAPTURED)
-    assert _named(trail.spans.attributes()) == set(_keys(told.SPAN, FETCH, facts))
+    assert _named(trail.spans.attributes()) == set(_keys(schema.SPAN, FETCH, facts))
 
 
 @pytest.mark.parametrize("capture", ["NO_CONTENT", "EVENT_ONLY"])
-@pytest.mark.parametrize("shape", told.SHAPES)
+@pytest.mark.parametrize("shape", schema.SHAPES)
 async def test_an_exception_event_bears_what_the_table_says(trail, driver, serve, shape, capture):
     trail.instrument(capture_content=capture)
     await _call(driver, serve, shape, streamed=False, state=FAILED)
-    (_, row) = told.EVENTS
+    (_, row) = schema.EVENTS
     quoted = {When.QUOTED} if capture == "EVENT_ONLY" else set()
     event = trail.logs.one(row.name)
     bears = _keys(row.bears, shape, _facts(shape, False, FAILED) | quoted)
-    assert set(event.attributes) - set(told.APART) == set(bears)
+    assert set(event.attributes) - set(schema.APART) == set(bears)
     assert event.severity_text == "WARN"
 
 
@@ -572,8 +581,8 @@ async def test_an_exception_event_bears_what_the_table_says(trail, driver, serve
 
 
 def _all_rows():
-    listed = [*told.METRICS, *told.EVENTS]
-    return [*told.SPAN, *listed, *(row for each in listed for row in each.bears)]
+    listed = [*schema.METRICS, *schema.EVENTS]
+    return [*schema.SPAN, *listed, *(row for each in listed for row in each.bears)]
 
 
 def _strings(value):
@@ -589,7 +598,7 @@ def _strings(value):
 
 def test_every_name_of_the_code_stands_in_the_table():
     """A name that is added is listed, with its level, or this fails."""
-    known = {row.name for row in _all_rows()} | set(told.APART)
+    known = {row.name for row in _all_rows()} | set(schema.APART)
     known |= {name.removesuffix("<name>") for name in known}
     a_name = re.compile(r"(gen_ai|openai|server|error|exception|event|tokentrail)\.[\w.]+")
     constants = [value for name, value in vars(semconv).items() if name.isupper()]
@@ -601,21 +610,21 @@ def test_every_name_of_the_code_stands_in_the_table():
 def test_what_is_required_is_always_told():
     """A required attribute depends on no more than that there is a model."""
     for row in _all_rows():
-        if row.level is told.Level.REQUIRED:
+        if row.level is schema.Level.REQUIRED:
             assert row.when in {When.ALWAYS, When.NAMED}, row.name
 
 
 def test_names_of_our_own_are_ours_and_content_is_opt_in():
     for row in _all_rows():
         ours = row.name.startswith("tokentrail.")
-        assert not ours or row.level is told.Level.OURS, row.name
-        assert (row.when is When.CAPTURED) == (row.level is told.Level.OPT_IN) or isinstance(
-            row, told.Event
+        assert not ours or row.level is schema.Level.OURS, row.name
+        assert (row.when is When.CAPTURED) == (row.level is schema.Level.OPT_IN) or isinstance(
+            row, schema.Event
         ), row.name
 
 
 OF = {
-    "inference": {CHAT, RESPONSES, COMPLETIONS, told.MEDIA, told.LIVE},
+    "inference": {CHAT, RESPONSES, COMPLETIONS, schema.MEDIA, schema.LIVE},
     "embeddings": {EMBEDDINGS},
     "fetch_response": {FETCH},
 }
@@ -626,16 +635,18 @@ OF = {
 def test_levels_of_span_attributes_are_those_of_the_conventions(span):
     """Of each attribute there is, and none is told as conventional that is not."""
     asked = {name: level for level, names in levels.SPANS[span].items() for name in names}
-    rows = [row for row in told.SPAN if OF[span] & set(row.of)]
-    assert {row.name: row.level.value for row in rows if row.level is not told.Level.OURS} == asked
+    rows = [row for row in schema.SPAN if OF[span] & set(row.of)]
+    assert {
+        row.name: row.level.value for row in rows if row.level is not schema.Level.OURS
+    } == asked
 
 
 def test_levels_of_metrics_and_their_attributes_are_those_of_the_conventions():
-    conventional = [row for row in told.METRICS if row.level is not told.Level.OURS]
+    conventional = [row for row in schema.METRICS if row.level is not schema.Level.OURS]
     assert {row.name for row in conventional} == set(levels.METRICS)
     for row in conventional:
-        assert row.level is told.Level.RECOMMENDED, row.name
-        bears = {each.name: each.level for each in row.bears if each.level is not told.Level.OURS}
+        assert row.level is schema.Level.RECOMMENDED, row.name
+        bears = {each.name: each.level for each in row.bears if each.level is not schema.Level.OURS}
         assert {name: level.value for name, level in bears.items()} == levels.METRICS[row.name]
 
 
@@ -677,12 +688,12 @@ def _levels_of_prose(text):
 
 
 def test_the_page_is_fresh():
-    command = [sys.executable, str(ROOT / "tools" / "make_told.py"), "--check"]
+    command = [sys.executable, str(ROOT / "tools" / "make_telemetry.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_bodies_are_json():
     """What the server sends is what one could: no value of this file is a Python thing."""
-    for shape in told.SHAPES:
+    for shape in schema.SHAPES:
         assert json.loads(json.dumps(_body(shape, usage=True)))

@@ -1,4 +1,4 @@
-"""What the conventions ask for, as read on 2026-11-23: facts for ``test_told`` to compare with."""
+"""What the conventions ask for, as read on 2026-11-23: facts for ``test_schema``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Imitations of OpenAI's server that others wrote, each installed in an environment of its own.
+"""Mock servers of OpenAI that others wrote, each installed in an environment of its own.
 
-The environments are kept in .nox/imitations and made once for each version.
+The environments are kept in .nox/mock-servers and made once for each version.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.imitations.table import IMITATIONS, Imitation
+from tests.mock_servers.table import MOCK_SERVERS, MockServer
 
-ENVIRONMENTS = Path(__file__).parents[2] / ".nox" / "imitations"
+ENVIRONMENTS = Path(__file__).parents[2] / ".nox" / "mock-servers"
 STARTING = 20.0
 """Seconds until a server must take connections."""
 
 
 @dataclass(frozen=True)
-class Imitated:
+class RunningServer:
     """A server that runs; the `driver` makes clients of it as of our own."""
 
-    imitation: Imitation
+    facts: MockServer
     url: str
 
     @property
@@ -36,9 +36,9 @@ class Imitated:
         return f"{self.url}/v1"
 
 
-def _install(imitation):
+def _install(facts):
     """Return the Python of an environment that holds the package."""
-    requirement = f"{imitation.package}=={imitation.version}"
+    requirement = f"{facts.package}=={facts.version}"
     folder = ENVIRONMENTS / requirement
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     stamp = folder / "installed"
@@ -69,16 +69,16 @@ def _await_connection(port, process, log):
 
 
 @contextmanager
-def _serving(imitation, folder):
-    python, port = _install(imitation), _free_port()
-    for name, text in imitation.files.items():
+def _serving(facts, folder):
+    python, port = _install(facts), _free_port()
+    for name, text in facts.files.items():
         (folder / name).write_text(text)
     # mockllm would load rank files for tiktoken: it is not to get out, and counts words instead.
     nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
     log = folder / "log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            [str(python), *(part.format(port=port) for part in imitation.command)],
+            [str(python), *(part.format(port=port) for part in facts.command)],
             cwd=folder,
             env=os.environ | nowhere,
             stdout=out,
@@ -86,7 +86,7 @@ def _serving(imitation, folder):
         )
     try:
         _await_connection(port, process, log)
-        yield Imitated(imitation, f"http://127.0.0.1:{port}")
+        yield RunningServer(facts, f"http://127.0.0.1:{port}")
     finally:
         process.kill()
         process.wait()
@@ -94,20 +94,20 @@ def _serving(imitation, folder):
 
 @pytest.fixture(scope="session")
 def serving(tmp_path_factory):
-    """Return what starts an imitation where it does not run yet; all are stopped in the end."""
+    """Return what starts a mock server where it does not run yet; all are stopped in the end."""
     running = {}
     with ExitStack() as stack:
 
-        def serving(imitation):
-            if imitation.package not in running:
-                folder = tmp_path_factory.mktemp("imitation")
-                running[imitation.package] = stack.enter_context(_serving(imitation, folder))
-            return running[imitation.package]
+        def serving(facts):
+            if facts.package not in running:
+                folder = tmp_path_factory.mktemp("mock-server")
+                running[facts.package] = stack.enter_context(_serving(facts, folder))
+            return running[facts.package]
 
         yield serving
 
 
-@pytest.fixture(params=IMITATIONS, ids=str)
-def imitated(request, serving):
-    """Run the test against each imitation that can be installed here, or those that it names."""
+@pytest.fixture(params=MOCK_SERVERS, ids=str)
+def mock_server(request, serving):
+    """Run the test against each mock server that can be installed here, or those that it names."""
     return serving(request.param)

@@ -18,7 +18,7 @@ INPUT, OUTPUT = 13, 59
 THEIRS = "opentelemetry.instrumentation.genai.langchain"
 
 pytestmark = [
-    pytest.mark.company,
+    pytest.mark.interop,
     # Of LangChain's own, on its way to its next release.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),

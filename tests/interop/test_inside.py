@@ -17,7 +17,7 @@ DETAILS = "gen_ai.client.inference.operation.details"
 INFERENCE = "gen_ai.client.inference."
 THEIRS = "opentelemetry.instrumentation.genai.openai"
 
-pytestmark = pytest.mark.company
+pytestmark = pytest.mark.interop
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ OURS = str(Path(tokentrail.__file__).parent)
 
 @contextmanager
 def counted_calls():
-    """Collect the functions of ours that this thread enters, as ``tell.spans.finish``."""
+    """Collect the functions of ours that this thread enters, as ``telemetry.spans.finish``."""
     names = []
 
     def look(frame, event, argument):
@@ -87,8 +87,10 @@ def test_calls_that_are_alike_share_the_attributes_of_their_points(trail, client
     client.chat.completions.create(**wire.CHAT)
     with counted_calls() as names:
         client.chat.completions.create(**wire.CHAT)
-    assert "tell.metrics.finish" in names
-    assert {"tell.points.base", "tell.points.own", "tell.totals.sum"}.isdisjoint(names)
+    assert "telemetry.metrics.recording.finish" in names
+    assert {
+        f"telemetry.metrics.{name}" for name in ("attributes.base", "attributes.own", "totals.sum")
+    }.isdisjoint(names)
 
 
 def test_what_calls_share_is_kept_for_a_bounded_number_of_kinds_and_ends():
@@ -273,7 +275,11 @@ def test_what_a_call_says_is_not_read_where_nobody_is_told(client, stream, usage
                 kept.append(create(**asked, extra_headers={wire.LENGTH: "3"}))
             assert not [name for name in names if name.startswith("content.")]
             # What can be read but once is looked for, where it may be sent twice.
-            read = [name for name in names if not name.startswith(("repeatable", "usage_request"))]
+            read = [
+                name
+                for name in names
+                if not name.startswith(("patching.replay", "patching.include_usage"))
+            ]
             entered.append(len(read))
     finally:
         tokentrail.uninstrument()
@@ -306,6 +312,12 @@ def test_where_no_span_is_recorded_nothing_is_done_that_only_a_span_bears(
         tokentrail.flush(10)
     finally:
         tokentrail.uninstrument()
-    told = {name for name in names if name.startswith(("tell.spans.", "tell.kinds.", "exchange."))}
-    assert told <= {"tell.kinds.of", "tell.spans.finish", "exchange.is_raw"}
+    spans = ("telemetry.spans.", "telemetry.span_templates.", "apis.http_metadata.")
+    entered = {name for name in names if name.startswith(spans)}
+    assert entered <= {
+        "telemetry.span_templates.of",
+        "telemetry.spans.finish",
+        "apis.http_metadata.is_raw",
+    }
+    assert "telemetry.spans.finish" in entered
     assert metrics.one("gen_ai.client.operation.duration").count == 2

@@ -21,7 +21,7 @@ SCOPES = {
     "ours outside": "tokentrail",
 }
 
-pytestmark = pytest.mark.company
+pytestmark = pytest.mark.interop
 
 
 def _told_once(trail, order, *, operation="chat"):
