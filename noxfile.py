@@ -138,10 +138,10 @@ def surface(session: nox.Session, openai: str) -> None:
 @nox.session
 @nox.parametrize("openai", list(OPENAI))
 def methods(session: nox.Session, openai: str) -> None:
-    """Write down what the surface of each release of openai is seen to tell: docs/methods.md."""
+    """Write docs/supported-methods.md: what the surface of each release of openai records."""
     run_surface(session, *OPENAI[openai], SURFACE_RELEASE=openai)
     if openai == "newest":  # a new method may be in no other
-        session.run("python", "tools/make_docs.py")
+        session.run("python", "tools/make_supported_methods.py")
 
 
 @nox.session

@@ -90,7 +90,7 @@ your own calls with reported usage (`calibration`, 1 %) is counted too, and the 
 `tokentrail.usage.count_ratio` tells how close the counts came, per model: a new model that makes a
 rule wrong shows there. It takes nothing from a program that needs no counting: a call is compared
 only where the encoding of its model is built already, for a call that was counted or by
-[`preload`](encodings.md). So where every call is plain, or every stream is asked for its usage,
+[`preload`](preloading.md). So where every call is plain, or every stream is asked for its usage,
 there is nothing to see without `preload`. And only where the model is known: its name is of a
 family that the table of models has, or `models` says what it is. What is `approximated` or
 `visible` is not compared.

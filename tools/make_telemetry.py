@@ -1,4 +1,4 @@
-"""Write docs/what-is-told.md, from the one table of all that is emitted.
+"""Write docs/telemetry.md, from the one table of all that is emitted.
 
 python tools/make_telemetry.py            # write it
 python tools/make_telemetry.py --check    # exit 1 if it is stale
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HERE = Path(__file__).resolve().parent
-TARGET = HERE.parent / "docs" / "what-is-told.md"
+TARGET = HERE.parent / "docs" / "telemetry.md"
 
 HEAD = """\
-# What is told
+# Telemetry
 
 Made by `tools/make_telemetry.py` of the table in `tools/telemetry_schema.py`: nobody writes here.
 The tests in `tests/telemetry` compare it, key by key, with what calls of each shape tell, plain and
@@ -62,7 +62,7 @@ is named. Attributes of the application's own come with `attributes_on_metrics`.
 """
 
 BEARS = """
-### What their points bear
+### Attributes of their points
 
 """
 

@@ -1,7 +1,7 @@
 """All that is told, and what the conventions ask for: a row for each attribute, metric and event.
 
 Levels and conditions are those of the OpenTelemetry GenAI conventions as read on 2026-11-23, in our
-words. ``docs/what-is-told.md`` is made of it (``tools/make_telemetry.py``), and ``tests/telemetry``
+words. ``docs/telemetry.md`` is made of it (``tools/make_telemetry.py``), and ``tests/telemetry``
 compares with it what calls of each shape tell. Nothing of the library is imported here.
 """
 

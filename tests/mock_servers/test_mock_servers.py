@@ -1,6 +1,6 @@
 """Servers that are like OpenAI's in their own ways: what each sends, and what is told of it.
 
-`docs/imitations.md` tells it as a table; the facts of it are those of these tests.
+`docs/mock-servers.md` tells it as a table; the facts of it are those of these tests.
 """
 
 from __future__ import annotations

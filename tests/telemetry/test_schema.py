@@ -1,6 +1,6 @@
 """What calls tell is what the table says, key by key: attributes, points, events, their levels.
 
-``tools/telemetry_schema.py`` is that table, and ``docs/what-is-told.md`` is made of it.
+``tools/telemetry_schema.py`` is that table, and ``docs/telemetry.md`` is made of it.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ SETTINGS: tuple[Setting, ...] = (
         False,  # noqa: FBT003 - a value
         "true, false",
         "Whether the gap before each chunk of a stream is told as a metric. It costs several times "
-        "what else is done for a chunk, in a thread of its own (docs/costs.md).",
+        "what else is done for a chunk, in a thread of its own (docs/performance.md).",
         parsing.boolean,
     ),
     Setting(
@@ -262,7 +262,7 @@ SETTINGS: tuple[Setting, ...] = (
         UserPrices(),
         "a JSON file, or a mapping: for each model input, output, cache_read, cache_write, "
         "audio_input, image_input, reasoning, audio_output, in USD per million tokens",
-        "Your own prices, which go before the published ones (docs/cost.md).",
+        "Your own prices, which go before the published ones (docs/pricing.md).",
         parsing.prices,
     ),
     Setting(

@@ -1,4 +1,4 @@
-"""docs/methods.md says what the table of methods holds and the tests of the surface saw."""
+"""docs/supported-methods.md is made of the table of methods and of what the surface tests saw."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STORED = json.loads((ROOT / "docs" / "methods.json").read_text(encoding="utf-8"))
+STORED = json.loads((ROOT / "docs" / "supported-methods.json").read_text(encoding="utf-8"))
 
 
 def _matrix():
@@ -26,7 +26,7 @@ def _matrix():
 
 
 def test_the_page_is_fresh():
-    command = [sys.executable, str(ROOT / "tools" / "make_docs.py"), "--check"]
+    command = [sys.executable, str(ROOT / "tools" / "make_supported_methods.py"), "--check"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
@@ -35,13 +35,15 @@ def test_a_row_that_nobody_looked_at_is_missed(tmp_path):
     """A new row without results is named, rather than left out of the page."""
     import importlib.util
 
-    spec = importlib.util.spec_from_file_location("make_docs", ROOT / "tools" / "make_docs.py")
-    make_docs = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_docs)
+    spec = importlib.util.spec_from_file_location(
+        "make_supported_methods", ROOT / "tools" / "make_supported_methods.py"
+    )
+    make_supported_methods = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_supported_methods)
     for release in (stored := json.loads(json.dumps(STORED))).values():
         release["methods"]["embeddings.create"] = {}
     with pytest.raises(SystemExit, match=r"embeddings\.create"):
-        make_docs.render(stored)
+        make_supported_methods.render(stored)
 
 
 def test_every_release_of_the_matrix_is_on_the_page():

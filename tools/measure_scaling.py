@@ -1,7 +1,7 @@
-"""What a fleet has to carry: series of metrics, and bytes on the wire; the tables of docs/fleet.md.
+"""What many services have to carry: series of metrics, bytes on the wire; for docs/scaling.md.
 
-    .venv/bin/python tools/measure_fleet.py          # print them
-    .venv/bin/python tools/measure_fleet.py --write  # into docs/fleet.md
+    .venv/bin/python tools/measure_scaling.py          # print them
+    .venv/bin/python tools/measure_scaling.py --write  # into docs/scaling.md
 
 Real calls of the client against the embedded server, told with the defaults, encoded by the OTLP
 exporter's own encoders. One service, one process, one model, one endpoint.
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.metrics.export import Metric
 
-PAGE = Path(__file__).parents[1] / "docs" / "fleet.md"
+PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
 MODEL = "gpt-4o-mini"
 QUESTION = "Plan a quiet day in the old town."
 TIMES = "\N{MULTIPLICATION SIGN}"

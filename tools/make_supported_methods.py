@@ -1,11 +1,11 @@
-"""Make docs/methods.md: method by method and release by release, what is told.
+"""Make docs/supported-methods.md: method by method and release by release, what is told.
 
-    python tools/make_docs.py            # write it
-    python tools/make_docs.py --check    # exit 1 if it is stale, naming what is
+    python tools/make_supported_methods.py            # write it
+    python tools/make_supported_methods.py --check    # exit 1 if it is stale, naming what is
 
 The methods are those of ``tokentrail.patching.methods.ROWS``; what is told of each was seen by the
 tests in tests/surface, which ``nox -s methods`` runs on every release and which leave it in
-docs/methods.json.
+docs/supported-methods.json.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Any
 from tokentrail.patching.methods import ROWS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-SOURCE, TARGET = DOCS / "methods.json", DOCS / "methods.md"
+SOURCE, TARGET = DOCS / "supported-methods.json", DOCS / "supported-methods.md"
 
 Ways = dict[str, str]
 
 HEAD = """\
-# What is told, method by method
+# Supported methods
 
-Made by `tools/make_docs.py` of the table in `tokentrail.patching.methods` and of what the tests
-in `tests/surface` saw on each release of openai (`nox -s methods`): nobody writes here.
+Made by `tools/make_supported_methods.py` of the table in `tokentrail.patching.methods` and of what
+the tests in `tests/surface` saw on each release of openai (`nox -s methods`): nobody writes here.
 
 Each method is told alike on `OpenAI`, `AsyncOpenAI`, `AzureOpenAI` and `AsyncAzureOpenAI`, and
 alike whether it is called itself or through `with_raw_response` or `with_streaming_response`.
@@ -41,7 +41,7 @@ alike whether it is called itself or through `with_raw_response` or `with_stream
 """
 
 ABOVE = """
-## What calls one of these
+## Methods that call one of these
 
 Told once, as the call that it makes.
 
@@ -120,7 +120,9 @@ def main(arguments: list[str]) -> int:
     there = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
     stale = [line for line in page.splitlines() if line not in there.splitlines()]
     if page != there:
-        print(f"{TARGET.name} is stale: run python tools/make_docs.py", *stale, sep="\n")
+        print(
+            f"{TARGET.name} is stale: run python tools/make_supported_methods.py", *stale, sep="\n"
+        )
     return int(page != there)
 
 

@@ -1,4 +1,4 @@
-"""What docs/fleet.md says: its tables are measured anew, and metrics know nothing of sampling."""
+"""What docs/scaling.md says: its tables are measured anew, and metrics know nothing of sampling."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.common", reason="needs the OTLP exporter")
 
-from tools import measure_fleet
+from tools import measure_scaling
 
 import tokentrail
 from tokentrail.demo import scenes
@@ -33,13 +33,13 @@ def _rows(table):
 
 
 def _on_the_page(name):
-    page = measure_fleet.PAGE.read_text("utf-8")
+    page = measure_scaling.PAGE.read_text("utf-8")
     return _rows(re.search(f"<!-- {name} -->\n(.*?)<!-- /{name} -->", page, re.DOTALL)[1])
 
 
 def test_the_table_of_series_is_what_is_told():
     """Points and series to the last one; bytes within a quarter, since they hold clocks."""
-    measured = _rows(measure_fleet.series_table(measure_fleet.loads()))
+    measured = _rows(measure_scaling.series_table(measure_scaling.loads()))
     written = _on_the_page("series")
     assert [row[0] for row in written] == [row[0] for row in measured]
     for row, again in zip(written, measured, strict=True):
@@ -50,16 +50,16 @@ def test_the_table_of_series_is_what_is_told():
 
 
 def test_the_rest_of_the_series_is_worked_out_of_them():
-    page = measure_fleet.PAGE.read_text("utf-8")
-    assert measure_fleet.settings_table() in page
-    assert measure_fleet.series_table(measure_fleet.loads()).rpartition("\n\n")[2] in page
+    page = measure_scaling.PAGE.read_text("utf-8")
+    assert measure_scaling.settings_table() in page
+    assert measure_scaling.series_table(measure_scaling.loads()).rpartition("\n\n")[2] in page
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_the_table_of_bytes_is_what_is_encoded():
     measured, written = (
-        _rows(measure_fleet.weight_table(measure_fleet.weights())),
+        _rows(measure_scaling.weight_table(measure_scaling.weights())),
         _on_the_page("bytes"),
     )
     assert [row[0] for row in written] == [row[0] for row in measured]
