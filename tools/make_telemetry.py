@@ -54,10 +54,11 @@ worst that any of its chunks bore.
 METRICS = """
 ## Metrics
 
-`released` and `latest` are the vocabularies that the setting `metrics` chooses; `both` tells the
-two. Points bear what the table below says, as far as `metric_attributes` allows: server address and
-port, response model and service tier can be taken away, the system fingerprint is there only if it
-is named. Attributes of the application's own come with `attributes_on_metrics`.
+`released` and `latest` are the vocabularies that the setting `metric_names` chooses; `both` has
+the two. Points bear what the table below says, as far as `metric_attributes` allows: server
+address and port, response model and service tier can be taken away, the system fingerprint is
+there only if it is named. Attributes of the application's own come with
+`custom_metric_attributes`.
 
 """
 
@@ -137,9 +138,9 @@ def _metrics(schema: Any) -> str:  # noqa: ANN401 - a module
 
 def _points(schema: Any) -> str:  # noqa: ANN401 - a module
     """Return a table of attributes by metrics, those with the same attributes together."""
-    families: dict[tuple[Any, ...], list[str]] = {}
+    groups: dict[tuple[Any, ...], list[str]] = {}
     for row in schema.METRICS:
-        known = families.setdefault(row.bears, [])
+        known = groups.setdefault(row.bears, [])
         if f"`{row.name}`" not in known:
             known.append(f"`{row.name}`")
     return _table(
@@ -151,7 +152,7 @@ def _points(schema: Any) -> str:  # noqa: ANN401 - a module
                 row.level.value,
                 row.when.value + ("" if row.of == schema.SHAPES else f" ({', '.join(row.of)})"),
             )
-            for bears, named in families.items()
+            for bears, named in groups.items()
             for first, row in ((row is bears[0], row) for row in bears)
         ),
     )

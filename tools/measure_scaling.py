@@ -154,8 +154,8 @@ def load(
     **settings: Any,  # noqa: ANN401 - settings
 ) -> Load:
     """Return what a process has told of its only model after these calls."""
-    settings = {"calibration": 1.0, "preload": "o200k_base", **settings}
-    with told(metrics=vocabulary, **settings) as (client, _, reader):
+    settings = {"count_verification_ratio": 1.0, "preload_encodings": "o200k_base", **settings}
+    with told(metric_names=vocabulary, **settings) as (client, _, reader):
         for kind in kinds:
             for _ in range(times):
                 kind.make(client)
@@ -204,7 +204,7 @@ class Weight:
 
 def weight(name: str, kinds: tuple[Kind, ...], **settings: Any) -> Weight:  # noqa: ANN401 - settings
     """Return the mean weight of the spans of these kinds of calls."""
-    with told(calibration=0.0, **settings) as (client, spans, _):
+    with told(count_verification_ratio=0.0, **settings) as (client, spans, _):
         for number in range(BATCH):
             kinds[number % len(kinds)].make(client)
         tokentrail.flush(20.0)
@@ -233,7 +233,7 @@ def series_table(found: list[tuple[str, list[Load]]]) -> str:
         + " |"
         for mix, each in found
     ]
-    head = " | ".join(f'`metrics="{name}"`' for name in VOCABULARIES)
+    head = " | ".join(f'`metric_names="{name}"`' for name in VOCABULARIES)
     most, own = found[-1][1][0].series, len(HEALTH)
     example = (
         "So 200 processes that call six models in every manner, with the released names, are\n"
@@ -249,7 +249,7 @@ def settings_table() -> str:
     most = load("released", KINDS).series
     changed: list[tuple[str, dict[str, Any]]] = [
         ("`time_per_output_chunk=True`", {"time_per_output_chunk": True}),
-        ("`calibration=0`", {"calibration": 0.0}),
+        ("`count_verification_ratio=0`", {"count_verification_ratio": 0.0}),
     ]
     rows = [
         f"| {name} | {load('released', KINDS, **settings).series - most:+d} |"

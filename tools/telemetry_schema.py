@@ -41,7 +41,7 @@ class When(str, Enum):
     SEEN = "counted here, of a model that may have thought more than it showed"
     GUESSED = "no better number is known"
     COMPARED = "counted beside a report: `token_counting=always`"
-    SAMPLED = "counted beside a report: `calibration`, `token_counting=always`"
+    SAMPLED = "counted beside a report: `count_verification_ratio`, `token_counting=always`"
     PRICED = "`cost` asks for it, and the price is known"
     FAILED = "the call failed"
     RAISED = "the call ended with an exception"
@@ -53,7 +53,7 @@ class When(str, Enum):
     CAPTURED = "`capture_content` asks for it, and it was said"
     QUOTED = "`capture_content` asks for it on events"
     EMITTED = "`emit_event`, or content goes to events"
-    HEALTHY = "`health`"
+    HEALTHY = "`internal_metrics`"
     SPLIT = "the modality is known; else `unknown`"
 
 

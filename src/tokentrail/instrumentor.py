@@ -45,11 +45,11 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
             return
         teller = Teller(tracer_provider, meter_provider, logger_provider, settings)
         engine = Engine(settings, teller)
-        for name in settings.preload:
+        for name in settings.preload_encodings:
             engine.encodings.load(name)
         wrappers.engine = engine
         set_engine(engine)
-        install.install(settings.families)
+        install.install(settings.instrumented_apis)
 
     def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ANN401, ARG002 - the base's signature
         engine, wrappers.engine = wrappers.engine, None

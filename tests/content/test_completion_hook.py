@@ -109,7 +109,7 @@ async def test_what_the_hook_writes_is_told(driver, serve, trail, heard):
 
 
 async def test_rules_act_on_what_the_hook_hears(driver, serve, trail, heard):
-    trail.instrument(redact=lambda _, text: text.replace("tiger", "*****"), content_limit=12)
+    trail.instrument(redact=lambda _, text: text.replace("tiger", "*****"), content_max_chars=12)
     await ask(driver, serve)
     assert trail.spans.one()
     (said,) = heard.calls

@@ -145,7 +145,7 @@ async def test_own_prices_go_first(trail, driver, asked, answered, tier, usd):
     assert found == (usd and pytest.approx(usd, rel=1e-12))
 
 
-@pytest.mark.settings(cost="reported", models={"help-desk": "gpt-4o-mini"})
+@pytest.mark.settings(cost="reported", model_aliases={"help-desk": "gpt-4o-mini"})
 async def test_what_the_user_says_a_deployment_is_has_that_price(trail, driver):
     found = await cost(trail, driver, answering(USAGE), kind="azure", model="help-desk")
     assert found == pytest.approx(USD, rel=1e-12)

@@ -1,4 +1,4 @@
-"""``calibration``: a share of the reported calls is counted too, after they are told."""
+"""``count_verification_ratio``: reported calls that are counted too, once recorded."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def reply(answer, *, stream):
     return Stream(chat.chunks(answer, "last")) if stream else Plain(chat.completion(answer))
 
 
-@pytest.mark.settings(calibration=1)
+@pytest.mark.settings(count_verification_ratio=1)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_at_one_every_call_is_compared(driver, trail, serve, stream):
     """The ratio of each direction, under the call's own attributes."""
@@ -63,14 +63,14 @@ async def test_at_one_every_call_is_compared(driver, trail, serve, stream):
     assert not [name for name in told if "counted" in name]
 
 
-@pytest.mark.settings(calibration=0)
+@pytest.mark.settings(count_verification_ratio=0)
 async def test_at_zero_none_is(driver, trail, serve):
     for _ in range(20):
         await ask(driver, serve(reply(ANSWER, stream=False)))
     assert trail.metrics.points(RATIO) == []
 
 
-@pytest.mark.settings(calibration=0.5)
+@pytest.mark.settings(count_verification_ratio=0.5)
 async def test_between_them_a_share_is(monkeypatch, driver, trail, serve):
     """By a chance of our own."""
     from tokentrail.call import call
@@ -88,7 +88,7 @@ async def test_the_program_s_own_random_numbers_stay_its_own(driver, trail, serv
     client = driver.client(serve(reply(ANSWER, stream=False)))
     states = []
     for share in (0, 0.5, 1):
-        trail.instrument(calibration=share)
+        trail.instrument(count_verification_ratio=share)
         random.seed(7)
         await driver.call(client.chat.completions.create, model="gpt-4o", messages=MESSAGES)
         assert tokentrail.flush(10)
@@ -103,12 +103,12 @@ async def test_no_encoding_is_built_for_it(monkeypatch, driver, trail, serve):
     cold = Encodings()
     monkeypatch.setattr(runtime, "ENCODINGS", cold)
     monkeypatch.setattr(Encodings, "start", lambda *_: pytest.fail("an encoding was asked for"))
-    trail.instrument(calibration=1)
+    trail.instrument(count_verification_ratio=1)
     await ask(driver, serve(reply(ANSWER, stream=False)))
     assert trail.metrics.points(RATIO) == []
 
 
-@pytest.mark.settings(calibration=1)
+@pytest.mark.settings(count_verification_ratio=1)
 async def test_the_span_does_not_wait_for_it(monkeypatch, driver, trail, serve):
     """It is told before anything is compared; that is done on the worker's thread."""
     go, threads = threading.Event(), []
@@ -134,7 +134,9 @@ async def test_the_ratio_has_the_context_of_its_call(driver, spans, serve):
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader], exemplar_filter=AlwaysOnExemplarFilter())
     tokentrail.uninstrument()
-    tokentrail.instrument(tracer_provider=spans.provider, meter_provider=provider, calibration=1)
+    tokentrail.instrument(
+        tracer_provider=spans.provider, meter_provider=provider, count_verification_ratio=1
+    )
     try:
         await ask(driver, serve(reply(ANSWER, stream=False)))
         (span,) = spans.all()
@@ -169,7 +171,7 @@ INCOMPARABLE = {
 }
 
 
-@pytest.mark.settings(calibration=1)
+@pytest.mark.settings(count_verification_ratio=1)
 @pytest.mark.parametrize(("model", "asked", "kinds"), INCOMPARABLE.values(), ids=INCOMPARABLE)
 async def test_only_a_count_is_compared(driver, trail, serve, model, asked, kinds):
     """What is visible or approximated says nothing of how good the counts are."""
@@ -179,7 +181,7 @@ async def test_only_a_count_is_compared(driver, trail, serve, model, asked, kind
     assert told == kinds
 
 
-@pytest.mark.settings(calibration=1)
+@pytest.mark.settings(count_verification_ratio=1)
 async def test_a_report_of_zero_is_no_ratio(driver, trail, serve):
     answer = Answer(("",), Usage(26, 0), "gpt-4o")
     await ask(driver, serve(reply(answer, stream=True)), stream=True)
@@ -187,13 +189,13 @@ async def test_a_report_of_zero_is_no_ratio(driver, trail, serve):
     assert told == {"input"}
 
 
-@pytest.mark.settings(calibration=1, token_counting="off")
+@pytest.mark.settings(count_verification_ratio=1, token_counting="off")
 async def test_where_counting_is_off_nothing_is_compared(driver, trail, serve):
     await ask(driver, serve(reply(ANSWER, stream=False)))
     assert trail.metrics.points(RATIO) == []
 
 
-@pytest.mark.settings(calibration=1)
+@pytest.mark.settings(count_verification_ratio=1)
 async def test_a_call_without_report_is_not_compared(driver, trail, serve):
     answer = Answer(("Hello there.",), None, "gpt-4o")
     await ask(driver, serve(Stream(chat.chunks(answer))), stream=True)

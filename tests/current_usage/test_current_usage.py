@@ -33,7 +33,7 @@ def o200k():
 
 @pytest.fixture(autouse=True)
 def no_chance(monkeypatch, o200k):
-    monkeypatch.setenv("TOKENTRAIL_CALIBRATION", "0")
+    monkeypatch.setenv("TOKENTRAIL_COUNT_VERIFICATION_RATIO", "0")
 
 
 @pytest.fixture
@@ -299,7 +299,7 @@ async def test_a_stream_nobody_asks_about_pays_nothing(monkeypatch, driver, trai
 
 
 async def test_a_stream_that_was_asked_about_is_let_go_without_the_collector(driver, trail, serve):
-    trail.instrument(calibration=0)
+    trail.instrument(count_verification_ratio=0)
     server = serve(Stream(chat.chunks(said("Hi."))))
     gc.collect()
     gc.disable()

@@ -64,7 +64,10 @@ def told():
     ingested.register(Ingested(reader))
     tokentrail.uninstrument()
     tokentrail.instrument(
-        meter_provider=meters, metrics="both", time_per_output_chunk=True, calibration=1.0
+        meter_provider=meters,
+        metric_names="both",
+        time_per_output_chunk=True,
+        count_verification_ratio=1.0,
     )
     try:
         with Server(respond) as server:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def settled(monkeypatch) -> None:
-    """Leave nothing to chance: no calibration, both encodings built."""
+    """Leave nothing to chance: no verification of counts, both encodings built."""
     from tokentrail.counting import ENCODINGS
 
-    monkeypatch.setenv("TOKENTRAIL_CALIBRATION", "0")
+    monkeypatch.setenv("TOKENTRAIL_COUNT_VERIFICATION_RATIO", "0")
     for name in ("cl100k_base", "o200k_base"):
         assert ENCODINGS.load(name) is not None
 

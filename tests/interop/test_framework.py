@@ -153,7 +153,7 @@ def test_under_auto_instrumentation_a_call_is_one_span(framework, server, tmp_pa
         "OTEL_TRACES_EXPORTER": "console",
         "OTEL_METRICS_EXPORTER": "none",
         "OTEL_LOGS_EXPORTER": "none",
-        "TOKENTRAIL_PRELOAD": "o200k_base",
+        "TOKENTRAIL_PRELOAD_ENCODINGS": "o200k_base",
     }
     done = subprocess.run(
         [COMMAND, sys.executable, str(path), server.base_url],

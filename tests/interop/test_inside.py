@@ -127,7 +127,7 @@ async def test_what_is_not_so_stays_absent(trail, driver, inside):
     assert not absent & trail.spans.attributes().keys()
 
 
-@pytest.mark.settings(attributes_on_metrics="feature,tier")
+@pytest.mark.settings(custom_metric_attributes="feature,tier")
 async def test_points_bear_of_their_labels_what_is_allowed(trail, driver, inside):
     """The application's own goes over it; neither is on the span by that."""
     labels = {"feature": "theirs", "tier": "gold", "tenant": "acme", "error.type": "none"}
@@ -141,7 +141,7 @@ async def test_points_bear_of_their_labels_what_is_allowed(trail, driver, inside
     assert (attributes["feature"], "tier" in attributes) == ("ours", False)
 
 
-@pytest.mark.settings(attributes_on_metrics="feature")
+@pytest.mark.settings(custom_metric_attributes="feature")
 async def test_a_label_that_no_point_can_bear_harms_no_metric(trail, driver, inside):
     await _ask(driver, inside(metric_attributes={"feature": ["a", "b"]}))
     assert "feature" not in trail.metrics.one("gen_ai.client.operation.duration").attributes
@@ -235,7 +235,7 @@ async def test_the_latest_metrics_are_ours_beside_them_each_once(
     trail, official, driver, serve, stream, vocabulary
 ):
     """They have the released ones alone, whatever we are asked for."""
-    trail.instrument(metrics=vocabulary, time_per_output_chunk=True)
+    trail.instrument(metric_names=vocabulary, time_per_output_chunk=True)
     official.instrument()
     await _ask(driver, driver.client(serve), stream=stream)
     told = {name for name in trail.metrics.names() if name.startswith(INFERENCE)}

@@ -183,7 +183,7 @@ async def test_embeddings_are_told_once(trail, both, driver, server):
 
 async def test_embeddings_are_told_once_under_the_latest_names_too(trail, official, driver, server):
     """Their duration has the same name in both vocabularies."""
-    trail.instrument(metrics="latest")
+    trail.instrument(metric_names="latest")
     official.instrument()
     client = driver.client(server)
     asked = {"model": "text-embedding-3-small", "input": "Hello"}
@@ -236,7 +236,7 @@ async def test_current_usage_knows_their_stream(both, driver, server):
 
 
 async def test_whose_call_it_is_stands_on_their_span_and_points(trail, official, driver, server):
-    trail.instrument(attributes_on_metrics="feature")
+    trail.instrument(custom_metric_attributes="feature")
     official.instrument()
     client = driver.client(server)
     with tokentrail.attributes(user="7", feature="chat"):
@@ -249,7 +249,7 @@ async def test_whose_call_it_is_stands_on_their_span_and_points(trail, official,
 
 
 async def test_counts_that_are_for_spans_stay_out_of_their_metric(trail, official, driver, server):
-    trail.instrument(token_counting="span")
+    trail.instrument(token_counting="spans_only")
     official.instrument()
     client = driver.client(server)
     await driver.read(await driver.call(client.chat.completions.create, stream=True, **ASKED))
@@ -336,7 +336,7 @@ def test_both_under_auto_instrumentation_tell_a_call_once(official, server, tmp_
         "OTEL_TRACES_EXPORTER": "console",
         "OTEL_METRICS_EXPORTER": "none",
         "OTEL_LOGS_EXPORTER": "none",
-        "TOKENTRAIL_PRELOAD": "o200k_base",
+        "TOKENTRAIL_PRELOAD_ENCODINGS": "o200k_base",
     }
     done = subprocess.run(
         [COMMAND, sys.executable, str(path), server.base_url],

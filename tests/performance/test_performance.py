@@ -31,7 +31,7 @@ from tokentrail.telemetry.metrics.attributes import MAX_SERIES, MetricAttributes
 from tokentrail.telemetry.span_templates import SpanTemplates
 from tokentrail.telemetry.spans import MAX_TEMPLATES
 
-pytestmark = pytest.mark.settings(time_per_output_chunk=False, calibration=0)
+pytestmark = pytest.mark.settings(time_per_output_chunk=False, count_verification_ratio=0)
 """Without gaps, as by default: the fixture has them on. And without what only some calls pay."""
 
 OURS = str(Path(tokentrail.__file__).parent)

@@ -61,9 +61,9 @@ class Runner:
             "OPENAI_BASE_URL": self.server.base_url,
             "AZURE_URL": self.server.url,
             "SPANS_FILE": str(self.folder / f"spans{self.count}.jsonl"),
-            "TOKENTRAIL_CALIBRATION": "0",
+            "TOKENTRAIL_COUNT_VERIFICATION_RATIO": "0",
             # A busy machine may take longer than the default to build the first encoding.
-            "TOKENTRAIL_FLUSH_TIMEOUT": "20",
+            "TOKENTRAIL_COUNT_TIMEOUT": "20",
             **changes,
         }
 

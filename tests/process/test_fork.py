@@ -157,7 +157,7 @@ def test_while_an_encoding_is_being_built(run):
     list(stream)
     assert tokentrail.flush(20)
     """,
-        TOKENTRAIL_FLUSH_TIMEOUT="20",
+        TOKENTRAIL_COUNT_TIMEOUT="20",
     )
     outer, inner = _by_process(done)
     assert [_is_counted(told) for told in (*outer, *inner)] == [True, True]
@@ -179,7 +179,7 @@ def test_what_waits_in_the_parent_is_told_by_the_parent_alone(run):
     in_child(work)
     assert tokentrail.flush(20)
     """,
-        TOKENTRAIL_FLUSH_TIMEOUT="20",
+        TOKENTRAIL_COUNT_TIMEOUT="20",
     )
     outer, inner = _by_process(done)
     assert inner == []
@@ -189,7 +189,7 @@ def test_what_waits_in_the_parent_is_told_by_the_parent_alone(run):
 def test_what_was_built_before_is_shared(run):
     """A child of a server that preloaded counts at once, without a thread that builds."""
     done = run(
-        FORKING.replace("provider()", 'provider(), preload="o200k_base"')
+        FORKING.replace("provider()", 'provider(), preload_encodings="o200k_base"')
         + """
     say(os.getpid())
 

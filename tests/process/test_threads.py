@@ -262,7 +262,7 @@ async def test_an_encoding_is_built_in_the_background_by_the_first_call(
     monkeypatch.setattr(runtime, "ENCODINGS", cold)
     tokentrail.uninstrument()
     tokentrail.instrument(
-        tracer_provider=spans.provider, meter_provider=metrics.provider, flush_timeout=10
+        tracer_provider=spans.provider, meter_provider=metrics.provider, count_timeout=10
     )
     try:
         await _ask(driver, short)

@@ -95,7 +95,7 @@ def test_the_programs_of_a_page_run_one_after_the_other(page, tmp_path):
                 **os.environ,
                 "OPENAI_API_KEY": "none",
                 "OPENAI_BASE_URL": server.base_url,
-                "TOKENTRAIL_FLUSH_TIMEOUT": "20",
+                "TOKENTRAIL_COUNT_TIMEOUT": "20",
             },
             cwd=tmp_path,
             capture_output=True,

@@ -1,4 +1,4 @@
-"""``models`` says what a deployment, or a model that we do not know, really is."""
+"""``model_aliases`` says what a deployment, or a model that we do not know, really is."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def test_table(trail, ask, asked, answered, models, encoding, source, as_t
     from tokentrail import count_tokens
 
     pairs = ",".join(f"{name}={model}" for name, model in models.items())
-    trail.instrument(models=pairs if as_text else models)
+    trail.instrument(model_aliases=pairs if as_text else models)
     await ask(Answer((GREEK,), None, answered), stream=True, model=asked)
     attributes = trail.spans.attributes()
     tokens = count_tokens(GREEK, model="", encoding=encoding)
@@ -51,7 +51,7 @@ def test_the_text_of_these_tests_tells_the_encodings_apart():
     assert len({count_tokens(GREEK, model="", encoding=name) for name in encodings}) == 2
 
 
-@pytest.mark.settings(models={"my-deployment": "gpt-3.5-turbo-0613"})
+@pytest.mark.settings(model_aliases={"my-deployment": "gpt-3.5-turbo-0613"})
 async def test_a_deployment_that_azure_does_not_name_is_counted(trail, ask):
     """Azure's stream broken off at its first chunk has named no model yet."""
     await ask(
@@ -67,9 +67,9 @@ async def test_a_deployment_that_azure_does_not_name_is_counted(trail, ask):
     assert attributes["tokentrail.usage.encoding"] == "cl100k_base"
 
 
-@pytest.mark.settings(models={"dep": "o200k_base"})
+@pytest.mark.settings(model_aliases={"dep": "o200k_base"})
 async def test_an_encoding_does_not_say_that_a_model_does_not_think(trail, ask):
-    """``models`` may name the encoding alone: who answers is then still the answer's word."""
+    """An alias may be an encoding alone: who answers is then still the answer's word."""
     await ask(Answer(("Hello there.",), None, "o3-2025-04-16"), stream=True, model="dep")
     attributes = trail.spans.attributes()
     assert attributes["tokentrail.usage.output.source"] == "visible"

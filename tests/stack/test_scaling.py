@@ -81,7 +81,9 @@ def _played(sampler, temporality=None):
     spans, reader = InMemorySpanExporter(), InMemoryMetricReader(preferred_temporality=preferred)
     tracers, meters = TracerProvider(sampler=sampler), MeterProvider([reader])
     tracers.add_span_processor(SimpleSpanProcessor(spans))
-    tokentrail.instrument(tracer_provider=tracers, meter_provider=meters, calibration=0.0)
+    tokentrail.instrument(
+        tracer_provider=tracers, meter_provider=meters, count_verification_ratio=0.0
+    )
     collected = []
     try:
         with Server(Model()) as server:

@@ -60,7 +60,7 @@ async def test_calls_inside_bear_the_attributes(trail, ask):
 )
 async def test_a_list_of_one_kind_is_told_on_spans_and_not_on_metrics(trail, ask, value, told):
     """As it was when it was set."""
-    trail.instrument(attributes_on_metrics="tags,feature", emit_event=True)
+    trail.instrument(custom_metric_attributes="tags,feature", emit_event=True)
     tags = [*value]
     with tokentrail.attributes(tags=tags, feature="chat"):
         tags.append("later")
@@ -84,7 +84,7 @@ async def test_an_inner_stretch_adds_changes_and_takes_away(trail, ask):
 
 
 async def test_a_stream_bears_those_of_its_call_for_all_its_life(trail, driver, ask):
-    trail.instrument(attributes_on_metrics="feature")
+    trail.instrument(custom_metric_attributes="feature")
     with tokentrail.attributes(feature="chat"):
         stream = await ask(stream=True)
     with tokentrail.attributes(feature="other"):
@@ -113,7 +113,7 @@ async def test_tasks_of_one_program_keep_theirs_apart(trail, server):
 
 
 async def test_metrics_bear_only_what_is_allowed(trail, ask):
-    trail.instrument(attributes_on_metrics=["feature"])
+    trail.instrument(custom_metric_attributes=["feature"])
     with tokentrail.attributes(user="7", feature="chat"):
         await ask()
     for name in ("gen_ai.client.operation.duration", "gen_ai.client.token.usage"):
@@ -162,8 +162,8 @@ async def test_what_the_conventions_name_is_not_overwritten(trail, ask):
 
 @pytest.mark.parametrize("name", ["gen_ai.request.model", "error.type", "tokentrail.ending"])
 def test_what_metrics_bear_already_cannot_be_asked_for(name):
-    with pytest.raises(ValueError, match="attributes_on_metrics"):
-        tokentrail.instrument(attributes_on_metrics=["feature", name])
+    with pytest.raises(ValueError, match="custom_metric_attributes"):
+        tokentrail.instrument(custom_metric_attributes=["feature", name])
 
 
 @pytest.mark.parametrize("value", [{"id": 7}, ["a", 1], [1, True], [None], [["a"]], b"7", {"a"}])
@@ -290,7 +290,7 @@ async def test_what_a_request_hook_does_to_its_copy_reaches_nobody(trail, driver
     assert trail.spans.attributes()["gen_ai.usage.input_tokens"] == 13
 
 
-@pytest.mark.settings(attributes_on_metrics="team")
+@pytest.mark.settings(custom_metric_attributes="team")
 async def test_half_a_character_does_not_reach_a_metric(trail, ask):
     """One label that is no UTF-8, and no scrape succeeds any more."""
     with tokentrail.attributes(team="\ud800 blue"):

@@ -218,7 +218,7 @@ async def test_exemplars_of_counts_that_waited_point_to_their_call_too(
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader], exemplar_filter=AlwaysOnExemplarFilter())
     tokentrail.uninstrument()
-    settings = {"flush_timeout": 10, "time_per_output_chunk": True}
+    settings = {"count_timeout": 10, "time_per_output_chunk": True}
     tokentrail.instrument(tracer_provider=spans.provider, meter_provider=provider, **settings)
     try:
         await _call(driver, serve(Stream(chat.chunks(ONE))))

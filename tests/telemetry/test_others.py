@@ -58,7 +58,9 @@ def _takes_stream(method):
         pytest.skip(f"openai {openai.__version__} does not stream it")
 
 
-@pytest.mark.settings(metrics="both", capture_content="SPAN_AND_EVENT", token_counting="always")
+@pytest.mark.settings(
+    metric_names="both", capture_content="SPAN_AND_EVENT", token_counting="always"
+)
 async def test_a_picture(trail, driver, model):
     """With content captured, too: there is none of these."""
     client = driver.client(model)
@@ -292,7 +294,7 @@ async def test_a_moderation(trail, driver, model):
     assert _nothing_said(trail)
 
 
-@pytest.mark.settings(metrics="both", calibration=1.0)
+@pytest.mark.settings(metric_names="both", count_verification_ratio=1.0)
 async def test_a_decision(trail, driver, model):
     """Calibration has nothing to compare: what was decided is no text that could be counted."""
     client = driver.client(model)

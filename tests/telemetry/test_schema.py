@@ -366,7 +366,7 @@ async def test_points_bear_what_the_table_says(
     trail, driver, serve, shape, streamed, state, metrics_
 ):
     trail.instrument(
-        metrics=metrics_, metric_attributes=EVERY_ATTRIBUTE, time_per_output_chunk=True
+        metric_names=metrics_, metric_attributes=EVERY_ATTRIBUTE, time_per_output_chunk=True
     )
     await _call(driver, serve, shape, streamed, state)
     facts = _facts(shape, streamed, state)
@@ -384,7 +384,7 @@ async def test_points_bear_what_the_table_says(
 async def test_instruments_and_units_are_those_of_the_table(
     trail, driver, serve, shape, streamed, state
 ):
-    trail.instrument(metrics="both", time_per_output_chunk=True)
+    trail.instrument(metric_names="both", time_per_output_chunk=True)
     await _call(driver, serve, shape, streamed, state)
     trail.spans.all()
     rows = {row.name: row for row in schema.METRICS}
@@ -398,7 +398,7 @@ async def test_instruments_and_units_are_those_of_the_table(
                 assert metric.data.is_monotonic is (row.kind == "counter")
 
 
-@pytest.mark.settings(metrics="latest")
+@pytest.mark.settings(metric_names="latest")
 async def test_modalities_sum_to_the_total(trail, driver, serve):
     await _call(driver, serve, CHAT, streamed=False, state=RICH)
     name = "gen_ai.client.inference.usage.{}_tokens"
@@ -429,7 +429,7 @@ def _tokens(trail, kind):
     )
 
 
-@pytest.mark.settings(metrics="both", time_per_output_chunk=True)
+@pytest.mark.settings(metric_names="both", time_per_output_chunk=True)
 async def test_old_and_new_agree_of_inferences_that_are_completed(trail, driver, serve):
     """Reported and counted, plain and streamed: every sum, and every number of calls."""
     for shape in (CHAT, COMPLETIONS):
@@ -445,7 +445,7 @@ async def test_old_and_new_agree_of_inferences_that_are_completed(trail, driver,
         assert _sum(trail, "tokentrail.usage.tokens", "value", gen_ai_token_type=kind) == old
 
 
-@pytest.mark.settings(metrics="both", time_per_output_chunk=True)
+@pytest.mark.settings(metric_names="both", time_per_output_chunk=True)
 async def test_old_and_new_agree_of_responses(trail, driver, serve):
     for streamed in (False, True):
         for state in (RICH, COUNTED):
@@ -456,7 +456,7 @@ async def test_old_and_new_agree_of_responses(trail, driver, serve):
         assert old == counter == histogram > 0
 
 
-@pytest.mark.settings(metrics="both", time_per_output_chunk=True)
+@pytest.mark.settings(metric_names="both", time_per_output_chunk=True)
 async def test_what_is_no_inference_has_the_old_names_alone(trail, driver, serve):
     await _call(driver, serve, EMBEDDINGS, streamed=False, state=RICH)
     assert _tokens(trail, "input") == (1, 0, 0)
@@ -464,7 +464,7 @@ async def test_what_is_no_inference_has_the_old_names_alone(trail, driver, serve
     assert [name for name in trail.metrics.names() if name.startswith(NEW)] == []
 
 
-@pytest.mark.settings(metrics="both", time_per_output_chunk=True)
+@pytest.mark.settings(metric_names="both", time_per_output_chunk=True)
 async def test_a_fetched_stream_has_the_old_names_alone(trail, driver, serve):
     await _call(driver, serve, FETCH, streamed=True, state=RICH)
     for name in ("duration", "time_to_first_chunk", "time_per_output_chunk"):
@@ -472,7 +472,7 @@ async def test_a_fetched_stream_has_the_old_names_alone(trail, driver, serve):
     assert [name for name in trail.metrics.names() if name.startswith(NEW)] == []
 
 
-@pytest.mark.settings(metrics="both", time_per_output_chunk=True)
+@pytest.mark.settings(metric_names="both", time_per_output_chunk=True)
 async def test_tokens_of_a_failure_are_counted_and_in_no_histogram_of_operations(
     trail, driver, serve
 ):
@@ -520,7 +520,7 @@ async def test_what_is_no_inference_is_told_as_the_table_of_differences_says(
     trail, driver, model, method, vocabulary
 ):
     """Each operation there is, plain and streamed."""
-    trail.instrument(metrics=vocabulary, time_per_output_chunk=True)
+    trail.instrument(metric_names=vocabulary, time_per_output_chunk=True)
     client = driver.client(model)
     if (ask := method.on(client)) is None:
         pytest.skip(f"openai {openai.__version__} has none")

@@ -22,7 +22,7 @@ from tokentrail.model.records import (
 )
 from tokentrail.usage import resolve
 
-OFF, SPAN, MISSING, ALWAYS = TokenCounting
+OFF, SPANS_ONLY, MISSING, ALWAYS = TokenCounting
 COMPLETED, BROKEN_OFF, CANCELLED, FAILED = Outcome
 ENDPOINT = Endpoint("openai", "a.example", 443, "a")
 NOTHING = dict.fromkeys(field.name for field in dataclasses.fields(Operation))
@@ -92,7 +92,7 @@ NEITHER = (False, False)
 WANTED = [
     # mode, ended, request, prompt -> input, output
     (MISSING, _ended(), _request(), PROMPT, BOTH),
-    (SPAN, _ended(), _request(), PROMPT, BOTH),
+    (SPANS_ONLY, _ended(), _request(), PROMPT, BOTH),
     (OFF, _ended(), _request(), PROMPT, NEITHER),
     (MISSING, _ended(REPORT), _request(), PROMPT, NEITHER),
     (ALWAYS, _ended(REPORT), _request(), PROMPT, BOTH),
@@ -252,7 +252,7 @@ def test_settling(ended, counted_input, counted_output, mode):
             assert counted is None or counted.tokens < count.tokens
 
 
-@given(endings(), counts, counts, st.sampled_from([OFF, SPAN, MISSING]))
+@given(endings(), counts, counts, st.sampled_from([OFF, SPANS_ONLY, MISSING]))
 def test_a_count_stands_beside_a_report_only_when_asked_for(ended, counted_in, counted_out, mode):
     """What is reported is not even counted; what was counted stands in its place alone."""
     wanted = resolve.needed_counts(ended, PROMPT, mode)

@@ -153,7 +153,7 @@ def serve(tmp_path, talker) -> Iterator[Callable[..., Web]]:
             "OPENAI_API_KEY": "k",
             "OPENAI_BASE_URL": talker.server.base_url,
             "SPANS_FILE": str(told),
-            "TOKENTRAIL_FLUSH_TIMEOUT": "20",
+            "TOKENTRAIL_COUNT_TIMEOUT": "20",
         }
         with log.open("w") as out:
             process = subprocess.Popen(

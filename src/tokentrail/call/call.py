@@ -176,8 +176,8 @@ class Call:
         engine = self.engine
         self.telling.finish(operation, content)
         engine.remember(operation.request, operation.response)
-        if _chance.random() < engine.settings.calibration:
-            self._calibrate(operation, recorder)
+        if _chance.random() < engine.settings.count_verification_ratio:
+            self._verify_count(operation, recorder)
         self.output = None
 
     def _is_ours(self) -> bool:
@@ -193,7 +193,7 @@ class Call:
             return None
         return Gaps(self, stamps, response.model if response else None)
 
-    def _calibrate(self, operation: Operation, recorder: Recorder | None) -> None:
+    def _verify_count(self, operation: Operation, recorder: Recorder | None) -> None:
         """Have a share of the reported calls counted too, where that costs no waiting."""
         given, mode = operation.usage.input, self.engine.settings.token_counting
         reported = given is not None and given.source is Source.REPORTED

@@ -60,7 +60,7 @@ class Settlement:
         self._encoder: _TimedEncoder | None = None
         self._hurried = False
         self._told = False
-        self.deadline = time.monotonic() + call.engine.settings.flush_timeout
+        self.deadline = time.monotonic() + call.engine.settings.count_timeout
 
     def settle(self, *, whole: bool) -> None:
         """Settle and tell the call at once if that is quick, else by the worker.

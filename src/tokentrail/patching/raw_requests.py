@@ -144,7 +144,7 @@ def _posted(
         path, body = options.url.strip("/"), options.json_data
         if path not in PATHS or options.method.lower() != "post" or not isinstance(body, Mapping):
             return None
-        if path.partition("/")[0] not in active.settings.families:
+        if path.partition("/")[0] not in active.settings.instrumented_apis:
             return None
         asked = {**body, "stream": named.get("stream", False), **_extra(options)}
         return _Posted(send, (cast_to, options, *args[2:]), named, path, asked)

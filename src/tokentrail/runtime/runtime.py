@@ -57,7 +57,9 @@ class Engine:
         """Calls that have not ended."""
         self.generation = 0
         """Differs in a forked child, which must not tell its parent's calls."""
-        self._rules = Redaction(settings.redact, settings.content_limit, settings.capture_binary)
+        self._rules = Redaction(
+            settings.redact, settings.content_max_chars, settings.capture_binary
+        )
         self._models: dict[tuple[str, str], str] = {}
         self._used = False
         self._alone = settings.on_conflict is OnConflict.BOTH
@@ -190,7 +192,7 @@ class Engine:
     def identify(self, request: Request, named: str | None) -> resolve.Model:
         """Return what to count ``request`` with, its answer being by the model ``named``."""
         remembered = self._models.get((request.endpoint.key, request.model or ""))
-        return resolve.identify(request.model, named, remembered, self.settings.models)
+        return resolve.identify(request.model, named, remembered, self.settings.model_aliases)
 
     def remember(self, request: Request, response: Response | None) -> None:
         """Keep what model a deployment turned out to be, for calls that end before it is named."""
@@ -218,7 +220,7 @@ class Engine:
     @property
     def tells_health(self) -> bool:
         """Whether tokentrail tells of itself."""
-        return self.settings.health
+        return self.settings.internal_metrics
 
     def flush(self, timeout: float) -> bool:
         """Wait until every call that ended by now is told; return whether all are."""
@@ -241,8 +243,8 @@ class Engine:
 
     def close(self) -> None:
         """Tell what ended and end the worker; calls still open are told when they end."""
-        until = time.monotonic() + self.settings.flush_timeout
-        self.flush(self.settings.flush_timeout)
+        until = time.monotonic() + self.settings.count_timeout
+        self.flush(self.settings.count_timeout)
         self._closed = True
         self.worker.stop(until - time.monotonic())
         deferred = self.teller.metrics.deferred
@@ -256,10 +258,10 @@ class Engine:
 
     def _exit(self) -> None:
         """Tell what is left at the end of the program, before the providers shut down."""
-        self.break_off()
+        self.end_open_calls()
         self.close()
 
-    def break_off(self) -> None:
+    def end_open_calls(self) -> None:
         """End the calls that are still open."""
         for call in list(self.open):
             if call.recorder is not None:
@@ -281,14 +283,14 @@ def _prices(settings: Settings) -> Prices | None:
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
-def flush(timeout: float, *, break_off: bool = False) -> bool:
+def flush(timeout: float, *, end_open_calls: bool = False) -> bool:
     """Wait until every call of the program that ended by now is told; return whether all are.
 
-    ``break_off``: those that are open end now.
+    ``end_open_calls``: those that are open end now.
     """
-    if break_off:
+    if end_open_calls:
         for engine in list(_engines):
-            engine.break_off()
+            engine.end_open_calls()
     told = [engine.flush(timeout) for engine in list(_engines)]  # each, whatever the others say
     return all(told)
 

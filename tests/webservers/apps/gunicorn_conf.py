@@ -10,7 +10,7 @@ from telemetry import provider
 
 def on_starting(server):
     """Instrument before the application is loaded, with or without ``preload_app``."""
-    tokentrail.instrument(preload="gpt-4o")
+    tokentrail.instrument(preload_encodings="gpt-4o")
 
 
 def post_fork(server, worker):

@@ -58,5 +58,5 @@ def provider() -> TracerProvider:
 
 def stop(tracers: TracerProvider) -> None:
     """Tell all, also what is being cancelled: who is ended by a signal runs no exit hooks."""
-    tokentrail.flush(break_off=True)
+    tokentrail.flush(end_open_calls=True)
     tracers.shutdown()
