@@ -269,12 +269,12 @@ class Recorder:
             ending,
             duration,
             self._start_time + int(duration * 1e9),
+            self._answered,
             None if first is None else first - begun,
             failure,
         )
         operation.usage_request = self.usage_request
         operation.exchange = self.exchange
-        operation.answered = self._answered
         if error is not None:
             operation.error_type = _class_name(error)
             operation.error_description = _error_description(error)

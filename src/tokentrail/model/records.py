@@ -288,6 +288,8 @@ class Operation:
     """Seconds since the request was issued."""
     end_time: int
     """Nanoseconds since the epoch."""
+    answered: bool
+    """The response headers came: tokens were spent."""
     first_chunk: float | None = None
     """Seconds from the request to the first chunk of a stream, if one was read."""
     error_type: str | None = None
@@ -296,8 +298,6 @@ class Operation:
     """"requested" or "refused" where the server was asked for usage on our account."""
     raised: RaisedException | None = None
     exchange: HttpMetadata | None = None
-    answered: bool = True
-    """The response headers came: tokens were spent."""
     cost: float | None = None
     """USD, where it is asked for and known."""
 
