@@ -407,6 +407,18 @@ async def test_a_dropped_stream_ends_when_it_is_collected(chat, way):
     assert span.end_time <= dropped + IN_STEP * 1e9
 
 
+async def test_a_stream_dropped_unread_ends_when_its_headers_came(chat):
+    """The wait for the server is part of the call, the wait for the collector is not."""
+    chat.stage.streams([chat.stage.OPEN], wait=0.05)
+    await _drop_unread(chat)
+    dropped = time.time_ns()
+    time.sleep(0.02)  # noqa: ASYNC251 - the collector comes late
+    await _collect()
+    span = chat.told("broken_off", [], waits=True)
+    assert chat.begun + 50_000_000 <= span.end_time + IN_STEP * 1e9
+    assert span.end_time <= dropped + IN_STEP * 1e9
+
+
 async def test_dropping_is_the_same_in_every_api(play):
     """The collector ends a call of any shape."""
     play.pauses()

@@ -111,6 +111,14 @@ class Life(RuleBasedStateMachine):
             self.chunks.append(self.now)
             self.finished = True
 
+    @precondition(lambda self: self.headers is not None)
+    @rule()
+    def text_comes_beside(self):
+        """It is text of the answer, but no chunk, so it has no time."""
+        self.recorder.beside(_chunk("b"))
+        if not self.over:
+            self.text += "b"
+
     @rule()
     def somebody_asks(self):
         so_far = self.recorder.so_far()
@@ -249,6 +257,7 @@ def test_what_comes_after_an_end_is_ignored_whenever_that_was(stamped):
         recorder.chunk(_chunk("a"))
     recorder.streaming()
     recorder.chunk(_chunk("a"))
+    recorder.beside(_chunk("a"))
     assert (len(listener.told), sink.text) == (1, "")
 
 
