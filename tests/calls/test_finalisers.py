@@ -92,10 +92,40 @@ async def _dropped_raw(driver, client, api):
     raw.mine = raw, manager
 
 
-READ = (_dropped_stream, _dropped_helper)
+async def _dropped_lines(driver, client, api):
+    """Return the answer, whose lines are read by a generator that closes it at its own end."""
+    create = client.chat.completions.with_streaming_response.create
+    manager = create(model=api.model, **api.asked, stream=True)
+    enter = manager.__aenter__ if driver.mode == "async" else manager.__enter__
+    raw = await driver.call(enter)
+    lines = (_lines_later if driver.mode == "async" else _lines)(raw)
+    await driver.next(lines)
+    only_the_collector_finds_it = [lines]
+    only_the_collector_finds_it.append(only_the_collector_finds_it)
+    return raw, manager
 
 
-@pytest.mark.parametrize("drop", [_dropped_stream, _dropped_unread, _dropped_helper, _dropped_raw])
+def _lines(raw):
+    try:
+        yield from raw.iter_lines()
+    finally:
+        raw.http_response.close()
+
+
+async def _lines_later(raw):
+    try:
+        async for line in raw.iter_lines():
+            yield line
+    finally:
+        await raw.http_response.aclose()
+
+
+READ = (_dropped_stream, _dropped_helper, _dropped_lines)
+
+
+@pytest.mark.parametrize(
+    "drop", [_dropped_stream, _dropped_unread, _dropped_helper, _dropped_raw, _dropped_lines]
+)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -110,7 +140,7 @@ async def test_a_finaliser_takes_no_lock_and_does_no_io(
     """All that it does is to hand the call over; the worker tells it later."""
     trail.instrument(**settings)
     stage.streams(apis["chat"].events())
-    await drop(driver, driver.client(stage.server), apis["chat"])
+    kept = await drop(driver, driver.client(stage.server), apis["chat"])
     wanted = []
     with monkeypatch.context() as held:
         held.setattr(wrappers.engine.worker, "_lock", Lock(wanted))
@@ -126,6 +156,7 @@ async def test_a_finaliser_takes_no_lock_and_does_no_io(
         else:
             assert "abandoned" in ours or "broken_off" in ours
     assert (entered, wanted) == (set(), [])
+    del kept
     assert tokentrail.flush(10)
     assert trail.spans.attributes()["tokentrail.ending"] == "broken_off"
 
