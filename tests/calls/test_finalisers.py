@@ -120,12 +120,31 @@ async def _lines_later(raw):
         await raw.http_response.aclose()
 
 
-READ = (_dropped_stream, _dropped_helper, _dropped_lines)
+async def _dropped_within(driver, client, api):
+    """Return the stream, which a generator of the application reads and closes by ``with``."""
+    stream = await driver.call(api.method(client), model=api.model, **api.asked, stream=True)
+    chunks = (_chunks_later if driver.mode == "async" else _chunks)(stream)
+    await driver.next(chunks)
+    only_the_collector_finds_it = [chunks]
+    only_the_collector_finds_it.append(only_the_collector_finds_it)
+    return stream
 
 
-@pytest.mark.parametrize(
-    "drop", [_dropped_stream, _dropped_unread, _dropped_helper, _dropped_raw, _dropped_lines]
-)
+def _chunks(stream):
+    with stream:
+        yield from stream
+
+
+async def _chunks_later(stream):
+    async with stream:
+        async for chunk in stream:
+            yield chunk
+
+
+READ = (_dropped_stream, _dropped_helper, _dropped_lines, _dropped_within)
+
+
+@pytest.mark.parametrize("drop", [*READ, _dropped_unread, _dropped_raw])
 @pytest.mark.parametrize(
     "settings",
     [

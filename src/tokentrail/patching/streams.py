@@ -143,27 +143,33 @@ class _Seams:
         error = sys.exc_info()[1]
         # An error that did not come by the caller is one that the application is dealing with.
         passing = error if _came_by(error, caller) else None
+        broken_off = partial(
+            # Perhaps the collector is at work on a generator, and no lock may be taken.
+            self.recorder.broken_off,
+            finalising=isinstance(error, GeneratorExit),
+        )
         if self.recorder.pulling:
             self.closing = self.closing or passing is None
         elif self.handed_over:
-            # GeneratorExit: perhaps the collector is at work, and no lock may be taken.
             collected = isinstance(passing, GeneratorExit)
-            self._end(self.recorder.abandoned if collected else self.recorder.broken_off)
+            self._end(self.recorder.abandoned if collected else broken_off)
         elif isinstance(passing, GeneratorExit):
-            self._end(partial(self.recorder.broken_off, finalising=True))
+            self._end(broken_off)
         elif self._was_read_in(caller) and passing is None:
             self._read = True
             if self.streamed:
                 self._end(self.recorder.exhausted)
         else:
-            self._end(self._unparsed_end(error))
+            self._end(self._unparsed_end(error, broken_off))
 
     def _was_read_in(self, frame: FrameType) -> bool:
         """Whether ``frame`` reads the body of this response."""
         reads = frame.f_code.co_name in {"iter_raw", "aiter_raw"}
         return reads and frame.f_locals.get("self") is self._response
 
-    def _unparsed_end(self, error: BaseException | None) -> Callable[[], None]:
+    def _unparsed_end(
+        self, error: BaseException | None, broken_off: Callable[[], None]
+    ) -> Callable[[], None]:
         """Return how an answer ended that nobody parsed and that is closed now."""
         content = None if self.streamed else vars(self._response).get("_content")
         if content is not None:
@@ -172,7 +178,7 @@ class _Seams:
             return self.recorder.exhausted
         if error is not None and any(map(self._was_read_in, _frames(error))):
             return partial(self.recorder.failed, error)
-        return self.recorder.broken_off
+        return broken_off
 
     def _end(self, end: Callable[[], None]) -> None:
         try:
