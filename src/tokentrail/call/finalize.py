@@ -139,8 +139,6 @@ class Settlement:
         """
         if not self._hurried and self._is_quick():
             return
-        if not self._hurried and (self._input is not None or self._output is not None):
-            _note_degraded()
         self._hurried = True
         if self._encoder is not None:
             self._encoder.over = True
@@ -156,6 +154,8 @@ class Settlement:
                 yield from self._input.steps(self._encoder, model.name)
             if self._output is not None:
                 yield from self._output.steps(self._encoder)
+            if self._hurried and (self._input is not None or self._output is not None):
+                _note_degraded()
             self._call.usage = self._settled(model)
         except Exception as error:  # noqa: BLE001 - the span must end whatever happens
             guard.internal_error("count", error)
