@@ -106,6 +106,16 @@ async def test_one_that_is_switched_on_later_is_warned_of(trail, driver, server,
     assert "OpenInference" in said
 
 
+async def test_one_that_is_imported_later_is_warned_of(trail, driver, server, caplog, move_in):
+    client = driver.client(server)
+    await driver.call(client.chat.completions.create, **ASKED)
+    assert _warnings(caplog) == []
+    move_in("openinference.instrumentation.openai")
+    await driver.call(client.chat.completions.create, **ASKED)
+    (said,) = _warnings(caplog)
+    assert "OpenInference" in said
+
+
 @pytest.mark.parametrize("on", [False, None])
 async def test_one_that_is_only_imported_is_none(trail, driver, server, caplog, move_in, on):
     for module in OTHERS:

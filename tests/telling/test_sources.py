@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from tokentrail.testing.payloads import Answer, Usage, chat, errors, responses
+from tokentrail.testing.payloads import Answer, ToolCall, Usage, chat, errors, responses
 from tokentrail.testing.server import Cut, Drop, Event, Plain, Raw, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
@@ -419,6 +419,30 @@ async def test_a_cached_part_of_an_input_that_is_not_reported_is_no_part_of_its_
 def _tool():
     about = {"type": "object", "properties": {"place": {"type": "string"}}}
     return {"type": "function", "function": {"name": "weather", "parameters": about}}
+
+
+NAMED = {"type": "function", "function": {"name": "weather"}}
+
+
+@pytest.mark.parametrize(
+    ("tools", "choice", "billed"),
+    [(1, "auto", 6 + 1 + 7), (1, "required", 6), (2, "required", 6 + 1 + 7), (2, NAMED, 6)],
+)
+async def test_the_name_of_a_tool_is_billed_where_there_was_a_choice(
+    trail, driver, serve, tools, choice, billed
+):
+    """The only tool that may be called is not the model's word, and costs its arguments alone."""
+    call = ToolCall("weather", '{"place":"Oslo"}', "call_1")
+    answer = Answer(tool_calls=(call,), model="gpt-4o-2024-08-06")
+    server = serve(Plain({**chat.completion(answer), "usage": None}))
+    create = driver.client(server).chat.completions.create
+    about = {"type": "function", "function": {"name": "tide", "parameters": {"type": "object"}}}
+    declared = [_tool(), about][:tools]
+    asked = {"messages": MESSAGES, "tools": declared, "tool_choice": choice}
+    await driver.call(create, model="gpt-4o", **asked)
+    told = _told(trail)
+    assert told["tokentrail.usage.output.source"] == "counted"
+    assert told["gen_ai.usage.output_tokens"] == billed
 
 
 def _changed(messages, tools):
