@@ -14,7 +14,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow imitations frameworks webservers bench soak company lint format cover matrix verify-dashboards verify-stack release-check clean
+.PHONY: help demo test slow imitations frameworks webservers bench soak mutate company lint format cover matrix verify-dashboards verify-stack release-check clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ bench: $(VENV)/.dev ## measure what tokentrail costs, beside its peers
 soak: $(VENV)/.dev ## use it hard for minutes: spans, tokens, memory; ARGS="load --seconds 600"
 	@PYTHONPATH=tools $(BIN)/python -m soak $(ARGS)
 
+mutate: $(VENV)/.dev ## see which changes of the code no test notices; ARGS="--seconds 120"
+	@$(BIN)/python -m tools.mutate $(ARGS)
+
 lint: $(VENV)/.dev ## check style, format, types and spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -72,7 +75,7 @@ release-check: $(VENV)/.dev ## build sdist and wheel, check them, run the demo f
 	@PYTHONPATH=src $(BIN)/python tools/release_check.py
 
 clean: ## remove what was made
-	rm -rf .venv .stack .nox build dist htmlcov .coverage .coverage.* .hypothesis .*_cache
+	rm -rf .venv .stack .nox .mutation build dist htmlcov .coverage .coverage.* .hypothesis .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: an environment is made once, and installed into anew when pyproject.toml changes.
