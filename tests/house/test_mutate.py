@@ -9,7 +9,9 @@ import pytest
 
 pytest.importorskip("mutmut", reason="only the extra dev has it", exc_type=ImportError)
 
-from tools.mutate import contexts, mutants, sample, scope
+from tools.mutate import contexts, measure, mutants, sample, scope
+from tools.mutate.measure import Measured
+from tools.mutate.recording import spread
 from tools.mutate.results import Result
 from tools.mutate.run import Worker
 
@@ -31,6 +33,7 @@ def drawn_of(text, seed, size=None):
 @pytest.fixture(autouse=True)
 def store(tmp_path, monkeypatch):
     monkeypatch.setattr(scope, "STORE", tmp_path / "store")
+    monkeypatch.setattr(measure, "TEXTS", tmp_path / "store" / "texts")
 
 
 def test_the_same_seed_draws_the_same_sample():
@@ -124,9 +127,33 @@ def test_narrow_tests_are_asked_first_until_the_time_is_spent():
     assert contexts.choose(ranked) == [narrow, other]
 
 
-def test_what_is_known_of_a_line_moves_with_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(contexts, "TEXTS", tmp_path)
-    (tmp_path / "old").write_text("a\nb\nc\n")
+@pytest.mark.parametrize(
+    ("cases", "run"), [([1, 2, 3], [1, 2, 3]), (list(range(10)), [0, 3, 6, 9])]
+)
+def test_of_many_cases_some_from_all_over_are_measured(cases, run):
+    assert spread(cases, 4) == run
+
+
+def test_a_case_not_measured_is_asked_after_those_that_were():
+    lines = {"lines": {"a.py": "4"}, "seconds": 0.1, "outcome": "passed"}
+    failed = {**lines, "outcome": "failed"}
+    measured = Measured(
+        key="key",
+        texts={"a.py": mutants.digest(CODE)},
+        tests={"t.py::f[1]": lines, "t.py::g[1]": failed, "t.py::h": {**lines, "seconds": 9}},
+        left=["t.py::f[2]", "t.py::g[2]"],
+    )
+    measure.TEXTS.mkdir(parents=True)
+    (measure.TEXTS / mutants.digest(CODE)).write_text(CODE)
+    known = contexts.Contexts({"a.py": CODE}, [measured])
+    limit = mutants.population({"a.py": CODE})[0]
+    assert limit.site.line == 2
+    assert [test.name for test in known.of(limit)] == ["t.py::f[1]", "t.py::f[2]", "t.py::h"]
+
+
+def test_what_is_known_of_a_line_moves_with_it():
+    measure.TEXTS.mkdir(parents=True)
+    (measure.TEXTS / "old").write_text("a\nb\nc\n")
     back = contexts.lines_before("old", "new\na\nb\nmore\nc\n")
     assert {line: list(before) for line, before in back.items()} == {
         1: [1], 2: [1], 3: [2], 4: [2], 5: [3],

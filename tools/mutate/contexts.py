@@ -1,48 +1,29 @@
-"""Which test passes which line, measured once a test file, and so which are asked of a mutant.
+"""Which tests are asked of a mutant: those that pass its lines, the narrowest first.
 
-A test file is measured anew when it, or what its folder shares, changes; when a source changes,
-what is known of its lines moves with them.
+When a source changes, what is known of its lines moves with them.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
-import os
 import re
-import subprocess
-import sys
-import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from coverage import CoverageData
-from tools.mutate import scope
+from tools.mutate import measure
 from tools.mutate.mutants import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
+    from tools.mutate.measure import Measured
     from tools.mutate.mutants import Mutant
-
-FOLDER: Final = scope.STORE / "contexts"
-TEXTS: Final = scope.STORE / "texts"
 
 SECONDS: Final = 40.0
 """Of tests, as measured, that are asked of one mutant at most."""
 SLOW: Final = 3.0
 """Seconds from which on a test is asked last."""
-
-SETTINGS: Final = """\
-    [run]
-    branch = false
-    parallel = true
-    data_file = {folder}/.coverage
-    include =
-        {sources}
-    """
 
 
 @dataclass(frozen=True)
@@ -65,80 +46,30 @@ class _Passed:
     bits: dict[str, int]
 
 
-@dataclass
-class _File:
-    """What was measured of one test file: bits of line numbers by test and source."""
-
-    key: str
-    texts: dict[str, str]
-    tests: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-def key_of(test_file: str) -> str:
-    """Return a hash of a test file and of what its folder and all tests share."""
-    path = scope.ROOT / test_file
-    shared = [p for p in path.parent.glob("*.py") if not p.name.startswith("test_")]
-    shared += (scope.ROOT / "tests").glob("*.py")
-    return digest(test_file, *(p.read_text() for p in [path, *sorted(shared)]))
-
-
 class Contexts:
     """What is known of all test files."""
 
-    def __init__(self, texts: dict[str, str], files: list[str]) -> None:
+    def __init__(self, texts: dict[str, str], files: list[Measured]) -> None:
         self._texts = texts
-        self._keys = {file: key_of(file) for file in files}
-        self._files: dict[str, _File] = {}
+        self._files = files
         self._tests: list[_Passed] = []
-
-    def measure(self, tree: Path, *, jobs: int) -> int:
-        """Measure the test files of which nothing (or too little) is known; return how many."""
-        self._load()
-        stale = [file for file in self._keys if file not in self._files]
-        if stale:
-            _run(tree, self._texts, stale, jobs)
-            self._keep(tree, stale)
         self._index()
-        return len(stale)
-
-    def _load(self) -> None:
-        for file, key in self._keys.items():
-            path = FOLDER / f"{key}.json"
-            if not path.exists():
-                continue
-            known = _File(**json.loads(path.read_text()))
-            if known.texts.keys() == self._texts.keys():
-                self._files[file] = known
-
-    def _keep(self, tree: Path, stale: list[str]) -> None:
-        FOLDER.mkdir(exist_ok=True)
-        TEXTS.mkdir(exist_ok=True)
-        hashes = {path: digest(text) for path, text in self._texts.items()}
-        for path, text in self._texts.items():
-            (TEXTS / hashes[path]).write_text(text)
-        for file in stale:
-            self._files[file] = _File(self._keys[file], hashes)
-        for name, seconds in json.loads((tree / ".tests.json").read_text()).items():
-            rows = self._files.get(name.partition("::")[0])
-            if rows is not None:
-                rows.tests[name] = {"seconds": round(seconds, 3), "lines": {}}
-        for path, line, name in _passed(tree, self._texts):
-            rows = self._files.get(name.partition("::")[0])
-            if rows is not None and name in rows.tests:
-                lines = rows.tests[name]["lines"]
-                lines[path] = lines.get(path, 0) | 1 << line
-        for file in stale:
-            rows = self._files[file]
-            for test in rows.tests.values():
-                test["lines"] = {path: f"{bits:x}" for path, bits in test["lines"].items()}
-            (FOLDER / f"{rows.key}.json").write_text(json.dumps(vars(rows)))
 
     def _index(self) -> None:
-        for rows in self._files.values():
-            for name, row in rows.tests.items():
-                bits = {path: int(hexed, 16) for path, hexed in row["lines"].items()}
-                breadth = sum(each.bit_count() for each in bits.values())
-                self._tests.append(_Passed(Test(name, row["seconds"], breadth, rows.key), bits))
+        for file in self._files:
+            alike: dict[str, list[_Passed]] = {}
+            failed = {_function(name) for name, row in file.tests.items() if _has_failed(row)}
+            for name, row in file.tests.items():
+                if row["outcome"] == "passed":
+                    bits = {path: int(hexed, 16) for path, hexed in row["lines"].items()}
+                    test = _Passed(Test(name, row["seconds"], _breadth(bits), file.key), bits)
+                    alike.setdefault(_function(name), []).append(test)
+            likes = {name: _like(tests) for name, tests in alike.items() if name not in failed}
+            for tests in alike.values():
+                self._tests += tests
+            for name in file.left:
+                if like := likes.get(_function(name)):
+                    self._tests.append(replace(like, test=replace(like.test, name=name)))
 
     def of(self, mutant: Mutant) -> list[Test]:
         """Return the tests that pass the mutant, the most telling first, as time allows."""
@@ -153,10 +84,11 @@ class Contexts:
         """Return the tests that pass one of these lines."""
         masks = {
             rows.key: {
-                path: _mask(rows.texts[path], self._texts[path], lines)
+                path: mask
                 for path, lines in places.items()
+                if (mask := _mask(rows.texts[path], self._texts[path], lines))
             }
-            for rows in self._files.values()
+            for rows in self._files
         }
         return [
             each.test
@@ -180,7 +112,7 @@ def ranked(tests: list[Test]) -> list[Test]:
     rounds: dict[str, int] = {}
     placed: list[tuple[bool, int, int, Test]] = []
     for test in sorted(tests, key=lambda test: (test.breadth, test.name)):
-        function = test.name.partition("[")[0]
+        function = _function(test.name)
         rounds[function] = turn = rounds.get(function, -1) + 1
         placed.append((test.seconds > SLOW, turn, test.breadth, test))
     return [row[-1] for row in sorted(placed, key=lambda row: row[:3])]
@@ -200,41 +132,26 @@ def choose(*groups: list[Test]) -> list[Test]:
     return list(chosen.values())
 
 
-def _run(tree: Path, sources: Iterable[str], files: list[str], jobs: int) -> None:
-    settings = tree / ".coveragerc"
-    paths = "\n    ".join(str(tree / source) for source in sources)
-    settings.write_text(textwrap.dedent(SETTINGS).format(folder=tree, sources=paths))
-    for old in tree.glob(".coverage.*"):
-        old.unlink()
-    command = [
-        sys.executable, "-m", "pytest", "-q", "-p", "tools.mutate.recording", "-p", "no:randomly",
-        "--record-tests", str(tree / ".tests.json"), "-n", str(jobs), "--dist", "loadfile",
-        "--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report=",
-        "-o", "timeout=300", "--no-header", *files,
-    ]  # fmt: skip
-    print(f"measuring which test passes which line: {len(files)} test files ...", flush=True)
-    log = scope.STORE / "measure.log"
-    environment = {**os.environ, "PYTHONPATH": str(tree / "src")}
-    with log.open("w") as out:
-        done = subprocess.run(  # noqa: S603 - our own interpreter
-            command, cwd=tree, env=environment, stdout=out, stderr=out, check=False
-        )
-    if done.returncode not in {0, 1}:  # a test that fails is not asked
-        sys.exit(f"the tests could not be run: see {log}")
-    print(log.read_text().strip().rpartition("\n")[-1], flush=True)
+def _function(test: str) -> str:
+    return test.partition("[")[0]
 
 
-def _passed(tree: Path, texts: dict[str, str]) -> Iterator[tuple[str, int, str]]:
-    """Yield source, line and test for what was passed."""
-    for path in tree.glob(".coverage*"):
-        if path.name == ".coveragerc":
-            continue
-        data = CoverageData(basename=str(path))
-        data.read()
-        for source in texts:
-            for line, tests in data.contexts_by_lineno(str(tree / source)).items():
-                for name in {test.rpartition("|")[0] for test in tests if test}:
-                    yield source, line, name
+def _has_failed(row: dict[str, Any]) -> bool:
+    return bool(row["outcome"] == "failed")
+
+
+def _breadth(bits: dict[str, int]) -> int:
+    return sum(each.bit_count() for each in bits.values())
+
+
+def _like(measured: list[_Passed]) -> _Passed:
+    """Return what stands for the cases not measured: it passes whatever one of these passes."""
+    bits: dict[str, int] = {}
+    for each in measured:
+        for path, lines in each.bits.items():
+            bits[path] = bits.get(path, 0) | lines
+    seconds = max(each.test.seconds for each in measured)
+    return _Passed(replace(measured[0].test, seconds=seconds, breadth=_breadth(bits)), bits)
 
 
 def _mask(old: str, new: str, lines: Sequence[int]) -> int:
@@ -253,8 +170,8 @@ def lines_before(old: str, new: str) -> dict[int, Sequence[int]]:
 
     What was rewritten was any of the lines that it replaced; what is new, the line before it.
     """
-    before = (TEXTS / old).read_text().splitlines()
-    if digest((TEXTS / old).read_text()) == digest(new):
+    before = (measure.TEXTS / old).read_text().splitlines()
+    if digest((measure.TEXTS / old).read_text()) == digest(new):
         return {line: (line,) for line in range(1, len(before) + 1)}
     back: dict[int, Sequence[int]] = {}
     matcher = difflib.SequenceMatcher(a=before, b=new.splitlines(), autojunk=False)

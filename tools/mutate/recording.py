@@ -1,14 +1,18 @@
-"""A pytest plugin: how long each test took, and whether it passed, into the file of an option."""
+"""A pytest plugin for measuring: some cases of each test are run, and it is noted how they went."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+CASES: Final = 4
+"""Of each parametrised test, from all over its list; the others are taken to be like them."""
 
 
 def pytest_addoption(parser: Any) -> None:
-    """Take the path of the file."""
+    """Take the path of the file that is written."""
     parser.addoption("--record-tests", type=Path)
 
 
@@ -19,18 +23,47 @@ def pytest_configure(config: Any) -> None:
         config.pluginmanager.register(_Recording(path))
 
 
+def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
+    """Leave some cases of each test, and write down the others, by test."""
+    path = config.getoption("--record-tests")
+    if path is None:
+        return
+    cases: dict[str, list[Any]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    chosen = {id(item) for alike in cases.values() for item in spread(alike, CASES)}
+    left = [item for item in items if id(item) not in chosen]
+    items[:] = [item for item in items if id(item) in chosen]
+    config.hook.pytest_deselected(items=left)
+    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+        path.with_suffix(".left").write_text(json.dumps([item.nodeid for item in left]))
+
+
+def spread(things: list[Any], count: int) -> list[Any]:
+    """Return so many things from all over a list, the first and the last among them."""
+    if len(things) <= count:
+        return things
+    last = len(things) - 1
+    return [things[round(place * last / (count - 1))] for place in range(count)]
+
+
 class _Recording:
+    """Collects seconds and outcome of each test."""
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seconds: dict[str, float] = {}
-        self._odd: set[str] = set()
+        self._outcomes: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         known = self._seconds.get(report.nodeid, 0.0)
         self._seconds[report.nodeid] = known + report.duration
         if not report.passed:
-            self._odd.add(report.nodeid)
+            self._outcomes[report.nodeid] = report.outcome
 
     def pytest_sessionfinish(self) -> None:
-        passed = {test: s for test, s in self._seconds.items() if test not in self._odd}
-        self._path.write_text(json.dumps(passed))
+        rows = {
+            test: {"seconds": round(seconds, 3), "outcome": self._outcomes.get(test, "passed")}
+            for test, seconds in self._seconds.items()
+        }
+        self._path.write_text(json.dumps(rows))

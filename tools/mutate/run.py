@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tools.mutate import scope, trees
 from tools.mutate.contexts import Contexts
+from tools.mutate.measure import measured
 from tools.mutate.mutants import Mutant, Source, change, digest
 from tools.mutate.results import Result, Results, tests_hash
 
@@ -41,8 +42,8 @@ class Run:
         self._sources: dict[str, Source] = {}
         self._lock = threading.Lock()
         self._trees = [trees.copy(number) for number in range(asked.jobs)]
-        self._contexts = Contexts(texts, scope.tests())
-        self._contexts.measure(self._trees[0], jobs=asked.jobs + 1)
+        files = measured(texts, scope.tests(), self._trees[0], jobs=asked.jobs)
+        self._contexts = Contexts(texts, files)
         self._ends = time.monotonic() + (asked.seconds or float("inf"))
         self._asked_so_far = 0
 
