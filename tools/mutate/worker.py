@@ -20,7 +20,7 @@ import pytest
 
 OPTIONS: Final = (
     "-x", "-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:randomly",
-    "-p", "no:xdist", "-p", "no:cov", "-o", "timeout=60",
+    "-p", "no:xdist", "-p", "no:cov", "--hypothesis-seed=0", "-o", "timeout=60",
 )  # fmt: skip
 FAILED: Final = ".failed"
 """The file of a tree into which a child writes which test failed."""
