@@ -78,7 +78,8 @@ class Contexts:
         uses = self._at(self._uses(mutant)) if mutant.site.names else []
         # What runs at import belongs to no test: then those that pass a use of it, or the module.
         rest = [] if tests else self._at({mutant.path: range(1, 10_000)})
-        return choose(ranked(uses), ranked(tests), ranked(rest))
+        every = [] if tests or uses or rest else [each.test for each in self._tests]
+        return choose(ranked(uses), ranked(tests), ranked(rest), ranked(every))
 
     def _at(self, places: dict[str, Sequence[int]]) -> list[Test]:
         """Return the tests that pass one of these lines."""

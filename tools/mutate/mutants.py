@@ -80,10 +80,9 @@ class _Visitor(MutationVisitor):
         self._functions = 0
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        if isinstance(node, cst.If) and getattr(node.test, "value", None) == "TYPE_CHECKING":
-            self._enter(node)
-            return False
         self._enter(node)
+        if _is_for_readers(node):
+            return False
         known = len(self.mutations)
         goes_on = super().on_visit(node)
         if len(self.mutations) > known:
@@ -118,6 +117,13 @@ class _Visitor(MutationVisitor):
         line = min(max(at.start.line, where.start.line), last) if at else where.start.line
         names = () if self._functions else _assigned(statement)
         return ".".join(self._names), line, (where.start.line, last), names
+
+
+def _is_for_readers(node: cst.CSTNode) -> bool:
+    """Whether a program runs the same whatever stands there: imports of types, ``__all__``."""
+    if isinstance(node, cst.If):
+        return getattr(node.test, "value", None) == "TYPE_CHECKING"
+    return isinstance(node, cst.SimpleStatementLine) and "__all__" in _assigned(node)
 
 
 def _assigned(statement: cst.CSTNode) -> tuple[str, ...]:
