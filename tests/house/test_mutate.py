@@ -120,8 +120,8 @@ def test_below_the_bar_the_run_fails(verdicts, code, capsys):
 
 def test_narrow_tests_are_asked_first_until_the_time_is_spent():
     wide, narrow, other = (
-        contexts.Test(name, seconds, breadth, "")
-        for name, seconds, breadth in [("w", 30.0, 900), ("n", 5.0, 10), ("o", 20.0, 90)]
+        contexts.Test(name, 0.1, cpu, breadth, "")
+        for name, cpu, breadth in [("w", 30.0, 900), ("n", 5.0, 10), ("o", 20.0, 90)]
     )
     ranked = contexts.ranked([wide, other, narrow])
     assert contexts.choose(ranked) == [narrow, other]
@@ -135,12 +135,12 @@ def test_of_many_cases_some_from_all_over_are_measured(cases, run):
 
 
 def test_a_case_not_measured_is_asked_after_those_that_were():
-    lines = {"lines": {"a.py": "4"}, "seconds": 0.1, "outcome": "passed"}
+    lines = {"lines": {"a.py": "4"}, "seconds": 0.1, "cpu": 0.1, "outcome": "passed"}
     failed = {**lines, "outcome": "failed"}
     measured = Measured(
         key="key",
         texts={"a.py": mutants.digest(CODE)},
-        tests={"t.py::f[1]": lines, "t.py::g[1]": failed, "t.py::h": {**lines, "seconds": 9}},
+        tests={"t.py::f[1]": lines, "t.py::g[1]": failed, "t.py::h": {**lines, "cpu": 9}},
         left=["t.py::f[2]", "t.py::g[2]"],
     )
     measure.TEXTS.mkdir(parents=True)
@@ -149,6 +149,17 @@ def test_a_case_not_measured_is_asked_after_those_that_were():
     limit = mutants.population({"a.py": CODE})[0]
     assert limit.site.line == 2
     assert [test.name for test in known.of(limit)] == ["t.py::f[1]", "t.py::f[2]", "t.py::h"]
+
+
+def test_a_test_with_words_of_the_mutant_is_asked_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(scope, "ROOT", tmp_path)
+    (tmp_path / "test_a.py").write_text(
+        "@param('role')\ndef test_wide(): pass\n\ndef test_narrow(): pass\n"
+    )
+    wide = contexts.Test("test_a.py::test_wide[1]", 0.1, 0.1, 900, "")
+    narrow = contexts.Test("test_a.py::test_narrow", 0.1, 0.1, 10, "")
+    assert contexts.ranked([narrow, wide], frozenset({"role"})) == [wide, narrow]
+    assert contexts.ranked([narrow, wide], frozenset({"name"})) == [narrow, wide]
 
 
 def test_what_is_known_of_a_line_moves_with_it():

@@ -5,13 +5,14 @@ When a source changes, what is known of its lines moves with them.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import re
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from tools.mutate import measure
+from tools.mutate import measure, scope
 from tools.mutate.mutants import digest
 
 if TYPE_CHECKING:
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
     from tools.mutate.measure import Measured
     from tools.mutate.mutants import Mutant
 
-SECONDS: Final = 40.0
-"""Of tests, as measured, that are asked of one mutant at most."""
-SLOW: Final = 3.0
-"""Seconds from which on a test is asked last."""
+SECONDS: Final = 30.0
+"""Of a core: what the tests that are asked of one mutant may take together."""
+SLOW: Final = 1.0
+"""Of a core: from which on a test is asked last."""
+AHEAD: Final = 3
+"""By so many cases a test is asked earlier for each word of the mutant that it has too."""
+
+_WORD: Final = re.compile(r"[a-z]{4,}", re.IGNORECASE)
+"""Part of a name: what tests call a thing is often more than what the code does."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class Test:
 
     name: str
     seconds: float
+    cpu: float
+    """Seconds of a core, which a busy machine does not change."""
     breadth: int
     """Lines it passes in all."""
     key: str
@@ -62,7 +70,9 @@ class Contexts:
             for name, row in file.tests.items():
                 if row["outcome"] == "passed":
                     bits = {path: int(hexed, 16) for path, hexed in row["lines"].items()}
-                    test = _Passed(Test(name, row["seconds"], _breadth(bits), file.key), bits)
+                    test = _Passed(
+                        Test(name, row["seconds"], row["cpu"], _breadth(bits), file.key), bits
+                    )
                     alike.setdefault(_function(name), []).append(test)
             likes = {name: _like(tests) for name, tests in alike.items() if name not in failed}
             for tests in alike.values():
@@ -73,13 +83,14 @@ class Contexts:
 
     def of(self, mutant: Mutant) -> list[Test]:
         """Return the tests that pass the mutant, the most telling first, as time allows."""
+        words = frozenset(_WORD.findall(mutant.site.before))
         first, last = mutant.site.span
         tests = self._at({mutant.path: range(first, last + 1)})
         uses = self._at(self._uses(mutant)) if mutant.site.names else []
         # What runs at import belongs to no test: then those that pass a use of it, or the module.
         rest = [] if tests else self._at({mutant.path: range(1, 10_000)})
         every = [] if tests or uses or rest else [each.test for each in self._tests]
-        return choose(ranked(uses), ranked(tests), ranked(rest), ranked(every))
+        return choose(*(ranked(group, words) for group in (uses, tests, rest, every)))
 
     def _at(self, places: dict[str, Sequence[int]]) -> list[Test]:
         """Return the tests that pass one of these lines."""
@@ -108,15 +119,44 @@ class Contexts:
         }
 
 
-def ranked(tests: list[Test]) -> list[Test]:
-    """One case of each test function before the second of any; the narrowest first."""
+def ranked(tests: list[Test], words: frozenset[str] = frozenset()) -> list[Test]:
+    """One case of each test function before the second of any; the narrowest first.
+
+    Those that share words with the mutant go before their turn.
+    """
     rounds: dict[str, int] = {}
     placed: list[tuple[bool, int, int, Test]] = []
     for test in sorted(tests, key=lambda test: (test.breadth, test.name)):
         function = _function(test.name)
         rounds[function] = turn = rounds.get(function, -1) + 1
-        placed.append((test.seconds > SLOW, turn, test.breadth, test))
+        turn -= AHEAD * len(words & _words_of(function))
+        placed.append((test.cpu > SLOW, turn, test.breadth, test))
     return [row[-1] for row in sorted(placed, key=lambda row: row[:3])]
+
+
+@cache
+def _words_of(function: str) -> frozenset[str]:
+    """Return the words of a test function, with those of its decorators and of its name."""
+    file, _, name = function.partition("::")
+    text = _functions(file).get(name.rpartition("::")[2], "")
+    return frozenset(_WORD.findall(text))
+
+
+@cache
+def _functions(file: str) -> dict[str, str]:
+    path = scope.ROOT / file
+    if not path.exists():
+        return {}
+    lines = path.read_text().splitlines()
+    return {
+        node.name: "\n".join(lines[_first(node) - 1 : node.end_lineno])
+        for node in ast.walk(ast.parse("\n".join(lines)))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+
+
+def _first(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return min(each.lineno for each in (node, *node.decorator_list))
 
 
 def choose(*groups: list[Test]) -> list[Test]:
@@ -126,7 +166,7 @@ def choose(*groups: list[Test]) -> list[Test]:
     for test in (test for group in groups for test in group):
         if test.name in chosen:
             continue
-        left -= test.seconds
+        left -= test.cpu
         if chosen and left < 0:
             break
         chosen[test.name] = test
@@ -151,8 +191,8 @@ def _like(measured: list[_Passed]) -> _Passed:
     for each in measured:
         for path, lines in each.bits.items():
             bits[path] = bits.get(path, 0) | lines
-    seconds = max(each.test.seconds for each in measured)
-    return _Passed(replace(measured[0].test, seconds=seconds, breadth=_breadth(bits)), bits)
+    longest = max((each.test for each in measured), key=lambda test: test.cpu)
+    return _Passed(replace(longest, breadth=_breadth(bits)), bits)
 
 
 def _mask(old: str, new: str, lines: Sequence[int]) -> int:

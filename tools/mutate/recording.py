@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_BEGAN: Final = pytest.StashKey[float]()
 
 CASES: Final = 4
 """Of each parametrised test, from all over its list; the others are taken to be like them."""
@@ -47,23 +54,46 @@ def spread(things: list[Any], count: int) -> list[Any]:
     return [things[round(place * last / (count - 1))] for place in range(count)]
 
 
+def pytest_runtest_setup(item: Any) -> None:
+    """Begin to count the time of all cores, of programs that the test starts too."""
+    item.stash[_BEGAN] = _cpu()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: Any) -> Generator[None]:
+    """Give that time to the report of the last phase."""
+    yield
+    item.user_properties.append(("cpu", _cpu() - item.stash.get(_BEGAN, _cpu())))
+
+
+def _cpu() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 class _Recording:
     """Collects seconds and outcome of each test."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seconds: dict[str, float] = {}
+        self._cpu: dict[str, float] = {}
         self._outcomes: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         known = self._seconds.get(report.nodeid, 0.0)
         self._seconds[report.nodeid] = known + report.duration
+        self._cpu[report.nodeid] = dict(report.user_properties).get("cpu", 0.0)
         if not report.passed:
             self._outcomes[report.nodeid] = report.outcome
 
     def pytest_sessionfinish(self) -> None:
         rows = {
-            test: {"seconds": round(seconds, 3), "outcome": self._outcomes.get(test, "passed")}
+            test: {
+                "seconds": round(seconds, 3),
+                "cpu": round(self._cpu[test], 3),
+                "outcome": self._outcomes.get(test, "passed"),
+            }
             for test, seconds in self._seconds.items()
         }
         self._path.write_text(json.dumps(rows))
