@@ -22,14 +22,14 @@ MOST_EQUIVALENT: Final = 0.05
 
 MODULES: Final = (
     # Reading of requests, answers and streams.
-    "shapes/**/*.py", "content/**/*.py", "operation.py", "endpoint.py", "exchange.py", "bodies.py",
-    "prepared.py", "streams.py", "answers.py", "watch.py",
+    "model/**/*.py", "apis/**/*.py", "content/**/*.py", "websocket/**/*.py",
     # Counting, usage and cost.
-    "counting/**/*.py", "usage.py", "owed.py", "cost/**/*.py",
+    "counting/**/*.py", "usage/**/*.py", "cost/**/*.py",
     # Telemetry.
-    "tell/**/*.py",
+    "telemetry/**/*.py",
     # The life of a call.
-    "call.py", "calls.py", "recorder.py", "settlement.py", "jobs.py", "live.py", "engine.py",
+    "runtime/**/*.py", "call/**/*.py", "patching/request.py", "patching/streams.py",
+    "patching/wrappers.py",
 )  # fmt: skip
 """What decides what is recorded, as globs below ``SOURCE``; each must match something."""
 
