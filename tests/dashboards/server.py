@@ -79,38 +79,11 @@ class Application:
             self.process.stdout.close()
 
 
-class Prometheus:
-    """A server with a data folder of its own and the shipped rules, that scrapes applications.
+class Queries:
+    """Asks the Prometheus at ``url``, or what speaks its language."""
 
-    ``rules``: more files of rules.
-    """
-
-    def __init__(self, folder: Path, applications: list[Application], *rules: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        config = folder / "prometheus.yml"
-        config.write_text(json.dumps(_config(applications, rules)), "utf-8")  # JSON is YAML
-        self._log = (folder / "log").open("w", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [
-                program("prometheus"),
-                f"--config.file={config}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--enable-feature=exemplar-storage",
-            ],
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
-        wait_until(self._is_ready, "Prometheus is ready")
-
-    def _is_ready(self) -> bool:
-        assert self.process.poll() is None, Path(self._log.name).read_text("utf-8")
-        with suppress(URLError, ConnectionError), _open(f"{self.url}/-/ready", timeout=5) as said:
-            return said.status == 200
-        return False
+    def __init__(self, url: str) -> None:
+        self.url = url
 
     def ask(self, path: str, **parameters: Any) -> Any:
         """Return the data of an answer of the HTTP API."""
@@ -134,6 +107,40 @@ class Prometheus:
         """Return the series of a selector, each with its samples of the last five minutes."""
         found = self.ask("query", query=f"{selector}[5m]", time=at)["result"]
         return [(one["metric"], one["values"]) for one in found]
+
+
+class Prometheus(Queries):
+    """A server with a data folder of its own and the shipped rules, that scrapes applications.
+
+    ``rules``: more files of rules.
+    """
+
+    def __init__(self, folder: Path, applications: list[Application], *rules: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        super().__init__(f"http://127.0.0.1:{port}")
+        config = folder / "prometheus.yml"
+        config.write_text(json.dumps(_config(applications, rules)), "utf-8")  # JSON is YAML
+        self._log = (folder / "log").open("w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [
+                program("prometheus"),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--enable-feature=exemplar-storage",
+            ],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        wait_until(self._is_ready, "Prometheus is ready")
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, Path(self._log.name).read_text("utf-8")
+        with suppress(URLError, ConnectionError), _open(f"{self.url}/-/ready", timeout=5) as said:
+            return said.status == 200
+        return False
 
     def close(self) -> None:
         """End the process."""
