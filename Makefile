@@ -73,12 +73,12 @@ stack: $(VENV)/.stack ## run Collector, Jaeger and Prometheus without Docker; AP
 	@PYTHONPATH=tools $(BIN)/python -m stack
 
 verify-stack: $(VENV)/.dev ## prove the stack of examples/observability on the real programs (needs Go)
-	@PYTHONPATH=tools $(BIN)/python -m stack --build collector jaeger prometheus promtool victoria-metrics
+	@PYTHONPATH=tools $(BIN)/python -m stack --build all
 	@REQUIRE_ENGINES=$(STACK_ENGINES) $(BIN)/python -m pytest tests/stack -m "slow or not slow" $(ARGS)
 
 verify-dashboards: $(VENV)/.dev ## prove each query of dashboards and rules on a real Prometheus (needs Go)
 	@PYTHONPATH=tools $(BIN)/python -m stack --build prometheus promtool
-	@REQUIRE_ENGINES=$(STACK_ENGINES) $(BIN)/python -m pytest tests/dashboards -m "slow or not slow" $(ARGS)
+	@REQUIRE_ENGINES=$(STACK_ENGINES) $(BIN)/python -m pytest tests/dashboards tests/cost/test_prices_command.py -m "slow or not slow" $(ARGS)
 
 verify-phoenix: $(VENV)/.dev .phoenix/.made ## export traces to Arize Phoenix and read them back
 	@PHOENIX=.phoenix/bin/phoenix $(BIN)/python -m pytest tests/stack/test_phoenix.py -m slow $(ARGS)

@@ -62,9 +62,11 @@ class World:
         """
         first, last = self.times[0], self.times[-1]
         span, interval = last - first, (last - first) / (len(self.times) - 1)
-        gaps = (min(first - (self.end - window), span * begun), self.end - last)
-        covered = span + sum(gap if gap < 1.1 * interval else interval / 2 for gap in gaps)
-        return covered / span / window
+        before, after = (
+            gap if gap < 1.1 * interval else interval / 2
+            for gap in (first - (self.end - window), self.end - last)
+        )
+        return (span + min(before, span * begun) + after) / span / window
 
     def increases(self, metric: str) -> list[tuple[Mapping[str, str], float]]:
         """Return the series of a metric, each with its increase as Prometheus extrapolates it."""

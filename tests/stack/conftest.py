@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import sys
 import time
 from contextlib import ExitStack
@@ -12,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 from tests.dashboards.server import Queries
 from tests.stack.jaeger import Jaeger
 from tests.stack.provider import Provider
 from tests.waiting import wait_until
-from tools.stack.programs import FILES, HOST, PORTS, Program, Stack, demo_settings, listens
+from tools.stack.fleet import free_ports, start_fleet
+from tools.stack.programs import FILES, Program, Stack, demo_settings
 
 from tokentrail.demo.scenes import SCENES
 from tokentrail.testing.server import Server
@@ -49,15 +47,6 @@ def engines():
     return Path(folder)
 
 
-def free_ports() -> dict[str, int]:
-    """Return a free port for each variable of the stack."""
-    with ExitStack() as held:
-        sockets = {name: held.enter_context(socket.socket()) for name in PORTS}
-        for each in sockets.values():
-            each.bind((HOST, 0))
-        return {name: each.getsockname()[1] for name, each in sockets.items()}
-
-
 @pytest.fixture(scope="session")
 def seen(engines, tmp_path_factory):
     """Give the stack while the demo calls, after a load and what went through the gateway.
@@ -70,7 +59,7 @@ def seen(engines, tmp_path_factory):
         provider = Provider()
         server = ending.enter_context(Server(provider))
         _program(stack, "demo", [str(FILES / "app.py")], stack.otlp_url, demo_settings())
-        agent = _start_fleet(stack)
+        agent = start_fleet(stack)
         through = {**dict.fromkeys(KEPT, OF_EACH), "plain kind": OTHERS}
         sampled = _calls(stack, "sampled", server, agent, through)
         load = dict.fromkeys((scene.name for scene in SCENES), ROUNDS)
@@ -105,34 +94,3 @@ def _program(stack, name: str, what: list[str], endpoint: str, settings: dict[st
     program = Program([sys.executable, *what], variables, stack.data / f"{name}.log")
     stack.programs[name] = program
     return program
-
-
-def _start_fleet(stack: Stack) -> str:
-    """Start the gateway, and an agent before it; return where applications send."""
-    gateway, agent = free_ports(), free_ports()
-    addresses = {
-        "TRACES": f"{HOST}:{stack.ports['JAEGER_OTLP_PORT']}",
-        "METRICS": f"{stack.prometheus_url}/api/v1/otlp",
-        "HOSTNAME": "gateway-1",
-    }
-    own = {name: str(port) for name, port in gateway.items()}
-    grpc = gateway["OTLP_GRPC_PORT"]
-    stack.start("collector", "gateway/gateway.yaml", lambda: listens(grpc), **addresses, **own)
-    own = {name: str(port) for name, port in agent.items()}
-    config = stack.data / "agent.yaml"
-    config.write_text(json.dumps(agent_of_one_gateway(f"{HOST}:{grpc}")), "utf-8")
-    http = agent["OTLP_HTTP_PORT"]
-    stack.start("collector", str(config), lambda: listens(http), **addresses, **own)
-    return f"http://{HOST}:{http}"
-
-
-def agent_of_one_gateway(address: str) -> dict:
-    """Return agent.yaml for one gateway: loadbalancing, which cannot be built, is what it wraps."""
-    config = yaml.safe_load((FILES / "gateway" / "agent.yaml").read_text("utf-8"))
-    wrapper = config["exporters"].pop("loadbalancing")
-    settings = {**wrapper["protocol"]["otlp"], "endpoint": address}
-    for name in ("retry_on_failure", "sending_queue"):
-        settings[name] = wrapper[name]
-    config["exporters"]["otlp_grpc"] = settings
-    config["service"]["pipelines"]["traces"]["exporters"] = ["otlp_grpc"]
-    return config

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from tokentrail.testing.exchanges import TOWN
 from tokentrail.testing.model import Model
 from tokentrail.testing.payloads import Answer, Usage, chat
 from tokentrail.testing.server import Call, Event, Plain, Reply, Stream, Wait
@@ -20,7 +21,7 @@ class Provider:
         self._model = Model(
             delay=0.002, models={"our-own": "our-own"}, deployments={"help": "gpt-35-turbo"}
         )
-        self._answers: list[tuple[Call, dict[str, int]]] = []
+        self._answers: list[tuple[str, dict[str, int]]] = []
 
     def __call__(self, call: Call) -> Reply:
         """Return the reply, and remember the usage in it."""
@@ -34,7 +35,7 @@ class Provider:
             if kind == "slow":
                 reply.steps.insert(-1, Wait(SLOW))
         if kind is None:
-            self._answers.append((call, _usage(reply)))
+            self._answers.append((call.body["messages"][0]["content"], _usage(reply)))
         return reply
 
     @property
@@ -43,9 +44,12 @@ class Provider:
         return len(self._answers)
 
     def reported(self) -> dict[str, int]:
-        """Return the tokens that whole answers to calls of scenes reported, by direction."""
-        sent = [usage for call, usage in self._answers if not call.hung_up]
-        return {kind: sum(each.get(kind, 0) for each in sent) for kind in ("input", "output")}
+        """Return the tokens that were reported to calls of scenes, by direction.
+
+        But to those that stop half way: of a usage that comes at the end they know nothing.
+        """
+        read = [usage for question, usage in self._answers if question != TOWN.question]
+        return {kind: sum(each.get(kind, 0) for each in read) for kind in ("input", "output")}
 
 
 def _usage(reply: Reply) -> dict[str, int]:

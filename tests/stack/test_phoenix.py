@@ -1,6 +1,6 @@
 """Traces in a real backend: exported by OTLP, read back by its own REST API.
 
-`make verify-stack` installs Phoenix and names its program in PHOENIX; without it these skip.
+`make verify-phoenix` installs Phoenix and names its program in PHOENIX; without it these skip.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def seen(tmp_path_factory):
     """Give the spans as told, as Phoenix has them, and Phoenix."""
     program = os.environ.get("PHOENIX")
     if not program:
-        pytest.skip("no Phoenix is named in PHOENIX: make verify-stack installs one")
+        pytest.skip("no Phoenix is named in PHOENIX: make verify-phoenix installs one")
     phoenix = Phoenix(program, tmp_path_factory.mktemp("phoenix"))
     try:
         told = make_calls(phoenix.traces)

@@ -31,12 +31,14 @@ TOKENS = "sum by (tokentrail_usage_source) (tokentrail_usage_tokens_total)"
 def main() -> int:
     """Build, and start what was asked for; return the exit code."""
     parser = argparse.ArgumentParser(prog="make stack", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--build", nargs="+", choices=ENGINES, help="only build these")
+    parser.add_argument(
+        "--build", nargs="+", choices=[*ENGINES, "all"], help="only build these engines"
+    )
     asked = parser.parse_args()
     engines = Path(os.environ.get("STACK_ENGINES") or ".stack")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        build(asked.build or SHOWN, engines)
+        build(ENGINES if asked.build == ["all"] else asked.build or SHOWN, engines)
         if not asked.build:
             _run(engines, os.environ.get("APP"))
     except StackError as error:

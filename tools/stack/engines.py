@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PINS = ROOT / "examples" / "observability" / "engines"
+_VICTORIA = "github.com/VictoriaMetrics/VictoriaMetrics/app"
 _TOLD = 12
 """Lines of a build's output that are shown when it fails."""
 
@@ -45,11 +46,8 @@ ENGINES = {
         Engine("jaeger", "jaeger", "github.com/jaegertracing/jaeger/cmd/jaeger"),
         Engine("prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus"),
         Engine("promtool", "prometheus", "github.com/prometheus/prometheus/cmd/promtool"),
-        Engine(
-            "victoria-metrics",
-            "victoriametrics",
-            "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics",
-        ),
+        Engine("victoria-metrics", "victoriametrics", f"{_VICTORIA}/victoria-metrics"),
+        Engine("vmalert", "victoriametrics", f"{_VICTORIA}/vmalert"),
     )
 }
 SHOWN = ("collector", "jaeger", "prometheus")
