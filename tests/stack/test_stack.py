@@ -229,6 +229,8 @@ def test_every_rule_is_healthy(seen):
 def test_no_alert_is_pending_or_firing_for_a_healthy_demo(seen):
     compared = 'job_model_type:tokentrail_compared_tokens:ratio_rate1h{job="demo"}'
     wait_until(lambda: _value(seen, compared), "counts of the demo are compared")
+    for labels, ratio in seen.prometheus.values(compared, time.time()).items():
+        assert ratio == pytest.approx(1, abs=0.05), labels
     alerts = [alert["labels"] for alert in seen.prometheus.ask("alerts")["alerts"]]
     assert [labels for labels in alerts if labels["job"] == "demo"] == []
 

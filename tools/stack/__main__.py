@@ -46,6 +46,7 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         print(file=sys.stderr)
+        return 130 if asked.build else 0
     return 0
 
 
@@ -102,7 +103,8 @@ def _show(stack: Stack, application: Program) -> None:
     tokens = {one["metric"].get("tokentrail_usage_source", "?"): one["value"][1] for one in found}
     line = "tokens: " + (", ".join(f"{n} {source}" for source, n in tokens.items()) or "none yet")
     if application.process.poll() is not None:
-        line += f"; the application ended ({application.process.returncode})"
+        last = application.tail().rpartition("\n")[2]
+        line += f"; the application ended ({application.process.returncode}): {last}"
     in_place = sys.stdout.isatty()
     print(f"\r{line}" if in_place else line, end="" if in_place else "\n", flush=True)
 
