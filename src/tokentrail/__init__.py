@@ -180,7 +180,7 @@ def flush(timeout: float = 2.0, *, break_off: bool = False) -> bool:
     Returns:
         Whether all is told.
     """
-    return runtime.flush(timeout, break_off=break_off)
+    return runtime.flush(timeout, end_open_calls=break_off)
 
 
 def current_usage(stream: object) -> Usage | None:
@@ -195,5 +195,5 @@ def current_usage(stream: object) -> Usage | None:
     Returns:
         Counts of input and output, each with its source; ``None`` for a stream that is not told.
     """
-    recorder = streams.recorder_of(stream)
-    return None if recorder is None else recorder.known_usage()
+    call = streams.call_of(stream)
+    return None if call is None else call.known_usage()

@@ -11,7 +11,7 @@ import pytest
 from tools.bench import wire
 
 import tokentrail
-from tokentrail.patching import wrappers
+from tokentrail.runtime import runtime
 from tokentrail.telemetry.metrics import totals
 
 FORBIDDEN = ("opentelemetry", "logging", "threading", "queue", "socket", "asyncio", "selectors")
@@ -162,7 +162,7 @@ async def test_a_finaliser_takes_no_lock_and_does_no_io(
     kept = await drop(driver, driver.client(stage.server), apis["chat"])
     wanted = []
     with monkeypatch.context() as held:
-        held.setattr(wrappers.engine.worker, "_lock", Lock(wanted))
+        held.setattr(runtime.current().worker, "_lock", Lock(wanted))
         held.setattr(totals, "_lock", Lock(wanted))
         entered, ours = _collect()
         if driver.mode == "async" and drop in READ:
@@ -193,7 +193,7 @@ def test_a_stream_whose_loop_is_over_is_ended_by_its_finaliser(trail, monkeypatc
     loop.close()
     wanted = []
     with monkeypatch.context() as held:
-        held.setattr(wrappers.engine.worker, "_lock", Lock(wanted))
+        held.setattr(runtime.current().worker, "_lock", Lock(wanted))
         entered, ours = _collect()
     assert "abandoned" in ours or "broken_off" in ours
     assert (entered, wanted) == (set(), [])

@@ -12,7 +12,7 @@ import pytest
 
 from tokentrail.cost import Prices, genai_prices, prices
 from tokentrail.counting import ENCODINGS
-from tokentrail.patching import wrappers
+from tokentrail.runtime import runtime
 from tokentrail.support import guard
 from tokentrail.testing.model import Model
 from tokentrail.testing.payloads import Answer, Usage, chat, embeddings, responses
@@ -162,7 +162,7 @@ async def test_the_answer_says_which_service_tier_it_is(trail, driver, asked, an
 async def test_a_price_is_not_looked_up_where_the_worker_has_no_room(trail, driver, monkeypatch):
     """That may take milliseconds of the application's."""
     with monkeypatch.context() as full:
-        full.setattr(wrappers.engine.worker, "_capacity", 0)
+        full.setattr(runtime.current().worker, "_capacity", 0)
         assert await cost(trail, driver, answering(USAGE)) is None
         trail.spans.clear()
     assert await cost(trail, driver, answering(USAGE)) == pytest.approx(0.0014)

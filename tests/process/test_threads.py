@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 import tokentrail
-from tokentrail.patching import wrappers
+from tokentrail.runtime import runtime
 from tokentrail.testing.payloads import Answer, Usage, chat
 from tokentrail.testing.server import Plain, Server, Stream
 
@@ -175,7 +175,7 @@ async def test_a_full_queue_estimates_and_drops_no_span(trail, driver, short, en
         def ready(self):
             return True
 
-        def hurry(self):
+        def expire(self):
             self.released.set()
 
         def steps(self):
@@ -184,12 +184,12 @@ async def test_a_full_queue_estimates_and_drops_no_span(trail, driver, short, en
             yield
 
     degraded = _number(trail, "degraded")
-    worker = wrappers.engine.worker
+    worker = runtime.current().worker
     worker._capacity = 3
     stuck = Stuck()
-    assert wrappers.engine.hand_over(stuck)
+    assert runtime.current().submit(stuck)
     assert stuck.begun.wait(5)
-    assert [wrappers.engine.hand_over(stuck) for _ in range(4)] == [True, True, True, False]
+    assert [runtime.current().submit(stuck) for _ in range(4)] == [True, True, True, False]
     try:
         begun = time.monotonic()
         for _ in range(3):
@@ -219,7 +219,7 @@ async def test_only_what_is_estimated_is_degraded(
     """A redaction goes to the worker, which has no room here: that alone costs no number."""
     answer = Answer(("Hello there.",), usage, "gpt-4o-2024-08-06")
     degraded = _number(trail, "degraded")
-    monkeypatch.setattr(wrappers.engine.worker, "_capacity", 0)
+    monkeypatch.setattr(runtime.current().worker, "_capacity", 0)
     reply = Stream(chat.chunks(answer, "last")) if streamed else Plain(chat.completion(answer))
     with Server(lambda _: reply) as server:
         await _ask(driver, server, stream=streamed)
@@ -245,18 +245,18 @@ async def test_flush_gives_up_in_time_and_says_so(trail, driver, short, encoding
         def ready(self):
             return gate.is_set()
 
-        def hurry(self):
+        def expire(self):
             gate.set()
 
         def steps(self):
             yield
 
-    wrappers.engine.hand_over(Waiting())
+    runtime.current().submit(Waiting())
     begun = time.monotonic()
     assert tokentrail.flush(0.1) is False
     assert time.monotonic() - begun < 5
     gate.set()
-    wrappers.engine.worker.wake()
+    runtime.current().worker.wake()
     assert tokentrail.flush(5) is True
 
 

@@ -40,7 +40,7 @@ class Job:
             raise self.not_ready
         return self.gate is None or self.gate.is_set()
 
-    def hurry(self) -> None:
+    def expire(self) -> None:
         self.hurried = True
 
     def steps(self):

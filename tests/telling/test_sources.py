@@ -575,13 +575,13 @@ async def test_a_prompt_that_cannot_be_read_makes_no_number_exact(
 async def test_an_interrupt_while_a_prompt_is_read_ends_the_span(
     trail, driver, serve, streamed, monkeypatch
 ):
-    from tokentrail.patching.request import Prepared
+    from tokentrail.patching.request import CallArguments
 
-    def interrupted(prepared):
+    def interrupted(arguments):
         raise KeyboardInterrupt
 
     trail.instrument(capture_content="SPAN_ONLY")
-    monkeypatch.setattr(Prepared, "_said", interrupted)
+    monkeypatch.setattr(CallArguments, "read_content", interrupted)
     create = driver.client(serve(Plain(chat.completion(HI)))).chat.completions.create
     asked = {"model": "gpt-4o", "messages": MESSAGES, "stream": streamed}
     with pytest.raises(KeyboardInterrupt):

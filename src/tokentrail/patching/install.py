@@ -113,10 +113,8 @@ def _imported(module: ModuleType) -> None:
         if not (row.shape is None or row.family in _wanted):
             continue
         if module.__name__ == _CLIENT or module.__name__ in row.modules:
-            try:
+            with guard.shield(f"patching {row.title}"):
                 _look_for(row, module)
-            except Exception as error:  # noqa: BLE001 - an import must not fail for us
-                guard.internal_error(f"patching {row.title}", error)
 
 
 def _look_for(row: Row, module: ModuleType) -> None:
@@ -172,12 +170,12 @@ def _around(original: Any, wrapper: Callable[..., Any]) -> object:  # noqa: ANN4
 
 def _wrapper(row: Row) -> Callable[..., Any]:
     if row.shape is None:
-        return raw_requests.wrapper(is_async=row.is_async)
+        return raw_requests.RawRequestWrapper(is_async=row.is_async)
     if row.method in _OPENING:
         opened = cast("ConnectionShape", row.shape)
         of = patching.async_wrapper if row.is_async else patching.sync_wrapper
         return of(opened)
-    return wrappers.async_wrapper(row.shape) if row.is_async else wrappers.sync_wrapper(row.shape)
+    return (wrappers.AsyncWrapper if row.is_async else wrappers.SyncWrapper)(row.shape)
 
 
 def _missing(row: Row) -> None:

@@ -19,16 +19,17 @@ from tokentrail.apis.completions.adapter import CompletionsAdapter
 from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
 from tokentrail.apis.http_metadata import is_raw
 from tokentrail.apis.responses.adapter import ResponsesAdapter
-from tokentrail.patching import wrappers
+from tokentrail.patching.wrappers import AsyncWrapper, SyncWrapper
+from tokentrail.runtime import runtime
 from tokentrail.support import guard
-from tokentrail.telemetry.emitter import inside, wanting
+from tokentrail.telemetry.context import context_to_instrument, enclosing_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokentrail.apis import ApiAdapter
-    from tokentrail.call.recorder import Recorder
-    from tokentrail.runtime.runtime import Engine
+    from tokentrail.runtime.runtime import Runtime
+    from tokentrail.telemetry.context import BodyReader
 
 PATHS: dict[str, ApiAdapter] = {
     "chat/completions": ChatAdapter(),
@@ -39,33 +40,36 @@ PATHS: dict[str, ApiAdapter] = {
 """What is told of a POST, by its path below the base URL."""
 
 
-def wrapper(*, is_async: bool) -> Callable[..., Any]:
-    """Return wrapt's wrapper for ``request`` of a client of either kind."""
-    make = wrappers.async_wrapper if is_async else wrappers.sync_wrapper
-    by_path = {path: make(shape) for path, shape in PATHS.items()}
+class RawRequestWrapper:
+    """wrapt's wrapper for ``request`` of a client of either kind."""
 
-    def call(wrapped: Any, client: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:  # noqa: ANN401 - the client's own function
-        active = wrappers.engine
+    __slots__ = ("_by_path",)
+
+    def __init__(self, *, is_async: bool) -> None:
+        make = AsyncWrapper if is_async else SyncWrapper
+        self._by_path = {path: make(shape) for path, shape in PATHS.items()}
+
+    def __call__(
+        self,
+        wrapped: Any,  # noqa: ANN401 - the client's own function
+        client: object,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> object:
+        """Make the request, recorded as a call unless it is inside one."""
+        active = runtime.current()
         if active is None:
             return wrapped(*args, **kwargs)
-        try:
-            telling = inside(client)
-            if telling is not None:
-                recorder = telling.recorder
-                parse = getattr(args[1], "post_parser", None) if len(args) > 1 else None
-                if recorder is not None and callable(parse):
-                    args = _received_by(recorder, parse, args)
-        except Exception as error:  # noqa: BLE001 - the request must be made
-            guard.internal_error("direct request", error)
-            return wrapped(*args, **kwargs)
-        if telling is not None:
-            return wrapped(*args, **kwargs)
-        posted = _posted(active, wrapped, client, args, kwargs)
+        posted = None
+        with guard.shield("direct request"):
+            enclosing = enclosing_call(client)
+            if enclosing is None:
+                posted = _posted(active, wrapped, client, args, kwargs)
+            elif enclosing.body_reader is not None and len(args) > 1:
+                args = _read_by(enclosing.body_reader, args)
         if posted is None:
             return wrapped(*args, **kwargs)
-        return by_path[posted.path](posted, _Of(client), (), posted.asked)
-
-    return call
+        return self._by_path[posted.path](posted, _Of(client), (), posted.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,59 +102,52 @@ class _Posted:
         return self.send(cast_to, options, *rest, **self.kwargs)
 
 
-def _received_by(
-    recorder: Recorder, parse: Callable[[Any], object], args: tuple[Any, ...]
-) -> tuple[Any, ...]:
-    """Return the arguments of a request, its answer shown to ``recorder`` before it is parsed.
+def _read_by(reader: BodyReader, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the arguments of a request, its answer shown to ``reader`` before it is parsed.
 
     Where an answer is cut short, or is not what the application's class wants, parsing it raises:
     it was billed all the same.
     """
-    if is_raw(args[1].headers):
+    parse = getattr(args[1], "post_parser", None)
+    if not callable(parse) or is_raw(args[1].headers):
         return args
     options = copy(args[1])
-    options.post_parser = _showing(recorder, parse)
+    options.post_parser = _showing(reader, parse)
     return (args[0], options, *args[2:])
 
 
-def _showing(recorder: Recorder, parse: Callable[[Any], object]) -> Callable[[Any], object]:
-    """Return the client's parser of an answer, which is shown to ``recorder`` before."""
+def _showing(reader: BodyReader, parse: Callable[[Any], object]) -> Callable[[Any], object]:
+    """Return the client's parser of an answer, which is shown to ``reader`` before."""
 
     @wraps(parse)  # the client may log it
     def shown(answer: Any) -> object:  # noqa: ANN401 - any class of the client's
-        try:
-            recorder.received(answer)
-        except Exception as error:  # noqa: BLE001 - the answer is the application's
-            guard.internal_error("answer", error)
+        with guard.shield("answer"):
+            reader.on_body(answer)
         return parse(answer)
 
     return shown
 
 
 def _posted(
-    active: Engine,
+    active: Runtime,
     send: Any,  # noqa: ANN401 - the client's own function
     client: object,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> _Posted | None:
     """Read a request; ``None`` if it is not one to be told, or is told already."""
-    try:
-        if wanting(client) is None:
-            return None
-        named = dict(kwargs)
-        cast_to = args[0] if args else named.pop("cast_to")
-        options = args[1] if len(args) > 1 else named.pop("options")
-        path, body = options.url.strip("/"), options.json_data
-        if path not in PATHS or options.method.lower() != "post" or not isinstance(body, Mapping):
-            return None
-        if path.partition("/")[0] not in active.settings.families:
-            return None
-        asked = {**body, "stream": named.get("stream", False), **_extra(options)}
-        return _Posted(send, (cast_to, options, *args[2:]), named, path, asked)
-    except Exception as error:  # noqa: BLE001 - the request must be made
-        guard.internal_error("direct request", error)
+    if context_to_instrument(client) is None:
         return None
+    named = dict(kwargs)
+    cast_to = args[0] if args else named.pop("cast_to")
+    options = args[1] if len(args) > 1 else named.pop("options")
+    path, body = options.url.strip("/"), options.json_data
+    if path not in PATHS or options.method.lower() != "post" or not isinstance(body, Mapping):
+        return None
+    if path.partition("/")[0] not in active.settings.families:
+        return None
+    asked = {**body, "stream": named.get("stream", False), **_extra(options)}
+    return _Posted(send, (cast_to, options, *args[2:]), named, path, asked)
 
 
 def _extra(options: Any) -> dict[str, Any]:  # noqa: ANN401 - any version's class

@@ -1,6 +1,6 @@
 """The two thin wrappers around a method of the client, plain and async.
 
-They start a recorder, make the call with the span current, and hand the answer over to be
+They start an observed call, make the call with the span current, and hand the answer over to be
 observed. Whatever goes wrong in that, the call itself is made and its answer or error is the
 application's.
 """
@@ -10,101 +10,106 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tokentrail.patching import include_usage, streams
-from tokentrail.patching.coroutines import Pending, named_as
-from tokentrail.patching.request import Prepared, prepare
+from tokentrail.patching import streams
+from tokentrail.patching.request import SentCall, read_arguments
+from tokentrail.runtime import runtime
 from tokentrail.support import guard
-from tokentrail.telemetry.emitter import wanting
+from tokentrail.support.coroutines import Pending, named_as
+from tokentrail.telemetry.context import context_to_instrument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokentrail.apis import ApiAdapter
-    from tokentrail.runtime.runtime import Engine
-
-engine: Engine | None = None
-"""What is in force between instrument() and uninstrument(); a wrapper without one is the bare
-method."""
+    from tokentrail.patching.request import CallArguments
 
 _Method = Any
 """The client's own function, bound."""
 
 
-def sync_wrapper(shape: ApiAdapter) -> Callable[..., Any]:
-    """Return wrapt's wrapper for a plain method."""
+class SyncWrapper:
+    """wrapt's wrapper for a plain method whose calls ``adapter`` reads."""
 
-    def call(
-        wrapped: _Method, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    __slots__ = ("_adapter",)
+
+    def __init__(self, adapter: ApiAdapter) -> None:
+        self._adapter = adapter
+
+    def __call__(
+        self, wrapped: _Method, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
-        prepared = _prepare(shape, instance, args, kwargs)
-        if prepared is None:
+        """Make the call."""
+        arguments = _read(self._adapter, instance, args, kwargs)
+        if arguments is None:
             return wrapped(*args, **kwargs)
-        if not _start(prepared):
-            return wrapped(*args, **prepared.bare)
+        sent = _start(arguments)
+        if sent is None:
+            return wrapped(*args, **arguments.retryable)
         answer: object = None
         try:
-            again = None
+            retry = None
             try:
-                answer = wrapped(*args, **prepared.kwargs)
+                answer = wrapped(*args, **arguments.sent)
             except Exception as error:
-                again = _again(prepared, error)
-                if again is None:
+                retry = _retry_kwargs(sent, error)
+                if retry is None:
                     raise
             # Out here, so that what this raises has not the first error in its context.
-            if again is not None:
-                answer = wrapped(*args, **again)
+            if retry is not None:
+                answer = wrapped(*args, **retry)
         except BaseException as error:
-            _failed(prepared, error)
+            _on_error(sent, error)
             raise
-        _answered(prepared, answer)
+        _on_answer(sent, answer)
         return answer
 
-    return call
 
-
-def async_wrapper(shape: ApiAdapter) -> Callable[..., Any]:
-    """Return wrapt's wrapper for a method that returns a coroutine.
+class AsyncWrapper:
+    """wrapt's wrapper for a method that returns a coroutine.
 
     The client's own coroutine is made at once, so that what it refuses, it refuses at the call;
     the span starts when ours is awaited, which may be much later or never.
     """
 
-    def call(
-        wrapped: _Method, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    __slots__ = ("_adapter",)
+
+    def __init__(self, adapter: ApiAdapter) -> None:
+        self._adapter = adapter
+
+    def __call__(
+        self, wrapped: _Method, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
-        prepared = _prepare(shape, instance, args, kwargs)
-        if prepared is None:
+        """Make the coroutine."""
+        arguments = _read(self._adapter, instance, args, kwargs)
+        if arguments is None:
             return wrapped(*args, **kwargs)
         try:
-            coroutine = wrapped(*args, **prepared.kwargs)
+            coroutine = wrapped(*args, **arguments.sent)
         except BaseException as error:
-            _refused(prepared, error)
+            _on_refused(arguments, error)
             raise
         if not hasattr(coroutine, "cr_code"):
             return coroutine
-        return named_as(coroutine, _awaited(_Sending(wrapped, args, coroutine), prepared))
-
-    return call
+        return named_as(coroutine, _awaited(_Sending(wrapped, args, coroutine), arguments))
 
 
-async def _awaited(pending: _Sending, prepared: Prepared) -> object:
-    if not _start(prepared, later=True):
-        return await pending.bare(prepared)
+async def _awaited(pending: _Sending, arguments: CallArguments) -> object:
+    sent = _start_in_this_context(arguments)
+    if sent is None:
+        return await pending.without_us(arguments)
     answer: object = None
     try:
-        again = None
+        retry = None
         try:  # as in the plain wrapper
             answer = await pending.coroutine
         except Exception as error:
-            again = _again(prepared, error)
-            if again is None:
+            retry = _retry_kwargs(sent, error)
+            if retry is None:
                 raise
-        if again is not None:
-            answer = await pending.wrapped(*pending.args, **again)
+        if retry is not None:
+            answer = await pending.wrapped(*pending.args, **retry)
     except BaseException as error:
-        _failed(prepared, error)
+        _on_error(sent, error)
         raise
-    _answered(prepared, answer)
+    _on_answer(sent, answer)
     return answer
 
 
@@ -118,86 +123,80 @@ class _Sending(Pending):
         self.wrapped = wrapped
         self.args = args
 
-    def bare(self, prepared: Prepared) -> Any:  # noqa: ANN401 - a coroutine of the client
+    def without_us(self, arguments: CallArguments) -> Any:  # noqa: ANN401 - a coroutine of the client
         """Return the client's coroutine for what the application itself asked."""
-        if prepared.asked:
+        if arguments.usage_injected:
             self.coroutine.close()
-            self.coroutine = self.wrapped(*self.args, **prepared.bare)
+            self.coroutine = self.wrapped(*self.args, **arguments.retryable)
         return self.coroutine
 
 
-def _prepare(
-    shape: ApiAdapter,
-    instance: object,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Prepared | None:
-    """Read a call before it is made; ``None`` if it is not to be told."""
-    active = engine
+def _read(
+    adapter: ApiAdapter, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> CallArguments | None:
+    """Read a call before it is made; ``None`` if it is not to be recorded."""
+    active = runtime.current()
     if active is None:
         return None
-    try:
+    with guard.shield("request"):
         client = getattr(instance, "_client", None)
-        context = wanting(client)
-        if context is None:
-            return None
-        return prepare(active, shape, client, context, args, kwargs)
-    except Exception as error:  # noqa: BLE001 - the call must be made
-        guard.internal_error("request", error)
-        return None
+        context = context_to_instrument(client)
+        if context is not None:
+            return read_arguments(active, adapter, client, context, args, kwargs)
+    return None
 
 
-def _start(prepared: Prepared, *, later: bool = False) -> bool:
-    """Start to tell the call; ``later``: perhaps in another context than it was read in."""
-    try:
-        if later:
-            context = wanting(prepared.client)
-            if context is None:
-                return False
-            prepared.context = context
-        prepared.start()
-    except Exception as error:  # noqa: BLE001 - the call must be made
-        guard.internal_error("start", error)
-    return prepared.telling is not None
+def _start(arguments: CallArguments) -> SentCall | None:
+    """Start a call; ``None`` if that fails."""
+    sent = SentCall(arguments)
+    with guard.shield("start"):
+        sent.start()
+    return None if sent.telemetry is None else sent
 
 
-def _again(prepared: Prepared, error: Exception) -> dict[str, Any] | None:
-    try:
-        return prepared.again(error)
-    except Exception as ours:  # noqa: BLE001 - the application gets its own error
-        guard.internal_error("second try", ours)
-        return None
+def _start_in_this_context(arguments: CallArguments) -> SentCall | None:
+    """Start a call that was read before, perhaps elsewhere; ``None`` if it is not wanted here."""
+    with guard.shield("start"):
+        context = context_to_instrument(arguments.client)
+        if context is not None:
+            arguments.context = context
+            return _start(arguments)
+    return None
 
 
-def _refused(prepared: Prepared, error: BaseException) -> None:
-    """Tell a call that the client refused before it made a coroutine, as in the plain wrapper."""
-    if _start(prepared):
-        _failed(prepared, error)
+def _retry_kwargs(sent: SentCall, error: Exception) -> dict[str, Any] | None:
+    with guard.shield("second try"):
+        return sent.retry_kwargs(error)
+    return None
 
 
-def _failed(prepared: Prepared, error: BaseException) -> None:
-    try:
+def _on_refused(arguments: CallArguments, error: BaseException) -> None:
+    """Record a call that the client refused before it made a coroutine, as the plain wrapper."""
+    sent = _start(arguments)
+    if sent is not None:
+        _on_error(sent, error)
+
+
+def _on_error(sent: SentCall, error: BaseException) -> None:
+    with guard.shield("failure"):
         try:
-            if prepared.recorder is not None:
-                prepared.recorder.failed(error)
+            if sent.call is not None:
+                sent.call.on_error(error)
         finally:
-            prepared.leave()
-            prepared.recorder = None  # which knows of it: two that hold each other live on
-    except Exception as ours:  # noqa: BLE001 - the application gets its own error
-        guard.internal_error("failure", ours)
+            sent.detach()
 
 
-def _answered(prepared: Prepared, answer: object) -> None:
-    recorder, prepared.recorder = prepared.recorder, None  # as above
-    try:
-        prepared.leave()
-        if prepared.engine.settings.response_hook is not None or prepared.refused:
-            prepared.answered(answer)
-        if recorder is not None:
-            conceal = include_usage.conceal if prepared.asked else None
-            streams.observe(answer, recorder, conceal)
-    except Exception as error:  # noqa: BLE001 - the application gets its answer
-        with suppress(Exception):
-            if recorder is not None:
-                recorder.exhausted()
-        guard.internal_error("answer", error)
+def _on_answer(sent: SentCall, answer: object) -> None:
+    call = sent.call
+    with guard.shield("answer"):
+        try:
+            sent.detach()
+            if sent.arguments.runtime.settings.response_hook is not None or sent.is_refused:
+                sent.on_success(answer)
+            if call is not None:
+                streams.observe(answer, call, hides_usage=sent.usage_injected)
+        except Exception:
+            with suppress(Exception):
+                if call is not None:
+                    call.on_stream_end()
+            raise

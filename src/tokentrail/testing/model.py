@@ -85,7 +85,7 @@ class Model:
     size for anything else.
     """
 
-    def __init__(  # noqa: PLR0913 six settings, each by its name
+    def __init__(
         self,
         *,
         delay: float = 0.0,

@@ -85,7 +85,7 @@ class PointBatch:
         """Whether it shall be done at once."""
         return bool(self.awaited) or not self._waiting
 
-    def hurry(self) -> None:
+    def expire(self) -> None:
         """Go on as before: nothing is waited for."""
 
     def steps(self) -> Iterator[None]:

@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
     from tokentrail.config import Settings
     from tokentrail.model.records import Count, Operation, Reported, Request, Usage
-    from tokentrail.telemetry.metrics.attributes import Attributes, SeriesAttributes
-    from tokentrail.telemetry.metrics.series import Vocabularies
+    from tokentrail.telemetry.metrics.attributes import SeriesAttributes
+    from tokentrail.telemetry.metrics.series import Attributes
+
+    Vocabularies = tuple[ReleasedMetrics | LatestMetrics, ...]
+    """The names under which conventional metrics are recorded."""
 
 _AT_ONCE: Final = 16
 """Gaps recorded before the worker may breathe: a quarter of a millisecond."""
