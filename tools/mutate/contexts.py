@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tools.mutate.measure import Measured
     from tools.mutate.mutants import Mutant
 
-SECONDS: Final = 30.0
+SECONDS: Final = 20.0
 """Of a core: what the tests that are asked of one mutant may take together."""
 SLOW: Final = 1.0
 """Of a core: from which on a test is asked last."""

@@ -29,7 +29,7 @@ class Result:
     """Which test killed it."""
     seconds: float
     tests: str
-    """Hash of the files of the tests that were asked; of the killer alone, if there is one."""
+    """Hash of the tests that were asked and their files; of the killer's file, if there is one."""
 
     @property
     def is_killed(self) -> bool:
@@ -38,9 +38,11 @@ class Result:
 
 
 def tests_hash(tests: list[Test], killer: str | None) -> str:
-    """Return a hash of the files of these tests, or of the killer's if it is among them."""
-    killers = [test for test in tests if test.name == killer]
-    return digest(*sorted({test.key for test in killers or tests}))
+    """Return a hash of these tests and their files, or of the killer's file if it is among them."""
+    for test in tests:
+        if test.name == killer:
+            return test.key
+    return digest(*sorted(f"{test.name} {test.key}" for test in tests))
 
 
 class Results:
