@@ -103,9 +103,9 @@ async def test_at_zero_none_is(driver, trail, serve):
 @pytest.mark.settings(calibration=0.5)
 async def test_between_them_a_share_is(monkeypatch, driver, trail, serve):
     """By a chance of our own."""
-    from tokentrail.call import call
+    from tokentrail.call import observed_call
 
-    monkeypatch.setattr(call, "_chance", random.Random(1))  # noqa: S311 - repeatable
+    monkeypatch.setattr(observed_call, "_chance", random.Random(1))  # noqa: S311 - repeatable
     server = serve(reply(ANSWER, stream=False))
     client = driver.client(server)
     for _ in range(40):

@@ -31,7 +31,8 @@ EDGES = {
     "tokentrail.patching.wrappers": {
         "AsyncWrapper.__call__", "SyncWrapper.__call__", "_awaited", "_on_answer", "_on_error",
         "_on_refused", "_read", "_retry_kwargs", "_start", "_start_in_this_context",
-        "_Sending.__init__", "_Sending.without_us",
+        "PatchedMethod.__call__", "PatchedMethod.__get__", "PatchedMethod.__reduce_ex__",
+        "RawRequestWrapper.__call__", "_Sending.__init__", "_Sending.without_us",
     },
     "tokentrail.support.coroutines": {"Pending.__init__", "Pending.__del__", "named_as"},
     "tokentrail.patching.replay": {
@@ -45,7 +46,6 @@ EDGES = {
         "SyncObservedIterator.__iter__", "SyncObservedIterator.__next__", "_collect",
         "_on_pull_error",
     },
-    "tokentrail.patching.raw_requests": {"RawRequestWrapper.__call__"},
     # The application's own flush(), which also ends what an uninstrument() left:
     "tokentrail.runtime.runtime": {"Runtime.flush", "current", "flush"},
     "tokentrail.runtime.worker": {

@@ -173,7 +173,7 @@ async def test_a_finaliser_takes_no_lock_and_does_no_io(
             wanted.clear()
             entered, _ = _collect()
         else:
-            assert "abandoned" in ours or "broken_off" in ours
+            assert "on_collected" in ours or "on_closed" in ours
     assert (entered, wanted) == (set(), [])
     del kept
     assert tokentrail.flush(10)
@@ -195,7 +195,7 @@ def test_a_stream_whose_loop_is_over_is_ended_by_its_finaliser(trail, monkeypatc
     with monkeypatch.context() as held:
         held.setattr(runtime.current().worker, "_lock", Lock(wanted))
         entered, ours = _collect()
-    assert "abandoned" in ours or "broken_off" in ours
+    assert "on_collected" in ours or "on_closed" in ours
     assert (entered, wanted) == (set(), [])
     assert tokentrail.flush(10)
     assert trail.spans.attributes()["tokentrail.ending"] == "broken_off"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING
 
 from tokentrail.call.jobs import LongPrompt
-from tokentrail.counting import HELD, INLINE, InputTally
+from tokentrail.counting import INLINE, InputTally
 from tokentrail.model.records import Count, Source
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
-    from tokentrail.call.recorder import Recorder
     from tokentrail.counting import Encoder, OutputTally
     from tokentrail.model.records import Operation, Prompt, Request, Usage
     from tokentrail.runtime.runtime import Runtime
@@ -74,31 +72,3 @@ def _output(
         request, model, exact=exact, output=True, hidden=tally.saw_summary
     )
     return Count(tokens, source, model.encoding if encoder is not None else None)
-
-
-class StreamEncoder:
-    """Finds the encoding to count an answer with while it streams; the tally asks for it.
-
-    The recorder, whose accumulator fills the tally, is not kept alive by it.
-    """
-
-    __slots__ = ("_recorder", "_request", "_runtime")
-
-    def __init__(self, runtime: Runtime, request: Request, recorder: Recorder) -> None:
-        self._runtime = runtime
-        self._request = request
-        self._recorder = weakref.ref(recorder)
-
-    def __call__(self, held: int) -> Encoder | None:
-        """Return the encoding, if it is there.
-
-        It may not be, where a report is awaited. Of a long answer so much text is ``held`` by then
-        (in bytes) that it would have to be estimated if the report does not come.
-        """
-        recorder, runtime = self._recorder(), self._runtime
-        if recorder is None or not recorder.is_open:
-            return None
-        model = runtime.identify(self._request, recorder.response_so_far())
-        if held > HELD // 4:
-            runtime.start_encoding(model.encoding)
-        return runtime.encodings.get(model.encoding)

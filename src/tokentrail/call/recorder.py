@@ -18,7 +18,7 @@ from tokentrail.model.records import Operation, Outcome, RaisedException, Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokentrail.apis import ApiAdapter
+    from tokentrail.apis import Accumulator, ApiAdapter
     from tokentrail.model.records import HttpMetadata, Request, Response, TextSink
 
 STAMP_BLOCK = 512
@@ -31,6 +31,8 @@ class Recorder:
 
     _answer: object = None
     _answered = False
+    _direct: Accumulator | None = None
+    """The accumulator, as long as all that becomes of a chunk is to be added to it."""
     _error: object = None
     _first: float | None = None
     _full_block: array[float] | None = None
@@ -109,13 +111,24 @@ class Recorder:
 
         One that the client still had in hand when the call ended belongs to no call.
         """
-        self.seen = seen = self._clock()
+        self.seen = self._clock()
+        accumulator = self._direct
+        if accumulator is not None:  # as nearly always: one test in place of five, 0.1 us less
+            accumulator.add(chunk)
+            return False
+        return self._on_other_chunk(chunk)
+
+    def _on_other_chunk(self, chunk: object) -> bool:
+        """Take the first chunk, one whose time is kept or that is waited for, or one too late."""
         if self._first is None and self._once:
-            self._first = seen
+            self._first = self.seen
+            if self._stamps is None and not self.is_followed:
+                self._direct = self._accumulator
         if not self._once:  # asked last: a signal or another thread may have ended it just now
+            self._direct = None
             return False
         if self._stamps is not None:
-            self._keep_time(self._stamps, seen)
+            self._keep_time(self._stamps, self.seen)
         if self._accumulator is not None:
             self._accumulator.add(chunk)
         return self.is_followed or self._full_block is not None
@@ -217,6 +230,7 @@ class Recorder:
             self._once.pop()
         except IndexError:
             return None
+        self._direct = None
         if self._error is not None:
             at, error = self.seen, None
         end = self._clock() if at is None else at

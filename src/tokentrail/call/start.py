@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tokentrail.call.live_usage import StreamEncoder
 from tokentrail.call.observed_call import ObservedCall
 from tokentrail.call.recorder import Recorder
+from tokentrail.call.usage_counter import StreamEncoder
 from tokentrail.config import TokenCounting
 from tokentrail.content import Capture, CapturingAdapter, Content, content_accumulator
 from tokentrail.counting import OutputTally
@@ -66,7 +66,8 @@ def start_call(runtime: Runtime, call: CallToRecord) -> tuple[ObservedCall | Non
         observed = ObservedCall(runtime, request, telemetry, recorder, output, reader)
         observed.capture = capture
         if call.read_prompt_now:
-            observed.prompt()
+            with guard.shield("request"):
+                observed.prompt()
     except BaseException:  # an interrupt: to read what is long takes a while
         telemetry.discard()
         raise

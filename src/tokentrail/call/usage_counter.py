@@ -1,14 +1,17 @@
-"""What the server did not report of an ended call's usage is counted, here and now or in slices."""
+"""Counting what the server does not report of a call's usage: while it streams, and at its end."""
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
+from tokentrail.counting import HELD
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tokentrail.call.recorder import Recorder
     from tokentrail.counting import Encoder, InputTally, OutputTally
     from tokentrail.model.records import Count, Request
     from tokentrail.runtime.runtime import Runtime
@@ -97,3 +100,31 @@ class _TimedEncoder:
         if self.is_over:
             raise TimeoutError
         return self._encoding.encode_ordinary(text)
+
+
+class StreamEncoder:
+    """Finds the encoding to count an answer with while it streams; the tally asks for it.
+
+    The recorder, whose accumulator fills the tally, is not kept alive by it.
+    """
+
+    __slots__ = ("_recorder", "_request", "_runtime")
+
+    def __init__(self, runtime: Runtime, request: Request, recorder: Recorder) -> None:
+        self._runtime = runtime
+        self._request = request
+        self._recorder = weakref.ref(recorder)
+
+    def __call__(self, held: int) -> Encoder | None:
+        """Return the encoding, if it is there.
+
+        It may not be, where a report is awaited. Of a long answer so much text is ``held`` by then
+        (in bytes) that it would have to be estimated if the report does not come.
+        """
+        recorder, runtime = self._recorder(), self._runtime
+        if recorder is None or not recorder.is_open:
+            return None
+        model = runtime.identify(self._request, recorder.response_so_far())
+        if held > HELD // 4:
+            runtime.start_encoding(model.encoding)
+        return runtime.encodings.get(model.encoding)

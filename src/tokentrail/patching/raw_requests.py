@@ -19,10 +19,8 @@ from tokentrail.apis.completions.adapter import CompletionsAdapter
 from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
 from tokentrail.apis.http_metadata import is_raw
 from tokentrail.apis.responses.adapter import ResponsesAdapter
-from tokentrail.patching.wrappers import AsyncWrapper, SyncWrapper
-from tokentrail.runtime import runtime
 from tokentrail.support import guard
-from tokentrail.telemetry.context import context_to_instrument, enclosing_call
+from tokentrail.telemetry.context import context_to_instrument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,47 +38,15 @@ PATHS: dict[str, ApiAdapter] = {
 """What is told of a POST, by its path below the base URL."""
 
 
-class RawRequestWrapper:
-    """wrapt's wrapper for ``request`` of a client of either kind."""
-
-    __slots__ = ("_by_path",)
-
-    def __init__(self, *, is_async: bool) -> None:
-        make = AsyncWrapper if is_async else SyncWrapper
-        self._by_path = {path: make(shape) for path, shape in PATHS.items()}
-
-    def __call__(
-        self,
-        wrapped: Any,  # noqa: ANN401 - the client's own function
-        client: object,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> object:
-        """Make the request, recorded as a call unless it is inside one."""
-        active = runtime.current()
-        if active is None:
-            return wrapped(*args, **kwargs)
-        posted = None
-        with guard.shield("direct request"):
-            enclosing = enclosing_call(client)
-            if enclosing is None:
-                posted = _posted(active, wrapped, client, args, kwargs)
-            elif enclosing.body_reader is not None and len(args) > 1:
-                args = _read_by(enclosing.body_reader, args)
-        if posted is None:
-            return wrapped(*args, **kwargs)
-        return self._by_path[posted.path](posted, _Of(client), (), posted.asked)
-
-
 @dataclass(frozen=True, slots=True)
-class _Of:
+class ClientHolder:
     """Stands where a call's resource stands otherwise."""
 
     _client: object
 
 
 @dataclass(frozen=True, slots=True)
-class _Posted:
+class PostedCall:
     """A request, called as if it were the method that has its path."""
 
     send: Any
@@ -102,14 +68,15 @@ class _Posted:
         return self.send(cast_to, options, *rest, **self.kwargs)
 
 
-def _read_by(reader: BodyReader, args: tuple[Any, ...]) -> tuple[Any, ...]:
+def show_body(
+    reader: BodyReader, parse: Callable[[Any], object], args: tuple[Any, ...]
+) -> tuple[Any, ...]:
     """Return the arguments of a request, its answer shown to ``reader`` before it is parsed.
 
     Where an answer is cut short, or is not what the application's class wants, parsing it raises:
     it was billed all the same.
     """
-    parse = getattr(args[1], "post_parser", None)
-    if not callable(parse) or is_raw(args[1].headers):
+    if is_raw(args[1].headers):
         return args
     options = copy(args[1])
     options.post_parser = _showing(reader, parse)
@@ -128,13 +95,13 @@ def _showing(reader: BodyReader, parse: Callable[[Any], object]) -> Callable[[An
     return shown
 
 
-def _posted(
+def posted_call(
     active: Runtime,
     send: Any,  # noqa: ANN401 - the client's own function
     client: object,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-) -> _Posted | None:
+) -> PostedCall | None:
     """Read a request; ``None`` if it is not one to be told, or is told already."""
     if context_to_instrument(client) is None:
         return None
@@ -147,7 +114,7 @@ def _posted(
     if path.partition("/")[0] not in active.settings.families:
         return None
     asked = {**body, "stream": named.get("stream", False), **_extra(options)}
-    return _Posted(send, (cast_to, options, *args[2:]), named, path, asked)
+    return PostedCall(send, (cast_to, options, *args[2:]), named, path, asked)
 
 
 def _extra(options: Any) -> dict[str, Any]:  # noqa: ANN401 - any version's class

@@ -1,4 +1,4 @@
-"""The two thin wrappers around a method of the client, plain and async.
+"""What is put around a method of the client: two thin wrappers, plain and async.
 
 They start an observed call, make the call with the span current, and hand the answer over to be
 observed. Whatever goes wrong in that, the call itself is made and its answer or error is the
@@ -10,12 +10,14 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tokentrail.patching import streams
+import wrapt
+
+from tokentrail.patching import raw_requests, streams
 from tokentrail.patching.request import SentCall, read_arguments
 from tokentrail.runtime import runtime
 from tokentrail.support import guard
 from tokentrail.support.coroutines import Pending, named_as
-from tokentrail.telemetry.context import context_to_instrument
+from tokentrail.telemetry.context import context_to_instrument, enclosing_call
 
 if TYPE_CHECKING:
     from tokentrail.apis import ApiAdapter
@@ -23,6 +25,44 @@ if TYPE_CHECKING:
 
 _Method = Any
 """The client's own function, bound."""
+
+
+class _Bare:
+    """A wrapper that is copied, pickled and shown as what it is around.
+
+    Annotations or a ``__dict__`` of its own would stand before those of the method.
+    """
+
+    __slots__ = ()
+    __copy__ = __deepcopy__ = None  # wrapt's raise; without them ``copy`` asks as ``pickle`` does
+
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
+        return self.__wrapped__.__reduce_ex__(protocol)
+
+    def __repr__(self: Any) -> str:
+        return repr(self.__wrapped__)
+
+
+class _Bound(_Bare, wrapt.BoundFunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """The method of one object."""
+
+
+class PatchedMethod(_Bare, wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """A method of the client with our wrapper around it; its class gives this very one."""
+
+    __bound_function_wrapper__ = _Bound
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:  # noqa: ANN401 - as of functions
+        return self if instance is None else super().__get__(instance, owner)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the client's
+        """Call the method on its first argument."""
+        if not args:
+            return self.__wrapped__(**kwargs)  # which refuses it in its own words
+        return super().__get__(None, type(args[0]))(*args, **kwargs)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
+        return self.__qualname__  # by its name, as functions are
 
 
 class SyncWrapper:
@@ -131,6 +171,37 @@ class _Sending(Pending):
         return self.coroutine
 
 
+class RawRequestWrapper:
+    """wrapt's wrapper for ``request`` of a client of either kind."""
+
+    __slots__ = ("_by_path",)
+
+    def __init__(self, *, is_async: bool) -> None:
+        make = AsyncWrapper if is_async else SyncWrapper
+        self._by_path = {path: make(adapter) for path, adapter in raw_requests.PATHS.items()}
+
+    def __call__(
+        self, wrapped: _Method, client: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        """Make the request, recorded as a call unless it is inside one."""
+        active = runtime.current()
+        if active is None:
+            return wrapped(*args, **kwargs)
+        posted = None
+        with guard.shield("direct request"):
+            enclosing = enclosing_call(client)
+            if enclosing is None:
+                posted = raw_requests.posted_call(active, wrapped, client, args, kwargs)
+            elif enclosing.body_reader is not None and len(args) > 1:
+                parse = getattr(args[1], "post_parser", None)
+                if callable(parse):
+                    args = raw_requests.show_body(enclosing.body_reader, parse, args)
+        if posted is None:
+            return wrapped(*args, **kwargs)
+        holder = raw_requests.ClientHolder(client)
+        return self._by_path[posted.path](posted, holder, (), posted.asked)
+
+
 def _read(
     adapter: ApiAdapter, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> CallArguments | None:
@@ -148,10 +219,11 @@ def _read(
 
 def _start(arguments: CallArguments) -> SentCall | None:
     """Start a call; ``None`` if that fails."""
-    sent = SentCall(arguments)
+    sent = None
     with guard.shield("start"):
+        sent = SentCall(arguments)
         sent.start()
-    return None if sent.telemetry is None else sent
+    return None if sent is None or sent.telemetry is None else sent
 
 
 def _start_in_this_context(arguments: CallArguments) -> SentCall | None:
