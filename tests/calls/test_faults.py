@@ -203,7 +203,7 @@ def _break(monkeypatch, seam):
         "call.observed_call:ObservedCall.ready",
         "telemetry.metrics.recording:Metrics.finish",
         "call.jobs:Gaps.steps",
-        "usage.resolve:label",
+        "usage.resolve:count_source",
         "call.observed_call:ObservedCall.prompt",
     ],
 )
