@@ -8,13 +8,17 @@ VENV ?= .venv
 ARGS ?=
 JOBS ?= 3
 
+# Where the engines of `make stack` are built, once: their own modules and packages pin them.
+STACK_ENGINES ?= .stack
+export STACK_ENGINES
+
 BIN := $(VENV)/bin
 # Twice quiet: errors are still printed.
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow mock-servers frameworks webservers bench soak interop lint format cover matrix verify-dashboards verify-phoenix release-check clean
+.PHONY: help demo test slow mock-servers frameworks webservers bench soak mutate interop lint format cover matrix stack verify-stack verify-dashboards verify-phoenix release-check clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +50,9 @@ bench: $(VENV)/.dev ## measure what tokentrail costs, beside its peers
 soak: $(VENV)/.dev ## use it hard for minutes: spans, tokens, memory; ARGS="load --seconds 600"
 	@PYTHONPATH=tools $(BIN)/python -m soak $(ARGS)
 
+mutate: $(VENV)/.dev ## see which changes of the code no test notices; ARGS="--seconds 120"
+	@$(BIN)/python -m tools.mutate $(ARGS)
+
 lint: $(VENV)/.dev ## check style, format, types and spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -62,17 +69,25 @@ cover: $(VENV)/.dev ## run the tests and say which branches they leave out
 matrix: $(VENV)/.dev ## run the tests on every supported release of what we stand on
 	@$(BIN)/nox $(ARGS)
 
-verify-dashboards: $(VENV)/.dev ## prove each query of dashboards and rules on a real Prometheus
-	@REQUIRE_PROMETHEUS=1 $(BIN)/python -m pytest tests/dashboards -m "slow or not slow" $(ARGS)
+stack: $(VENV)/.stack ## run Collector, Jaeger and Prometheus without Docker; APP="python my_program.py"
+	@PYTHONPATH=tools $(BIN)/python -m stack
 
-verify-phoenix: $(VENV)/.dev .stack/.made ## export traces to a real backend and read them back
-	@PHOENIX=.stack/bin/phoenix $(BIN)/python -m pytest tests/stack -m "slow or not slow" $(ARGS)
+verify-stack: $(VENV)/.dev ## prove the stack of examples/observability on the real programs (needs Go)
+	@PYTHONPATH=tools $(BIN)/python -m stack --build all
+	@REQUIRE_ENGINES=$(STACK_ENGINES) $(BIN)/python -m pytest tests/stack -m "slow or not slow" $(ARGS)
+
+verify-dashboards: $(VENV)/.dev ## prove each query of dashboards and rules on a real Prometheus (needs Go)
+	@PYTHONPATH=tools $(BIN)/python -m stack --build prometheus promtool
+	@REQUIRE_ENGINES=$(STACK_ENGINES) $(BIN)/python -m pytest tests/dashboards tests/cost/test_prices_command.py -m "slow or not slow" $(ARGS)
+
+verify-phoenix: $(VENV)/.dev .phoenix/.made ## export traces to Arize Phoenix and read them back
+	@PHOENIX=.phoenix/bin/phoenix $(BIN)/python -m pytest tests/stack/test_phoenix.py -m slow $(ARGS)
 
 release-check: $(VENV)/.dev ## build sdist and wheel, check them, run the demo from each
 	@PYTHONPATH=src $(BIN)/python tools/release_check.py
 
 clean: ## remove what was made
-	rm -rf .venv .stack .nox build dist htmlcov .coverage .coverage.* .hypothesis .*_cache
+	rm -rf .venv .stack .phoenix .nox .mutation build dist htmlcov .coverage .coverage.* .hypothesis .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: an environment is made once, and installed into anew when pyproject.toml changes.
@@ -89,15 +104,20 @@ $(VENV)/.made:
 	@touch $@
 
 # The backend that verify-phoenix starts; its release is moved by hand.
-.stack/.made: $(VENV)/.made
-	@echo "installing Arize Phoenix into .stack ..."
-	@$(BIN)/python -m venv .stack
-	@.stack/bin/python -m pip install -qq --disable-pip-version-check 'arize-phoenix == 20.26.1'
+.phoenix/.made: $(VENV)/.made
+	@echo "installing Arize Phoenix into .phoenix ..."
+	@$(BIN)/python -m venv .phoenix
+	@.phoenix/bin/python -m pip install -qq --disable-pip-version-check 'arize-phoenix == 20.26.1'
 	@touch $@
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.made
 	@echo "installing tokentrail[demo] into $(VENV) ..."
 	@$(INSTALL) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.stack: pyproject.toml $(VENV)/.made
+	@echo "installing tokentrail[demo] and the OTLP exporter into $(VENV) ..."
+	@$(INSTALL) --editable '.[demo]' 'opentelemetry-exporter-otlp-proto-http >= 1.30'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.made

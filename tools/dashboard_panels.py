@@ -41,7 +41,7 @@ TRACED = (JOB, MODEL)
 
 CALLS = series(semconv.OPERATIONS, "total")
 TOKENS = series(semconv.USAGE_TOKENS, "total")
-RATIO = series(semconv.COUNT_RATIO)
+COMPARED = series(semconv.OWN_COMPARED, "total")
 QUEUE = series(semconv.QUEUE_SIZE)
 ERRORS = series(semconv.INTERNAL_ERRORS, "total")
 DEFERRED = series(semconv.COUNTS_QUEUED, "total")
@@ -482,14 +482,16 @@ def _trust() -> tuple[Panel, ...]:
     return (
         Panel(
             "Counted over reported tokens",
-            "Mean ratio of our count to the server's number where there are both (the share of"
-            " calls that count_verification_ratio says). 1 is exact; away from it, counts of that"
-            " model are off.",
+            "Tokens that we counted over tokens that the server reported, of the calls that have"
+            " both (the share that count_verification_ratio says). 1 is exact; away from it,"
+            " counts of that model are off.",
             "timeseries",
             (
                 Query(
-                    f"{summed(f'{RATIO}_sum', *TRACED, KIND)}"
-                    f" / {summed(f'{RATIO}_count', *TRACED, KIND)}",
+                    " / ".join(
+                        summed(COMPARED, *TRACED, KIND, where=f'{SOURCE}="{source}"')
+                        for source in ("counted", "reported")
+                    ),
                     legend(*TRACED, KIND),
                 ),
             ),

@@ -1,7 +1,7 @@
 """Takes the picture of a trace in a real backend: docs/images/trace-in-phoenix.png.
 
-    make verify-phoenix    # installs Phoenix into .stack
-    PYTHONPATH=. .venv/bin/python tools/picture_trace.py .stack/bin/phoenix
+    make verify-phoenix    # installs Phoenix into .phoenix
+    PYTHONPATH=. .venv/bin/python tools/picture_trace.py .phoenix/bin/phoenix
 
 Needs Chromium on the path. What is said is captured here, which it is not by default, so that the
 page has something to show.

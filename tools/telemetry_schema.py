@@ -342,6 +342,10 @@ METRICS: Final = (
         "tokentrail.usage.count_ratio", _X, "histogram", "1", When.SAMPLED, (*_BASE, _OWN_TYPE),
         of=_SPENDING, about="counted over reported",
     ),
+    Metric(
+        "tokentrail.usage.compared_tokens", _X, *_COUNT, When.SAMPLED,
+        (*_BASE, _OWN_TYPE, _SOURCED), of=_SPENDING, about="what was counted, and what reported",
+    ),
     Metric("tokentrail.queue.size", _X, "up-down counter", "{item}", When.HEALTHY, ()),
     Metric("tokentrail.errors", _X, "counter", "{error}", When.HEALTHY, ()),
     Metric("tokentrail.calls.deferred", _X, "counter", "{call}", When.HEALTHY, ()),

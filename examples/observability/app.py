@@ -31,6 +31,8 @@ from tokentrail.testing.server import Call, Reply, Server
 
 THINKS = "o4-mini"
 """The model that takes its time before the first chunk."""
+TENANTS = ("blue", "green")
+"""On whose behalf it calls: on spans, and on metrics where `custom_metric_attributes` says so."""
 
 
 def main(rounds: int | None, pause: float, delay: float, slow: float) -> None:
@@ -66,7 +68,10 @@ def ask(rounds: int | None, pause: float, delay: float, slow: float) -> None:
         for _ in itertools.count() if rounds is None else range(rounds):
             for scene in random.sample(SCENES, len(SCENES)):
                 route = f"POST /{scene.name.replace(', ', '-').replace(' ', '-')}"
-                with tracer.start_as_current_span(route, kind=trace.SpanKind.SERVER):
+                with (
+                    tracer.start_as_current_span(route, kind=trace.SpanKind.SERVER),
+                    tokentrail.attributes(tenant=random.choice(TENANTS)),  # noqa: S311 - no secret
+                ):
                     scene.play(stage)
                 time.sleep(random.uniform(0, 2 * pause))  # noqa: S311 - no secret
             server.calls.clear()  # it keeps them, and this goes on for ever

@@ -205,5 +205,5 @@ def current_usage(stream: object) -> Usage | None:
     Returns:
         Counts of input and output, each with its source; ``None`` for a stream that is not told.
     """
-    recorder = streams.recorder_of(stream)
-    return None if recorder is None else recorder.known_usage()
+    call = streams.call_of(stream)
+    return None if call is None else call.known_usage()

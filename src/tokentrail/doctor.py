@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from tokentrail.config import SETTINGS, display_value, read_environment
 from tokentrail.counting import ENCODINGS
 from tokentrail.counting.encodings import RECIPES
-from tokentrail.patching import install, methods, wrappers
+from tokentrail.patching import install, methods
+from tokentrail.runtime import runtime
 from tokentrail.telemetry import coexistence, completion_hook
 from tokentrail.version import __version__
 
@@ -164,8 +165,9 @@ def _version(name: str) -> str | None:
 
 def _instrumented_apis(settings: tuple[SettingFound, ...]) -> Collection[str]:
     """Return whose methods are told: as it was switched on here, or else would be."""
-    if wrappers.engine is not None:
-        return wrappers.engine.settings.instrumented_apis
+    active = runtime.current()
+    if active is not None:
+        return active.settings.instrumented_apis
     return cast(
         "list[str]", next(found.value for found in settings if found.name == "instrumented_apis")
     )
@@ -221,7 +223,7 @@ def _notes(environ: Mapping[str, str], peers: Collection[str]) -> Iterator[str]:
         said = {word.strip().lower() for word in environ.get(name, "").split(",")}
         if said & set(words):
             yield f"{name}={environ[name]}: nothing is told"
-    if wrappers.engine is None:
+    if runtime.current() is None:
         yield "tokentrail is not switched on in this process: no method is patched"
     others = [name for name in peers if name != JOINED]
     if others:

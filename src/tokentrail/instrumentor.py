@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from tokentrail.config import read_settings
-from tokentrail.patching import install, wrappers
-from tokentrail.runtime.runtime import Engine
-from tokentrail.telemetry.emitter import Teller
-from tokentrail.telemetry.internal_metrics import set_engine
+from tokentrail.patching import install
+from tokentrail.runtime import runtime
+from tokentrail.telemetry.emitter import Emitter
 from tokentrail.websocket import patching
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         if not self.is_instrumented_by_opentelemetry:
             super().instrument(**kwargs)
             # Where it was disabled, it may yet be switched on.
-            self._is_instrumented_by_opentelemetry = wrappers.engine is not None
+            self._is_instrumented_by_opentelemetry = runtime.current() is not None
 
     def uninstrument(self, **kwargs: Any) -> None:  # noqa: ANN401 - the base class's signature
         """Switch off; see :func:`tokentrail.uninstrument`. Does nothing if it is off already."""
@@ -43,18 +42,19 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         settings = read_settings(kwargs)
         if settings.disabled:
             return
-        teller = Teller(tracer_provider, meter_provider, logger_provider, settings)
-        engine = Engine(settings, teller)
+        emitter = Emitter(
+            tracer_provider, meter_provider, logger_provider, settings, runtime.current
+        )
+        active = runtime.Runtime(settings, emitter)
         for name in settings.preload_encodings:
-            engine.encodings.load(name)
-        wrappers.engine = engine
-        set_engine(engine)
+            active.encodings.load(name)
+        runtime.activate(active)
         install.install(settings.instrumented_apis)
 
     def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ANN401, ARG002 - the base's signature
-        engine, wrappers.engine = wrappers.engine, None
+        active = runtime.current()
+        runtime.activate(None)
         install.remove()
         patching.release()
-        if engine is not None:
-            engine.close()
-        set_engine(None)
+        if active is not None:
+            active.close()

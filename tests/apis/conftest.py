@@ -22,7 +22,7 @@ class Gathered:
         assert type(choice) is type(item) is int
         self._pieces[kind, choice, item].append(text)
 
-    def pieces(self, kind: str, choice: int, item: int) -> list[str] | None:
+    def append_buffer(self, kind: str, choice: int, item: int) -> list[str] | None:
         """Have more of a part left in its list, of which something came."""
         return self._pieces.get((kind, choice, item))
 

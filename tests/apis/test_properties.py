@@ -73,7 +73,7 @@ class Typed:
         assert type(text) is str
         assert text
 
-    def pieces(self, kind: str, choice: int, item: int) -> _Pieces:
+    def append_buffer(self, kind: str, choice: int, item: int) -> _Pieces:
         """Take what is left of a part as what is added."""
         self.add(kind, choice, item, "text")
         return _Pieces()

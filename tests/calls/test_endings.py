@@ -9,10 +9,11 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import openai
 import pytest
+from openai.types.chat import ChatCompletionChunk
 from opentelemetry.trace import StatusCode
 
 from tokentrail.testing.payloads import Usage, errors, responses
@@ -193,6 +194,27 @@ async def test_two_loops_over_one_stream_are_one_call(play):
     rest = await play.driver.read(stream)
     assert await play.driver.read(stream) == []
     play.told("completed", [*first, *rest])
+
+
+@pytest.mark.parametrize("end", ["read", "closed"])
+async def test_what_the_application_puts_over_a_close_stays_there(chat, end):
+    """It is the application's own to take away, and calls what was there before."""
+    chat.stage.streams(chat.api.events())
+    stream = await chat.stream()
+    response, name = stream.response, "aclose" if chat.driver.mode == "async" else "close"
+    before, called = getattr(response, name), []
+
+    def mine():
+        called.append(name)
+        return before()
+
+    setattr(response, name, mine)
+    chunks = await (chat.driver.read(stream) if end == "read" else chat.take(stream))
+    await chat.driver.close(stream)
+    chat.told("completed" if end == "read" else "broken_off", chunks)
+    seen = len(called)
+    await chat.close(response)
+    assert len(called) == seen + 1 > 1
 
 
 async def test_a_stream_without_done_is_completed(chat):
@@ -404,6 +426,18 @@ async def test_a_dropped_stream_ends_when_it_is_collected(chat, way):
     if way is _drop_unread:
         del usage["output"]
     span = chat.told("broken_off", usage=usage, waits=True)
+    assert span.end_time <= dropped + IN_STEP * 1e9
+
+
+async def test_a_stream_dropped_unread_ends_when_its_headers_came(chat):
+    """The wait for the server is part of the call, the wait for the collector is not."""
+    chat.stage.streams([chat.stage.OPEN], wait=0.05)
+    await _drop_unread(chat)
+    dropped = time.time_ns()
+    time.sleep(0.02)  # noqa: ASYNC251 - the collector comes late
+    await _collect()
+    span = chat.told("broken_off", [], waits=True)
+    assert chat.begun + 50_000_000 <= span.end_time + IN_STEP * 1e9
     assert span.end_time <= dropped + IN_STEP * 1e9
 
 
@@ -945,6 +979,63 @@ async def test_bytes_read_while_another_error_is_handled_are_no_failure(chat):
         async with chat.driver.within(_raw(chat, "with_streaming_response")(stream=True)) as raw:
             await _iterate(chat, raw, "iter_lines")
     chat.told("completed", [])
+
+
+class _Reader:
+    """The application's own, whose method has the name of the client's, and gives up."""
+
+    def __init__(self, response):
+        self.response = response
+
+    def iter_raw(self):
+        self.response.close()
+
+    async def aiter_raw(self):
+        await self.response.aclose()
+
+
+async def test_a_stream_of_bytes_closed_by_a_reader_is_broken_off(chat):
+    """Only the response itself knows that it was read to its end."""
+    chat.pauses(after=4)
+    async with chat.driver.within(_raw(chat, "with_streaming_response")(stream=True)) as raw:
+        reader = _Reader(raw.http_response)
+        read = reader.aiter_raw if chat.driver.mode == "async" else reader.iter_raw
+        await chat.driver.call(read)
+        chat.told("broken_off", [])
+
+
+Chunk = TypeVar("Chunk")
+
+
+class _Lines(openai.Stream[Chunk]):
+    """A stream of the application's own making, which the client may be asked for."""
+
+    def __init__(self, **given):
+        self.response = given["response"]
+
+
+class _LinesLater(openai.AsyncStream[Chunk]):
+    """The same."""
+
+    def __init__(self, **given):
+        self.response = given["response"]
+
+
+@pytest.mark.parametrize("end", ["read", "closed"])
+async def test_a_stream_of_another_kind_ends_with_its_response(chat, end):
+    """To ask for it is not to have read it; what it makes of the bytes is not known."""
+    chat.pauses(after=4)
+    if end == "read":
+        chat.stage.gate.set()
+    raw = await chat.driver.call(_raw(chat, "with_raw_response"), stream=True)
+    kind = _LinesLater if chat.driver.mode == "async" else _Lines
+    response = raw.parse(to=kind[ChatCompletionChunk]).response
+    assert chat.trail.spans.at_once() == ()
+    if end == "read":
+        await chat.driver.call(response.aread if chat.driver.mode == "async" else response.read)
+    else:
+        await chat.close(response)
+    chat.told("completed" if end == "read" else "broken_off", [])
 
 
 async def test_a_stream_left_as_bytes_is_broken_off(chat):

@@ -19,7 +19,7 @@ import pytest
 from tests.calls.test_faults import SECRET, OurBug, Program, told_in_the_log
 
 import tokentrail
-from tokentrail.runtime.runtime import _engines
+from tokentrail.runtime.runtime import _runtimes
 from tokentrail.support import guard
 
 APART = (
@@ -29,23 +29,25 @@ APART = (
 """What no call enters, and the guard, in which all ends."""
 EDGES = {
     "tokentrail.patching.wrappers": {
-        "_again", "_answered", "_awaited", "_failed", "_prepare", "_refused", "_start",
-        "_Sending.__init__", "_Sending.bare",
+        "AsyncWrapper.__call__", "SyncWrapper.__call__", "_awaited", "_on_answer", "_on_error",
+        "_on_refused", "_read", "_retry_kwargs", "_start", "_start_in_this_context",
+        "PatchedMethod.__call__", "PatchedMethod.__get__", "PatchedMethod.__reduce_ex__",
+        "RawRequestWrapper.__call__", "_Sending.__init__", "_Sending.without_us",
     },
-    "tokentrail.patching.coroutines": {"Pending.__init__", "Pending.__del__", "named_as"},
+    "tokentrail.support.coroutines": {"Pending.__init__", "Pending.__del__", "named_as"},
     "tokentrail.patching.replay": {
         "_Recording.__class__", "_Recording.__getattr__", "_Recording.__iter__",
         "_Recording.__next__",
     },
     "tokentrail.patching.streams": {
-        "_AsyncChunks.__aiter__", "_AsyncChunks.__anext__", "_Chunks.__iter__",
-        "_Chunks.__next__", "_Close.__call__", "_Parse.__call__", "_Parse.__del__",
-        "_Parse.__init__", "_Parse._later", "_Parse._observe", "_Pulled.__del__",
-        "_Pulled.__init__", "_Seams.took", "_abandon", "_over",
+        "AsyncObservedIterator.__aiter__", "AsyncObservedIterator.__anext__", "_Close.__call__",
+        "ObservedIterator.__del__", "ObservedIterator.__init__", "_Parse.__call__",
+        "_Parse.__del__", "_Parse.__init__", "_Parse._later", "_Parse._observe",
+        "SyncObservedIterator.__iter__", "SyncObservedIterator.__next__", "_collect",
+        "_on_pull_error",
     },
-    "tokentrail.patching.raw_requests": {"_posted", "_received_by"},
     # The application's own flush(), which also ends what an uninstrument() left:
-    "tokentrail.runtime.runtime": {"Engine.flush", "flush"},
+    "tokentrail.runtime.runtime": {"Runtime.flush", "current", "flush"},
     "tokentrail.runtime.worker": {
         "Worker.flush", "Worker.backlog", "Worker.stop", "Worker._end_all", "_Barrier.__init__",
         "Worker._run", "_report",  # the thread's own edge
@@ -54,9 +56,10 @@ EDGES = {
 """What stands between application and client: a shield, and nothing in it that could break."""
 SILENT = {
     (
-        "tokentrail.call.recorder",
-        "Recorder.abandoned",
+        "tokentrail.call.observed_call",
+        "ObservedCall.on_collected",
     ): "Only finalisers call it, which take no lock: none of logging's either.",
+    ("tokentrail.call.recorder", "Recorder.on_collected"): "As above.",
 }
 """What may be broken without a word, and why. Everything else is told in the log."""
 EVERYTHING = {
@@ -74,7 +77,7 @@ PARTS = 8
 """Into which the functions are parted, to stay far from a test's timeout."""
 TWOFOLD = (
     "tokentrail.patching.wrappers",
-    "tokentrail.patching.coroutines",
+    "tokentrail.support.coroutines",
     "tokentrail.patching.request",
     "tokentrail.patching.streams",
 )
@@ -195,8 +198,8 @@ async def test_a_bug_of_ours_is_ours_alone(driver, stage, apis, trail, lenient, 
             noticed[place] = await _with_a_bug(program, met[place], caplog, place in SILENT)
         except Exception as error:  # noqa: BLE001 - told below, with all others
             noticed[place] = repr(error)
-        for engine in list(_engines):
-            engine.open.clear()  # what a broken function never ended, nobody will
+        for active in list(_runtimes):
+            active.open_calls.clear()  # what a broken function never ended, nobody will
         gc.collect()
     assert {place: what for place, what in noticed.items() if what} == {}
     trail.instrument(**EVERYTHING)

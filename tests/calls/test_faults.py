@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
 import tokentrail
-from tokentrail.runtime.runtime import _engines
+from tokentrail.runtime.runtime import _runtimes
 from tokentrail.support import guard
 from tokentrail.testing.payloads import errors
 
@@ -45,9 +45,9 @@ def lenient(monkeypatch):
     monkeypatch.setattr(guard, "strict", False)
     monkeypatch.setattr(guard, "_told", set())
     yield
-    for engine in list(_engines):  # what a broken seam never ended, nobody will
-        engine.open.clear()
-        atexit.unregister(engine._exit)
+    for active in list(_runtimes):  # what a broken seam never ended, nobody will
+        active.open_calls.clear()
+        atexit.unregister(active._exit)
 
 
 # The program -------------------------------------------------------------------------------------
@@ -195,16 +195,16 @@ def _break(monkeypatch, seam):
 @pytest.mark.parametrize(
     "seam",
     [
-        "shapes.choices:ChunkAccumulator.add",
-        "shapes.choices:ChunkAccumulator.response",
+        "apis.choices:ChunkAccumulator.add",
+        "apis.choices:ChunkAccumulator.response",
         "counting.output:OutputTally.add",
         "counting.output:OutputTally.steps",
         "counting.prompt:InputTally.steps",
-        "settlement:Settlement.ready",
-        "tell.metrics:Metrics.finish",
-        "jobs:Gaps.steps",
-        "usage.label",
-        "call:Call.prompt",
+        "call.observed_call:ObservedCall.ready",
+        "telemetry.metrics.recording:Metrics.finish",
+        "call.jobs:Gaps.steps",
+        "usage.resolve:count_source",
+        "call.observed_call:ObservedCall.prompt",
     ],
 )
 async def test_a_bug_in_reading_or_counting_does_not_cost_the_span(
@@ -224,7 +224,7 @@ async def test_a_bug_in_reading_or_counting_does_not_cost_the_span(
 async def test_a_bug_in_the_worker_s_hands_does_not_stop_it(program, trail, lenient, monkeypatch):
     """A job that fails is the last of its kind, not of the thread."""
     with monkeypatch.context() as broken:
-        _break(broken, "settlement:Settlement.ready")
+        _break(broken, "call.observed_call:ObservedCall.ready")
         await program.dropped()
         await program.collected()
         assert tokentrail.flush(2)
@@ -449,7 +449,7 @@ def test_without_an_sdk_installed_calls_are_made(stage, apis):
 async def test_in_strict_mode_a_bug_of_ours_is_raised(program, trail, monkeypatch):
     """Under tests our own errors must not hide: TOKENTRAIL_STRICT raises them."""
     assert guard.strict
-    _break(monkeypatch, "shapes.choices:ChunkAccumulator.add")
+    _break(monkeypatch, "apis.choices:ChunkAccumulator.add")
     with pytest.raises(OurBug):
         await program.streamed()
     await program.collected()

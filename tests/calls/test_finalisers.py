@@ -11,7 +11,7 @@ import pytest
 from tools.bench import wire
 
 import tokentrail
-from tokentrail.patching import wrappers
+from tokentrail.runtime import runtime
 from tokentrail.telemetry.metrics import totals
 
 FORBIDDEN = ("opentelemetry", "logging", "threading", "queue", "socket", "asyncio", "selectors")
@@ -92,10 +92,59 @@ async def _dropped_raw(driver, client, api):
     raw.mine = raw, manager
 
 
-READ = (_dropped_stream, _dropped_helper)
+async def _dropped_lines(driver, client, api):
+    """Return the answer, whose lines are read by a generator that closes it at its own end."""
+    create = client.chat.completions.with_streaming_response.create
+    manager = create(model=api.model, **api.asked, stream=True)
+    enter = manager.__aenter__ if driver.mode == "async" else manager.__enter__
+    raw = await driver.call(enter)
+    lines = (_lines_later if driver.mode == "async" else _lines)(raw)
+    await driver.next(lines)
+    only_the_collector_finds_it = [lines]
+    only_the_collector_finds_it.append(only_the_collector_finds_it)
+    return raw, manager
 
 
-@pytest.mark.parametrize("drop", [_dropped_stream, _dropped_unread, _dropped_helper, _dropped_raw])
+def _lines(raw):
+    try:
+        yield from raw.iter_lines()
+    finally:
+        raw.http_response.close()
+
+
+async def _lines_later(raw):
+    try:
+        async for line in raw.iter_lines():
+            yield line
+    finally:
+        await raw.http_response.aclose()
+
+
+async def _dropped_within(driver, client, api):
+    """Return the stream, which a generator of the application reads and closes by ``with``."""
+    stream = await driver.call(api.method(client), model=api.model, **api.asked, stream=True)
+    chunks = (_chunks_later if driver.mode == "async" else _chunks)(stream)
+    await driver.next(chunks)
+    only_the_collector_finds_it = [chunks]
+    only_the_collector_finds_it.append(only_the_collector_finds_it)
+    return stream
+
+
+def _chunks(stream):
+    with stream:
+        yield from stream
+
+
+async def _chunks_later(stream):
+    async with stream:
+        async for chunk in stream:
+            yield chunk
+
+
+READ = (_dropped_stream, _dropped_helper, _dropped_lines, _dropped_within)
+
+
+@pytest.mark.parametrize("drop", [*READ, _dropped_unread, _dropped_raw])
 @pytest.mark.parametrize(
     "settings",
     [
@@ -110,10 +159,10 @@ async def test_a_finaliser_takes_no_lock_and_does_no_io(
     """All that it does is to hand the call over; the worker tells it later."""
     trail.instrument(**settings)
     stage.streams(apis["chat"].events())
-    await drop(driver, driver.client(stage.server), apis["chat"])
+    kept = await drop(driver, driver.client(stage.server), apis["chat"])
     wanted = []
     with monkeypatch.context() as held:
-        held.setattr(wrappers.engine.worker, "_lock", Lock(wanted))
+        held.setattr(runtime.current().worker, "_lock", Lock(wanted))
         held.setattr(totals, "_lock", Lock(wanted))
         entered, ours = _collect()
         if driver.mode == "async" and drop in READ:
@@ -124,8 +173,9 @@ async def test_a_finaliser_takes_no_lock_and_does_no_io(
             wanted.clear()
             entered, _ = _collect()
         else:
-            assert "abandoned" in ours or "broken_off" in ours
+            assert "on_collected" in ours or "on_closed" in ours
     assert (entered, wanted) == (set(), [])
+    del kept
     assert tokentrail.flush(10)
     assert trail.spans.attributes()["tokentrail.ending"] == "broken_off"
 
@@ -143,9 +193,9 @@ def test_a_stream_whose_loop_is_over_is_ended_by_its_finaliser(trail, monkeypatc
     loop.close()
     wanted = []
     with monkeypatch.context() as held:
-        held.setattr(wrappers.engine.worker, "_lock", Lock(wanted))
+        held.setattr(runtime.current().worker, "_lock", Lock(wanted))
         entered, ours = _collect()
-    assert "abandoned" in ours or "broken_off" in ours
+    assert "on_collected" in ours or "on_closed" in ours
     assert (entered, wanted) == (set(), [])
     assert tokentrail.flush(10)
     assert trail.spans.attributes()["tokentrail.ending"] == "broken_off"

@@ -6,6 +6,7 @@ import asyncio
 
 import openai
 import pytest
+import wrapt
 from tests.conftest import HTTP
 
 import tokentrail
@@ -85,27 +86,91 @@ class Held:
     async def __anext__(self):
         return await self.stream.__anext__()
 
+    def close(self):
+        return self.stream.close()
 
-async def test_a_stream_that_another_one_holds_is_observed(trail, driver, server, monkeypatch):
-    """It was switched on before us, so what it made of the stream is what we get."""
+
+class Proxied(wrapt.ObjectProxy):
+    """What opentelemetry-instrumentation-openai gives for one, as far as it matters."""
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self.__wrapped__)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        return await self.__wrapped__.__anext__()
+
+
+class Parsing(wrapt.ObjectProxy):
+    """What opentelemetry-instrumentation-genai-openai gives for a raw answer, likewise."""
+
+    def parse(self):
+        return Held(self.__wrapped__.parse())
+
+
+def _held_and_proxied(stream):
+    return Proxied(Held(stream))
+
+
+def _parsing_twice(raw):
+    return Parsing(Parsing(raw))
+
+
+@pytest.fixture
+def instrument_after(trail, monkeypatch):
+    """Instrument after another, who puts something around every answer."""
     from openai.resources.chat.completions import AsyncCompletions, Completions
 
-    tokentrail.count_tokens("", model="gpt-4o")  # until it is built, a count is a guess
-    tokentrail.uninstrument()
     plain, awaited = Completions.create, AsyncCompletions.create
 
-    async def hold(self, **asked):
-        return Held(await awaited(self, **asked))
+    def instrument(held):
+        async def hold(self, **asked):
+            return held(await awaited(self, **asked))
 
-    monkeypatch.setattr(Completions, "create", lambda self, **asked: Held(plain(self, **asked)))
-    monkeypatch.setattr(AsyncCompletions, "create", hold)
-    trail.instrument()
+        tokentrail.uninstrument()
+        monkeypatch.setattr(Completions, "create", lambda self, **asked: held(plain(self, **asked)))
+        monkeypatch.setattr(AsyncCompletions, "create", hold)
+        trail.instrument()
+
+    tokentrail.count_tokens("", model="gpt-4o")  # until it is built, a count is a guess
+    yield instrument
+    tokentrail.uninstrument()
+
+
+@pytest.mark.parametrize("held", [Held, Proxied, _held_and_proxied])
+async def test_a_stream_that_another_one_holds_is_observed(
+    trail, driver, server, instrument_after, held
+):
+    """It was switched on before us, so what it made of the stream is what we get."""
+    instrument_after(held)
     client = driver.client(server)
     stream = await driver.call(client.chat.completions.create, stream=True, **ASKED)
-    assert type(stream) is Held
+    assert isinstance(stream, (Held, Proxied))
     await driver.take(stream, 3)
-    await driver.close(stream.stream)
+    await driver.close(stream)
     said = trail.spans.attributes()
-    tokentrail.uninstrument()
     assert said["tokentrail.ending"] == "broken_off"
     assert said["tokentrail.usage.output.source"] == "counted"
+
+
+@pytest.mark.parametrize("held", [Parsing, _parsing_twice])
+async def test_a_raw_answer_that_others_hold_is_observed(
+    trail, driver, server, instrument_after, held
+):
+    """However many they are, what is inside of them all gives the stream, and is left clean."""
+    instrument_after(held)
+    create = driver.client(server).chat.completions.with_raw_response.create
+    raw = await driver.call(create, stream=True, **ASKED)
+    stream = raw.parse()
+    assert isinstance(stream, Held)
+    await driver.take(stream, 3)
+    await driver.close(stream)
+    said = trail.spans.attributes()
+    assert said["tokentrail.ending"] == "broken_off"
+    assert said.get("tokentrail.usage.output.source") == "counted"
+    assert "parse" not in vars(raw)

@@ -150,9 +150,9 @@ async def test_a_hook_that_raises_harms_nobody(driver, serve, trail, heard, capl
 async def test_a_name_that_nobody_has_is_no_hook(driver, serve, trail, util, monkeypatch, name):
     monkeypatch.setenv(HOOK, name)
     trail.instrument()
-    from tokentrail.patching import wrappers
+    from tokentrail.runtime import runtime
 
-    assert not wrappers.engine.teller.captures
+    assert not runtime.current().emitter.captures_content
     await ask(driver, serve)
     assert trail.spans.one()
 
@@ -161,9 +161,9 @@ async def test_an_upload_without_a_path_is_no_hook(driver, serve, trail, util, m
     """Theirs is a no-op then, in a guard: nothing is gathered for it."""
     monkeypatch.setenv(HOOK, "upload")
     trail.instrument()
-    from tokentrail.patching import wrappers
+    from tokentrail.runtime import runtime
 
-    assert not wrappers.engine.teller.captures
+    assert not runtime.current().emitter.captures_content
     await ask(driver, serve)
     assert trail.spans.one()
 

@@ -165,6 +165,32 @@ async def test_an_exception_that_cannot_be_put_into_words_is_told(driver, serve,
     assert ("exception.message" in attributes) is (raised.type is not Silent)
 
 
+@pytest.mark.parametrize(("where", "times"), [(None, 0), ("EVENT_ONLY", 1)])
+async def test_the_text_of_an_exception_is_made_only_where_content_is_told(
+    driver, serve, trail, where, times
+):
+    """To make it is code of the application, which may take any time and do anything."""
+    made = []
+
+    class Wordy(Exception):  # noqa: N818 - it is an error by what it does
+        def __str__(self):
+            made.append(self)
+            return "You said: Hello?"
+
+    def messages():
+        yield {"role": "user", "content": "Hello?"}
+        raise Wordy
+
+    trail.instrument(capture_content=where)
+    client = driver.client(serve(Plain({})))
+    with pytest.raises(Wordy) as raised:
+        await driver.call(client.chat.completions.create, model="gpt-4o", messages=messages())
+    attributes = trail.logs.one("operation.exception").attributes
+    assert attributes["exception.type"].endswith("Wordy")
+    assert ("exception.message" in attributes) is bool(times)
+    assert made == [raised.value] * times
+
+
 @pytest.mark.parametrize("where", ["SPAN_ONLY", "EVENT_ONLY"])
 async def test_a_span_that_is_not_recorded_takes_its_content_with_it(
     driver, serve, logs, metrics, monkeypatch, where

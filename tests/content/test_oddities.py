@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 
+import openai
 import pytest
 from tests.content.conftest import said_in
 
@@ -128,6 +129,29 @@ async def test_a_redaction_does_not_run_in_the_applications_thread(driver, serve
     assert "output.messages" in said_in(trail.spans.attributes())
     assert threads
     assert threading.get_ident() not in threads
+
+
+async def test_an_error_of_ours_in_the_rules_keeps_no_message_of_an_exception(
+    driver, serve, trail, monkeypatch
+):
+    """It may quote the prompt, and nobody has redacted it."""
+
+    def fail(*_args):
+        raise ValueError
+
+    from tokentrail.content import Redaction
+
+    monkeypatch.setattr(guard, "strict", False)
+    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(Redaction, "text", fail)
+    refused = Plain({"error": {"message": "no tiger", "code": "no"}}, 400)
+    create = driver.client(serve(refused)).chat.completions.create
+    with pytest.raises(openai.BadRequestError, match="tiger"):
+        await driver.call(create, model="gpt-4o", messages=[{"role": "user", "content": "tiger?"}])
+    span, event = trail.spans.one(), trail.logs.one("exception")
+    assert "tiger" not in span.to_json()
+    assert event.attributes["exception.type"] == "openai.BadRequestError"
+    assert "exception.message" not in event.attributes
 
 
 @pytest.mark.settings(capture_content="SPAN_ONLY", redact=lambda *_: 1 / 0)

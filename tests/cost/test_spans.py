@@ -12,6 +12,7 @@ import pytest
 
 from tokentrail.cost import Prices, genai_prices, prices
 from tokentrail.counting import ENCODINGS
+from tokentrail.runtime import runtime
 from tokentrail.support import guard
 from tokentrail.testing.model import Model
 from tokentrail.testing.payloads import Answer, Usage, chat, embeddings, responses
@@ -143,6 +144,28 @@ OWN = {
 async def test_own_prices_go_first(trail, driver, asked, answered, tier, usd):
     found = await cost(trail, driver, answering(USAGE, answered, service_tier=tier), model=asked)
     assert found == (usd and pytest.approx(usd, rel=1e-12))
+
+
+@pytest.mark.settings(cost="reported", prices=OWN)
+@pytest.mark.parametrize(
+    ("asked", "answered", "usd"),
+    [("flex", None, 0.0002), ("flex", "default", 0.0014), ("default", "flex", 0.0002)],
+)
+async def test_the_answer_says_which_service_tier_it_is(trail, driver, asked, answered, usd):
+    """A server may not have the tier that was asked for; one that says nothing is believed."""
+    respond = answering(USAGE, service_tier=answered)
+    found = await cost(trail, driver, respond, service_tier=asked)
+    assert found == pytest.approx(usd, rel=1e-12)
+
+
+@pytest.mark.settings(cost="reported", prices=OWN)
+async def test_a_price_is_not_looked_up_where_the_worker_has_no_room(trail, driver, monkeypatch):
+    """That may take milliseconds of the application's."""
+    with monkeypatch.context() as full:
+        full.setattr(runtime.current().worker, "_capacity", 0)
+        assert await cost(trail, driver, answering(USAGE)) is None
+        trail.spans.clear()
+    assert await cost(trail, driver, answering(USAGE)) == pytest.approx(0.0014)
 
 
 @pytest.mark.settings(cost="reported", model_aliases={"help-desk": "gpt-4o-mini"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
+from dataclasses import replace
 
 import pytest
 from opentelemetry import trace as otel_trace
@@ -21,6 +22,7 @@ MESSAGES = [{"role": "user", "content": "Hello, how are you?"}]
 ANSWER = Answer(("Hello there.",), Usage(26, 6), "gpt-4o-2024-08-06")
 """3 tokens; what is reported is twice what is counted."""
 RATIO = "tokentrail.usage.count_ratio"
+COMPARED = "tokentrail.usage.compared_tokens"
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +65,34 @@ async def test_at_one_every_call_is_compared(driver, trail, serve, stream):
     assert not [name for name in told if "counted" in name]
 
 
+@pytest.mark.settings(count_verification_ratio=1)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_tokens_that_were_compared_are_summed_up_by_source(driver, trail, serve, stream):
+    """So that a short answer weighs little in what counts are off by."""
+    server = serve(reply(ANSWER, stream=stream))
+    for _ in range(2):
+        await ask(driver, server, stream=stream)
+    found = {
+        (point.attributes["gen_ai.token.type"], point.attributes["tokentrail.usage.source"]): point
+        for point in trail.metrics.points(COMPARED)
+    }
+    assert {key: point.value for key, point in found.items()} == {
+        ("input", "reported"): 52,
+        ("input", "counted"): 26,
+        ("output", "reported"): 12,
+        ("output", "counted"): 6,
+    }
+    assert {point.attributes["gen_ai.request.model"] for point in found.values()} == {"gpt-4o"}
+
+
+@pytest.mark.settings(token_counting="always")
+async def test_what_is_only_counted_or_only_reported_is_not_compared(driver, trail, serve):
+    """Neither a stream without a report, nor an answer of a model that nobody can count."""
+    await ask(driver, serve(Stream(chat.chunks(ANSWER, "none"))), stream=True)
+    await ask(driver, serve(reply(replace(ANSWER, model="our-own"), stream=False)), model="our-own")
+    assert trail.metrics.points(COMPARED) == []
+
+
 @pytest.mark.settings(count_verification_ratio=0)
 async def test_at_zero_none_is(driver, trail, serve):
     for _ in range(20):
@@ -73,9 +103,9 @@ async def test_at_zero_none_is(driver, trail, serve):
 @pytest.mark.settings(count_verification_ratio=0.5)
 async def test_between_them_a_share_is(monkeypatch, driver, trail, serve):
     """By a chance of our own."""
-    from tokentrail.call import call
+    from tokentrail.call import observed_call
 
-    monkeypatch.setattr(call, "_chance", random.Random(1))  # noqa: S311 - repeatable
+    monkeypatch.setattr(observed_call, "_chance", random.Random(1))  # noqa: S311 - repeatable
     server = serve(reply(ANSWER, stream=False))
     client = driver.client(server)
     for _ in range(40):

@@ -10,7 +10,7 @@ from tokentrail.counting import ENCODINGS, OutputTally, Surcharges, estimate
 from tokentrail.counting import output as module
 from tokentrail.counting.output import KEYS
 from tokentrail.counting.text import INLINE, RUN, weight
-from tokentrail.model.records import MAX_BUFFERED, MAX_BUFFERED_CHARS
+from tokentrail.model.text_buffer import MOST_WAITING, SMALL, TextBuffer
 
 REPLY = Path(__file__).parents[3] / "shared" / "recordings" / "solar_system_reply.txt"
 PROSE = "The 8 planets, in order of distance:\n- Mercury (0.39 AU)\n- Venus; it's hot.\n"
@@ -50,11 +50,11 @@ class Feed:
     def add(self, kind, choice, item, piece):
         part = (kind, choice, item)
         pieces = self.lists.get(part)
-        if pieces is not None and len(pieces) < MAX_BUFFERED and len(piece) <= MAX_BUFFERED_CHARS:
+        if pieces is not None and len(pieces) < MOST_WAITING and len(piece) <= SMALL:
             pieces.append(piece)
             return
         self.tally.add(*part, piece)
-        self.lists[part] = self.tally.pieces(*part)
+        self.lists[part] = self.tally.append_buffer(*part)
 
 
 FEEDS = [Feed, lambda tally: tally]
@@ -143,8 +143,10 @@ def test_parts_are_counted_each_by_itself_however_they_interleave(feed, parts, s
 
 def held_memory(tally):
     streams = tally._streams.values()
-    texts = [text for s in streams for text in (*s.pieces, *s.waiting, s.tail) if text]
-    return sum(map(getsizeof, texts)) + sum(getsizeof(s.pieces) - getsizeof([]) for s in streams)
+    texts = [text for s in streams for text in (*s.buffer, *s.waiting, s.tail) if text]
+    return sum(map(getsizeof, texts)) + sum(
+        getsizeof(s.buffer) - getsizeof(TextBuffer()) for s in streams
+    )
 
 
 @feeds
@@ -394,16 +396,16 @@ def test_a_piece_costs_a_list_append_and_encodes_nothing(monkeypatch, o200k):
 
 def test_pieces_are_left_in_few_lists_and_in_none_where_much_is_held(o200k):
     tally = OutputTally()
-    assert tally.pieces("text", 0, 0) is None  # nothing came of it yet
+    assert tally.append_buffer("text", 0, 0) is None  # nothing came of it yet
     for choice in range(3):
         tally.add("text", choice, 0, "a")
-    lists = [tally.pieces("text", choice, 0) for choice in range(3)]
+    lists = [tally.append_buffer("text", choice, 0) for choice in range(3)]
     assert [pieces is None for pieces in lists] == [False, False, True]
-    assert tally.pieces("text", 1, 0) is lists[1]
+    assert tally.append_buffer("text", 1, 0) is lists[1]
     lists[1].append("b")
     tally.add("text", 0, 0, "word " * 8_000)
     tally.add("text", 0, 0, "x")
-    assert all(len(pieces) == MAX_BUFFERED for pieces in lists[:2])  # so nothing more is left there
-    assert tally.pieces("text", 0, 0) is None
+    assert all(len(pieces) == MOST_WAITING for pieces in lists[:2])  # so nothing more is left there
+    assert tally.append_buffer("text", 0, 0) is None
     finish(tally, o200k)
     assert tally.tokens == sum(whole(o200k, t) for t in ("a" + "word " * 8_000 + "x", "ab", "a"))

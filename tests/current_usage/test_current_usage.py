@@ -10,7 +10,7 @@ import openai
 import pytest
 
 import tokentrail
-from tokentrail.call.call import Call
+from tokentrail.call.observed_call import ObservedCall
 from tokentrail.counting import ENCODINGS, Encodings, InputTally, OutputTally
 from tokentrail.model.records import Count, Source
 from tokentrail.testing.payloads import Answer, Usage, chat, completions, responses
@@ -287,7 +287,7 @@ async def test_a_stream_nobody_asks_about_pays_nothing(monkeypatch, driver, trai
 
         monkeypatch.setattr(owner, name, watched)
 
-    watch(Call, "known")
+    watch(ObservedCall, "known_usage")
     watch(OutputTally, "now")
     watch(InputTally, "steps")
     trail.instrument()
@@ -310,7 +310,7 @@ async def test_a_stream_that_was_asked_about_is_let_go_without_the_collector(dri
             assert tokentrail.current_usage(stream) is not None
             await driver.read(stream)
         assert tokentrail.flush(10)
-        kept = [each for each in gc.get_objects() if type(each) is Call]
+        kept = [each for each in gc.get_objects() if type(each) is ObservedCall]
         assert len(kept) < 2, "that of the stream which is still held, if any"
     finally:
         gc.enable()

@@ -1,29 +1,32 @@
-"""An application: plays rounds of calls on the embedded server, and is scraped in two ways.
+"""An application: plays rounds of calls on the embedded server; is scraped, and sends by OTLP.
 
-    python -m tests.dashboards.application released|latest|both
+    python -m tests.dashboards.application released|latest|both URL
 
-Says its ports as a line of JSON, then for each line that it reads plays a round and says the ids of
-its traces. One port is the pull exporter's; the other shows what an OTLP receiver would store.
+Says the port of the pull exporter as a line of JSON, then for each line that it reads plays a round
+and says the ids of its traces. After the line "send" it sends metrics to the URL, twice a second.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import openai
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry, start_http_server
 from tests.dashboards.scenes import PAUSE, PIECES, QUESTION, SCENES
-from tests.dashboards.translation import Ingested
 
 import tokentrail
 from tokentrail.testing.payloads import (
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
     from tokentrail.testing.server import Call, Reply
 
 BY_NAME = {scene.name: scene for scene in SCENES}
+INTERVAL = 0.5
 MESSAGES = [{"role": "user", "content": QUESTION}]
 
 
@@ -158,18 +162,22 @@ def _say(line: object) -> None:
     sys.stdout.flush()
 
 
-def main(vocabulary: str) -> None:
+def _send(reader: PeriodicExportingMetricReader) -> None:
+    while True:
+        reader.collect()
+        time.sleep(INTERVAL)
+
+
+def main(vocabulary: str, url: str) -> None:
     """Serve until standard input ends."""
-    spans, otlp, registry = InMemorySpanExporter(), InMemoryMetricReader(), CollectorRegistry()
+    spans, registry = InMemorySpanExporter(), CollectorRegistry()
+    otlp = PeriodicExportingMetricReader(OTLPMetricExporter(url), math.inf)  # when it is asked
     resource = Resource.create({"service.name": f"otlp-{vocabulary}", "service.instance.id": "one"})
     tracers = TracerProvider(resource=resource)
     tracers.add_span_processor(SimpleSpanProcessor(spans))
     meters = MeterProvider([PrometheusMetricReader(registry=registry), otlp], resource)
-    ingested = CollectorRegistry()
-    ingested.register(Ingested(otlp))
-    ports = [
-        start_http_server(0, "127.0.0.1", each)[0].server_port for each in (registry, ingested)
-    ]
+    port = start_http_server(0, "127.0.0.1", registry)[0].server_port
+    sending = threading.Thread(target=_send, args=(otlp,), daemon=True)
     tokentrail.instrument(
         tracer_provider=tracers,
         meter_provider=meters,
@@ -179,8 +187,11 @@ def main(vocabulary: str) -> None:
         preload_encodings=("o200k_base", "cl100k_base"),
     )
     with Server(respond) as server:
-        _say({"pull": ports[0], "otlp": ports[1]})
-        for _ in sys.stdin:
+        _say({"pull": port})
+        for asked in sys.stdin:
+            if asked == "send\n":
+                sending.start()
+                continue
             spans.clear()
             for scene in SCENES:
                 play(scene, server.url)
@@ -191,4 +202,4 @@ def main(vocabulary: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

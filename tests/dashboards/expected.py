@@ -62,9 +62,11 @@ class World:
         """
         first, last = self.times[0], self.times[-1]
         span, interval = last - first, (last - first) / (len(self.times) - 1)
-        gaps = (min(first - (self.end - window), span * begun), self.end - last)
-        covered = span + sum(gap if gap < 1.1 * interval else interval / 2 for gap in gaps)
-        return covered / span / window
+        before, after = (
+            gap if gap < 1.1 * interval else interval / 2
+            for gap in (first - (self.end - window), self.end - last)
+        )
+        return (span + min(before, span * begun) + after) / span / window
 
     def increases(self, metric: str) -> list[tuple[Mapping[str, str], float]]:
         """Return the series of a metric, each with its increase as Prometheus extrapolates it."""
@@ -266,15 +268,22 @@ def _speed(w: World) -> Values:
     return divided(told, grouped(waited, OPERATION, *TRACED))
 
 
+def _compared(w: World, *by: str, source: str = "reported") -> Values:
+    """Return the tokens that were both reported and counted, by one of the two."""
+    points = [
+        (
+            {JOB: w.job, MODEL: scene.model, KIND: kind},
+            float(told.number if source == "reported" else told.counted),
+        )
+        for scene in SCENES
+        for kind, told in (("input", scene.input), ("output", scene.output))
+        if told is not None and told.counted is not None
+    ]
+    return grouped(points, *by)
+
+
 def _ratio(w: World, *by: str) -> Values:
-    counted, number = [], []
-    for scene in SCENES:
-        for kind, told in (("input", scene.input), ("output", scene.output)):
-            if told is not None and told.counted is not None:
-                labels = {JOB: w.job, MODEL: scene.model, KIND: kind}
-                counted.append((labels, told.counted / told.number))
-                number.append((labels, 1.0))
-    return divided(grouped(counted, *by), grouped(number, *by))
+    return divided(_compared(w, *by, source="counted"), _compared(w, *by))
 
 
 def _by_source(w: World, *by: str) -> Values:
@@ -444,7 +453,10 @@ RECORDINGS: dict[str, Callable[[World], Values]] = {
         grouped(tokens(w.job), JOB), w.pace(86400) * 86400
     ),
     "job_type_source:tokentrail_tokens:ratio_rate1h": lambda w: _by_source(w, JOB, KIND, SOURCE),
-    "job_model_type:tokentrail_count_ratio:mean_rate1h": lambda w: _ratio(w, JOB, MODEL, KIND),
+    "job_model_type:tokentrail_compared_tokens:ratio_rate1h": lambda w: _ratio(w, JOB, MODEL, KIND),
+    "job_model_type:tokentrail_compared_tokens:increase1h": lambda w: times(
+        _compared(w, JOB, MODEL, KIND), w.pace(3600) * 3600
+    ),
     "tokentrail:token_budget:per_day": lambda _: {Labels(): float(DAY_BUDGET)},
 }
 
@@ -455,11 +467,7 @@ ALERTS: dict[str, Callable[[World], Values]] = {
     "TokentrailFirstChunkIsSlow": lambda _: {},
     "TokentrailTokenBudgetBurns": lambda _: {},
     "TokentrailTokenBudgetIsSpent": lambda _: {},
-    "TokentrailCountsDrift": lambda w: {
-        group: abs(ratio - 1)
-        for group, ratio in _ratio(w, JOB, MODEL, KIND).items()
-        if abs(ratio - 1) > 0.05
-    },
+    "TokentrailCountsDrift": lambda _: {},  # some are off, over too few tokens
     "TokentrailTokensAreApproximated": lambda w: {
         group: share
         for group, share in _by_source(w, JOB, KIND, SOURCE).items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -24,14 +23,18 @@ _open = build_opener(ProxyHandler({})).open
 
 
 def program(name: str) -> str:
-    """Return the path of a program of Prometheus; skip where it is not, unless it must be there."""
-    found = shutil.which(name)
-    if found is None:
-        reason = f"{name} is not installed: apt-get install --no-install-recommends prometheus"
-        if os.environ.get("REQUIRE_PROMETHEUS"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
+    """Return the path of a program that `make verify-dashboards` builds; skip where it did not."""
+    engines = os.environ.get("REQUIRE_ENGINES")
+    if not engines:
+        pytest.skip(f"there is no {name}: make verify-dashboards builds it, with Go")
+    return str(Path(engines).absolute() / name)
+
+
+def free_port() -> int:
+    """Return a port of this machine that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 @dataclass
@@ -39,28 +42,31 @@ class Application:
     """A process of application.py."""
 
     vocabulary: str
+    receiver: str
+    """Where it sends metrics by OTLP, once it is asked to."""
     traces: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.dashboards.application", self.vocabulary],
+            [sys.executable, "-m", "tests.dashboards.application", self.vocabulary, self.receiver],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "TOKENTRAIL_STRICT": "1"},
         )
-        self.ports: dict[str, int] = {}
+        self.port: int | None = None
+        """Of the pull exporter, once the first round was played."""
 
-    def begin(self) -> None:
-        """Have a round played; :meth:`finish` waits for it."""
-        self.process.stdin.write("\n")
+    def begin(self, what: str = "play") -> None:
+        """Have a round played, which :meth:`finish` waits for; "send": begin to send by OTLP."""
+        self.process.stdin.write(f"{what}\n")
         self.process.stdin.flush()
 
     def finish(self) -> None:
         """Wait until the round was played and told."""
-        if not self.ports:
-            self.ports = self._said()
+        if self.port is None:
+            self.port = self._said()["pull"]
         self.traces.update(self._said()["traces"])
 
     def _said(self) -> Any:
@@ -79,38 +85,11 @@ class Application:
             self.process.stdout.close()
 
 
-class Prometheus:
-    """A server with a data folder of its own and the shipped rules, that scrapes applications.
+class Queries:
+    """Asks the Prometheus at ``url``, or what speaks its language."""
 
-    ``rules``: more files of rules.
-    """
-
-    def __init__(self, folder: Path, applications: list[Application], *rules: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        config = folder / "prometheus.yml"
-        config.write_text(json.dumps(_config(applications, rules)), "utf-8")  # JSON is YAML
-        self._log = (folder / "log").open("w", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [
-                program("prometheus"),
-                f"--config.file={config}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--enable-feature=exemplar-storage",
-            ],
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
-        wait_until(self._is_ready, "Prometheus is ready")
-
-    def _is_ready(self) -> bool:
-        assert self.process.poll() is None, Path(self._log.name).read_text("utf-8")
-        with suppress(URLError, ConnectionError), _open(f"{self.url}/-/ready", timeout=5) as said:
-            return said.status == 200
-        return False
+    def __init__(self, url: str) -> None:
+        self.url = url
 
     def ask(self, path: str, **parameters: Any) -> Any:
         """Return the data of an answer of the HTTP API."""
@@ -135,6 +114,40 @@ class Prometheus:
         found = self.ask("query", query=f"{selector}[5m]", time=at)["result"]
         return [(one["metric"], one["values"]) for one in found]
 
+
+class Prometheus(Queries):
+    """A server with a data folder of its own and the shipped rules, that scrapes applications.
+
+    ``rules``: more files of rules.
+    """
+
+    def __init__(
+        self, folder: Path, port: int, applications: list[Application], *rules: Path
+    ) -> None:
+        super().__init__(f"http://127.0.0.1:{port}")
+        config = folder / "prometheus.yml"
+        config.write_text(json.dumps(_config(applications, rules)), "utf-8")  # JSON is YAML
+        self._log = (folder / "log").open("w", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [
+                program("prometheus"),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--web.enable-otlp-receiver",
+                "--enable-feature=exemplar-storage",
+            ],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+        wait_until(self._is_ready, "Prometheus is ready")
+
+    def _is_ready(self) -> bool:
+        assert self.process.poll() is None, Path(self._log.name).read_text("utf-8")
+        with suppress(URLError, ConnectionError), _open(f"{self.url}/-/ready", timeout=5) as said:
+            return said.status == 200
+        return False
+
     def close(self) -> None:
         """End the process."""
         self.process.terminate()
@@ -149,12 +162,10 @@ class Prometheus:
 def _config(applications: list[Application], rules: tuple[Path, ...]) -> dict[str, Any]:
     scrapes = [
         {
-            "job_name": f"{way}-{application.vocabulary}",
-            "honor_labels": way == "otlp",  # an OTLP receiver takes job and instance from within
-            "static_configs": [{"targets": [f"127.0.0.1:{application.ports[way]}"]}],
+            "job_name": f"pull-{application.vocabulary}",
+            "static_configs": [{"targets": [f"127.0.0.1:{application.port}"]}],
         }
         for application in applications
-        for way in ("pull", "otlp")
     ]
     return {
         "global": {

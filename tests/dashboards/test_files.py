@@ -217,3 +217,47 @@ def test_where_it_cannot_write_it_says_so(tmp_path, capsys):
     (tmp_path / "file").write_text("", "utf-8")
     assert cli.main(["dashboards", str(tmp_path / "file")]) == 1
     assert "cannot write" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("label", "query", "annotation", "link", "legend"),
+    [
+        ("job", "sum by (job) (", "{{ $labels.job }}", "labels.job}", "{{job}}"),
+        (
+            "service_name",
+            "sum by (service_name) (",
+            "{{ $labels.service_name }}",
+            "labels.service_name}",
+            "{{service_name}}",
+        ),
+        (
+            "service.name",
+            'sum by ("service.name") (',
+            "{{ index $labels `service.name` }}",
+            'labels["service.name"]}',
+            "{{service.name}}",
+        ),
+    ],
+)
+def test_a_store_may_name_services_by_another_label(
+    tmp_path, label, query, annotation, link, legend
+):
+    assert cli.main(["dashboards", str(tmp_path), "--service-label", label]) == 0
+    text = (tmp_path / "tokentrail.rules.yml").read_text("utf-8")
+    assert query in text
+    assert annotation in text
+    assert "job:tokentrail_tokens:rate5m" in text, "a recording keeps its name"
+    board = json.loads((tmp_path / "tokentrail-released.json").read_text("utf-8"))
+    panel = next(p for p in board["panels"] if p["title"] == "Calls by model")
+    assert legend in panel["targets"][0]["legendFormat"]
+    assert link in json.dumps(panel["fieldConfig"]).replace('\\"', '"')
+    left = re.findall(r"\bjob\b(?!:)", text + json.dumps(board))
+    assert bool(left) == (label == "job")
+
+
+@pytest.mark.parametrize("command", [["dashboards", "there"], ["prices"]])
+def test_a_label_that_is_none_is_refused(capsys, command):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command, "--service-label", "service name"])
+    assert ended.value.code == 2
+    assert "'service name' is no label" in capsys.readouterr().err

@@ -21,7 +21,7 @@ pytest.importorskip("opentelemetry.exporter.prometheus", reason="needs tokentrai
 
 from tests.dashboards import expected, promql
 from tests.dashboards.expected import Labels, World
-from tests.dashboards.server import Application, Prometheus, program
+from tests.dashboards.server import Application, Prometheus, free_port, program
 from tests.dashboards.shipped import VOCABULARIES, Rule, dashboard, filled, panels, rules, targets
 from tests.waiting import wait_until
 
@@ -75,13 +75,17 @@ class Seen:
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     program("prometheus")
-    applications = [Application(vocabulary) for vocabulary in TOLD]
+    port = free_port()
+    receiver = f"http://127.0.0.1:{port}/api/v1/otlp/v1/metrics"
+    applications = [Application(vocabulary, receiver) for vocabulary in TOLD]
     server = None
     try:
         _play(applications)
         folder = tmp_path_factory.mktemp("prometheus")
         prices = _price_rules(folder)
-        server = Prometheus(folder, applications, prices)
+        server = Prometheus(folder, port, applications, prices)
+        for application in applications:
+            application.begin("send")
         _scraped(server, 2)
         _play(applications)
         _scraped(server, 3)
@@ -234,6 +238,21 @@ def test_every_alert_compares_what_is_there_and_fires_as_known(seen, rule):
     own = [one["labels"] for one in alerts if one["labels"]["alertname"] == rule.name]
     bare = ({k: v for k, v in one.items() if k not in ("alertname", "severity")} for one in own)
     assert {Labels(labels.items()) for labels in bare} == known.keys()
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_the_pull_exporter_and_otlp_give_the_same_series_and_labels(seen, told):
+    def series(way):
+        found = defaultdict(set)
+        selector = f'{{job="{way}-{told}", __name__=~"(gen_ai|tokentrail)_.+"}}'
+        for labels in seen.prometheus.ask("series", **{"match[]": selector}):
+            own = {name for name in labels if not name.startswith("otel_scope_")}
+            found[labels["__name__"]] |= own
+        return found
+
+    pulled = series("pull")
+    assert len(pulled) > 20
+    assert pulled == series("otlp")
 
 
 @pytest.mark.parametrize("target", [t for t in targets() if t.exemplar], ids=lambda t: str(t.key))

@@ -99,7 +99,7 @@ def test_times_stand_where_there_are_any(printed):
 
 
 def test_a_tool_call_is_reported(printed):
-    assert row(printed, "tool call")[-1] == "7 ●"
+    assert row(printed, "tool call")[-1] == "14 ●"
 
 
 def test_an_error_has_no_usage_and_its_name(printed):
@@ -133,7 +133,7 @@ def metric(printed, *words):
 def test_metrics_add_up_to_the_calls(printed):
     """What the server reported and what was counted, each in the column of its source."""
     tool = int(row(printed, "tool call")[-2].split()[0])
-    reported_input, reported_output = asked(SALT, LAMP) + tool, answered(SALT, LAMP) + 7
+    reported_input, reported_output = asked(SALT, LAMP) + tool, answered(SALT, LAMP) + 14
     counted_input = asked(BIRDS, NIGHT, TURTLE, *MANY) - 1
     counted_output = answered(BIRDS, NIGHT, *MANY)
     broken_off = {"counted": asked(TOWN)}, {"counted": BREAK_AFTER}

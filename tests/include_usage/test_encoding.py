@@ -8,7 +8,7 @@ import tokentrail
 from tokentrail.counting import ENCODINGS, HELD, Encodings
 from tokentrail.testing.payloads import Answer
 
-from .conftest import ANSWER, MESSAGES, says
+from .conftest import ANSWER, BILLED, MESSAGES, says, says_text
 
 O200K = "o200k_base"
 
@@ -98,3 +98,23 @@ async def test_one_is_built_for_a_long_answer_before_its_text_is_too_much(
     assert set(cold.started) == {O200K}
     await driver.close(stream)
     assert trail.spans.attributes()["tokentrail.usage.output.source"] == "counted"
+
+
+@pytest.mark.parametrize(("echo", "started"), [(False, {"cl100k_base"}), (True, set())])
+async def test_none_is_built_for_a_long_answer_that_could_not_be_counted(
+    driver, cold, trail, serve, echo, started
+):
+    """An answer that repeats the prompt does not show what was generated."""
+    line = "and so the sea goes on and on. "
+    long = Answer((line,), BILLED, "gpt-3.5-turbo-instruct", split=lambda _: [line] * (HELD // 100))
+    trail.instrument(stream_usage="request")
+    stream = await driver.call(
+        driver.client(serve(says_text(long))).completions.create,
+        model="gpt-3.5-turbo-instruct",
+        prompt="Tell me of the sea.",
+        echo=echo,
+        stream=True,
+    )
+    await driver.read(stream)
+    assert trail.spans.attributes()["tokentrail.usage.output.source"] == "reported"
+    assert set(cold.started) == started

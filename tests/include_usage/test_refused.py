@@ -8,8 +8,8 @@ import json
 import openai
 import pytest
 
-from tokentrail.patching import include_usage
 from tokentrail.patching.replay import repeatable
+from tokentrail.runtime import refusals
 from tokentrail.testing.payloads import errors
 from tokentrail.testing.server import Plain
 
@@ -96,7 +96,7 @@ async def test_a_refusal_is_not_the_application_s(ways, serve, status, body):
 
 
 async def test_a_refusal_is_remembered_for_the_server(driver, trail, serve, monkeypatch):
-    """By base URL: the next calls ask for nothing, until it is forgotten."""
+    """By base URL: for ten minutes the next calls ask for nothing, then one does."""
     trail.instrument(stream_usage="request")
     server, other = serve(refusal(REFUSALS["Azure"][1])), serve(says())
     client, second, third = (driver.client(s) for s in (server, server, other))
@@ -106,11 +106,11 @@ async def test_a_refusal_is_remembered_for_the_server(driver, trail, serve, monk
     assert is_asked(other.calls[0])
     told = [span.attributes.get("tokentrail.stream_usage") for span in trail.spans.all()]
     assert told == ["refused", None, None, "requested"]
-    clock = include_usage.time.monotonic
-    later = include_usage.FORGOTTEN_AFTER + 1
-    monkeypatch.setattr(include_usage.time, "monotonic", lambda: clock() + later)
-    await _stream(driver, client)
-    assert [is_asked(call) for call in server.calls[4:]] == [True, False]
+    clock = refusals.time.monotonic
+    for later in (540, 601):
+        monkeypatch.setattr(refusals.time, "monotonic", lambda later=later: clock() + later)
+        await _stream(driver, client)
+    assert [is_asked(call) for call in server.calls[4:]] == [False, True, False]
 
 
 async def test_an_api_version_speaks_for_itself(driver, trail, serve):
@@ -153,15 +153,15 @@ async def test_an_api_version_given_as_a_query_speaks_for_itself(driver, trail, 
 
 
 def test_the_memory_is_bounded_and_short(monkeypatch):
-    refusals, now = include_usage.Refusals(), [0.0]
-    monkeypatch.setattr(include_usage.time, "monotonic", lambda: now[0])
+    remembered, now = refusals.Refusals(), [0.0]
+    monkeypatch.setattr(refusals.time, "monotonic", lambda: now[0])
     for number in range(10_000):
-        refusals.add(f"http://server-{number}")
-    assert len(refusals._until) == include_usage.REMEMBERED
-    assert refusals.has("http://server-9999")
-    assert not refusals.has("http://server-0")
-    now[0] += include_usage.FORGOTTEN_AFTER
-    assert not refusals.has("http://server-9999")
+        remembered.add(f"http://server-{number}")
+    assert len(remembered._until) == refusals.REMEMBERED
+    assert remembered.has("http://server-9999")
+    assert not remembered.has("http://server-0")
+    now[0] += refusals.FORGOTTEN_AFTER
+    assert not remembered.has("http://server-9999")
 
 
 async def test_an_error_of_the_second_call_stands_alone(driver, trail, serve):

@@ -13,8 +13,8 @@ from tools.bench import wire
 
 import tokentrail
 from tokentrail.apis.chat.adapter import ChatAdapter
-from tokentrail.patching import wrappers
-from tokentrail.patching.request import prepare
+from tokentrail.patching.request import SentCall, read_arguments
+from tokentrail.runtime import runtime
 from tokentrail.telemetry.metrics.attributes import MAX_VALUES, OTHER
 from tokentrail.telemetry.spans import MAX_TEMPLATES
 
@@ -105,13 +105,13 @@ def test_thousands_of_calls_leave_nothing(told):
     for number in range(4 * MAX_TEMPLATES):  # so that bounded memories are as full each time
         given = {**wire.CHAT, "model": f"model-{number}"}
         answer.model = f"model-{number}-long"
-        prepared = prepare(wrappers.engine, shape, sync, context, (), given)
-        prepared.start()
-        prepared.leave()
-        prepared.recorder.answered(answer)
+        sent = SentCall(read_arguments(runtime.current(), shape, sync, context, (), given))
+        sent.start()
+        sent.detach()
+        sent.call.on_response(answer)
         if (number + 1) % MAX_TEMPLATES == 0:
             tokentrail.flush(10)
             gc.collect()
             held.append(len(gc.get_objects()))
     assert held[3] < held[1] * 1.01
-    assert not wrappers.engine.open
+    assert not runtime.current().open_calls

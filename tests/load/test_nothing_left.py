@@ -15,7 +15,7 @@ import pytest
 from tools.bench import wire
 
 import tokentrail
-from tokentrail.call.call import Call
+from tokentrail.call.observed_call import ObservedCall
 from tokentrail.counting import ENCODINGS
 
 FILES = Path("/proc/self/fd")
@@ -89,7 +89,7 @@ def test_no_call_is_kept(trail):
     assert tokentrail.flush(10)
     assert len(trail.spans.at_once()) == 12
     gc.collect()
-    assert [each for each in gc.get_objects() if type(each) is Call] == []
+    assert [each for each in gc.get_objects() if type(each) is ObservedCall] == []
     assert "tokentrail" not in [thread.name for thread in threading.enumerate()]
 
 

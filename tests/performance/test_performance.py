@@ -104,7 +104,7 @@ def test_what_calls_share_is_kept_for_a_bounded_number_of_kinds_and_ends():
         assert max(len(kinds._kinds), len(kinds._known)) <= MAX_TEMPLATES
     for number in range(3 * MAX_SERIES):
         response = Response(model=f"model-{number}")
-        operation = Operation(request, response, Usage(), Outcome.COMPLETED, 1.0, 2)
+        operation = Operation(request, response, Usage(), Outcome.COMPLETED, 1.0, 2, answered=True)
         again = replace(operation)
         assert kinds.ended(kind, operation) is kinds.ended(kind, again)
         assert points.alike(operation) is points.alike(again)

@@ -12,10 +12,10 @@ from opentelemetry import context
 
 from tokentrail.counting import ENCODINGS
 from tokentrail.model.records import Endpoint, Request
-from tokentrail.patching import wrappers
+from tokentrail.runtime import runtime
 from tokentrail.support import guard
 from tokentrail.telemetry.coexistence import active_instrumentations
-from tokentrail.telemetry.emitter import inside
+from tokentrail.telemetry.context import enclosing_call
 
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
 OTHERS = {
@@ -106,6 +106,16 @@ async def test_one_that_is_switched_on_later_is_warned_of(trail, driver, server,
     assert "OpenInference" in said
 
 
+async def test_one_that_is_imported_later_is_warned_of(trail, driver, server, caplog, move_in):
+    client = driver.client(server)
+    await driver.call(client.chat.completions.create, **ASKED)
+    assert _warnings(caplog) == []
+    move_in("openinference.instrumentation.openai")
+    await driver.call(client.chat.completions.create, **ASKED)
+    (said,) = _warnings(caplog)
+    assert "OpenInference" in said
+
+
 @pytest.mark.parametrize("on", [False, None])
 async def test_one_that_is_only_imported_is_none(trail, driver, server, caplog, move_in, on):
     for module in OTHERS:
@@ -165,21 +175,22 @@ async def test_without_a_neighbour_there_is_nobody_to_leave_it_to(trail, driver,
     assert trail.spans.one().name == "chat gpt-4o"
 
 
-@pytest.mark.parametrize("aside", [True, False])
-def test_a_call_that_is_left_in_another_place_takes_nothing_away_there(trail, caplog, aside):
+@pytest.mark.parametrize("delegated", [True, False])
+def test_a_call_that_is_left_in_another_place_takes_nothing_away_there(trail, caplog, delegated):
     """As a coroutine that the collector closes, beside tasks of the same parent."""
     request = Request("chat", None, Endpoint("openai", None, None, ""))
     client = object()
 
     def begun():
-        telling = wrappers.engine.teller.begin(request, client, context.get_current(), aside=aside)
-        telling.attach()
-        assert inside(client) is telling
-        return telling
+        emitter = runtime.current().emitter
+        telemetry = emitter.start(request, context.get_current(), delegated=delegated)
+        telemetry.attach(client)
+        assert enclosing_call(client) is telemetry
+        return telemetry
 
-    telling = contextvars.copy_context().run(begun)
+    telemetry = contextvars.copy_context().run(begun)
     before = context.get_current()
-    telling.detach()
+    telemetry.detach()
     assert context.get_current() is before
-    assert inside() is None
+    assert enclosing_call() is None
     assert caplog.records == []

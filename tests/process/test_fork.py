@@ -56,7 +56,8 @@ def _is_counted(told):
 def test_in_the_middle_of_a_stream(run):
     """The child ends, reads and drops its parent's stream as it likes: that is not its call.
 
-    Its own calls are told, by a worker of its own; the parent's stream goes on and is told once.
+    What it dropped, its prompt too, is held no longer. Its own calls are told, by a worker of its
+    own; the parent's stream goes on and is told once.
     """
     done = run(
         FORKING
@@ -64,6 +65,8 @@ def test_in_the_middle_of_a_stream(run):
         + """
     import gc
     say(os.getpid())
+    prompt = ASKED["messages"][0]["content"]
+    references = sys.getrefcount(prompt)
     stream = create(stream=True, **ASKED)
     kept = [next(stream) for _ in range(4)]
 
@@ -73,6 +76,7 @@ def test_in_the_middle_of_a_stream(run):
         stream.response.is_closed
         stream = kept = None
         gc.collect()
+        assert sys.getrefcount(prompt) == references
         fresh()
         assert tokentrail.flush(10)
         assert thread_names() == ["tokentrail"]

@@ -216,9 +216,9 @@ IMPORTS = """
     assert not [name for name in sys.modules if name.split(".")[0] == "openai"]
     import openai
     from openai.resources.chat.completions import Completions
-    from tokentrail.patching import install
+    from tokentrail.patching import wrappers
     def is_ours(method):
-        return isinstance(vars(Completions)["create"], patches._Patched)
+        return isinstance(vars(Completions)["create"], wrappers.PatchedMethod)
     say(is_ours("create"))
     client = openai.OpenAI()
     client.chat.completions.create(**ASKED)

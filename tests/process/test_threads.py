@@ -6,12 +6,13 @@ import asyncio
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 import tokentrail
-from tokentrail.patching import wrappers
-from tokentrail.testing.payloads import Answer, chat
+from tokentrail.runtime import runtime
+from tokentrail.testing.payloads import Answer, Usage, chat
 from tokentrail.testing.server import Plain, Server, Stream
 
 MESSAGES = [{"role": "user", "content": "Hello, how are you?"}]
@@ -38,6 +39,11 @@ def short():
 
     with Server(respond) as server:
         yield server
+
+
+def _number(trail, name):
+    """Return a number that is of the process, not of the test."""
+    return trail.metrics.one(f"tokentrail.calls.{name}").value
 
 
 def _ours():
@@ -80,6 +86,7 @@ async def test_a_short_call_is_told_before_the_application_goes_on(trail, driver
 
 async def test_a_long_prompt_is_counted_by_the_worker(trail, driver, short, encoding):
     """The whole of it: the number is that of the text counted at once."""
+    deferred, degraded = _number(trail, "deferred"), _number(trail, "degraded")
     await _ask(driver, short, text=LONG, stream=False)
     assert trail.spans.at_once() == ()
     assert tokentrail.flush(10) is True
@@ -87,6 +94,19 @@ async def test_a_long_prompt_is_counted_by_the_worker(trail, driver, short, enco
     text = tokentrail.count_tokens(LONG, model="gpt-4o")
     assert span.attributes["gen_ai.usage.input_tokens"] == text + 3 + 1 + 3
     assert span.attributes["tokentrail.usage.input.source"] == "counted"
+    assert _number(trail, "deferred") == deferred + 1
+    assert _number(trail, "degraded") == degraded
+
+
+@pytest.mark.settings(count_timeout=0.05)
+async def test_a_count_that_takes_too_long_is_ended_at_its_deadline(trail, driver, short, encoding):
+    """What was not counted by then is estimated, and the whole number is an estimate."""
+    degraded = _number(trail, "degraded")
+    await _ask(driver, short, text=LONG * 60, stream=False)
+    told = trail.spans.attributes()
+    assert told["tokentrail.usage.input.source"] == "approximated"
+    assert told["tokentrail.usage.approximated.input_tokens"] > 60 * 10_000
+    assert _number(trail, "degraded") == degraded + 1
 
 
 async def test_collecting_metrics_waits_for_the_worker(trail, driver, short, encoding):
@@ -155,7 +175,7 @@ async def test_a_full_queue_estimates_and_drops_no_span(trail, driver, short, en
         def ready(self):
             return True
 
-        def hurry(self):
+        def expire(self):
             self.released.set()
 
         def steps(self):
@@ -163,12 +183,13 @@ async def test_a_full_queue_estimates_and_drops_no_span(trail, driver, short, en
             self.released.wait(30)
             yield
 
-    worker = wrappers.engine.worker
+    degraded = _number(trail, "degraded")
+    worker = runtime.current().worker
     worker._capacity = 3
     stuck = Stuck()
-    assert wrappers.engine.hand_over(stuck)
+    assert runtime.current().submit(stuck)
     assert stuck.begun.wait(5)
-    assert [wrappers.engine.hand_over(stuck) for _ in range(4)] == [True, True, True, False]
+    assert [runtime.current().submit(stuck) for _ in range(4)] == [True, True, True, False]
     try:
         begun = time.monotonic()
         for _ in range(3):
@@ -180,11 +201,33 @@ async def test_a_full_queue_estimates_and_drops_no_span(trail, driver, short, en
             assert span.attributes["tokentrail.usage.input.source"] == "approximated"
             assert span.attributes["tokentrail.usage.approximated.input_tokens"] > 10_000
             assert "gen_ai.usage.input_tokens" not in span.attributes
+            assert "tokentrail.usage.encoding" not in span.attributes
     finally:
         stuck.released.set()
     assert tokentrail.flush(30)
+    assert _number(trail, "degraded") == degraded + 3
     await _ask(driver, short, text=LONG, stream=False)
     assert trail.spans.all()[-1].attributes["tokentrail.usage.input.source"] == "counted"
+
+
+@pytest.mark.settings(capture_content="SPAN_ONLY", redact=lambda _kind, text: text.upper())
+@pytest.mark.parametrize(("usage", "more"), [(Usage(40, 50), 0), (None, 1)])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_only_what_is_estimated_is_degraded(
+    trail, driver, encoding, monkeypatch, usage, more, streamed
+):
+    """A redaction goes to the worker, which has no room here: that alone costs no number."""
+    answer = Answer(("Hello there.",), usage, "gpt-4o-2024-08-06")
+    degraded = _number(trail, "degraded")
+    monkeypatch.setattr(runtime.current().worker, "_capacity", 0)
+    reply = Stream(chat.chunks(answer, "last")) if streamed else Plain(chat.completion(answer))
+    with Server(lambda _: reply) as server:
+        await _ask(driver, server, stream=streamed)
+    (span,) = trail.spans.at_once()
+    source = "reported" if usage else "approximated"
+    assert span.attributes["tokentrail.usage.input.source"] == source
+    assert "HELLO THERE." in span.attributes["gen_ai.output.messages"]
+    assert _number(trail, "degraded") == degraded + more
 
 
 def test_flush_without_anything_to_wait_for(trail):
@@ -202,18 +245,18 @@ async def test_flush_gives_up_in_time_and_says_so(trail, driver, short, encoding
         def ready(self):
             return gate.is_set()
 
-        def hurry(self):
+        def expire(self):
             gate.set()
 
         def steps(self):
             yield
 
-    wrappers.engine.hand_over(Waiting())
+    runtime.current().submit(Waiting())
     begun = time.monotonic()
     assert tokentrail.flush(0.1) is False
     assert time.monotonic() - begun < 5
     gate.set()
-    wrappers.engine.worker.wake()
+    runtime.current().worker.wake()
     assert tokentrail.flush(5) is True
 
 
@@ -273,3 +316,25 @@ async def test_an_encoding_is_built_in_the_background_by_the_first_call(
         assert len(spans.at_once()) == 2
     finally:
         tokentrail.uninstrument()
+
+
+async def test_an_encoding_that_cannot_be_built_is_not_waited_for(
+    trail, driver, short, monkeypatch
+):
+    """The first call is estimated as soon as that is known, the next at once."""
+    from tokentrail.counting import Encodings
+    from tokentrail.counting.encodings import RECIPES
+    from tokentrail.runtime import runtime
+
+    damaged = replace(RECIPES["o200k_base"], sha256="0" * 64)
+    monkeypatch.setitem(RECIPES, "o200k_base", damaged)
+    monkeypatch.setattr(runtime, "ENCODINGS", Encodings())
+    trail.instrument(count_timeout=15)
+    await _ask(driver, short)
+    assert len(trail.spans.all()) == 1
+    await _ask(driver, short)
+    spans = trail.spans.at_once()
+    assert len(spans) == 2
+    for span in spans:
+        assert span.attributes["tokentrail.usage.output.source"] == "approximated"
+        assert "tokentrail.usage.encoding" not in span.attributes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -39,7 +40,7 @@ class Job:
             raise self.not_ready
         return self.gate is None or self.gate.is_set()
 
-    def hurry(self) -> None:
+    def expire(self) -> None:
         self.hurried = True
 
     def steps(self):
@@ -54,6 +55,19 @@ class Job:
             self.thread = threading.current_thread().name
             self.log.append(self.name)
             self.done.set()
+
+
+class Held(Job):
+    """Work that is in the worker's hands until it is let go."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def steps(self):
+        self.begun.set()
+        assert self.go.wait(5.0)
+        yield from super().steps()
 
 
 @pytest.fixture
@@ -72,6 +86,13 @@ def _put(worker, *jobs):
     worker.ensure()
     for job in jobs:
         worker.put(job)
+
+
+def _wait_for_backlog(worker, size):
+    end = time.monotonic() + 5.0
+    while worker.backlog() != size and time.monotonic() < end:
+        time.sleep(0.001)
+    assert worker.backlog() == size
 
 
 def test_no_thread_runs_before_it_is_needed(worker):
@@ -185,6 +206,25 @@ def test_a_flush_waits_for_all_that_was_handed_over_before_it(worker, log):
     assert log == ["slow"]
 
 
+def test_a_flush_waits_for_work_without_a_deadline(worker, log):
+    """Such work is put off while there is other work, but a flush is no reason to skip it."""
+    first, patient = Held(log, "first"), Held(log, "patient", seconds=float("inf"))
+    _put(worker, first, patient)
+    assert first.begun.wait(5.0)
+    found = []
+    flush = threading.Thread(target=lambda: found.append(worker.flush(5.0)))
+    flush.start()
+    _wait_for_backlog(worker, 2)
+    first.go.set()
+    assert patient.begun.wait(5.0)
+    flush.join(0.05)
+    assert found == []
+    patient.go.set()
+    flush.join(5.0)
+    assert found == [True]
+    assert log == ["first", "patient"]
+
+
 def test_a_flush_gives_up_when_its_time_is_over(worker, log):
     _put(worker, Job(log, gate=threading.Event()))
     begun = time.monotonic()
@@ -212,6 +252,17 @@ def test_work_that_waits_too_long_is_hurried_at_its_deadline(worker, log):
     late = time.monotonic() - job.deadline
     assert job.hurried
     assert 0 <= late < 1.0
+
+
+def test_of_several_that_wait_each_is_hurried_at_its_own_deadline(worker, log):
+    gate = threading.Event()
+    short, long = Job(log, "short", gate=gate, seconds=0.1), Job(log, "long", gate=gate)
+    _put(worker, long, short)
+    assert short.done.wait(5.0)
+    assert time.monotonic() - short.deadline < 1.0
+    assert short.hurried
+    assert not long.hurried
+    assert log == ["short"]
 
 
 def test_work_that_takes_too_long_is_hurried_at_its_deadline(worker, log):
@@ -272,6 +323,20 @@ def test_stopping_ends_what_waits_with_what_is_known(worker, log, timeout):
     worker.stop(timeout)
     assert sorted(log) == ["other", "waiting"]
     assert waiting.hurried
+
+
+def test_stopping_leaves_work_without_a_deadline_to_the_thread(worker, log):
+    """It may take long, and who stops the worker waits for a limited time."""
+    first, patient = Held(log, "first"), Job(log, "patient", seconds=float("inf"))
+    _put(worker, first, patient)
+    assert first.begun.wait(5.0)
+    stop = threading.Thread(target=worker.stop, args=(5.0,))
+    stop.start()
+    _wait_for_backlog(worker, 2)
+    first.go.set()
+    stop.join(5.0)
+    assert log == ["first", "patient"]
+    assert patient.thread == "tokentrail"
 
 
 def test_stopping_lets_go_who_flushes(worker, log):
@@ -368,3 +433,36 @@ def test_a_job_that_is_done_is_not_held_until_the_next(worker, log):
     while freed() is not None and time.monotonic() < end:
         time.sleep(0.001)
     assert freed() is None
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_child_is_not_held_up_by_a_thread_that_started_the_parents_worker(
+    worker, log, monkeypatch
+):
+    """What such a thread had locked at the fork, nobody unlocks in the child."""
+    begun, go = threading.Event(), threading.Event()
+
+    class Slow(threading.Thread):
+        def __init__(self, **options):
+            begun.set()
+            assert go.wait(5.0)
+            super().__init__(**options)
+
+    starting = threading.Thread(target=worker.ensure)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading, "Thread", Slow)
+        starting.start()
+        assert begun.wait(5.0)
+    child = os.fork()
+    if not child:
+        worker.forked()
+        threading.Thread(target=_put, args=(worker, Job(log)), daemon=True).start()
+        end = time.monotonic() + 3.0
+        while not log and time.monotonic() < end:
+            time.sleep(0.001)
+        os._exit(0 if log else 1)
+    _, status = os.waitpid(child, 0)
+    go.set()
+    starting.join(5.0)
+    assert os.waitstatus_to_exitcode(status) == 0

@@ -83,10 +83,10 @@ async def test_without_its_redact_no_content_is_told(
     monkeypatch.setenv("TOKENTRAIL_REDACT", named)
     monkeypatch.setenv(HOOK, "upload")
     trail.instrument(capture_content="SPAN_AND_EVENT", capture_binary=True, emit_event=True)
-    from tokentrail.patching import wrappers
+    from tokentrail.runtime import runtime
 
-    assert not wrappers.engine.teller.captures
-    assert not wrappers.engine.teller.has_hook
+    assert not runtime.current().emitter.captures_content
+    assert not runtime.current().emitter.has_hook
     await ask()
     attributes = trail.spans.attributes()
     assert attributes["tokentrail.ending"] == "completed"

@@ -362,6 +362,23 @@ async def test_a_background_stream_that_is_left_goes_on_and_is_told_later(surfac
     assert fetched.attributes[OUT_SOURCE] == "reported"
 
 
+async def test_a_background_stream_that_names_no_status_goes_on_all_the_same(driver, says, trail):
+    """A server of its own kind may leave the field out; no event said that it ended."""
+    events = responses.events(ANSWER)
+    for event in events:
+        event.data.get("response", {}).pop("status", None)
+    client = driver.client(says(Stream(events), Plain(responses.response(ANSWER))))
+    create = client.responses.create
+    stream = await driver.call(create, **INPUT, background=True, stream=True)
+    began, *_ = await driver.take(stream, 6)
+    await driver.close(stream)
+    await driver.call(client.responses.retrieve, began.response.id)
+    left, fetched = [dict(span.attributes) for span in trail.spans.all()]
+    assert left["tokentrail.ending"] == "broken_off"
+    assert not {IN, OUT, IN_SOURCE, OUT_SOURCE} & left.keys()
+    assert {name: fetched.get(name) for name in REPORTED} == REPORTED
+
+
 # Compacted, counted ------------------------------------------------------------------------------
 
 has_compact = pytest.mark.skipif(

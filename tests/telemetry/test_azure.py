@@ -6,7 +6,7 @@ import pytest
 
 import tokentrail
 from tokentrail.model.records import Endpoint, Request, Response
-from tokentrail.patching import wrappers
+from tokentrail.runtime import runtime
 from tokentrail.testing.payloads import Answer, Usage, chat
 from tokentrail.testing.server import Plain, Stream
 
@@ -102,7 +102,7 @@ async def test_a_deployment_that_moves_to_another_model_is_relearned(trail, driv
 
 def test_a_deployment_that_answers_by_its_own_name_again_is_forgotten(trail):
     """What it was before says nothing of a call that ends before its model is named."""
-    active = wrappers.engine
+    active = runtime.current()
     request = Request("chat", None, Endpoint("x", None, None, "k"), "gpt-4o")
     named = []
     for model in ("gpt-35-turbo", "gpt-4o"):
@@ -113,7 +113,7 @@ def test_a_deployment_that_answers_by_its_own_name_again_is_forgotten(trail):
 
 def test_what_is_remembered_is_bounded(trail):
     """However many deployments there are, memory is not; the latest are known."""
-    active = wrappers.engine
+    active = runtime.current()
     asked = [Request("chat", None, Endpoint("x", None, None, "k"), f"d{i}") for i in range(2000)]
     for request in asked:
         active.remember(request, Response(model="gpt-4"))
@@ -132,8 +132,8 @@ async def test_a_foreign_server_by_the_class_of_its_client(trail, driver, serve)
 
 def test_uninstrument_forgets(trail):
     request = Request("chat", None, Endpoint("x", None, None, "k"), "dep")
-    wrappers.engine.remember(request, Response(model="gpt-4"))
-    assert wrappers.engine.identify(request, None).known
+    runtime.current().remember(request, Response(model="gpt-4"))
+    assert runtime.current().identify(request, None).known
     tokentrail.uninstrument()
     trail.instrument()
-    assert not wrappers.engine.identify(request, None).known
+    assert not runtime.current().identify(request, None).known

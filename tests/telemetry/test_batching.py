@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from opentelemetry.sdk.metrics import Histogram
 
-from tokentrail.patching import wrappers
+from tokentrail.runtime import runtime
 from tokentrail.telemetry import internal_metrics
 from tokentrail.telemetry.metrics import batching
 from tokentrail.telemetry.metrics.batching import FEW, PointBatch
@@ -80,7 +80,7 @@ async def test_points_that_wait_do_not_keep_what_was_asked(
     if streamed:
         await driver.read(answer)
     assert len(trail.spans.at_once()) == 1
-    (record,) = wrappers.engine.teller.metrics.deferred._waiting
+    (record,) = runtime.current().emitter.metrics.deferred._waiting
     assert MESSAGES[0]["content"] not in repr(record)
 
 
@@ -105,7 +105,7 @@ async def test_when_it_is_undone_nothing_is_left_behind(trail, ask, monkeypatch)
 async def test_where_there_is_no_worker_for_it_the_call_records_itself(
     trail, ask, recorded, monkeypatch
 ):
-    monkeypatch.setattr(wrappers.engine, "hand_over", lambda job: False)
+    monkeypatch.setattr(runtime.current(), "submit", lambda job: False)
     await ask()
     assert recorded == [threading.current_thread().name] * 3
 
@@ -115,7 +115,7 @@ async def test_only_so_many_wait(trail, ask, recorded, monkeypatch):
     monkeypatch.setattr(batching, "MAX_WAITING", 2)
     for _ in range(4):
         await ask()
-    assert len(wrappers.engine.teller.metrics.deferred._waiting) == 2
+    assert len(runtime.current().emitter.metrics.deferred._waiting) == 2
     assert recorded == [threading.current_thread().name] * 6
     assert trail.metrics.one(DURATION).count == 4
 
@@ -239,7 +239,7 @@ async def test_nobody_waits_for_a_worker_that_is_held_up(trail, ask, monkeypatch
             go.wait(20.0)
             yield
 
-    assert wrappers.engine.hand_over(Slow())
+    assert runtime.current().submit(Slow())
     assert held.wait(5.0)
     try:
         for _ in range(3):
@@ -265,7 +265,7 @@ async def test_who_collects_on_the_worker_finds_every_point(trail, ask, monkeypa
             yield
 
     await ask()
-    assert wrappers.engine.hand_over(Collecting())
+    assert runtime.current().submit(Collecting())
     end = time.monotonic() + 5.0
     while not found and time.monotonic() < end:
         time.sleep(0.01)  # noqa: ASYNC251 - as above

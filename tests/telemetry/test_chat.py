@@ -202,7 +202,7 @@ async def test_what_it_takes_to_read_a_long_prompt_is_in_the_span(
         answered.append(time.time_ns())
         yield from chat.chunks(ONE)
 
-    monkeypatch.setattr(ChatAdapter, "request", slowly)
+    monkeypatch.setattr(ChatAdapter, "parse_request", slowly)
     await driver.read(await _plain(driver, serve(Stream(steps())), stream=True))
     span = trail.spans.one()
     assert span.start_time < answered[0] - 50e6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import openai
 import pytest
 
-from tokentrail.model.endpoint import endpoint_of
+from tokentrail.model.endpoint import endpoint_of, socket_endpoint_of
 
 HOSTS = [
     ("https://api.openai.com/v1", "openai", "api.openai.com", 443),
@@ -35,6 +35,9 @@ HOSTS = [
     ("https://api.anthropic.com/v1", "anthropic", None, 443),
     ("https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1", "aws.bedrock", None, 443),
     ("https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com/v1", "aws.bedrock", None, 443),
+    ("https://bedrock-runtime.us-west-2.amazonaws.com.example/v1", "openai", None, 443),
+    ("https://not.amazonaws.example/bedrock-runtime.us-west-2.amazonaws.com", "openai", None, 443),
+    ("https://notbedrock-runtime.us-west-2.amazonaws.com/v1", "openai", None, 443),
     ("https://ec2-3-4-5-6.compute-1.amazonaws.com/v1", "openai", None, 443),
     ("https://us-south.ml.cloud.ibm.com/ml/v1", "ibm.watsonx.ai", None, 443),
 ]
@@ -52,6 +55,20 @@ def test_the_host_names_the_provider(client, url, provider, address, port):
     found = endpoint_of(client)
     assert (found.provider, found.port) == (provider, port)
     assert found.address == (address or url.split("/")[2])
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "port"),
+    [
+        ("wss://GATEWAY.example/v1", "gateway.example", 443),
+        ("ws://gateway.example/v1", "gateway.example", 80),
+        ("wss://gateway.example:8443/v1", "gateway.example", 8443),
+    ],
+)
+def test_a_socket_has_an_address_and_a_port_of_its_own(client, monkeypatch, url, address, port):
+    monkeypatch.setattr(client, "websocket_base_url", url, raising=False)
+    found = socket_endpoint_of(client)
+    assert (found.provider, found.address, found.port) == ("openai", address, port)
 
 
 class _Mine(openai.AzureOpenAI):

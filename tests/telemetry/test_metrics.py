@@ -31,7 +31,8 @@ CONVENTIONAL = {
 DURATION, FIRST, GAPS, USAGE = CONVENTIONAL
 OWN = "tokentrail.usage.tokens"
 RATIO = "tokentrail.usage.count_ratio"
-TOLD = (OWN, RATIO)
+COMPARED = "tokentrail.usage.compared_tokens"
+TOLD = (OWN, RATIO, COMPARED)
 
 
 async def _call(driver, server, *, stream=True, model="gpt-4o"):

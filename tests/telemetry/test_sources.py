@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from tokentrail.testing.payloads import Answer, Usage, chat, errors, responses
+from tokentrail.testing.payloads import Answer, ToolCall, Usage, chat, errors, responses
 from tokentrail.testing.server import Cut, Drop, Event, Plain, Raw, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
@@ -421,6 +421,30 @@ def _tool():
     return {"type": "function", "function": {"name": "weather", "parameters": about}}
 
 
+NAMED = {"type": "function", "function": {"name": "weather"}}
+
+
+@pytest.mark.parametrize(
+    ("tools", "choice", "billed"),
+    [(1, "auto", 6 + 1 + 7), (1, "required", 6), (2, "required", 6 + 1 + 7), (2, NAMED, 6)],
+)
+async def test_the_name_of_a_tool_is_billed_where_there_was_a_choice(
+    trail, driver, serve, tools, choice, billed
+):
+    """The only tool that may be called is not the model's word, and costs its arguments alone."""
+    call = ToolCall("weather", '{"place":"Oslo"}', "call_1")
+    answer = Answer(tool_calls=(call,), model="gpt-4o-2024-08-06")
+    server = serve(Plain({**chat.completion(answer), "usage": None}))
+    create = driver.client(server).chat.completions.create
+    about = {"type": "function", "function": {"name": "tide", "parameters": {"type": "object"}}}
+    declared = [_tool(), about][:tools]
+    asked = {"messages": MESSAGES, "tools": declared, "tool_choice": choice}
+    await driver.call(create, model="gpt-4o", **asked)
+    told = _told(trail)
+    assert told["tokentrail.usage.output.source"] == "counted"
+    assert told["gen_ai.usage.output_tokens"] == billed
+
+
 def _changed(messages, tools):
     messages[0]["content"][0]["text"] = "Something else, and longer than it was before."
     messages[0]["content"].append({"type": "text", "text": "And more."})
@@ -551,13 +575,13 @@ async def test_a_prompt_that_cannot_be_read_makes_no_number_exact(
 async def test_an_interrupt_while_a_prompt_is_read_ends_the_span(
     trail, driver, serve, streamed, monkeypatch
 ):
-    from tokentrail.patching.request import Prepared
+    from tokentrail.patching.request import CallArguments
 
-    def interrupted(prepared):
+    def interrupted(arguments):
         raise KeyboardInterrupt
 
     trail.instrument(capture_content="SPAN_ONLY")
-    monkeypatch.setattr(Prepared, "_said", interrupted)
+    monkeypatch.setattr(CallArguments, "read_content", interrupted)
     create = driver.client(serve(Plain(chat.completion(HI)))).chat.completions.create
     asked = {"model": "gpt-4o", "messages": MESSAGES, "stream": streamed}
     with pytest.raises(KeyboardInterrupt):

@@ -26,7 +26,7 @@ class Sink:
         """Keep a piece."""
         self.told.append((kind, choice, item, text))
 
-    def pieces(self, kind, choice, item):
+    def append_buffer(self, kind, choice, item):
         """Have each piece added."""
 
 
@@ -120,7 +120,7 @@ def test_nothing_that_a_server_sends_is_too_strange(events):
     shape = RealtimeShape(None)
     gathered = shape.stream_accumulator(shape.parse_request(HERE, {}), Sink())
     for event in events:
-        shape.lane(event)
+        shape.stream_id(event)
         shape.learn(str(event["type"]), event)
         shape.parse_request(HERE, event.get("response", {}))
         gathered.add(event)

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 import tokentrail
 from soak import metrics
-from tokentrail.patching import wrappers
+from tokentrail.runtime import runtime
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -183,8 +183,8 @@ class Application:
     def check(self) -> list[str]:
         """Say how the accounts compare; return what does not add up, once all is told."""
         gc.collect()
-        if wrappers.engine is not None:
-            say(f"{wrappers.engine.backlog():,} pieces of work waited for the worker at the end")
+        if runtime.current() is not None:
+            say(f"{runtime.current().backlog():,} pieces of work waited for the worker at the end")
         if not tokentrail.flush(120):
             return ["not all was told within two minutes"]
         ledger, told = self.ledger, self.told

@@ -18,8 +18,8 @@ from soak import metrics
 from soak.application import Application, over_in, say
 from soak.growth import Growth
 from tokentrail.apis.chat.adapter import ChatAdapter
-from tokentrail.patching import wrappers
-from tokentrail.patching.request import prepare
+from tokentrail.patching.request import SentCall, read_arguments
+from tokentrail.runtime import runtime
 from tokentrail.telemetry.metrics.attributes import MAX_VALUES
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import openai
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from tokentrail.call.recorder import Recorder
+    from tokentrail.call.observed_call import ObservedCall
 
 WORKERS = 4
 SLOW = 0.01
@@ -103,19 +103,18 @@ def recorder(asked: argparse.Namespace) -> list[str]:
         meter_provider=MeterProvider(metric_readers=[reader]),
         preload_encodings="o200k_base",
     )
-    engine, shape = wrappers.engine, ChatAdapter()
-    if engine is None:
+    active, shape = runtime.current(), ChatAdapter()
+    if active is None:
         return ["not instrumented"]
     for number in range(asked.calls):
         given = {**wire.CHAT, "model": f"model-{number}", "stream": bool(number % len(ENDS))}
         for each in (answer, *chunks):
             each.model = f"model-{number}-long"
-        prepared = prepare(engine, shape, sync, get_current(), (), given)
-        prepared.start()
-        prepared.leave()
-        recording, prepared.recorder = prepared.recorder, None
-        if recording is not None:
-            _record(recording, number, answer, chunks)
+        sent = SentCall(read_arguments(active, shape, sync, get_current(), (), given))
+        sent.start()
+        sent.detach()
+        if sent.call is not None:
+            _record(sent.call, number, answer, chunks)
         if number % max(asked.calls // 50, 1) == 0:
             tokentrail.flush(10)
             growth.take()
@@ -133,22 +132,22 @@ def _chunks(sync: openai.OpenAI) -> list[Any]:
     return list(sync.chat.completions.create(**wire.CHAT, stream=True, extra_headers=headers))
 
 
-ENDS = ("answered", "exhausted", "broken_off", "cancelled", "failed", "abandoned")
+ENDS = ("on_response", "on_stream_end", "on_closed", "on_cancelled", "on_error", "on_collected")
 
 
-def _record(recording: Recorder, number: int, answer: object, chunks: list[Any]) -> None:
+def _record(call: ObservedCall, number: int, answer: object, chunks: list[Any]) -> None:
     """Record one call, of each way to end by turns: a plain one, or a stream."""
     end = ENDS[number % len(ENDS)]
-    if end == "answered":
-        recording.answered(answer)
+    if end == "on_response":
+        call.on_response(answer)
         return
-    recording.streaming()
+    call.recorder.on_stream_opened()
     for chunk in chunks:
-        recording.chunk(chunk)
-    if end == "failed":
-        recording.failed(type(f"Failed{number}", (Exception,), {})())
+        call.on_chunk(chunk)
+    if end == "on_error":
+        call.on_error(type(f"Failed{number}", (Exception,), {})())
     else:
-        getattr(recording, end)()
+        getattr(call, end)()
 
 
 PARTS = {"load": load, "slow": slow, "forks": forks, "recorder": recorder}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.content_filter import Findings, read_answer_filters
 from tokentrail.apis.reported_usage import chat_usage, has_numbers, merge_usage
 from tokentrail.apis.values import fields, sequence, telemetry_str
-from tokentrail.model.records import MAX_BUFFERED, MAX_BUFFERED_CHARS, Response
+from tokentrail.model.records import Response
+from tokentrail.model.text_buffer import MOST_WAITING, NOWHERE, SMALL
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Mapping
 
     from tokentrail.model.records import Reported, Request, TextSink
+    from tokentrail.model.text_buffer import TextBuffer
 
     FeedText = Callable[[Mapping[str, object], int, TextSink], None]
     """Hands the text of a choice, given by its fields and index, to the sink."""
@@ -24,8 +26,6 @@ CONTENT: Final = 0
 """The item of kind "text" that is a choice's content."""
 NEVER_RECEIVED: Final = "error"
 """The conventions' finish reason for a choice whose own never came."""
-_NOWHERE: Final[deque[str]] = deque(maxlen=0)
-"""Takes text that nobody counts."""
 _FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "usage")
 
 
@@ -89,8 +89,20 @@ class ChunkAccumulator:
     """
 
     __slots__ = (
-        "_asked", "_beside", "_expected", "_final", "_findings", "_fingerprint", "_id", "_made",
-        "_model", "_pieces", "_reasons", "_sink", "_tell", "_tier",
+        "_asked",
+        "_beside",
+        "_buffers",
+        "_expected",
+        "_final",
+        "_findings",
+        "_fingerprint",
+        "_id",
+        "_made",
+        "_model",
+        "_reasons",
+        "_sink",
+        "_tell",
+        "_tier",
     )  # fmt: skip
 
     def __init__(
@@ -109,7 +121,7 @@ class ChunkAccumulator:
         self._tier: object = None
         self._fingerprint: object = None
         self._reasons: dict[int, str | None] = {}
-        self._pieces: dict[object, list[str] | deque[str]] = {}
+        self._buffers: dict[object, TextBuffer | deque[str]] = {}
         """Where more content of a choice may be left; none where its chunks are read as a whole:
         before the model is named, where a filter speaks, and after a usage."""
         self._asked: object = None
@@ -129,17 +141,17 @@ class ChunkAccumulator:
             said = choice.__dict__
             delta = said["delta"]
             content = delta.__dict__["content"]
-            pieces = self._pieces[said["index"]]
+            buffer = self._buffers[said["index"]]
             if (
-                len(pieces) < MAX_BUFFERED
-                and len(content) <= MAX_BUFFERED_CHARS
+                len(buffer) < MOST_WAITING
+                and len(content) <= SMALL
                 and type(content) is str
                 and given["usage"] is None
                 and said["finish_reason"] is None
                 and len(delta.__pydantic_fields_set__) == 1
                 and not delta.__pydantic_extra__
             ):
-                pieces.append(content)
+                buffer.append(content)
                 return
         except (AttributeError, KeyError, TypeError, ValueError):
             pass
@@ -167,7 +179,7 @@ class ChunkAccumulator:
         for choice in known:
             self._choose(fields(choice))
         if usage is not None:
-            self._pieces.clear()  # content that comes after it is to show that it was not final
+            self._buffers.clear()  # content that comes after it is to show that it was not final
 
     def _choose(self, said: Mapping[str, object]) -> None:
         """Note a choice and its finish reason; one that bears no index is the first."""
@@ -185,9 +197,9 @@ class ChunkAccumulator:
     def _leave(self, index: int) -> None:
         """Have further content of a choice left where it is awaited, if it may be."""
         sink = self._sink
-        pieces = _NOWHERE if sink is None else sink.pieces("text", index, CONTENT)
-        if pieces is not None:
-            self._pieces[index] = pieces
+        buffer = NOWHERE if sink is None else sink.append_buffer("text", index, CONTENT)
+        if buffer is not None:
+            self._buffers[index] = buffer
 
     def _takes(self, usage: object) -> bool:
         """Keep a usage that says anything; return whether it says what the output is by now."""

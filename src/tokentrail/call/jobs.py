@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterator
 
-    from tokentrail.call.call import Call
     from tokentrail.counting import Encoder, OutputTally
-    from tokentrail.model.records import Operation, Prompt
+    from tokentrail.model.records import Operation, Prompt, Request
+    from tokentrail.telemetry.emitter import CallTelemetry
 
 
 SHORT = 32
-"""Chunk times whose gaps are told on the spot where the worker has too much to do."""
+"""Chunk times whose gaps are recorded on the spot where the worker has too much to do."""
 
 
-class _Patient:
-    """A job that waits for nothing and is never in a hurry: done, or the program ends first."""
+class _NoDeadline:
+    """A job that waits for nothing and never expires: done, or the program ends first."""
 
     deadline = float("inf")
 
@@ -30,15 +30,18 @@ class _Patient:
         """Nothing has to be waited for."""
         return True
 
-    def hurry(self) -> None:
+    def expire(self) -> None:
         """Go on as before."""
 
 
-class Gaps(_Patient):
-    """Tells a block of gaps between chunks."""
+class Gaps(_NoDeadline):
+    """Records a block of gaps between chunks."""
 
-    def __init__(self, call: Call, stamps: array[float], model: str | None) -> None:
-        self._call = call
+    def __init__(
+        self, telemetry: CallTelemetry, request: Request, stamps: array[float], model: str | None
+    ) -> None:
+        self._telemetry = telemetry
+        self._request = request
         self._stamps = stamps
         self._model = model
 
@@ -48,12 +51,11 @@ class Gaps(_Patient):
 
     def steps(self) -> Iterator[None]:
         """Record gap after gap, in seconds."""
-        call = self._call
         gaps = (later - earlier for earlier, later in pairwise(self._stamps))
-        yield from call.telling.gaps(gaps, call.request, self._model)
+        yield from self._telemetry.record_gaps(gaps, self._request, self._model)
 
 
-class LongPrompt(_Patient):
+class LongPrompt(_NoDeadline):
     """Counts the input of a call that is still under way and whose usage is asked for."""
 
     def __init__(self, prompt: Prompt, encoder: Encoder, model: str) -> None:
@@ -68,36 +70,36 @@ class LongPrompt(_Patient):
         self.done = True
 
 
-class Comparison(_Patient):
-    """Counts a call that was told as reported, to tell how good such counts are."""
+class Comparison(_NoDeadline):
+    """Counts a call whose usage was reported, to record how good such counts are."""
 
     def __init__(
         self,
-        call: Call,
+        telemetry: CallTelemetry,
         operation: Operation,
         model: resolve.Model,
         encoder: Encoder,
         tallies: tuple[InputTally | None, OutputTally | None],
     ) -> None:
-        self._call = call
+        self._telemetry = telemetry
         self._operation = operation
         self._model = model
         self._encoder = encoder
         self._tallies = tallies
 
     def steps(self) -> Iterator[None]:
-        """Count, then tell the ratios."""
-        given, generated = self._tallies
-        if given is not None:
-            yield from given.steps(self._encoder, self._model.name)
+        """Count, then record the ratios."""
+        read, generated = self._tallies
+        if read is not None:
+            yield from read.steps(self._encoder, self._model.name)
         if generated is not None:
             yield from generated.steps(self._encoder)
-        request = self._call.request
+        operation, model = self._operation, self._model
+        request, response = operation.request, operation.response
         compared = resolve.compare(
-            self._operation,
-            resolve.to_count(request, self._model, given, output=False),
-            resolve.to_count(request, self._model, generated, output=True),
+            operation,
+            resolve.to_count(request, model, read, output=False),
+            resolve.to_count(request, model, generated, output=True),
         )
-        response = self._operation.response
         named = response.model if response is not None else None
-        self._call.telling.compare(compared, request, named)
+        self._telemetry.record_comparison(compared, request, named)

@@ -10,60 +10,65 @@ from tokentrail.model.records import Count, Source
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
-    from tokentrail.call.call import Call
     from tokentrail.counting import Encoder, OutputTally
-    from tokentrail.model.records import Operation, Prompt, Usage
+    from tokentrail.model.records import Operation, Prompt, Request, Usage
+    from tokentrail.runtime.runtime import Runtime
 
 
 class LiveUsage:
     """Counts a call by what it is so far, its prompt once."""
 
-    __slots__ = ("_call", "_estimate", "_prompt")
+    __slots__ = ("_estimate", "_prompt", "_runtime")
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._prompt: LongPrompt | None = None
         self._estimate: Count | None = None
 
-    def of(self, so_far: Operation) -> Usage:
-        """Return the usage of the call as if it were broken off now."""
-        call = self._call
-        engine, prompt, model = call.engine, call.prompt(), call.model(so_far.response)
-        mode = engine.settings.token_counting
+    def of(self, so_far: Operation, prompt: Prompt | None, output: OutputTally | None) -> Usage:
+        """Return the usage of the call as if it were closed now."""
+        runtime, request = self._runtime, so_far.request
+        mode = runtime.settings.token_counting
+        model = runtime.identify(request, so_far.response)
         wanted = resolve.needed_counts(so_far, prompt, mode)
-        encoder = call.encoder(model)
+        encoder = runtime.encodings.get(model.encoding)
         if encoder is None and (wanted.input or wanted.output):
-            engine.start_encoding(model.encoding)
-        given = generated = None
+            runtime.start_encoding(model.encoding)
+        read = generated = None
         if wanted.input and prompt is not None:
-            given = self._input(prompt, model, encoder)
-        if wanted.output and call.output is not None:
-            call.output.surcharges = resolve.surcharges(call.request, prompt)
-            generated = self._output(call.output, model, encoder)
-        return resolve.resolve_usage(so_far, given, generated, mode)
+            read = self._input(request, prompt, model, encoder)
+        if wanted.output and output is not None:
+            output.surcharges = resolve.surcharges(request, prompt)
+            generated = _output(request, output, model, encoder)
+        return resolve.resolve_usage(so_far, read, generated, mode)
 
-    def _output(self, tally: OutputTally, model: resolve.Model, encoder: Encoder | None) -> Count:
-        tokens, exact = tally.now(encoder)
-        source = resolve.count_source(
-            self._call.request, model, exact=exact, output=True, hidden=tally.saw_summary
-        )
-        return Count(tokens, source, model.encoding if encoder is not None else None)
-
-    def _input(self, prompt: Prompt, model: resolve.Model, encoder: Encoder | None) -> Count | None:
+    def _input(
+        self, request: Request, prompt: Prompt, model: resolve.Model, encoder: Encoder | None
+    ) -> Count | None:
         """Count the prompt once; a long one by the worker, with an estimate until it is done."""
-        job, engine = self._prompt, self._call.engine
+        job = self._prompt
         if job is None and encoder is not None:
             self._prompt = job = LongPrompt(prompt, encoder, model.name)
             if job.tally.weight > INLINE:
-                engine.hand_over(job)
+                self._runtime.submit(job)
             else:
                 for _ in job.steps():
                     pass
         if job is not None and job.done:
-            return resolve.to_count(self._call.request, model, job.tally, output=False)
+            return resolve.to_count(request, model, job.tally, output=False)
         if self._estimate is None:
             tally = InputTally(prompt)
             for _ in tally.steps(None, model.name):
                 pass
             self._estimate = Count(tally.tokens, Source.APPROXIMATED)
         return self._estimate
+
+
+def _output(
+    request: Request, tally: OutputTally, model: resolve.Model, encoder: Encoder | None
+) -> Count:
+    tokens, exact = tally.now(encoder)
+    source = resolve.count_source(
+        request, model, exact=exact, output=True, hidden=tally.saw_summary
+    )
+    return Count(tokens, source, model.encoding if encoder is not None else None)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cli.command import CommandError, manual
+from tokentrail.cli.service_label import add_option, relabelled
 
 if TYPE_CHECKING:
     import argparse
@@ -20,6 +21,7 @@ _EXAMPLES: Final = """\
 examples:
   tokentrail dashboards grafana/     then import the JSON, or point Grafana's provisioning at it
   tokentrail dashboards . --force    after an upgrade, over the old ones
+  tokentrail dashboards vm/ --service-label service_name    for VictoriaMetrics
 
 There is a dashboard for each vocabulary of metrics. docs/dashboards.md says how to load them.
 """
@@ -34,26 +36,38 @@ def add(commands: Commands) -> None:
     )
     dashboards.add_argument("folder", metavar="DIR", help="where they are to be")
     dashboards.add_argument("--force", action="store_true", help="write over what is there")
+    add_option(dashboards)
     dashboards.set_defaults(run=_run)
 
 
 def _run(asked: argparse.Namespace) -> int:
     folder = Path(asked.folder)
-    shipped = sorted((Path(__file__).parents[1] / "dashboards").iterdir())
+    files = _files(asked.service_label)
     try:
-        mine = [p.name for p in shipped if not asked.force and _differs(p, folder / p.name)]
+        mine = [name for name in files if not asked.force and _differs(files[name], folder / name)]
         if mine:
             message = f"{', '.join(mine)} in {folder} would be lost: add --force, or name another"
             raise CommandError(message, code=2)
         folder.mkdir(parents=True, exist_ok=True)
-        for path in shipped:
-            (folder / path.name).write_bytes(path.read_bytes())
-            print(folder / path.name)
+        for name, written in files.items():
+            (folder / name).write_bytes(written)
+            print(folder / name)
     except OSError as error:
         message = f"cannot write {error.filename} ({error.strerror}): name another folder"
         raise CommandError(message) from error
     return 0
 
 
-def _differs(shipped: Path, there: Path) -> bool:
-    return there.exists() and there.read_bytes() != shipped.read_bytes()
+def _files(label: str) -> dict[str, bytes]:
+    """Return what is shipped, by name, for a store that names services by ``label``."""
+    shipped = sorted((Path(__file__).parents[1] / "dashboards").iterdir())
+    return {
+        path.name: relabelled(
+            path.read_text("utf-8"), label, in_json=path.suffix == ".json"
+        ).encode()
+        for path in shipped
+    }
+
+
+def _differs(written: bytes, there: Path) -> bool:
+    return there.exists() and there.read_bytes() != written

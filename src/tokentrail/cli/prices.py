@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cli.command import CommandError, manual
+from tokentrail.cli.service_label import add_option, relabelled
 from tokentrail.cost import PricesError, UserPrices, genai_prices
 from tokentrail.cost.user_prices import read_prices
 from tokentrail.version import __version__
@@ -30,6 +31,7 @@ examples:
   tokentrail prices -o prices.rules.yml --models gpt-4o,gpt-4o-mini,o4-mini
   tokentrail prices -o prices.rules.yml --overrides contract.json --budget 50
   tokentrail prices --provider groq --provider deepseek
+  tokentrail prices --service-label service_name     for VictoriaMetrics, which has no job
 
 --overrides takes JSON, in USD per million tokens; the names are those of answers, or of requests
 (an Azure deployment, say):
@@ -66,6 +68,7 @@ def add(commands: Commands) -> None:
     prices.add_argument(
         "-o", "--output", metavar="FILE", help="where to write (default: standard output)"
     )
+    add_option(prices)
     prices.set_defaults(run=_run)
 
 
@@ -99,7 +102,7 @@ def _run(asked: argparse.Namespace) -> int:
         message = f"none of --models {asked.models} has a price: name your own with --overrides"
         raise CommandError(message)
     text = price_rules.text(priced, asked.budget, _head(now, asked.overrides))
-    _write(text, asked.output)
+    _write(relabelled(text, asked.service_label), asked.output)
     _say(priced, wanted, asked.output)
     return 0
 

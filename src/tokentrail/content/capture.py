@@ -65,10 +65,8 @@ class Capture:
         """Take the whole plain answer."""
         gathering = self._gathering
         if gathering is not None:
-            try:
+            with guard.shield("content of an answer"):  # counting goes on
                 gathering.take(answer)
-            except Exception as error:  # noqa: BLE001 - counting goes on
-                guard.internal_error("content of an answer", error)
 
     def is_light(self) -> bool:
         """Whether :meth:`content` is quick: not much text, and nothing of the user's to run."""

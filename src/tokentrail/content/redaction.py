@@ -54,14 +54,12 @@ class Redaction:
         """
         kept: str | None = clean(said)
         if self.redact is not None and kept is not None:
-            try:
-                kept = self.redact(kind, kept)
-            except Exception as error:  # noqa: BLE001 - the user's own function raised
-                guard.internal_error("redact", error)
+            redacted = None
+            with guard.shield("redact"):  # the user's own function may raise
+                redacted = self.redact(kind, kept)
+            if not isinstance(redacted, str):
                 return None
-            if not isinstance(kept, str):
-                return None
-            kept = clean(str.__str__(kept))
+            kept = clean(str.__str__(redacted))
         if self.limit is not None and kept is not None and len(kept) > self.limit:
             kept = kept[: self.limit - 1] + LEFT_OUT
         return kept

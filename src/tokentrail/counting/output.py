@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail.counting.stream_text import BURST, StreamText
 from tokentrail.counting.text import INLINE, Sum, weight
-from tokentrail.model.records import MAX_BUFFERED
+from tokentrail.model.text_buffer import MOST_WAITING, TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,8 +33,8 @@ HELD = 59 * 1024
 """Bytes of gathered text held for a call. With the room (4 bytes a character) under 64 KB."""
 
 LEFT_IN = 2
-"""Parts whose pieces may be left in their lists: up to 18 KB, where all is emoji. So where half of
-HELD is held, the lists are closed, and each piece is added."""
+"""Parts whose pieces may be left in their buffers: up to 18 KB, where all is emoji. So where half
+of HELD is held, the buffers are closed, and each piece is added."""
 
 LARGE = BURST * INLINE
 """Characters of a chunk that is too large to be counted when it comes."""
@@ -129,13 +129,13 @@ class OutputTally:
                 self.saw_summary = True
                 return
             stream = self._open(kind, choice, item)
-        stream.pieces.append(text)
+        stream.buffer.append(text)
         room = self._room = self._room - len(text) - PIECE
-        if room < 0 or len(stream.pieces) > MAX_BUFFERED:
+        if room < 0 or len(stream.buffer) > MOST_WAITING:
             self._gather()
 
-    def pieces(self, kind: str, choice: int, item: int) -> list[str] | None:
-        """Return the list in which small next pieces of a part may be left: see TextSink."""
+    def append_buffer(self, kind: str, choice: int, item: int) -> TextBuffer | None:
+        """Return the buffer in which small next pieces of a part may be left: see TextSink."""
         key = (kind, choice, item)
         stream = self._streams.get(key)
         if stream is None or self._crowded:
@@ -143,7 +143,7 @@ class OutputTally:
         if key not in self._left_in and len(self._left_in) >= LEFT_IN:
             return None
         self._left_in.add(key)
-        return stream.pieces
+        return stream.buffer
 
     def use(self, encoding: Encoder | None) -> None:
         """Count with this encoding from now on."""
@@ -237,11 +237,11 @@ class OutputTally:
             self._relieve()
 
     def _close(self) -> None:
-        """Have nothing left in any list until somebody asks for one anew."""
+        """Have nothing left in any buffer until somebody asks for one anew."""
         for key in self._left_in:
             stream = self._streams[key]
-            closed, stream.pieces = stream.pieces, []
-            closed.extend([""] * MAX_BUFFERED)  # full, so what comes next is added
+            closed, stream.buffer = stream.buffer, TextBuffer()
+            closed.close()
         self._left_in.clear()
 
     def _held(self) -> int:

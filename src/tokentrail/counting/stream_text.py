@@ -6,6 +6,7 @@ from sys import getsizeof
 from typing import TYPE_CHECKING
 
 from tokentrail.counting.text import INLINE, RUN, Sum, last_safe_cut, next_safe_cut, weight
+from tokentrail.model.text_buffer import TextBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +24,11 @@ for the next go, or for the worker at the end."""
 class StreamText:
     """One text that arrives in pieces; its count is that of the whole text."""
 
-    __slots__ = ("pieces", "scanned", "sum", "tail", "waiting", "whole")
+    __slots__ = ("buffer", "scanned", "sum", "tail", "waiting", "whole")
 
     def __init__(self) -> None:
         """Start with nothing."""
-        self.pieces: list[str] = []
+        self.buffer = TextBuffer()
         """What came since it was last gathered."""
         self.whole: str | None = None
         """The only piece so far, where it is large: the application's own, not a copy."""
@@ -40,7 +41,7 @@ class StreamText:
 
     def gather(self, encoding: Encoder | None) -> None:
         """Join the pieces and count what can be counted at once, block by block."""
-        if self.pieces:
+        if self.buffer:
             self._join()
         if encoding is not None and len(self.tail) >= BLOCK:
             self.settle(encoding, BLOCK)
@@ -117,8 +118,7 @@ class StreamText:
         self._take_tail()
 
     def _join(self) -> None:
-        pieces = self.pieces[:]
-        del self.pieces[: len(pieces)]  # it stays the list in which others leave what comes next
+        pieces = self.buffer.take()
         first = not (self.tail or self.waiting or self.sum.tokens or self.whole is not None)
         if first and len(pieces) == 1 and len(pieces[0]) > BLOCK:
             self.whole = pieces[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final
 from urllib.parse import urlsplit
 
 from tokentrail.model.records import Endpoint
@@ -40,39 +39,13 @@ _BEDROCK = re.compile(r"(.+\.)?bedrock[\w-]*\..+\.amazonaws\.com(\.cn)?")
 _DEFAULT_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 
 
-_MOST_KNOWN: Final = 256
-_known: dict[int, tuple[object, type, object, Endpoint]] = {}
-"""By the id of a client's URL, which is kept: the URL, the client's class and version, and what was
-read of them."""
-
-
 def endpoint_of(client: object) -> Endpoint:
     """Return the endpoint of an openai client of any version and kind.
 
     The provider comes from the class of the client, then from the host, else it is ``openai``.
-    The URL is read by its parts only, so httpx and httpx2 are alike; a new one is another object.
+    The URL is read by its parts only, so httpx and httpx2 are alike.
     """
     url, version = getattr(client, "base_url", None), getattr(client, "_api_version", "")
-    known = _known.get(id(url))
-    if known is not None and known[1] is type(client) and known[2] == version:
-        return known[3]
-    if len(_known) >= _MOST_KNOWN:
-        _known.clear()
-    endpoint = _read(client, url, version)
-    _known[id(url)] = (url, type(client), version, endpoint)
-    return endpoint
-
-
-def socket_endpoint_of(client: object) -> Endpoint:
-    """Return where the WebSocket connections of a client go."""
-    given = getattr(client, "websocket_base_url", None)
-    if given is None:
-        return endpoint_of(client)
-    url = urlsplit(str(given))
-    return _endpoint(type(client).__mro__, url.hostname or "", url.port, url.scheme, url.path)
-
-
-def _read(client: object, url: object, version: object) -> Endpoint:
     host = getattr(url, "host", None)
     port = getattr(url, "port", None)
     scheme = getattr(url, "scheme", None)
@@ -85,12 +58,22 @@ def _read(client: object, url: object, version: object) -> Endpoint:
     )
 
 
+def socket_endpoint_of(client: object) -> Endpoint:
+    """Return where the WebSocket connections of a client go."""
+    given = getattr(client, "websocket_base_url", None)
+    if given is None:
+        return endpoint_of(client)
+    url = urlsplit(str(given))
+    return _endpoint(type(client).__mro__, url.hostname or "", url.port, url.scheme, url.path)
+
+
 @lru_cache(maxsize=256)
 def _endpoint(
     classes: tuple[type, ...], host: str, port: int | None, scheme: str, path: str
 ) -> Endpoint:
+    """Return the endpoint of these parts; ``host`` is in lower case, as any URL has it."""
     return Endpoint(
-        provider=_provider(classes, host.lower()),
+        provider=_provider(classes, host),
         address=host or None,
         port=(port or _DEFAULT_PORTS.get(scheme)) if host else None,
         key=f"{scheme}://{host}:{port}{path}",

@@ -16,6 +16,8 @@ from tokentrail.support.frozen import lean_dataclass
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tokentrail.model.text_buffer import TextBuffer
+
     AttributeValue = (
         str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
     )
@@ -288,6 +290,8 @@ class Operation:
     """Seconds since the request was issued."""
     end_time: int
     """Nanoseconds since the epoch."""
+    answered: bool
+    """The response headers came: tokens were spent."""
     first_chunk: float | None = None
     """Seconds from the request to the first chunk of a stream, if one was read."""
     error_type: str | None = None
@@ -296,8 +300,6 @@ class Operation:
     """"requested" or "refused" where the server was asked for usage on our account."""
     raised: RaisedException | None = None
     exchange: HttpMetadata | None = None
-    answered: bool = True
-    """The response headers came: tokens were spent."""
     cost: float | None = None
     """USD, where it is asked for and known."""
 
@@ -314,14 +316,8 @@ class TextSink(Protocol):
         they are the server's numbers: any int.
         """
 
-    def pieces(self, kind: str, choice: int, item: int) -> list[str] | None:
-        """Return the list in which small next pieces of a part may be left, in place of ``add``.
+    def append_buffer(self, kind: str, choice: int, item: int) -> TextBuffer | None:
+        """Return the buffer in which small next pieces of a part may be left, in place of ``add``.
 
-        Of up to ``SMALL`` characters, as long as the list is shorter than ``MOST_LEFT``; what does
-        not fit is added, and then the list may be another. ``None``: each piece is to be added.
+        ``None``: each piece is to be added.
         """
-
-
-MAX_BUFFERED = 64
-MAX_BUFFERED_CHARS = 16
-"""See :meth:`TextSink.pieces`."""

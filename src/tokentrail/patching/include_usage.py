@@ -9,7 +9,6 @@ and not bothered with it for a while.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
@@ -26,29 +25,6 @@ _APIS: Final = frozenset({"chat", "text_completion"})
 _REFUSALS: Final = frozenset({400, 422})
 _VERSION: Final = "api-version"
 _READ_ONCE: Final = ("messages", "prompt", "tools", "functions")
-
-REMEMBERED: Final = 256
-"""Servers whose refusal is remembered."""
-FORGOTTEN_AFTER: Final = 600.0
-"""Seconds until a server that refused is asked again."""
-
-
-class Refusals:
-    """Which servers refused the option a short while ago."""
-
-    def __init__(self) -> None:
-        self._until: dict[str, float] = {}
-
-    def add(self, server: str) -> None:
-        """Remember that ``server`` (see `server_of`) refused."""
-        self._until[server] = time.monotonic() + FORGOTTEN_AFTER
-        if len(self._until) > REMEMBERED:
-            # A list is made in one step, whatever other threads add meanwhile.
-            self._until.pop(list(self._until)[0], None)  # noqa: RUF015 - for that
-
-    def has(self, server: str) -> bool:
-        """Whether ``server`` refused lately."""
-        return self._until.get(server, 0.0) > time.monotonic()
 
 
 def server_of(base_url: str, client: object, kwargs: Mapping[str, Any]) -> str:
@@ -155,7 +131,7 @@ def _said(body: object, depth: int = 0) -> Iterator[str]:
             yield from _said(part, depth + 1)
 
 
-def conceal(chunk: object) -> bool:
+def is_injected_usage_chunk(chunk: object) -> bool:
     """Whether ``chunk`` is there only because we asked; any other is made to look as if we had not.
 
     ``usage: null`` leaves no trace in ``to_json()`` once the field does not count as set.

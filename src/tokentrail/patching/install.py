@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 import wrapt
 
 from tokentrail.config import INSTRUMENTED_APIS
-from tokentrail.patching import raw_requests, wrappers
+from tokentrail.patching import wrappers
 from tokentrail.patching.methods import every
+from tokentrail.patching.wrappers import PatchedMethod
 from tokentrail.support import guard
 from tokentrail.websocket import patching
 
@@ -31,43 +32,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("tokentrail")
 _CLIENT = "openai"
 _OPENING = frozenset({"__enter__", "__aenter__", "enter"})
-
-
-class _Bare:
-    """A wrapper that is copied, pickled and shown as what it is around.
-
-    Annotations or a ``__dict__`` of its own would stand before those of the method.
-    """
-
-    __slots__ = ()
-    __copy__ = __deepcopy__ = None  # wrapt's raise; without them ``copy`` asks as ``pickle`` does
-
-    def __reduce_ex__(self: Any, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
-        return self.__wrapped__.__reduce_ex__(protocol)
-
-    def __repr__(self: Any) -> str:
-        return repr(self.__wrapped__)
-
-
-class _Bound(_Bare, wrapt.BoundFunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
-    """The method of one object."""
-
-
-class _Patched(_Bare, wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
-    """A method of the client with our wrapper around it; its class gives this very one."""
-
-    __bound_function_wrapper__ = _Bound
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:  # noqa: ANN401 - as of functions
-        return self if instance is None else super().__get__(instance, owner)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the client's
-        if not args:
-            return self.__wrapped__(**kwargs)  # which refuses it in its own words
-        return super().__get__(None, type(args[0]))(*args, **kwargs)
-
-    def __reduce_ex__(self, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
-        return self.__qualname__  # by its name, as functions are
 
 
 _DEPRECATING = frozenset({"typing_extensions", "warnings"})
@@ -113,10 +77,8 @@ def _imported(module: ModuleType) -> None:
         if not (row.shape is None or row.family in _wanted):
             continue
         if module.__name__ == _CLIENT or module.__name__ in row.modules:
-            try:
+            with guard.shield(f"patching {row.title}"):
                 _look_for(row, module)
-            except Exception as error:  # noqa: BLE001 - an import must not fail for us
-                guard.internal_error(f"patching {row.title}", error)
 
 
 def _look_for(row: Row, module: ModuleType) -> None:
@@ -159,9 +121,9 @@ def _around(original: Any, wrapper: Callable[..., Any]) -> object:  # noqa: ANN4
     That warns of the line by which it was called, which shall be the application's.
     """
     if getattr(original, "__globals__", {}).get("__name__") not in _DEPRECATING:
-        return _Patched(original, wrapper)
+        return PatchedMethod(original, wrapper)
     below = original.__wrapped__
-    patched = _Patched(below, wrapper)
+    patched = PatchedMethod(below, wrapper)
     closure = tuple(
         CellType(patched) if cell.cell_contents is below else cell for cell in original.__closure__
     )
@@ -172,12 +134,12 @@ def _around(original: Any, wrapper: Callable[..., Any]) -> object:  # noqa: ANN4
 
 def _wrapper(row: Row) -> Callable[..., Any]:
     if row.shape is None:
-        return raw_requests.wrapper(is_async=row.is_async)
+        return wrappers.RawRequestWrapper(is_async=row.is_async)
     if row.method in _OPENING:
         opened = cast("ConnectionShape", row.shape)
         of = patching.async_wrapper if row.is_async else patching.sync_wrapper
         return of(opened)
-    return wrappers.async_wrapper(row.shape) if row.is_async else wrappers.sync_wrapper(row.shape)
+    return (wrappers.AsyncWrapper if row.is_async else wrappers.SyncWrapper)(row.shape)
 
 
 def _missing(row: Row) -> None:
@@ -193,7 +155,7 @@ def is_patched(function: object) -> bool:
     """Whether our wrapper is anywhere in ``function``."""
     seen = 0
     while function is not None and seen < 100:  # noqa: PLR2004 - deeper is a loop
-        if isinstance(function, _Patched):
+        if isinstance(function, PatchedMethod):
             return True
         function = getattr(function, "__wrapped__", None)
         seen += 1

@@ -25,7 +25,7 @@ from tokentrail.apis.responses.adapter import (
     TokenCountAdapter,
 )
 from tokentrail.websocket.realtime import RealtimeShape
-from tokentrail.websocket.responses import LanesShape
+from tokentrail.websocket.responses import ResponsesConnectionShape
 
 if TYPE_CHECKING:
     from tokentrail.apis import ApiAdapter
@@ -139,8 +139,8 @@ CONNECTIONS: tuple[Row, ...] = (
         "RealtimeConnectionManager",
         RealtimeShape(None),
     ),
-    *_opened(_RESPONSES, "ResponsesConnectionManager", LanesShape()),
-    *_opened(_BETA_RESPONSES, "ResponsesConnectionManager", LanesShape()),
+    *_opened(_RESPONSES, "ResponsesConnectionManager", ResponsesConnectionShape()),
+    *_opened(_BETA_RESPONSES, "ResponsesConnectionManager", ResponsesConnectionShape()),
 )
 """What ``connect`` returns, which opens a connection when it is entered, by either name."""
 

@@ -19,16 +19,15 @@ from tokentrail.apis.completions.adapter import CompletionsAdapter
 from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
 from tokentrail.apis.http_metadata import is_raw
 from tokentrail.apis.responses.adapter import ResponsesAdapter
-from tokentrail.patching import wrappers
 from tokentrail.support import guard
-from tokentrail.telemetry.emitter import inside, wanting
+from tokentrail.telemetry.context import context_to_instrument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokentrail.apis import ApiAdapter
-    from tokentrail.call.recorder import Recorder
-    from tokentrail.runtime.runtime import Engine
+    from tokentrail.runtime.runtime import Runtime
+    from tokentrail.telemetry.context import BodyReader
 
 PATHS: dict[str, ApiAdapter] = {
     "chat/completions": ChatAdapter(),
@@ -39,44 +38,15 @@ PATHS: dict[str, ApiAdapter] = {
 """What is told of a POST, by its path below the base URL."""
 
 
-def wrapper(*, is_async: bool) -> Callable[..., Any]:
-    """Return wrapt's wrapper for ``request`` of a client of either kind."""
-    make = wrappers.async_wrapper if is_async else wrappers.sync_wrapper
-    by_path = {path: make(shape) for path, shape in PATHS.items()}
-
-    def call(wrapped: Any, client: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:  # noqa: ANN401 - the client's own function
-        active = wrappers.engine
-        if active is None:
-            return wrapped(*args, **kwargs)
-        try:
-            telling = inside(client)
-            if telling is not None:
-                recorder = telling.recorder
-                parse = getattr(args[1], "post_parser", None) if len(args) > 1 else None
-                if recorder is not None and callable(parse):
-                    args = _received_by(recorder, parse, args)
-        except Exception as error:  # noqa: BLE001 - the request must be made
-            guard.internal_error("direct request", error)
-            return wrapped(*args, **kwargs)
-        if telling is not None:
-            return wrapped(*args, **kwargs)
-        posted = _posted(active, wrapped, client, args, kwargs)
-        if posted is None:
-            return wrapped(*args, **kwargs)
-        return by_path[posted.path](posted, _Of(client), (), posted.asked)
-
-    return call
-
-
 @dataclass(frozen=True, slots=True)
-class _Of:
+class ClientHolder:
     """Stands where a call's resource stands otherwise."""
 
     _client: object
 
 
 @dataclass(frozen=True, slots=True)
-class _Posted:
+class PostedCall:
     """A request, called as if it were the method that has its path."""
 
     send: Any
@@ -98,10 +68,10 @@ class _Posted:
         return self.send(cast_to, options, *rest, **self.kwargs)
 
 
-def _received_by(
-    recorder: Recorder, parse: Callable[[Any], object], args: tuple[Any, ...]
+def show_body(
+    reader: BodyReader, parse: Callable[[Any], object], args: tuple[Any, ...]
 ) -> tuple[Any, ...]:
-    """Return the arguments of a request, its answer shown to ``recorder`` before it is parsed.
+    """Return the arguments of a request, its answer shown to ``reader`` before it is parsed.
 
     Where an answer is cut short, or is not what the application's class wants, parsing it raises:
     it was billed all the same.
@@ -109,48 +79,42 @@ def _received_by(
     if is_raw(args[1].headers):
         return args
     options = copy(args[1])
-    options.post_parser = _showing(recorder, parse)
+    options.post_parser = _showing(reader, parse)
     return (args[0], options, *args[2:])
 
 
-def _showing(recorder: Recorder, parse: Callable[[Any], object]) -> Callable[[Any], object]:
-    """Return the client's parser of an answer, which is shown to ``recorder`` before."""
+def _showing(reader: BodyReader, parse: Callable[[Any], object]) -> Callable[[Any], object]:
+    """Return the client's parser of an answer, which is shown to ``reader`` before."""
 
     @wraps(parse)  # the client may log it
     def shown(answer: Any) -> object:  # noqa: ANN401 - any class of the client's
-        try:
-            recorder.received(answer)
-        except Exception as error:  # noqa: BLE001 - the answer is the application's
-            guard.internal_error("answer", error)
+        with guard.shield("answer"):
+            reader.on_body(answer)
         return parse(answer)
 
     return shown
 
 
-def _posted(
-    active: Engine,
+def posted_call(
+    active: Runtime,
     send: Any,  # noqa: ANN401 - the client's own function
     client: object,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-) -> _Posted | None:
+) -> PostedCall | None:
     """Read a request; ``None`` if it is not one to be told, or is told already."""
-    try:
-        if wanting(client) is None:
-            return None
-        named = dict(kwargs)
-        cast_to = args[0] if args else named.pop("cast_to")
-        options = args[1] if len(args) > 1 else named.pop("options")
-        path, body = options.url.strip("/"), options.json_data
-        if path not in PATHS or options.method.lower() != "post" or not isinstance(body, Mapping):
-            return None
-        if path.partition("/")[0] not in active.settings.instrumented_apis:
-            return None
-        asked = {**body, "stream": named.get("stream", False), **_extra(options)}
-        return _Posted(send, (cast_to, options, *args[2:]), named, path, asked)
-    except Exception as error:  # noqa: BLE001 - the request must be made
-        guard.internal_error("direct request", error)
+    if context_to_instrument(client) is None:
         return None
+    named = dict(kwargs)
+    cast_to = args[0] if args else named.pop("cast_to")
+    options = args[1] if len(args) > 1 else named.pop("options")
+    path, body = options.url.strip("/"), options.json_data
+    if path not in PATHS or options.method.lower() != "post" or not isinstance(body, Mapping):
+        return None
+    if path.partition("/")[0] not in active.settings.instrumented_apis:
+        return None
+    asked = {**body, "stream": named.get("stream", False), **_extra(options)}
+    return PostedCall(send, (cast_to, options, *args[2:]), named, path, asked)
 
 
 def _extra(options: Any) -> dict[str, Any]:  # noqa: ANN401 - any version's class

@@ -45,11 +45,9 @@ class _Recording:
 
     def __next__(self) -> object:
         item = next(self._items)
-        try:
+        with guard.shield("arguments"):  # the item is the application's
             item = repeatable(item)
             self._kept.append(item)
-        except Exception as error:  # noqa: BLE001 - the item is the application's
-            guard.internal_error("arguments", error)
         return item
 
     def __getattr__(self, name: str) -> object:

@@ -10,53 +10,56 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import wrapt
 
 from tokentrail.apis import http_body
-from tokentrail.patching.coroutines import Pending, named_as
+from tokentrail.patching.include_usage import is_injected_usage_chunk
 from tokentrail.support import guard
+from tokentrail.support.coroutines import Pending, named_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from tokentrail.call.recorder import Recorder
+    from tokentrail.call.observed_call import ObservedCall
 
 
 _PROXY: Any = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
 """What instrumentations put around the client's objects; of two names, by release of wrapt."""
 
 
-def observe(
-    answer: object, recorder: Recorder, conceal: Callable[[object], bool] | None = None
-) -> None:
-    """See to it that ``recorder`` learns how ``answer`` goes on, whatever kind of answer it is.
+def observe(answer: object, call: ObservedCall, *, hides_usage: bool = False) -> None:
+    """See to it that ``call`` learns how ``answer`` goes on, whatever kind of answer it is.
 
     A stream is observed chunk by chunk, a raw answer until it is parsed or closed; anything else
-    is a whole answer and ends the call. Chunks that ``conceal`` is true of are recorded, but do not
-    reach the application. Of what another instrumentation has put around an answer, we observe what
-    is inside: its hooks and ours then see the same chunks.
+    is a whole answer and ends the call. ``hides_usage``: the chunk that is there only because we
+    asked for it is recorded, but does not reach the application. Of what another instrumentation
+    has put around an answer, we observe what is inside: its hooks and ours then see the same
+    chunks.
     """
     answer, fields = _unwrapped(answer)
     if "_iterator" in fields and "response" in fields:
-        recorder.streaming()
-        recorder.responded(fields["response"])
-        _observe_stream(answer, _Seams(fields["response"], recorder, streamed=True), conceal)
+        response = fields["response"]
+        call.recorder.on_stream_opened()
+        call.recorder.on_response_headers(response)
+        hooks = StreamHooks(response, call, is_stream=True, hides_usage=hides_usage)
+        _observe_stream(answer, hooks)
     elif "http_response" in fields and hasattr(answer, "parse"):
-        _observe_raw(answer, fields, recorder)
+        _observe_raw(answer, fields, call)
     else:
-        recorder.answered(answer)
+        call.on_response(answer)
 
 
-def recorder_of(stream: object) -> Recorder | None:
-    """Return the recorder of an open or read stream, also of the client's helper streams."""
+def call_of(stream: object) -> ObservedCall | None:
+    """Return the call of an open or read stream, also of the client's helper streams."""
     for holder in (stream, getattr(stream, "_raw_stream", None)):
         inner = _unwrapped(holder)[1].get("_iterator")
-        if isinstance(inner, _Pulled):
-            return inner.seams.recorder
+        if isinstance(inner, ObservedIterator):
+            return inner.hooks.call
     return None
 
 
@@ -76,51 +79,79 @@ def _attributes(thing: object) -> dict[str, Any]:
     return getattr(thing, "__dict__", None) or {}
 
 
-def _observe_stream(
-    stream: Any,  # noqa: ANN401 - any version's class
-    seams: _Seams,
-    conceal: Callable[[object], bool] | None = None,
-) -> None:
+def _observe_stream(stream: Any, hooks: StreamHooks) -> None:  # noqa: ANN401 - any version's class
     inner = stream._iterator  # noqa: SLF001 - the seam
-    if isinstance(inner, _Pulled):
+    if isinstance(inner, ObservedIterator):
         return
-    pulled = (
-        _AsyncChunks(inner, inner.__anext__, seams, conceal)
+    stream._iterator = (  # noqa: SLF001 - the seam
+        AsyncObservedIterator(inner, inner.__anext__, hooks)
         if hasattr(inner, "__anext__")
-        else _Chunks(inner, inner.__next__, seams, conceal)
+        else SyncObservedIterator(inner, inner.__next__, hooks)
     )
-    stream._iterator = pulled  # noqa: SLF001 - the seam
-    seams.handed_over = True
+    hooks.on_stream_observed()
 
 
-def _observe_raw(raw: Any, fields: dict[str, Any], recorder: Recorder) -> None:  # noqa: ANN401
+def _observe_raw(raw: Any, fields: dict[str, Any], call: ObservedCall) -> None:  # noqa: ANN401
     response = fields["http_response"]
-    recorder.responded(response)
-    streamed = bool(fields.get("_stream") or fields.get("_is_sse_stream"))
-    if not streamed and "_content" in vars(response):
-        recorder.answered(http_body.parse_body(vars(response)["_content"]))
+    call.recorder.on_response_headers(response)
+    is_stream = bool(fields.get("_stream") or fields.get("_is_sse_stream"))
+    if not is_stream and "_content" in vars(response):
+        call.on_response(http_body.parse_body(vars(response)["_content"]))
         return
-    recorder.streaming()
-    seams = _Seams(response, recorder, streamed=streamed)
-    seams.place(raw, "parse", _Parse(raw.parse, seams))
+    call.recorder.on_stream_opened()
+    hooks = StreamHooks(response, call, is_stream=is_stream)
+    hooks.place(raw, "parse", _Parse(raw.parse, hooks))
 
 
-class _Seams:
+class Phase(Enum):
+    """What an answer has come to that arrives over time.
+
+    ========= ================================================= ======================
+    in        what happens                                      leads to
+    ========= ================================================= ======================
+    UNPARSED  a raw answer is parsed as a stream                OBSERVED
+    UNPARSED  it is parsed as a whole                           ENDED (response)
+    UNPARSED  the application reads a stream's body to its end  ENDED (stream's end)
+    UNPARSED  it reads another body to its end                  READ
+    UNPARSED  it is closed, or dropped                          ENDED (see _on_unparsed_end)
+    READ      it is parsed as a whole                           ENDED (response)
+    READ      it is closed, or dropped                          ENDED (response, else its end)
+    OBSERVED  the iterator comes to its end                     ENDED (stream's end)
+    OBSERVED  the iterator raises                               ENDED (error)
+    OBSERVED  it is closed or collected between two chunks      ENDED (closed)
+    OBSERVED  it is closed while the client is at a chunk,      CLOSING
+              and not because of an error
+    CLOSING   the iterator comes to its end                     ENDED (stream's end)
+    CLOSING   the iterator raises, or is closed again           ENDED (closed)
+    ========= ================================================= ======================
+
+    A stream begins as OBSERVED, a raw answer as UNPARSED. What comes after ENDED changes nothing.
+    """
+
+    UNPARSED = "unparsed"
+    READ = "read"
+    OBSERVED = "observed"
+    CLOSING = "closing"
+    ENDED = "ended"
+
+
+class StreamHooks:
     """The hooks that one call has on the application's objects, and what they mean together."""
 
     __slots__ = (
-        "_placed", "_read", "_response", "closing", "handed_over", "recorder", "streamed",
+        "_is_stream", "_placed", "_response", "call", "hides_usage", "is_pulling", "phase",
     )  # fmt: skip
 
-    def __init__(self, response: object, recorder: Recorder, *, streamed: bool) -> None:
-        self.recorder = recorder
-        self.streamed = streamed
-        self.handed_over = False
-        """A stream is observed: its iterator sees the end, or the collector of it."""
-        self.closing = False
-        """The response was closed during a pull, and not because of an error."""
-        self._read = False
-        """The application read the body itself, to its end."""
+    def __init__(
+        self, response: object, call: ObservedCall, *, is_stream: bool, hides_usage: bool = False
+    ) -> None:
+        self.call = call
+        self.hides_usage = hides_usage
+        """Whether the chunk that we asked for is kept from the application."""
+        self.is_pulling = False
+        """The client is at work on the next chunk: a close now may be its own."""
+        self.phase = Phase.UNPARSED
+        self._is_stream = is_stream
         self._response = response
         self._placed: list[tuple[Any, str, object]] = []
         for name in ("close", "aclose"):
@@ -138,61 +169,83 @@ class _Seams:
             if vars(owner).get(name) is hook:
                 delattr(owner, name)
 
-    def closed(self, caller: FrameType) -> None:
+    def on_stream_observed(self) -> None:
+        """Note that an iterator of ours sees the end, or the collector of it."""
+        if self.phase is not Phase.ENDED:
+            self.phase = Phase.OBSERVED
+
+    def on_parsed(self, answer: object) -> None:
+        """Note that the application has the whole plain answer."""
+        if not self._is_stream:
+            self._end(partial(self.call.on_response, answer))
+
+    def on_close(self, caller: FrameType) -> None:
         """Note that ``caller`` closes the response."""
+        if self.phase is Phase.ENDED:
+            return
         error = sys.exc_info()[1]
         # An error that did not come by the caller is one that the application is dealing with.
         passing = error if _came_by(error, caller) else None
-        if self.recorder.pulling:
-            self.closing = self.closing or passing is None
-        elif self.handed_over:
-            # GeneratorExit: perhaps the collector is at work, and no lock may be taken.
-            collected = isinstance(passing, GeneratorExit)
-            self._end(self.recorder.abandoned if collected else self.recorder.broken_off)
+        # GeneratorExit: perhaps the collector is at work on a generator, and no lock may be taken.
+        finalising = isinstance(error, GeneratorExit)
+        if self.phase in {Phase.OBSERVED, Phase.CLOSING}:
+            self._on_observed_close(passing, finalising=finalising)
         elif isinstance(passing, GeneratorExit):
-            self._end(partial(self.recorder.broken_off, finalising=True))
+            self._end(partial(self.call.on_closed, finalising=True))
         elif self._was_read_in(caller) and passing is None:
-            self._read = True
-            if self.streamed:
-                self._end(self.recorder.exhausted)
+            self.phase = Phase.READ
+            if self._is_stream:
+                self._end(self.call.on_stream_end)
         else:
-            self._end(self._unparsed_end(error))
+            self._on_unparsed_close(error, finalising=finalising)
+
+    def _on_observed_close(self, passing: BaseException | None, *, finalising: bool) -> None:
+        if self.is_pulling:
+            if passing is None:
+                self.phase = Phase.CLOSING
+        elif isinstance(passing, GeneratorExit):
+            self._end(self.call.on_collected)
+        else:
+            self._end(partial(self.call.on_closed, finalising=finalising))
 
     def _was_read_in(self, frame: FrameType) -> bool:
         """Whether ``frame`` reads the body of this response."""
         reads = frame.f_code.co_name in {"iter_raw", "aiter_raw"}
         return reads and frame.f_locals.get("self") is self._response
 
-    def _unparsed_end(self, error: BaseException | None) -> Callable[[], None]:
-        """Return how an answer ended that nobody parsed and that is closed now."""
-        content = None if self.streamed else vars(self._response).get("_content")
+    def _on_unparsed_close(self, error: BaseException | None, *, finalising: bool) -> None:
+        """End the call of an answer that nobody parsed and that is closed now."""
+        content = None if self._is_stream else vars(self._response).get("_content")
         if content is not None:
-            return partial(self.recorder.answered, http_body.parse_body(content))
-        if self._read:
-            return self.recorder.exhausted
-        if error is not None and any(map(self._was_read_in, _frames(error))):
-            return partial(self.recorder.failed, error)
-        return self.recorder.broken_off
+            self._end(partial(self.call.on_response, http_body.parse_body(content)))
+        elif self.phase is Phase.READ:
+            self._end(self.call.on_stream_end)
+        elif error is not None and any(map(self._was_read_in, _frames(error))):
+            self._end(partial(self.call.on_error, error))
+        else:
+            self._end(partial(self.call.on_closed, finalising=finalising))
+
+    def on_pull_error(self, inner: object, error: BaseException) -> None:
+        """Note that a pull raised: the end of the stream, unless ``inner`` lives on.
+
+        It does when two threads or tasks pull at once: one of them gets an error, and the stream
+        goes on for the other.
+        """
+        if isinstance(error, (StopIteration, StopAsyncIteration)):
+            self._end(self.call.on_stream_end)
+        elif getattr(inner, "gi_frame", None) or getattr(inner, "ag_frame", None):
+            self.is_pulling = True
+        elif self.phase is Phase.CLOSING:
+            self._end(self.call.on_closed)
+        else:
+            self._end(partial(self.call.on_error, error))
 
     def _end(self, end: Callable[[], None]) -> None:
+        self.phase = Phase.ENDED
         try:
             end()
         finally:
             self.remove()
-
-    def exhausted(self) -> None:
-        """Note that the stream came to its end."""
-        self._end(self.recorder.exhausted)
-
-    def answered(self, answer: object) -> None:
-        """Note that the application has the whole plain answer."""
-        self._end(partial(self.recorder.answered, answer))
-
-    def failed(self, error: BaseException) -> None:
-        """Note that a pull raised ``error``."""
-        self._end(
-            self.recorder.broken_off if self.closing else partial(self.recorder.failed, error)
-        )
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:
@@ -210,28 +263,26 @@ def _came_by(error: BaseException | None, frame: FrameType) -> bool:
 class _Close:
     """Stands for a response's ``close`` or ``aclose``; may be called any number of times."""
 
-    __slots__ = ("_original", "_seams")
+    __slots__ = ("_hooks", "_original")
 
-    def __init__(self, original: Callable[..., Any], seams: _Seams) -> None:
+    def __init__(self, original: Callable[..., Any], hooks: StreamHooks) -> None:
         self._original = original
-        self._seams = seams
+        self._hooks = hooks
 
     def __call__(self, *args: object, **kwargs: object) -> object:
-        try:
-            self._seams.closed(sys._getframe(1))  # noqa: SLF001 - tells exhaustion from a close
-        except Exception as error:  # noqa: BLE001 - the close must be done
-            guard.internal_error("close", error)
+        with guard.shield("close"):
+            self._hooks.on_close(sys._getframe(1))  # noqa: SLF001 - tells exhaustion from a close
         return self._original(*args, **kwargs)
 
 
 class _Parse:
     """Stands for a raw answer's ``parse``, plain or a coroutine function."""
 
-    __slots__ = ("_original", "_seams")
+    __slots__ = ("_hooks", "_original")
 
-    def __init__(self, original: Callable[..., Any], seams: _Seams) -> None:
+    def __init__(self, original: Callable[..., Any], hooks: StreamHooks) -> None:
         self._original = original
-        self._seams = seams
+        self._hooks = hooks
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         parsed = self._original(*args, **kwargs)
@@ -246,121 +297,105 @@ class _Parse:
         return parsed
 
     def _observe(self, parsed: object) -> None:
-        try:
+        with guard.shield("parse"):
             if "_iterator" in _attributes(parsed):
-                _observe_stream(parsed, self._seams)
-            elif not self._seams.streamed:
-                self._seams.answered(parsed)
-        except Exception as error:  # noqa: BLE001 - the application gets its answer
-            guard.internal_error("parse", error)
+                _observe_stream(parsed, self._hooks)
+            else:
+                self._hooks.on_parsed(parsed)
 
     def __del__(self) -> None:
-        if not self._seams.handed_over:
-            _abandon(self._seams.recorder)
+        if self._hooks.phase in {Phase.UNPARSED, Phase.READ}:
+            _collect(self._hooks.call)
 
 
-class _Pulled:
+class ObservedIterator:
     """Stands for the iterator inside a stream; each kind of stream has its own way to pull."""
 
-    __slots__ = ("_clock", "_conceal", "_inner", "_next", "_recorder", "seams")
+    __slots__ = ("_hides_usage", "_inner", "_next", "_recorder", "hooks")
 
     def __init__(
         self,
         inner: Any,  # noqa: ANN401 - the client's, or a stranger's
         pull: Callable[[], Any],
-        seams: _Seams,
-        conceal: Callable[[object], bool] | None,
+        hooks: StreamHooks,
     ) -> None:
         self._inner = inner
         self._next = pull
-        self.seams = seams
-        self._conceal = conceal
-        self._recorder = seams.recorder
-        self._clock = seams.recorder.clock
+        self.hooks = hooks
+        self._hides_usage = hooks.hides_usage
+        self._recorder = hooks.call.recorder
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._inner, name)
 
     def __del__(self) -> None:
-        _abandon(self._recorder)
+        _collect(self.hooks.call)
 
 
-class _Chunks(_Pulled):
+class SyncObservedIterator(ObservedIterator):
     """Stands for the iterator inside a ``Stream``."""
 
     __slots__ = ()
 
-    def __iter__(self) -> _Chunks:
+    def __iter__(self) -> SyncObservedIterator:
         return self
 
     def __next__(self) -> object:
-        recorder = self._recorder
+        hooks = self.hooks
         while True:
-            recorder.pulling = True
+            hooks.is_pulling = True
             try:
                 chunk = self._next()
             except BaseException as error:
-                recorder.pulling = False
-                _over(self._inner, self.seams, error)
+                hooks.is_pulling = False
+                _on_pull_error(self._inner, hooks, error)
                 raise
-            recorder.pulling = False
+            hooks.is_pulling = False
             try:
-                recorder.seen = self._clock()  # as Recorder.chunk, without its frame
-                recorder.take(chunk)
-                if self._conceal is None or not self._conceal(chunk):
+                if self._recorder.on_chunk(chunk):
+                    hooks.call.after_chunk()
+                if not (self._hides_usage and is_injected_usage_chunk(chunk)):
                     return chunk
-            except Exception as error:  # noqa: BLE001 - the chunk is the application's
+            except Exception as error:  # noqa: BLE001 - a shield would cost a tenth of the chunk
                 guard.internal_error("chunk", error)
                 return chunk
 
 
-class _AsyncChunks(_Pulled):
+class AsyncObservedIterator(ObservedIterator):
     """Stands for the iterator inside an ``AsyncStream``."""
 
     __slots__ = ()
 
-    def __aiter__(self) -> _AsyncChunks:
+    def __aiter__(self) -> AsyncObservedIterator:
         return self
 
     async def __anext__(self) -> object:
-        recorder = self._recorder
+        hooks = self.hooks
         while True:
-            recorder.pulling = True
+            hooks.is_pulling = True
             try:
                 chunk = await self._next()
             except BaseException as error:
-                recorder.pulling = False
-                _over(self._inner, self.seams, error)
+                hooks.is_pulling = False
+                _on_pull_error(self._inner, hooks, error)
                 raise
-            recorder.pulling = False
+            hooks.is_pulling = False
             try:
-                recorder.seen = self._clock()  # as Recorder.chunk, without its frame
-                recorder.take(chunk)
-                if self._conceal is None or not self._conceal(chunk):
+                if self._recorder.on_chunk(chunk):
+                    hooks.call.after_chunk()
+                if not (self._hides_usage and is_injected_usage_chunk(chunk)):
                     return chunk
-            except Exception as error:  # noqa: BLE001 - the chunk is the application's
+            except Exception as error:  # noqa: BLE001 - as in the plain iterator
                 guard.internal_error("chunk", error)
                 return chunk
 
 
-def _over(inner: object, seams: _Seams, error: BaseException) -> None:
-    """Note that a pull raised ``error``: the end of the stream, unless ``inner`` lives on.
-
-    It does when two threads or tasks pull at once: one of them gets an error, and the stream goes
-    on for the other.
-    """
-    try:
-        if isinstance(error, (StopIteration, StopAsyncIteration)):
-            seams.exhausted()
-        elif getattr(inner, "gi_frame", None) is None and getattr(inner, "ag_frame", None) is None:
-            seams.failed(error)
-        else:
-            seams.recorder.pulling = True
-    except Exception as ours:  # noqa: BLE001 - the application gets its own error
-        guard.internal_error("end of stream", ours)
+def _on_pull_error(inner: object, hooks: StreamHooks, error: BaseException) -> None:
+    with guard.shield("end of stream"):
+        hooks.on_pull_error(inner, error)
 
 
-def _abandon(recorder: Recorder) -> None:
+def _collect(call: ObservedCall) -> None:
     """End the call in a finaliser: no lock, no I/O, no log."""
     with suppress(Exception):  # the interpreter may be half gone
-        recorder.abandoned()
+        call.on_collected()

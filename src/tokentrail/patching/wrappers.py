@@ -1,6 +1,6 @@
-"""The two thin wrappers around a method of the client, plain and async.
+"""What is put around a method of the client: two thin wrappers, plain and async.
 
-They start a recorder, make the call with the span current, and hand the answer over to be
+They start an observed call, make the call with the span current, and hand the answer over to be
 observed. Whatever goes wrong in that, the call itself is made and its answer or error is the
 application's.
 """
@@ -10,101 +10,146 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tokentrail.patching import include_usage, streams
-from tokentrail.patching.coroutines import Pending, named_as
-from tokentrail.patching.request import Prepared, prepare
+import wrapt
+
+from tokentrail.patching import raw_requests, streams
+from tokentrail.patching.request import SentCall, read_arguments
+from tokentrail.runtime import runtime
 from tokentrail.support import guard
-from tokentrail.telemetry.emitter import wanting
+from tokentrail.support.coroutines import Pending, named_as
+from tokentrail.telemetry.context import context_to_instrument, enclosing_call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokentrail.apis import ApiAdapter
-    from tokentrail.runtime.runtime import Engine
-
-engine: Engine | None = None
-"""What is in force between instrument() and uninstrument(); a wrapper without one is the bare
-method."""
+    from tokentrail.patching.request import CallArguments
 
 _Method = Any
 """The client's own function, bound."""
 
 
-def sync_wrapper(shape: ApiAdapter) -> Callable[..., Any]:
-    """Return wrapt's wrapper for a plain method."""
+class _Bare:
+    """A wrapper that is copied, pickled and shown as what it is around.
 
-    def call(
-        wrapped: _Method, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    Annotations or a ``__dict__`` of its own would stand before those of the method.
+    """
+
+    __slots__ = ()
+    __copy__ = __deepcopy__ = None  # wrapt's raise; without them ``copy`` asks as ``pickle`` does
+
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
+        return self.__wrapped__.__reduce_ex__(protocol)
+
+    def __repr__(self: Any) -> str:
+        return repr(self.__wrapped__)
+
+
+class _Bound(_Bare, wrapt.BoundFunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """The method of one object."""
+
+
+class PatchedMethod(_Bare, wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """A method of the client with our wrapper around it; its class gives this very one."""
+
+    __bound_function_wrapper__ = _Bound
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:  # noqa: ANN401 - as of functions
+        return self if instance is None else super().__get__(instance, owner)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the client's
+        """Call the method on its first argument."""
+        if not args:
+            return self.__wrapped__(**kwargs)  # which refuses it in its own words
+        return super().__get__(None, type(args[0]))(*args, **kwargs)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
+        return self.__qualname__  # by its name, as functions are
+
+
+class SyncWrapper:
+    """wrapt's wrapper for a plain method whose calls ``adapter`` reads."""
+
+    __slots__ = ("_adapter",)
+
+    def __init__(self, adapter: ApiAdapter) -> None:
+        self._adapter = adapter
+
+    def __call__(
+        self, wrapped: _Method, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
-        prepared = _prepare(shape, instance, args, kwargs)
-        if prepared is None:
+        """Make the call."""
+        arguments = _read(self._adapter, instance, args, kwargs)
+        if arguments is None:
             return wrapped(*args, **kwargs)
-        if not _start(prepared):
-            return wrapped(*args, **prepared.bare)
+        sent = _start(arguments)
+        if sent is None:
+            return wrapped(*args, **arguments.retryable)
         answer: object = None
         try:
-            again = None
+            retry = None
             try:
-                answer = wrapped(*args, **prepared.kwargs)
+                answer = wrapped(*args, **arguments.sent)
             except Exception as error:
-                again = _again(prepared, error)
-                if again is None:
+                retry = _retry_kwargs(sent, error)
+                if retry is None:
                     raise
             # Out here, so that what this raises has not the first error in its context.
-            if again is not None:
-                answer = wrapped(*args, **again)
+            if retry is not None:
+                answer = wrapped(*args, **retry)
         except BaseException as error:
-            _failed(prepared, error)
+            _on_error(sent, error)
             raise
-        _answered(prepared, answer)
+        _on_answer(sent, answer)
         return answer
 
-    return call
 
-
-def async_wrapper(shape: ApiAdapter) -> Callable[..., Any]:
-    """Return wrapt's wrapper for a method that returns a coroutine.
+class AsyncWrapper:
+    """wrapt's wrapper for a method that returns a coroutine.
 
     The client's own coroutine is made at once, so that what it refuses, it refuses at the call;
     the span starts when ours is awaited, which may be much later or never.
     """
 
-    def call(
-        wrapped: _Method, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    __slots__ = ("_adapter",)
+
+    def __init__(self, adapter: ApiAdapter) -> None:
+        self._adapter = adapter
+
+    def __call__(
+        self, wrapped: _Method, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
-        prepared = _prepare(shape, instance, args, kwargs)
-        if prepared is None:
+        """Make the coroutine."""
+        arguments = _read(self._adapter, instance, args, kwargs)
+        if arguments is None:
             return wrapped(*args, **kwargs)
         try:
-            coroutine = wrapped(*args, **prepared.kwargs)
+            coroutine = wrapped(*args, **arguments.sent)
         except BaseException as error:
-            _refused(prepared, error)
+            _on_refused(arguments, error)
             raise
         if not hasattr(coroutine, "cr_code"):
             return coroutine
-        return named_as(coroutine, _awaited(_Sending(wrapped, args, coroutine), prepared))
-
-    return call
+        return named_as(coroutine, _awaited(_Sending(wrapped, args, coroutine), arguments))
 
 
-async def _awaited(pending: _Sending, prepared: Prepared) -> object:
-    if not _start(prepared, later=True):
-        return await pending.bare(prepared)
+async def _awaited(pending: _Sending, arguments: CallArguments) -> object:
+    sent = _start_in_this_context(arguments)
+    if sent is None:
+        return await pending.without_us(arguments)
     answer: object = None
     try:
-        again = None
+        retry = None
         try:  # as in the plain wrapper
             answer = await pending.coroutine
         except Exception as error:
-            again = _again(prepared, error)
-            if again is None:
+            retry = _retry_kwargs(sent, error)
+            if retry is None:
                 raise
-        if again is not None:
-            answer = await pending.wrapped(*pending.args, **again)
+        if retry is not None:
+            answer = await pending.wrapped(*pending.args, **retry)
     except BaseException as error:
-        _failed(prepared, error)
+        _on_error(sent, error)
         raise
-    _answered(prepared, answer)
+    _on_answer(sent, answer)
     return answer
 
 
@@ -118,86 +163,112 @@ class _Sending(Pending):
         self.wrapped = wrapped
         self.args = args
 
-    def bare(self, prepared: Prepared) -> Any:  # noqa: ANN401 - a coroutine of the client
+    def without_us(self, arguments: CallArguments) -> Any:  # noqa: ANN401 - a coroutine of the client
         """Return the client's coroutine for what the application itself asked."""
-        if prepared.asked:
+        if arguments.usage_injected:
             self.coroutine.close()
-            self.coroutine = self.wrapped(*self.args, **prepared.bare)
+            self.coroutine = self.wrapped(*self.args, **arguments.retryable)
         return self.coroutine
 
 
-def _prepare(
-    shape: ApiAdapter,
-    instance: object,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Prepared | None:
-    """Read a call before it is made; ``None`` if it is not to be told."""
-    active = engine
+class RawRequestWrapper:
+    """wrapt's wrapper for ``request`` of a client of either kind."""
+
+    __slots__ = ("_by_path",)
+
+    def __init__(self, *, is_async: bool) -> None:
+        make = AsyncWrapper if is_async else SyncWrapper
+        self._by_path = {path: make(adapter) for path, adapter in raw_requests.PATHS.items()}
+
+    def __call__(
+        self, wrapped: _Method, client: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        """Make the request, recorded as a call unless it is inside one."""
+        active = runtime.current()
+        if active is None:
+            return wrapped(*args, **kwargs)
+        posted = None
+        with guard.shield("direct request"):
+            enclosing = enclosing_call(client)
+            if enclosing is None:
+                posted = raw_requests.posted_call(active, wrapped, client, args, kwargs)
+            elif enclosing.body_reader is not None and len(args) > 1:
+                parse = getattr(args[1], "post_parser", None)
+                if callable(parse):
+                    args = raw_requests.show_body(enclosing.body_reader, parse, args)
+        if posted is None:
+            return wrapped(*args, **kwargs)
+        holder = raw_requests.ClientHolder(client)
+        return self._by_path[posted.path](posted, holder, (), posted.asked)
+
+
+def _read(
+    adapter: ApiAdapter, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> CallArguments | None:
+    """Read a call before it is made; ``None`` if it is not to be recorded."""
+    active = runtime.current()
     if active is None:
         return None
-    try:
+    with guard.shield("request"):
         client = getattr(instance, "_client", None)
-        context = wanting(client)
-        if context is None:
-            return None
-        return prepare(active, shape, client, context, args, kwargs)
-    except Exception as error:  # noqa: BLE001 - the call must be made
-        guard.internal_error("request", error)
-        return None
+        context = context_to_instrument(client)
+        if context is not None:
+            return read_arguments(active, adapter, client, context, args, kwargs)
+    return None
 
 
-def _start(prepared: Prepared, *, later: bool = False) -> bool:
-    """Start to tell the call; ``later``: perhaps in another context than it was read in."""
-    try:
-        if later:
-            context = wanting(prepared.client)
-            if context is None:
-                return False
-            prepared.context = context
-        prepared.start()
-    except Exception as error:  # noqa: BLE001 - the call must be made
-        guard.internal_error("start", error)
-    return prepared.telling is not None
+def _start(arguments: CallArguments) -> SentCall | None:
+    """Start a call; ``None`` if that fails."""
+    sent = None
+    with guard.shield("start"):
+        sent = SentCall(arguments)
+        sent.start()
+    return None if sent is None or sent.telemetry is None else sent
 
 
-def _again(prepared: Prepared, error: Exception) -> dict[str, Any] | None:
-    try:
-        return prepared.again(error)
-    except Exception as ours:  # noqa: BLE001 - the application gets its own error
-        guard.internal_error("second try", ours)
-        return None
+def _start_in_this_context(arguments: CallArguments) -> SentCall | None:
+    """Start a call that was read before, perhaps elsewhere; ``None`` if it is not wanted here."""
+    with guard.shield("start"):
+        context = context_to_instrument(arguments.client)
+        if context is not None:
+            arguments.context = context
+            return _start(arguments)
+    return None
 
 
-def _refused(prepared: Prepared, error: BaseException) -> None:
-    """Tell a call that the client refused before it made a coroutine, as in the plain wrapper."""
-    if _start(prepared):
-        _failed(prepared, error)
+def _retry_kwargs(sent: SentCall, error: Exception) -> dict[str, Any] | None:
+    with guard.shield("second try"):
+        return sent.retry_kwargs(error)
+    return None
 
 
-def _failed(prepared: Prepared, error: BaseException) -> None:
-    try:
+def _on_refused(arguments: CallArguments, error: BaseException) -> None:
+    """Record a call that the client refused before it made a coroutine, as the plain wrapper."""
+    sent = _start(arguments)
+    if sent is not None:
+        _on_error(sent, error)
+
+
+def _on_error(sent: SentCall, error: BaseException) -> None:
+    with guard.shield("failure"):
         try:
-            if prepared.recorder is not None:
-                prepared.recorder.failed(error)
+            if sent.call is not None:
+                sent.call.on_error(error)
         finally:
-            prepared.leave()
-            prepared.recorder = None  # which knows of it: two that hold each other live on
-    except Exception as ours:  # noqa: BLE001 - the application gets its own error
-        guard.internal_error("failure", ours)
+            sent.detach()
 
 
-def _answered(prepared: Prepared, answer: object) -> None:
-    recorder, prepared.recorder = prepared.recorder, None  # as above
-    try:
-        prepared.leave()
-        if prepared.engine.settings.response_hook is not None or prepared.refused:
-            prepared.answered(answer)
-        if recorder is not None:
-            conceal = include_usage.conceal if prepared.asked else None
-            streams.observe(answer, recorder, conceal)
-    except Exception as error:  # noqa: BLE001 - the application gets its answer
-        with suppress(Exception):
-            if recorder is not None:
-                recorder.exhausted()
-        guard.internal_error("answer", error)
+def _on_answer(sent: SentCall, answer: object) -> None:
+    call = sent.call
+    with guard.shield("answer"):
+        try:
+            sent.detach()
+            if sent.arguments.runtime.settings.response_hook is not None or sent.is_refused:
+                sent.on_success(answer)
+            if call is not None:
+                streams.observe(answer, call, hides_usage=sent.usage_injected)
+        except Exception:
+            with suppress(Exception):
+                if call is not None:
+                    call.on_stream_end()
+            raise

@@ -42,7 +42,7 @@ class Job(Protocol):
     def steps(self) -> Iterator[None]:
         """Do the work, pausing every millisecond or sooner."""
 
-    def hurry(self) -> None:
+    def expire(self) -> None:
         """Have ``steps``, begun or not, come to its end at once with what is known."""
 
 
@@ -250,16 +250,16 @@ class Worker:
                 self._parked.append(job)
 
     def _do(self, job: Job) -> None:
-        """Do ``job`` in slices; hurry it when its time is over."""
+        """Do ``job`` in slices; expire it when its time is over."""
         try:
             begun = time.perf_counter()
             if job.deadline <= time.monotonic():
-                job.hurry()
+                job.expire()
             for _ in job.steps():
                 if time.perf_counter() - begun > _SLICE:
                     time.sleep(_BREATH)
                     if job.deadline <= time.monotonic():
-                        job.hurry()
+                        job.expire()
                     begun = time.perf_counter()
         except Exception as error:  # noqa: BLE001 - the worker must live on
             _report("worker", error)

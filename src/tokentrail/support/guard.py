@@ -1,8 +1,8 @@
 """What goes wrong in our own code stays in our own code.
 
-Every step of ours at an edge of the application runs under ``except Exception`` and ends here:
-one log record for each place, and a counter. What is logged is the kind of the error and where it
-stands in our code, never its text, which could quote a prompt. Under tests
+Every step of ours at an edge of the application runs under a :class:`shield` and its errors end
+here: one log record for each place, and a counter. What is logged is the kind of the error and
+where it stands in our code, never its text, which could quote a prompt. Under tests
 (``TOKENTRAIL_STRICT=1``) the error is raised instead.
 """
 
@@ -13,6 +13,10 @@ import os
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 _logger = logging.getLogger("tokentrail")
 _told: set[str] = set()
@@ -24,13 +28,42 @@ swallowed: int = 0
 """How many errors of ours the application was spared in this process."""
 
 
+class shield:  # noqa: N801 - reads as the statement it makes: with guard.shield("answer")
+    """Has errors of ours end at the end of the block; the application's code goes on after it.
+
+    What is no Exception passes: an interrupt is the application's.
+    """
+
+    __slots__ = ("_place",)
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> bool:
+        """Swallow an error of ours, or let it pass where :data:`strict` is set."""
+        if not isinstance(error, Exception):
+            return False
+        _note(self._place, error)
+        return not strict
+
+
 def internal_error(place: str, error: BaseException) -> None:
-    """Count ``error``, log it once for ``place``; raise it where :data:`strict` is set."""
-    global swallowed  # noqa: PLW0603 - one number for the process
-    swallowed += 1
+    """Count ``error``, log it once for ``place``; raise it where :data:`strict` is set.
+
+    For the path of a chunk, on which a :class:`shield` takes too long, and for threads of ours.
+    """
+    _note(place, error)
     if strict:
         raise error
-    if place in _told:
+
+
+def _note(place: str, error: BaseException) -> None:
+    global swallowed  # noqa: PLW0603 - one number for the process
+    swallowed += 1
+    if strict or place in _told:
         return
     _told.add(place)
     frames = traceback.extract_tb(error.__traceback__)[-3:]

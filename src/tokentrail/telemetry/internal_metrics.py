@@ -1,9 +1,9 @@
-"""What tokentrail tells of itself, and the drain before metrics are collected.
+"""What tokentrail emits about itself, and the drain before metrics are collected.
 
 The callback of an observable instrument runs inside every collection, before the points of the
 other instruments are gathered: waiting there for the worker makes a collection complete. A
 callback cannot be taken back, so there is one set for each meter provider in the life of the
-process, and it asks for the engine that is in force.
+process, and it asks for the runtime that is in force.
 """
 
 from __future__ import annotations
@@ -24,47 +24,49 @@ if TYPE_CHECKING:
 LONGEST_WAIT = 2.0
 """Seconds that a collection waits for the worker."""
 
+_queued = _estimated = 0
 
-class Engine(Protocol):
-    """What is told of, and waited for."""
 
-    @property
-    def deferred(self) -> int:
-        """Calls that the worker had to settle."""
+class Measured(Protocol):
+    """What is measured, and waited for."""
 
     @property
-    def degraded(self) -> int:
-        """Calls that were settled by estimate because there was no time to count."""
-
-    @property
-    def tells_health(self) -> bool:
-        """Whether the numbers are told at all."""
+    def emits_internal_metrics(self) -> bool:
+        """Whether the numbers are wanted at all."""
 
     def flush(self, timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds until all that ended is told."""
+        """Wait at most ``timeout`` seconds until all that ended is recorded."""
 
     def backlog(self) -> int:
         """Return the number of pieces of work that wait."""
 
 
+def note_queued() -> None:
+    """Add a call whose count was left to the worker. The number never falls in this process."""
+    global _queued  # noqa: PLW0603 - one number for the process
+    _queued += 1
+
+
+def note_estimated() -> None:
+    """Add a call that was estimated for lack of time to count. The number never falls, either."""
+    global _estimated  # noqa: PLW0603 - as above
+    _estimated += 1
+
+
 _observed: weakref.WeakSet[MeterProvider] = weakref.WeakSet()
-_engine: Engine | None = None
 
 
-def set_engine(engine: Engine | None) -> None:
-    """Name what collections ask from now on; ``None`` for nothing."""
-    global _engine  # noqa: PLW0603 - callbacks cannot be unregistered, so they ask here
-    _engine = engine
+def observe(provider: MeterProvider, meter: Meter, current: Callable[[], Measured | None]) -> None:
+    """Register the callbacks with ``meter``, once for each ``provider``.
 
-
-def observe(provider: MeterProvider, meter: Meter) -> None:
-    """Register the callbacks with ``meter``, once for each ``provider``."""
+    ``current`` returns what collections measure, ``None`` where that is nothing.
+    """
     if provider in _observed:
         return
     _observed.add(provider)
     meter.create_observable_up_down_counter(
         semconv.QUEUE_SIZE,
-        [_observer(_drained_backlog)],
+        [_Observer(_drained_backlog, current)],
         "{item}",
         "Pieces of work that wait for tokentrail's worker.",
     )
@@ -75,46 +77,49 @@ def observe(provider: MeterProvider, meter: Meter) -> None:
             "Errors of tokentrail's own that were swallowed.",
             _errors,
         ),
-        (semconv.COUNTS_QUEUED, "{call}", "Calls whose count was left to the worker.", _deferred),
+        (semconv.COUNTS_QUEUED, "{call}", "Calls whose count was left to the worker.", _left),
         (
             semconv.COUNTS_ESTIMATED,
             "{call}",
             "Calls estimated because there was no time.",
-            _degraded,
+            _guessed,
         ),
     ):
-        meter.create_observable_counter(name, [_observer(read)], unit, about)
+        meter.create_observable_counter(name, [_Observer(read, current)], unit, about)
 
 
-def _drained_backlog(engine: Engine, options: CallbackOptions) -> int:
-    engine.flush(min(LONGEST_WAIT, options.timeout_millis / 2000))
-    return engine.backlog()
+def _drained_backlog(measured: Measured, options: CallbackOptions) -> int:
+    measured.flush(min(LONGEST_WAIT, options.timeout_millis / 2000))
+    return measured.backlog()
 
 
-def _errors(engine: Engine, options: CallbackOptions) -> int:  # noqa: ARG001 - as the others
+def _errors(measured: Measured, options: CallbackOptions) -> int:  # noqa: ARG001 - as the others
     return guard.swallowed
 
 
-def _deferred(engine: Engine, options: CallbackOptions) -> int:  # noqa: ARG001 - as the others
-    return engine.deferred
+def _left(measured: Measured, options: CallbackOptions) -> int:  # noqa: ARG001 - as the others
+    return _queued
 
 
-def _degraded(engine: Engine, options: CallbackOptions) -> int:  # noqa: ARG001 - as the others
-    return engine.degraded
+def _guessed(measured: Measured, options: CallbackOptions) -> int:  # noqa: ARG001 - as the others
+    return _estimated
 
 
-def _observer(
-    read: Callable[[Engine, CallbackOptions], int],
-) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    def callback(options: CallbackOptions) -> Iterable[Observation]:
-        engine = _engine
-        if engine is None:
-            return []
-        try:
-            number = read(engine, options)
-        except Exception as error:  # noqa: BLE001 - a collection must not fail for us
-            guard.internal_error("collection", error)
-            return []
-        return [Observation(number)] if engine.tells_health else []
+class _Observer:
+    """The callback of one instrument."""
 
-    return callback
+    def __init__(
+        self,
+        read: Callable[[Measured, CallbackOptions], int],
+        current: Callable[[], Measured | None],
+    ) -> None:
+        self._read = read
+        self._current = current
+
+    def __call__(self, options: CallbackOptions) -> Iterable[Observation]:
+        measured = self._current()
+        if measured is not None:
+            with guard.shield("collection"):
+                number = self._read(measured, options)
+                return [Observation(number)] if measured.emits_internal_metrics else []
+        return []

@@ -194,6 +194,7 @@ COUNTED_OPERATIONS: Final = frozenset({"chat", "text_completion", "embeddings"})
 
 USAGE_TOKENS: Final = "tokentrail.usage.tokens"
 COUNT_RATIO: Final = "tokentrail.usage.count_ratio"
+OWN_COMPARED: Final = "tokentrail.usage.compared_tokens"
 QUEUE_SIZE: Final = "tokentrail.queue.size"
 INTERNAL_ERRORS: Final = "tokentrail.errors"
 OPERATIONS: Final = "tokentrail.calls.ended"

@@ -66,6 +66,8 @@ _REASONING = re.compile(r"o\d|gpt-5")
 _THOUGHT = 192
 _KEPT = 64
 _COMPACTED = 24
+_CALLED = 7
+"""What OpenAI bills for a call of a tool beside its name and arguments: docs/accuracy.md."""
 _UNNAMED = {
     "responses/input_tokens": "gpt-4o-mini",
     "images/variations": "dall-e-2",
@@ -83,7 +85,7 @@ class Model:
     size for anything else.
     """
 
-    def __init__(  # noqa: PLR0913 six settings, each by its name
+    def __init__(
         self,
         *,
         delay: float = 0.0,
@@ -179,7 +181,7 @@ class Model:
         answer = Answer(model=ask.model)
         if ask.tool is not None:
             given = ToolCall(ask.tool.name, as_json(sample(ask.tool.parameters)))
-            output = len(pieces(given.name)) + len(pieces(given.arguments))
+            output = len(pieces(given.name)) + len(pieces(given.arguments)) + _CALLED
             answer = replace(answer, tool_calls=(given,))
         else:
             room = None if ask.limit is None else max(0, ask.limit - thought)

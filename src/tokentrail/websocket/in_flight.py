@@ -1,7 +1,7 @@
 """The responses under way on one connection: which of them an event is about.
 
-What is asked for on one lane begins in turn. Pieces of an answer bear no id: they are of the
-response that began last on their lane. An id that is not known fits any.
+What is asked for on one stream begins in turn. Pieces of an answer bear no id: they are of the
+response that began last on their stream. An id that is not known fits any.
 """
 
 from __future__ import annotations
@@ -14,79 +14,79 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokentrail.call.recorder import Recorder
+    from tokentrail.call.observed_call import ObservedCall
 
 
-class Answer:
+class InFlightResponse:
     """A response that is asked for, or under way."""
 
-    __slots__ = ("began", "failing", "id", "recorder")
+    __slots__ = ("call", "has_begun", "id", "is_failing")
 
-    def __init__(self, recorder: Recorder | None) -> None:
-        self.recorder = recorder
-        """``None`` where nobody is told: it has its place in the lane all the same."""
-        self.began = False
-        self.failing = False
+    def __init__(self, call: ObservedCall | None) -> None:
+        self.call = call
+        """``None`` where nobody would see it: it has its place in the stream all the same."""
+        self.has_begun = False
+        self.is_failing = False
         """Whether it may have ended by an error."""
         self.id: str | None = None
 
     def begin(self, name: str | None) -> None:
         """Note that the server answers, and under which id."""
         self.id = self.id or name
-        if not self.began:
-            self.began = True
-            if self.recorder is not None:
-                self.recorder.streaming()
+        if not self.has_begun:
+            self.has_begun = True
+            if self.call is not None:
+                self.call.recorder.on_stream_opened()
 
-    def take(self, kind: str, event: object) -> None:
-        """Record an event: pieces of the answer are its chunks, with their times."""
-        if self.recorder is None:
+    def on_event(self, kind: str, event: object) -> None:
+        """Record an event: pieces of the response are its chunks, with their times."""
+        if self.call is None:
             return
         if kind.endswith(".delta"):
-            if self.failing:
+            if self.is_failing:
                 self.goes_on()
-            self.recorder.chunk(event)
+            self.call.on_chunk(event)
         else:
-            self.recorder.beside(event)
+            self.call.on_control_event(event)
 
-    def erred(self, event: object) -> None:
+    def on_error_event(self, event: object) -> None:
         """Take an error: if nothing more comes of the response, it ended by it."""
-        self.failing = True
-        if self.recorder is not None:
-            self.recorder.erred(event)
+        self.is_failing = True
+        if self.call is not None:
+            self.call.recorder.on_error_event(event)
 
     def goes_on(self) -> None:
         """Note that an error was about something else."""
-        self.failing = False
-        if self.recorder is not None:
-            self.recorder.erred(None)
+        self.is_failing = False
+        if self.call is not None:
+            self.call.recorder.on_error_event(None)
 
 
-class _Lane:
+class _Stream:
     """Responses in the order in which they were asked for, and in which they began."""
 
     __slots__ = ("asked", "begun")
 
     def __init__(self) -> None:
-        self.asked: deque[Answer] = deque()
-        self.begun: list[Answer] = []
+        self.asked: deque[InFlightResponse] = deque()
+        self.begun: list[InFlightResponse] = []
 
-    def find(self, name: str | None) -> Answer | None:
+    def find(self, name: str | None) -> InFlightResponse | None:
         """Return the response of this id that has begun and not ended."""
         return next((one for one in self.begun if name is None or one.id in {None, name}), None)
 
-    def remove(self, answer: Answer) -> None:
+    def remove(self, response: InFlightResponse) -> None:
         """Take a response out, wherever it is."""
         for place in (self.asked, self.begun):
-            if answer in place:
-                place.remove(answer)
+            if response in place:
+                place.remove(response)
 
 
-class Answers:
+class InFlightResponses:
     """The responses under way on one connection. One thread may ask while another reads."""
 
     def __init__(self) -> None:
-        self._lanes: dict[str | None, _Lane] = {}
+        self._by_stream: dict[str | None, _Stream] = {}
         self._lock = threading.Lock()
         self._last: str | None = None
         """The id of the response that ended last: its end may be seen again."""
@@ -94,95 +94,95 @@ class Answers:
     @property
     def idle(self) -> bool:
         """Whether nothing is under way."""
-        return not self._lanes
+        return not self._by_stream
 
-    def current(self, lane: str | None) -> Answer | None:
-        """Return the response that pieces on a lane are of. O(1)."""
-        known = self._lanes.get(lane)
+    def current(self, stream_id: str | None) -> InFlightResponse | None:
+        """Return the response that pieces on a stream are of. O(1)."""
+        known = self._by_stream.get(stream_id)
         last = known.begun[-1:] if known is not None else ()  # a slice: others may take it away
         return last[0] if last else None
 
-    def begun(self, lane: str | None, name: str | None) -> Answer | None:
+    def begun(self, stream_id: str | None, name: str | None) -> InFlightResponse | None:
         """Return the response of this id, if it has begun."""
         with self._lock:
-            known = self._lanes.get(lane)
+            known = self._by_stream.get(stream_id)
             return None if known is None else known.find(name)
 
-    def ask(self, lane: str | None, answer: Answer) -> None:
+    def ask(self, stream_id: str | None, response: InFlightResponse) -> None:
         """Note that a response is asked for."""
         with self._lock:
-            self._lanes.setdefault(lane, _Lane()).asked.append(answer)
+            self._by_stream.setdefault(stream_id, _Stream()).asked.append(response)
 
-    def open(self, lane: str | None, answer: Answer) -> None:
+    def open(self, stream_id: str | None, response: InFlightResponse) -> None:
         """Note that a response begins that nobody was seen to ask for."""
         with self._lock:
-            self._lanes.setdefault(lane, _Lane()).begun.append(answer)
+            self._by_stream.setdefault(stream_id, _Stream()).begun.append(response)
 
-    def next(self, lane: str | None) -> Answer | None:
+    def next(self, stream_id: str | None) -> InFlightResponse | None:
         """Return the response that begins next: the oldest that was asked for."""
         with self._lock:
-            known = self._lanes.get(lane)
+            known = self._by_stream.get(stream_id)
             if known is None or not known.asked:
                 return None
-            answer = known.asked.popleft()
-            known.begun.append(answer)
-            return answer
+            response = known.asked.popleft()
+            known.begun.append(response)
+            return response
 
-    def failed(self, lane: str | None) -> list[Answer]:
-        """Take out, and return, those by whose error a lane waited: another one begins."""
+    def failed(self, stream_id: str | None) -> list[InFlightResponse]:
+        """Take out, and return, those by whose error a stream waited: another one begins."""
         with self._lock:
-            known = self._lanes.get(lane)
-            failed = [one for one in known.begun if one.failing] if known is not None else []
-            for answer in failed:
-                self._remove(lane, answer)
+            known = self._by_stream.get(stream_id)
+            failed = [one for one in known.begun if one.is_failing] if known is not None else []
+            for response in failed:
+                self._remove(stream_id, response)
             return failed
 
-    def erring(self, lane: str | None, *, begun: bool) -> Answer | None:
+    def erring(self, stream_id: str | None, *, begun: bool) -> InFlightResponse | None:
         """Return the response that an error is about; one that has not begun is taken out.
 
         ``begun``: one that has begun is preferred, else one that has not.
         """
         with self._lock:
-            known = self._lanes.get(lane)
+            known = self._by_stream.get(stream_id)
             if known is None:
                 return None
             if known.begun and (begun or not known.asked):
                 return known.begun[-1]
-            return self._remove(lane, known.asked[0])
+            return self._remove(stream_id, known.asked[0])
 
-    def ending(self, lane: str | None, name: str | None) -> Answer | None:
+    def ending(self, stream_id: str | None, name: str | None) -> InFlightResponse | None:
         """Take out, and return, the response of this id, which ends.
 
         Its beginning may not have been seen: then it is the oldest that was asked for.
         """
         with self._lock:
-            known = self._lanes.get(lane)
+            known = self._by_stream.get(stream_id)
             if known is None:
                 return None
-            answer = known.find(name)
-            if answer is None and not known.begun and (name is None or name != self._last):
-                answer = known.asked[0]
-            if answer is None:
+            response = known.find(name)
+            if response is None and not known.begun and (name is None or name != self._last):
+                response = known.asked[0]
+            if response is None:
                 return None
             self._last = name
-            return self._remove(lane, answer)
+            return self._remove(stream_id, response)
 
-    def drop(self, lane: str | None, answer: Answer) -> None:
+    def drop(self, stream_id: str | None, response: InFlightResponse) -> None:
         """Take a response out."""
         with self._lock:
-            self._remove(lane, answer)
+            self._remove(stream_id, response)
 
-    def _remove(self, lane: str | None, answer: Answer) -> Answer:
-        known = self._lanes.get(lane)
+    def _remove(self, stream_id: str | None, response: InFlightResponse) -> InFlightResponse:
+        known = self._by_stream.get(stream_id)
         if known is not None:
-            known.remove(answer)
+            known.remove(response)
             if not (known.asked or known.begun):
-                del self._lanes[lane]
-        return answer
+                del self._by_stream[stream_id]
+        return response
 
-    def clear(self, *, finalising: bool = False) -> Iterator[Answer]:
+    def clear(self, *, finalising: bool = False) -> Iterator[InFlightResponse]:
         """Take out, and return, all; ``finalising``: no lock may be taken."""
         with nullcontext() if finalising else self._lock:
-            lanes, self._lanes = self._lanes, {}
-        for known in lanes.values():
+            streams, self._by_stream = self._by_stream, {}
+        for known in streams.values():
             yield from (*known.begun, *known.asked)

@@ -19,20 +19,20 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from tokentrail.apis.values import nonempty_str
-from tokentrail.patching import wrappers
-from tokentrail.patching.coroutines import Pending, named_as
+from tokentrail.runtime import runtime
 from tokentrail.support import guard
-from tokentrail.websocket.session import Watch
+from tokentrail.support.coroutines import Pending, named_as
+from tokentrail.websocket.session import WebSocketSession
 
 if TYPE_CHECKING:
     from tokentrail.websocket.responses import ConnectionShape
 
 _Method = Any
 """The client's own function, bound."""
-_Hooking = Callable[[Watch], Callable[..., Any]]
+_Hooking = Callable[[WebSocketSession], Callable[..., Any]]
 """Makes a hook of what is under way."""
 
-_watched: weakref.WeakSet[Watch] = weakref.WeakSet()
+_sessions: weakref.WeakSet[WebSocketSession] = weakref.WeakSet()
 
 
 def sync_wrapper(shape: ConnectionShape) -> Callable[..., Any]:
@@ -67,18 +67,16 @@ def async_wrapper(shape: ConnectionShape) -> Callable[..., Any]:
 
 def release() -> None:
     """Take the seams from connections on which nothing is under way; the others' go later."""
-    for watch in list(_watched):
-        if watch.idle:
-            watch.leave()
+    for session in list(_sessions):
+        if session.idle:
+            session.leave()
 
 
 def _opened(connection: object, manager: object, shape: ConnectionShape, send: _Hooking) -> None:
-    try:
-        if wrappers.engine is not None:
+    with guard.shield("connection"):
+        if runtime.current() is not None:
             opened = shape.opened(nonempty_str(_of(manager, "model")))
-            _place(Watch(opened, _of(manager, "client")), connection, send)
-    except Exception as error:  # noqa: BLE001 - the application gets its connection
-        guard.internal_error("connection", error)
+            _place(WebSocketSession(opened, _of(manager, "client")), connection, send)
 
 
 def _of(manager: object, name: str) -> object:
@@ -91,13 +89,13 @@ class _Hook(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignor
     """A method of a connection with ours around it, and its face."""
 
 
-def _parse(watch: Watch) -> Callable[..., Any]:
+def _parse(session: WebSocketSession) -> Callable[..., Any]:
     def parse_event(
         wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
         event = wrapped(*args, **kwargs)
         try:
-            watch.seen(event)
+            session.seen(event)
         except Exception as error:  # noqa: BLE001 - the event is the application's
             guard.internal_error("event", error)
         return event
@@ -105,38 +103,36 @@ def _parse(watch: Watch) -> Callable[..., Any]:
     return parse_event
 
 
-def _receive(watch: Watch) -> Callable[..., Any]:
+def _receive(session: WebSocketSession) -> Callable[..., Any]:
     def recv_bytes(
         wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
-        return _trying(wrapped, args, kwargs, watch.raised)
+        return _trying(wrapped, args, kwargs, session.raised)
 
     return recv_bytes
 
 
-def _close(watch: Watch) -> Callable[..., Any]:
+def _close(session: WebSocketSession) -> Callable[..., Any]:
     def close(wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-        try:
-            watch.closed()
-        except Exception as error:  # noqa: BLE001 - the close must be done
-            guard.internal_error("close of a connection", error)
+        with guard.shield("close of a connection"):
+            session.closed()
         return wrapped(*args, **kwargs)
 
     return close
 
 
-def _send(watch: Watch) -> Callable[..., Any]:
+def _send(session: WebSocketSession) -> Callable[..., Any]:
     def send(wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-        return _trying(wrapped, args, kwargs, _asking(watch, args, kwargs))
+        return _trying(wrapped, args, kwargs, _asking(session, args, kwargs))
 
     return send
 
 
-def _send_later(watch: Watch) -> Callable[..., Any]:
+def _send_later(session: WebSocketSession) -> Callable[..., Any]:
     """Return the hook where ``send`` returns a coroutine: nothing is asked until it is awaited."""
 
     async def sent(pending: Pending, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-        return await _trying_later(pending, _asking(watch, args, kwargs))
+        return await _trying_later(pending, _asking(session, args, kwargs))
 
     def send(wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         coroutine = wrapped(*args, **kwargs)
@@ -146,15 +142,14 @@ def _send_later(watch: Watch) -> Callable[..., Any]:
 
 
 def _asking(
-    watch: Watch, args: tuple[Any, ...], kwargs: dict[str, Any]
+    session: WebSocketSession, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Callable[[BaseException], None]:
     """Take what is about to be sent; return what is told of a failure to send it."""
-    try:
-        asked = watch.asked(args[0] if args else kwargs.get("event"))
-    except Exception as error:  # noqa: BLE001 - the event must be sent
-        guard.internal_error("request over a connection", error)
-        asked = None
-    return partial(watch.unsent, *asked) if asked is not None else _ignore
+    with guard.shield("request over a connection"):
+        asked = session.asked(args[0] if args else kwargs.get("event"))
+        if asked is not None:
+            return partial(session.unsent, *asked)
+    return _ignore
 
 
 def _ignore(error: BaseException) -> None:
@@ -164,13 +159,13 @@ def _ignore(error: BaseException) -> None:
 _HOOKS: dict[str, _Hooking] = {"parse_event": _parse, "recv_bytes": _receive, "close": _close}
 
 
-def _place(watch: Watch, connection: object, send: _Hooking) -> None:
-    """Put the hooks on a connection, until the watch leaves it."""
-    hooks = _HOOKS if watch.shape.asks is None else {**_HOOKS, "send": send}
+def _place(session: WebSocketSession, connection: object, send: _Hooking) -> None:
+    """Put the hooks on a connection, until the session leaves it."""
+    hooks = _HOOKS if session.shape.asks is None else {**_HOOKS, "send": send}
     for name, make in hooks.items():
-        setattr(connection, name, _Hook(getattr(connection, name), make(watch)))
-    watch.leave = partial(_remove, weakref.ref(connection))
-    _watched.add(watch)
+        setattr(connection, name, _Hook(getattr(connection, name), make(session)))
+    session.leave = partial(_remove, weakref.ref(connection))
+    _sessions.add(session)
 
 
 def _remove(reference: Callable[[], object]) -> None:
@@ -207,7 +202,5 @@ async def _trying_later(pending: Pending, failed: Callable[[BaseException], None
 
 
 def _note(failed: Callable[[BaseException], None], error: BaseException) -> None:
-    try:
+    with guard.shield("error of a connection"):
         failed(error)
-    except Exception as ours:  # noqa: BLE001 - the application gets its own error
-        guard.internal_error("error of a connection", ours)

@@ -70,8 +70,8 @@ class RealtimeShape:
             self._model = telemetry_str(fields(event.get("session")).get("model")) or self._model
 
     @staticmethod
-    def lane(event: Mapping[str, object]) -> str | None:
-        """Return the response that an event is about: each is a lane of its own.
+    def stream_id(event: Mapping[str, object]) -> str | None:
+        """Return the response that an event is about: each is a stream of its own.
 
         An error names none: most are about an event of the application's, and the session goes on.
         """

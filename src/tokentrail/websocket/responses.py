@@ -1,6 +1,6 @@
 """Connections on which one response follows another: the responses API over a WebSocket.
 
-What is asked on one lane is answered in turn, lane beside lane; one lane has no name.
+What is asked on one stream is answered in turn, stream beside stream; one stream has no name.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class ConnectionShape(ApiAdapter, Protocol):
     def learn(self, kind: str, event: Mapping[str, object]) -> None:
         """Take an event that is about no response under way."""
 
-    def lane(self, event: Mapping[str, object]) -> str | None:
+    def stream_id(self, event: Mapping[str, object]) -> str | None:
         """Return what tells the responses apart that are under way at once."""
 
 
-class LanesShape(ResponsesAdapter):
+class ResponsesConnectionShape(ResponsesAdapter):
     """``responses.connect``."""
 
     asks: str | None = "response.create"
@@ -63,7 +63,7 @@ class LanesShape(ResponsesAdapter):
         }
     )
 
-    def opened(self, model: str | None) -> LanesShape:  # noqa: ARG002
+    def opened(self, model: str | None) -> ResponsesConnectionShape:  # noqa: ARG002
         """Return this one: every response says its own model."""
         return self
 
@@ -71,8 +71,8 @@ class LanesShape(ResponsesAdapter):
         """Learn nothing: this API has no session."""
 
     @staticmethod
-    def lane(event: Mapping[str, object]) -> str | None:
-        """Return the name of the lane that an event is of."""
+    def stream_id(event: Mapping[str, object]) -> str | None:
+        """Return the name of the stream that an event is of."""
         return nonempty_str(event.get("stream_id"))
 
     def parse_request(

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final
 from tokentrail.apis.choices import NEVER_RECEIVED
 from tokentrail.apis.responses.output import OUTPUT_CALLS, TOOL_CALLS, feed_output, read_response
 from tokentrail.apis.values import error_code, fields, nonempty_str, plain_str
-from tokentrail.model.records import MAX_BUFFERED, MAX_BUFFERED_CHARS, Response
+from tokentrail.model.records import Response
+from tokentrail.model.text_buffer import MOST_WAITING, SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokentrail.model.records import TextSink
+    from tokentrail.model.text_buffer import TextBuffer
 
 _DELTAS: Final = {
     "response.output_text.delta": ("text", "content_index"),
@@ -43,7 +45,7 @@ class EventAccumulator:
     out is kept from those before it.
     """
 
-    __slots__ = ("_called", "_ended", "_error", "_pieces", "_response", "_said", "_sink")
+    __slots__ = ("_buffers", "_called", "_ended", "_error", "_response", "_said", "_sink")
 
     def __init__(self, sink: TextSink | None) -> None:
         """Hand text to ``sink``, where there is one."""
@@ -54,7 +56,7 @@ class EventAccumulator:
         self._error: str | None = None
         self._said = False
         """Some text came by the way."""
-        self._pieces: dict[tuple[str, int, int], list[str]] = {}
+        self._buffers: dict[tuple[str, int, int], TextBuffer] = {}
         """Where more of a text may be left, by the type of its events and its place."""
 
     def add(self, chunk: object) -> None:
@@ -63,13 +65,9 @@ class EventAccumulator:
         try:
             given = chunk.__dict__
             key = (given["type"], given["output_index"], given["content_index"])
-            pieces, delta = self._pieces[key], given["delta"]
-            if (
-                len(pieces) < MAX_BUFFERED
-                and len(delta) <= MAX_BUFFERED_CHARS
-                and type(delta) is str
-            ):
-                pieces.append(delta)
+            buffer, delta = self._buffers[key], given["delta"]
+            if len(buffer) < MOST_WAITING and len(delta) <= SMALL and type(delta) is str:
+                buffer.append(delta)
                 return
         except (AttributeError, KeyError, TypeError):
             pass
@@ -91,9 +89,9 @@ class EventAccumulator:
                 part = (known[0], choice, item if type(item) is int else 0)
                 self._sink.add(*part, delta)
                 self._said = True
-                pieces = self._sink.pieces(*part) if known[1] == "content_index" else None
-                if pieces is not None:
-                    self._pieces[kind, choice, part[2]] = pieces
+                buffer = self._sink.append_buffer(*part) if known[1] == "content_index" else None
+                if buffer is not None:
+                    self._buffers[kind, choice, part[2]] = buffer
 
     def _take(self, kind: str, given: Mapping[str, object]) -> None:
         if kind in _STAGES:

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from tokentrail.model.records import Count, Operation, Request
-    from tokentrail.telemetry.metrics.series import MetricSeries
-
-    Attributes = dict[str, AttributeValue]
+    from tokentrail.telemetry.metrics.series import Attributes, MetricSeries
 
 MAX_VALUES: Final = 200
 """Names of models, and values of each attribute of the application's own, that are told apart on

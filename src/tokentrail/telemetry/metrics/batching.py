@@ -64,11 +64,9 @@ class PointBatch:
                 self._record(FEW)
 
     def _given(self) -> bool:
-        try:
+        with guard.shield("worker"):
             return self.give(self)
-        except Exception as error:  # noqa: BLE001 - what waits must be recorded all the same
-            guard.internal_error("worker", error)
-            return False
+        return False  # what waits must be recorded all the same
 
     def empty(self) -> None:
         """Record all that waits by now, on this thread; others get their turn in between."""
@@ -85,7 +83,7 @@ class PointBatch:
         """Whether it shall be done at once."""
         return bool(self.awaited) or not self._waiting
 
-    def hurry(self) -> None:
+    def expire(self) -> None:
         """Go on as before: nothing is waited for."""
 
     def steps(self) -> Iterator[None]:
@@ -109,7 +107,5 @@ def reject(job: object) -> bool:  # noqa: ARG001 - the signature of all who take
 
 
 def _record_guarded(record: Callable[[], object]) -> None:
-    try:
+    with guard.shield("metrics"):  # whatever an SDK raises is not the application's
         record()
-    except Exception as error:  # noqa: BLE001 - whatever an SDK raises is not the application's
-        guard.internal_error("metrics", error)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
 
     from tokentrail.model.records import Count, Operation, Request
-    from tokentrail.telemetry.metrics.attributes import Attributes, SeriesAttributes
+    from tokentrail.telemetry.metrics.attributes import SeriesAttributes
     from tokentrail.telemetry.metrics.instruments import Record
-    from tokentrail.telemetry.metrics.series import MetricSeries
+    from tokentrail.telemetry.metrics.series import Attributes, MetricSeries
 
 INFERENCES: Final = frozenset({"chat", "text_completion"})
 

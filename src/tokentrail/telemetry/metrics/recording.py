@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
     from tokentrail.config import Settings
     from tokentrail.model.records import Count, Operation, Reported, Request, Usage
-    from tokentrail.telemetry.metrics.attributes import Attributes, SeriesAttributes
-    from tokentrail.telemetry.metrics.series import Vocabularies
+    from tokentrail.telemetry.metrics.attributes import SeriesAttributes
+    from tokentrail.telemetry.metrics.series import Attributes
+
+    Vocabularies = tuple[ReleasedMetrics | LatestMetrics, ...]
+    """The names under which conventional metrics are recorded."""
 
 _AT_ONCE: Final = 16
 """Gaps recorded before the worker may breathe: a quarter of a millisecond."""
@@ -69,6 +72,13 @@ class Metrics:
             "1",
             "Counted tokens over reported tokens of the same call.",
             explicit_bucket_boundaries_advisory=semconv.RATIO_BUCKETS,
+        )
+        self._compared = total(
+            provider,
+            meter,
+            semconv.OWN_COMPARED,
+            "{token}",
+            "Tokens of calls that were both reported and counted.",
         )
         self.heard = type(self._ratio) is not NoOpHistogram  # a class made of it may do something
         """Whether points are kept by anybody, as far as one can know."""
@@ -125,7 +135,7 @@ class Metrics:
 
     def compare(self, usage: Usage, request: Request, model: str | None, context: Context) -> None:
         """Record how counts compare with the reports they stand beside."""
-        self._record_ratios(usage, self._points.base(request, model), context)
+        self._record_comparison(usage, self._points.base(request, model), context)
 
     def _record(self, operation: Operation, told: Vocabularies | None, context: Context) -> None:
         """Record a call in our own metrics and in those of ``told``; ``None``: in no others."""
@@ -139,7 +149,7 @@ class Metrics:
         written = 0 if made is None else made.tokens
         add(plan.sums, read, written)
         if usage.counted_input is not None or usage.counted_output is not None:
-            self._record_ratios(usage, alike.base, context)
+            self._record_comparison(usage, alike.base, context)
         if plan.details and usage.reported is not None and any(self._numbers(usage.reported)):
             self._record_details(usage, usage.reported, alike, context)
         if operation.first_chunk is not None:
@@ -181,9 +191,13 @@ class Metrics:
                 for modality, part in split(field, number, reported):
                     counter.add(part, {**alike.refined, semconv.MODALITY: modality}, context)
 
-    def _record_ratios(self, usage: Usage, base: Attributes, context: Context) -> None:
-        for kind, ratio in _ratios(usage):
-            self._ratio.record(ratio, {**base, semconv.TOKEN_TYPE: kind}, context)
+    def _record_comparison(self, usage: Usage, base: Attributes, context: Context) -> None:
+        for kind, counted, reported in _compared(usage):
+            attributes = {**base, semconv.TOKEN_TYPE: kind}
+            self._ratio.record(counted.tokens / reported.tokens, attributes, context)
+            for count in (counted, reported):
+                source = {semconv.SOURCE: count.source.value}
+                self._compared.add(count.tokens, {**attributes, **source})
 
 
 def _vocabularies(meter: Meter, wanted: MetricNames) -> Vocabularies:
@@ -194,13 +208,14 @@ def _vocabularies(meter: Meter, wanted: MetricNames) -> Vocabularies:
     return (ReleasedMetrics(meter), LatestMetrics(meter, alone=False))
 
 
-def _ratios(usage: Usage) -> Iterator[tuple[str, float]]:
+def _compared(usage: Usage) -> Iterator[tuple[str, Count, Count]]:
+    """Yield each direction that was counted and reported, with both numbers."""
     for kind, counted, told in (
         ("input", usage.counted_input, usage.input),
         ("output", usage.counted_output, usage.output),
     ):
         if counted is not None and _is_reported(told) and told.tokens > 0:
-            yield kind, counted.tokens / told.tokens
+            yield kind, counted, told
 
 
 def _is_reported(count: Count | None) -> TypeGuard[Count]:

@@ -9,15 +9,12 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.metrics import Histogram
+    from opentelemetry.util.types import AttributeValue
 
     from tokentrail.model.records import Operation
-    from tokentrail.telemetry.metrics.attributes import Attributes
-    from tokentrail.telemetry.metrics.latest import LatestMetrics
-    from tokentrail.telemetry.metrics.released import ReleasedMetrics
     from tokentrail.telemetry.metrics.totals import Sum
 
-    Vocabularies = tuple[ReleasedMetrics | LatestMetrics, ...]
-    """The names under which conventional metrics are told."""
+    Attributes = dict[str, AttributeValue]
 
 INPUT: Final = 0
 OUTPUT: Final = 1

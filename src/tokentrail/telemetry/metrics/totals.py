@@ -59,6 +59,12 @@ class Total:
                 key = OVERFLOW
             return self._sums.setdefault(key, [0])
 
+    def add(self, number: int, attributes: Attributes) -> None:
+        """Add to the sum of ``attributes``, which is looked up: for what is seldom added to."""
+        found = self.sum(attributes)
+        with _lock:
+            found[0] += number
+
     def observe(self, options: CallbackOptions) -> Iterable[Observation]:  # noqa: ARG002
         """Return every sum."""
         with _lock:

@@ -1,0 +1,388 @@
+"""One call of an instrumented program, from its start until its telemetry is recorded.
+
+What can be counted in well under a millisecond is counted on the spot, so that the span is final
+before the application goes on (its points, once anybody collects). Long text, and a call whose
+encoding is still being built, go to the worker, with the true end time and a deadline.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from tokentrail.call.jobs import Comparison, Gaps
+from tokentrail.call.live_usage import LiveUsage
+from tokentrail.call.price import PriceLookup
+from tokentrail.call.usage_counter import UsageCounter
+from tokentrail.config import TokenCounting
+from tokentrail.counting import INLINE, InputTally, OutputTally
+from tokentrail.model.records import Source, Usage
+from tokentrail.support import guard
+from tokentrail.telemetry import internal_metrics
+from tokentrail.usage import resolve
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Iterator
+
+    from tokentrail.call.reader import RequestReader
+    from tokentrail.call.recorder import Recorder
+    from tokentrail.content import Capture, Content
+    from tokentrail.model.records import Operation, Prompt, Request
+    from tokentrail.runtime.runtime import Runtime
+    from tokentrail.telemetry.emitter import CallTelemetry
+
+_chance = random.Random()  # noqa: S311 - a sample; the program's own random numbers stay its own
+
+
+class CallState(Enum):
+    """Where a call is.
+
+    ======== ==================================================== ========
+    in       what happens                                         leads to
+    ======== ==================================================== ========
+    OPEN     an ``on_*`` method has the recorder end the call     ENDED
+    ENDED    nothing to count, or that is quick: it is done now   RECORDED
+    ENDED    it takes long, or the encoding is not built yet      QUEUED
+    ENDED    a finaliser ended it, which may take no lock         QUEUED
+    ENDED    the worker takes no job: the rest is estimated       RECORDED
+    QUEUED   the worker counted all, or the deadline passed       RECORDED
+    ======== ==================================================== ========
+
+    A call that a fork took into a child stays ENDED there: its parent records it.
+    """
+
+    OPEN = "open"
+    ENDED = "ended"
+    QUEUED = "queued"
+    RECORDED = "recorded"
+
+
+class ObservedCall:
+    """Has a call recorded, ended once, its usage counted and its telemetry emitted.
+
+    Also the worker's job for it. What is not known yet is the class's own.
+    """
+
+    state = CallState.OPEN
+    capture: Capture | None = None
+    """Gathers the content; ``None`` where nobody is to see it, and once it was emitted."""
+    deadline = 0.0
+    """``time.monotonic()`` until which the worker may count."""
+    usage: Usage | None = None
+    """Once it ended, what is known of its usage; once it is recorded, all."""
+    _counter: UsageCounter | None = None
+    _is_expired = False
+    _live: LiveUsage | None = None
+    _operation: Operation
+    """The whole call, once it ended."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        request: Request,
+        telemetry: CallTelemetry,
+        recorder: Recorder,
+        output: OutputTally | None,
+        reader: RequestReader | None,
+    ) -> None:
+        """``output``: counts a stream; ``reader``: reads what is not in ``request`` yet."""
+        self._runtime = runtime
+        self.request = request
+        """Without its prompt: it is kept until its points are recorded."""
+        self.telemetry = telemetry
+        self.recorder = recorder
+        self._output = output
+        self._reader = reader
+        self._prompt: Prompt | None = None
+        self._generation = runtime.generation
+        if request.prompt is not None:
+            self._prompt, self.request = request.prompt, replace(request, prompt=None)
+
+    # While it is open ----------------------------------------------------------------------------
+
+    def prompt(self) -> Prompt | None:
+        """Return what the input is counted from; of use once the answer has begun.
+
+        What is read only now is read once: a long prompt takes milliseconds. If that fails, nothing
+        that hangs on it counts as exact.
+        """
+        reader = self._reader
+        if reader is not None:
+            inexact = True
+            with guard.shield("request"):
+                read = reader.read_request()
+                self._prompt, inexact = read.prompt, read.inexact_output
+            self._reader = None  # also where it failed: it might read another by the end
+            if inexact is not self.request.inexact_output:
+                self.request = replace(self.request, inexact_output=inexact)
+        return self._prompt
+
+    def on_chunk(self, chunk: object) -> None:
+        """Take the next chunk of the stream."""
+        if self.recorder.on_chunk(chunk):
+            self.after_chunk()
+
+    def on_control_event(self, event: object) -> None:
+        """Take an event that stands beside the chunks of an answer."""
+        self.recorder.on_control_event(event)
+        if self.recorder.is_followed:
+            self.after_chunk()
+
+    def after_chunk(self) -> None:
+        """Hand on what somebody waits for after a chunk: its time, or the usage by now."""
+        block = self.recorder.take_full_block()
+        if block is not None and self._is_ours():
+            response = self.recorder.response_so_far()
+            model = response.model if response is not None else None
+            self._runtime.submit(Gaps(self.telemetry, self.request, block, model))
+        if self.telemetry.wants_partial_usage:
+            self.telemetry.publish_partial_usage(self.known_usage())
+
+    def known_usage(self) -> Usage:
+        """Return what is known of the usage by now."""
+        if self.usage is not None:
+            return self.usage
+        if self._live is None:
+            self._live = LiveUsage(self._runtime)
+        prompt, so_far = self.prompt(), self.recorder.snapshot()
+        so_far.request = self.request
+        return self._live.of(so_far, prompt, self._output)
+
+    # How it ends: each of these may be called in any state, the first one ends the call ----------
+
+    def on_response(self, answer: object) -> None:
+        """Take the whole plain answer: the call is completed."""
+        self._go_on(self.recorder.on_response(answer))
+
+    def on_stream_end(self) -> None:
+        """Note that the stream came to its end."""
+        self._go_on(self.recorder.on_stream_end())
+
+    def on_closed(self, *, finalising: bool = False) -> None:
+        """Note that the application closed the answer. ``finalising``: no lock may be taken."""
+        self._go_on(self.recorder.on_closed(), finalising=finalising)
+
+    def on_cancelled(self) -> None:
+        """Note that the server stopped, as it was told to."""
+        self._go_on(self.recorder.on_cancelled())
+
+    def on_error(self, error: BaseException) -> None:
+        """Note that ``error`` is on its way to the application."""
+        self._go_on(self.recorder.on_error(error))
+
+    def on_collected(self) -> None:
+        """Note, in a finaliser, that nobody holds the answer any more."""
+        self._go_on(self.recorder.on_collected(), finalising=True)
+
+    def _go_on(self, operation: Operation | None, *, finalising: bool = False) -> None:
+        """Go on with a call that has just ended, if it has; then raise what reading it raised."""
+        try:
+            if operation is not None:
+                self.state = CallState.ENDED
+                if self._is_ours():
+                    self._end(operation, finalising=finalising)
+        finally:
+            error = self.recorder.reading_error
+            if error is not None:
+                self.recorder.reading_error = None
+                raise error
+
+    def _is_ours(self) -> bool:
+        """Whether it was started in this process, not in the one that forked it."""
+        return self._generation == self._runtime.generation
+
+    # OPEN -> ENDED -> RECORDED or QUEUED ---------------------------------------------------------
+
+    def _end(self, operation: Operation, *, finalising: bool) -> None:
+        """Record the call if that is quick; in a finaliser the worker does all of it."""
+        runtime = self._runtime
+        runtime.open_calls.discard(self)
+        self._live, self._operation = None, operation
+        operation.request = request = self.request
+        if request.background or request.fetches:
+            operation.response = runtime.background.settled(request, operation.response)
+        mode = runtime.settings.token_counting
+        self.usage = operation.usage = resolve.resolve_usage(operation, None, None, mode)
+        gaps = self._last_gaps(operation) if request.stream else None
+        if finalising:
+            self._queue_without_lock(gaps)
+            return
+        if gaps is not None and not runtime.submit(gaps) and gaps.is_short():
+            for _ in gaps.steps():
+                pass
+        if resolve.is_complete(operation, mode) and self._is_cheap_to_emit():  # as nearly always
+            self._record()
+        else:
+            self._count()
+
+    def _queue_without_lock(self, gaps: Gaps | None) -> None:
+        worker = self._runtime.worker
+        if gaps is not None and not worker.full():
+            worker.put(gaps)
+        self._set_deadline()
+        self.state = CallState.QUEUED
+        worker.put(self)
+        internal_metrics.note_queued()
+
+    def _count(self) -> None:
+        """Count and record at once if that is quick, else by the worker."""
+        self._set_deadline()
+        if not self._is_cheap():
+            self.state = CallState.QUEUED
+            if self._runtime.submit(self):
+                internal_metrics.note_queued()
+                return
+            self.state = CallState.ENDED
+            self.expire()
+        for _ in self.steps():
+            pass
+
+    def _set_deadline(self) -> None:
+        self.deadline = time.monotonic() + self._runtime.settings.count_timeout
+
+    def _last_gaps(self, operation: Operation) -> Gaps | None:
+        stamps: array[float] = self.recorder.take_last_block()
+        if len(stamps) < 2:  # noqa: PLR2004 - no gap
+            return None
+        response = operation.response
+        model = response.model if response is not None else None
+        return Gaps(self.telemetry, self.request, stamps, model)
+
+    def _is_cheap(self) -> bool:
+        """Whether all that is left to do takes well under a millisecond."""
+        with guard.shield("end of a call"):
+            return self._is_cheap_to_emit() and self.ready() and self._counting().weight <= INLINE
+        return True  # the span must end whatever happens
+
+    def _is_cheap_to_emit(self) -> bool:
+        """Whether the price is at hand, and the content is short."""
+        capture = self.capture
+        if capture is None and self._runtime.prices is None:
+            return True
+        with guard.shield("content"):
+            price = self._price()
+            return (price is None or price.is_cheap()) and (capture is None or capture.is_light())
+        return True
+
+    def _price(self) -> PriceLookup | None:
+        prices, operation = self._runtime.prices, self._operation
+        if prices is None:
+            return None
+        operation.usage = self.usage or Usage()
+        model = self._runtime.identify(self.request, operation.response)
+        return PriceLookup(prices, operation, model.name)
+
+    def _counting(self) -> UsageCounter:
+        """Find out, once, what has to be counted and with what."""
+        if self._counter is None:
+            runtime, operation, prompt = self._runtime, self._operation, self.prompt()
+            model = runtime.identify(self.request, operation.response)
+            wanted = resolve.needed_counts(operation, prompt, runtime.settings.token_counting)
+            read = InputTally(prompt) if prompt is not None and wanted.input else None
+            generated = self._output_tally(prompt) if wanted.output else None
+            self._counter = UsageCounter(runtime, model, read, generated)
+        return self._counter
+
+    def _output_tally(self, prompt: Prompt | None) -> OutputTally | None:
+        """Return the tally of what was generated: a stream's own, or one of the plain answer."""
+        tally = self._output
+        if not self.request.stream:
+            tally = OutputTally()
+            self.recorder.feed_text(tally)
+        if tally is not None:
+            tally.surcharges = resolve.surcharges(self.request, prompt)
+        return tally
+
+    # The worker's job ----------------------------------------------------------------------------
+
+    def ready(self) -> bool:
+        """Whether what counting needs is there, or never will be."""
+        return self._counting().is_ready()
+
+    def expire(self) -> None:
+        """Estimate from now on what is not counted yet, unless counting the rest takes no time.
+
+        A short text may have waited long, where hundreds of threads left the worker no turn.
+        """
+        if self._is_expired:
+            return
+        if self._is_cheap():
+            return
+        self._is_expired = True
+        with guard.shield("count"):
+            self._counting().expire()
+
+    def steps(self) -> Iterator[None]:
+        """Count what has to be counted in short slices, then record the call."""
+        try:
+            with guard.shield("count"):
+                counter = self._counting()
+                yield from counter.steps()
+                if self._is_expired and counter.has_work:
+                    internal_metrics.note_estimated()
+                read, generated = counter.counts(self.request)
+                mode = self._runtime.settings.token_counting
+                self.usage = resolve.resolve_usage(self._operation, read, generated, mode)
+        finally:
+            self._record()
+
+    # ENDED or QUEUED -> RECORDED -----------------------------------------------------------------
+
+    def _record(self) -> None:
+        """Emit the telemetry of the call, its usage settled; once."""
+        if self.state is CallState.RECORDED:
+            return
+        self.state = CallState.RECORDED
+        runtime, operation = self._runtime, self._operation
+        operation.request, operation.usage = self.request, self.usage or Usage()
+        if runtime.prices is not None:
+            operation.cost = self._cost()
+        content = None if self.capture is None else self._take_content(self.capture)
+        self.telemetry.finish(operation, content)
+        runtime.remember(operation.request, operation.response)
+        if _chance.random() < runtime.settings.count_verification_ratio:
+            self._compare(operation)
+        self._counter = self._output = None
+
+    def _cost(self) -> float | None:
+        """Return what the call costs, if that is known and there is time to look it up."""
+        with guard.shield("cost"):
+            price = self._price()
+            if price is not None and (not self._is_expired or price.is_cheap()):
+                return price.cost()
+        return None
+
+    def _take_content(self, capture: Capture) -> Content | None:
+        """Return what is kept of the content, and let go of the rest."""
+        operation, raised, content = self._operation, self._operation.raised, None
+        self.capture = None
+        operation.raised = raised and replace(raised, message=None)
+        try:
+            with guard.shield("content"):
+                message = raised.message if raised is not None else None
+                if raised is not None and message is not None:
+                    message = capture.rules.text("error", message)
+                content = capture.content()
+                operation.raised = raised and replace(raised, message=message)
+        finally:
+            capture.release()
+        return content
+
+    def _compare(self, operation: Operation) -> None:
+        """Have a share of the reported calls counted too, where that costs no waiting."""
+        runtime, read = self._runtime, operation.usage.input
+        reported = read is not None and read.source is Source.REPORTED
+        if not reported or runtime.settings.token_counting is not TokenCounting.MISSING:
+            return
+        model = runtime.identify(self.request, operation.response)
+        encoder = runtime.encodings.get(model.encoding)
+        if encoder is None or not model.known:
+            return
+        prompt = self.prompt()
+        given = InputTally(prompt) if prompt is not None and not prompt.unknowable else None
+        made = self._output_tally(prompt) if resolve.shows_output(self.request) else None
+        runtime.submit(Comparison(self.telemetry, operation, model, encoder, (given, made)))

@@ -1,0 +1,140 @@
+"""The start of a call: what is decided about it before it is sent."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tokentrail.call.observed_call import ObservedCall
+from tokentrail.call.recorder import Recorder
+from tokentrail.call.usage_counter import StreamEncoder
+from tokentrail.config import TokenCounting
+from tokentrail.content import Capture, CapturingAdapter, Content, content_accumulator
+from tokentrail.counting import OutputTally
+from tokentrail.support import guard
+from tokentrail.support.frozen import lean_dataclass
+from tokentrail.telemetry import attribution
+from tokentrail.usage import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokentrail.apis import ApiAdapter
+    from tokentrail.call.reader import RequestReader
+    from tokentrail.model.records import Request
+    from tokentrail.runtime.runtime import Runtime
+    from tokentrail.telemetry.context import CallContext
+    from tokentrail.telemetry.emitter import CallTelemetry
+
+
+@lean_dataclass(frozen=True, slots=True)
+class CallToRecord:
+    """A call that is about to be made."""
+
+    adapter: ApiAdapter
+    client: object
+    context: CallContext
+    request: Request
+    reader: RequestReader
+    """Reads the prompt, unless it is in the request, and the content."""
+    read_prompt_now: bool = False
+    """The prompt is read before the request is sent, not at the end of the call."""
+    always_record: bool = False
+    """The stream has to be seen in any case: it was asked for its usage, which will be there."""
+
+
+def start_call(runtime: Runtime, call: CallToRecord) -> tuple[ObservedCall | None, CallTelemetry]:
+    """Start a call that is about to be made; return what observes it, and its telemetry.
+
+    Nothing observes it where nobody would see it: no span is recorded, metrics and events are off.
+    """
+    runtime.prepare()
+    delegated = runtime.conflicts.is_recorded_elsewhere(call.client, call.request.operation)
+    request = attribution.with_context_attributes(
+        call.request, runtime.settings.baggage_keys, call.context
+    )
+    begun = time.perf_counter()
+    telemetry = runtime.emitter.start(request, call.context, delegated=delegated)
+    is_observed = telemetry.is_observed
+    if not (is_observed or call.always_record):
+        return None, telemetry
+    try:
+        output = _output_tally(runtime, request) if is_observed and request.stream else None
+        capture = _capture(runtime, call, request, telemetry)
+        recorder = _recorder(call, request, telemetry, output, capture, begun)
+        reader = call.reader if is_observed and request.prompt is None else None
+        observed = ObservedCall(runtime, request, telemetry, recorder, output, reader)
+        observed.capture = capture
+        if call.read_prompt_now:
+            with guard.shield("request"):
+                observed.prompt()
+    except BaseException:  # an interrupt: to read what is long takes a while
+        telemetry.discard()
+        raise
+    if _records_gaps(runtime, telemetry):
+        recorder.keep_chunk_times()
+    if output is not None:
+        output.ask(StreamEncoder(runtime, request, recorder))
+    if _needs_encoding(runtime, call):
+        runtime.start_encoding(runtime.identify(request, None).encoding)
+    runtime.open_calls.add(observed)
+    return observed, telemetry
+
+
+def _output_tally(runtime: Runtime, request: Request) -> OutputTally | None:
+    """Return what counts the answer of a stream, if it is counted; have the worker ready."""
+    runtime.worker.ensure()
+    mode = runtime.settings.token_counting
+    if mode is TokenCounting.OFF or not resolve.shows_output(request):
+        return None
+    return OutputTally()
+
+
+def _capture(
+    runtime: Runtime, call: CallToRecord, request: Request, telemetry: CallTelemetry
+) -> Capture | None:
+    """Return what gathers the content, its request read, if anybody is to see it."""
+    emitter, settings = runtime.emitter, runtime.settings
+    if not (emitter.captures_content and telemetry.wants_content):
+        return None
+    gathering = content_accumulator(request, schemas=settings.capture_tool_schemas)
+    asked = _request_content(call.reader)
+    return Capture(asked, gathering, runtime.redaction, foreign=emitter.has_hook)
+
+
+def _request_content(reader: RequestReader) -> Callable[[], Content]:
+    """Return what gives the content of the request at the end of the call."""
+    with guard.shield("content of a request"):
+        content = reader.read_content()
+        return reader.read_sent_content if content is None else lambda: content
+    return Content
+
+
+def _recorder(
+    call: CallToRecord,
+    request: Request,
+    telemetry: CallTelemetry,
+    output: OutputTally | None,
+    capture: Capture | None,
+    begun: float,
+) -> Recorder:
+    adapter = call.adapter if capture is None else CapturingAdapter(call.adapter, capture)
+    recorder = Recorder(request, adapter, output, time.perf_counter, telemetry.start_time, begun)
+    recorder.needs_details = telemetry.needs_details
+    if capture is not None:
+        recorder.keeps_error_text = True
+    if telemetry.wants_partial_usage:
+        recorder.is_followed = True
+    return recorder
+
+
+def _records_gaps(runtime: Runtime, telemetry: CallTelemetry) -> bool:
+    return runtime.settings.time_per_output_chunk and telemetry.records_gaps
+
+
+def _needs_encoding(runtime: Runtime, call: CallToRecord) -> bool:
+    """Whether it will be counted, as far as one can know: a stream seldom reports its usage."""
+    mode = runtime.settings.token_counting
+    if mode is TokenCounting.ALWAYS:
+        return True
+    return call.request.stream and not call.always_record and mode is not TokenCounting.OFF

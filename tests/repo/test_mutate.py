@@ -1,0 +1,206 @@
+"""``make mutate``: which mutants are drawn, what may be set aside, and how one is judged."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+
+import pytest
+
+pytest.importorskip("mutmut", reason="only the extra dev has it", exc_type=ImportError)
+
+from tools.mutate import contexts, measure, mutants, sample, scope
+from tools.mutate.measure import Measured
+from tools.mutate.recording import spread
+from tools.mutate.results import Result
+from tools.mutate.run import Worker
+
+CODE = textwrap.dedent("""
+    LIMIT = 3
+
+    def is_full(count):
+        if count >= LIMIT and count:
+            note(count)
+            return True
+        return False
+""")
+
+
+def drawn_of(text, seed, size=None):
+    return [mutant.key for mutant in sample.draw(mutants.population({"a.py": text}), seed, size)]
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path, monkeypatch):
+    monkeypatch.setattr(scope, "STORE", tmp_path / "store")
+    monkeypatch.setattr(measure, "TEXTS", tmp_path / "store" / "texts")
+
+
+def test_the_same_seed_draws_the_same_sample():
+    assert drawn_of(CODE, 7, 5) == drawn_of(CODE, 7, 5)
+    assert drawn_of(CODE, 7, 5) != drawn_of(CODE, 8, 5)
+
+
+def test_mutants_stay_the_same_where_lines_and_modules_move():
+    moved = mutants.population({"far/away.py": "# a line\n\n" + CODE})
+    assert [m.key for m in moved] == [m.key for m in mutants.population({"a.py": CODE})]
+
+
+def test_a_new_function_leaves_the_others_in_their_order():
+    more = drawn_of(CODE + "\n\ndef other(count):\n    return count + 1\n", 7)
+    known = drawn_of(CODE, 7)
+    assert [key for key in more if key in known] == known
+
+
+def test_each_mutant_is_another_text_that_can_be_compiled():
+    source = mutants.Source(CODE)
+    texts = [source.mutated(index) for index in range(len(source.sites()))]
+    for text in texts:
+        compile(text, "a.py", "exec")
+    changes = {mutants.change(CODE, text) for text in texts}
+    assert "if count >= LIMIT and count:  ->  if count > LIMIT and count:" in changes
+    assert "if count >= LIMIT and count:  ->  if count >= LIMIT:" in changes
+    assert "note(count)  ->  pass" in changes
+    assert "LIMIT = 3  ->  LIMIT = 4" in changes
+
+
+@pytest.fixture
+def equivalent(tmp_path):
+    def equivalent(rows):
+        path = tmp_path / "equivalent.json"
+        path.write_text(json.dumps(rows))
+        return path
+
+    return equivalent
+
+
+def rows_of(drawn, count, reason="the same for every input"):
+    return [{"mutant": mutant.key, "change": "", "reason": reason} for mutant in drawn[:count]]
+
+
+@pytest.fixture
+def drawn():
+    text = "\n\n".join(f"def f{n}(a, b):\n    return a + b" for n in range(40))
+    return sample.draw(mutants.population({"a.py": text}), 7, 40)
+
+
+def test_a_twentieth_may_be_set_aside(drawn, equivalent):
+    assert len(sample.set_aside(drawn, equivalent(rows_of(drawn, 2)))) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda drawn: rows_of(drawn, 3), "more than 5% are set aside"),
+        (lambda drawn: rows_of(drawn, 1, reason=" "), "without a reason"),
+        (lambda drawn: [{"mutant": "gone", "reason": "it was"}], "not in the sample: gone"),
+    ],
+    ids=["too many", "no reason", "not drawn"],
+)
+def test_what_is_set_aside_has_limits(drawn, equivalent, change, complaint):
+    with pytest.raises(sample.RefusedError, match=complaint):
+        sample.set_aside(drawn, equivalent(change(drawn)))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        (["killed"] * 91 + ["timeout"] + ["survived"] * 8, 0),
+        (["killed"] * 91 + ["survived"] * 9, 1),
+        (["killed"] * 91 + ["uncovered"] * 9, 1),
+        ([], 1),
+    ],
+    ids=["at the bar", "below it", "no test at all", "nothing judged"],
+)
+def test_below_the_bar_the_run_fails(verdicts, code, capsys):
+    results = [Result("key", "", each, None, 0.0, "") for each in verdicts]
+    assert sample.verdict(results, wanted=100) == code
+    assert f"{100 - len(results)} not asked; the bar is 92%" in capsys.readouterr().out
+
+
+def test_narrow_tests_are_asked_first_until_the_time_is_spent():
+    wide, narrow, other = (
+        contexts.Test(name, 0.1, cpu, breadth, "")
+        for name, cpu, breadth in [("w", 30.0, 900), ("n", 5.0, 10), ("o", 20.0, 90)]
+    )
+    ranked = contexts.ranked([wide, other, narrow])
+    assert contexts.choose(ranked) == [narrow, other]
+
+
+@pytest.mark.parametrize(
+    ("cases", "run"), [([1, 2, 3], [1, 2, 3]), (list(range(10)), [0, 3, 6, 9])]
+)
+def test_of_many_cases_some_from_all_over_are_measured(cases, run):
+    assert spread(cases, 4) == run
+
+
+def test_a_case_not_measured_is_asked_after_those_that_were():
+    lines = {"lines": {"a.py": "4"}, "seconds": 0.1, "cpu": 0.1, "outcome": "passed"}
+    failed = {**lines, "outcome": "failed"}
+    measured = Measured(
+        key="key",
+        texts={"a.py": mutants.digest(CODE)},
+        tests={"t.py::f[1]": lines, "t.py::g[1]": failed, "t.py::h": {**lines, "cpu": 9}},
+        left=["t.py::f[2]", "t.py::g[2]"],
+    )
+    measure.TEXTS.mkdir(parents=True)
+    (measure.TEXTS / mutants.digest(CODE)).write_text(CODE)
+    known = contexts.Contexts({"a.py": CODE}, [measured])
+    limit = mutants.population({"a.py": CODE})[0]
+    assert limit.site.line == 2
+    assert [test.name for test in known.of(limit)] == ["t.py::f[1]", "t.py::f[2]", "t.py::h"]
+
+
+def test_a_test_with_words_of_the_mutant_is_asked_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(scope, "ROOT", tmp_path)
+    (tmp_path / "test_a.py").write_text(
+        "@param('role')\ndef test_wide(): pass\n\ndef test_narrow(): pass\n"
+    )
+    wide = contexts.Test("test_a.py::test_wide[1]", 0.1, 0.1, 900, "")
+    narrow = contexts.Test("test_a.py::test_narrow", 0.1, 0.1, 10, "")
+    assert contexts.ranked([narrow, wide], frozenset({"role"})) == [wide, narrow]
+    assert contexts.ranked([narrow, wide], frozenset({"name"})) == [narrow, wide]
+
+
+def test_what_is_known_of_a_line_moves_with_it():
+    measure.TEXTS.mkdir(parents=True)
+    (measure.TEXTS / "old").write_text("a\nb\nc\n")
+    back = contexts.lines_before("old", "new\na\nb\nmore\nc\n")
+    assert {line: list(before) for line, before in back.items()} == {
+        1: [1], 2: [1], 3: [2], 4: [2], 5: [3],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Return a tree with one module and its tests."""
+    tree = tmp_path / "tree-0"
+    (tree / "src").mkdir(parents=True)
+    (tree / "src" / "full.py").write_text("def is_full(count):\n    return count >= 3\n")
+    (tree / "test_full.py").write_text(
+        "from full import is_full\n"
+        "def test_full(): assert is_full(4)\n"
+        "def test_just_full(): assert is_full(3)\n"
+    )
+    return tree
+
+
+def test_a_mutant_is_killed_by_the_test_that_notices_it(tree):
+    def ask(text, *tests, seconds=30):
+        names = [f"test_full.py::{test}" for test in tests]
+        question = {"path": "src/full.py", "text": text, "number": 1, "seconds": seconds}
+        answer = worker.ask({**question, "tests": names})
+        return answer["verdict"], answer["test"]
+
+    more = "def is_full(count):\n    return count > 3\n"
+    endless = "while True: pass\n"
+    with Worker(tree) as worker:
+        worker.ask({"warm": ["test_full.py"]})
+        assert ask(more, "test_full", "test_just_full") == (
+            "killed",
+            "test_full.py::test_just_full",
+        )
+        assert ask(more, "test_full") == ("survived", None)
+        assert ask(endless, "test_full", seconds=1) == ("timeout", None)
+        assert ask(more, "test_of_another_name") == ("broken", None)
+    assert (tree / "src" / "full.py").read_text().endswith("count >= 3\n")

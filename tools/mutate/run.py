@@ -1,0 +1,153 @@
+"""One run: mutants are handed to the workers, and their verdicts kept."""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final
+
+from tools.mutate import scope, trees
+from tools.mutate.contexts import Contexts
+from tools.mutate.measure import measured
+from tools.mutate.mutants import Mutant, Source, change, digest
+from tools.mutate.results import Result, Results, tests_hash
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from pathlib import Path
+
+    from tools.mutate.contexts import Test
+    from typing_extensions import Self
+
+    Waiting = queue.Queue[tuple[Mutant, list[Test]]]
+
+PATIENCE: Final = 5
+"""A mutant may take so many times what its tests took when they were measured ..."""
+GRACE: Final = 30
+"""... and so many seconds beside."""
+
+
+class Run:
+    """The trees, what is known of tests and of mutants, and until when."""
+
+    def __init__(self, texts: dict[str, str], asked: Namespace) -> None:
+        self._texts = texts
+        self._asked = asked
+        self._known = Results()
+        self._sources: dict[str, Source] = {}
+        self._lock = threading.Lock()
+        self._trees = [trees.copy(number) for number in range(asked.jobs)]
+        files = measured(texts, scope.tests(), self._trees[0], jobs=asked.jobs)
+        self._contexts = Contexts(texts, files)
+        self._ends = time.monotonic() + (asked.seconds or float("inf"))
+        self._asked_so_far = 0
+
+    def tests_of(self, mutant: Mutant) -> list[Test]:
+        """Return the tests that are asked of a mutant, in their order."""
+        return self._contexts.of(mutant)
+
+    def judge(self, mutants: list[Mutant]) -> dict[str, Result]:
+        """Return the results of these mutants, of as many as there is time for."""
+        results: dict[str, Result] = {}
+        waiting: Waiting = queue.Queue()
+        for mutant in mutants:
+            tests = self.tests_of(mutant)
+            known = self._known.get(mutant, self._texts[mutant.path], tests)
+            if known is None or self._asked.again or self._asked.show:
+                waiting.put((mutant, tests))
+            else:
+                results[mutant.key] = known
+        if not waiting.empty():
+            with ThreadPoolExecutor(self._asked.jobs) as pool:
+                for judged in pool.map(lambda tree: self._work(tree, waiting), self._trees):
+                    results.update(judged)
+        return results
+
+    def _work(self, tree: Path, waiting: Waiting) -> dict[str, Result]:
+        results: dict[str, Result] = {}
+        with Worker(tree) as worker:
+            worker.ask({"warm": scope.tests()})
+            while time.monotonic() < self._ends:
+                try:
+                    mutant, tests = waiting.get_nowait()
+                except queue.Empty:
+                    break
+                results[mutant.key] = self._one(worker, mutant, tests)
+        return results
+
+    def _one(self, worker: Worker, mutant: Mutant, tests: list[Test]) -> Result:
+        answer: dict[str, Any] = {"verdict": "uncovered", "test": None, "seconds": 0.0}
+        if tests:
+            answer = worker.ask(self._question(mutant, tests))
+        result = Result(
+            key=mutant.key,
+            text=digest(self._texts[mutant.path]),
+            tests=tests_hash(tests, answer["test"]),
+            **answer,
+        )
+        with self._lock:
+            self._known.add(result)
+            if not result.is_killed:
+                print(f"  {result.verdict}  {self.described(mutant)}", flush=True)
+        return result
+
+    def _question(self, mutant: Mutant, tests: list[Test]) -> dict[str, Any]:
+        with self._lock:
+            self._asked_so_far += 1
+            return {
+                "path": mutant.path,
+                "text": self._mutated(mutant),
+                "number": self._asked_so_far,
+                "tests": [test.name for test in tests],
+                "seconds": GRACE + PATIENCE * sum(test.seconds for test in tests),
+            }
+
+    def _mutated(self, mutant: Mutant) -> str:
+        if mutant.path not in self._sources:
+            self._sources[mutant.path] = Source(self._texts[mutant.path])
+        return self._sources[mutant.path].mutated(mutant.index)
+
+    def described(self, mutant: Mutant) -> str:
+        """Return file, line, key and change."""
+        changed = change(self._texts[mutant.path], self._mutated(mutant))
+        return f"{mutant.path}:{mutant.site.line}  {mutant.key}  {changed}"
+
+
+class Worker:
+    """The process beside a tree (see ``worker.py``)."""
+
+    def __init__(self, tree: Path) -> None:
+        with (tree.parent / f"{tree.name}.log").open("w") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+                [sys.executable, "-m", "tools.mutate.worker", str(tree)],
+                cwd=scope.ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer.
+
+        Raises:
+            RuntimeError: If the process died.
+        """
+        print(json.dumps(question), file=self._process.stdin, flush=True)
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            message = "a worker of make mutate died; its log stands beside its tree"
+            raise RuntimeError(message)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()

@@ -1,0 +1,70 @@
+"""The sample, what of it is set aside, and the score."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from tools.mutate import scope
+from tools.mutate.mutants import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from pathlib import Path
+
+    from tools.mutate.mutants import Mutant
+    from tools.mutate.results import Result
+
+EQUIVALENT: Final = scope.ROOT / "tools/mutate/equivalent.json"
+"""Mutants that change nothing a user could see: key, change and reason of each."""
+
+
+class RefusedError(Exception):
+    """What is set aside is not as it may be."""
+
+    def __init__(self, complaint: str, keys: Iterable[str]) -> None:
+        super().__init__(f"{complaint}: {', '.join(keys)}")
+
+
+def draw(mutants: Iterable[Mutant], seed: object, size: int | None = None) -> list[Mutant]:
+    """Return mutants in an order that only the seed and their keys decide; the first ``size``.
+
+    So a mutant stays in the sample when others come and go.
+    """
+    return sorted(mutants, key=lambda mutant: digest(str(seed), mutant.key))[:size]
+
+
+def set_aside(sample: list[Mutant], path: Path = EQUIVALENT) -> dict[str, str]:
+    """Return the reasons of the mutants of the sample that are set aside, by key.
+
+    Raises:
+        RefusedError: If one has no reason, is not in the sample, or they are too many.
+    """
+    reasons = {row["mutant"]: row.get("reason", "") for row in json.loads(path.read_text())}
+    crowd = len(reasons) > scope.MOST_EQUIVALENT * len(sample)
+    faults = {
+        "set aside without a reason": [
+            key for key, reason in reasons.items() if not reason.strip()
+        ],
+        "set aside, but not in the sample": reasons.keys() - {mutant.key for mutant in sample},
+        f"more than {scope.MOST_EQUIVALENT:.0%} are set aside": reasons if crowd else (),
+    }
+    for complaint, keys in faults.items():
+        if keys:
+            raise RefusedError(complaint, sorted(keys))
+    return reasons
+
+
+def verdict(results: Collection[Result], wanted: int) -> int:
+    """Print the score of these results; return the exit code, 1 if it is below the bar.
+
+    A mutant whose line no test passes is not killed.
+    """
+    killed = sum(result.is_killed for result in results)
+    score = killed / len(results) if results else 0.0
+    timeouts = sum(result.verdict == "timeout" for result in results)
+    print(
+        f"\n{score:.1%}: {killed} of {len(results)} mutants killed ({timeouts} by time); "
+        f"{wanted - len(results)} not asked; the bar is {scope.BAR:.0%}"
+    )
+    return int(score < scope.BAR)

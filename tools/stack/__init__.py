@@ -1,0 +1,1 @@
+"""The stack of examples/observability without containers; see :mod:`stack.__main__`."""
