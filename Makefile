@@ -18,7 +18,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow imitations frameworks webservers bench soak mutate company lint format cover matrix stack verify-stack verify-dashboards verify-phoenix release-check clean
+.PHONY: help demo test slow mock-servers frameworks webservers bench soak mutate interop lint format cover matrix stack verify-stack verify-dashboards verify-phoenix release-check clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -30,10 +30,10 @@ test: $(VENV)/.dev ## run the tests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 slow: $(VENV)/.dev ## run the tests that install the wheel into new environments
-	@$(BIN)/python -m pytest -m "slow and not imitations" $(ARGS)
+	@$(BIN)/python -m pytest -m "slow and not mock_servers" $(ARGS)
 
-imitations: $(VENV)/.dev ## run the tests against servers that others wrote
-	@$(BIN)/python -m pytest -m imitations $(ARGS)
+mock-servers: $(VENV)/.dev ## run the tests against servers that others wrote
+	@$(BIN)/python -m pytest -m mock_servers $(ARGS)
 
 frameworks: $(VENV)/.dev ## run the tests on top of frameworks, each in its own environment
 	@$(BIN)/nox -s frameworks -- $(ARGS)
@@ -41,8 +41,8 @@ frameworks: $(VENV)/.dev ## run the tests on top of frameworks, each in its own 
 webservers: $(VENV)/.dev ## run the tests inside real web servers
 	@$(BIN)/nox -s webservers -- $(ARGS)
 
-company: $(VENV)/.dev ## run the tests beside the official instrumentation
-	@$(BIN)/nox -s company -- $(ARGS)
+interop: $(VENV)/.dev ## run the tests beside the official instrumentation
+	@$(BIN)/nox -s interop -- $(ARGS)
 
 bench: $(VENV)/.dev ## measure what tokentrail costs, beside its peers
 	@PYTHONPATH=tools $(BIN)/python -m bench $(ARGS)

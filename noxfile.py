@@ -42,7 +42,7 @@ OLDEST = (
 )
 """The floors that pyproject.toml states, all at once."""
 
-COMPANY = (
+INTEROP = (
     "opentelemetry-instrumentation-genai-openai",
     "opentelemetry-instrumentation-genai-langchain",
     "opentelemetry-util-genai[upload]",
@@ -138,10 +138,10 @@ def surface(session: nox.Session, openai: str) -> None:
 @nox.session
 @nox.parametrize("openai", list(OPENAI))
 def methods(session: nox.Session, openai: str) -> None:
-    """Write down what the surface of each release of openai is seen to tell: docs/methods.md."""
+    """Write docs/supported-methods.md: what the surface of each release of openai records."""
     run_surface(session, *OPENAI[openai], SURFACE_RELEASE=openai)
     if openai == "newest":  # a new method may be in no other
-        session.run("python", "tools/make_docs.py")
+        session.run("python", "tools/make_supported_methods.py")
 
 
 @nox.session
@@ -164,13 +164,17 @@ def newest(session: nox.Session) -> None:
 
 
 @nox.session
-def company(session: nox.Session) -> None:
+def interop(session: nox.Session) -> None:
     """Run the tests beside the official instrumentations, with their real packages."""
-    session.install("--quiet", f"{wheel(session)}[test]", *COMPANY)
+    session.install("--quiet", f"{wheel(session)}[test]", *INTEROP)
     session.run("python", "-m", "pip", "check", silent=True)
-    tests = ("tests/company", "tests/content/test_hook.py", "tests/examples/test_companion.py")
+    tests = (
+        "tests/interop",
+        "tests/content/test_completion_hook.py",
+        "tests/examples/test_companion.py",
+    )
     pytest = ("python", "-m", "pytest", *tests)
-    session.run(*pytest, *session.posargs, env={"REQUIRE_COMPANY": "1"})
+    session.run(*pytest, *session.posargs, env={"REQUIRE_INTEROP": "1"})
 
 
 def run_on_top(session: nox.Session, name: str, tests: str, *requirements: str) -> None:

@@ -129,7 +129,7 @@ def main() -> None:
             f"{name}: in the background {spent} ms CPU, {held} ms of it in tiktoken's constructor,"
             f" longest gap {gap} ms; {kept} MB kept;"
             f" {WORKERS} forked workers and their parent: {each:.0f} MB where each builds it,"
-            f" {shared:.0f} MB with preload"
+            f" {shared:.0f} MB with preload_encodings"
         )
 
 

@@ -83,7 +83,7 @@ def or_zero(query: str) -> str:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """One of the two sets of conventional names; see the setting ``metrics``."""
+    """One of the two sets of conventional names; see the setting ``metric_names``."""
 
     name: str
     about: str
@@ -114,7 +114,7 @@ class Vocabulary:
 
 RELEASED = Vocabulary(
     name="released",
-    about="the released GenAI conventions (metrics=released, the default, or both)",
+    about="the released GenAI conventions (metric_names=released, the default, or both)",
     duration=series(semconv.DURATION, unit="seconds"),
     other_duration=None,
     first_chunk=series(semconv.FIRST_CHUNK, unit="seconds"),
@@ -125,7 +125,7 @@ RELEASED = Vocabulary(
 )
 LATEST = Vocabulary(
     name="latest",
-    about="the GenAI conventions to come (metrics=latest or both)",
+    about="the GenAI conventions to come (metric_names=latest or both)",
     duration=series(semconv.INFERENCE_DURATION, unit="seconds"),
     other_duration=series(semconv.DURATION, unit="seconds"),
     first_chunk=series(semconv.INFERENCE_FIRST_CHUNK, unit="seconds"),
@@ -483,8 +483,8 @@ def _trust() -> tuple[Panel, ...]:
         Panel(
             "Counted over reported tokens",
             "Tokens that we counted over tokens that the server reported, of the calls that have"
-            " both (a share of them: the setting calibration). 1 is exact; away from it, counts of"
-            " that model are off.",
+            " both (a share of them: the setting count_verification_ratio). 1 is exact; away from"
+            " it, counts of that model are off.",
             "timeseries",
             (
                 Query(

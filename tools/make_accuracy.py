@@ -84,16 +84,16 @@ call. Made by `python tools/make_accuracy.py`; a test fails when this page is no
 
 {summary}
 
-`counted` and `visible` are exact as far as text goes: an encoding has no opinion. What is found by
-experiment is what the server writes around it, and that may change without notice. So a share of
-your own calls with reported usage (`calibration`, 1 %) is counted too, and the histogram
-`tokentrail.usage.count_ratio` tells how close the counts came, per model: a new model that makes a
-rule wrong shows there. It takes nothing from a program that needs no counting: a call is compared
-only where the encoding of its model is built already, for a call that was counted or by
-[`preload`](encodings.md). So where every call is plain, or every stream is asked for its usage,
-there is nothing to see without `preload`. And only where the model is known: its name is of a
-family that the table of models has, or `models` says what it is. What is `approximated` or
-`visible` is not compared.
+`counted` and `visible` are exact as far as text goes: an encoding has no opinion. What is found
+by experiment is what the server writes around it, and that may change without notice. So a share
+of your own calls with reported usage (`count_verification_ratio`, 1 %) is counted too, and the
+histogram `tokentrail.usage.count_ratio` tells how close the counts came, per model: a new model
+that makes a rule wrong shows there. It takes nothing from a program that needs no counting: a
+call is compared only where the encoding of its model is built already, for a call that was
+counted or by [`preload_encodings`](preloading.md). So where every call is plain, or every stream
+is asked for its usage, there is nothing to see without it. And only where the model is known: its
+name is of a family that the table of models has, or `model_aliases` says what it is. What is
+`approximated` or `visible` is not compared.
 
 """
 

@@ -81,7 +81,7 @@ def main() -> None:
     """Ask twice, once with each client."""
     budget = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     # Built before the first chunk comes, so that the very first count is exact.
-    tokentrail.instrument(preload=[MODEL])
+    tokentrail.instrument(preload_encodings=[MODEL])
     for tokens in (ask(budget), asyncio.run(ask_async(budget))):
         print(f"\n\n-- cut off at {tokens} tokens, with a budget of {budget}\n")
 

@@ -64,7 +64,7 @@ def start() -> None:
     reader = PeriodicExportingMetricReader(OTLPMetricExporter())
     metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[reader]))
     # Built now, so that neither the first answer nor the event loop waits for it later.
-    tokentrail.instrument(preload=["gpt-4o-mini"])
+    tokentrail.instrument(preload_encodings=["gpt-4o-mini"])
 
 
 async def stop() -> None:
@@ -76,6 +76,6 @@ async def stop() -> None:
     until = time.monotonic() + PATIENCE
     while under_way.spans and time.monotonic() < until:  # noqa: ASYNC110 - spans end in any thread
         await asyncio.sleep(0.01)
-    tokentrail.flush(5, break_off=True)
+    tokentrail.flush(5, end_open_calls=True)
     for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
         provider.shutdown()

@@ -61,7 +61,7 @@ def main() -> None:
     ask()
     show("the official instrumentation alone", exporter)
 
-    tokentrail.instrument(tracer_provider=provider, preload=[MODEL])
+    tokentrail.instrument(tracer_provider=provider, preload_encodings=[MODEL])
     ask()
     tokentrail.flush()
     show("tokentrail beside it", exporter)

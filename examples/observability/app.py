@@ -32,7 +32,7 @@ from tokentrail.testing.server import Call, Reply, Server
 THINKS = "o4-mini"
 """The model that takes its time before the first chunk."""
 TENANTS = ("blue", "green")
-"""On whose behalf it calls: on spans, and on metrics where `attributes_on_metrics` says so."""
+"""On whose behalf it calls: on spans, and on metrics where `custom_metric_attributes` says so."""
 
 
 def main(rounds: int | None, pause: float, delay: float, slow: float) -> None:

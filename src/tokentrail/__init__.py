@@ -50,26 +50,26 @@ def instrument(  # noqa: PLR0913 - the settings, by name
     meter_provider: MeterProvider | None = None,
     logger_provider: LoggerProvider | None = None,
     token_counting: TokenCounting | str | None = None,
-    models: Mapping[str, str] | str | None = None,
-    flush_timeout: float | None = None,
+    model_aliases: Mapping[str, str] | str | None = None,
+    count_timeout: float | None = None,
     time_per_output_chunk: bool | None = None,
-    metrics: MetricNames | str | None = None,
+    metric_names: MetricNames | str | None = None,
     metric_attributes: Collection[str] | str | None = None,
-    health: bool | None = None,
+    internal_metrics: bool | None = None,
     stream_usage: StreamUsage | str | None = None,
-    calibration: float | None = None,
-    preload: Sequence[str] | str | None = None,
+    count_verification_ratio: float | None = None,
+    preload_encodings: Sequence[str] | str | None = None,
     capture_content: ContentCapture | str | None = None,
     emit_event: bool | None = None,
     redact: Callable[[str, str], str | None] | str | None = None,
-    content_limit: int | None = None,
+    content_max_chars: int | None = None,
     capture_binary: bool | None = None,
     capture_tool_schemas: bool | None = None,
     on_conflict: OnConflict | str | None = None,
-    attributes_on_metrics: Collection[str] | str | None = None,
+    custom_metric_attributes: Collection[str] | str | None = None,
     baggage_keys: Collection[str] | str | None = None,
     request_attributes: Collection[str] | str | None = None,
-    families: Collection[str] | str | None = None,
+    instrumented_apis: Collection[str] | str | None = None,
     request_hook: Callable[[Span, dict[str, Any]], object] | str | None = None,
     response_hook: Callable[[Span, Any], object] | str | None = None,
     cost: Cost | str | None = None,
@@ -86,18 +86,19 @@ def instrument(  # noqa: PLR0913 - the settings, by name
         tracer_provider: Where spans go; default: the global provider.
         meter_provider: Where metrics go; default: the global provider.
         logger_provider: Where log events go; default: the global provider.
-        token_counting: ``off``, ``span``, ``missing`` (default) or ``always``.
-        models: What a deployment or an unknown model is, for counting: names of models or
+        token_counting: ``off``, ``spans_only``, ``missing`` (default) or ``always``.
+        model_aliases: What a deployment or an unknown model is, for counting: names of models or
             encodings by name.
-        flush_timeout: Seconds that the end of a span may wait for its count (default 2).
+        count_timeout: Seconds that the end of a span may wait for its count (default 2).
         time_per_output_chunk: Whether each gap between chunks is told as a metric (default false).
-        metrics: ``released`` (default), ``latest`` or ``both`` names of the conventional metrics.
+        metric_names: The conventional metrics' names: ``released`` (default), ``latest``, ``both``.
         metric_attributes: Attributes of metrics beside operation, provider and request model.
-        health: Whether tokentrail tells of itself (default true).
+        internal_metrics: Whether tokentrail tells of itself (default true).
         stream_usage: ``observe`` (default), or ``request``: ask for the usage of chat and
             completions streams on the application's behalf; it sees no difference.
-        calibration: Share of calls with reported usage that are counted too (default 0.01).
-        preload: Encodings, or models, to build before this returns.
+        count_verification_ratio: Share of calls with reported usage that are also counted
+            (default 0.01).
+        preload_encodings: Encodings, or models, to build before this returns.
         capture_content: ``NO_CONTENT`` (default), ``SPAN_ONLY``, ``EVENT_ONLY`` or
             ``SPAN_AND_EVENT``: where messages, instructions, answers and tools are told.
         emit_event: Whether each inference is also told as a log event (default: if content goes to
@@ -105,16 +106,16 @@ def instrument(  # noqa: PLR0913 - the settings, by name
         redact: Called with the kind and the text of all content before it is told; returns what
             to tell instead, or ``None`` to leave it out. May run in tokentrail's own thread. As
             each function here, it may be named: ``"package.module:function"``.
-        content_limit: Characters of each text that are told (default: all).
+        content_max_chars: Characters of each text that are told (default: all).
         capture_binary: Whether bytes inside messages are told, not only their size.
         capture_tool_schemas: Whether tool definitions are told with description and parameters.
         on_conflict: ``both`` (default) or ``defer``: what becomes of calls that an instrumentation
             tells that cannot be joined.
-        attributes_on_metrics: Which of the application's own attributes metrics bear.
+        custom_metric_attributes: Which of the application's own attributes metrics bear.
         baggage_keys: Entries of Baggage that spans bear.
         request_attributes: Arguments of a call that spans bear: ``metadata``, ``user``,
             ``safety_identifier``.
-        families: Names of the families of methods that are told (default: all): ``chat``,
+        instrumented_apis: Names of the APIs whose calls are recorded (default: all): ``chat``,
             ``completions``, ``responses``, ``embeddings``, ``images``, ``audio``, ``moderations``,
             ``decisions``, ``realtime``.
         request_hook: Called before each call with its span and a copy of its arguments.
@@ -135,26 +136,26 @@ def instrument(  # noqa: PLR0913 - the settings, by name
         meter_provider=meter_provider,
         logger_provider=logger_provider,
         token_counting=token_counting,
-        models=models,
-        flush_timeout=flush_timeout,
+        model_aliases=model_aliases,
+        count_timeout=count_timeout,
         time_per_output_chunk=time_per_output_chunk,
-        metrics=metrics,
+        metric_names=metric_names,
         metric_attributes=metric_attributes,
-        health=health,
+        internal_metrics=internal_metrics,
         stream_usage=stream_usage,
-        calibration=calibration,
-        preload=preload,
+        count_verification_ratio=count_verification_ratio,
+        preload_encodings=preload_encodings,
         capture_content=capture_content,
         emit_event=emit_event,
         redact=redact,
-        content_limit=content_limit,
+        content_max_chars=content_max_chars,
         capture_binary=capture_binary,
         capture_tool_schemas=capture_tool_schemas,
         on_conflict=on_conflict,
-        attributes_on_metrics=attributes_on_metrics,
+        custom_metric_attributes=custom_metric_attributes,
         baggage_keys=baggage_keys,
         request_attributes=request_attributes,
-        families=families,
+        instrumented_apis=instrumented_apis,
         request_hook=request_hook,
         response_hook=response_hook,
         cost=cost,
@@ -169,18 +170,18 @@ def uninstrument() -> None:
     OpenAIInstrumentor().uninstrument()
 
 
-def flush(timeout: float = 2.0, *, break_off: bool = False) -> bool:
+def flush(timeout: float = 2.0, *, end_open_calls: bool = False) -> bool:
     """Wait until every call that ended by now is told: its span ended, its metrics recorded.
 
     Args:
         timeout: Seconds to wait at most.
-        break_off: Whether calls that are still open end now, as broken off: for a process that is
-            about to end without running its exit hooks.
+        end_open_calls: Whether calls that are still open end now: for a process that is about to
+            end without running its exit hooks.
 
     Returns:
         Whether all is told.
     """
-    return runtime.flush(timeout, end_open_calls=break_off)
+    return runtime.flush(timeout, end_open_calls=end_open_calls)
 
 
 def current_usage(stream: object) -> Usage | None:

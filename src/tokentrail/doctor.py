@@ -104,7 +104,9 @@ def examine(environ: Mapping[str, str]) -> Findings:
     """Look at this interpreter and ``environ``; openai is imported."""
     settings = tuple(_settings(environ))
     versions = dict(_versions())
-    methods = tuple(_methods(_families(settings))) if versions["openai"] is not None else ()
+    methods = (
+        tuple(_methods(_instrumented_apis(settings))) if versions["openai"] is not None else ()
+    )
     peers = dict(_neighbours())
     encodings = {name: _encoding(name) for name in RECIPES}
     return Findings(
@@ -161,20 +163,22 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _families(settings: tuple[SettingFound, ...]) -> Collection[str]:
+def _instrumented_apis(settings: tuple[SettingFound, ...]) -> Collection[str]:
     """Return whose methods are told: as it was switched on here, or else would be."""
     active = runtime.current()
     if active is not None:
-        return active.settings.families
-    return cast("list[str]", next(found.value for found in settings if found.name == "families"))
+        return active.settings.instrumented_apis
+    return cast(
+        "list[str]", next(found.value for found in settings if found.name == "instrumented_apis")
+    )
 
 
-def _methods(families: Collection[str]) -> Iterator[MethodFound]:
+def _methods(apis: Collection[str]) -> Iterator[MethodFound]:
     for row in (*methods.ROWS, *methods.CONNECTIONS):
-        yield MethodFound(row.title, _state(row, families))
+        yield MethodFound(row.title, _state(row, apis))
 
 
-def _state(row: methods.Row, families: Collection[str]) -> str:
+def _state(row: methods.Row, apis: Collection[str]) -> str:
     for module in row.modules:
         try:
             owner = getattr(importlib.import_module(module), row.owner, None)
@@ -183,7 +187,7 @@ def _state(row: methods.Row, families: Collection[str]) -> str:
         if owner is not None and row.method in vars(owner):
             if install.is_patched(vars(owner)[row.method]):
                 return "patched"
-            return "found" if row.family in families else "left out"
+            return "found" if row.family in apis else "left out"
     return "absent" if row.optional else "missing"
 
 

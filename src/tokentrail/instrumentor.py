@@ -46,10 +46,10 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
             tracer_provider, meter_provider, logger_provider, settings, runtime.current
         )
         active = runtime.Runtime(settings, emitter)
-        for name in settings.preload:
+        for name in settings.preload_encodings:
             active.encodings.load(name)
         runtime.activate(active)
-        install.install(settings.families)
+        install.install(settings.instrumented_apis)
 
     def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ANN401, ARG002 - the base's signature
         active = runtime.current()

@@ -65,9 +65,9 @@ SILENT = {
 EVERYTHING = {
     "capture_content": "SPAN_AND_EVENT",
     "emit_event": True,
-    "metrics": "both",
+    "metric_names": "both",
     "stream_usage": "request",
-    "calibration": 1.0,
+    "count_verification_ratio": 1.0,
     "redact": lambda kind, text: text,
     "request_attributes": "user",
     "request_hook": lambda span, given: None,

@@ -149,7 +149,7 @@ READ = (_dropped_stream, _dropped_helper, _dropped_lines, _dropped_within)
     "settings",
     [
         {},
-        {"capture_content": "SPAN_AND_EVENT", "emit_event": True, "metrics": "both"},
+        {"capture_content": "SPAN_AND_EVENT", "emit_event": True, "metric_names": "both"},
         {"stream_usage": "request", "token_counting": "always"},
     ],
 )

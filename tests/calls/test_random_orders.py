@@ -70,7 +70,7 @@ class Life(RuleBasedStateMachine):
 
     def switch_on(self):
         tokentrail.instrument(
-            tracer_provider=self.provider, calibration=0.0, request_attributes="user"
+            tracer_provider=self.provider, count_verification_ratio=0.0, request_attributes="user"
         )
 
     # The wire ----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def no_chance(monkeypatch) -> None:
     """Leave out what is done for a random share of the calls."""
-    monkeypatch.setenv("TOKENTRAIL_CALIBRATION", "0")
+    monkeypatch.setenv("TOKENTRAIL_COUNT_VERIFICATION_RATIO", "0")
 
 
 @pytest.fixture

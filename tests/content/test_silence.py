@@ -179,7 +179,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("api", "stream", "ending"), CALLS)
-@pytest.mark.parametrize("settings", [{}, {"emit_event": True, "metrics": "both"}])
+@pytest.mark.parametrize("settings", [{}, {"emit_event": True, "metric_names": "both"}])
 async def test_with_capture_off_nothing_is_told(
     driver, serve, trail, caplog, monkeypatch, settings, api, stream, ending
 ):
@@ -266,7 +266,9 @@ async def test_redaction_acts_on_all_that_is_told(
 @pytest.mark.parametrize("ending", ["whole", "refused"])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_cap_acts_on_all_that_is_told(driver, serve, trail, caplog, stream, ending):
-    trail.instrument(capture_content="SPAN_AND_EVENT", content_limit=9, capture_tool_schemas=True)
+    trail.instrument(
+        capture_content="SPAN_AND_EVENT", content_max_chars=9, capture_tool_schemas=True
+    )
     await Caller(driver, serve, "chat", stream, ending)()
     told = told_by(trail, caplog)
     assert "canary-p…" in told or "canary-…" in told

@@ -168,7 +168,7 @@ async def test_a_price_is_not_looked_up_where_the_worker_has_no_room(trail, driv
     assert await cost(trail, driver, answering(USAGE)) == pytest.approx(0.0014)
 
 
-@pytest.mark.settings(cost="reported", models={"help-desk": "gpt-4o-mini"})
+@pytest.mark.settings(cost="reported", model_aliases={"help-desk": "gpt-4o-mini"})
 async def test_what_the_user_says_a_deployment_is_has_that_price(trail, driver):
     found = await cost(trail, driver, answering(USAGE), kind="azure", model="help-desk")
     assert found == pytest.approx(USD, rel=1e-12)

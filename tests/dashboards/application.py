@@ -181,10 +181,10 @@ def main(vocabulary: str, url: str) -> None:
     tokentrail.instrument(
         tracer_provider=tracers,
         meter_provider=meters,
-        metrics=vocabulary,
+        metric_names=vocabulary,
         time_per_output_chunk=True,
-        calibration=1.0,
-        preload=("o200k_base", "cl100k_base"),
+        count_verification_ratio=1.0,
+        preload_encodings=("o200k_base", "cl100k_base"),
     )
     with Server(respond) as server:
         _say({"pull": port})

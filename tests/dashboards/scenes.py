@@ -51,7 +51,7 @@ class Scene:
 
 
 def reported(number: int, counted: int | None = None) -> Tokens:
-    """Return a report, and the count that calibration sets beside it."""
+    """Return a report, and the count that verification sets beside it."""
     return Tokens(number, "reported", counted)
 
 

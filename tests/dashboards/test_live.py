@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 WAYS = ("pull", "otlp")
 TOLD = ("released", "latest", "both")
-"""What an application's ``metrics`` may be; a dashboard is for its own names, and for both."""
+"""What an application's ``metric_names`` may be; a dashboard is for its own names, and for both."""
 
 
 @dataclass

@@ -29,7 +29,10 @@ def pulled():
     meters = MeterProvider([PrometheusMetricReader(registry=registry)])
     tokentrail.uninstrument()
     tokentrail.instrument(
-        meter_provider=meters, metrics="both", time_per_output_chunk=True, calibration=1.0
+        meter_provider=meters,
+        metric_names="both",
+        time_per_output_chunk=True,
+        count_verification_ratio=1.0,
     )
     try:
         with Server(respond) as server:

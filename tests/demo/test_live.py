@@ -44,7 +44,7 @@ def run(monkeypatch, capsys):
     """Run the command in this process, in an environment of nothing but what is given."""
     monkeypatch.setenv("COLUMNS", "80")
     # Building an encoding on a machine that is busy with tests may take its time.
-    monkeypatch.setenv("TOKENTRAIL_FLUSH_TIMEOUT", "20")
+    monkeypatch.setenv("TOKENTRAIL_COUNT_TIMEOUT", "20")
 
     def run(*arguments, typed="", **environ):
         for name, value in environ.items():

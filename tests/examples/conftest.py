@@ -35,8 +35,8 @@ def environment(model):
         "OPENAI_API_KEY": "none",
         "OPENAI_BASE_URL": model.base_url,
         # A busy machine may take longer than the default to build the first encoding.
-        "TOKENTRAIL_FLUSH_TIMEOUT": "20",
-        "TOKENTRAIL_CALIBRATION": "0",
+        "TOKENTRAIL_COUNT_TIMEOUT": "20",
+        "TOKENTRAIL_COUNT_VERIFICATION_RATIO": "0",
     }
 
 

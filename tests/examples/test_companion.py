@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.company
+pytestmark = pytest.mark.interop
 
 
 def test_two_streams_are_told_once_each_and_gain_their_tokens(examples, environment):
-    if "REQUIRE_COMPANY" not in os.environ:
-        pytest.importorskip("opentelemetry.instrumentation.genai.openai", reason="make company")
+    if "REQUIRE_INTEROP" not in os.environ:
+        pytest.importorskip("opentelemetry.instrumentation.genai.openai", reason="make interop")
     done = subprocess.run(
         [sys.executable, examples / "companion" / "companion.py"],
         env=environment,

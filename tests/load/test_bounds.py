@@ -27,8 +27,8 @@ def told(metrics):
     tokentrail.instrument(
         tracer_provider=NoOpTracerProvider(),
         meter_provider=metrics.provider,
-        metrics="both",
-        calibration=1.0,
+        metric_names="both",
+        count_verification_ratio=1.0,
         metric_attributes="server.address,server.port,gen_ai.response.model,"
         "openai.response.service_tier,openai.response.system_fingerprint",
     )

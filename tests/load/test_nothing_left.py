@@ -40,7 +40,9 @@ def _use(client):
 
 
 @pytest.mark.skipif(not FILES.exists(), reason="only Linux shows the files of a process here")
-@pytest.mark.settings(capture_content="SPAN_AND_EVENT", calibration=1.0, preload="o200k_base")
+@pytest.mark.settings(
+    capture_content="SPAN_AND_EVENT", count_verification_ratio=1.0, preload_encodings="o200k_base"
+)
 def test_no_thread_file_or_socket_is_left(trail):
     """Nor is one opened while calls are told: all of ours is memory and one thread."""
     client, _ = wire.clients()
@@ -48,7 +50,7 @@ def test_no_thread_file_or_socket_is_left(trail):
     tokentrail.uninstrument()
     files, threads = _open_files(), set(threading.enumerate())
     for _ in range(3):
-        trail.instrument(capture_content="SPAN_AND_EVENT", calibration=1.0)
+        trail.instrument(capture_content="SPAN_AND_EVENT", count_verification_ratio=1.0)
         _use(client)
         gc.collect()
         assert _open_files() == files

@@ -89,7 +89,7 @@ def environment(kind, server, tmp_path, monkeypatch):
         | {
             # A line break that a file left is no part of the key.
             "OPENAI_API_KEY": "the-key\n",
-            "TOKENTRAIL_FLUSH_TIMEOUT": "20",
+            "TOKENTRAIL_COUNT_TIMEOUT": "20",
         }
     )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "src"
-PREAMBLE = "from told import *\n"
+PREAMBLE = "from readback import *\n"
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Program:
 
 @dataclass
 class Runner:
-    """Runs programs against a server; they may use what ``told.py`` has."""
+    """Runs programs against a server; they may use what ``readback.py`` has."""
 
     folder: Path
     server: Server
@@ -60,10 +60,10 @@ class Runner:
             "OPENAI_API_KEY": "no-secret",
             "OPENAI_BASE_URL": self.server.base_url,
             "AZURE_URL": self.server.url,
-            "TOLD": str(self.folder / f"spans{self.count}.jsonl"),
-            "TOKENTRAIL_CALIBRATION": "0",
+            "SPANS_FILE": str(self.folder / f"spans{self.count}.jsonl"),
+            "TOKENTRAIL_COUNT_VERIFICATION_RATIO": "0",
             # A busy machine may take longer than the default to build the first encoding.
-            "TOKENTRAIL_FLUSH_TIMEOUT": "20",
+            "TOKENTRAIL_COUNT_TIMEOUT": "20",
             **changes,
         }
 

@@ -106,7 +106,7 @@ def test_it_waits_no_longer_than_it_may(run):
         next(stream); next(stream)
         stream.close()
         """,
-        TOKENTRAIL_FLUSH_TIMEOUT="0",
+        TOKENTRAIL_COUNT_TIMEOUT="0",
     )
     told = done.one()
     assert told["tokentrail.ending"] == "broken_off"
@@ -254,8 +254,8 @@ def test_who_runs_no_exit_hooks_can_break_off_what_is_open(run):
         stream = openai.OpenAI().chat.completions.create(stream=True, **ASKED)
         kept = [next(stream) for _ in range(4)]
         assert tokentrail.flush(20)
-        assert not os.path.exists(os.environ["TOLD"])
-        assert tokentrail.flush(20, break_off=True)
+        assert not os.path.exists(os.environ["SPANS_FILE"])
+        assert tokentrail.flush(20, end_open_calls=True)
         tracers.shutdown()
         os._exit(0)
     """)

@@ -112,7 +112,7 @@ def test_a_child_that_exits_tells_none_of_its_parents_calls(run, how):
             stream.close()
         sys.exit(0)
     assert os.waitpid(child, 0)[1] == 0
-    assert not os.path.exists(os.environ["TOLD"])
+    assert not os.path.exists(os.environ["SPANS_FILE"])
     stream.close()
     """
     )
@@ -161,7 +161,7 @@ def test_while_an_encoding_is_being_built(run):
     list(stream)
     assert tokentrail.flush(20)
     """,
-        TOKENTRAIL_FLUSH_TIMEOUT="20",
+        TOKENTRAIL_COUNT_TIMEOUT="20",
     )
     outer, inner = _by_process(done)
     assert [_is_counted(told) for told in (*outer, *inner)] == [True, True]
@@ -174,7 +174,7 @@ def test_what_waits_in_the_parent_is_told_by_the_parent_alone(run):
         + """
     say(os.getpid())
     list(create(stream=True, **ASKED))
-    assert not os.path.exists(os.environ["TOLD"]), "it waits for its encoding"
+    assert not os.path.exists(os.environ["SPANS_FILE"]), "it waits for its encoding"
 
     def work():
         assert tokentrail.flush(20)
@@ -183,7 +183,7 @@ def test_what_waits_in_the_parent_is_told_by_the_parent_alone(run):
     in_child(work)
     assert tokentrail.flush(20)
     """,
-        TOKENTRAIL_FLUSH_TIMEOUT="20",
+        TOKENTRAIL_COUNT_TIMEOUT="20",
     )
     outer, inner = _by_process(done)
     assert inner == []
@@ -193,13 +193,13 @@ def test_what_waits_in_the_parent_is_told_by_the_parent_alone(run):
 def test_what_was_built_before_is_shared(run):
     """A child of a server that preloaded counts at once, without a thread that builds."""
     done = run(
-        FORKING.replace("provider()", 'provider(), preload="o200k_base"')
+        FORKING.replace("provider()", 'provider(), preload_encodings="o200k_base"')
         + """
     say(os.getpid())
 
     def work():
         fresh()
-        assert len(open(os.environ["TOLD"]).readlines()) == 1, "told before the loop went on"
+        assert len(open(os.environ["SPANS_FILE"]).readlines()) == 1, "told before the loop went on"
         assert "tokentrail-encoding" not in thread_names()
 
     in_child(work)

@@ -43,7 +43,7 @@ def test_counting_needs_no_network_and_no_registry(run, tmp_path):
     assert tokentrail.flush(20)
         """,
         TIKTOKEN_CACHE_DIR=str(cache),
-        TOKENTRAIL_FLUSH_TIMEOUT="20",
+        TOKENTRAIL_COUNT_TIMEOUT="20",
     )
     assert done.said == [3]
     told = [span["attributes"] for span in done.spans]

@@ -98,7 +98,7 @@ async def test_a_long_prompt_is_counted_by_the_worker(trail, driver, short, enco
     assert _number(trail, "degraded") == degraded
 
 
-@pytest.mark.settings(flush_timeout=0.05)
+@pytest.mark.settings(count_timeout=0.05)
 async def test_a_count_that_takes_too_long_is_ended_at_its_deadline(trail, driver, short, encoding):
     """What was not counted by then is estimated, and the whole number is an estimate."""
     degraded = _number(trail, "degraded")
@@ -305,7 +305,7 @@ async def test_an_encoding_is_built_in_the_background_by_the_first_call(
     monkeypatch.setattr(runtime, "ENCODINGS", cold)
     tokentrail.uninstrument()
     tokentrail.instrument(
-        tracer_provider=spans.provider, meter_provider=metrics.provider, flush_timeout=10
+        tracer_provider=spans.provider, meter_provider=metrics.provider, count_timeout=10
     )
     try:
         await _ask(driver, short)
@@ -329,7 +329,7 @@ async def test_an_encoding_that_cannot_be_built_is_not_waited_for(
     damaged = replace(RECIPES["o200k_base"], sha256="0" * 64)
     monkeypatch.setitem(RECIPES, "o200k_base", damaged)
     monkeypatch.setattr(runtime, "ENCODINGS", Encodings())
-    trail.instrument(flush_timeout=15)
+    trail.instrument(count_timeout=15)
     await _ask(driver, short)
     assert len(trail.spans.all()) == 1
     await _ask(driver, short)

@@ -136,12 +136,12 @@ def test_the_tools_own_switch_takes_lists(run, installed, name):
 def test_the_doctor_sees_what_is_at_work(run, installed):
     """Patched methods and the providers in force, as JSON; the exit code says that all is well."""
     command = [sys.executable, "-m", "tokentrail", "doctor", "--json"]
-    found = json.loads(_run(run, installed, command, TOKENTRAIL_METRICS="both").stdout)
+    found = json.loads(_run(run, installed, command, TOKENTRAIL_METRIC_NAMES="both").stdout)
     states = {method["name"].rpartition(":")[2]: method["state"] for method in found["methods"]}
     assert states["AsyncEmbeddings.create"] == "patched"
     assert set(states.values()) <= {"patched", "absent"}
     assert found["providers"]["traces"].endswith("TracerProvider")
     settings = {setting["name"]: setting for setting in found["settings"]}
-    assert settings["metrics"]["value"] == "both"
-    assert settings["metrics"]["source"] == "TOKENTRAIL_METRICS"
+    assert settings["metric_names"]["value"] == "both"
+    assert settings["metric_names"]["source"] == "TOKENTRAIL_METRIC_NAMES"
     assert found["problems"] == []

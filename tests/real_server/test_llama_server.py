@@ -101,7 +101,7 @@ async def test_a_stream_without_a_report_is_approximated(trail, driver, chat_ser
     assert told.attributes["tokentrail.usage.source"] == "approximated"
 
 
-@pytest.mark.settings(models={"tiny": "o200k_base"})
+@pytest.mark.settings(model_aliases={"tiny": "o200k_base"})
 async def test_a_model_that_the_user_gave_an_encoding_is_counted(trail, driver, chat_server, count):
     client = driver.client(chat_server)
     stream = await driver.call(client.chat.completions.create, stream=True, **ASKED)
@@ -125,7 +125,7 @@ async def test_an_approximation_is_not_compared_with_the_report(trail, driver, c
     assert trail.metrics.points("tokentrail.usage.count_ratio") == []
 
 
-@pytest.mark.settings(token_counting="always", models={"tiny": "cl100k_base"})
+@pytest.mark.settings(token_counting="always", model_aliases={"tiny": "cl100k_base"})
 async def test_a_wrong_encoding_shows_in_the_comparison(trail, driver, chat_server):
     ENCODINGS.load("cl100k_base")
     client = driver.client(chat_server)

@@ -35,17 +35,17 @@ def test_a_value_says_where_it_comes_from():
     found = doctor.examine(
         {"TOKENTRAIL_TOKEN_COUNTING": "always", OPT_IN: "http,gen_ai_latest_experimental"}
     )
-    counting, metrics = _setting(found, "token_counting"), _setting(found, "metrics")
+    counting, metrics = _setting(found, "token_counting"), _setting(found, "metric_names")
     assert (counting.value, counting.source) == ("always", "TOKENTRAIL_TOKEN_COUNTING")
     assert (metrics.value, metrics.source) == ("both", OPT_IN)
 
 
 def test_a_value_that_is_not_allowed_is_a_problem_and_the_default_holds():
-    found = doctor.examine({"TOKENTRAIL_FLUSH_TIMEOUT": "soon"})
-    timeout = _setting(found, "flush_timeout")
+    found = doctor.examine({"TOKENTRAIL_COUNT_TIMEOUT": "soon"})
+    timeout = _setting(found, "count_timeout")
     assert (timeout.value, timeout.source, timeout.refused) == (2.0, "default", "soon")
     (problem,) = found.problems
-    assert "TOKENTRAIL_FLUSH_TIMEOUT='soon'" in problem
+    assert "TOKENTRAIL_COUNT_TIMEOUT='soon'" in problem
     assert timeout.allowed in problem
 
 
@@ -148,14 +148,14 @@ def test_their_upload_needs_a_path_and_fsspec(hooks):
     assert "fsspec is not installed" in problem
 
 
-@pytest.mark.parametrize(("environ", "code"), [({}, 0), ({"TOKENTRAIL_METRICS": "old"}, 1)])
+@pytest.mark.parametrize(("environ", "code"), [({}, 0), ({"TOKENTRAIL_METRIC_NAMES": "old"}, 1)])
 def test_the_exit_code_says_whether_all_is_well(monkeypatch, capsys, environ, code):
     for name, text in environ.items():
         monkeypatch.setenv(name, text)
     assert cli.main(["doctor"]) == code
     said = capsys.readouterr().out
-    assert "flush_timeout = 2.0  (default)" in said
-    assert ("TOKENTRAIL_METRICS='old'" in said) == bool(code)
+    assert "count_timeout = 2.0  (default)" in said
+    assert ("TOKENTRAIL_METRIC_NAMES='old'" in said) == bool(code)
 
 
 def test_for_programs_it_is_json():

@@ -49,7 +49,7 @@ async def test_disabled_leaves_everything_as_it_is(trail, ask, answer, monkeypat
 
 async def test_flush_timeout_bounds_how_long_a_span_waits_for_its_count(trail, ask, cold):
     """With no time to wait, a first call is told at once, with an estimate that says so."""
-    trail.instrument(flush_timeout=0)
+    trail.instrument(count_timeout=0)
     await ask(Answer(("Hello there.",), None, "gpt-4o-2024-08-06"), stream=True)
     attributes = trail.spans.attributes()
     assert attributes["tokentrail.usage.input.source"] == "approximated"
@@ -61,7 +61,7 @@ async def test_flush_timeout_bounds_how_long_a_span_waits_for_its_count(trail, a
 
 async def test_a_span_that_waits_ends_when_its_call_ended(trail, ask, cold):
     """The end time is that of the call, whenever the count is there."""
-    trail.instrument(flush_timeout=10)
+    trail.instrument(count_timeout=10)
     await ask(Answer(("Hello there.",), None, "gpt-4o-2024-08-06"), stream=True)
     ended = time.time_ns()
     assert trail.spans.at_once() == ()
@@ -70,7 +70,7 @@ async def test_a_span_that_waits_ends_when_its_call_ended(trail, ask, cold):
     assert span.start_time < span.end_time <= ended
 
 
-@pytest.mark.settings(flush_timeout=0, token_counting="missing")
+@pytest.mark.settings(count_timeout=0, token_counting="missing")
 async def test_without_anything_to_count_nothing_waits(trail, ask):
     await ask(Answer(("Hello there.",), Usage(13, 3), "gpt-4o-2024-08-06"))
     (span,) = trail.spans.at_once()

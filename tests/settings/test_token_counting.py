@@ -6,7 +6,7 @@ import pytest
 
 from tokentrail.testing.payloads import Answer, Usage
 
-MODES = ("off", "span", "missing", "always")
+MODES = ("off", "spans_only", "missing", "always")
 
 REPORTED = {
     "tokentrail.usage.input.source": "reported",
@@ -61,7 +61,7 @@ def _told(trail):
     ("mode_of_counting", "expected"),
     [
         ("off", (REPORTED, OF_REPORT, OF_REPORT, {})),
-        ("span", (REPORTED, OF_REPORT, OF_REPORT, {})),
+        ("spans_only", (REPORTED, OF_REPORT, OF_REPORT, {})),
         ("missing", (REPORTED, OF_REPORT, OF_REPORT, {})),
         ("always", (COMPARED, OF_REPORT, OF_REPORT, RATIOS)),
     ],
@@ -78,7 +78,7 @@ async def test_where_the_server_reports(trail, ask, answer, mode_of_counting, ex
     ("mode_of_counting", "expected"),
     [
         ("off", ({}, {}, {}, {})),
-        ("span", (COUNTED, {}, {}, {})),
+        ("spans_only", (COUNTED, {}, {}, {})),
         ("missing", (COUNTED, OF_COUNT, OF_COUNT, {})),
         ("always", (COUNTED, OF_COUNT, OF_COUNT, {})),
     ],

@@ -38,7 +38,7 @@ def make_calls(traces: str, **settings: Any) -> tuple[ReadableSpan, ...]:
     provider.add_span_processor(SimpleSpanProcessor(kept))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(traces, timeout=30)))
     # what is counted does not hang on how long an encoding takes to load here
-    tokentrail.instrument(tracer_provider=provider, preload="o200k_base", **settings)
+    tokentrail.instrument(tracer_provider=provider, preload_encodings="o200k_base", **settings)
     try:
         with Server(Model(delay=0.004)) as server:
             stage = scenes.Stage(server.url, lambda _: None)

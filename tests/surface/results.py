@@ -1,6 +1,6 @@
 """What was seen to be told, release by release: stored, and compared with what is stored.
 
-``docs/methods.md`` is made of it.
+``docs/supported-methods.md`` is made of it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from tests.surface.table import HELPER, HELPERS, METHODS, WAYS
 if TYPE_CHECKING:
     from tests.surface.taking import Told
 
-RESULTS = Path(__file__).parents[2] / "docs" / "methods.json"
+RESULTS = Path(__file__).parents[2] / "docs" / "supported-methods.json"
 """What each release was seen to tell; written where SURFACE_RELEASE says which of the matrix runs,
-else compared with. ``docs/methods.md`` is made of it."""
+else compared with. ``docs/supported-methods.md`` is made of it."""
 _RELEASE = os.environ.get("SURFACE_RELEASE")
 _seen: dict[str, dict[str, Any]] = {}
 
@@ -41,7 +41,7 @@ def keep(path: str, way: str, told: Told | None) -> None:
     said = None if told is None else str(told)
     if _RELEASE is None:
         known = _expected().get(path, {}).get(way)
-        assert known == said, f"docs/methods.json is stale on {path}: run nox -s methods"
+        assert known == said, f"docs/supported-methods.json is stale on {path}: run nox -s methods"
         return
     before = _seen.setdefault(path, {}).setdefault(way, said)
     assert before == said, f"{path} is not told alike by all clients"

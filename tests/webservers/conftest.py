@@ -152,8 +152,8 @@ def serve(tmp_path, talker) -> Iterator[Callable[..., Web]]:
             "PYTHONPATH": os.pathsep.join((str(APPS), os.environ.get("PYTHONPATH", ""))),
             "OPENAI_API_KEY": "k",
             "OPENAI_BASE_URL": talker.server.base_url,
-            "TOLD": str(told),
-            "TOKENTRAIL_FLUSH_TIMEOUT": "20",
+            "SPANS_FILE": str(told),
+            "TOKENTRAIL_COUNT_TIMEOUT": "20",
         }
         with log.open("w") as out:
             process = subprocess.Popen(

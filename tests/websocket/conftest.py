@@ -9,7 +9,7 @@ import pytest
 from tests.websocket.apis import APIS
 from tests.websocket.peer import Peer
 
-collect_ignore = [] if find_spec("hypothesis") else ["test_shape.py"]
+collect_ignore = [] if find_spec("hypothesis") else ["test_adapters.py"]
 """The surface of a release is looked at without it."""
 
 

@@ -129,7 +129,7 @@ async def _lose(driver, connection):
 
 
 async def _flush(driver, connection):
-    assert tokentrail.flush(break_off=True)
+    assert tokentrail.flush(end_open_calls=True)
 
 
 @of("responses")

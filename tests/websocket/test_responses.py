@@ -411,8 +411,8 @@ async def test_azure_and_where_it_is(api, peer, driver, trail):
     assert attributes["server.port"] == peer.port
 
 
-@pytest.mark.settings(families="chat,embeddings")
-async def test_a_family_that_is_not_told(api, peer, client, driver, trail):
+@pytest.mark.settings(instrumented_apis="chat,embeddings")
+async def test_an_api_that_is_not_instrumented(api, peer, client, driver, trail):
     peer.answers = [whole(api)]
     async with driver.within(api.connect(client)) as connection:
         await api.ask(driver, connection)

@@ -3,7 +3,7 @@
     make bench                      # all of it, in less than eight minutes
     make bench ARGS=--quick         # less of it, in about one and a half
     make bench ARGS="--only tokentrail --only genai-openai"
-    make bench ARGS=--write         # also into docs/costs.md
+    make bench ARGS=--write         # also into docs/performance.md
 
 Every subject has an environment and a process of its own; a turn of each measure is taken of one
 after the other, so that a busy moment of the machine meets all. Figures are CPU time beyond the
@@ -214,7 +214,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="leave out what takes long")
     parser.add_argument("--only", action="append", help="a subject; may be given again")
-    parser.add_argument("--write", action="store_true", help="write docs/costs.md, too")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md, too")
     parser.add_argument("--seconds", type=int, help=f"patience (default {PATIENCE})")
     asked = parser.parse_args()
     results = Results()
@@ -245,8 +245,8 @@ def main() -> None:
     results.seconds = time.monotonic() - begun
     (KEPT / "results.json").write_text(results.to_json())
     text = report.tables(results)
-    (KEPT / "costs.md").write_text(text)
-    (KEPT / "costs.svg").write_text(plot(results))
+    (KEPT / "performance.md").write_text(text)
+    (KEPT / "performance.svg").write_text(plot(results))
     print(text)
     if asked.write:
         report.write(results)

@@ -1,4 +1,4 @@
-"""The figures of a run as tables, and as what docs/costs.md says of them."""
+"""The figures of a run as tables, and as what docs/performance.md says of them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     Cell = Callable[[str], str]
 
-PAGE = ROOT / "docs" / "costs.md"
-PICTURE = ROOT / "docs" / "images" / "costs.svg"
+PAGE = ROOT / "docs" / "performance.md"
+PICTURE = ROOT / "docs" / "images" / "performance.svg"
 BEGIN, END = "<!-- measured: by make bench -->", "<!-- end of measured -->"
 UNITS = {MICRO: "µs", MILLI: "ms", KILO: "KB"}
 QUARTILES = 4
@@ -245,7 +245,7 @@ def _run(results: Results) -> Iterator[str]:
 
 
 def write(results: Results) -> None:
-    """Put the figures into docs/costs.md, and the plot beside it."""
+    """Put the figures into docs/performance.md, and the plot beside it."""
     PICTURE.parent.mkdir(exist_ok=True)
     PICTURE.write_text(plot(results), encoding="utf-8")
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)

@@ -104,8 +104,8 @@ class Application:
         tokentrail.instrument(
             tracer_provider=traces,
             meter_provider=MeterProvider(metric_readers=[self.reader]),
-            preload="o200k_base",
-            calibration=0.0,
+            preload_encodings="o200k_base",
+            count_verification_ratio=0.0,
         )
 
     def forked(self) -> None:

@@ -101,7 +101,7 @@ def recorder(asked: argparse.Namespace) -> list[str]:
     tokentrail.instrument(
         tracer_provider=NoOpTracerProvider(),
         meter_provider=MeterProvider(metric_readers=[reader]),
-        preload="o200k_base",
+        preload_encodings="o200k_base",
     )
     active, shape = runtime.current(), ChatAdapter()
     if active is None:

@@ -242,7 +242,7 @@ class ObservedCall:
             pass
 
     def _set_deadline(self) -> None:
-        self.deadline = time.monotonic() + self._runtime.settings.flush_timeout
+        self.deadline = time.monotonic() + self._runtime.settings.count_timeout
 
     def _last_gaps(self, operation: Operation) -> Gaps | None:
         stamps: array[float] = self.recorder.take_last_block()
@@ -344,7 +344,7 @@ class ObservedCall:
         content = None if self.capture is None else self._take_content(self.capture)
         self.telemetry.finish(operation, content)
         runtime.remember(operation.request, operation.response)
-        if _chance.random() < runtime.settings.calibration:
+        if _chance.random() < runtime.settings.count_verification_ratio:
             self._compare(operation)
         self._counter = self._output = None
 

@@ -38,7 +38,7 @@ examples:
   {"gpt-4o": {"input": 2.5, "output": 10, "cache_read": 1.25},
    "our-llama": {"input": 0.1, "output": 0.3}}
 
-Past tokens are priced anew with promtool: see "Past tokens" in docs/cost.md.
+Past tokens are priced anew with promtool: see "Past tokens" in docs/pricing.md.
 """
 _DEFAULT: Final = ("openai", "azure.ai.openai")
 
@@ -137,7 +137,7 @@ def _head(now: datetime, overrides: str | None) -> str:
     return (
         f"Made by tokentrail {__version__} on {now:%Y-%m-%d}: {source}{mine}.\n"
         "USD per second by job, provider and model; numbers are USD per million tokens (e-6).\n"
-        "Make it anew when prices change: see docs/cost.md."
+        "Make it anew when prices change: see docs/pricing.md."
     )
 
 

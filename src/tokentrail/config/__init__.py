@@ -60,26 +60,26 @@ class Settings:
     """The settings in force."""
 
     token_counting: TokenCounting = TokenCounting.MISSING
-    models: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    flush_timeout: float = 2.0
+    model_aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    count_timeout: float = 2.0
     time_per_output_chunk: bool = False
-    metrics: MetricNames = MetricNames.RELEASED
+    metric_names: MetricNames = MetricNames.RELEASED
     metric_attributes: tuple[str, ...] = DEFAULT_METRIC_ATTRIBUTES
-    health: bool = True
+    internal_metrics: bool = True
     stream_usage: StreamUsage = StreamUsage.OBSERVE
-    calibration: float = 0.01
-    preload: tuple[str, ...] = ()
+    count_verification_ratio: float = 0.01
+    preload_encodings: tuple[str, ...] = ()
     capture_content: ContentCapture = ContentCapture.NO_CONTENT
     emit_event: bool | None = None
     redact: Callable[[str, str], str | None] | None = None
-    content_limit: int | None = None
+    content_max_chars: int | None = None
     capture_binary: bool = False
     capture_tool_schemas: bool = False
     on_conflict: OnConflict = OnConflict.BOTH
-    attributes_on_metrics: tuple[str, ...] = ()
+    custom_metric_attributes: tuple[str, ...] = ()
     baggage_keys: tuple[str, ...] = ()
     request_attributes: tuple[str, ...] = ()
-    families: tuple[str, ...] = INSTRUMENTED_APIS
+    instrumented_apis: tuple[str, ...] = INSTRUMENTED_APIS
     request_hook: Callable[[Any, dict[str, Any]], object] | None = None
     response_hook: Callable[[Any, Any], object] | None = None
     cost: Cost = Cost.OFF
@@ -155,7 +155,7 @@ def read_environment(setting: Setting, environ: Mapping[str, str]) -> Environmen
     """Return what ``environ``, or else the default, says."""
     variable = setting.environ
     text = environ.get(variable, "")
-    if setting.name == "metrics" and not text.strip():
+    if setting.name == "metric_names" and not text.strip():
         opted = map(str.strip, environ.get(OPT_IN, "").split(","))
         variable, text = OPT_IN, "both" if "gen_ai_latest_experimental" in opted else ""
     if not text.strip():

@@ -150,7 +150,7 @@ def request_attributes(value: object) -> tuple[str, ...]:
 
 
 def instrumented_apis(value: object) -> tuple[str, ...]:
-    """Read names of families of methods, one at least: to tell nothing is ``disabled``."""
+    """Read names of APIs, one at least: to record nothing is ``disabled``."""
     found = names(value, INSTRUMENTED_APIS)
     if not found:
         raise ValueError

@@ -50,14 +50,14 @@ SETTINGS: tuple[Setting, ...] = (
         "token_counting",
         "TOKENTRAIL_TOKEN_COUNTING",
         TokenCounting.MISSING,
-        "off, span, missing, always",
+        "off, spans_only, missing, always",
         "When tokens are counted here: never; on spans only; where the server reported none; "
         "or also beside a report, to compare the two.",
         parsing.choice(TokenCounting),
     ),
     Setting(
-        "models",
-        "TOKENTRAIL_MODELS",
+        "model_aliases",
+        "TOKENTRAIL_MODEL_ALIASES",
         MappingProxyType({}),
         "name=model pairs separated by commas, or a mapping; the model is one whose encoding is "
         "known, or an encoding itself (cl100k_base, o200k_base)",
@@ -65,8 +65,8 @@ SETTINGS: tuple[Setting, ...] = (
         parsing.model_aliases,
     ),
     Setting(
-        "flush_timeout",
-        "TOKENTRAIL_FLUSH_TIMEOUT",
+        "count_timeout",
+        "TOKENTRAIL_COUNT_TIMEOUT",
         2.0,
         "seconds from 0 to 60",
         "How long the end of a span may wait for its count.",
@@ -78,12 +78,12 @@ SETTINGS: tuple[Setting, ...] = (
         False,  # noqa: FBT003 - a value
         "true, false",
         "Whether the gap before each chunk of a stream is told as a metric. It costs several times "
-        "what else is done for a chunk, in a thread of its own (docs/costs.md).",
+        "what else is done for a chunk, in a thread of its own (docs/performance.md).",
         parsing.boolean,
     ),
     Setting(
-        "metrics",
-        "TOKENTRAIL_METRICS",
+        "metric_names",
+        "TOKENTRAIL_METRIC_NAMES",
         MetricNames.RELEASED,
         "released, latest, both",
         "Names of the conventional metrics: those that dashboards know, those to come, or both. "
@@ -99,8 +99,8 @@ SETTINGS: tuple[Setting, ...] = (
         parsing.metric_attributes,
     ),
     Setting(
-        "health",
-        "TOKENTRAIL_HEALTH",
+        "internal_metrics",
+        "TOKENTRAIL_INTERNAL_METRICS",
         True,  # noqa: FBT003 - a value
         "true, false",
         "Whether tokentrail tells of itself: queue size, swallowed errors, calls whose count had "
@@ -117,8 +117,8 @@ SETTINGS: tuple[Setting, ...] = (
         parsing.choice(StreamUsage),
     ),
     Setting(
-        "calibration",
-        "TOKENTRAIL_CALIBRATION",
+        "count_verification_ratio",
+        "TOKENTRAIL_COUNT_VERIFICATION_RATIO",
         0.01,
         "a share from 0 to 1",
         "The share of calls with reported usage that are counted too, after they are told, to "
@@ -126,8 +126,8 @@ SETTINGS: tuple[Setting, ...] = (
         parsing.ratio,
     ),
     Setting(
-        "preload",
-        "TOKENTRAIL_PRELOAD",
+        "preload_encodings",
+        "TOKENTRAIL_PRELOAD_ENCODINGS",
         (),
         "names of encodings or models, separated by commas",
         "Encodings built by instrument() itself, before the program goes on; forked workers share "
@@ -163,8 +163,8 @@ SETTINGS: tuple[Setting, ...] = (
         instead=redact_everything,
     ),
     Setting(
-        "content_limit",
-        "TOKENTRAIL_CONTENT_LIMIT",
+        "content_max_chars",
+        "TOKENTRAIL_CONTENT_MAX_CHARS",
         None,
         "a number of characters from 1",
         "How much of each text is told; the JSON around it stays valid.",
@@ -197,8 +197,8 @@ SETTINGS: tuple[Setting, ...] = (
         parsing.choice(OnConflict),
     ),
     Setting(
-        "attributes_on_metrics",
-        "TOKENTRAIL_ATTRIBUTES_ON_METRICS",
+        "custom_metric_attributes",
+        "TOKENTRAIL_CUSTOM_METRIC_ATTRIBUTES",
         (),
         "names separated by commas, without blanks, that are not the metrics' own",
         "Which of the application's own attributes (tokentrail.attributes(), baggage_keys, "
@@ -223,11 +223,11 @@ SETTINGS: tuple[Setting, ...] = (
         parsing.request_attributes,
     ),
     Setting(
-        "families",
-        "TOKENTRAIL_FAMILIES",
+        "instrumented_apis",
+        "TOKENTRAIL_INSTRUMENTED_APIS",
         INSTRUMENTED_APIS,
         "names separated by commas, of: " + ", ".join(INSTRUMENTED_APIS),
-        "Whose methods are told; of a family left out nothing is patched.",
+        "Whose methods are told; of an API left out nothing is patched.",
         parsing.instrumented_apis,
     ),
     Setting(
@@ -262,7 +262,7 @@ SETTINGS: tuple[Setting, ...] = (
         UserPrices(),
         "a JSON file, or a mapping: for each model input, output, cache_read, cache_write, "
         "audio_input, image_input, reasoning, audio_output, in USD per million tokens",
-        "Your own prices, which go before the published ones (docs/cost.md).",
+        "Your own prices, which go before the published ones (docs/pricing.md).",
         parsing.prices,
     ),
     Setting(

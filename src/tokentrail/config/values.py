@@ -9,7 +9,7 @@ class TokenCounting(str, Enum):
     """When tokens are counted here."""
 
     OFF = "off"
-    SPAN = "span"
+    SPANS_ONLY = "spans_only"
     MISSING = "missing"
     ALWAYS = "always"
 
@@ -100,7 +100,7 @@ REQUEST_ATTRIBUTES = ("metadata", "user", "safety_identifier")
 DEFAULT_METRIC_ATTRIBUTES = tuple(name for name, there in METRIC_ATTRIBUTES.items() if there)
 
 OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
-"""The ecosystem's own switch; it speaks where ``metrics`` is not set."""
+"""The ecosystem's own switch; it speaks where ``metric_names`` is not set."""
 
 INSTRUMENTED_APIS = (
     "chat",

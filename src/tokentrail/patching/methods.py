@@ -61,7 +61,7 @@ class Row:
 
     @property
     def family(self) -> str:
-        """The part of the client that it belongs to, as the setting ``families`` names it."""
+        """The part of the client it belongs to; ``instrumented_apis`` chooses among them."""
         return self.path.removeprefix("beta.").partition(".")[0]
 
 

@@ -111,7 +111,7 @@ def posted_call(
     path, body = options.url.strip("/"), options.json_data
     if path not in PATHS or options.method.lower() != "post" or not isinstance(body, Mapping):
         return None
-    if path.partition("/")[0] not in active.settings.families:
+    if path.partition("/")[0] not in active.settings.instrumented_apis:
         return None
     asked = {**body, "stream": named.get("stream", False), **_extra(options)}
     return PostedCall(send, (cast_to, options, *args[2:]), named, path, asked)

@@ -56,7 +56,9 @@ class Runtime:
         """Usage of responses that are made in the background."""
         self.prices = _prices(settings)
         """``None`` where cost is not asked for."""
-        self.redaction = Redaction(settings.redact, settings.content_limit, settings.capture_binary)
+        self.redaction = Redaction(
+            settings.redact, settings.content_max_chars, settings.capture_binary
+        )
         self.open_calls: set[OpenCall] = set()
         """Calls that have not ended."""
         self.generation = 0
@@ -96,7 +98,7 @@ class Runtime:
         """Return what to count ``request`` with, its answer being known as ``response``."""
         named = response.model if response is not None else None
         remembered = self._models.get((request.endpoint.key, request.model or ""))
-        return resolve.identify(request.model, named, remembered, self.settings.models)
+        return resolve.identify(request.model, named, remembered, self.settings.model_aliases)
 
     def remember(self, request: Request, response: Response | None) -> None:
         """Keep what model a deployment turned out to be, for calls that end before it is named."""
@@ -114,7 +116,7 @@ class Runtime:
     @property
     def emits_internal_metrics(self) -> bool:
         """Whether tokentrail's metrics of itself are wanted."""
-        return self.settings.health
+        return self.settings.internal_metrics
 
     def flush(self, timeout: float) -> bool:
         """Wait until every call that ended by now is recorded; return whether all are."""
@@ -135,8 +137,8 @@ class Runtime:
 
     def close(self) -> None:
         """Record what ended and end the worker; calls still open are recorded when they end."""
-        until = time.monotonic() + self.settings.flush_timeout
-        self.flush(self.settings.flush_timeout)
+        until = time.monotonic() + self.settings.count_timeout
+        self.flush(self.settings.count_timeout)
         self._is_closed = True
         self.worker.stop(until - time.monotonic())
         deferred = self.emitter.metrics.deferred

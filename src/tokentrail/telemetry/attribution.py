@@ -37,9 +37,9 @@ def attributes(
 ) -> Iterator[None]:
     """Tell every call made inside with these attributes, beside those of a stretch around it.
 
-    They are on spans and events, and on metrics where ``attributes_on_metrics`` names them and they
-    are no lists. A stream bears those that held when it was asked for. A value of ``None`` takes an
-    attribute of the stretch around away.
+    They are on spans and events, and on metrics where ``custom_metric_attributes`` names them and
+    they are no lists. A stream bears those that held when it was asked for. A value of ``None``
+    takes an attribute of the stretch around away.
 
     Args:
         named: Attributes whose names are no Python names, as ``{"enduser.id": "7"}``.

@@ -223,7 +223,7 @@ def _settled(usage: Usage) -> Iterator[str]:
 def with_inner_labels(record: Record, operation: Operation) -> Operation:
     """Return ``operation`` with what those inside would have points bear, if they may.
 
-    It is the application's own then: see the setting ``attributes_on_metrics``.
+    It is the application's own then: see the setting ``custom_metric_attributes``.
     """
     if not record.metric_attributes:
         return operation

@@ -11,12 +11,12 @@ from django.core.asgi import get_asgi_application
 from django.http import StreamingHttpResponse
 from django.urls import path
 from opentelemetry.instrumentation.django import DjangoInstrumentor
-from telemetry import asked, line, provider, stop
 
 import tokentrail
+from telemetry import asked, line, provider, stop
 
 settings.configure(
-    ALLOWED_HOSTS=["*"], MIDDLEWARE=[], ROOT_URLCONF=__name__, SECRET_KEY=os.environ["TOLD"]
+    ALLOWED_HOSTS=["*"], MIDDLEWARE=[], ROOT_URLCONF=__name__, SECRET_KEY=os.environ["SPANS_FILE"]
 )
 tracers = provider()
 tokentrail.instrument(tracer_provider=tracers)

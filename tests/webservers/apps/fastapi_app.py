@@ -8,9 +8,9 @@ import openai
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-from telemetry import asked, line, provider, stop
 
 import tokentrail
+from telemetry import asked, line, provider, stop
 
 tracers = provider()
 tokentrail.instrument(tracer_provider=tracers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import openai
 from flask import Flask, Response, request
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
+
 from telemetry import asked, line
 
 client = openai.OpenAI()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from opentelemetry import trace
-from telemetry import provider
 
 import tokentrail
+from telemetry import provider
 
 
 def on_starting(server):
     """Instrument before the application is loaded, with or without ``preload_app``."""
-    tokentrail.instrument(preload="gpt-4o")
+    tokentrail.instrument(preload_encodings="gpt-4o")
 
 
 def post_fork(server, worker):

@@ -10,9 +10,9 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from telemetry import asked, line, provider, stop
 
 import tokentrail
+from telemetry import asked, line, provider, stop
 
 tracers = provider()
 tokentrail.instrument(tracer_provider=tracers)

@@ -33,7 +33,7 @@ class FileExporter(SpanExporter):
 
     def export(self, spans: Any) -> SpanExportResult:
         """Write the spans."""
-        file = os.open(os.environ["TOLD"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        file = os.open(os.environ["SPANS_FILE"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for span in spans:
             told = {
                 "name": span.name,
@@ -58,5 +58,5 @@ def provider() -> TracerProvider:
 
 def stop(tracers: TracerProvider) -> None:
     """Tell all, also what is being cancelled: who is ended by a signal runs no exit hooks."""
-    tokentrail.flush(break_off=True)
+    tokentrail.flush(end_open_calls=True)
     tracers.shutdown()

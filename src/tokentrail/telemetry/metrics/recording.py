@@ -43,12 +43,14 @@ class Metrics:
     """Records the points of calls in the vocabularies that are wanted, and in our own."""
 
     def __init__(self, provider: MeterProvider, meter: Meter, settings: Settings) -> None:
-        self._points = MetricAttributes(settings.metric_attributes, settings.attributes_on_metrics)
+        self._points = MetricAttributes(
+            settings.metric_attributes, settings.custom_metric_attributes
+        )
         self.deferred = PointBatch()
         """Points that wait for the worker."""
-        self.only_reported = settings.token_counting is TokenCounting.SPAN
+        self.only_reported = settings.token_counting is TokenCounting.SPANS_ONLY
         """Counted tokens are for spans alone."""
-        self._vocabularies = _vocabularies(meter, settings.metrics)
+        self._vocabularies = _vocabularies(meter, settings.metric_names)
         self._not_told_by_others = tuple(v for v in self._vocabularies if not v.told_by_others)
         self._own = total(
             provider,

@@ -1,0 +1,454 @@
+"""All that is told, and what the conventions ask for: a row for each attribute, metric and event.
+
+Levels and conditions are those of the OpenTelemetry GenAI conventions as read on 2026-11-23, in our
+words. ``docs/telemetry.md`` is made of it (``tools/make_telemetry.py``), and ``tests/telemetry``
+compares with it what calls of each shape tell. Nothing of the library is imported here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Level(str, Enum):
+    """What the conventions ask for."""
+
+    REQUIRED = "required"
+    CONDITIONAL = "conditionally required"
+    RECOMMENDED = "recommended"
+    OPT_IN = "opt-in"
+    OURS = "ours"
+    """The conventions do not know it, by this name or at this place."""
+
+
+class When(str, Enum):
+    """When it is told, of the calls that have it at all."""
+
+    ALWAYS = "always"
+    NAMED = "the request names a model"
+    LOCATED = "the client has a base URL"
+    ASKED = "the request says it"
+    STREAMED = "streams"
+    BEGUN = "streams, once a chunk came"
+    GAPS = "`time_per_output_chunk`: streams, once a second chunk came"
+    ANSWERED = "the answer says it"
+    ANY_USAGE = "anything is known of the tokens"
+    USED = "reported, or counted with the model's own encoding"
+    BILLED = "the answer reports it, and it is not zero"
+    COUNTED = "counted here"
+    SEEN = "counted here, of a model that may have thought more than it showed"
+    GUESSED = "no better number is known"
+    COMPARED = "counted beside a report: `token_counting=always`"
+    SAMPLED = "counted beside a report: `count_verification_ratio`, `token_counting=always`"
+    PRICED = "`cost` asks for it, and the price is known"
+    FAILED = "the call failed"
+    RAISED = "the call ended with an exception"
+    SHOWN = "the headers are shown: raw answers, streams, errors with a status"
+    SHOWN_ID = "as those, and plain answers"
+    WAITING = "an error says so"
+    FILTERED = "the content filter of Azure says so"
+    ASKED_FOR_USAGE = "`stream_usage=request`"
+    CAPTURED = "`capture_content` asks for it, and it was said"
+    QUOTED = "`capture_content` asks for it on events"
+    EMITTED = "`emit_event`, or content goes to events"
+    HEALTHY = "`internal_metrics`"
+    SPLIT = "the modality is known; else `unknown`"
+
+
+CHAT, RESPONSES, COMPLETIONS = "chat", "responses", "completions"
+EMBEDDINGS, FETCH = "embeddings", "fetch_response"
+SHAPES: Final = (CHAT, RESPONSES, COMPLETIONS, EMBEDDINGS, FETCH)
+"""What is called; the first three are inferences."""
+MEDIA, LIVE = "images and audio", "realtime"
+"""What the conventions have no operation for: told under names of its own, see the methods."""
+_INFERENCES: Final = (CHAT, RESPONSES, COMPLETIONS)
+_SAMPLED: Final = (CHAT, COMPLETIONS)
+_TALKS: Final = (CHAT, RESPONSES)
+_TOLD_BY: Final = (RESPONSES, FETCH)
+_SPENDING: Final = (*_INFERENCES, EMBEDDINGS)
+
+_R, _C, _P, _O, _X = Level.REQUIRED, Level.CONDITIONAL, Level.RECOMMENDED, Level.OPT_IN, Level.OURS
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute of a span, a point or an event."""
+
+    name: str
+    level: Level
+    when: When
+    of: tuple[str, ...] = SHAPES
+    kind: type = str
+    about: str = ""
+
+
+SPAN: Final = (
+    Attribute("gen_ai.operation.name", _R, When.ALWAYS, about="from the start"),
+    Attribute("gen_ai.provider.name", _R, When.ALWAYS, about="from the start"),
+    Attribute("gen_ai.request.model", _R, When.NAMED, _INFERENCES, about="from the start"),
+    Attribute("gen_ai.request.model", _C, When.NAMED, (EMBEDDINGS,), about="from the start"),
+    Attribute("server.address", _P, When.LOCATED, about="from the start"),
+    Attribute("server.port", _C, When.LOCATED, kind=int, about="from the start"),
+    Attribute("error.type", _C, When.FAILED, about="class of the exception, or the server's code"),
+    Attribute("openai.api.type", _P, When.ALWAYS, (*_TALKS, FETCH)),
+    # the request
+    Attribute("gen_ai.request.stream", _C, When.STREAMED, _INFERENCES, bool, "true, or absent"),
+    Attribute("gen_ai.request.stream", _X, When.STREAMED, (FETCH,), bool, "true, or absent"),
+    Attribute("gen_ai.request.choice.count", _C, When.ASKED, _SAMPLED, int, "unless it is 1"),
+    Attribute("gen_ai.request.seed", _C, When.ASKED, _SAMPLED, int),
+    Attribute("gen_ai.request.top_k", _C, When.ASKED, _SAMPLED, int, "of compatible servers"),
+    Attribute("gen_ai.output.type", _C, When.ASKED, _TALKS, about="`text`, `json` or `speech`"),
+    Attribute("openai.request.service_tier", _C, When.ASKED, _TALKS, about="unless it is `auto`"),
+    Attribute("gen_ai.request.max_tokens", _P, When.ASKED, _INFERENCES, int),
+    Attribute("gen_ai.request.temperature", _P, When.ASKED, _INFERENCES, float),
+    Attribute("gen_ai.request.top_p", _P, When.ASKED, _INFERENCES, float),
+    Attribute("gen_ai.request.frequency_penalty", _P, When.ASKED, _SAMPLED, float),
+    Attribute("gen_ai.request.presence_penalty", _P, When.ASKED, _SAMPLED, float),
+    Attribute("gen_ai.request.stop_sequences", _P, When.ASKED, _SAMPLED, tuple),
+    Attribute("gen_ai.request.reasoning.level", _P, When.ASKED, _TALKS),
+    Attribute("gen_ai.request.previous_response.id", _P, When.ASKED, (RESPONSES,)),
+    Attribute("gen_ai.conversation.id", _C, When.ASKED, (RESPONSES,), about="never made up"),
+    Attribute("gen_ai.conversation.id", _X, When.ANSWERED, (FETCH,)),
+    Attribute(
+        "gen_ai.conversation.compacted", _P, When.ASKED, (RESPONSES,), bool, "true, or absent"
+    ),
+    Attribute("gen_ai.prompt.name", _C, When.ASKED, (RESPONSES,), about="the id of the template"),
+    Attribute("gen_ai.prompt.version", _C, When.ASKED, (RESPONSES,)),
+    Attribute("gen_ai.embeddings.dimension.count", _P, When.ASKED, (EMBEDDINGS,), int),
+    Attribute("gen_ai.request.encoding_formats", _P, When.ASKED, (EMBEDDINGS,), tuple),
+    Attribute("gen_ai.request.stream_cursor", _C, When.ASKED, (FETCH,)),
+    # the answer
+    Attribute("gen_ai.response.id", _P, When.ANSWERED, _INFERENCES),
+    Attribute("gen_ai.response.id", _R, When.ALWAYS, (FETCH,), about="the one asked for"),
+    Attribute("gen_ai.response.model", _P, When.ANSWERED),
+    Attribute(
+        "gen_ai.response.finish_reasons",
+        _P,
+        When.ANSWERED,
+        (*_INFERENCES, FETCH),
+        tuple,
+        "in the order of the choices; `error` where one never came",
+    ),
+    Attribute("gen_ai.response.status", _P, When.ANSWERED, (FETCH,)),
+    Attribute("gen_ai.response.status", _X, When.ANSWERED, (RESPONSES,)),
+    Attribute("gen_ai.response.time_to_first_chunk", _P, When.BEGUN, _INFERENCES, float, "seconds"),
+    Attribute("gen_ai.response.time_to_first_chunk", _X, When.BEGUN, (FETCH,), float, "seconds"),
+    Attribute("openai.response.service_tier", _C, When.ANSWERED, (*_TALKS, FETCH)),
+    Attribute("openai.response.system_fingerprint", _P, When.ANSWERED, _SAMPLED),
+    # usage
+    Attribute("gen_ai.usage.input_tokens", _P, When.USED, _SPENDING, int, "cached ones included"),
+    Attribute("gen_ai.usage.output_tokens", _P, When.USED, _INFERENCES, int, "with reasoning"),
+    Attribute("gen_ai.usage.cache_read.input_tokens", _P, When.BILLED, _INFERENCES, int),
+    Attribute("gen_ai.usage.cache_write.input_tokens", _P, When.BILLED, _INFERENCES, int),
+    Attribute("gen_ai.usage.reasoning.output_tokens", _P, When.BILLED, _INFERENCES, int),
+    Attribute("gen_ai.usage.text.input_tokens", _P, When.BILLED, _SAMPLED, int),
+    Attribute("gen_ai.usage.image.input_tokens", _P, When.BILLED, _SAMPLED, int),
+    Attribute("gen_ai.usage.audio.input_tokens", _P, When.BILLED, _SAMPLED, int),
+    *(
+        Attribute(f"gen_ai.usage.{kind}.cache_read.input_tokens", _P, When.BILLED, (LIVE,), int)
+        for kind in ("text", "image", "audio")
+    ),
+    Attribute("gen_ai.usage.image.output_tokens", _P, When.BILLED, (MEDIA,), int),
+    Attribute("gen_ai.usage.text.output_tokens", _P, When.BILLED, _SAMPLED, int),
+    Attribute("gen_ai.usage.audio.output_tokens", _P, When.BILLED, _SAMPLED, int),
+    Attribute(
+        "tokentrail.usage.input.source",
+        _X,
+        When.ANY_USAGE,
+        _SPENDING,
+        about="`reported`, `counted`, `approximated`",
+    ),
+    Attribute(
+        "tokentrail.usage.output.source", _X, When.ANY_USAGE, _INFERENCES, about="or `visible`"
+    ),
+    Attribute("tokentrail.usage.encoding", _X, When.COUNTED, _SPENDING),
+    Attribute("tokentrail.usage.visible_output_tokens", _X, When.SEEN, _INFERENCES, int),
+    Attribute("tokentrail.usage.approximated.input_tokens", _X, When.GUESSED, _SPENDING, int),
+    Attribute("tokentrail.usage.approximated.output_tokens", _X, When.GUESSED, _INFERENCES, int),
+    Attribute("tokentrail.usage.counted.input_tokens", _X, When.COMPARED, _SPENDING, int),
+    Attribute("tokentrail.usage.counted.output_tokens", _X, When.COMPARED, _INFERENCES, int),
+    Attribute(
+        "tokentrail.usage.audio_seconds", _X, When.BILLED, (MEDIA,), float, "in place of tokens"
+    ),
+    Attribute("tokentrail.cost", _X, When.PRICED, _SPENDING, float, "USD"),
+    # day two
+    Attribute(
+        "tokentrail.ending",
+        _X,
+        When.ALWAYS,
+        about="`completed`, `broken_off`, `cancelled`, `failed`",
+    ),
+    Attribute(
+        "tokentrail.stream_usage",
+        _X,
+        When.ASKED_FOR_USAGE,
+        _SAMPLED,
+        about="`requested` or `refused`",
+    ),
+    Attribute("tokentrail.request_id", _X, When.SHOWN_ID, about="the server's name for the call"),
+    Attribute(
+        "tokentrail.retries", _X, When.SHOWN, kind=int, about="tries before the last; by the client"
+    ),
+    *(
+        Attribute(f"tokentrail.rate_limit.{what}.{name}", _X, When.SHOWN, kind=kind, about=about)
+        for what in ("requests", "tokens")
+        for name, kind, about in (
+            ("limit", int, ""),
+            ("remaining", int, ""),
+            ("reset", float, "seconds"),
+        )
+    ),
+    Attribute("tokentrail.rate_limit.retry_after", _X, When.WAITING, kind=float, about="seconds"),
+    *(
+        Attribute(
+            f"tokentrail.content_filter.{direction}.{name}",
+            _X,
+            When.FILTERED,
+            _INFERENCES,
+            tuple,
+            about,
+        )
+        for direction in ("input", "output")
+        for name, about in (
+            ("flagged", "`category:severity`, of what is not safe"),
+            ("filtered", "categories that stopped it"),
+        )
+    ),
+    # content
+    Attribute("gen_ai.input.messages", _O, When.CAPTURED, _INFERENCES, about="JSON"),
+    Attribute("gen_ai.output.messages", _O, When.CAPTURED, (*_INFERENCES, FETCH), about="JSON"),
+    Attribute("gen_ai.system_instructions", _O, When.CAPTURED, _TOLD_BY, about="JSON"),
+    Attribute("gen_ai.tool.definitions", _O, When.CAPTURED, (*_TALKS, FETCH), about="JSON"),
+    Attribute("gen_ai.prompt.variable.<name>", _O, When.CAPTURED, (RESPONSES,)),
+)
+"""Attributes of the spans of calls."""
+
+RELEASED, LATEST = "released", "latest"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: a histogram or a counter, what its points bear, and of which calls they are."""
+
+    name: str
+    level: Level
+    kind: str
+    unit: str
+    when: When
+    bears: tuple[Attribute, ...]
+    vocabularies: tuple[str, ...] = (RELEASED, LATEST)
+    of: tuple[str, ...] = SHAPES
+    about: str = ""
+
+
+_BASE: Final = (
+    Attribute("gen_ai.operation.name", _R, When.ALWAYS),
+    Attribute("gen_ai.provider.name", _R, When.ALWAYS),
+    Attribute("gen_ai.request.model", _C, When.NAMED, _SPENDING),
+    Attribute("gen_ai.response.model", _P, When.ANSWERED),
+    Attribute("server.address", _P, When.LOCATED),
+    Attribute("server.port", _C, When.LOCATED, kind=int),
+)
+_REFINED: Final = (
+    *_BASE,
+    Attribute("openai.response.service_tier", _P, When.ANSWERED, (*_TALKS, FETCH)),
+    Attribute("openai.response.system_fingerprint", _P, When.ANSWERED, _SAMPLED),
+)
+_TIMED: Final = (*_REFINED, Attribute("error.type", _C, When.FAILED))
+_BY_MODALITY: Final = (*_REFINED, Attribute("gen_ai.token.modality", _R, When.ALWAYS))
+_SOURCED: Final = Attribute("tokentrail.usage.source", _X, When.ALWAYS)
+_TYPED: Final = Attribute("gen_ai.token.type", _R, When.ALWAYS, about="`input`, `output`")
+_OWN: Final = (
+    Attribute("gen_ai.operation.name", _X, When.ALWAYS),
+    Attribute("gen_ai.provider.name", _X, When.ALWAYS),
+    Attribute("gen_ai.request.model", _X, When.NAMED, _SPENDING),
+    Attribute("tokentrail.ending", _X, When.ALWAYS),
+)
+_OWN_TYPE: Final = Attribute("gen_ai.token.type", _X, When.ALWAYS, about="`input`, `output`")
+
+_SECONDS, _COUNT = ("histogram", "s"), ("counter", "{token}")
+
+METRICS: Final = (
+    Metric(
+        "gen_ai.client.operation.duration", _P, *_SECONDS, When.ALWAYS, _TIMED, (RELEASED,)
+    ),
+    Metric(
+        "gen_ai.client.operation.duration",
+        _P,
+        *_SECONDS,
+        When.ALWAYS,
+        _TIMED,
+        (LATEST,),
+        (EMBEDDINGS, FETCH),
+        "what is no inference; with `both` once, as above",
+    ),
+    Metric(
+        "gen_ai.client.operation.time_to_first_chunk",
+        _P, *_SECONDS, When.BEGUN, _BASE, (RELEASED,), (*_INFERENCES, FETCH),
+    ),
+    Metric(
+        "gen_ai.client.operation.time_per_output_chunk",
+        _P, *_SECONDS, When.GAPS, _BASE, (RELEASED,), (*_INFERENCES, FETCH),
+    ),
+    Metric(
+        "gen_ai.client.token.usage",
+        _P, "histogram", "{token}", When.USED, (*_REFINED, _TYPED, _SOURCED),
+        (RELEASED,), _SPENDING,
+    ),
+    Metric(
+        "gen_ai.client.inference.duration",
+        _P, *_SECONDS, When.ALWAYS, _TIMED, (LATEST,), _INFERENCES,
+    ),
+    Metric(
+        "gen_ai.client.inference.time_to_first_chunk",
+        _P, *_SECONDS, When.BEGUN, _BASE, (LATEST,), _INFERENCES,
+    ),
+    Metric(
+        "gen_ai.client.inference.time_per_output_chunk",
+        _P, *_SECONDS, When.GAPS, _BASE, (LATEST,), _INFERENCES,
+    ),
+    *(
+        Metric(
+            f"gen_ai.client.inference.usage.{kind}_tokens",
+            _P, *_COUNT, When.USED, (*_BY_MODALITY, _SOURCED), (LATEST,), _INFERENCES,
+            "the modalities sum to the total",
+        )
+        for kind in ("input", "output")
+    ),
+    *(
+        Metric(
+            f"gen_ai.client.inference.operation.{kind}_tokens",
+            _P, "histogram", "{token}", When.USED, (*_REFINED, _SOURCED), (LATEST,), _INFERENCES,
+            "not of failed calls",
+        )
+        for kind in ("input", "output")
+    ),
+    *(
+        Metric(
+            f"gen_ai.client.inference.usage.{part}_tokens",
+            _P, *_COUNT, When.BILLED, _BY_MODALITY, of=_INFERENCES,
+            about="a part of the total; in every vocabulary",
+        )
+        for part in ("cache_read.input", "cache_write.input", "reasoning.output")
+    ),
+    Metric(
+        "tokentrail.usage.tokens", _X, *_COUNT, When.ANY_USAGE, (*_OWN, _OWN_TYPE, _SOURCED),
+        of=_SPENDING, about="the whole picture: estimates too",
+    ),
+    Metric("tokentrail.calls.ended", _X, "counter", "{call}", When.ALWAYS, _OWN),
+    Metric(
+        "tokentrail.usage.count_ratio", _X, "histogram", "1", When.SAMPLED, (*_BASE, _OWN_TYPE),
+        of=_SPENDING, about="counted over reported",
+    ),
+    Metric(
+        "tokentrail.usage.compared_tokens", _X, *_COUNT, When.SAMPLED,
+        (*_BASE, _OWN_TYPE, _SOURCED), of=_SPENDING, about="what was counted, and what reported",
+    ),
+    Metric("tokentrail.queue.size", _X, "up-down counter", "{item}", When.HEALTHY, ()),
+    Metric("tokentrail.errors", _X, "counter", "{error}", When.HEALTHY, ()),
+    Metric("tokentrail.calls.deferred", _X, "counter", "{call}", When.HEALTHY, ()),
+    Metric("tokentrail.calls.degraded", _X, "counter", "{call}", When.HEALTHY, ()),
+)  # fmt: skip
+"""Metrics, conventional ones and our own."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A log event in the context of the call's span."""
+
+    name: str
+    level: Level
+    when: When
+    bears: tuple[Attribute, ...]
+    of: tuple[str, ...] = SHAPES
+    about: str = ""
+
+
+_AT_START: Final = tuple(row for row in SPAN if row.about == "from the start")
+
+EVENTS: Final = (
+    Event(
+        "gen_ai.client.inference.operation.details",
+        _O,
+        When.EMITTED,
+        SPAN,
+        _INFERENCES,
+        "all that the span has; content structured",
+    ),
+    Event(
+        "gen_ai.client.operation.exception",
+        _P,
+        When.RAISED,
+        (
+            *_AT_START,
+            Attribute("error.type", _P, When.ALWAYS),
+            Attribute("exception.type", _R, When.ALWAYS),
+            Attribute("exception.message", _C, When.QUOTED),
+        ),
+        about="severity WARN",
+    ),
+)
+"""Log events."""
+
+APART: Final = {
+    "event.name": "stands for the name of an event where the SDK has no field for it",
+}
+"""What is told beside all that, in some releases."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Calls of which the two vocabularies tell different things."""
+
+    of: str
+    operations: tuple[str, ...]
+    released: tuple[str, ...]
+    latest: tuple[str, ...]
+    about: str = ""
+
+
+_DURATION: Final = "gen_ai.client.operation.duration"
+_CHUNKS: Final = (
+    "gen_ai.client.operation.time_to_first_chunk",
+    "gen_ai.client.operation.time_per_output_chunk",
+)
+_TOKENS: Final = "gen_ai.client.token.usage"
+
+DIFFERENCES: Final = (
+    Difference(
+        "embeddings",
+        ("embeddings",),
+        (_DURATION, _TOKENS),
+        (_DURATION,),
+        "the tokens are on spans and in `tokentrail.usage.tokens`",
+    ),
+    Difference(
+        "responses fetched or cancelled, counted input, images, audio, moderations, decisions",
+        (
+            "fetch_response",
+            "cancel_response",
+            "count_tokens",
+            "generate_image",
+            "edit_image",
+            "vary_image",
+            "transcribe_audio",
+            "translate_audio",
+            "generate_speech",
+            "moderate",
+            "decide",
+        ),
+        (_DURATION, *_CHUNKS),
+        (_DURATION,),
+        "nothing of the chunks of those that stream",
+    ),
+    Difference(
+        "inferences that failed after tokens were used",
+        ("chat", "text_completion"),
+        (_TOKENS,),
+        tuple(f"gen_ai.client.inference.usage.{kind}_tokens" for kind in ("input", "output")),
+        "in the counters, not in the `operation.*_tokens` histograms",
+    ),
+)
+"""Where ``both`` vocabularies differ. A duration that both have by one name is told once."""
