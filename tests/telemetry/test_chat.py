@@ -191,7 +191,7 @@ async def test_what_it_takes_to_read_a_long_prompt_is_in_the_span(
     """Else a span of the HTTP request below it would end after it."""
     from tokentrail.apis.chat.adapter import ChatAdapter
 
-    read, answered = ChatAdapter.request, []
+    read, answered = ChatAdapter.parse_request, []
 
     def slowly(self, endpoint, arguments, *, prompt=True):
         if prompt:
