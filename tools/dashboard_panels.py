@@ -483,8 +483,8 @@ def _trust() -> tuple[Panel, ...]:
         Panel(
             "Counted over reported tokens",
             "Tokens that we counted over tokens that the server reported, of the calls that have"
-            " both (a share of them: the setting count_verification_ratio). 1 is exact; away from"
-            " it, counts of that model are off.",
+            " both (the share that count_verification_ratio says). 1 is exact; away from it,"
+            " counts of that model are off.",
             "timeseries",
             (
                 Query(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tokentrail.instrumentor import OpenAIInstrumentor
 from tokentrail.model.records import Count, Source, Usage
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 
-def instrument(  # noqa: PLR0913 - the settings, by name
+def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py writes them
     *,
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
@@ -75,9 +75,9 @@ def instrument(  # noqa: PLR0913 - the settings, by name
     cost: Cost | str | None = None,
     prices: Mapping[str, Any] | str | PathLike[str] | None = None,
     disabled: bool | None = None,
-    **unknown: Any,  # noqa: ANN401 - refused by name
+    **unknown: NoReturn,
 ) -> None:
-    """Tell every call of the openai client from now on; a second call changes nothing.
+    """Record every call of the openai client from now on; a second call changes nothing.
 
     Neither openai nor tiktoken is imported: what is patched is patched when the program imports
     it. A setting that is ``None`` comes from its environment variable, else is the default.
@@ -86,83 +86,92 @@ def instrument(  # noqa: PLR0913 - the settings, by name
         tracer_provider: Where spans go; default: the global provider.
         meter_provider: Where metrics go; default: the global provider.
         logger_provider: Where log events go; default: the global provider.
-        token_counting: ``off``, ``spans_only``, ``missing`` (default) or ``always``.
-        model_aliases: What a deployment or an unknown model is, for counting: names of models or
-            encodings by name.
-        count_timeout: Seconds that the end of a span may wait for its count (default 2).
-        time_per_output_chunk: Whether each gap between chunks is told as a metric (default false).
-        metric_names: The conventional metrics' names: ``released`` (default), ``latest``, ``both``.
+        token_counting: When tokens are counted here: never, on spans only, where the server
+            reported none, or also beside a report, to compare the two. Allowed: off, spans_only,
+            missing, always. Default: missing.
+        model_aliases: The model that an Azure deployment or an unknown name stands for, for
+            counting. Allowed: name=model pairs separated by commas, or a mapping; the model is one
+            whose encoding is known, or an encoding itself (cl100k_base, o200k_base). Default: none.
+        count_timeout: How long the end of a span may wait for its count. Allowed: seconds from 0 to
+            60. Default: 2.0.
+        time_per_output_chunk: Whether the gap before each chunk of a stream is recorded as a
+            metric, which costs several times what else is done for a chunk, in a thread of its own.
+            Allowed: true, false. Default: false.
+        metric_names: Names of the conventional metrics: those that dashboards know, those to come,
+            or both. Where it is not set, gen_ai_latest_experimental in
+            OTEL_SEMCONV_STABILITY_OPT_IN means both. Allowed: released, latest, both. Default:
+            released.
         metric_attributes: Attributes of metrics beside operation, provider and request model.
-        internal_metrics: Whether tokentrail tells of itself (default true).
-        stream_usage: ``observe`` (default), or ``request``: ask for the usage of chat and
-            completions streams on the application's behalf; it sees no difference.
-        count_verification_ratio: Share of calls with reported usage that are also counted
-            (default 0.01).
-        preload_encodings: Encodings, or models, to build before this returns.
-        capture_content: ``NO_CONTENT`` (default), ``SPAN_ONLY``, ``EVENT_ONLY`` or
-            ``SPAN_AND_EVENT``: where messages, instructions, answers and tools are told.
-        emit_event: Whether each inference is also told as a log event (default: if content goes to
-            events). False silences the event of a failed call, too.
-        redact: Called with the kind and the text of all content before it is told; returns what
-            to tell instead, or ``None`` to leave it out. May run in tokentrail's own thread. As
-            each function here, it may be named: ``"package.module:function"``.
-        content_max_chars: Characters of each text that are told (default: all).
-        capture_binary: Whether bytes inside messages are told, not only their size.
-        capture_tool_schemas: Whether tool definitions are told with description and parameters.
-        on_conflict: ``both`` (default) or ``defer``: what becomes of calls that an instrumentation
-            tells that cannot be joined.
-        custom_metric_attributes: Which of the application's own attributes metrics bear.
-        baggage_keys: Entries of Baggage that spans bear.
-        request_attributes: Arguments of a call that spans bear: ``metadata``, ``user``,
-            ``safety_identifier``.
-        instrumented_apis: Names of the APIs whose calls are recorded (default: all): ``chat``,
-            ``completions``, ``responses``, ``embeddings``, ``images``, ``audio``, ``moderations``,
-            ``decisions``, ``realtime``.
-        request_hook: Called before each call with its span and a copy of its arguments.
-        response_hook: Called with the span and the answer, or the stream before it is read.
-        cost: ``off`` (default), ``reported`` or ``counted``: which calls bear ``tokentrail.cost``,
-            in USD.
-        prices: Your own prices, which go before the published ones: a mapping by model, or the
-            name of a JSON file; in USD per million tokens.
-        disabled: Leave everything as it is.
+            Allowed: names separated by commas, of: server.address, server.port,
+            gen_ai.response.model, openai.response.service_tier, openai.response.system_fingerprint;
+            or none. Default: server.address, server.port, gen_ai.response.model,
+            openai.response.service_tier.
+        internal_metrics: Whether tokentrail records metrics about itself: queue size, internal
+            errors, counts that were queued or estimated. Allowed: true, false. Default: true.
+        stream_usage: Whether chat and completions streams are asked for the server's usage
+            (stream_options.include_usage) where the application did not ask; it sees no difference.
+            Allowed: observe, request. Default: observe.
+        count_verification_ratio: The share of calls with reported usage that are counted too, after
+            they are recorded, to show how good the counts are (tokentrail.usage.count_ratio).
+            Allowed: a share from 0 to 1. Default: 0.01.
+        preload_encodings: Encodings that instrument() builds before it returns; forked workers
+            share them. Allowed: names of encodings or models, separated by commas. Default: none.
+        capture_content: Where the messages, instructions, answers and tools of a call are recorded:
+            nowhere, on its span, in its log event, or on both. Allowed: NO_CONTENT, SPAN_ONLY,
+            EVENT_ONLY, SPAN_AND_EVENT. Default: no_content.
+        emit_event: Whether each inference is also emitted as a log event, with all that its span
+            has. Where it is not set, only if content goes to events. False also silences the event
+            of a failure. Allowed: true, false. Default: none.
+        redact: Called for every text before it is recorded, with what it is and the text; what it
+            returns is recorded instead. Where the variable names no such function, no content is
+            recorded at all. May run in tokentrail's own thread. Allowed: a function of (kind, text)
+            that returns the text to keep, or None; as text package.module:function. Default: none.
+        content_max_chars: How much of each text is recorded; the JSON around it stays valid.
+            Allowed: a number of characters from 1. Default: none.
+        capture_binary: Whether images, sound and files that stand in messages are recorded with
+            their bytes, not only their size. Allowed: true, false. Default: false.
+        capture_tool_schemas: Whether tool definitions are recorded with description and parameters,
+            not only their name. Allowed: true, false. Default: false.
+        on_conflict: What becomes of calls that another instrumentation records as well, where the
+            two cannot share a span: recorded by both, with a warning, or left to the other, whose
+            span gains what we know. Allowed: both, defer. Default: both.
+        custom_metric_attributes: Which of the application's own attributes
+            (tokentrail.attributes(), baggage_keys, request_attributes) metrics have: those of few
+            values. Spans have all. Allowed: names separated by commas, without blanks, that are not
+            the metrics' own. Default: none.
+        baggage_keys: Entries of OpenTelemetry's Baggage that become attributes of spans. Allowed:
+            names separated by commas, without blanks. Default: none.
+        request_attributes: Arguments of a call that become attributes of its span:
+            tokentrail.request.metadata.<key>, tokentrail.request.user and
+            tokentrail.request.safety_identifier. Allowed: names separated by commas, of: metadata,
+            user, safety_identifier. Default: none.
+        instrumented_apis: The APIs whose calls are recorded; of one that is left out nothing is
+            patched. Allowed: names separated by commas, of: chat, completions, responses,
+            embeddings, images, audio, moderations, decisions, realtime. Default: chat, completions,
+            responses, embeddings, images, audio, moderations, decisions, realtime.
+        request_hook: Called before each call with its span and a copy of its keyword arguments.
+            Allowed: a function of (span, arguments); as text package.module:function. Default:
+            none.
+        response_hook: Called with the span and what the application is about to get: an answer, or
+            a stream that is not read yet. Allowed: a function of (span, answer); as text
+            package.module:function. Default: none.
+        cost: Which spans have tokentrail.cost.amount: of calls whose tokens the server reported, or
+            also of those that were counted exactly. Needs tokentrail[cost] for prices not your own.
+            Allowed: off, reported, counted. Default: off.
+        prices: Your own prices, which go before the published ones (docs/pricing.md). Allowed: a
+            JSON file, or a mapping: for each model input, output, cache_read, cache_write,
+            audio_input, image_input, reasoning, audio_output, in USD per million tokens. Default:
+            none.
+        disabled: Whether instrument() leaves everything as it is. Allowed: true, false. Default:
+            false.
         unknown: No other name is taken.
 
     Raises:
         TypeError: there is no setting of that name.
         ValueError: a value is not allowed; the message names setting, value and what is.
     """
-    OpenAIInstrumentor().instrument(
-        tracer_provider=tracer_provider,
-        meter_provider=meter_provider,
-        logger_provider=logger_provider,
-        token_counting=token_counting,
-        model_aliases=model_aliases,
-        count_timeout=count_timeout,
-        time_per_output_chunk=time_per_output_chunk,
-        metric_names=metric_names,
-        metric_attributes=metric_attributes,
-        internal_metrics=internal_metrics,
-        stream_usage=stream_usage,
-        count_verification_ratio=count_verification_ratio,
-        preload_encodings=preload_encodings,
-        capture_content=capture_content,
-        emit_event=emit_event,
-        redact=redact,
-        content_max_chars=content_max_chars,
-        capture_binary=capture_binary,
-        capture_tool_schemas=capture_tool_schemas,
-        on_conflict=on_conflict,
-        custom_metric_attributes=custom_metric_attributes,
-        baggage_keys=baggage_keys,
-        request_attributes=request_attributes,
-        instrumented_apis=instrumented_apis,
-        request_hook=request_hook,
-        response_hook=response_hook,
-        cost=cost,
-        prices=prices,
-        disabled=disabled,
-        **unknown,
-    )
+    given = {**locals()}
+    OpenAIInstrumentor().instrument(**given.pop("unknown"), **given)
 
 
 def uninstrument() -> None:

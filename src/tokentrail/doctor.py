@@ -133,7 +133,7 @@ def _settings(environ: Mapping[str, str]) -> Iterator[SettingFound]:
             name=setting.name,
             value=_written(read.value),
             source=used or "default",
-            variable=setting.environ,
+            variable=setting.variable,
             allowed=setting.allowed,
             refused=read.refused,
             reason=read.reason,

@@ -165,5 +165,5 @@ def test_its_commands_are_there(page):
 @pytest.mark.parametrize("page", _named(PAGES))
 def test_its_settings_are_there(page):
     text = page.read_text(encoding="utf-8")
-    known = {setting.environ for setting in SETTINGS} | {"TOKENTRAIL_STRICT"}
+    known = {setting.variable for setting in SETTINGS} | {"TOKENTRAIL_STRICT"}
     assert set(re.findall(r"\bTOKENTRAIL_[A-Z_]+[A-Z]", text)) <= known

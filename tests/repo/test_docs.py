@@ -23,8 +23,8 @@ def _named(page):
     return str(page.relative_to(ROOT))
 
 
-def test_the_settings_in_the_readme_are_those_of_the_code():
-    """One description of every setting; the README's is made of it."""
+def test_the_page_of_settings_and_the_signature_are_those_of_the_table():
+    """One description of every setting: docs/settings.md and instrument() are made of it."""
     done = subprocess.run(
         [sys.executable, ROOT / "tools" / "make_settings.py", "--check"],
         capture_output=True,

@@ -46,11 +46,74 @@ def test_each_says_what_it_does(name):
     assert inspect.getdoc(getattr(tokentrail, name))
 
 
+PROVIDERS = {
+    "tracer_provider": "TracerProvider",
+    "meter_provider": "MeterProvider",
+    "logger_provider": "LoggerProvider",
+}
+
+
 def test_instrument_takes_each_setting_by_name():
-    """An editor offers what the table has, and nothing else."""
-    providers = {"tracer_provider", "meter_provider", "logger_provider"}
-    taken = set(inspect.signature(tokentrail.instrument).parameters) - providers - {"unknown"}
-    assert taken == {setting.name for setting in SETTINGS}
+    """An editor offers what the table has, in its order, and nothing else."""
+    parameters = inspect.signature(tokentrail.instrument).parameters
+    keywords = {setting.name: setting.accepts for setting in SETTINGS}
+    expected = {name: f"{accepts} | None" for name, accepts in (PROVIDERS | keywords).items()}
+    assert {name: kind.annotation for name, kind in parameters.items()} == {
+        **expected,
+        "unknown": "NoReturn",
+    }
+    assert list(parameters) == [*expected, "unknown"]
+    assert {parameters[name].default for name in expected} == {None}
+    assert {parameters[name].kind for name in expected} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_its_docstring_says_of_each_setting_what_the_table_says():
+    said = " ".join(inspect.getdoc(tokentrail.instrument).split())
+    for row in SETTINGS:
+        line = f"{row.name}: {row.about} Allowed: {row.allowed}. Default: {row.default_text}."
+        assert f" {line} " in said
+
+
+@pytest.mark.parametrize("name", [setting.name for setting in SETTINGS])
+def test_instrument_hands_each_keyword_on(name):
+    """No setting takes just any object, and each says so by its own name."""
+    with pytest.raises(ValueError, match=f"^{name}=<object object .* is not allowed"):
+        tokentrail.instrument(**{name: object()})
+
+
+WRONG_CALLS = {
+    'instrument(token_countin="always")': '"token_countin"',
+    'instrument(count_timeout="soon")': '"count_timeout"',
+    "instrument(instrumented_apis=7)": '"instrumented_apis"',
+    "instrument(redact=len)": '"redact"',
+    "flush(break_off=True)": '"break_off"',
+}
+RIGHT_CALLS = (
+    'instrument(token_counting="always", instrumented_apis=["chat"], count_timeout=1)',
+    "instrument(redact=lambda kind, text: None, prices={})",
+    "flush(1, end_open_calls=True)",
+)
+
+
+@pytest.mark.timeout(300)
+def test_a_type_checker_checks_a_caller(tmp_path):
+    """Each wrong call is one error, at its line; none is found in the right ones."""
+    api = pytest.importorskip("mypy.api")
+    caller = tmp_path / "caller.py"
+    calls = [f"tokentrail.{call}" for call in (*WRONG_CALLS, *RIGHT_CALLS)]
+    caller.write_text("\n".join(("import tokentrail", *calls)))
+    options = (
+        "--follow-imports=silent",
+        "--no-incremental",
+        "--config-file=",
+        "--no-error-summary",
+    )
+    found, broken, _ = api.run([*options, str(caller)])
+    lines = [line for line in found.splitlines() if ": error:" in line]
+    assert not broken
+    assert [int(line.split(":")[1]) for line in lines] == [2 + n for n in range(len(WRONG_CALLS))]
+    for line, name in zip(lines, WRONG_CALLS.values(), strict=True):
+        assert name in line
 
 
 def test_the_version_is_the_distributions():

@@ -25,7 +25,7 @@ def _setting(found, name):
 def test_every_setting_is_listed_with_what_is_allowed():
     found = doctor.examine({})
     assert [(s.name, s.variable, s.allowed) for s in found.settings] == [
-        (s.name, s.environ, s.allowed) for s in SETTINGS
+        (s.name, s.variable, s.allowed) for s in SETTINGS
     ]
     assert {setting.source for setting in found.settings} == {"default"}
     assert found.problems == ()

@@ -94,7 +94,7 @@ async def test_without_its_redact_no_content_is_told(
     assert "canary" not in str([attributes, trail.logs.all()])
     (warning,) = [record for record in caplog.records if record.name == "tokentrail"]
     assert f"TOKENTRAIL_REDACT={named!r}" in warning.getMessage()
-    assert warning.getMessage().endswith("No content is told.")
+    assert warning.getMessage().endswith("No content is recorded.")
 
 
 async def test_an_argument_stands_in_for_a_redact_that_is_missing(trail, ask, monkeypatch):
@@ -141,7 +141,7 @@ def test_the_doctor_shows_the_function(mine):
 def test_the_doctor_says_why_it_cannot_be_had(mine):
     found = doctor.examine({"TOKENTRAIL_REDACT": "broken_of_this_test:redact"})
     (redact,) = [setting for setting in found.settings if setting.name == "redact"]
-    assert redact.value == "nothing is kept: no content is told"
+    assert redact.value == "no content is recorded"
     (problem,) = found.problems
     assert "broken_of_this_test cannot be imported: ZeroDivisionError" in problem
 

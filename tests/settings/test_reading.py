@@ -270,7 +270,7 @@ def test_an_argument_is_read(name, value, meant):
 
 @pytest.mark.parametrize(("name", "text", "meant"), _texts(GIVEN))
 def test_the_environment_is_read(name, text, meant):
-    assert getattr(read_settings({}, {BY_NAME[name].environ: text}), name) == meant
+    assert getattr(read_settings({}, {BY_NAME[name].variable: text}), name) == meant
 
 
 def test_every_setting_is_tried_here_right_and_wrong_both_ways():
@@ -285,8 +285,8 @@ def test_without_a_word_the_defaults_hold():
 
 def test_a_variable_bears_our_name_or_one_that_the_ecosystem_gave():
     for setting in SETTINGS:
-        ours = setting.environ == f"TOKENTRAIL_{setting.name.upper()}"
-        assert ours or setting.environ.startswith("OTEL_INSTRUMENTATION_GENAI_")
+        ours = setting.variable == f"TOKENTRAIL_{setting.name.upper()}"
+        assert ours or setting.variable.startswith("OTEL_INSTRUMENTATION_GENAI_")
 
 
 def test_an_argument_goes_over_the_environment_and_none_is_no_argument():
@@ -297,7 +297,7 @@ def test_an_argument_goes_over_the_environment_and_none_is_no_argument():
 
 @pytest.mark.parametrize("text", ["", "  "])
 def test_an_empty_variable_is_none(text, caplog, unsaid):
-    assert read_settings({}, {setting.environ: text for setting in SETTINGS}) == DEFAULTS
+    assert read_settings({}, {setting.variable: text for setting in SETTINGS}) == DEFAULTS
     assert caplog.records == []
 
 
@@ -323,13 +323,13 @@ def test_a_wrong_argument_raises_with_the_setting_the_value_and_what_is_allowed(
 def test_a_wrong_variable_warns_once_and_the_default_holds(name, text, caplog, unsaid):
     setting = BY_NAME[name]
     for _ in range(2):
-        settings = read_settings({}, {setting.environ: text})
+        settings = read_settings({}, {setting.variable: text})
         assert getattr(settings, name) == (
             redact_everything if name == "redact" else setting.default
         )
     (warning,) = caplog.records
     assert (warning.name, warning.levelno) == ("tokentrail", logging.WARNING)
-    for part in (setting.environ, repr(text), setting.allowed):
+    for part in (setting.variable, repr(text), setting.allowed):
         assert part in warning.getMessage()
 
 

@@ -35,8 +35,8 @@ MODULES: Final = (
 
 TESTS: Final = "tests/**/test_*.py"
 NO_TESTS: Final = frozenset({
-    "costs", "dashboards", "demo", "examples", "frameworks", "house", "imitations",
-    "load", "notebooks", "real_server", "server", "stack", "webservers",
+    "dashboards", "demo", "examples", "frameworks", "load", "mock_servers", "notebooks",
+    "performance", "real_server", "repo", "server", "stack", "webservers",
 })  # fmt: skip
 """Folders of tests that are not asked: they need minutes, others' programs, a quiet machine, or
 are about something else."""

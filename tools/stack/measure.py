@@ -20,7 +20,7 @@ from typing import Any
 from urllib.request import Request
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from tools import measure_fleet
+from tools import measure_scaling
 
 from .fleet import free_ports, start_fleet
 from .programs import Program, Stack, open_url
@@ -61,16 +61,16 @@ class Load:
 def load(name: str, **settings: Any) -> Load:  # noqa: ANN401 - settings
     """Return a batch of spans of real calls, streams among them."""
     asked = "Plan a quiet day in the old town. " * (WORDS // 8)
-    with measure_fleet.told(calibration=0.0, **settings) as (client, spans, _):
+    with measure_scaling.told(count_verification_ratio=0.0, **settings) as (client, spans, _):
         for number in range(BATCH):
             answer = client.chat.completions.create(
-                model=measure_fleet.MODEL,
+                model=measure_scaling.MODEL,
                 messages=[{"role": "user", "content": asked}],
                 stream=number % 2 == 0,
             )
             for _ in answer if number % 2 == 0 else ():
                 pass
-        measure_fleet.tokentrail.flush(60.0)
+        measure_scaling.tokentrail.flush(60.0)
         return Load(name, encode_spans(spans.get_finished_spans()))
 
 

@@ -1,10 +1,16 @@
-"""The table of settings: the one description of each; documentation is made from it."""
+"""The settings, each stated once: the fields of :class:`Settings` are the table.
+
+Parsing, error texts, ``tokentrail doctor``, ``docs/settings.md`` and the docstring of
+``instrument()`` follow from it; its signature is compared with it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from tokentrail.config import parsing
 from tokentrail.config.values import (
@@ -21,256 +27,277 @@ from tokentrail.config.values import (
     TokenCounting,
     redact_everything,
 )
-from tokentrail.cost.user_prices import UserPrices
+from tokentrail.cost.user_prices import PRICE_NAMES, UserPrices
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+_T = TypeVar("_T")
+_E = TypeVar("_E", bound=Enum)
+_Parse = Callable[[object], Any]
 
 _BY_NAME = "as text package.module:function"
+_NAMES = "Collection[str] | str"
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a setting is called, means and allows."""
+    """A row of the table."""
 
     name: str
-    environ: str
-    """The environment variable."""
+    """The keyword of ``instrument()``."""
+    accepts: str
+    """Its annotation there, beside ``None``."""
     default: object
+    variable: str
+    """The environment variable."""
     allowed: str
     about: str
-    parse: Callable[[object], Any]
+    parse: _Parse
     """Return the value for a keyword argument or an environment text, or raise ValueError."""
-    instead: object = None
-    """What holds where a variable is wrong, if the default would do harm."""
+    fallback: object
+    """What holds where the variable is wrong."""
+
+    @property
+    def default_text(self) -> str:
+        """The default as a user writes it; ``none`` for nothing."""
+        value = self.default.value if isinstance(self.default, Enum) else self.default
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, tuple):
+            return ", ".join(value) or "none"
+        return str(value) if isinstance(value, (str, float, int)) else "none"
 
 
-SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "token_counting",
-        "TOKENTRAIL_TOKEN_COUNTING",
+def _setting(  # noqa: PLR0913 - the columns of the table, by name
+    *,
+    default: _T,
+    accepts: str,
+    allowed: str,
+    about: str,
+    parse: _Parse,
+    variable: str | None = None,
+    fallback: object = None,
+) -> _T:
+    row = {
+        "default": default,
+        "accepts": accepts,
+        "variable": variable,
+        "allowed": allowed,
+        "about": about,
+        "parse": parse,
+        "fallback": default if fallback is None else fallback,
+    }
+    return field(default_factory=lambda: default, metadata=row)
+
+
+def _switch(*, default: bool, about: str) -> bool:
+    return _setting(
+        default=default, accepts="bool", allowed="true, false", about=about, parse=parsing.boolean
+    )
+
+
+def _choice(default: _E, about: str, variable: str | None = None) -> _E:
+    kind = type(default)
+    return _setting(
+        default=default,
+        accepts=f"{kind.__name__} | str",
+        allowed=", ".join(member.value for member in kind),
+        about=about,
+        parse=parsing.choice(kind),
+        variable=variable,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings in force."""
+
+    token_counting: TokenCounting = _choice(
         TokenCounting.MISSING,
-        "off, spans_only, missing, always",
-        "When tokens are counted here: never; on spans only; where the server reported none; "
-        "or also beside a report, to compare the two.",
-        parsing.choice(TokenCounting),
-    ),
-    Setting(
-        "model_aliases",
-        "TOKENTRAIL_MODEL_ALIASES",
-        MappingProxyType({}),
-        "name=model pairs separated by commas, or a mapping; the model is one whose encoding is "
-        "known, or an encoding itself (cl100k_base, o200k_base)",
-        "What an Azure deployment or a model unknown to us really is, for counting.",
-        parsing.model_aliases,
-    ),
-    Setting(
-        "count_timeout",
-        "TOKENTRAIL_COUNT_TIMEOUT",
-        2.0,
-        "seconds from 0 to 60",
-        "How long the end of a span may wait for its count.",
-        parsing.seconds,
-    ),
-    Setting(
-        "time_per_output_chunk",
-        "TOKENTRAIL_TIME_PER_OUTPUT_CHUNK",
-        False,  # noqa: FBT003 - a value
-        "true, false",
-        "Whether the gap before each chunk of a stream is told as a metric. It costs several times "
-        "what else is done for a chunk, in a thread of its own (docs/performance.md).",
-        parsing.boolean,
-    ),
-    Setting(
-        "metric_names",
-        "TOKENTRAIL_METRIC_NAMES",
+        "When tokens are counted here: never, on spans only, where the server reported none, or "
+        "also beside a report, to compare the two.",
+    )
+    model_aliases: Mapping[str, str] = _setting(
+        default=MappingProxyType({}),
+        accepts="Mapping[str, str] | str",
+        allowed="name=model pairs separated by commas, or a mapping; the model is one whose "
+        "encoding is known, or an encoding itself (cl100k_base, o200k_base)",
+        about="The model that an Azure deployment or an unknown name stands for, for counting.",
+        parse=parsing.model_aliases,
+    )
+    count_timeout: float = _setting(
+        default=2.0,
+        accepts="float",
+        allowed="seconds from 0 to 60",
+        about="How long the end of a span may wait for its count.",
+        parse=parsing.seconds,
+    )
+    time_per_output_chunk: bool = _switch(
+        default=False,
+        about="Whether the gap before each chunk of a stream is recorded as a metric, which costs "
+        "several times what else is done for a chunk, in a thread of its own.",
+    )
+    metric_names: MetricNames = _choice(
         MetricNames.RELEASED,
-        "released, latest, both",
         "Names of the conventional metrics: those that dashboards know, those to come, or both. "
         f"Where it is not set, gen_ai_latest_experimental in {OPT_IN} means both.",
-        parsing.choice(MetricNames),
-    ),
-    Setting(
-        "metric_attributes",
-        "TOKENTRAIL_METRIC_ATTRIBUTES",
-        DEFAULT_METRIC_ATTRIBUTES,
-        f"names separated by commas, of: {', '.join(METRIC_ATTRIBUTES)}; or none",
-        "Attributes that metrics bear beside operation, provider and request model.",
-        parsing.metric_attributes,
-    ),
-    Setting(
-        "internal_metrics",
-        "TOKENTRAIL_INTERNAL_METRICS",
-        True,  # noqa: FBT003 - a value
-        "true, false",
-        "Whether tokentrail tells of itself: queue size, swallowed errors, calls whose count had "
-        "to wait or to be estimated.",
-        parsing.boolean,
-    ),
-    Setting(
-        "stream_usage",
-        "TOKENTRAIL_STREAM_USAGE",
+    )
+    metric_attributes: tuple[str, ...] = _setting(
+        default=DEFAULT_METRIC_ATTRIBUTES,
+        accepts=_NAMES,
+        allowed=f"names separated by commas, of: {', '.join(METRIC_ATTRIBUTES)}; or none",
+        about="Attributes of metrics beside operation, provider and request model.",
+        parse=parsing.metric_attributes,
+    )
+    internal_metrics: bool = _switch(
+        default=True,
+        about="Whether tokentrail records metrics about itself: queue size, internal errors, "
+        "counts that were queued or estimated.",
+    )
+    stream_usage: StreamUsage = _choice(
         StreamUsage.OBSERVE,
-        "observe, request",
         "Whether chat and completions streams are asked for the server's usage "
-        "(stream_options.include_usage) where the application did not say; it sees no difference.",
-        parsing.choice(StreamUsage),
-    ),
-    Setting(
-        "count_verification_ratio",
-        "TOKENTRAIL_COUNT_VERIFICATION_RATIO",
-        0.01,
-        "a share from 0 to 1",
-        "The share of calls with reported usage that are counted too, after they are told, to "
-        "tell how good the counts are (tokentrail.usage.count_ratio).",
-        parsing.ratio,
-    ),
-    Setting(
-        "preload_encodings",
-        "TOKENTRAIL_PRELOAD_ENCODINGS",
-        (),
-        "names of encodings or models, separated by commas",
-        "Encodings built by instrument() itself, before the program goes on; forked workers share "
-        "them.",
-        parsing.encodings,
-    ),
-    Setting(
-        "capture_content",
-        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
-        ContentCapture.NO_CONTENT,
-        "NO_CONTENT, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT",
-        "Where the messages, instructions, answers and tools of a call are told: nowhere, on its "
-        "span, in its log event, or on both.",
-        parsing.choice(ContentCapture),
-    ),
-    Setting(
-        "emit_event",
-        "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT",
-        None,
-        "true, false",
-        "Whether each inference is also told as a log event, with all that its span has. Where it "
-        "is not set, only if content goes to events. False also silences the event of a failure.",
-        parsing.boolean,
-    ),
-    Setting(
-        "redact",
-        "TOKENTRAIL_REDACT",
-        None,
-        "a function of (kind, text) that returns the text to keep, or None; " + _BY_NAME,
-        "Called for every text before it is told; what it returns is told instead. Where the "
-        "variable names no such function, no content is told at all.",
-        parsing.function,
-        instead=redact_everything,
-    ),
-    Setting(
-        "content_max_chars",
-        "TOKENTRAIL_CONTENT_MAX_CHARS",
-        None,
-        "a number of characters from 1",
-        "How much of each text is told; the JSON around it stays valid.",
-        parsing.length,
-    ),
-    Setting(
-        "capture_binary",
-        "TOKENTRAIL_CAPTURE_BINARY",
-        False,  # noqa: FBT003 - a value
-        "true, false",
-        "Whether images, sound and files that stand in messages are told with their bytes, not "
-        "only their size.",
-        parsing.boolean,
-    ),
-    Setting(
-        "capture_tool_schemas",
-        "TOKENTRAIL_CAPTURE_TOOL_SCHEMAS",
-        False,  # noqa: FBT003 - a value
-        "true, false",
-        "Whether tool definitions are told with description and parameters, not only their name.",
-        parsing.boolean,
-    ),
-    Setting(
-        "on_conflict",
-        "TOKENTRAIL_ON_CONFLICT",
+        "(stream_options.include_usage) where the application did not ask; it sees no difference.",
+    )
+    count_verification_ratio: float = _setting(
+        default=0.01,
+        accepts="float",
+        allowed="a share from 0 to 1",
+        about="The share of calls with reported usage that are counted too, after they are "
+        "recorded, to show how good the counts are (tokentrail.usage.count_ratio).",
+        parse=parsing.ratio,
+    )
+    preload_encodings: tuple[str, ...] = _setting(
+        default=(),
+        accepts="Sequence[str] | str",
+        allowed="names of encodings or models, separated by commas",
+        about="Encodings that instrument() builds before it returns; forked workers share them.",
+        parse=parsing.encodings,
+    )
+    capture_content: ContentCapture = _setting(
+        default=ContentCapture.NO_CONTENT,
+        accepts="ContentCapture | str",
+        allowed="NO_CONTENT, SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT",
+        about="Where the messages, instructions, answers and tools of a call are recorded: "
+        "nowhere, on its span, in its log event, or on both.",
+        parse=parsing.choice(ContentCapture),
+        variable="OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+    )
+    emit_event: bool | None = _setting(
+        default=None,
+        accepts="bool",
+        allowed="true, false",
+        about="Whether each inference is also emitted as a log event, with all that its span has. "
+        "Where it is not set, only if content goes to events. False also silences the event of a "
+        "failure.",
+        parse=parsing.boolean,
+        variable="OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT",
+    )
+    redact: Callable[[str, str], str | None] | None = _setting(
+        default=None,
+        accepts="Callable[[str, str], str | None] | str",
+        allowed="a function of (kind, text) that returns the text to keep, or None; " + _BY_NAME,
+        about="Called for every text before it is recorded, with what it is and the text; what it "
+        "returns is recorded instead. Where the variable names no such function, no content is "
+        "recorded at all. May run in tokentrail's own thread.",
+        parse=parsing.function,
+        fallback=redact_everything,
+    )
+    content_max_chars: int | None = _setting(
+        default=None,
+        accepts="int",
+        allowed="a number of characters from 1",
+        about="How much of each text is recorded; the JSON around it stays valid.",
+        parse=parsing.length,
+    )
+    capture_binary: bool = _switch(
+        default=False,
+        about="Whether images, sound and files that stand in messages are recorded with their "
+        "bytes, not only their size.",
+    )
+    capture_tool_schemas: bool = _switch(
+        default=False,
+        about="Whether tool definitions are recorded with description and parameters, not only "
+        "their name.",
+    )
+    on_conflict: OnConflict = _choice(
         OnConflict.BOTH,
-        "both, defer",
-        "What becomes of calls that another instrumentation tells as well, which cannot be joined: "
-        "told by both, with a warning, or left to the other, whose span gains what we know.",
-        parsing.choice(OnConflict),
-    ),
-    Setting(
-        "custom_metric_attributes",
-        "TOKENTRAIL_CUSTOM_METRIC_ATTRIBUTES",
-        (),
-        "names separated by commas, without blanks, that are not the metrics' own",
-        "Which of the application's own attributes (tokentrail.attributes(), baggage_keys, "
-        "request_attributes) metrics bear: those of few values. Spans bear all.",
-        parsing.custom_metric_attributes,
-    ),
-    Setting(
-        "baggage_keys",
-        "TOKENTRAIL_BAGGAGE_KEYS",
-        (),
-        "names separated by commas, without blanks",
-        "Entries of OpenTelemetry's Baggage that spans bear as attributes.",
-        parsing.names,
-    ),
-    Setting(
-        "request_attributes",
-        "TOKENTRAIL_REQUEST_ATTRIBUTES",
-        (),
-        "names separated by commas, of: " + ", ".join(REQUEST_ATTRIBUTES),
-        "Arguments of a call that spans bear, as tokentrail.request.metadata.<key>, "
-        "tokentrail.request.user and tokentrail.request.safety_identifier.",
-        parsing.request_attributes,
-    ),
-    Setting(
-        "instrumented_apis",
-        "TOKENTRAIL_INSTRUMENTED_APIS",
-        INSTRUMENTED_APIS,
-        "names separated by commas, of: " + ", ".join(INSTRUMENTED_APIS),
-        "Whose methods are told; of an API left out nothing is patched.",
-        parsing.instrumented_apis,
-    ),
-    Setting(
-        "request_hook",
-        "TOKENTRAIL_REQUEST_HOOK",
-        None,
-        "a function of (span, arguments); " + _BY_NAME,
-        "Called before each call with its span and a copy of its keyword arguments.",
-        parsing.function,
-    ),
-    Setting(
-        "response_hook",
-        "TOKENTRAIL_RESPONSE_HOOK",
-        None,
-        "a function of (span, answer); " + _BY_NAME,
-        "Called with the span and what the application is about to get: an answer, or a stream "
-        "that is not read yet.",
-        parsing.function,
-    ),
-    Setting(
-        "cost",
-        "TOKENTRAIL_COST",
+        "What becomes of calls that another instrumentation records as well, where the two cannot "
+        "share a span: recorded by both, with a warning, or left to the other, whose span gains "
+        "what we know.",
+    )
+    custom_metric_attributes: tuple[str, ...] = _setting(
+        default=(),
+        accepts=_NAMES,
+        allowed="names separated by commas, without blanks, that are not the metrics' own",
+        about="Which of the application's own attributes (tokentrail.attributes(), baggage_keys, "
+        "request_attributes) metrics have: those of few values. Spans have all.",
+        parse=parsing.custom_metric_attributes,
+    )
+    baggage_keys: tuple[str, ...] = _setting(
+        default=(),
+        accepts=_NAMES,
+        allowed="names separated by commas, without blanks",
+        about="Entries of OpenTelemetry's Baggage that become attributes of spans.",
+        parse=parsing.names,
+    )
+    request_attributes: tuple[str, ...] = _setting(
+        default=(),
+        accepts=_NAMES,
+        allowed="names separated by commas, of: " + ", ".join(REQUEST_ATTRIBUTES),
+        about="Arguments of a call that become attributes of its span: "
+        "tokentrail.request.metadata.<key>, tokentrail.request.user and "
+        "tokentrail.request.safety_identifier.",
+        parse=parsing.request_attributes,
+    )
+    instrumented_apis: tuple[str, ...] = _setting(
+        default=INSTRUMENTED_APIS,
+        accepts=_NAMES,
+        allowed="names separated by commas, of: " + ", ".join(INSTRUMENTED_APIS),
+        about="The APIs whose calls are recorded; of one that is left out nothing is patched.",
+        parse=parsing.instrumented_apis,
+    )
+    request_hook: Callable[[Any, dict[str, Any]], object] | None = _setting(
+        default=None,
+        accepts="Callable[[Span, dict[str, Any]], object] | str",
+        allowed="a function of (span, arguments); " + _BY_NAME,
+        about="Called before each call with its span and a copy of its keyword arguments.",
+        parse=parsing.function,
+    )
+    response_hook: Callable[[Any, Any], object] | None = _setting(
+        default=None,
+        accepts="Callable[[Span, Any], object] | str",
+        allowed="a function of (span, answer); " + _BY_NAME,
+        about="Called with the span and what the application is about to get: an answer, or a "
+        "stream that is not read yet.",
+        parse=parsing.function,
+    )
+    cost: Cost = _choice(
         Cost.OFF,
-        "off, reported, counted",
-        "Whether spans bear tokentrail.cost, in USD: of calls whose tokens the server reported, or "
+        "Which spans have tokentrail.cost.amount: of calls whose tokens the server reported, or "
         "also of those that were counted exactly. Needs tokentrail[cost] for prices not your own.",
-        parsing.choice(Cost),
-    ),
-    Setting(
-        "prices",
-        "TOKENTRAIL_PRICES",
-        UserPrices(),
-        "a JSON file, or a mapping: for each model input, output, cache_read, cache_write, "
-        "audio_input, image_input, reasoning, audio_output, in USD per million tokens",
-        "Your own prices, which go before the published ones (docs/pricing.md).",
-        parsing.prices,
-    ),
-    Setting(
-        "disabled",
-        "TOKENTRAIL_DISABLED",
-        False,  # noqa: FBT003 - a value
-        "true, false",
-        "Whether instrument() leaves everything as it is.",
-        parsing.boolean,
-    ),
-)
+    )
+    prices: UserPrices = _setting(
+        default=UserPrices(),
+        accepts="Mapping[str, Any] | str | PathLike[str]",
+        allowed="a JSON file, or a mapping: for each model "
+        f"{', '.join(PRICE_NAMES)}, in USD per million tokens",
+        about="Your own prices, which go before the published ones (docs/pricing.md).",
+        parse=parsing.prices,
+    )
+    disabled: bool = _switch(
+        default=False, about="Whether instrument() leaves everything as it is."
+    )
+
+    @property
+    def withhold(self) -> bool:
+        """Whether no content may be recorded, since what was to redact it is missing."""
+        return self.redact is redact_everything
+
+
+def _row(found: Field[Any]) -> Setting:
+    facts = {**found.metadata}
+    facts["variable"] = facts["variable"] or f"TOKENTRAIL_{found.name.upper()}"
+    return Setting(name=found.name, **facts)
+
+
+SETTINGS: tuple[Setting, ...] = tuple(map(_row, fields(Settings)))
+"""All settings, in the order of the keywords of ``instrument()``."""

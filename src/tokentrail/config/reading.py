@@ -1,0 +1,121 @@
+"""How settings are read: a keyword argument goes over the environment, which goes over the default.
+
+A wrong keyword argument raises when ``instrument()`` is called, with the setting, the value and
+what is allowed. A wrong environment value must not stop a program: it warns once and the default
+holds.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from tokentrail.config.parsing import FunctionError
+from tokentrail.config.schema import SETTINGS, Setting, Settings
+from tokentrail.config.values import OPT_IN, ContentCapture, redact_everything
+from tokentrail.cost.user_prices import PricesError, UserPrices
+from tokentrail.support import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_DISABLED = next(setting for setting in SETTINGS if setting.name == "disabled")
+
+
+def read_settings(
+    arguments: Mapping[str, object], environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Return the settings: a keyword argument (not ``None``) over environment over default.
+
+    Raises:
+        TypeError: an argument has a name that is no setting.
+        ValueError: an argument has a value that is not allowed.
+    """
+    known = {setting.name for setting in SETTINGS}
+    for name in arguments:
+        if name not in known:
+            message = f"tokentrail has no setting {name!r}; there are: {', '.join(sorted(known))}"
+            raise TypeError(message)
+    if _value(_DISABLED, arguments.get("disabled"), environ):
+        # Nothing is imported that a variable names.
+        arguments, environ = {**arguments, "disabled": True}, {}
+    values = {s.name: _value(s, arguments.get(s.name), environ) for s in SETTINGS}
+    settings = Settings(**values)
+    if settings.withhold:
+        return replace(settings, capture_content=ContentCapture.NO_CONTENT)
+    return settings
+
+
+def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
+    if argument is not None:
+        try:
+            return setting.parse(argument)
+        except ValueError as error:
+            named = f"{setting.name}={argument!r}"
+            message = f"{named} is not allowed{_reason(error)}; allowed: {setting.allowed}"
+            raise ValueError(message) from None
+    read = read_environment(setting, environ)
+    if read.refused is not None:
+        guard.warn_once(
+            setting.variable,
+            "%s=%r is not allowed%s; allowed: %s. %s",
+            setting.variable,
+            read.refused,
+            read.reason,
+            setting.allowed,
+            _instead(setting),
+        )
+    return read.value
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentValue:
+    """What the environment makes of a setting."""
+
+    value: object
+    variable: str | None = None
+    """The variable it comes from; ``None`` for the default."""
+    refused: str | None = None
+    """What a variable says that is not allowed: ``value`` holds instead."""
+    reason: str = ""
+    """Why, where more can be said than what is allowed."""
+
+
+def read_environment(setting: Setting, environ: Mapping[str, str]) -> EnvironmentValue:
+    """Return what ``environ``, or else the default, says."""
+    variable = setting.variable
+    text = environ.get(variable, "")
+    if setting.name == "metric_names" and not text.strip():
+        opted = map(str.strip, environ.get(OPT_IN, "").split(","))
+        variable, text = OPT_IN, "both" if "gen_ai_latest_experimental" in opted else ""
+    if not text.strip():
+        return EnvironmentValue(setting.default)
+    try:
+        return EnvironmentValue(setting.parse(text), variable)
+    except ValueError as error:
+        return EnvironmentValue(setting.fallback, variable, text, _reason(error))
+
+
+def _reason(error: ValueError) -> str:
+    return f" ({error})" if isinstance(error, (FunctionError, PricesError)) else ""
+
+
+def _instead(setting: Setting) -> str:
+    if setting.fallback is redact_everything:
+        return "No content is recorded."
+    return f"The default ({setting.default_text}) holds."
+
+
+def display_value(value: object) -> object:
+    """Return a value of a setting as people write it."""
+    if isinstance(value, UserPrices):
+        return str(value) or None
+    if value is redact_everything:
+        return "no content is recorded"
+    if callable(value):
+        named = value if hasattr(value, "__qualname__") else type(value)
+        return f"{named.__module__}:{named.__qualname__}"
+    return value.value if isinstance(value, Enum) else value
