@@ -7,6 +7,7 @@ developer's environment takes part, and nothing leaves this machine.
 from __future__ import annotations
 
 import contextlib
+import gc
 import inspect
 import os
 import signal
@@ -51,6 +52,12 @@ with contextlib.suppress(ImportError):  # only where there are such tests
         "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("patient")
+
+
+def pytest_collection_finish() -> None:
+    """Freeze what was collected: else each of the hundreds of collections here takes 0.3 s."""
+    gc.collect()
+    gc.freeze()
 
 
 # No way out --------------------------------------------------------------------------------------

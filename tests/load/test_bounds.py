@@ -98,6 +98,7 @@ def test_a_new_server_with_each_call(told):
     _is_bounded(told)
 
 
+@pytest.mark.thorough
 def test_thousands_of_calls_leave_nothing(told):
     """Of recorder and metrics; `make soak` makes a million."""
     sync, _ = wire.clients()
