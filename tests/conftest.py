@@ -55,10 +55,22 @@ with contextlib.suppress(ImportError):  # only where there are such tests
     settings.load_profile("patient")
 
 
+MANY = 10_000
+"""So many objects that outlive a test take the collector 10 ms each time it is asked to look."""
+
+
 def pytest_collection_finish() -> None:
     """Freeze what was collected: else each of the hundreds of collections here takes 0.3 s."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logfinish() -> None:
+    """Freeze what tests leave for good: modules, and the schemas that pydantic makes when asked."""
+    if len(gc.get_objects(2)) > MANY:
+        gc.collect()
+        gc.freeze()
 
 
 # No way out --------------------------------------------------------------------------------------
