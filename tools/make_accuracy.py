@@ -10,6 +10,7 @@ arguments are read by the shape of its API, and counted with the encoding known 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ from tokentrail.usage import resolve  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from tokentrail.counting import Part
 
 PAGE = ROOT / "docs" / "accuracy.md"
 SHAPES = {"chat": ChatAdapter(), "responses": ResponsesAdapter(), "embeddings": EmbeddingsAdapter()}
@@ -123,6 +126,7 @@ class Counted:
 
     tokens: int
     source: Source | None
+    parts: tuple[Part, ...] = ()
 
     def error(self, fact: Fact) -> int:
         """Return how much too many."""
@@ -139,19 +143,32 @@ def count(fact: Fact) -> Counted:
     encoding = ENCODINGS.load(model.encoding)
     prompt = request.prompt or Prompt()
     output = fact.answer is not None
+    tally: InputTally | OutputTally
     if output:
-        tally = OutputTally(resolve.surcharges(request, prompt))
-        shape.parse_response(fact.answer, tally)
+        tally = OutputTally()
+        response = shape.parse_response(fact.answer, tally)
+        tally.surcharges = resolve.surcharges(request, prompt, response, model)
         steps = tally.steps(encoding)
     else:
         tally = InputTally(prompt)
         steps = tally.steps(encoding, model.name)
     for _ in steps:
         pass
+    found = resolve.to_count(request, model, tally, output=output)
     tokens = tally.tokens + fact.beside
     if fact.category == "Images":
         tokens -= _frame(fact)
-    return Counted(tokens, resolve.count_source(request, model, exact=tally.exact, output=output))
+    return Counted(tokens, found.source if found else None, tally.parts)
+
+
+def published() -> Counter[str]:
+    """Return how many published numbers each rule fits."""
+    found: Counter[str] = Counter()
+    for fact in FACTS:
+        counted = count(fact)
+        if counted.tokens == fact.billed:
+            found.update({part.rule.value for part in counted.parts})
+    return found
 
 
 def _frame(fact: Fact) -> int:

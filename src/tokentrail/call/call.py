@@ -10,7 +10,7 @@ from tokentrail.call.finalize import Settlement, note_deferred
 from tokentrail.call.jobs import Comparison, Gaps
 from tokentrail.call.live_usage import LiveUsage
 from tokentrail.config import TokenCounting
-from tokentrail.counting import HELD, InputTally, OutputTally
+from tokentrail.counting import HELD, OutputTally
 from tokentrail.model.records import Source, Usage
 from tokentrail.support import guard
 from tokentrail.usage import resolve
@@ -86,14 +86,17 @@ class Call:
             self.request = replace(self.request, inexact_output=True)
             guard.internal_error("request", error)
 
-    def text(self, prompt: Prompt | None, recorder: Recorder | None) -> OutputTally | None:
+    def text(
+        self, prompt: Prompt | None, recorder: Recorder | None, response: Response | None
+    ) -> OutputTally | None:
         """Return the tally of what was generated: a stream's own, or one of the plain answer."""
         tally = self.output
         if not self.request.stream and recorder is not None:
             tally = OutputTally()
             recorder.tell_text(tally)
         if tally is not None:
-            tally.surcharges = resolve.surcharges(self.request, prompt)
+            model = self.model(response)
+            tally.surcharges = resolve.surcharges(self.request, prompt, response, model)
         return tally
 
     def model(self, response: Response | None) -> resolve.Model:
@@ -204,6 +207,9 @@ class Call:
         if encoder is None or not model.known:
             return
         prompt = self.prompt()
-        read = InputTally(prompt) if prompt is not None and not prompt.unknowable else None
-        made = self.text(prompt, recorder) if resolve.shows_output(self.request) else None
+        read = None
+        if prompt is not None and not prompt.unknowable:
+            read = resolve.input_tally(self.request, prompt, operation.response)
+        shown = resolve.shows_output(self.request)
+        made = self.text(prompt, recorder, operation.response) if shown else None
         self.engine.hand_over(Comparison(self, operation, model, encoder, (read, made)))

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tokentrail.counting import INLINE, InputTally
+from tokentrail.counting import INLINE
 from tokentrail.model.records import Usage
 from tokentrail.support import guard
 from tokentrail.usage import resolve
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokentrail.call.call import Call
     from tokentrail.call.recorder import Recorder
     from tokentrail.content import Capture, Content
-    from tokentrail.counting import Encoder
+    from tokentrail.counting import Encoder, InputTally
     from tokentrail.model.records import Operation
 
 
@@ -172,8 +172,11 @@ class Settlement:
         prompt = call.prompt()
         wanted = resolve.needed_counts(operation, prompt, engine.settings.token_counting)
         if prompt is not None and wanted.input:
-            self._input = InputTally(prompt)
-        self._output = call.text(prompt, self._recorder) if wanted.output else None
+            self._input = resolve.input_tally(call.request, prompt, operation.response)
+        if wanted.output:
+            self._output = call.text(prompt, self._recorder, operation.response)
+        else:
+            self._output = None
         if wanted.input or wanted.output:
             engine.start_encoding(model.encoding)
         return model

@@ -38,14 +38,21 @@ class LiveUsage:
         if wanted.input and prompt is not None:
             given = self._input(prompt, model, encoder)
         if wanted.output and call.output is not None:
-            call.output.surcharges = resolve.surcharges(call.request, prompt)
+            call.output.surcharges = resolve.surcharges(
+                call.request, prompt, so_far.response, model
+            )
             generated = self._output(call.output, model, encoder)
         return resolve.resolve_usage(so_far, given, generated, mode)
 
     def _output(self, tally: OutputTally, model: resolve.Model, encoder: Encoder | None) -> Count:
-        tokens, exact = tally.now(encoder)
+        tokens, exact, measured = tally.now(encoder)
         source = resolve.count_source(
-            self._call.request, model, exact=exact, output=True, hidden=tally.saw_summary
+            self._call.request,
+            model,
+            exact=exact,
+            output=True,
+            hidden=tally.may_hide,
+            measured=measured,
         )
         return Count(tokens, source, model.encoding if encoder is not None else None)
 

@@ -9,6 +9,7 @@ from tokentrail.apis.reported_usage import responses_usage
 from tokentrail.apis.values import (
     error_code,
     fields,
+    integer,
     nonempty_str,
     plain_str,
     sequence,
@@ -27,6 +28,8 @@ TOOL_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 """Items by which the model hands over to the application."""
 OUTPUT_CALLS: Final = TOOL_CALLS | {"mcp_call"}
 """Items with a name and arguments that the model wrote."""
+UNDERSTOOD: Final = frozenset({"message", "reasoning", "function_call"})
+"""Items of which it is known what is billed."""
 _STATUSES: Final = {"completed": "stop", "failed": "error", "cancelled": "error"}
 _REASONS: Final = {"max_output_tokens": "length"}
 
@@ -45,6 +48,8 @@ def read_response(given: Mapping[str, object]) -> Response:
         content_filter=read_response_filters(given.get("content_filters")),
         reported=responses_usage(given.get("usage")),
         complete=bool(given) and status not in {"queued", "in_progress"},
+        created=integer(given.get("created_at")),
+        reasoning_level=telemetry_str(fields(given.get("reasoning")).get("effort")),
         error_type=_error_type(given) if status == "failed" else None,
     )
 
@@ -82,6 +87,7 @@ def feed_output(output: object, sink: TextSink) -> None:
     for index, item in enumerate(sequence(output)):
         given = fields(item)
         kind = given.get("type")
+        feed_kind(kind, index, sink)
         if kind == "message":
             _feed_parts(given.get("content"), index, sink)
         elif kind == "reasoning":
@@ -92,6 +98,14 @@ def feed_output(output: object, sink: TextSink) -> None:
         elif isinstance(kind, str) and kind in OUTPUT_CALLS:
             _feed_piece("tool_name", given.get("name"), index, sink)
             _feed_piece("tool_arguments", given.get("arguments", given.get("input")), index, sink)
+
+
+def feed_kind(kind: object, index: int, sink: TextSink) -> None:
+    """Say that an item is of a kind whose price is not known."""
+    if kind == "custom_tool_call":
+        sink.add("custom_call", index, 0, "")
+    elif kind not in UNDERSTOOD:
+        sink.add("unknown", index, 0, "")
 
 
 _PARTS: Final = {
