@@ -34,7 +34,7 @@ from tokentrail.apis.chat.adapter import ChatAdapter  # noqa: E402 - after the p
 from tokentrail.apis.completions.adapter import CompletionsAdapter  # noqa: E402
 from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter  # noqa: E402
 from tokentrail.apis.responses.adapter import ResponsesAdapter  # noqa: E402
-from tokentrail.counting import ENCODINGS, RULES, InputTally, OutputTally, is_proven  # noqa: E402
+from tokentrail.counting import ENCODINGS, RULES, InputTally, OutputTally, proves  # noqa: E402
 from tokentrail.counting.evidence import Evidence  # noqa: E402
 from tokentrail.model.records import Endpoint, Prompt  # noqa: E402
 from tokentrail.usage import resolve  # noqa: E402
@@ -53,6 +53,7 @@ ADAPTERS: dict[str, Any] = {
     "embeddings": EmbeddingsAdapter(),
 }
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)/")
+UNKNOWN = frozenset({"input.not_read", "output.not_read", "output.thought"})
 _ZERO = Counter[str]()
 
 
@@ -111,7 +112,7 @@ def replay(exchange: dict[str, Any]) -> Iterator[Counted]:
     model = resolve.identify(request.model, response.model, None, {})
     encoding, prompt = ENCODINGS.load(model.encoding), request.prompt or Prompt()
     billed = billed_input(usage), billed_output(usage)
-    made = resolve.input_tally(request, prompt, response)
+    made = resolve.input_tally(prompt, response)
     if billed[0] and not prompt.unknowable:
         for _ in made.steps(encoding, model.name):
             pass
@@ -183,9 +184,10 @@ def _counted(  # noqa: PLR0913 - one direction of one exchange
 def evidence(counted: Iterable[Counted], published: Counter[str] = _ZERO) -> dict[str, Evidence]:
     """Return what counts say of each rule.
 
-    Not of answers behind which there may be thought: nobody can say what of them is wrong.
+    Not of those of which something was not understood, or answers behind which there may be
+    thought: of such nobody can say what is wrong.
     """
-    known = [one for one in counted if one.measured and "output.thought" not in one.rules]
+    known = [one for one in counted if one.measured and one.rules.isdisjoint(UNKNOWN)]
     uses = Counter(rule for one in known for rule in one.rules)
     off = Counter(rule for one in known if not one.right for rule in one.rules)
     blamed: Counter[str] = Counter()
@@ -212,7 +214,7 @@ def table(found: dict[str, Evidence]) -> Iterator[str]:
     for rule in RULES:
         one = found.get(rule.id.value, Evidence())
         figures = " | ".join(map(str, one))
-        proven = "yes" if is_proven(rule.id) else "no"
+        proven = "yes" if proves(rule.id, one) else "no"
         yield f"| {rule.id.value} | {rule.models} | {rule.says} | {figures} | {proven} |"
 
 

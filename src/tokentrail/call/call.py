@@ -209,7 +209,7 @@ class Call:
         prompt = self.prompt()
         read = None
         if prompt is not None and not prompt.unknowable:
-            read = resolve.input_tally(self.request, prompt, operation.response)
+            read = resolve.input_tally(prompt, operation.response)
         shown = resolve.shows_output(self.request)
         made = self.text(prompt, recorder, operation.response) if shown else None
         self.engine.hand_over(Comparison(self, operation, model, encoder, (read, made)))

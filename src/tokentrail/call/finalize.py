@@ -172,7 +172,7 @@ class Settlement:
         prompt = call.prompt()
         wanted = resolve.needed_counts(operation, prompt, engine.settings.token_counting)
         if prompt is not None and wanted.input:
-            self._input = resolve.input_tally(call.request, prompt, operation.response)
+            self._input = resolve.input_tally(prompt, operation.response)
         if wanted.output:
             self._output = call.text(prompt, self._recorder, operation.response)
         else:

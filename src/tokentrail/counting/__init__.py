@@ -8,16 +8,16 @@ from tokentrail.counting.encodings import ENCODINGS, Encodings
 from tokentrail.counting.models import (
     GUESSED_ENCODING,
     Dialect,
-    base_name,
     dialect_of,
     encoding_name,
+    is_gpt_4,
     is_known,
     may_reason,
     resolve,
 )
 from tokentrail.counting.output import HELD, OutputTally
 from tokentrail.counting.prompt import InputTally
-from tokentrail.counting.rules import RULES, Part, RuleId, evidence_of, is_proven
+from tokentrail.counting.rules import RULES, Part, RuleId, evidence_of, is_proven, proves
 from tokentrail.counting.schemas import schema_name
 from tokentrail.counting.surcharges import Surcharges
 from tokentrail.counting.text import INLINE, Encoder, estimate, weight
@@ -36,14 +36,15 @@ __all__ = [
     "Part",
     "RuleId",
     "Surcharges",
-    "base_name",
     "dialect_of",
     "encoding_name",
     "estimate",
     "evidence_of",
+    "is_gpt_4",
     "is_known",
     "is_proven",
     "may_reason",
+    "proves",
     "resolve",
     "schema_name",
     "weight",

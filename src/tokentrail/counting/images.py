@@ -89,11 +89,11 @@ PRICES: tuple[tuple[str, Tiles | Patches], ...] = (
 )
 """The first that a model's name starts with is its price. Other makers' names have none."""
 
-_UNPROVEN = ("o1-", "gpt-5.1-", "computer-use-preview-")
+_UNPROVEN = ("o1-", "gpt-5.1-", "gpt-5.5-", "gpt-5.6-", "computer-use-preview-")
 """Of which no billed example is known that fits: o1 was billed 22 and 44 where this gives 86, 236."""
 _GUESSED = Tiles(85, 170)
 """What is taken for the price where none is known."""
-_USUAL = (512, 512)
+_USUAL = (400, 300)
 """What is taken for a size that is not known: most pictures that are sent by URL are small."""
 
 

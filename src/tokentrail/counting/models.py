@@ -152,6 +152,12 @@ def dialect_of(model: str) -> Dialect:
     return Dialect.O_SERIES if name[0] in "oc" else Dialect.GPT_5_4
 
 
+def is_gpt_4(model: str) -> bool:
+    """Tell whether it is one of gpt-4 itself, not gpt-4o or later."""
+    family = _family(model)
+    return family is not None and family.name == "gpt-4"
+
+
 def base_name(model: str) -> str:
     """Return the model's plain name: lower case, without vendor prefix and fine-tuning."""
     name = model.strip().lower().rpartition("/")[2]

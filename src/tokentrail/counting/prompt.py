@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail.counting.files import file_text
 from tokentrail.counting.images import image_price
-from tokentrail.counting.models import Dialect, dialect_of
+from tokentrail.counting.models import dialect_of, is_gpt_4
 from tokentrail.counting.overheads import Overhead, overhead
 from tokentrail.counting.rules import Part, all_proven
 from tokentrail.counting.rules import RuleId as Id
@@ -19,6 +19,7 @@ from tokentrail.counting.schemas import as_json, bulk, render_schema, schema_nam
 from tokentrail.counting.text import INLINE, Sum, weight
 from tokentrail.counting.tools import MalformedError, Rendering
 from tokentrail.counting.turns import listed_results, minified, turns, wrapped_calls
+from tokentrail.model.records import ALLOWED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,9 @@ _WRAPPED_CALLS = 13
 """Several calls at once, beside a message, their JSON and the list of their results."""
 _WRAPPED_REASONING = 26
 _WRAPPED_RESPONSES, _WRAPPED_RESPONSES_CALL = 8, 11
-_MARCH, _MARCH_TOOLS = 18, 216
+_MARCH, _MARCH_28, _APRIL = 1740787200, 1743120000, 1743465600
+"""Of 2025, when Responses was new and its input cost more; in seconds since the epoch."""
+_EARLY, _EARLY_TOOLS = 18, 216
 _BESIDE_TOOLS = 1
 _SCHEMA_RESPONSES = 1
 _SCHEMA_REASONING = 4
@@ -50,11 +53,12 @@ _SCHEMA_HEADER = 2
 _FUNCTION_MESSAGE = -2
 _FUNCTION_CALL = 3
 _CHOICE_NONE = 1
+_CHOICE_REQUIRED = 6
 _CHOICE_NAMED = 7
 _CHOICE_FUNCTION = 4
 _UNDESCRIBED = -1
 _SEALED_FRAME = 700
-_SEALED_TOKEN = 7
+_SEALED_TOKEN = 7.5
 """Characters of encrypted reasoning beside the thought, and for each of its tokens: a guess."""
 
 
@@ -66,15 +70,15 @@ class InputTally:
     first.
     """
 
-    __slots__ = ("_encoding", "_model", "_of_march", "_overhead", "_parts", "_prompt", "_reasons", "_sum")
+    __slots__ = ("_early", "_encoding", "_model", "_overhead", "_parts", "_prompt", "_reasons", "_sum")
 
-    def __init__(self, prompt: Prompt, *, of_march: bool = False) -> None:
+    def __init__(self, prompt: Prompt, *, billed_at: int | None = None) -> None:
         """Keep the prompt; count nothing yet.
 
-        ``of_march``: it was billed in March 2025, when Responses was new and cost more.
+        ``billed_at``: when it was answered, in seconds since the epoch, where that is known.
         """
         self._prompt = prompt
-        self._of_march = of_march
+        self._early = _early(prompt, billed_at)
         self._begin(None, "")
 
     @property
@@ -119,12 +123,12 @@ class InputTally:
         self._begin(encoding, model)
         if prompt.incomplete:
             self._add(Id.NOT_READ, 0)
-        if self._of_march:
-            self._add(Id.MESSAGES_MARCH, _MARCH_TOOLS if prompt.tools else _MARCH)
+        if self._early:
+            self._add(Id.MESSAGES_MARCH, self._early)
         if prompt.token_ids:
             self._add(Id.BARE_IDS, prompt.token_ids)
         for text in prompt.texts:
-            yield from self._text(Id.BARE_TEXT, text)
+            yield from self._text(Id.BARE_TEXT if text else Id.BARE_EMPTY, text)
         if prompt.messages:
             yield from self._messages()
         if prompt.tools:
@@ -152,12 +156,13 @@ class InputTally:
         self._add(*self._overhead.start)
         prompt = self._prompt
         unpadded = bool(prompt.tools) or prompt.schema is not None
+        first = prompt.messages[0]
         names = {call.id: call.name for said in prompt.messages for call in said.tool_calls}
         for turn in turns(prompt):
             if turn.calls:
                 yield from self._calls(turn)
                 continue
-            pads = unpadded and turn.message.role in _SYSTEM
+            pads = unpadded and turn.message is first and first.role in _SYSTEM
             unpadded = unpadded and not pads
             yield from self._message(turn, pads=pads, name=names.get(turn.message.call_id))
         if unpadded and self._overhead.joined:
@@ -229,7 +234,7 @@ class InputTally:
         yield from self._text(rule, schema_name(self._prompt.schema, self._prompt.schema_name))
 
     def _reasoning(self, message: Message, *, dropped: bool) -> None:
-        length = max(0, message.sealed - _SEALED_FRAME) // _SEALED_TOKEN
+        length = round(max(0, message.sealed - _SEALED_FRAME) / _SEALED_TOKEN)
         if dropped:
             self._add(Id.REASONING_DROPPED, 0)
         else:
@@ -267,10 +272,15 @@ class InputTally:
             arguments = minified(arguments)
             self._add(Id.CALL_REASONING_SPACED, 0)
         elif call.completed and alone and not self._reasons:
-            again = Id.CALL_COMPLETED in self._parts or Id.CALL_COMPLETED_AGAIN in self._parts
-            self._add(Id.CALL_COMPLETED_AGAIN if again else Id.CALL_COMPLETED, _COMPLETED)
+            self._add(self._completed_rule(), _COMPLETED)
         yield from self._text(rule, f".{call.name}")
         yield from self._text(rule, arguments)
+
+    def _completed_rule(self) -> Id:
+        if self._prompt.schema is not None:
+            return Id.CALL_COMPLETED_SCHEMA
+        once = Id.CALL_COMPLETED not in self._parts and Id.CALL_COMPLETED_AGAIN not in self._parts
+        return Id.CALL_COMPLETED if once else Id.CALL_COMPLETED_AGAIN
 
     def _result(self, result: Message, name: str) -> Iterator[None]:
         rule = self._overhead.call.rule
@@ -317,8 +327,10 @@ class InputTally:
     def _choice(self) -> Iterator[None]:
         choice = self._prompt.tool_choice or ""
         kind, _, name = choice.partition(":")
-        if choice == "required":
-            self._add(Id.CHOICE_REQUIRED, 0)
+        if choice.endswith(ALLOWED):
+            self._add(Id.CHOICE_ALLOWED, 0)
+        elif choice == "required":
+            self._add(*self._required())
         elif (choice == "none" or name) and self._reasons:
             self._add(Id.CHOICE_REASONING, 0)
         elif choice == "none":
@@ -327,7 +339,12 @@ class InputTally:
             of_2023 = kind == "function"
             rule = Id.CHOICE_FUNCTION if of_2023 else Id.CHOICE_NAMED
             self._add(rule, _CHOICE_FUNCTION if of_2023 else _CHOICE_NAMED)
-            yield from self._text(rule, name)
+            yield from self._text(rule, name if of_2023 else f".{name}")
+
+    def _required(self) -> Part:
+        if self._prompt.of_responses and not self._reasons:
+            return Part(Id.CHOICE_REQUIRED_RESPONSES, _CHOICE_REQUIRED)
+        return Part(Id.CHOICE_REQUIRED_GPT_4 if is_gpt_4(self._model) else Id.CHOICE_REQUIRED, 0)
 
     def _schema(self) -> Iterator[None]:
         """Add a structured output's schema and what stands around it."""
@@ -350,6 +367,13 @@ class InputTally:
         if self._prompt.of_responses:
             return Id.SCHEMA_RESPONSES_REASONING if self._reasons else Id.SCHEMA_RESPONSES
         return Id.SCHEMA_CHAT_REASONING if self._reasons else Id.SCHEMA_CHAT
+
+
+def _early(prompt: Prompt, billed_at: int | None) -> int:
+    """Return what a prompt cost more in March 2025."""
+    if not prompt.of_responses or billed_at is None or not _MARCH <= billed_at < _APRIL:
+        return 0
+    return _EARLY_TOOLS if prompt.tools and billed_at < _MARCH_28 else _EARLY
 
 
 def _weights(prompt: Prompt) -> Iterator[int]:

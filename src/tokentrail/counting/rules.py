@@ -31,6 +31,7 @@ class RuleId(str, Enum):
     __hash__ = str.__hash__  # as the string it is: Enum's own is no C
 
     BARE_TEXT = "input.text"
+    BARE_EMPTY = "input.text.empty"
     BARE_IDS = "input.token_ids"
     MESSAGES = "input.messages"
     MESSAGES_OLDEST = "input.messages.gpt-3.5-turbo-0301"
@@ -64,6 +65,9 @@ class RuleId(str, Enum):
     DECLARED_OTHERWISE = "input.declaration.other_keyword"
     CHOICE_NONE = "input.tool_choice.none"
     CHOICE_REQUIRED = "input.tool_choice.required"
+    CHOICE_REQUIRED_RESPONSES = "input.tool_choice.required.responses"
+    CHOICE_REQUIRED_GPT_4 = "input.tool_choice.required.gpt-4"
+    CHOICE_ALLOWED = "input.tool_choice.allowed"
     CHOICE_NAMED = "input.tool_choice.named"
     CHOICE_FUNCTION = "input.tool_choice.function"
     CHOICE_REASONING = "input.tool_choice.reasoning"
@@ -72,6 +76,7 @@ class RuleId(str, Enum):
     CALL_RESPONSES = "input.call.responses"
     CALL_COMPLETED = "input.call.responses.completed"
     CALL_COMPLETED_AGAIN = "input.call.responses.completed.several"
+    CALL_COMPLETED_SCHEMA = "input.call.responses.completed.schema"
     CALL_CHAT_GPT_5 = "input.call.chat.gpt-5"
     CALL_RESPONSES_GPT_5 = "input.call.responses.gpt-5"
     CALL_RESPONSES_GPT_5_4 = "input.call.responses.gpt-5.4"
@@ -91,6 +96,7 @@ class RuleId(str, Enum):
     SCHEMA_RESPONSES_REASONING = "input.schema.responses.reasoning"
     SCHEMA_BESIDE_TOOLS = "input.schema.beside_tools"
     SCHEMA_ANSWERED = "input.schema.answered"
+    SCHEMA_UNION = "input.schema.union"
     SCHEMA_LEFT_OUT = "input.schema.left_out"
     SCHEMA_ESCAPED = "input.schema.not_ascii"
     SCHEMA_CLASS = "input.schema.class"
@@ -113,16 +119,23 @@ class RuleId(str, Enum):
     ANSWER_RESPONSES = "output.text.responses"
     ANSWER_ITEM = "output.item.responses"
     ANSWER_BESIDE_TOOLS = "output.text.beside_tools"
+    ANSWER_BESIDE_HOSTED = "output.text.beside_hosted_tools"
     ANSWER_SCHEMA = "output.schema.beside_tools"
+    ANSWER_SCHEMA_REASONING = "output.schema.reasoning"
     ANSWER_REFUSAL = "output.refusal"
     ANSWER_CHOICES = "output.choices"
     ANSWER_STOPS = "output.stop_sequences"
+    ANSWER_STOPS_INLINE = "output.stop_sequences.inline"
+    ANSWER_STOPS_GPT_4 = "output.stop_sequences.gpt-4"
     ANSWER_CALL = "output.call"
     ANSWER_CALL_GPT_4 = "output.call.gpt-4"
     ANSWER_CALL_GPT_4_FORCED = "output.call.gpt-4.required"
     ANSWER_CALL_NAMED = "output.call.named"
     ANSWER_CALL_FUNCTION = "output.call.function"
-    ANSWER_CALLS = "output.calls"
+    ANSWER_CALL_BESIDE_HOSTED = "output.call.beside_hosted_tools"
+    ANSWER_CALL_ALLOWED = "output.call.allowed"
+    ANSWER_CALLS_CHAT = "output.calls.chat"
+    ANSWER_CALLS_RESPONSES = "output.calls.responses"
     ANSWER_CALLS_LONG = "output.calls.long"
     ANSWER_CALL_WRAPPED = "output.call.wrapped"
     ANSWER_TEXT_AND_CALL = "output.text_and_call"
@@ -162,13 +175,14 @@ RULES = tuple(
     Rule(*row)
     for row in (
         (RuleId.BARE_TEXT, _TEXT, "a text by itself (completions, embeddings): its tokens"),
+        (RuleId.BARE_EMPTY, _TEXT, "an empty text: nothing"),
         (RuleId.BARE_IDS, _TEXT, "token ids: their number"),
         (RuleId.MESSAGES, _PLAIN, "3 for the answer's start, 3 for a message, role and text"),
         (RuleId.MESSAGES_OLDEST, "gpt-3.5-turbo-0301", "4 for a message, -1 for a name"),
         (RuleId.MESSAGES_REASONING, _REASON, "as others, with 2 for the answer's start"),
         (RuleId.MESSAGES_OSS, "gpt-oss", "as others that reason, and 64 for a system message"),
         (RuleId.MESSAGES_EARLY, "o1-mini, o1-preview, computer-use", "as models that do not reason"),
-        (RuleId.MESSAGES_MARCH, "Responses, March 2025", "18 more, 216 with tools"),
+        (RuleId.MESSAGES_MARCH, "Responses, March 2025", "18 more, 216 with tools until the 27th"),
         (RuleId.ASSISTANT_REASONING, _GPT_5, "an earlier answer of text: 2"),
         (RuleId.ASSISTANT_O, _O, "an earlier answer of text: 2"),
         (RuleId.TEXT_PARTS, _TEXT, "several text parts of a message are joined, then encoded"),
@@ -195,7 +209,10 @@ RULES = tuple(
         (RuleId.DECLARED_OTHERWISE, _TEXT, "other keywords: left out"),
         (RuleId.CHOICE_NONE, _PLAIN, "tool_choice none: 1"),
         (RuleId.CHOICE_REQUIRED, _TEXT, "tool_choice required: nothing"),
-        (RuleId.CHOICE_NAMED, _PLAIN, "a tool named by tool_choice: 7 and its name"),
+        (RuleId.CHOICE_REQUIRED_RESPONSES, _PLAIN, "Responses, tool_choice required: 6"),
+        (RuleId.CHOICE_REQUIRED_GPT_4, "gpt-4", "tool_choice required: nothing"),
+        (RuleId.CHOICE_ALLOWED, _TEXT, "allowed tools: nothing"),
+        (RuleId.CHOICE_NAMED, _PLAIN, "a tool named by tool_choice: 7, a dot and its name"),
         (RuleId.CHOICE_FUNCTION, _PLAIN, "a function named by function_call: 4 and its name"),
         (RuleId.CHOICE_REASONING, _REASON, "tool_choice none, or a tool's name: nothing"),
         (RuleId.CALL_CHAT, _PLAIN, "chat, a call: 6 and a message, a dot and the name, arguments as"
@@ -203,6 +220,7 @@ RULES = tuple(
         (RuleId.CALL_RESPONSES, _PLAIN, "Responses: the same with 4, arguments as they are"),
         (RuleId.CALL_COMPLETED, _PLAIN, "Responses: 3 for a single call with status completed"),
         (RuleId.CALL_COMPLETED_AGAIN, _PLAIN, "Responses: 3 for each of several such, in turn"),
+        (RuleId.CALL_COMPLETED_SCHEMA, _PLAIN, "Responses: the same where a schema is asked for"),
         (RuleId.CALL_CHAT_GPT_5, _GPT_5, "chat, a call: as others, with 12"),
         (RuleId.CALL_RESPONSES_GPT_5, "gpt-5 to gpt-5.3", "Responses, a call: 10"),
         (RuleId.CALL_RESPONSES_GPT_5_4, "gpt-5.4 and later", "Responses, a call: 13"),
@@ -224,6 +242,7 @@ RULES = tuple(
         (RuleId.SCHEMA_RESPONSES_REASONING, _REASON, "Responses: the schema in JSON"),
         (RuleId.SCHEMA_BESIDE_TOOLS, _TEXT, "chat, beside tools: 1, and no name"),
         (RuleId.SCHEMA_ANSWERED, _TEXT, "chat, an earlier answer of text: 2 and the name"),
+        (RuleId.SCHEMA_UNION, _TEXT, "anyOf: written as it is"),
         (RuleId.SCHEMA_LEFT_OUT, _TEXT, "default, minimum, maximum, minItems, maxItems: left out"),
         (RuleId.SCHEMA_ESCAPED, _TEXT, "a schema that is not ASCII is escaped"),
         (RuleId.SCHEMA_CLASS, _TEXT, "a class given as a schema: its own JSON schema"),
@@ -234,8 +253,8 @@ RULES = tuple(
         (RuleId.IMAGE_PATCHES, "models priced by patches", "1 and patches times a factor"),
         (RuleId.IMAGE_PATCHES_FRACTION, "models priced by patches", "a fraction below a half"),
         (RuleId.IMAGE_PATCHES_SHRUNK, "models priced by patches", "more than 1,536 patches"),
-        (RuleId.IMAGE_UNPROVEN, "o1, computer-use-preview, gpt-5.1, models unknown", "a guess"),
-        (RuleId.IMAGE_UNSIZED, "all", "an image of unknown size: as one of 512 x 512"),
+        (RuleId.IMAGE_UNPROVEN, "o1, computer-use-preview, gpt-5.1, gpt-5.5 and later, unknown models", "a guess"),
+        (RuleId.IMAGE_UNSIZED, "all", "an image of unknown size: as one of 400 x 300"),
         (RuleId.FILE_TEXT, "all", "a file of text: its text"),
         (RuleId.REASONING_DROPPED, _REASON, "Responses: reasoning before the last user message: 0"),
         (RuleId.REASONING_SEALED, _REASON, "Responses: other reasoning, by its encrypted length"),
@@ -244,18 +263,27 @@ RULES = tuple(
         (RuleId.ANSWER_RESPONSES, _TEXT, "Responses: the text's tokens"),
         (RuleId.ANSWER_ITEM, _TEXT, "Responses: 1 for a message or a call that is not cut short"),
         (RuleId.ANSWER_BESIDE_TOOLS, _PLAIN, "a text where tools were declared: 1"),
-        (RuleId.ANSWER_SCHEMA, _TEXT, "where a schema was asked for, tools declared or a model"
-         " reasons: 2 and the schema's name"),
+        (RuleId.ANSWER_BESIDE_HOSTED, _PLAIN, "where tools of the server's own were: the same"),
+        (RuleId.ANSWER_SCHEMA, _PLAIN, "where a schema was asked for and tools were declared: 2 and"
+         " the schema's name"),
+        (RuleId.ANSWER_SCHEMA_REASONING, _REASON, "where a schema was asked for: the same"),
         (RuleId.ANSWER_REFUSAL, _PLAIN, "a refusal: its text and 1"),
         (RuleId.ANSWER_CHOICES, _PLAIN, "several choices: each as one"),
-        (RuleId.ANSWER_STOPS, _PLAIN, "where stop sequences were given: as without"),
+        (RuleId.ANSWER_STOPS, _PLAIN, "a text where stop sequences were given that begin a line: as"
+         " without"),
+        (RuleId.ANSWER_STOPS_INLINE, _PLAIN, "where others were given: as without"),
+        (RuleId.ANSWER_STOPS_GPT_4, "gpt-4", "where any were given: as without"),
         (RuleId.ANSWER_CALL, _TEXT, "a call: 7, a dot and the name, arguments"),
         (RuleId.ANSWER_CALL_GPT_4, "gpt-4", "a call: 4, a dot and the name, arguments"),
         (RuleId.ANSWER_CALL_GPT_4_FORCED, "gpt-4", "a required call: the same"),
         (RuleId.ANSWER_CALL_NAMED, _PLAIN, "a call of a named tool: its arguments"),
         (RuleId.ANSWER_CALL_FUNCTION, _PLAIN, "function_call: as a call (of 2023)"),
-        (RuleId.ANSWER_CALLS, _PLAIN, "several calls: 10 and the JSON of multi_tool_use.parallel,"
-         " in chat without blanks"),
+        (RuleId.ANSWER_CALL_BESIDE_HOSTED, _TEXT, "a call where there are tools of the server's own:"
+         " as without"),
+        (RuleId.ANSWER_CALL_ALLOWED, _TEXT, "a required call of allowed tools: as a call"),
+        (RuleId.ANSWER_CALLS_CHAT, _PLAIN, "chat, several calls: 10 and the JSON of"
+         " multi_tool_use.parallel, without blanks"),
+        (RuleId.ANSWER_CALLS_RESPONSES, _PLAIN, "Responses, several calls: 10 and that JSON"),
         (RuleId.ANSWER_CALLS_LONG, _PLAIN, "several long calls: 16 and 6 for each"),
         (RuleId.ANSWER_CALL_WRAPPED, _PLAIN, "chat, a single call with blanks in its JSON: written"
          " as several"),
@@ -284,9 +312,13 @@ def evidence_of(rule: RuleId) -> Evidence:
 @cache
 def is_proven(rule: RuleId) -> bool:
     """Tell whether a count by this rule is known to be right."""
+    return proves(rule, evidence_of(rule))
+
+
+def proves(rule: RuleId, found: Evidence) -> bool:
+    """Tell whether such evidence is enough."""
     if rule in NOT_UNDERSTOOD:
         return False
-    found = evidence_of(rule)
     if found.contradicting * _CONTRADICTED > found.supporting + found.published:
         return False
     replayed = found.projects >= _PROJECTS and found.months >= _MONTHS

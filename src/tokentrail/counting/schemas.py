@@ -97,6 +97,8 @@ def _billed(schema: object, rules: set[RuleId], *, names: bool = False) -> objec
         return {key: _billed(value, rules) for key, value in schema.items()}
     if not schema.keys() <= _UNDERSTOOD:
         rules.add(RuleId.SCHEMA_OTHERWISE)
+    if "anyOf" in schema:
+        rules.add(RuleId.SCHEMA_UNION)
     if not _LEFT_OUT.isdisjoint(schema):
         rules.add(RuleId.SCHEMA_LEFT_OUT)
     return {

@@ -80,6 +80,8 @@ class Surcharges:
     """Of the legacy API, whose answers are texts and nothing else."""
     tools: bool = False
     """Some were declared."""
+    hosted_tools: bool = False
+    """Some of the server's own were."""
     names_tool: bool = False
     """The request left no choice of the tool, whose name is then not billed."""
     required: bool = False
@@ -94,8 +96,10 @@ class Surcharges:
     """Answers that ended by themselves."""
     end: Id | None = None
     """The rule by which the end of such an answer is billed, where it is."""
-    stops: bool = False
-    """Stop sequences were given: then nobody knows which it was that ended an answer."""
+    stops: Id | None = None
+    """The rule for answers that a stop sequence may have ended, where some were given."""
+    allowed: bool = False
+    """It demanded a call of one of some of the tools."""
 
     @property
     def text_rule(self) -> Id:
@@ -106,9 +110,9 @@ class Surcharges:
 
     def of_all(self) -> Iterator[Part]:
         """Yield what all answers together cost beside their texts."""
-        if self.stops:
-            yield Part(Id.ANSWER_STOPS, 0)
-        if self.end is not None and self.stops:
+        if self.stops is not None:
+            yield Part(self.stops, 0)
+        if self.end is not None and self.stops is not None:
             sure = self.end is Id.ANSWER_END_AZURE
             yield Part(Id.ANSWER_END_UNSURE, _END * self.ended if sure else 0)
         elif self.end is not None and self.ended:
@@ -141,20 +145,27 @@ class Surcharges:
         if answer.calls:
             return
         reasons = self.dialect.reasons
-        if self.tools and not reasons:
-            yield Part(Id.ANSWER_BESIDE_TOOLS, _BESIDE_TOOLS * answer.messages)
-        if self.schema is not None and (self.tools or reasons):
-            yield Part(Id.ANSWER_SCHEMA, (_SCHEMA + name) * answer.messages)
+        tools = self.tools or self.hosted_tools
+        if tools and not reasons:
+            hosted = Id.ANSWER_BESIDE_HOSTED if self.hosted_tools else Id.ANSWER_BESIDE_TOOLS
+            yield Part(hosted, _BESIDE_TOOLS * answer.messages)
+        if self.schema is not None and (tools or reasons):
+            rule = Id.ANSWER_SCHEMA_REASONING if reasons else Id.ANSWER_SCHEMA
+            yield Part(rule, (_SCHEMA + name) * answer.messages)
 
     def _of_calls(self, answer: Answer, joined: int | None) -> Iterator[Part]:
         several = len(answer.calls)
         if joined is not None:
-            rule = Id.ANSWER_CALLS if several > 1 else Id.ANSWER_CALL_WRAPPED
-            yield Part(rule, joined + _SEVERAL)
+            rule = Id.ANSWER_CALLS_RESPONSES if self.of_responses else Id.ANSWER_CALLS_CHAT
+            yield Part(rule if several > 1 else Id.ANSWER_CALL_WRAPPED, joined + _SEVERAL)
         elif several > 1:
             yield Part(Id.ANSWER_CALLS_LONG, _LONG + _LONG_CALL * several)
         elif self.names_tool:
             yield Part(Id.ANSWER_CALL_NAMED, 0)
+        elif self.hosted_tools:
+            yield Part(Id.ANSWER_CALL_BESIDE_HOSTED, _CALL)
+        elif self.allowed:
+            yield Part(Id.ANSWER_CALL_ALLOWED, _CALL)
         elif self.gpt_4:
             rule = Id.ANSWER_CALL_GPT_4_FORCED if self.required else Id.ANSWER_CALL_GPT_4
             yield Part(rule, _CALL_GPT_4)

@@ -97,6 +97,10 @@ class Message:
     """Parts whose price cannot be known here: audio, kinds we do not know."""
 
 
+ALLOWED = " of some"
+"""What a tool choice ends in where only some of the tools are allowed."""
+
+
 @lean_dataclass(frozen=True, slots=True)
 class Prompt:
     """What counting the input of a call needs."""
@@ -108,9 +112,11 @@ class Prompt:
     """Tokens that the caller already sent as ids."""
     tools: tuple[Mapping[str, object], ...] = ()
     """The function declarations ({name, description, parameters}), as the caller gave them."""
+    hosted_tools: bool = False
+    """There are tools that the server describes and runs itself."""
     tool_choice: str | None = None
     """"none", "auto", "required", or for a named choice "name:<function>", in the legacy form
-    "function:<function>"."""
+    "function:<function>". A mode for some tools only ends in `ALLOWED`."""
     schema: object = None
     """The JSON schema of a structured output, where one was asked for."""
     schema_name: str | None = None

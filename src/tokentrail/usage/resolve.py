@@ -16,19 +16,19 @@ from tokentrail.counting import (
     OutputTally,
     RuleId,
     Surcharges,
-    base_name,
     dialect_of,
     encoding_name,
+    is_gpt_4,
     is_known,
     may_reason,
     resolve,
     schema_name,
 )
-from tokentrail.model.records import Count, Outcome, Prompt, Reported, Source, Usage
+from tokentrail.model.records import ALLOWED, Count, Outcome, Prompt, Reported, Source, Usage
 from tokentrail.usage.background import is_unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from tokentrail.model.records import Operation, Request, Response
 
@@ -97,15 +97,9 @@ def needed_counts(operation: Operation, prompt: Prompt | None, mode: TokenCounti
     )
 
 
-def input_tally(request: Request, prompt: Prompt, response: Response | None) -> InputTally:
+def input_tally(prompt: Prompt, response: Response | None) -> InputTally:
     """Return what counts the input of a call, of which ``response`` is known by now."""
-    created = response.created if response is not None else None
-    early = request.api == "responses" and created is not None and created < _APRIL_2025
-    return InputTally(prompt, of_march=early)
-
-
-_APRIL_2025 = 1743465600
-"""When Responses began to bill its input as it does since; in seconds since the epoch."""
+    return InputTally(prompt, billed_at=response.created if response is not None else None)
 
 
 def surcharges(
@@ -119,10 +113,11 @@ def surcharges(
     name = None if asked.schema is None else schema_name(asked.schema, asked.schema_name)
     return Surcharges(
         dialect=dialect_of(model.name),
-        gpt_4=base_name(model.name).startswith(_GPT_4),
+        gpt_4=is_gpt_4(model.name),
         of_responses=responses,
         completion=request.operation == "text_completion",
         tools=bool(asked.tools),
+        hosted_tools=asked.hosted_tools,
         names_tool=":" in choice or only,
         required=choice == "required",
         schema=name,
@@ -130,11 +125,21 @@ def surcharges(
         cut=any(reason in _CUT for reason in reasons),
         ended=sum(reason not in _CUT for reason in reasons),
         end=_end(request, response),
-        stops=bool(request.stop_sequences),
+        stops=_stops(request, reasons, model),
+        allowed=choice == f"required{ALLOWED}",
     )
 
 
-_GPT_4 = ("gpt-4-0", "gpt-4-32k", "gpt-4-1", "gpt-4-turbo")
+def _stops(request: Request, reasons: Collection[str], model: Model) -> RuleId | None:
+    """Return the rule for answers that a stop sequence may have ended."""
+    if not request.stop_sequences or "stop" not in reasons:
+        return None
+    if is_gpt_4(model.name):
+        return RuleId.ANSWER_STOPS_GPT_4
+    below = all(sequence.startswith("\n") for sequence in request.stop_sequences)
+    return RuleId.ANSWER_STOPS if below else RuleId.ANSWER_STOPS_INLINE
+
+
 _CUT = frozenset({"length", "error"})
 """Finish reasons of an answer whose end was never written."""
 _END_2025 = (1735948800, 1748000000)

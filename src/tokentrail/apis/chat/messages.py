@@ -19,7 +19,7 @@ from tokentrail.apis.values import (
     plain_str,
     sequence,
 )
-from tokentrail.model.records import Image, Message, ToolCall
+from tokentrail.model.records import ALLOWED, Image, Message, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,5 +195,8 @@ def read_tool_choice(choice: object) -> str | None:
         name = nonempty_str(fields(held).get("name"))
         if name is not None:
             return f"name:{name}"
-    mode = fields(given.get("allowed_tools", given)).get("mode")
-    return plain_str(mode) if isinstance(mode, str) and mode in _TOOL_CHOICES else None
+    allowed = fields(given.get("allowed_tools", given))
+    mode = plain_str(allowed.get("mode"))
+    if mode not in _TOOL_CHOICES:
+        return None
+    return mode + ALLOWED if "tools" in allowed else mode

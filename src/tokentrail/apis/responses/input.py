@@ -48,6 +48,7 @@ def read_prompt(arguments: Mapping[str, object]) -> Prompt:
     return Prompt(
         messages=(*said, *messages),
         tools=read_tools(tools),
+        hosted_tools=holds_server_tools(tools),
         tool_choice=read_tool_choice(get("tool_choice")),
         schema=_schema(arguments),
         schema_name=nonempty_str(form.get("name")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.content_filter import read_response_filters
@@ -9,8 +10,8 @@ from tokentrail.apis.reported_usage import responses_usage
 from tokentrail.apis.values import (
     error_code,
     fields,
-    integer,
     nonempty_str,
+    number,
     plain_str,
     sequence,
     telemetry_str,
@@ -48,10 +49,16 @@ def read_response(given: Mapping[str, object]) -> Response:
         content_filter=read_response_filters(given.get("content_filters")),
         reported=responses_usage(given.get("usage")),
         complete=bool(given) and status not in {"queued", "in_progress"},
-        created=integer(given.get("created_at")),
+        created=_seconds(given.get("created_at")),
         reasoning_level=telemetry_str(fields(given.get("reasoning")).get("effort")),
         error_type=_error_type(given) if status == "failed" else None,
     )
+
+
+def _seconds(given: object) -> int | None:
+    """Return a time in whole seconds; the client's model has it as a float."""
+    exact = number(given)
+    return None if exact is None or not isfinite(exact) else int(exact)
 
 
 def _finish_reasons(given: Mapping[str, object], status: str | None) -> tuple[str, ...] | None:
