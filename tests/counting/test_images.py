@@ -136,10 +136,10 @@ def test_an_image_s_price(model, width, height, detail, rule, tokens):
 
 
 def test_an_image_of_unknown_size_has_its_model_s_own_price():
-    """As one of 512 x 512; by tiles, low detail has one price whatever the size."""
+    """As one of 400 x 300; by tiles, low detail has one price whatever the size."""
     there = "https://example.org/a.png"
     assert image_price("gpt-4o", there, "low") == Part(RuleId.IMAGE_TILES_LOW, 85)
-    for model, tokens in (("gpt-4o", 255), ("gpt-4o-mini", 8500), ("gpt-5.4", 1 + 307)):
+    for model, tokens in (("gpt-4o", 255), ("gpt-4o-mini", 8500), ("gpt-5.4", 1 + 156)):
         assert image_price(model, there, "high") == Part(RuleId.IMAGE_UNSIZED, tokens)
     assert image_price("my-deployment", None, None) == Part(RuleId.IMAGE_UNPROVEN, 255)
 
