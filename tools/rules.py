@@ -148,7 +148,9 @@ def _request(adapter: Any, exchange: dict[str, Any]) -> tuple[Request, dict[str,
     return adapter.parse_request(Endpoint(provider, host, 443, host), arguments), arguments
 
 
-def _response(adapter: Any, exchange: dict[str, Any], request: Request, tally: OutputTally) -> Response:  # noqa: ANN401, E501
+def _response(
+    adapter: Any, exchange: dict[str, Any], request: Request, tally: OutputTally
+) -> Response:  # noqa: ANN401, E501
     answer = exchange.get("response")
     if not isinstance(answer, list):
         return adapter.parse_response(answer or {}, tally)

@@ -20,9 +20,9 @@ class Evidence(NamedTuple):
 
 
 EVIDENCE: dict[str, Evidence] = {
-    "input.text": Evidence(85, 0, 18, 20, 1),
+    "input.text": Evidence(87, 0, 18, 20, 1),
     "input.text.empty": Evidence(0, 1, 0, 0, 0),
-    "input.token_ids": Evidence(10, 0, 3, 4, 0),
+    "input.token_ids": Evidence(12, 0, 3, 4, 0),
     "input.messages": Evidence(1069, 2, 28, 29, 103),
     "input.messages.gpt-3.5-turbo-0301": Evidence(0, 0, 0, 0, 1),
     "input.messages.reasoning": Evidence(323, 1, 18, 15, 9),
@@ -102,7 +102,7 @@ EVIDENCE: dict[str, Evidence] = {
     "output.schema.beside_tools": Evidence(28, 0, 3, 6, 4),
     "output.schema.reasoning": Evidence(7, 1, 2, 3, 0),
     "output.refusal": Evidence(2, 0, 1, 2, 0),
-    "output.stop_sequences": Evidence(37, 0, 2, 10, 0),
+    "output.stop_sequences": Evidence(39, 0, 3, 10, 0),
     "output.stop_sequences.inline": Evidence(2, 1, 2, 2, 0),
     "output.stop_sequences.gpt-4": Evidence(0, 1, 0, 0, 0),
     "output.call": Evidence(174, 0, 20, 21, 8),
@@ -121,5 +121,5 @@ EVIDENCE: dict[str, Evidence] = {
     "output.end.2025": Evidence(38, 0, 10, 5, 0),
     "output.end.unsure": Evidence(23, 4, 2, 5, 0),
     "output.header.no_thought": Evidence(86, 0, 4, 5, 0),
-    "output.completion": Evidence(18, 0, 5, 5, 0),
+    "output.completion": Evidence(22, 0, 6, 6, 0),
 }

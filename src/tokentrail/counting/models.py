@@ -90,6 +90,8 @@ FAMILIES = (
     Family("text-embedding-ada-002", _CL100K),
     Family("davinci-002", _CL100K),
     Family("babbage-002", _CL100K),
+    Family("davinci:2023-07-21", _CL100K),
+    Family("babbage:2023-07-21", _CL100K),
     Family("gpt-daybreak", _O200K, reasons=True, proven=False),
     Family("gpt-rosalind", _O200K, reasons=True, proven=False),
     Family("chat-latest", _O200K, reasons=True, proven=False),

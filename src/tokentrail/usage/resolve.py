@@ -142,7 +142,7 @@ def _stops(request: Request, reasons: Collection[str], model: Model) -> RuleId |
 
 _CUT = frozenset({"length", "error"})
 """Finish reasons of an answer whose end was never written."""
-_END_2025 = (1735948800, 1748000000)
+_END_2025 = (1735948800, 1747958400)
 _END_AZURE = 1759276800
 """When the end of an answer was billed: by OpenAI's chat from January 4 to May 23 in 2025, by Azure
 since October 2025; in seconds since the epoch."""
