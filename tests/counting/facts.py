@@ -222,9 +222,7 @@ def _short(message: dict[str, Any]) -> str:
 
 _MESSAGES = (
     _guess(
-        _messages(
-            "the cookbook's six messages", "gpt-3.5-turbo-0301", 127, "cookbook", *COOKBOOK
-        )
+        _messages("the cookbook's six messages", "gpt-3.5-turbo-0301", 127, "cookbook", *COOKBOOK)
     ),
     *(
         _messages("the cookbook's six messages", model, billed, "cookbook", *COOKBOOK)

@@ -65,7 +65,7 @@ def test_a_model_whose_encoding_is_a_guess_is_counted_with_a_warning_once(monkey
 
 def test_the_warning_points_to_the_application_s_own_line(monkeypatch):
     monkeypatch.setattr(module, "_warned", set())
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="my-model") as caught:
         count_tokens("hello world", model="my-model")
     assert caught[0].filename == __file__
 
