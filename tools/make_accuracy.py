@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
 from tests.counting.facts import FACTS, SCHEMAS, SOURCES, VISIBLE, Fact  # noqa: E402 - after the path
+from tools.rules import table as rule_table  # noqa: E402
 
 from tokentrail.apis.chat.adapter import ChatAdapter  # noqa: E402
 from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter  # noqa: E402
@@ -27,7 +28,6 @@ from tokentrail.counting import ENCODINGS, InputTally, OutputTally  # noqa: E402
 from tokentrail.counting.evidence import EVIDENCE  # noqa: E402
 from tokentrail.model.records import Endpoint, Prompt, Source  # noqa: E402
 from tokentrail.usage import resolve  # noqa: E402
-from tools.rules import table as rule_table  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,7 +57,7 @@ has. `strict` changes nothing that is known. The numbers of gpt-3.5-turbo are of
 declarations were written on several lines.""",
     "Tool calls and their results in a prompt": """\
 A call is a message with a dot, the name, the arguments and a frame of 6, in the Responses API of 4;
-the result bears the function's name in place of its role. Several calls of one answer stand as one.""",
+the result bears the function's name in place of its role. Several calls of an answer stand as one.""",
     "Function messages, function_call (of 2023)": """\
 Found by hmarr.""",
     "Images": """\

@@ -40,7 +40,7 @@ from tokentrail.model.records import Endpoint, Prompt  # noqa: E402
 from tokentrail.usage import resolve  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tokentrail.counting import Part
     from tokentrail.model.records import Request, Response
@@ -53,7 +53,7 @@ ADAPTERS: dict[str, Any] = {
     "embeddings": EmbeddingsAdapter(),
 }
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)/")
-UNKNOWN = frozenset({"input.not_read", "output.not_read", "output.thought"})
+UNKNOWN = frozenset({"input.not_read", "output.not_read"})
 _ZERO = Counter[str]()
 
 
@@ -82,6 +82,11 @@ class Counted:
         return self.tokens == self.billed
 
     @property
+    def far(self) -> bool:
+        """Whether it is more than a tenth off."""
+        return abs(self.tokens - self.billed) > self.billed / 10
+
+    @property
     def rules(self) -> set[str]:
         """The names of the rules."""
         return {part.rule.value for part in self.parts}
@@ -90,8 +95,8 @@ class Counted:
 def read(paths: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Yield the exchanges of files."""
     for path in paths:
-        opened = gzip.open(path, "rt") if path.endswith(".gz") else Path(path).open()
-        with opened as lines:
+        opened = gzip.open if path.endswith(".gz") else open
+        with opened(path, "rt", encoding="utf-8") as lines:
             yield from map(json.loads, lines)
 
 
@@ -106,7 +111,7 @@ def replay(exchange: dict[str, Any]) -> Iterator[Counted]:
     usage = exchange.get("response_usage") or {}
     if adapter is None:
         return
-    request, arguments = _request(adapter, exchange)
+    request = _request(adapter, exchange)
     tally = OutputTally()
     response = _response(adapter, exchange, request, tally)
     model = resolve.identify(request.model, response.model, None, {})
@@ -122,7 +127,6 @@ def replay(exchange: dict[str, Any]) -> Iterator[Counted]:
         for _ in tally.steps(encoding):
             pass
         yield _counted(exchange, request, model, tally, billed[1], output=True)
-    del arguments
 
 
 def billed_input(usage: dict[str, Any]) -> int | None:
@@ -139,18 +143,24 @@ def billed_output(usage: dict[str, Any]) -> int | None:
     return made
 
 
-def _request(adapter: Any, exchange: dict[str, Any]) -> tuple[Request, dict[str, Any]]:  # noqa: ANN401
+def _request(
+    adapter: Any,  # noqa: ANN401 - one of ADAPTERS
+    exchange: dict[str, Any],
+) -> Request:
     arguments, host = dict(exchange["request"]), exchange.get("host") or ""
     found = _DEPLOYMENT.search(exchange.get("url_path") or "")
     if found and not arguments.get("model"):
         arguments["model"] = found[1]
     provider = "azure.ai.openai" if "azure" in host else "openai"
-    return adapter.parse_request(Endpoint(provider, host, 443, host), arguments), arguments
+    return adapter.parse_request(Endpoint(provider, host, 443, host), arguments)
 
 
 def _response(
-    adapter: Any, exchange: dict[str, Any], request: Request, tally: OutputTally
-) -> Response:  # noqa: ANN401, E501
+    adapter: Any,  # noqa: ANN401 - one of ADAPTERS
+    exchange: dict[str, Any],
+    request: Request,
+    tally: OutputTally,
+) -> Response:
     answer = exchange.get("response")
     if not isinstance(answer, list):
         return adapter.parse_response(answer or {}, tally)
@@ -189,7 +199,10 @@ def evidence(counted: Iterable[Counted], published: Counter[str] = _ZERO) -> dic
     Not of those of which something was not understood, or answers behind which there may be
     thought: of such nobody can say what is wrong.
     """
-    known = [one for one in counted if one.measured and one.rules.isdisjoint(UNKNOWN)]
+    everything = [one for one in counted if "output.thought" not in one.rules]
+    used = Counter(rule for one in everything for rule in one.rules)
+    far = Counter(rule for one in everything if one.far for rule in one.rules)
+    known = [one for one in everything if one.measured and one.rules.isdisjoint(UNKNOWN)]
     uses = Counter(rule for one in known for rule in one.rules)
     off = Counter(rule for one in known if not one.right for rule in one.rules)
     blamed: Counter[str] = Counter()
@@ -197,7 +210,7 @@ def evidence(counted: Iterable[Counted], published: Counter[str] = _ZERO) -> dic
         if not one.right:
             blamed[max(one.rules, key=lambda rule: (off[rule] / uses[rule], rule))] += 1
     found = {}
-    for rule in uses.keys() | published.keys():
+    for rule in used.keys() | published.keys():
         right = [one for one in known if one.right and rule in one.rules]
         found[rule] = Evidence(
             len(right),
@@ -205,19 +218,22 @@ def evidence(counted: Iterable[Counted], published: Counter[str] = _ZERO) -> dic
             len({one.project for one in right}),
             len({one.month for one in right}),
             published[rule],
+            used[rule],
+            far[rule],
         )
     return found
 
 
-def table(found: dict[str, Evidence]) -> Iterator[str]:
+def table(found: Mapping[str, Evidence]) -> Iterator[str]:
     """Yield the rows of the table of rules."""
-    yield "| rule | models | says | for | against | projects | months | published | proven |"
-    yield "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"
+    yield "| rule | for | it says | right | wrong | projects | months | published | off | known |"
+    yield "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
     for rule in RULES:
         one = found.get(rule.id.value, Evidence())
-        figures = " | ".join(map(str, one))
-        proven = "yes" if proves(rule.id, one) else "no"
-        yield f"| {rule.id.value} | {rule.models} | {rule.says} | {figures} | {proven} |"
+        figures = " | ".join(map(str, one[:5]))
+        off = f"{one.off} of {one.used}" if one.used else ""
+        known = "yes" if proves(rule.id, one) else ""
+        yield f"| {rule.id.value} | {rule.models} | {rule.says} | {figures} | {off} | {known} |"
 
 
 def written(found: dict[str, Evidence]) -> str:

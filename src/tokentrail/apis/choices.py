@@ -90,8 +90,8 @@ class ChunkAccumulator:
     """
 
     __slots__ = (
-        "_asked", "_beside", "_created", "_expected", "_final", "_findings", "_fingerprint", "_id", "_made",
-        "_model", "_pieces", "_reasons", "_sink", "_tell", "_tier",
+        "_asked", "_beside", "_created", "_expected", "_final", "_findings", "_fingerprint", "_id",
+        "_made", "_model", "_pieces", "_reasons", "_sink", "_tell", "_tier",
     )  # fmt: skip
 
     def __init__(

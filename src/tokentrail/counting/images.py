@@ -90,7 +90,7 @@ PRICES: tuple[tuple[str, Tiles | Patches], ...] = (
 """The first that a model's name starts with is its price. Other makers' names have none."""
 
 _UNPROVEN = ("o1-", "gpt-5.1-", "gpt-5.5-", "gpt-5.6-", "computer-use-preview-")
-"""Of which no billed example is known that fits: o1 was billed 22 and 44 where this gives 86, 236."""
+"""Of which no billed example fits: o1 was billed 22 and 44 where this gives 86 and 236."""
 _GUESSED = Tiles(85, 170)
 """What is taken for the price where none is known."""
 _USUAL = (400, 300)

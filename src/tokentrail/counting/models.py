@@ -134,24 +134,30 @@ def may_reason(model: str) -> bool:
     return family is not None and family.reasons
 
 
+_DIALECTS = (
+    ("gpt-oss", Dialect.OSS),
+    ("gpt-5", Dialect.GPT_5),
+    ("o1-mini", Dialect.EARLY),
+    ("o1-preview", Dialect.EARLY),
+    ("computer-use", Dialect.EARLY),
+    ("o", Dialect.O_SERIES),
+    ("codex", Dialect.O_SERIES),
+)
+"""The first that the name of a model that reasons starts with; gpt-5.4's for later models."""
+
+
 @lru_cache(maxsize=256)
 def dialect_of(model: str) -> Dialect:
     """Return how the model's prompts and answers are written."""
     name = base_name(model)
-    if name in {"gpt-3.5-turbo-0301", "gpt-35-turbo-0301"}:
-        return Dialect.OLDEST
     if not may_reason(model):
-        return Dialect.PLAIN
-    if name.startswith("gpt-oss"):
-        return Dialect.OSS
-    if name.startswith(("o1-mini", "o1-preview", "computer-use")):
-        return Dialect.EARLY
+        oldest = name in {"gpt-3.5-turbo-0301", "gpt-35-turbo-0301"}
+        return Dialect.OLDEST if oldest else Dialect.PLAIN
+    known = next((dialect for start, dialect in _DIALECTS if name.startswith(start)), None)
     release = _POINT_RELEASE.match(name)
-    if release is not None:
-        return Dialect.GPT_5_4 if int(release[1]) >= _NEW_CALLS else Dialect.GPT_5
-    if name.startswith("gpt-5"):
-        return Dialect.GPT_5
-    return Dialect.O_SERIES if name[0] in "oc" else Dialect.GPT_5_4
+    if release is not None and int(release[1]) >= _NEW_CALLS:
+        return Dialect.GPT_5_4
+    return known or Dialect.GPT_5_4
 
 
 def is_gpt_4(model: str) -> bool:

@@ -334,7 +334,7 @@ class OutputTally:
         yield from asked.of_all()
         for answer in self._answers():
             joined = self._joined.get(answer.number)
-            yield from asked.of(answer, joined and joined.tokens, name)
+            yield from asked.of(answer, None if joined is None else joined.tokens, name)
 
     def _count_name(self, encoding: Encoder | None) -> None:
         """Count the name of the schema, with which an answer in it may begin."""

@@ -70,7 +70,16 @@ class InputTally:
     first.
     """
 
-    __slots__ = ("_early", "_encoding", "_model", "_overhead", "_parts", "_prompt", "_reasons", "_sum")
+    __slots__ = (
+        "_early",
+        "_encoding",
+        "_model",
+        "_overhead",
+        "_parts",
+        "_prompt",
+        "_reasons",
+        "_sum",
+    )
 
     def __init__(self, prompt: Prompt, *, billed_at: int | None = None) -> None:
         """Keep the prompt; count nothing yet.
@@ -170,8 +179,8 @@ class InputTally:
 
     def _message(self, turn: Turn, *, pads: bool, name: str | None) -> Iterator[None]:
         message = turn.message
-        if message.role == "reasoning":
-            self._reasoning(message, dropped=turn.dropped)
+        if message.role in {"reasoning", "compaction"}:
+            self._sealed(message, dropped=turn.dropped)
             return
         role = message.role
         if role == "tool":
@@ -233,10 +242,12 @@ class InputTally:
         self._add(rule, tokens)
         yield from self._text(rule, schema_name(self._prompt.schema, self._prompt.schema_name))
 
-    def _reasoning(self, message: Message, *, dropped: bool) -> None:
+    def _sealed(self, message: Message, *, dropped: bool) -> None:
         length = round(max(0, message.sealed - _SEALED_FRAME) / _SEALED_TOKEN)
         if dropped:
             self._add(Id.REASONING_DROPPED, 0)
+        elif message.role == "compaction":
+            self._add(Id.COMPACTION, length)
         else:
             self._add(Id.REASONING_SEALED, length)
 

@@ -113,6 +113,7 @@ class RuleId(str, Enum):
     FILE_TEXT = "input.file.text"
     REASONING_DROPPED = "input.reasoning.earlier_turn"
     REASONING_SEALED = "input.reasoning.sealed"
+    COMPACTION = "input.compaction"
     NOT_READ = "input.not_read"
 
     ANSWER = "output.text"
@@ -181,7 +182,7 @@ RULES = tuple(
         (RuleId.MESSAGES_OLDEST, "gpt-3.5-turbo-0301", "4 for a message, -1 for a name"),
         (RuleId.MESSAGES_REASONING, _REASON, "as others, with 2 for the answer's start"),
         (RuleId.MESSAGES_OSS, "gpt-oss", "as others that reason, and 64 for a system message"),
-        (RuleId.MESSAGES_EARLY, "o1-mini, o1-preview, computer-use", "as models that do not reason"),
+        (RuleId.MESSAGES_EARLY, "o1-mini, o1-preview, computer-use", "as those that do not reason"),
         (RuleId.MESSAGES_MARCH, "Responses, March 2025", "18 more, 216 with tools until the 27th"),
         (RuleId.ASSISTANT_REASONING, _GPT_5, "an earlier answer of text: 2"),
         (RuleId.ASSISTANT_O, _O, "an earlier answer of text: 2"),
@@ -189,8 +190,14 @@ RULES = tuple(
         (RuleId.NAME, _TEXT, "the name's tokens and 1; nothing more than the role, if the same"),
         (RuleId.FUNCTION_MESSAGE, _PLAIN, "a message of the role function: -2 (of 2023)"),
         (RuleId.FUNCTION_CALL, _PLAIN, "function_call in a message: 3, name, arguments (of 2023)"),
-        (RuleId.TOOLS_CHAT, _PLAIN, "chat: 5, and a system message where there is none (4), else"
-         " a blank line below its text"),
+        (
+            RuleId.TOOLS_CHAT,
+            _PLAIN,
+            (
+                "chat: 5, and a system message where there is none (4), else"
+                " a blank line below its text"
+            ),
+        ),
         (RuleId.TOOLS_RESPONSES, _PLAIN, "Responses: 3"),
         (RuleId.TOOLS_CHAT_GPT_5, _GPT_5, "chat: 91; blank lines around a system message's text"),
         (RuleId.TOOLS_RESPONSES_REASONING, _REASON, "Responses: 9"),
@@ -215,8 +222,14 @@ RULES = tuple(
         (RuleId.CHOICE_NAMED, _PLAIN, "a tool named by tool_choice: 7, a dot and its name"),
         (RuleId.CHOICE_FUNCTION, _PLAIN, "a function named by function_call: 4 and its name"),
         (RuleId.CHOICE_REASONING, _REASON, "tool_choice none, or a tool's name: nothing"),
-        (RuleId.CALL_CHAT, _PLAIN, "chat, a call: 6 and a message, a dot and the name, arguments as"
-         " JSON without blanks; its result stands under the name, not a role"),
+        (
+            RuleId.CALL_CHAT,
+            _PLAIN,
+            (
+                "chat, a call: 6 and a message, a dot and the name, arguments as"
+                " JSON without blanks; its result stands under the name, not a role"
+            ),
+        ),
         (RuleId.CALL_RESPONSES, _PLAIN, "Responses: the same with 4, arguments as they are"),
         (RuleId.CALL_COMPLETED, _PLAIN, "Responses: 3 for a single call with status completed"),
         (RuleId.CALL_COMPLETED_AGAIN, _PLAIN, "Responses: 3 for each of several such, in turn"),
@@ -227,16 +240,31 @@ RULES = tuple(
         (RuleId.CALL_REASONING_SPACED, _REASON, "Responses: blanks in arguments are left out"),
         (RuleId.CALL_O, _O, "a call: 12 in chat, 7 in Responses"),
         (RuleId.CALL_BESIDE_TEXT, _PLAIN, "chat, text beside calls: a message of its own"),
-        (RuleId.CALLS_CHAT, _PLAIN, "chat, several calls at once: one call of"
-         " multi_tool_use.parallel, 13 and its JSON; the results are one list in JSON"),
+        (
+            RuleId.CALLS_CHAT,
+            _PLAIN,
+            (
+                "chat, several calls at once: one call of"
+                " multi_tool_use.parallel, 13 and its JSON; the results are one list in JSON"
+            ),
+        ),
         (RuleId.CALLS_RESPONSES, _PLAIN, "Responses, several at once: each as one"),
         (RuleId.CALLS_CHAT_REASONING, _REASON, "chat, several at once: the same with 26"),
-        (RuleId.CALLS_RESPONSES_REASONING, _REASON, "Responses, several at once: the same as in"
-         " chat, with 8 and 11 for each"),
+        (
+            RuleId.CALLS_RESPONSES_REASONING,
+            _REASON,
+            ("Responses, several at once: the same as in chat, with 8 and 11 for each"),
+        ),
         (RuleId.CALLS_ESCAPED, _TEXT, "several at once that are not ASCII: as they are"),
         (RuleId.RESULT_ALONE, _TEXT, "a result without its call: under the role"),
-        (RuleId.SCHEMA_CHAT, _PLAIN, "chat: the schema in JSON in a system message (see tools), and"
-         " 2 and its name for the answer's start"),
+        (
+            RuleId.SCHEMA_CHAT,
+            _PLAIN,
+            (
+                "chat: the schema in JSON in a system message (see tools), and"
+                " 2 and its name for the answer's start"
+            ),
+        ),
         (RuleId.SCHEMA_RESPONSES, _PLAIN, "Responses: the schema in JSON and 1"),
         (RuleId.SCHEMA_CHAT_REASONING, _REASON, "chat: the schema in JSON and 4"),
         (RuleId.SCHEMA_RESPONSES_REASONING, _REASON, "Responses: the schema in JSON"),
@@ -253,40 +281,56 @@ RULES = tuple(
         (RuleId.IMAGE_PATCHES, "models priced by patches", "1 and patches times a factor"),
         (RuleId.IMAGE_PATCHES_FRACTION, "models priced by patches", "a fraction below a half"),
         (RuleId.IMAGE_PATCHES_SHRUNK, "models priced by patches", "more than 1,536 patches"),
-        (RuleId.IMAGE_UNPROVEN, "o1, computer-use-preview, gpt-5.1, gpt-5.5 and later, unknown models", "a guess"),
+        (RuleId.IMAGE_UNPROVEN, "o1, computer-use, gpt-5.1, gpt-5.5 and later, unknown", "a guess"),
         (RuleId.IMAGE_UNSIZED, "all", "an image of unknown size: as one of 400 x 300"),
         (RuleId.FILE_TEXT, "all", "a file of text: its text"),
         (RuleId.REASONING_DROPPED, _REASON, "Responses: reasoning before the last user message: 0"),
         (RuleId.REASONING_SEALED, _REASON, "Responses: other reasoning, by its encrypted length"),
+        (RuleId.COMPACTION, "all", "Responses: a compaction, by its encrypted length"),
         (RuleId.NOT_READ, "all", "something that was not understood: nothing"),
         (RuleId.ANSWER, _TEXT, "chat: the text's tokens"),
         (RuleId.ANSWER_RESPONSES, _TEXT, "Responses: the text's tokens"),
         (RuleId.ANSWER_ITEM, _TEXT, "Responses: 1 for a message or a call that is not cut short"),
         (RuleId.ANSWER_BESIDE_TOOLS, _PLAIN, "a text where tools were declared: 1"),
         (RuleId.ANSWER_BESIDE_HOSTED, _PLAIN, "where tools of the server's own were: the same"),
-        (RuleId.ANSWER_SCHEMA, _PLAIN, "where a schema was asked for and tools were declared: 2 and"
-         " the schema's name"),
+        (
+            RuleId.ANSWER_SCHEMA,
+            _PLAIN,
+            ("where a schema was asked for and tools were declared: 2 and the schema's name"),
+        ),
         (RuleId.ANSWER_SCHEMA_REASONING, _REASON, "where a schema was asked for: the same"),
         (RuleId.ANSWER_REFUSAL, _PLAIN, "a refusal: its text and 1"),
         (RuleId.ANSWER_CHOICES, _PLAIN, "several choices: each as one"),
-        (RuleId.ANSWER_STOPS, _PLAIN, "a text where stop sequences were given that begin a line: as"
-         " without"),
+        (
+            RuleId.ANSWER_STOPS,
+            _PLAIN,
+            ("a text where stop sequences were given that begin a line: as without"),
+        ),
         (RuleId.ANSWER_STOPS_INLINE, _PLAIN, "where others were given: as without"),
         (RuleId.ANSWER_STOPS_GPT_4, "gpt-4", "where any were given: as without"),
         (RuleId.ANSWER_CALL, _TEXT, "a call: 7, a dot and the name, arguments"),
         (RuleId.ANSWER_CALL_GPT_4, "gpt-4", "a call: 4, a dot and the name, arguments"),
-        (RuleId.ANSWER_CALL_GPT_4_FORCED, "gpt-4", "a required call: the same"),
+        (RuleId.ANSWER_CALL_GPT_4_FORCED, "gpt-4", "a required call of one tool: 4, arguments"),
         (RuleId.ANSWER_CALL_NAMED, _PLAIN, "a call of a named tool: its arguments"),
         (RuleId.ANSWER_CALL_FUNCTION, _PLAIN, "function_call: as a call (of 2023)"),
-        (RuleId.ANSWER_CALL_BESIDE_HOSTED, _TEXT, "a call where there are tools of the server's own:"
-         " as without"),
+        (
+            RuleId.ANSWER_CALL_BESIDE_HOSTED,
+            _TEXT,
+            ("a call where there are tools of the server's own: as without"),
+        ),
         (RuleId.ANSWER_CALL_ALLOWED, _TEXT, "a required call of allowed tools: as a call"),
-        (RuleId.ANSWER_CALLS_CHAT, _PLAIN, "chat, several calls: 10 and the JSON of"
-         " multi_tool_use.parallel, without blanks"),
+        (
+            RuleId.ANSWER_CALLS_CHAT,
+            _PLAIN,
+            ("chat, several calls: 10 and the JSON of multi_tool_use.parallel, without blanks"),
+        ),
         (RuleId.ANSWER_CALLS_RESPONSES, _PLAIN, "Responses, several calls: 10 and that JSON"),
         (RuleId.ANSWER_CALLS_LONG, _PLAIN, "several long calls: 16 and 6 for each"),
-        (RuleId.ANSWER_CALL_WRAPPED, _PLAIN, "chat, a single call with blanks in its JSON: written"
-         " as several"),
+        (
+            RuleId.ANSWER_CALL_WRAPPED,
+            _PLAIN,
+            ("chat, a single call with blanks in its JSON: written as several"),
+        ),
         (RuleId.ANSWER_TEXT_AND_CALL, _PLAIN, "a text before a call: 2 in chat, 1 in Responses"),
         (RuleId.ANSWER_END_AZURE, "Azure, since October 2025", "1 for an answer not cut short"),
         (RuleId.ANSWER_END_2025, "chat, January to May 2025", "1 for an answer not cut short"),
@@ -297,7 +341,7 @@ RULES = tuple(
         (RuleId.ANSWER_COMPLETION, _TEXT, "completions: the text's tokens"),
         (RuleId.ANSWER_NOT_READ, "all", "something that was not understood: nothing"),
     )
-)  # fmt: skip
+)
 """All rules. Input first, in the order of a request, then output."""
 
 NOT_UNDERSTOOD = frozenset({RuleId.NOT_READ, RuleId.ANSWER_NOT_READ, RuleId.SCHEMA_CLASS})

@@ -57,7 +57,7 @@ def render_schema(schema: object, name: str | None, about: str | None) -> tuple[
 
 def schema_name(schema: object, name: str | None) -> str:
     """Return the name a schema goes by."""
-    return name or getattr(schema, "__name__", "")
+    return name or str(getattr(schema, "__name__", ""))
 
 
 def as_json(value: object, *, ascii_only: bool = False) -> str:

@@ -160,6 +160,8 @@ class Surcharges:
             yield Part(rule if several > 1 else Id.ANSWER_CALL_WRAPPED, joined + _SEVERAL)
         elif several > 1:
             yield Part(Id.ANSWER_CALLS_LONG, _LONG + _LONG_CALL * several)
+        elif self.gpt_4 and self.required and self.names_tool:
+            yield Part(Id.ANSWER_CALL_GPT_4_FORCED, _CALL_GPT_4)
         elif self.names_tool:
             yield Part(Id.ANSWER_CALL_NAMED, 0)
         elif self.hosted_tools:
@@ -167,8 +169,7 @@ class Surcharges:
         elif self.allowed:
             yield Part(Id.ANSWER_CALL_ALLOWED, _CALL)
         elif self.gpt_4:
-            rule = Id.ANSWER_CALL_GPT_4_FORCED if self.required else Id.ANSWER_CALL_GPT_4
-            yield Part(rule, _CALL_GPT_4)
+            yield Part(Id.ANSWER_CALL_GPT_4, _CALL_GPT_4)
         else:
             legacy = answer.calls[0][1] == LEGACY_CALL
             yield Part(Id.ANSWER_CALL_FUNCTION if legacy else Id.ANSWER_CALL, _CALL)

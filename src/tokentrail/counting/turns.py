@@ -74,7 +74,9 @@ def wrapped_calls(calls: Sequence[tuple[str, str]]) -> str:
 def listed_results(results: Sequence[str]) -> str:
     """Return the results of such calls as the server lists them: JSON in JSON is not quoted."""
     found = (_parsed(result) for result in results)
-    values = [text if value is None else value[0] for text, value in zip(results, found, strict=True)]
+    values = [
+        text if value is None else value[0] for text, value in zip(results, found, strict=True)
+    ]
     return json.dumps(values, ensure_ascii=False)
 
 

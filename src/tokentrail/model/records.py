@@ -92,7 +92,7 @@ class Message:
     call_id: str | None = None
     """Of the call that this is the result of."""
     sealed: int = 0
-    """Characters of encrypted reasoning, where the role is "reasoning"."""
+    """Characters of encrypted text, where the role is "reasoning" or "compaction"."""
     unknown_parts: int = 0
     """Parts whose price cannot be known here: audio, kinds we do not know."""
 
@@ -330,9 +330,9 @@ class TextSink(Protocol):
 
         ``kind`` is one of "text", "refusal", "tool_name", "tool_arguments", "reasoning" (text of
         thought that the API shows and bills as output) or "summary" (a summary of it, which is
-        not billed by its own length). "custom_call" and "unknown" bear no text: there is a call of a
-        custom tool, or something that was not understood. ``choice`` and ``item`` tell the parts of one kind apart;
-        they are the server's numbers: any int.
+        not billed by its own length). "custom_call" and "unknown" bear no text: there is a call of
+        a custom tool, or something that was not understood. ``choice`` and ``item`` tell the parts
+        of one kind apart; they are the server's numbers: any int.
         """
 
     def pieces(self, kind: str, choice: int, item: int) -> list[str] | None:

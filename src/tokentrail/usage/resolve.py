@@ -108,12 +108,13 @@ def surcharges(
     """Return what is known of the billing of what was generated, beside the text itself."""
     asked = prompt if prompt is not None else Prompt()
     choice, responses = asked.tool_choice or "", request.api == "responses"
-    only = responses and choice == "required" and len(asked.tools) == 1
+    gpt_4 = is_gpt_4(model.name)
+    only = (responses or gpt_4) and choice == "required" and len(asked.tools) == 1
     reasons = (response.finish_reasons if response is not None else None) or ()
     name = None if asked.schema is None else schema_name(asked.schema, asked.schema_name)
     return Surcharges(
         dialect=dialect_of(model.name),
-        gpt_4=is_gpt_4(model.name),
+        gpt_4=gpt_4,
         of_responses=responses,
         completion=request.operation == "text_completion",
         tools=bool(asked.tools),
@@ -208,7 +209,7 @@ def _reported(response: Response | None) -> Reported | None:
     return response.reported if response is not None else None
 
 
-def count_source(
+def count_source(  # noqa: PLR0913 - the facts a label depends on
     request: Request,
     model: Model,
     *,

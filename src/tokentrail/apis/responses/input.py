@@ -19,7 +19,7 @@ from tokentrail.apis.values import (
 from tokentrail.model.records import Message, Prompt, ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _STORED: Final = ("previous_response_id", "conversation", "prompt")
 """Arguments by which the server adds what it has stored."""
@@ -44,7 +44,8 @@ def read_prompt(arguments: Mapping[str, object]) -> Prompt:
     form = fields(fields(get("text")).get("format"))
     reasoning = fields(get("reasoning"))
     thinks_elsewhere = reasoning.get("mode") == "pro" or _recalls(messages)
-    managed = any(not is_absent(value) for value in (get("context_management"), reasoning.get("context")))
+    context = (get("context_management"), reasoning.get("context"))
+    managed = any(not is_absent(value) for value in context)
     return Prompt(
         messages=(*said, *messages),
         tools=read_tools(tools),
@@ -77,8 +78,16 @@ def _input(given: object) -> tuple[tuple[Message, ...], bool]:
         return (Message(role="user", texts=(whole,)),), False
     if not is_sequence(given):
         return (), not is_absent(given)
-    found = tuple(map(_item, given))
+    found = [_item(item) for item in _since_compaction(given)]
     return tuple(item for item in found if item is not None), None in found
+
+
+def _since_compaction(items: list[object] | tuple[object, ...]) -> Sequence[object]:
+    """Return the items from the last compaction on: it stands for all that were before."""
+    kept = len(items)
+    while kept and fields(items[kept - 1]).get("type") != "compaction":
+        kept -= 1
+    return items[max(kept - 1, 0) :]
 
 
 def _item(item: object) -> Message | None:
@@ -99,9 +108,10 @@ def _recalls(messages: tuple[Message, ...]) -> bool:
     return any(said.role == "reasoning" and not said.sealed for said in messages[since:])
 
 
-def _reasoning(item: Mapping[str, object]) -> Message:
-    sealed = plain_str(item.get("encrypted_content"))
-    return Message(role="reasoning", sealed=0 if sealed is None else len(sealed))
+def _sealed(item: Mapping[str, object]) -> Message:
+    """Return reasoning, or a compaction, of which there is only an encrypted text."""
+    kind, text = plain_str(item.get("type")), plain_str(item.get("encrypted_content"))
+    return Message(role=kind or "", sealed=0 if text is None else len(text))
 
 
 def _function_call(item: Mapping[str, object]) -> Message | None:
@@ -141,7 +151,8 @@ def _call_output(item: Mapping[str, object]) -> Message:
 
 _ITEMS: Final[dict[str, Callable[[Mapping[str, object]], Message | None]]] = {
     "message": read_message,
-    "reasoning": _reasoning,
+    "reasoning": _sealed,
+    "compaction": _sealed,
     "function_call": _function_call,
     "function_call_output": _call_output,
     "custom_tool_call": _custom_call,
