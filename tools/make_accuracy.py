@@ -56,8 +56,8 @@ Rendered as TypeScript, without comments on one line, and a frame that each API 
 has. `strict` changes nothing that is known. The numbers of gpt-3.5-turbo are of 2023, when
 declarations were written on several lines.""",
     "Tool calls and their results in a prompt": """\
-A call is a message with a dot, the name, the arguments and a frame of 6, in the Responses API of 4;
-the result bears the function's name in place of its role. Several calls of an answer stand as one.""",
+A call is a message with a dot, the name, the arguments and a frame of 6, 4 in the Responses API;
+the result bears the function's name in place of its role. Several of one answer stand as one.""",
     "Function messages, function_call (of 2023)": """\
 Found by hmarr.""",
     "Images": """\
