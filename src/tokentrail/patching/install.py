@@ -76,7 +76,7 @@ def _imported(module: ModuleType) -> None:
     for row in every():
         if module.__name__ != _CLIENT and module.__name__ not in row.modules:
             continue
-        if row.adapter is None or row.family in _wanted:
+        if row.shape is None or row.family in _wanted:
             with guard.shield(f"patching {row.title}"):
                 _look_for(row, module)
 
