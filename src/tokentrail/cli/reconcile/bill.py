@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 RELEASE: Final = "2.34.0"
 """The release of openai from which on it has the administration API, as its maintainers say."""
-URL: Final = "https://api.openai.com/v1"
 _MOST: Final = 31
 """Days in a page, the most that the API allows."""
 _RETRIES: Final = 5
