@@ -6,7 +6,7 @@ import csv
 import os
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tokentrail.cli.command import CommandError
 from tokentrail.cli.reconcile.facts import DAY, Bill, Days, Key
@@ -62,9 +62,9 @@ def billed_by_openai(days: Days, url: str) -> Bill:
         try:
             return _read(usage, days)
         except openai.APIStatusError as error:  # its body may have the key in it
-            raise _unread(f"HTTP {error.status_code}") from None
+            _fail(f"HTTP {error.status_code}")
         except openai.APIError as error:
-            raise _unread(type(error).__name__) from None
+            _fail(type(error).__name__)
 
 
 def _read(usage: Any, days: Days) -> Bill:  # noqa: ANN401 - of a release that has it
@@ -96,7 +96,7 @@ def _cost(usage: Any, days: Days) -> dict[str, dict[str, float]]:  # noqa: ANN40
     for result in _results(usage.costs, days, group_by=["line_item"]):
         amount = getattr(result, "amount", None)
         if amount is None or amount.value is None:
-            raise _unread("a cost without an amount")
+            _fail("a cost without an amount")
         currency = (amount.currency or "unknown currency").upper()
         cost[currency][result.line_item or "(no line item)"] += float(amount.value)  # type: ignore[assignment] # a Counter of floats adds as well
     return {currency: dict(items) for currency, items in cost.items()}
@@ -113,15 +113,15 @@ def _results(method: Method, days: Days, **more: Any) -> Iterator[Any]:  # noqa:
             start = bucket.start_time
             whole = bucket.end_time == start + DAY and days.start <= start < days.end
             if not whole or (start - days.start) % DAY:
-                raise _unread("its days are not those of UTC that were asked for")
+                _fail("its days are not those of UTC that were asked for")
             if start in seen:
-                raise _unread("it has a day twice")
+                _fail("it has a day twice")
             seen.add(start)
             yield from bucket.results
         if not page.has_more:
             return
         if not page.next_page or page.next_page in cursors:
-            raise _unread("a page of it has no next one, and there is more")
+            _fail("a page of it has no next one, and there is more")
         cursors.add(page.next_page)
         asked["page"] = page.next_page
 
@@ -130,19 +130,19 @@ def _buckets(page: Any, method: Method) -> list[Any]:  # noqa: ANN401 - what a s
     """Return the days of a page: the client checks no answer, and a wrong address has others."""
     data = getattr(page, "data", None)
     if not isinstance(data, list) or not isinstance(getattr(page, "has_more", None), bool):
-        raise _unread(f"no page of {method.__name__} was answered")
+        _fail(f"no page of {method.__name__} was answered")
     for bucket in data:
         times = (getattr(bucket, "start_time", None), getattr(bucket, "end_time", None))
         results = getattr(bucket, "results", None)
         if not all(isinstance(time, int) for time in times) or not isinstance(results, list):
-            raise _unread(f"a day of {method.__name__} is incomplete")
+            _fail(f"a day of {method.__name__} is incomplete")
     return data
 
 
 def _number(result: Any, name: str) -> int:  # noqa: ANN401 - what a server answered
     number = getattr(result, name, None)
     if not isinstance(number, int):
-        raise _unread(f"a result has no {name}")
+        _fail(f"a result has no {name}")
     return number
 
 
@@ -151,8 +151,9 @@ def _model(result: Any) -> str:  # noqa: ANN401 - what a server answered
     return model if isinstance(model, str) and model else "(no model)"
 
 
-def _unread(why: str) -> CommandError:
-    return CommandError(f"the bill could not be read: {why}", code=2)
+def _fail(why: str) -> NoReturn:
+    message = f"the bill could not be read: {why}"
+    raise CommandError(message, code=2) from None  # what it was raised of may name the key
 
 
 def billed_in_file(name: str) -> Bill:

@@ -39,7 +39,7 @@ class Row:
 
     @property
     def difference(self) -> float:
-        """Tokens recorded beyond those billed; below 0: tokens that were billed and not recorded."""
+        """Tokens recorded beyond those billed; negative: some were not recorded."""
         return self.recorded - self.billed
 
     @property

@@ -7,6 +7,7 @@ process before its first sample. A bill has them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cli.reconcile.facts import Gap
@@ -65,8 +66,4 @@ def instance(labels: Labels) -> Labels:
 def gaps(times: Iterable[float], start: float, end: float) -> list[Gap]:
     """Return where there is no sample for longer than :data:`MOST_APART`."""
     points = [start, *sorted(times), end]
-    return [
-        Gap(one, other)
-        for one, other in zip(points, points[1:], strict=False)
-        if other - one > MOST_APART
-    ]
+    return [Gap(one, other) for one, other in pairwise(points) if other - one > MOST_APART]

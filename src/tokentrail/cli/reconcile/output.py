@@ -51,7 +51,8 @@ def _lines(found: Comparison, days: Days, tolerance: float) -> Iterator[str]:
     for row in found.rows:
         yield _row(row, width)
         if row.recorded:
-            yield f"  {', '.join(f'{source} {n:,.0f}' for source, n in sorted(row.sources.items()))}"
+            sources = (f"{source} {number:,.0f}" for source, number in sorted(row.sources.items()))
+            yield f"  {', '.join(sources)}"
         yield from (f"  ! {reason.text}" for reason in row.reasons)
     if not found.rows:
         yield "nothing was billed, and nothing recorded"
@@ -101,7 +102,8 @@ def _cost(found: Comparison) -> Iterator[str]:
         yield f"billed: {sum(items.values()):,.2f} {currency}"
         yield from (f"  {item}: {amount:,.2f}" for item, amount in sorted(items.items()))
     if found.cost_recorded_usd:
-        yield f"recorded, by the price rules: about {sum(found.cost_recorded_usd.values()):,.2f} USD"
+        total = sum(found.cost_recorded_usd.values())
+        yield f"recorded, by the price rules: about {total:,.2f} USD"
         yield from (
             f"  {model}: {usd:,.2f}" for model, usd in sorted(found.cost_recorded_usd.items())
         )

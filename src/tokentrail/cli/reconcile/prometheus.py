@@ -6,7 +6,7 @@ import base64
 import json
 from collections import Counter, defaultdict
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.error import HTTPError
 from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -72,19 +72,20 @@ class Prometheus:
             with self._open(request, timeout=_TIMEOUT) as answer:
                 answered = json.load(answer)
         except HTTPError as error:
-            raise self._failed(f"HTTP {error.code}: {_reason(error)}") from error
+            self._fail(f"HTTP {error.code}: {_reason(error)}")
         except (OSError, HTTPException, ValueError) as error:
-            raise self._failed(str(error) or type(error).__name__) from error
+            self._fail(str(error) or type(error).__name__)
         try:
             if answered["status"] != "success" or answered.get("warnings"):
-                raise self._failed(str(answered.get("error") or answered.get("warnings")))
+                self._fail(str(answered.get("error") or answered.get("warnings")))
             result: list[dict[str, Any]] = answered["data"]["result"]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise self._failed("it does not answer as Prometheus does") from error
+        except (KeyError, TypeError, AttributeError):
+            self._fail("it does not answer as Prometheus does")
         return result
 
-    def _failed(self, why: str) -> CommandError:
-        return CommandError(f"--prometheus {self._url}: {why}", code=2)
+    def _fail(self, why: str) -> NoReturn:
+        message = f"--prometheus {self._url}: {why}"
+        raise CommandError(message, code=2) from None
 
 
 def _reason(error: HTTPError) -> str:
