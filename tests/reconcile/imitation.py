@@ -84,7 +84,7 @@ class Store:
 
     def __call__(self, call: Call) -> Reply:
         """Return the samples within the range of a query."""
-        from urllib.parse import parse_qs  # noqa: PLC0415 - one use
+        from urllib.parse import parse_qs
 
         if self.failing is not None:
             return self.failing

@@ -60,15 +60,11 @@ def _codes(row):
 
 def test_every_page_is_read_past_a_rate_limit_and_an_empty_day(compared):
     """Five days of two to a page, the third without a call, the second request refused."""
-    days = {
-        MONDAY + day * DAY: [completions("gpt-4o", 1000, 100, calls=2)] for day in (0, 1, 3, 4)
-    }
+    days = {MONDAY + day * DAY: [completions("gpt-4o", 1000, 100, calls=2)] for day in (0, 1, 3, 4)}
     refused = errors.reply(429, "Slow down.")
     refused.headers["retry-after-ms"] = "1"
     billing = Billing(days, trouble={2: refused})
-    store = Store(
-        [tokens("gpt-4o", "input", [(1, 4000)]), tokens("gpt-4o", "output", [(1, 400)])]
-    )
+    store = Store([tokens("gpt-4o", "input", [(1, 4000)]), tokens("gpt-4o", "output", [(1, 400)])])
     code, told, said = compared(billing, store, "--json")
     assert (code, said) == (0, "")
     rows = _rows(told)
@@ -302,3 +298,10 @@ def test_of_an_old_openai_it_names_the_release(compared, monkeypatch):
     code, _, said = compared(Billing({}), Store([]))
     assert code == 2
     assert "openai>=2.34.0" in said
+
+
+def test_the_help_fits_a_terminal_of_80_columns(reconcile, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, told, _ = reconcile("--help")
+    assert code == 0
+    assert max(map(len, told.splitlines())) <= 80

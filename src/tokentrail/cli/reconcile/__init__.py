@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 _PROVIDER: Final = "openai"
 _URL: Final = "https://api.openai.com/v1"
 _ABOUT: Final = """\
-Compares the tokens that OpenAI billed with those that a Prometheus has, by model
-and direction, for whole days of UTC. Where they differ, it shows what the
-numbers say of it. Reads the bill with OPENAI_ADMIN_KEY. Nothing is written.
+Compares the tokens that OpenAI billed with those that a Prometheus has, by
+model and direction, for whole days of UTC. Where they differ, it shows the
+reasons that the numbers show. Reads the bill with OPENAI_ADMIN_KEY, an admin
+key. Writes nothing, and asks only the addresses that are named.
 """
 _EXAMPLES: Final = """\
 examples:
@@ -30,9 +31,7 @@ examples:
 
 docs/reconcile.md says what is compared, and how to read the differences.
 """
-_EXIT_CODES: Final = (
-    "exit codes: 0 within the tolerance, 1 beyond it, 2 could not be compared, and why"
-)
+_EXIT_CODES: Final = "exit codes: 0 within the tolerance, 1 beyond it, 2 it could not be compared"
 
 
 def add(commands: Commands) -> None:
