@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.reconcile.imitation import KEY
 
 from tokentrail import cli
+
+KEY = "sk-admin-never-to-be-printed"
 
 
 @pytest.fixture

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokentrail.cli.reconcile.comparison import Comparison, Row
     from tokentrail.cli.reconcile.facts import Days
+
+_MOST_GAPS: Final = 10
 
 
 def as_json(found: Comparison, days: Days, tolerance: float) -> str:
@@ -110,8 +112,10 @@ def _cost(found: Comparison) -> Iterator[str]:
 
 
 def _telemetry(found: Comparison) -> Iterator[str]:
-    for gap in found.gaps:
+    for gap in found.gaps[:_MOST_GAPS]:
         yield f"no sample from {_time(gap.start)} to {_time(gap.end)}"
+    if len(found.gaps) > _MOST_GAPS:
+        yield f"and {len(found.gaps) - _MOST_GAPS} gaps more, all of them with --json"
     if found.starts:
         yield f"processes that began, or began again: {found.starts}"
 
