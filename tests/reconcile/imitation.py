@@ -27,8 +27,8 @@ RESULTS = {
     "images": types.DataResultOrganizationUsageImagesResult,
     "audio_speeches": types.DataResultOrganizationUsageAudioSpeechesResult,
     "audio_transcriptions": types.DataResultOrganizationUsageAudioTranscriptionsResult,
-    "web_search_calls": types.DataResultOrganizationUsageWebSearchesResult,
-    "file_search_calls": types.DataResultOrganizationUsageFileSearchesResult,
+    "web_search_calls": getattr(types, "DataResultOrganizationUsageWebSearchesResult", None),
+    "file_search_calls": getattr(types, "DataResultOrganizationUsageFileSearchesResult", None),
     "code_interpreter_sessions": types.DataResultOrganizationUsageCodeInterpreterSessionsResult,
     "costs": types.DataResultOrganizationCostsResult,
 }

@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from tests.reconcile.imitation import DAY, Billing, Store, completions
+from tests.reconcile.imitation import DAY, RESULTS, Billing, Store, completions
 
 from tokentrail.telemetry import semconv
 from tokentrail.testing.payloads import errors
@@ -15,6 +15,7 @@ from tokentrail.testing.server import Plain, Server
 MONDAY = 1_793_577_600  # 2026-11-02, 00:00 UTC
 DAYS = ("--from", "2026-11-02", "--to", "2026-11-06")
 OUTCOME = semconv.OUTCOME.replace(".", "_")
+FILES = {"num_requests": 7}
 TOKENS = "tokentrail_usage_tokens_total"
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning")
 
@@ -160,7 +161,7 @@ def test_reasons_are_those_that_the_numbers_show(compared):
                 completions("gpt-4o", 300, 100, batch=True),
                 completions("gpt-4o", 300, 100, batch=False),
                 completions("gpt-never", 50, 5),
-                ("web_search_calls", {"num_model_requests": 1, "num_requests": 3}),
+                ("code_interpreter_sessions", {"num_sessions": 3}),
                 ("costs", {"amount": {"currency": "usd", "value": 1.5}, "line_item": "gpt-4o"}),
             ]
         }
@@ -185,7 +186,7 @@ def test_reasons_are_those_that_the_numbers_show(compared):
     }
     assert rows["o4-mini", "output"]["difference"] == -700
     found = json.loads(told)
-    assert found["tools"] == {"web_search": {"billed": 3, "recorded": None}}
+    assert found["tools"] == {"code_interpreter": {"billed": 3, "recorded": None}}
     assert found["cost"] == {"USD": {"gpt-4o": 1.5}}
 
 
@@ -198,6 +199,21 @@ def test_a_dated_model_is_its_alias_where_an_answer_says_so(compared):
         billing, Store([*series, answered("gpt-4o", "gpt-4o-2024-08-06")]), "--json"
     )
     assert (code, list(_rows(told))) == (0, [("gpt-4o", "input"), ("gpt-4o", "output")])
+
+
+@pytest.mark.skipif(RESULTS["web_search_calls"] is None, reason="openai 2.34 has no searches")
+def test_searches_are_billed_beside_tokens_and_recorded_by_tool(compared):
+    searches = {"num_model_requests": 1, "num_requests": 3}
+    billing = Billing({MONDAY: [("web_search_calls", searches), ("file_search_calls", FILES)]})
+    labels = {"tokentrail_tool_name": "web_search"}
+    tool = ("tokentrail_tool_requests_total", labels, [(MONDAY + 60, 1.0), (MONDAY + 120, 2.0)])
+    series = [tokens("gpt-4o", "input", [(-1, 5), (1, 5)]), tool]
+    code, told, _ = compared(billing, Store(series), "--json")
+    assert code == 0
+    assert json.loads(told)["tools"] == {
+        "file_search": {"billed": 7, "recorded": None},
+        "web_search": {"billed": 3, "recorded": 2},
+    }
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,10 @@ def _read(usage: Any, days: Days) -> Bill:  # noqa: ANN401 - of a release that h
             requests[_model(result)] += _number(result, "num_model_requests")
     tools: Counter[str] = Counter()
     for tool, name, of in _TOOLS:
-        for result in _results(getattr(usage, name), days):
+        method = getattr(usage, name, None)
+        if method is None:  # openai 2.34 has neither search; tokens are whole without them
+            continue
+        for result in _results(method, days):
             tools[tool] += _number(result, of)
     return Bill(dict(tokens), dict(batch), dict(requests), dict(tools), _cost(usage, days))
 
