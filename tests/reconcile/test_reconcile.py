@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+from tests.reconcile.conftest import KEY
 from tests.reconcile.imitation import DAY, RESULTS, Billing, Store, completions
 
 from tokentrail.telemetry import semconv
@@ -301,12 +302,13 @@ def test_days_that_cannot_be_compared(compared, days, why):
     assert why in said
 
 
-def test_without_an_admin_key_nothing_is_asked(compared, monkeypatch):
-    monkeypatch.delenv("OPENAI_ADMIN_KEY")
+@pytest.mark.parametrize("key", ["", " ", f"{KEY}\u2026", f"{KEY}\n{KEY}"])
+def test_without_an_admin_key_nothing_is_asked(compared, monkeypatch, key):
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", key)
     billing = Billing({})
     code, _, said = compared(billing, Store([]))
     assert (code, billing.calls) == (2, [])
-    assert "OPENAI_ADMIN_KEY is not set" in said
+    assert "OPENAI_ADMIN_KEY has no key" in said
 
 
 def test_of_an_old_openai_it_names_the_release(compared, monkeypatch):
@@ -321,3 +323,25 @@ def test_the_help_fits_a_terminal_of_80_columns(reconcile, monkeypatch):
     code, told, _ = reconcile("--help")
     assert code == 0
     assert max(map(len, told.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("option", ["--prometheus", "--openai"])
+@pytest.mark.parametrize("url", ["localhost:9090", "ftp://localhost", "http://[", "http://a:b"])
+def test_an_address_that_is_none_is_said_to_be(reconcile, option, url):
+    urls = {"--prometheus": "http://127.0.0.1:1", "--openai": "http://127.0.0.1:1", option: url}
+    named = [word for pair in urls.items() for word in pair]
+    code, told, said = reconcile(*DAYS, *named)
+    assert (code, told) == (2, "")
+    assert f"{option} is no URL" in said
+
+
+def test_a_password_is_sent_to_prometheus_and_not_printed(reconcile, tmp_path):
+    bill = tmp_path / "bill.csv"
+    bill.write_text("model,direction,tokens\n", "utf-8")
+    with Server(Store([])) as prometheus:
+        url = prometheus.url.replace("http://", "http://me:s3cr%40t@")
+        code, told, said = reconcile(*DAYS, "--prometheus", url, "--billed", bill)
+        sent = {call.headers.get("authorization") for call in prometheus.calls}
+    assert code == 2
+    assert sent == {"Basic bWU6czNjckB0"}
+    assert "s3cr" not in told + said

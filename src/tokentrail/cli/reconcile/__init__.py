@@ -6,7 +6,6 @@ import argparse
 from contextlib import suppress
 from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from tokentrail.cli.command import CommandError, manual, status
 
@@ -93,6 +92,8 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _check(asked: argparse.Namespace) -> None:
+    from tokentrail.cli.reconcile.facts import is_url  # noqa: PLC0415 - on demand
+
     if asked.last < asked.first:
         message = f"--to {asked.last} is before --from {asked.first}"
         raise CommandError(message, code=2)
@@ -100,8 +101,7 @@ def _check(asked: argparse.Namespace) -> None:
     if asked.last >= today:
         message = f"--to {asked.last} is not over: it is {today} in UTC"
         raise CommandError(message, code=2)
-    parts = urlsplit(asked.openai)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not is_url(asked.openai):
         message = f"--openai is no URL: write it like {_URL}"
         raise CommandError(message, code=2)
 

@@ -33,9 +33,9 @@ _COLUMNS: Final = ["model", "direction", "tokens"]
 
 def billed_by_openai(days: Days, url: str) -> Bill:
     """Return the bill of these days; raise ``CommandError`` (2) where any page of it is missing."""
-    key = os.environ.get("OPENAI_ADMIN_KEY")
-    if not key:
-        message = "OPENAI_ADMIN_KEY is not set: an admin key reads the bill, others cannot"
+    key = os.environ.get("OPENAI_ADMIN_KEY", "").strip()
+    if not key or not key.isascii() or not key.isprintable():
+        message = "OPENAI_ADMIN_KEY has no key: set it to an admin key, others read no bill"
         raise CommandError(message, code=2)
     try:
         import openai  # noqa: PLC0415 - on demand

@@ -5,9 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 DAY: Final = 86_400
 """Seconds."""
+
+
+def is_url(text: str) -> bool:
+    """Return whether it is an address that HTTP can ask."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket that is not closed, a port that is no number
+        return False
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from tokentrail.cli.command import CommandError
 from tokentrail.cli.price_rules import COST
 from tokentrail.cli.reconcile.counters import Growth, gaps
-from tokentrail.cli.reconcile.facts import DAY, Days, Key, Recorded
+from tokentrail.cli.reconcile.facts import DAY, Days, Key, Recorded, is_url
 from tokentrail.model.records import Outcome
 from tokentrail.telemetry import semconv
 
@@ -52,10 +52,10 @@ class Prometheus:
     """Asks the HTTP API below a URL, which may have ``user:password@`` before its host."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not is_url(url):
             message = "--prometheus is no URL: write it like http://localhost:9090"
             raise CommandError(message, code=2)
+        parts = urlsplit(url)
         user, at, host = parts.netloc.rpartition("@")
         self._url = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
         self._headers = {"Content-Type": "application/x-www-form-urlencoded"}
