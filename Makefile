@@ -18,7 +18,7 @@ INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test slow mock-servers frameworks webservers bench soak mutate interop lint format cover matrix stack verify-stack verify-dashboards verify-phoenix release-check clean
+.PHONY: help demo test thorough slow mock-servers frameworks webservers bench soak mutate interop lint format cover matrix stack verify-stack verify-dashboards verify-phoenix release-check clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ demo: $(VENV)/.demo ## run the demo: an embedded server, no key, no network
 
 test: $(VENV)/.dev ## run the tests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+thorough: $(VENV)/.dev ## run the tests that take long: whole programs, notebooks, each function broken
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "thorough and not slow" $(ARGS)
 
 slow: $(VENV)/.dev ## run the tests that install the wheel into new environments
 	@$(BIN)/python -m pytest -m "slow and not mock_servers" $(ARGS)
@@ -64,7 +67,7 @@ format: $(VENV)/.dev ## mend style and format where a program can
 	@$(BIN)/ruff format .
 
 cover: $(VENV)/.dev ## run the tests and say which branches they leave out
-	@$(BIN)/python -m pytest --cov $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not frameworks and not webservers" --cov $(ARGS)
 
 matrix: $(VENV)/.dev ## run the tests on every supported release of what we stand on
 	@$(BIN)/nox $(ARGS)

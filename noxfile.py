@@ -109,7 +109,8 @@ def run_suite(session: nox.Session, *requirements: str) -> None:
     """Run pytest in a new environment that holds the wheel and ``requirements``."""
     session.install("--quiet", f"{wheel(session)}[test]", *requirements)
     session.run("python", "-m", "pip", "check", silent=True)
-    session.run("python", "-m", "pytest", "-n", "3", "--dist", "loadfile", *session.posargs)
+    every = ("-m", "not slow and not frameworks and not webservers")
+    session.run("python", "-m", "pytest", *every, "-n", "3", "--dist", "loadfile", *session.posargs)
 
 
 def run_surface(session: nox.Session, *requirements: str, **env: str) -> None:

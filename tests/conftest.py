@@ -7,6 +7,7 @@ developer's environment takes part, and nothing leaves this machine.
 from __future__ import annotations
 
 import contextlib
+import gc
 import inspect
 import os
 import signal
@@ -21,6 +22,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs import export as log_export
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -51,6 +53,24 @@ with contextlib.suppress(ImportError):  # only where there are such tests
         "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("patient")
+
+
+MANY = 10_000
+"""So many objects that outlive a test take the collector 10 ms each time it is asked to look."""
+
+
+def pytest_collection_finish() -> None:
+    """Freeze what was collected: else each of the hundreds of collections here takes 0.3 s."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logfinish() -> None:
+    """Freeze what tests leave for good: modules, and the schemas that pydantic makes when asked."""
+    if len(gc.get_objects(2)) > MANY:
+        gc.collect()
+        gc.freeze()
 
 
 # No way out --------------------------------------------------------------------------------------
@@ -94,6 +114,9 @@ def loopback_only(monkeypatch):
 
 # Telemetry in memory -----------------------------------------------------------------------------
 
+RESOURCE = Resource.create()
+"""That of every provider here: a provider of its own would detect it anew, in threads."""
+
 
 def _flush() -> None:
     import tokentrail
@@ -106,7 +129,7 @@ class Spans:
     """The spans that were exported; asking waits for those still with the worker."""
 
     exporter: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
-    provider: TracerProvider = field(default_factory=TracerProvider)
+    provider: TracerProvider = field(default_factory=lambda: TracerProvider(resource=RESOURCE))
 
     def __post_init__(self) -> None:
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
@@ -144,7 +167,7 @@ class Metrics:
     provider: MeterProvider = field(init=False)
 
     def __post_init__(self) -> None:
-        self.provider = MeterProvider(metric_readers=[self.reader])
+        self.provider = MeterProvider(metric_readers=[self.reader], resource=RESOURCE)
 
     def names(self) -> set[str]:
         """Return the names of the metrics that have a point."""
@@ -183,7 +206,9 @@ class Logs:
     """The log records that were exported."""
 
     exporter: Any = field(default_factory=_LogExporter)
-    provider: LoggerProvider = field(default_factory=lambda: LoggerProvider(shutdown_on_exit=False))
+    provider: LoggerProvider = field(
+        default_factory=lambda: LoggerProvider(RESOURCE, shutdown_on_exit=False)
+    )
 
     def __post_init__(self) -> None:
         self.provider.add_log_record_processor(log_export.SimpleLogRecordProcessor(self.exporter))
@@ -245,11 +270,15 @@ class Trail:
     logs: Logs
 
     def instrument(self, **settings: Any) -> None:
-        """Instrument (anew) with these settings; of metrics, all that there are are told."""
+        """Instrument (anew) with these settings; of metrics, all that there are are told.
+
+        Which openai is installed is read once by the programs that tests start: it takes as long
+        as all the rest.
+        """
         import tokentrail
 
         tokentrail.uninstrument()
-        settings = {"time_per_output_chunk": True, **settings}
+        settings = {"time_per_output_chunk": True, "skip_dep_check": True, **settings}
         tokentrail.instrument(
             tracer_provider=self.spans.provider,
             meter_provider=self.metrics.provider,

@@ -10,6 +10,7 @@ arguments are read by the shape of its API, and counted with the encoding known 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,16 +19,20 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
 from tests.counting.facts import FACTS, SCHEMAS, SOURCES, VISIBLE, Fact  # noqa: E402 - after the path
+from tools.rules import table as rule_table  # noqa: E402
 
 from tokentrail.apis.chat.adapter import ChatAdapter  # noqa: E402
 from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter  # noqa: E402
 from tokentrail.apis.responses.adapter import ResponsesAdapter  # noqa: E402
 from tokentrail.counting import ENCODINGS, InputTally, OutputTally  # noqa: E402
+from tokentrail.counting.evidence import EVIDENCE  # noqa: E402
 from tokentrail.model.records import Endpoint, Prompt, Source  # noqa: E402
 from tokentrail.usage import resolve  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from tokentrail.counting import Part
 
 PAGE = ROOT / "docs" / "accuracy.md"
 SHAPES = {"chat": ChatAdapter(), "responses": ResponsesAdapter(), "embeddings": EmbeddingsAdapter()}
@@ -38,39 +43,31 @@ RULES = {
 OpenAI's own rule: 3 for the answer's start, 3 for each message, 1 for a name, and the tokens of
 role, name and text.""",
     "Input of models that reason": """\
-The same with 2 for the answer's start. Found by comparison.""",
+The same with 2 for the answer's start, and 2 for each earlier answer of text.""",
     "Answers of text": """\
-The tokens of the text. 1 more in the Responses API, 1 more where tools were declared and none was
-called, 4 more where a schema was asked for: found by comparison.""",
+The tokens of the text. 1 more in the Responses API unless cut short, 1 more where tools were
+declared and none was called, then 2 and the schema's name where one was asked for.""",
     "Tool calls in an answer": """\
-The tokens of name and arguments and 7 for a single call; of the arguments alone where the request
-left no choice of the tool; 1 more in the Responses API. 12 and 8 for each of several calls: **a
-guess**, from one recording, told as `approximated`.""",
+7 for a single call, a dot and the name, and the arguments; the arguments alone where the request
+left no choice of the tool; 1 more in the Responses API. Several calls are written as one of a
+hidden tool, and counted as that.""",
     "Declarations of tools": """\
-Rendered as TypeScript: found by experiment, here and by others. A property without a description
-is often billed one less. In the Responses API 6 less for the same tools, unless a call is required.
-`strict` changes nothing that is known.
-
-Exact are texts, numbers, truth values, enums, arrays of texts and objects of all these, with
-descriptions: the forms below. Of anything else no billed number is known: references (`$ref`,
-which are resolved), unions (`anyOf`, `oneOf`, `allOf`, several types; written as `string | null`),
-`const`, objects in objects, arrays of anything else, `title`, `default`, `format` and other
-keywords, which are left out. Such declarations are **a guess**, told as `approximated`.""",
+Rendered as TypeScript, without comments on one line, and a frame that each API and family of models
+has. `strict` changes nothing that is known. The numbers of gpt-3.5-turbo are of 2023, when
+declarations were written on several lines.""",
     "Tool calls and their results in a prompt": """\
-The tokens of name and arguments and 6 for a single call, 4 in the Responses API; the result bears
-the function's name in place of its role. 10 and 8 for each of several: **a guess**, from one
-recording, told as `approximated`.""",
+A call is a message with a dot, the name, the arguments and a frame of 6, 4 in the Responses API;
+the result bears the function's name in place of its role. Several of one answer stand as one.""",
     "Function messages, function_call (of 2023)": """\
 Found by hmarr.""",
     "Images": """\
 By tiles or patches, as OpenAI's guide says, from the size in the header of a `data:` URL. Nothing
-is fetched. Exact only with a `detail` that the request names (`high`, and `low` by tiles). **A
-guess**, told as `approximated`: `detail` left out or `auto`, which is priced as `high`; images that
-are shrunk because they have more than 1,536 patches; those of o1 and computer-use-preview; and
-where size or price is not known.""",
+is fetched: an image of unknown size is taken for one of 400 x 300 at its model's price. **A
+guess**, told as `approximated`: images of unknown size; those that are shrunk because they have
+more than 1,536 patches; those of o1, gpt-5.1 and computer-use-preview.""",
     SCHEMAS: """\
-Written as in OpenAI's open harmony format: **a guess**, from two schemas. Always told as
-`approximated`.""",
+Written as in OpenAI's open harmony format, as minified JSON in ASCII, without what a strict schema
+always says.""",
     VISIBLE: """\
 The tokens of the text. Thought is billed and not shown, so this is what could be seen of the
 number.""",
@@ -84,24 +81,38 @@ call. Made by `python tools/make_accuracy.py`; a test fails when this page is no
 
 {summary}
 
-`counted` and `visible` are exact as far as text goes: an encoding has no opinion. What is found
-by experiment is what the server writes around it, and that may change without notice. So a share
-of your own calls with reported usage (`count_verification_ratio`, 1 %) is counted too, and the
-histogram `tokentrail.usage.count_ratio` tells how close the counts came, per model: a new model
-that makes a rule wrong shows there. It takes nothing from a program that needs no counting: a
-call is compared only where the encoding of its model is built already, for a call that was
-counted or by [`preload_encodings`](preloading.md). So where every call is plain, or every stream
-is asked for its usage, there is nothing to see without it. And only where the model is known: its
-name is of a family that the table of models has, or `model_aliases` says what it is. What is
-`approximated` or `visible` is not compared.
+`counted` and `visible` are exact as far as text goes: an encoding has no opinion. What the server
+writes around it is counted by rules, which stand [below](#the-rules-and-their-evidence) with what
+speaks for each and against it; it may change without notice. So a share of your own calls with
+reported usage (`count_verification_ratio`, 1 %) is counted too, and the histogram
+`tokentrail.usage.count_ratio` tells how close the counts came, per model: a new model that makes a
+rule wrong shows there. It takes nothing from a program that needs no counting: a call is compared
+only where the encoding of its model is built already, for a call that was counted or by
+[`preload_encodings`](preloading.md). So where every call is plain, or every stream is asked for its
+usage, there is nothing to see without it. And only where the model is known: its name is of a
+family that the table of models has, or `model_aliases` says what it is. What is `approximated` or
+`visible` is not compared.
+
+"""
+
+EVIDENCE_HEAD = """\
+## The rules and their evidence
+
+Each count is made of parts, each by a rule. `python -m tools.rules EXCHANGES` replays recorded
+exchanges with OpenAI and Azure, counts them on the way that a call goes, and compares with what was
+billed: *for* are exchanges that used the rule and came out to the token, of so many projects and
+months; *against* those that did not and of whose rules this one is most often wrong; *published*
+the numbers of this page that it fits. A rule is proven by two projects and two months, or by three
+published numbers, and at most one in a hundred against. A number is `counted` where each of its
+rules is proven; one without makes it `approximated`.
 
 """
 
 TAIL = """\
 ## What is not counted
 
-- Files, audio, images of unknown size or price, tools that are no functions: the rest is counted
-  and told as `approximated`.
+- Audio, files that are no text, tools that are no functions: the rest is counted and told as
+  `approximated`.
 - `previous_response_id`, `conversation`, stored prompts, and tools that the server runs itself
   (web search): the server adds what the application never sent. The input is absent, not wrong.
 - Thought that is not shown: see above. `stream_usage="request"` has the server tell it.
@@ -123,6 +134,7 @@ class Counted:
 
     tokens: int
     source: Source | None
+    parts: tuple[Part, ...] = ()
 
     def error(self, fact: Fact) -> int:
         """Return how much too many."""
@@ -139,19 +151,32 @@ def count(fact: Fact) -> Counted:
     encoding = ENCODINGS.load(model.encoding)
     prompt = request.prompt or Prompt()
     output = fact.answer is not None
+    tally: InputTally | OutputTally
     if output:
-        tally = OutputTally(resolve.surcharges(request, prompt))
-        shape.parse_response(fact.answer, tally)
+        tally = OutputTally()
+        response = shape.parse_response(fact.answer, tally)
+        tally.surcharges = resolve.surcharges(request, prompt, response, model)
         steps = tally.steps(encoding)
     else:
         tally = InputTally(prompt)
         steps = tally.steps(encoding, model.name)
     for _ in steps:
         pass
+    found = resolve.to_count(request, model, tally, output=output)
     tokens = tally.tokens + fact.beside
     if fact.category == "Images":
         tokens -= _frame(fact)
-    return Counted(tokens, resolve.count_source(request, model, exact=tally.exact, output=output))
+    return Counted(tokens, found.source if found else None, tally.parts)
+
+
+def published() -> Counter[str]:
+    """Return how many published numbers each rule fits."""
+    found: Counter[str] = Counter()
+    for fact in FACTS:
+        counted = count(fact)
+        if counted.tokens == fact.billed:
+            found.update({part.rule.value for part in counted.parts})
+    return found
 
 
 def _frame(fact: Fact) -> int:
@@ -206,7 +231,8 @@ def page() -> str:
     for category, facts in categories().items():
         parts.append(f"## {category}\n\n{RULES[category]}\n\n" + "\n".join(table(facts)) + "\n\n")
     sources = "\n".join(f"- **{name}**: {about}." for name, about in SOURCES.items())
-    return "".join([*parts, TAIL.format(sources=sources)])
+    rules = "\n".join(rule_table(EVIDENCE))
+    return "".join([*parts, EVIDENCE_HEAD, rules, "\n\n", TAIL.format(sources=sources)])
 
 
 def main() -> int:

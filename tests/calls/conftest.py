@@ -170,14 +170,13 @@ def warm() -> Iterator[None]:
         assert client.chat.completions.create
         assert client.completions.create
         assert getattr(client, "responses", client).__class__
-    gc.disable()
     gc.collect()
     gc.freeze()
+    gc.disable()
     context = ssl.create_default_context()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(ssl, "create_default_context", lambda *_, **__: context)
         yield
-    gc.unfreeze()
     gc.enable()
 
 

@@ -22,6 +22,8 @@ import tokentrail
 from tokentrail.runtime.runtime import _runtimes
 from tokentrail.support import guard
 
+pytestmark = pytest.mark.thorough
+
 APART = (
     "cli", "config", "demo", "doctor", "instrumentor", "patching.install", "support.guard",
     "testing", "__main__",

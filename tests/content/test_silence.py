@@ -178,6 +178,7 @@ CALLS = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("api", "stream", "ending"), CALLS)
 @pytest.mark.parametrize("settings", [{}, {"emit_event": True, "metric_names": "both"}])
 async def test_with_capture_off_nothing_is_told(
@@ -296,6 +297,7 @@ PLAINLY = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("where", ["NO_CONTENT", "SPAN_ONLY"])
 def test_a_long_stream_holds_its_text_only_where_it_is_captured(trail, serve, where):
     """While 4 MB of text pass, memory grows by less than 1 MB, or by all of it."""

@@ -1,3 +1,5 @@
+import importlib
+import warnings
 from collections import UserList, deque
 
 import pytest
@@ -5,6 +7,8 @@ from openai import NOT_GIVEN
 from openai.types.chat import ChatCompletionMessage
 
 from tokentrail.usage.count_tokens import count_tokens
+
+module = importlib.import_module("tokentrail.usage.count_tokens")
 
 SAY = [{"role": "user", "content": "Say this is a test"}]
 
@@ -48,10 +52,22 @@ def test_tools_are_counted_in_the_form_the_client_takes():
     assert count_tokens(asked, model="gpt-4o", tools=tools, tool_choice="none") == 43
 
 
-def test_an_unknown_model_needs_an_encoding_and_the_error_says_so():
-    with pytest.raises(ValueError, match=r"'my-model' is not known.*encoding=.*'o200k_base'"):
+def test_a_model_whose_encoding_is_a_guess_is_counted_with_a_warning_once(monkeypatch):
+    monkeypatch.setattr(module, "_warned", set())
+    for model in ("my-model", "gpt-6-sol"):
+        with pytest.warns(UserWarning, match=rf"'{model}' is not known.*encoding=.*'o200k_base'"):
+            assert count_tokens("hello world", model=model) == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert count_tokens("hello world", model="my-model") == 2
+        assert count_tokens("hello world", model="new-model", encoding="o200k_base") == 2
+
+
+def test_the_warning_points_to_the_application_s_own_line(monkeypatch):
+    monkeypatch.setattr(module, "_warned", set())
+    with pytest.warns(UserWarning, match="my-model") as caught:
         count_tokens("hello world", model="my-model")
-    assert count_tokens("hello world", model="my-model", encoding="o200k_base") == 2
+    assert caught[0].filename == __file__
 
 
 def test_an_unknown_encoding_is_refused_by_name():

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.counting.images import Price, image_price, image_size
+from tokentrail.counting.images import image_price, image_size
+from tokentrail.counting.rules import Part, RuleId
 
 
 def url(content, kind="png"):
@@ -104,36 +105,43 @@ def test_how_the_url_is_written_does_not_matter():
 
 
 PRICES = [
-    # model, width, height, detail, tokens by the rule and whether it is no guess; what was billed
-    # is in facts.py
-    ("gpt-4o-2024-08-06", 1024, 1024, "high", Price(765, exact=True)),
-    ("gpt-4-turbo", 1024, 1024, "high", Price(765, exact=True)),
-    ("gpt-4o", 1024, 1024, "low", Price(85, exact=True)),
-    ("gpt-4o", 128, 64, "auto", Price(255, exact=False)),
-    ("gpt-4o", 1024, 1024, None, Price(765, exact=False)),
-    ("gpt-4o", 1024, 1024, "original", Price(765, exact=False)),
-    ("gpt-4.1-mini", 128, 64, "high", Price(14, exact=True)),
-    ("gpt-4.1-mini", 128, 64, None, Price(14, exact=False)),
-    ("gpt-4.1-mini", 128, 64, "low", Price(14, exact=False)),
-    ("gpt-4.1-mini", 4000, 1474, "high", Price(2348, exact=False)),
-    ("o1-2024-12-17", 128, 64, "high", Price(225, exact=False)),
-    ("o1", 128, 64, "low", Price(75, exact=False)),
-    ("computer-use-preview", 128, 64, "high", Price(194, exact=False)),
-    ("gpt-5.2", 128, 64, "high", None),
-    ("my-deployment", 128, 64, "low", None),
+    # model, width, height, detail, rule and tokens; what was billed is in facts.py
+    ("gpt-4o-2024-08-06", 1024, 1024, "high", RuleId.IMAGE_TILES, 765),
+    ("gpt-4-turbo", 1024, 1024, "high", RuleId.IMAGE_TILES, 765),
+    ("gpt-4o", 1024, 1024, "low", RuleId.IMAGE_TILES_LOW, 85),
+    ("gpt-4o", 128, 64, "auto", RuleId.IMAGE_TILES_AUTO, 255),
+    ("gpt-4o", 1024, 1024, None, RuleId.IMAGE_TILES_AUTO, 765),
+    ("gpt-4o", 1024, 1024, "original", RuleId.IMAGE_TILES_AUTO, 765),
+    ("gpt-4.1-mini", 128, 64, "high", RuleId.IMAGE_PATCHES, 14),
+    ("gpt-4.1-mini", 128, 64, None, RuleId.IMAGE_PATCHES, 14),
+    ("gpt-4.1-mini", 4000, 1474, "high", RuleId.IMAGE_PATCHES_SHRUNK, 2348),
+    ("gpt-5-mini", 320, 320, "high", RuleId.IMAGE_PATCHES, 1 + 120),
+    ("gpt-5-nano", 320, 320, "high", RuleId.IMAGE_PATCHES, 1 + 150),
+    ("gpt-5.2", 320, 320, "high", RuleId.IMAGE_PATCHES, 1 + 120),
+    ("gpt-5.3-codex", 320, 320, "high", RuleId.IMAGE_PATCHES, 1 + 120),
+    ("gpt-5.4-nano", 320, 320, "high", RuleId.IMAGE_PATCHES, 1 + 120),
+    ("codex-mini-latest", 320, 320, "high", RuleId.IMAGE_PATCHES, 1 + 172),
+    ("gpt-5.2", 128, 64, "high", RuleId.IMAGE_PATCHES, 1 + 10),
+    ("gpt-5.2", 192, 32, "high", RuleId.IMAGE_PATCHES_FRACTION, 1 + 7),
+    ("o1-2024-12-17", 128, 64, "high", RuleId.IMAGE_UNPROVEN, 225),
+    ("o1", 128, 64, "low", RuleId.IMAGE_UNPROVEN, 75),
+    ("computer-use-preview", 128, 64, "high", RuleId.IMAGE_UNPROVEN, 194),
+    ("my-deployment", 128, 64, "low", RuleId.IMAGE_UNPROVEN, 85),
 ]
 
 
-@pytest.mark.parametrize(("model", "width", "height", "detail", "price"), PRICES)
-def test_an_image_s_price(model, width, height, detail, price):
-    assert image_price(model, url(png(width, height)), detail) == price
+@pytest.mark.parametrize(("model", "width", "height", "detail", "rule", "tokens"), PRICES)
+def test_an_image_s_price(model, width, height, detail, rule, tokens):
+    assert image_price(model, url(png(width, height)), detail) == Part(rule, tokens)
 
 
-def test_only_low_detail_has_a_price_without_a_size():
+def test_an_image_of_unknown_size_has_its_model_s_own_price():
+    """As one of 400 x 300; by tiles, low detail has one price whatever the size."""
     there = "https://example.org/a.png"
-    assert image_price("gpt-4o", there, "low") == Price(85, exact=True)
-    assert image_price("gpt-4o", there, "high") is None
-    assert image_price("gpt-4.1-mini", there, "low") is None
+    assert image_price("gpt-4o", there, "low") == Part(RuleId.IMAGE_TILES_LOW, 85)
+    for model, tokens in (("gpt-4o", 255), ("gpt-4o-mini", 8500), ("gpt-5.4", 1 + 156)):
+        assert image_price(model, there, "high") == Part(RuleId.IMAGE_UNSIZED, tokens)
+    assert image_price("my-deployment", None, None) == Part(RuleId.IMAGE_UNPROVEN, 255)
 
 
 def test_a_line_of_an_image_has_a_tile_and_a_patch():

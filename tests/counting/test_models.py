@@ -1,8 +1,12 @@
+from typing import get_args
+
 import pytest
+from openai.types import ChatModel, EmbeddingModel, ImageModel, ResponsesModel, VideoModel
 from tiktoken.model import MODEL_PREFIX_TO_ENCODING, MODEL_TO_ENCODING
 
 from tokentrail.counting import GUESSED_ENCODING, encoding_name, may_reason, resolve
 from tokentrail.counting.encodings import RECIPES
+from tokentrail.counting.models import Dialect, dialect_of, is_known
 
 CASES = [
     # model, encoding, may reason
@@ -53,11 +57,22 @@ CASES = [
     (" gpt-4 ", "cl100k_base", False),
     ("text-davinci-003", None, False),
     ("ada", None, False),
-    ("gpt-6", None, False),
+    ("gpt-6", None, True),
+    ("gpt-6.1-sol", None, True),
+    ("gpt-audio-mini", None, False),
+    ("gpt-daybreak", None, True),
+    ("openai.gpt-oss-120b", "o200k_base", True),
+    ("us.openai.gpt-4o-v1:0", "o200k_base", False),
+    ("openai:gpt-4o", "o200k_base", False),
+    ("databricks-gpt-5", "o200k_base", True),
+    ("azure_openai/gpt-4.1", "o200k_base", False),
     ("gpt-4.7", None, False),
-    ("gpt-50", None, False),
-    ("o5", None, False),
-    ("o10", None, False),
+    ("gpt-50", None, True),
+    ("gpt-60x", None, True),
+    ("o5", None, True),
+    ("o10", None, True),
+    ("o5.1", None, False),
+    ("o55x", None, False),
     ("my-deployment", None, False),
     ("llama-3.1-8b", None, False),
     ("ft:", None, False),
@@ -92,3 +107,32 @@ def test_an_encoding_s_own_name_is_as_good_as_a_model_s():
     assert resolve("gpt-4") == "cl100k_base"
     assert resolve("p50k_base") is None
     assert GUESSED_ENCODING in RECIPES
+
+
+def listed():
+    """Yield every model that the installed client names, by the alias it stands in."""
+    for alias in (ChatModel, ResponsesModel, EmbeddingModel, ImageModel, VideoModel):
+        for part in (alias, *get_args(alias)):
+            yield from (name for name in get_args(part) if isinstance(name, str))
+
+
+LEFT_OUT = ("dall-e-", "sora-")
+"""What makes pictures and films without a token."""
+
+
+def test_no_model_that_the_client_lists_is_missing():
+    names = {name for name in listed() if not name.startswith(LEFT_OUT)}
+    assert len(names) > 50
+    assert sorted(name for name in names if not is_known(name)) == []
+
+
+def test_only_names_say_how_a_model_writes():
+    """An encoding's own name says nothing about thought."""
+    assert not is_known("o200k_base")
+    assert dialect_of("gpt-5.3-codex") is Dialect.GPT_5
+    assert dialect_of("gpt-5.4") is dialect_of("gpt-6-sol") is Dialect.GPT_5_4
+    assert dialect_of("o1-mini") is Dialect.EARLY
+    assert dialect_of("o3-mini") is dialect_of("codex-mini-latest") is Dialect.O_SERIES
+    assert dialect_of("openai.gpt-oss-20b") is Dialect.OSS
+    assert dialect_of("gpt-5-chat-latest") is dialect_of("my-deployment") is Dialect.PLAIN
+    assert dialect_of("gpt-35-turbo-0301") is Dialect.OLDEST

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tokentrail.counting import ENCODINGS, OutputTally, Surcharges, estimate
 from tokentrail.counting import output as module
+from tokentrail.counting.models import Dialect
 from tokentrail.counting.output import KEYS
 from tokentrail.counting.text import INLINE, RUN, weight
 from tokentrail.model.text_buffer import MOST_WAITING, SMALL, TextBuffer
@@ -108,7 +109,7 @@ def test_a_count_midway_is_that_of_what_came_and_disturbs_nothing(feed, text, si
         fed.add("text", 0, 0, piece)
         received += piece
         if len(received) > at:
-            tokens, exact = tally.now(encoding)
+            tokens, exact, _ = tally.now(encoding)
             assert not exact or tokens == whole(encoding, received)
             at = len(received) + 3000
     assert finish(tally, encoding).tokens == whole(encoding, text)
@@ -117,7 +118,7 @@ def test_a_count_midway_is_that_of_what_came_and_disturbs_nothing(feed, text, si
 @feeds
 @given(
     parts=st.lists(
-        st.tuples(st.sampled_from(["text", "refusal", "reasoning"]), st.integers(0, 3), TEXTS),
+        st.tuples(st.sampled_from(["text", "reasoning"]), st.integers(0, 3), TEXTS),
         max_size=6,
         unique_by=lambda part: part[:2],
     ),
@@ -258,7 +259,7 @@ def test_asking_costs_a_few_slices_whatever_waits(o200k):
         metered.weight = 0
         seen.append(tally.now(metered))
         assert metered.weight <= 8 * INLINE
-    assert seen[-1] == (whole(o200k, text), True)
+    assert seen[-1] == (whole(o200k, text), True, True)
     assert metered.weight < INLINE
     assert finish(tally, o200k).tokens == whole(o200k, text)
 
@@ -299,16 +300,14 @@ def test_numbers_of_the_wrong_type_are_counted_all_the_same(o200k, number):
 def test_what_is_no_text_is_left_out(o200k, text):
     tally = OutputTally()
     tally.add("text", 0, 0, text)
-    assert tally.untouched
     assert finish(tally, o200k).tokens == 0
 
 
 def test_a_summary_of_thought_is_seen_but_not_counted(o200k):
     tally = OutputTally()
-    assert tally.untouched
     tally.add("summary", 0, 0, "**Thinking** about it")
     assert tally.saw_summary
-    assert not tally.untouched
+    assert tally.may_hide
     assert finish(tally, o200k).tokens == 0
 
 
@@ -336,21 +335,27 @@ def test_the_recorded_answer_is_what_was_billed(cl100k):
 
 
 def test_a_tool_that_was_not_chosen_is_billed_by_its_arguments(o200k):
-    tally = OutputTally(Surcharges(named_tool=True))
+    tally = OutputTally(Surcharges(names_tool=True))
     tally.add("tool_name", 0, 0, "get_current_weather")
     tally.add("tool_arguments", 0, 0, '{"location":"Seattle, WA"}')
     assert finish(tally, o200k).tokens == whole(o200k, '{"location":"Seattle, WA"}')
 
 
 def test_text_beside_tools_and_a_schema_costs_more_for_each_choice(o200k):
-    for more, options in ((0, {}), (1, {"tools": True}), (5, {"tools": True, "structured": True})):
+    """1 beside tools; with a schema too 2 and its name; a schema alone costs nothing."""
+    for more, options in (
+        (0, {}),
+        (0, {"schema": "City"}),
+        (1, {"tools": True}),
+        (1 + 2 + 1, {"tools": True, "schema": "City"}),
+    ):
         tally = OutputTally(Surcharges(**options))
         for choice in range(2):
             tally.add("text", choice, 0, "two words")
         assert finish(tally, o200k).tokens == 2 * (2 + more)
     tally = OutputTally(Surcharges(tools=True))
     tally.add("tool_name", 0, 0, "look")
-    assert finish(tally, o200k).tokens == 1 + 7
+    assert finish(tally, o200k).tokens == whole(o200k, ".look") + 7
 
 
 def test_what_was_asked_may_be_known_later_than_the_answer(o200k):
@@ -360,20 +365,74 @@ def test_what_was_asked_may_be_known_later_than_the_answer(o200k):
     tally.add("tool_name", 0, 0, "get_current_weather")
     tally.add("tool_arguments", 0, 0, "{}")
     tally.add("text", 1, 0, "two words")
-    assert tally.now(o200k) == (3 + 7 + 1 + 2, True)
-    tally.surcharges = Surcharges(per_answer=1, named_tool=True, tools=True)
-    assert tally.now(o200k) == (1 + 1 + 1 + 2 + 1, True)
-    assert finish(tally, o200k).tokens == 6
+    name = whole(o200k, ".get_current_weather")
+    assert tally.now(o200k) == (name + 7 + 1 + 2, True, True)
+    tally.surcharges = Surcharges(names_tool=True, tools=True)
+    assert tally.now(o200k) == (1 + 2 + 1, True, True)
+    assert finish(tally, o200k).tokens == 4
 
 
-def test_several_tool_calls_of_one_answer_are_a_guess(o200k):
+def test_several_calls_of_one_answer_are_written_as_one(o200k):
+    """As a call of a hidden tool, in which blanks of their JSON are left out; in Responses not."""
+    for of_responses, arguments in ((False, '{"at":"sea"}'), (True, '{"at": "sea"}')):
+        tally = OutputTally(Surcharges(of_responses=of_responses))
+        for item in range(2):
+            place = (item, 0) if of_responses else (0, item)
+            tally.add("tool_name", *place, "look")
+            tally.add("tool_arguments", *place, '{"at": "sea"}')
+        use = f'{{"recipient_name":"functions.look","parameters":{arguments}}}'
+        written = f'{{"tool_uses":[{use},{use}]}}'
+        assert finish(tally, o200k).tokens == whole(o200k, written) + 10 + of_responses
+
+
+def test_calls_of_several_choices_are_each_by_itself(o200k):
     tally = OutputTally()
+    for choice in range(2):
+        tally.add("tool_name", choice, 0, "look")
+        tally.add("tool_arguments", choice, 0, "{}")
+    assert finish(tally, o200k).tokens == 2 * (whole(o200k, ".look") + 7 + 1)
+
+
+def test_calls_too_long_to_be_joined_cost_their_texts_and_six_each(o200k):
+    """Part of them is counted while they come, so how they were written is not known."""
+    tally, long = OutputTally(), '{"text":"' + "a word and " * 3_000 + '"}'
+    tally.use(o200k)
     for item in range(2):
-        tally.add("tool_name", item, 0, "look")
-    assert tally.now(o200k)[1]
-    tally.add("tool_name", 0, 1, "look")
-    assert not tally.now(o200k)[1]
-    assert not finish(tally, o200k).exact
+        tally.add("tool_name", 0, item, "look")
+        for piece in pieces_of(long, [20]):
+            tally.add("tool_arguments", 0, item, piece)
+    texts = 2 * (whole(o200k, ".look") + whole(o200k, long))
+    assert finish(tally, o200k).tokens == texts + 16 + 2 * 6
+    assert not tally.exact
+
+
+def test_a_lone_call_with_blanks_in_its_json_was_one_of_several(o200k):
+    tally = OutputTally()
+    tally.add("tool_name", 0, 0, "look")
+    tally.add("tool_arguments", 0, 0, '{"at": "sea"}')
+    use = '{"recipient_name":"functions.look","parameters":{"at":"sea"}}'
+    assert finish(tally, o200k).tokens == whole(o200k, f'{{"tool_uses":[{use}]}}') + 10
+
+
+def test_a_refusal_costs_one_more_than_its_text(o200k):
+    tally = OutputTally(Surcharges(schema="City"))
+    tally.add("refusal", 0, 0, "two words")
+    assert finish(tally, o200k).tokens == 2 + 1
+
+
+def test_an_item_of_responses_that_was_cut_short_has_no_end(o200k):
+    for cut, tokens in ((False, 3), (True, 2)):
+        tally = OutputTally(Surcharges(of_responses=True, cut=cut))
+        tally.add("text", 0, 0, "two words")
+        assert finish(tally, o200k).tokens == tokens
+
+
+def test_a_model_that_was_told_not_to_think_hides_nothing_and_pays_for_a_header(o200k):
+    for thinks, tokens in ((True, 2), (False, 2 + 3)):
+        tally = OutputTally(Surcharges(dialect=Dialect.GPT_5_4, thinks=thinks))
+        tally.add("text", 0, 0, "two words")
+        assert finish(tally, o200k).tokens == tokens
+        assert tally.may_hide is thinks
 
 
 def test_a_piece_costs_a_list_append_and_encodes_nothing(monkeypatch, o200k):

@@ -10,7 +10,7 @@ from tests.counting import facts
 
 from tokentrail.apis.chat.messages import read_messages
 from tokentrail.counting import InputTally
-from tokentrail.counting.images import UNKNOWN
+from tokentrail.counting.rules import RuleId
 from tokentrail.counting.text import INLINE
 from tokentrail.model.records import Image, Message, Prompt, ToolCall
 
@@ -56,49 +56,135 @@ def test_nothing_costs_nothing(cl100k):
     assert count(cl100k, Prompt()).tokens == 0
 
 
-def test_parts_of_a_content_are_counted_each_by_itself(o200k):
+def test_text_parts_of_a_message_are_joined_and_then_encoded(o200k):
     parts = count(o200k, Prompt(messages=(Message("user", ("in", "ternational")),)))
     joined = count(o200k, Prompt(messages=(Message("user", ("international",)),)))
-    assert parts.tokens > joined.tokens
+    assert parts.tokens == joined.tokens
+    assert RuleId.TEXT_PARTS in {part.rule for part in parts.parts}
+
+
+def test_a_name_costs_one_more_than_its_tokens_and_nothing_where_it_is_the_role(o200k):
+    def tokens(name):
+        return count(o200k, Prompt(messages=(Message("user", ("hi",), name),))).tokens
+
+    assert tokens("anna") - tokens(None) == len(o200k.encode_ordinary("anna")) + 1
+    assert tokens("user") - tokens(None) == 1
+
+
+def asked(*messages, tools=(), responses=False, **more):
+    said = [Message("user", ("hi",)), *messages]
+    return Prompt(messages=tuple(said), tools=tools, of_responses=responses, **more)
+
+
+LOOK = facts.function("look", "Look around", properties={"at": {"type": "string"}})
+DECLARED = """namespace functions {
+
+// Look around
+type look = (_: { at?: string }) => any;
+
+} // namespace functions"""
+TOOLS_COST = [
+    ("gpt-4o", False, 9),
+    ("gpt-4o", True, 3),
+    ("gpt-5.4", False, 91),
+    ("gpt-5", True, 9),
+    ("o4-mini", False, 10),
+]
+
+
+@pytest.mark.parametrize(("model", "responses", "frame"), TOOLS_COST)
+def test_tools_cost_their_declarations_and_a_frame_by_family_and_api(
+    o200k, model, responses, frame
+):
+    bare = count(o200k, asked(responses=responses), model).tokens
+    tally = count(o200k, asked(tools=(LOOK,), responses=responses), model)
+    assert tally.tokens - bare == len(o200k.encode_ordinary(DECLARED)) + frame
+
+
+def test_an_earlier_answer_costs_a_model_that_reasons_two_more(o200k):
+    answer = Message("assistant", ("yes",))
+    plain, thinking = (
+        count(o200k, asked(answer), model).tokens - count(o200k, asked(), model).tokens
+        for model in ("gpt-4o", "gpt-5.4")
+    )
+    assert thinking == plain + 2
 
 
 IMAGE = Image("https://example.org/a.png", "low")
 
 
 @pytest.mark.parametrize(
-    ("prompt", "model", "more", "exact"),
+    ("prompt", "model", "more", "rule"),
     [
-        (Message("user", ("hi",), images=(IMAGE,)), "gpt-4o", 85, True),
-        (Message("user", ("hi",), images=(IMAGE, IMAGE)), "gpt-4o-mini", 5666, True),
-        (Message("user", ("hi",), images=(Image(IMAGE.url, "high"),)), "gpt-4o", UNKNOWN, False),
-        (Message("user", ("hi",), images=(Image(None, None),)), "gpt-4o", UNKNOWN, False),
-        (Message("user", ("hi",), images=(IMAGE,)), "my-deployment", UNKNOWN, False),
-        (Message("user", ("hi",), unknown_parts=1), "gpt-4o", 0, False),
+        (Message("user", ("hi",), images=(IMAGE,)), "gpt-4o", 85, RuleId.IMAGE_TILES_LOW),
+        (
+            Message("user", ("hi",), images=(IMAGE, IMAGE)),
+            "gpt-4o-mini",
+            5666,
+            RuleId.IMAGE_TILES_LOW,
+        ),
+        (
+            Message("user", ("hi",), images=(Image(IMAGE.url, "high"),)),
+            "gpt-4o",
+            255,
+            RuleId.IMAGE_UNSIZED,
+        ),
+        (
+            Message("user", ("hi",), images=(Image(None, None),)),
+            "gpt-5.4",
+            157,
+            RuleId.IMAGE_UNSIZED,
+        ),
+        (Message("user", ("hi",), unknown_parts=1), "gpt-4o", 0, RuleId.NOT_READ),
     ],
 )
-def test_what_stands_beside_the_text(o200k, prompt, model, more, exact):
+def test_what_stands_beside_the_text(o200k, prompt, model, more, rule):
     bare = count(o200k, messages(("user", "hi")), model).tokens
     tally = count(o200k, Prompt(messages=(prompt,)), model)
-    assert (tally.tokens - bare, tally.exact) == (more, exact)
+    assert tally.tokens - bare == more
+    assert rule in {part.rule for part in tally.parts}
+    assert tally.exact is (rule is RuleId.IMAGE_TILES_LOW)
 
 
-def test_several_tool_calls_at_once_are_a_guess(o200k):
-    call = ToolCall("look", "{}")
-    one = count(o200k, Prompt(messages=(Message("assistant", tool_calls=(call,)),)))
-    two = count(o200k, Prompt(messages=(Message("assistant", tool_calls=(call, call)),)))
-    assert (one.exact, two.exact) == (True, False)
+def test_a_file_of_text_is_counted_and_any_other_left_out(o200k):
+    bare = count(o200k, messages(("user", "hi"))).tokens
+    for url, more, rule in (
+        ("data:text/plain;base64,dHdvIHdvcmRz", 2, RuleId.FILE_TEXT),
+        ("data:application/pdf;base64,dHdvIHdvcmRz", 0, RuleId.NOT_READ),
+    ):
+        tally = count(o200k, Prompt(messages=(Message("user", ("hi",), files=(url,)),)))
+        assert rule in {part.rule for part in tally.parts}
+        assert (tally.tokens - bare >= more) is True
+        assert not tally.exact
 
 
-def test_the_first_answer_is_to_the_first_of_several_calls(o200k):
-    """In place of its role stands the name of the function, of those that are left the next."""
-    short, long = ToolCall("look", "{}"), ToolCall("look_around_the_whole_garden", "{}")
+CALL = ToolCall("look", '{"at": "sea"}', "c")
 
-    def tokens(*calls):
-        asked = Message("assistant", tool_calls=calls)
-        return count(o200k, Prompt(messages=(asked, Message("tool", ("{}",))))).tokens
 
-    names = [len(o200k.encode_ordinary(call.name)) for call in (short, long)]
-    assert tokens(long, short) - tokens(short, long) == names[1] - names[0] > 0
+def called(*calls, results=1, responses=False):
+    """Return a prompt with calls of one answer and their results, as an API has them."""
+    made = [Message("assistant", tool_calls=(one,)) for one in calls]
+    if not responses:
+        made = [Message("assistant", tool_calls=calls)]
+    back = [Message("tool", ("blue",), call_id="c")] * results
+    return asked(*made, *back, responses=responses)
+
+
+def test_the_calls_of_one_answer_stand_in_the_prompt_as_one(o200k):
+    """As JSON of a hidden tool without blanks; its result is one list."""
+    use = '{"recipient_name":"functions.look","parameters":{"at":"sea"}}'
+    texts = (f'{{"tool_uses":[{use},{use}]}}', '["blue", "blue"]')
+    tally = count(o200k, called(CALL, CALL, results=2))
+    assert RuleId.CALLS_CHAT in {part.rule for part in tally.parts}
+    apart = sum(len(o200k.encode_ordinary(text)) for text in texts)
+    assert 0 < tally.tokens - count(o200k, asked()).tokens - apart < 25
+
+
+def test_blanks_in_the_arguments_of_a_call_cost_nothing_in_chat(o200k):
+    spaced, dense = (ToolCall("look", a) for a in ('{"at": "sea"}', '{"at":"sea"}'))
+    assert count(o200k, called(spaced)).tokens == count(o200k, called(dense)).tokens
+    written = [count(o200k, called(one, responses=True)).tokens for one in (spaced, dense)]
+    assert written[0] > written[1]
 
 
 @pytest.mark.parametrize("tools", [(), (facts.function("look", "Look around"),)])
@@ -154,11 +240,21 @@ def cyclic():
         ),
     ],
 )
-def test_a_schema_is_a_guess_and_never_an_error(o200k, schema, text):
-    bare = count(o200k, messages(("user", "hi"))).tokens
-    tally = count(o200k, Prompt(messages=(Message("user", ("hi",)),), schema=schema))
-    assert tally.tokens - bare == len(o200k.encode_ordinary(text))
-    assert not tally.exact
+def test_a_schema_costs_its_text_and_is_never_an_error(o200k, schema, text):
+    """In Responses with 1 beside it; in chat in a system message, and its name once more."""
+    responses, chat = (
+        count(o200k, asked(schema=schema, responses=api)).tokens
+        - count(o200k, asked(responses=api)).tokens
+        for api in (True, False)
+    )
+    written = len(o200k.encode_ordinary(text))
+    name = len(o200k.encode_ordinary(getattr(schema, "__name__", "")))
+    assert (responses, chat) == (written + 1, written + 4 + 2 + name)
+
+
+def test_a_class_for_a_schema_is_never_exact(o200k):
+    assert not count(o200k, asked(schema=Answer)).exact
+    assert count(o200k, asked(schema={"type": "object"})).exact
 
 
 def test_a_prompt_not_fully_read_is_not_exact(o200k):

@@ -21,7 +21,7 @@ from tokentrail.testing.model import Model
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 pytest.importorskip("opentelemetry.instrumentation.fastapi")
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.thorough, pytest.mark.timeout(120)]
 
 WORKERS = 2
 READERS = 40

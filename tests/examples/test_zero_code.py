@@ -12,7 +12,10 @@ from tests.process.auto import COMMAND, installed, json_objects
 
 __all__ = ["installed"]
 
-pytestmark = pytest.mark.skipif(not COMMAND.exists(), reason="no opentelemetry-instrument here")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(not COMMAND.exists(), reason="no opentelemetry-instrument here"),
+]
 
 ENDINGS = ["completed", "completed", "closed_early"]
 SOURCES = ["reported", "counted", "counted"]

@@ -72,6 +72,7 @@ async def _read(driver, stream):
     return None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "text", ["the sea " * MEGABYTE, "a" * (8 * MEGABYTE)], ids=["words", "run"]
 )
@@ -90,6 +91,7 @@ async def test_a_giant_chunk_is_counted_elsewhere_and_not_for_long(trail, driver
     assert span.attributes["tokentrail.usage.output.source"] in {"counted", "approximated"}
 
 
+@pytest.mark.thorough
 async def test_an_endless_stream_is_closed_early_when_the_application_likes(
     trail, driver, ask, api
 ):

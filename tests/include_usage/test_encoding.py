@@ -84,6 +84,7 @@ async def test_one_is_built_when_somebody_asks(driver, cold, trail, serve):
     await driver.close(stream)
 
 
+@pytest.mark.thorough
 async def test_one_is_built_for_a_long_answer_before_its_text_is_too_much(
     driver, cold, trail, serve
 ):

@@ -25,6 +25,8 @@ from tokentrail.testing.model import Model
 from tokentrail.testing.payloads import pieces
 from tokentrail.testing.server import Plain, Server
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "notebooks"
 OWN = Path(__file__).with_name("answer.txt")

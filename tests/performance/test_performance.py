@@ -76,11 +76,14 @@ def _stream(client, length):
 
 
 def test_a_plain_call_enters_few_functions(trail, client):
-    """Each entered in a cold cache costs up to a microsecond: they are counted, not timed."""
+    """Each entered in a cold cache costs up to a microsecond: they are counted, not timed.
+
+    Some thirty of them are the named decisions of `start_call` and the shields around our steps.
+    """
     client.chat.completions.create(**wire.CHAT)
     with counted_calls() as names:
         client.chat.completions.create(**wire.CHAT)
-    assert len(names) < 78
+    assert len(names) < 105
 
 
 def test_calls_that_are_alike_share_the_attributes_of_their_points(trail, client):
@@ -120,7 +123,7 @@ def test_nothing_that_was_said_is_kept_with_a_kind_of_calls():
     assert not kinds._known
 
 
-def test_a_chunk_enters_two_functions_however_long_the_stream_is(trail, client):
+def test_a_chunk_enters_three_functions_however_long_the_stream_is(trail, client):
     ENCODINGS.load("o200k_base")
     stream = _stream(client, 4000)
     for _ in range(100):
@@ -131,7 +134,7 @@ def test_a_chunk_enters_two_functions_however_long_the_stream_is(trail, client):
             for _ in range(1000):
                 next(stream)
         seen.append(len(names) / 1000)
-    assert max(seen) < 3
+    assert max(seen) < 3.5  # of which the blocks of text that are counted take their share
     assert max(seen) - min(seen) < 0.5
     stream.close()
 

@@ -31,7 +31,10 @@ assert "openai" not in sys.modules
 print("the program's own words")
 """
 
-pytestmark = pytest.mark.skipif(not COMMAND.exists(), reason="no opentelemetry-instrument here")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(not COMMAND.exists(), reason="no opentelemetry-instrument here"),
+]
 
 
 def _run(run, installed, program=PROGRAM, **changes):

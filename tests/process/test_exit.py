@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 COUNTED = {
     "tokentrail.outcome": "completed",
     "tokentrail.usage.input.source": "counted",

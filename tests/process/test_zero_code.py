@@ -21,7 +21,10 @@ for chunk in openai.OpenAI().chat.completions.create(stream=True, **ASKED):
 """
 METADATA = "Metadata-Version: 2.1\nName: {}\nVersion: 0.0.1\n"
 
-pytestmark = pytest.mark.skipif(not COMMAND.exists(), reason="no opentelemetry-instrument here")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(not COMMAND.exists(), reason="no opentelemetry-instrument here"),
+]
 
 
 def _register(installed, name, entry_points, module=""):

@@ -11,8 +11,8 @@ ROWS = [
     # asked, answered, models, encoding, kind of number
     ("dep", "", {"dep": "gpt-4o"}, "o200k_base", "counted"),
     ("dep", "", {"dep": "gpt-4"}, "cl100k_base", "counted"),
-    ("dep", "", {"dep": "o200k_base"}, "o200k_base", "counted"),
-    ("dep", "", {"dep": "cl100k_base"}, "cl100k_base", "counted"),
+    ("dep", "", {"dep": "o200k_base"}, "o200k_base", "approximated"),
+    ("dep", "", {"dep": "cl100k_base"}, "cl100k_base", "approximated"),
     ("dep", "odd", {"odd": "gpt-4"}, "cl100k_base", "counted"),
     ("dep", "gpt-4o", {"dep": "gpt-4"}, "cl100k_base", "counted"),
     ("gpt-4o", "gpt-4o", {"gpt-4o": "cl100k_base"}, "cl100k_base", "counted"),

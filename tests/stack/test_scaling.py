@@ -26,6 +26,8 @@ from tokentrail.telemetry import semconv
 from tokentrail.testing.model import Model
 from tokentrail.testing.server import Server
 
+pytestmark = pytest.mark.thorough
+
 
 def _rows(table):
     lines = [line for line in table.splitlines() if line.startswith("|")][2:]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.content_filter import Findings, read_answer_filters
 from tokentrail.apis.reported_usage import chat_usage, has_numbers, merge_usage
-from tokentrail.apis.values import fields, sequence, telemetry_str
+from tokentrail.apis.values import fields, integer, sequence, telemetry_str
 from tokentrail.model.records import Response
 from tokentrail.model.text_buffer import MOST_WAITING, NOWHERE, SMALL
 
@@ -68,6 +68,7 @@ def read_answer(answer: object, tell: FeedText, sink: TextSink | None) -> Respon
         else read_answer_filters(prompts, filters),
         reported=chat_usage(given.get("usage")),
         complete=bool(given),
+        created=integer(given.get("created")),
     )
 
 
@@ -89,20 +90,8 @@ class ChunkAccumulator:
     """
 
     __slots__ = (
-        "_asked",
-        "_beside",
-        "_buffers",
-        "_expected",
-        "_final",
-        "_findings",
-        "_fingerprint",
-        "_id",
-        "_made",
-        "_model",
-        "_reasons",
-        "_sink",
-        "_tell",
-        "_tier",
+        "_asked", "_beside", "_buffers", "_created", "_expected", "_final", "_findings",
+        "_fingerprint", "_id", "_made", "_model", "_reasons", "_sink", "_tell", "_tier",
     )  # fmt: skip
 
     def __init__(
@@ -118,6 +107,7 @@ class ChunkAccumulator:
         self._findings = Findings() if filtered else None
         self._id: object = None
         self._model: object = None
+        self._created: object = None
         self._tier: object = None
         self._fingerprint: object = None
         self._reasons: dict[int, str | None] = {}
@@ -165,6 +155,7 @@ class ChunkAccumulator:
             self._id = name
         if model:
             self._model = model
+            self._created = given.get("created")
         if tier:
             self._tier = tier
         if fingerprint:
@@ -236,6 +227,7 @@ class ChunkAccumulator:
             reported=self._reported(),
             final=self._final and (not self._beside or any(reasons.values())),
             complete=all(reasons.get(index) for index in {*reasons, *expected}),
+            created=integer(self._created),
         )
 
     def _reported(self) -> Reported | None:

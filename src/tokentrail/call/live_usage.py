@@ -38,7 +38,7 @@ class LiveUsage:
         if wanted.input and prompt is not None:
             read = self._input(request, prompt, model, encoder)
         if wanted.output and output is not None:
-            output.surcharges = resolve.surcharges(request, prompt)
+            output.surcharges = resolve.surcharges(request, prompt, so_far.response, model)
             generated = _output(request, output, model, encoder)
         return resolve.resolve_usage(so_far, read, generated, mode)
 
@@ -67,8 +67,8 @@ class LiveUsage:
 def _output(
     request: Request, tally: OutputTally, model: resolve.Model, encoder: Encoder | None
 ) -> Count:
-    tokens, exact = tally.now(encoder)
+    tokens, exact, measured = tally.now(encoder)
     source = resolve.count_source(
-        request, model, exact=exact, output=True, hidden=tally.saw_summary
+        request, model, exact=exact, output=True, hidden=tally.may_hide, measured=measured
     )
     return Count(tokens, source, model.encoding if encoder is not None else None)

@@ -18,7 +18,7 @@ from tokentrail.call.live_usage import LiveUsage
 from tokentrail.call.price import PriceLookup
 from tokentrail.call.usage_counter import UsageCounter
 from tokentrail.config import TokenCounting
-from tokentrail.counting import INLINE, InputTally, OutputTally
+from tokentrail.counting import INLINE, OutputTally
 from tokentrail.model.records import Source, Usage
 from tokentrail.support import guard
 from tokentrail.telemetry import internal_metrics
@@ -282,7 +282,9 @@ class ObservedCall:
             runtime, operation, prompt = self._runtime, self._operation, self.prompt()
             model = runtime.identify(self.request, operation.response)
             wanted = resolve.needed_counts(operation, prompt, runtime.settings.token_counting)
-            read = InputTally(prompt) if prompt is not None and wanted.input else None
+            read = None
+            if prompt is not None and wanted.input:
+                read = resolve.input_tally(prompt, operation.response)
             generated = self._output_tally(prompt) if wanted.output else None
             self._counter = UsageCounter(runtime, model, read, generated)
         return self._counter
@@ -294,7 +296,9 @@ class ObservedCall:
             tally = OutputTally()
             self.recorder.feed_text(tally)
         if tally is not None:
-            tally.surcharges = resolve.surcharges(self.request, prompt)
+            response = self._operation.response
+            model = self._runtime.identify(self.request, response)
+            tally.surcharges = resolve.surcharges(self.request, prompt, response, model)
         return tally
 
     # The worker's job ----------------------------------------------------------------------------
@@ -383,6 +387,8 @@ class ObservedCall:
         if encoder is None or not model.known:
             return
         prompt = self.prompt()
-        given = InputTally(prompt) if prompt is not None and not prompt.unknowable else None
+        given = None
+        if prompt is not None and not prompt.unknowable:
+            given = resolve.input_tally(prompt, operation.response)
         made = self._output_tally(prompt) if resolve.shows_output(self.request) else None
         runtime.submit(Comparison(self.telemetry, operation, model, encoder, (given, made)))

@@ -5,9 +5,21 @@ metrics. The only package that imports tiktoken, and that not before an encoding
 """
 
 from tokentrail.counting.encodings import ENCODINGS, Encodings
-from tokentrail.counting.models import GUESSED_ENCODING, encoding_name, may_reason, resolve
-from tokentrail.counting.output import HELD, OutputTally, Surcharges
+from tokentrail.counting.models import (
+    GUESSED_ENCODING,
+    Dialect,
+    dialect_of,
+    encoding_name,
+    is_gpt_4,
+    is_known,
+    may_reason,
+    resolve,
+)
+from tokentrail.counting.output import HELD, OutputTally
 from tokentrail.counting.prompt import InputTally
+from tokentrail.counting.rules import RULES, Part, RuleId, evidence_of, is_proven, proves
+from tokentrail.counting.schemas import schema_name
+from tokentrail.counting.surcharges import Surcharges
 from tokentrail.counting.text import INLINE, Encoder, estimate, weight
 
 __all__ = [
@@ -15,14 +27,25 @@ __all__ = [
     "GUESSED_ENCODING",
     "HELD",
     "INLINE",
+    "RULES",
+    "Dialect",
     "Encoder",
     "Encodings",
     "InputTally",
     "OutputTally",
+    "Part",
+    "RuleId",
     "Surcharges",
+    "dialect_of",
     "encoding_name",
     "estimate",
+    "evidence_of",
+    "is_gpt_4",
+    "is_known",
+    "is_proven",
     "may_reason",
+    "proves",
     "resolve",
+    "schema_name",
     "weight",
 ]

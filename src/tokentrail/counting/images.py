@@ -2,7 +2,7 @@
 
 Sizes are read from the header bytes of ``data:`` URLs (PNG, JPEG, GIF, WebP). Nothing is ever
 fetched, and no pixel is decoded. Facts: OpenAI's vision guide and the billed examples collected
-in its forum (threads 1262691, 1281361, 1357218); none of it is promised.
+in its forum (threads 1262691, 1281361, 1357218, 1344040, 1377015); none of it is promised.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 from tokentrail.counting.models import base_name
+from tokentrail.counting.rules import Part, RuleId
 
 _HEADER = 128 * 1024
 """Characters of base64 read: a JPEG's size may stand behind 64 KB of metadata."""
@@ -21,6 +22,7 @@ _SHORT_SIDE = 768
 _TILE = 512
 _PATCH = 32
 _PATCHES = 1536
+_HALF = 0.5
 PATCHES_FRAME = 1
 """An image priced by patches costs one more than the rule says (3 of 3 billed examples)."""
 
@@ -30,32 +32,20 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """What an image costs."""
-
-    tokens: int
-    exact: bool
-    """Found by a rule that a billed example bears out: not where the server chose the detail."""
-
-
-@dataclass(frozen=True, slots=True)
 class Tiles:
     """Pricing by tiles of 512 pixels: ``base``, and ``tile`` for each."""
 
     base: int
     tile: int
-    proven: bool = True
-    """Billed examples bear it out."""
 
-    def price(self, size: tuple[int, int] | None, detail: str | None) -> Price | None:
-        """Return the price, high detail taken for one not named; None without a needed size."""
+    def price(self, size: tuple[int, int], detail: str | None) -> Part:
+        """Return the price; high detail is taken for one not named, as the server does."""
         if detail == "low":
-            return Price(self.base, self.proven)
-        if size is None:
-            return None
+            return Part(RuleId.IMAGE_TILES_LOW, self.base)
         width, height = _shrink(*size)
         tiles = math.ceil(width / _TILE) * math.ceil(height / _TILE)
-        return Price(self.base + self.tile * tiles, self.proven and detail == "high")
+        rule = RuleId.IMAGE_TILES if detail == "high" else RuleId.IMAGE_TILES_AUTO
+        return Part(rule, self.base + self.tile * tiles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,46 +54,60 @@ class Patches:
 
     factor: float
 
-    def price(self, size: tuple[int, int] | None, detail: str | None) -> Price | None:
-        """Return the price, whatever the detail; None where the size is not known."""
-        if size is None:
-            return None
-        covered = _covering(*size)
-        patches = covered if covered <= _PATCHES else _shrunk_patches(*size)
-        exact = patches == covered and detail == "high"
-        return Price(round(patches * self.factor) + PATCHES_FRAME, exact)
+    def price(self, size: tuple[int, int], detail: str | None) -> Part:  # noqa: ARG002
+        """Return the price, whatever the detail."""
+        patches, rule = _covering(*size), RuleId.IMAGE_PATCHES
+        if patches > _PATCHES:
+            patches, rule = _shrunk_patches(*size), RuleId.IMAGE_PATCHES_SHRUNK
+        cost = patches * self.factor
+        if rule is RuleId.IMAGE_PATCHES and 0 < cost % 1 < _HALF:
+            rule = RuleId.IMAGE_PATCHES_FRACTION
+        return Part(rule, round(cost) + PATCHES_FRAME)
 
 
 PRICES: tuple[tuple[str, Tiles | Patches], ...] = (
     ("gpt-4o-mini", Tiles(2833, 5667)),
     ("gpt-4.1-mini", Patches(1.62)),
     ("gpt-4.1-nano", Patches(2.46)),
-    ("gpt-5-mini", Patches(1.62)),
-    ("gpt-5-nano", Patches(2.46)),
+    ("gpt-5-mini", Patches(1.2)),
+    ("gpt-5-nano", Patches(1.5)),
+    ("gpt-5.1", Tiles(70, 140)),
+    ("gpt-5.", Patches(1.2)),
     ("o4-mini", Patches(1.72)),
+    ("codex-mini", Patches(1.72)),
     ("gpt-4o", Tiles(85, 170)),
     ("chatgpt-4o", Tiles(85, 170)),
     ("gpt-4.1", Tiles(85, 170)),
     ("gpt-4.5", Tiles(85, 170)),
     ("gpt-4-turbo", Tiles(85, 170)),
     ("gpt-4-vision", Tiles(85, 170)),
-    ("o1", Tiles(75, 150, proven=False)),  # billed 22 and 44 where this gives 86 and 236
+    ("gpt-4-1106-vision", Tiles(85, 170)),
+    ("o1", Tiles(75, 150)),
     ("o3", Tiles(75, 150)),
     ("gpt-5-", Tiles(70, 140)),
-    ("computer-use-preview", Tiles(65, 129, proven=False)),
+    ("computer-use-preview", Tiles(65, 129)),
 )
-"""The first that a model's name starts with is its price. Names not here (gpt-5.1 and later, other
-makers') have no known price."""
+"""The first that a model's name starts with is its price. Other makers' names have none."""
 
-UNKNOWN = 765
-"""The guess where a price or size is not known: 1024 x 1024 pixels at 85 and 170."""
+_UNPROVEN = ("o1-", "gpt-5.1-", "gpt-5.5-", "gpt-5.6-", "computer-use-preview-")
+"""Of which no billed example fits: o1 was billed 22 and 44 where this gives 86 and 236."""
+_GUESSED = Tiles(85, 170)
+"""What is taken for the price where none is known."""
+_USUAL = (400, 300)
+"""What is taken for a size that is not known: most pictures that are sent by URL are small."""
 
 
-def image_price(model: str, url: str | None, detail: str | None) -> Price | None:
-    """Return what the image costs, None where the model's price or the size is not known."""
-    name = base_name(model)
-    rule = next((rule for prefix, rule in PRICES if f"{name}-".startswith(prefix)), None)
-    return rule.price(image_size(url), detail) if rule else None
+def image_price(model: str, url: str | None, detail: str | None) -> Part:
+    """Return what an image costs, and by which rule."""
+    name = f"{base_name(model)}-"
+    found = next((rule for prefix, rule in PRICES if name.startswith(prefix)), None)
+    size = image_size(url)
+    price = (found or _GUESSED).price(size or _USUAL, detail)
+    if found is None or name.startswith(_UNPROVEN):
+        return Part(RuleId.IMAGE_UNPROVEN, price.tokens)
+    if size is None and price.rule is not RuleId.IMAGE_TILES_LOW:
+        return Part(RuleId.IMAGE_UNSIZED, price.tokens)
+    return price
 
 
 def image_size(url: str | None) -> tuple[int, int] | None:

@@ -3,12 +3,14 @@
 The table is ours: tiktoken's own raises KeyError for several current models and for every Azure
 name. A family matches its own name and everything that goes on after a "-", ":" or "@" (dates,
 sizes, tags), of some also after a "." (point releases). A model that no family matches is unknown:
-None, never a guess.
+None, never a guess. Of some families nothing but the name is known: their encoding is guessed.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 
 from tokentrail.counting.encodings import RECIPES
@@ -19,6 +21,34 @@ GUESSED_ENCODING = "o200k_base"
 _CL100K = "cl100k_base"
 _O200K = "o200k_base"
 _SEPARATORS = ("-", ":", "@")
+_PREFIX = re.compile(
+    r"(?:[a-z]{2,6}\.)?(?:openai|azure|azure_openai|bedrock|databricks|litellm)[.:_-]"
+)
+"""What Bedrock, gateways and routers write before a name: openai.gpt-oss-120b, openai:gpt-4o."""
+_LATER = re.compile(r"gpt-(?:[6-9]|[1-9]\d)(?![\d])|o(?:[5-9]|[1-9]\d)(?![\w.])")
+"""Models that reason, newer than what is in the table: gpt-6.1-sol, o5-mini."""
+_POINT_RELEASE = re.compile(r"gpt-5\.(\d+)")
+_NEW_CALLS = 4
+"""Since gpt-5.4, a call in the prompt of the Responses API costs more."""
+
+
+class Dialect(str, Enum):
+    """How a model's prompts and answers are written: families that bill alike."""
+
+    PLAIN = "plain"
+    OLDEST = "gpt-3.5-turbo-0301"
+    EARLY = "o1-mini"
+    """The first that reasoned, whose prompts are written as those of models that do not."""
+    O_SERIES = "o"
+    GPT_5 = "gpt-5"
+    GPT_5_4 = "gpt-5.4"
+    """gpt-5.4 and all later models."""
+    OSS = "gpt-oss"
+
+    @property
+    def reasons(self) -> bool:
+        """Whether models of it think before they answer."""
+        return self not in {Dialect.PLAIN, Dialect.OLDEST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +60,8 @@ class Family:
     reasons: bool = False
     versions: bool = False
     """Point releases belong to it: gpt-5.1, gpt-5.4-mini."""
+    proven: bool = True
+    """Its encoding is known, not guessed."""
 
     def has(self, model: str) -> bool:
         """Tell whether ``model``, in lower case, is of this family."""
@@ -58,17 +90,37 @@ FAMILIES = (
     Family("text-embedding-ada-002", _CL100K),
     Family("davinci-002", _CL100K),
     Family("babbage-002", _CL100K),
+    Family("davinci:2023-07-21", _CL100K),
+    Family("babbage:2023-07-21", _CL100K),
+    Family("gpt-daybreak", _O200K, reasons=True, proven=False),
+    Family("gpt-rosalind", _O200K, reasons=True, proven=False),
+    Family("chat-latest", _O200K, reasons=True, proven=False),
+    Family("gpt-audio", _O200K, proven=False),
+    Family("gpt-realtime", _O200K, proven=False),
+    Family("gpt-live", _O200K, proven=False),
+    Family("gpt-transcribe", _O200K, proven=False),
+    Family("gpt-image", _O200K, proven=False),
+    Family("chatgpt-image", _O200K, proven=False),
 )
 """Older models (text-davinci-003 and before) use encodings that are not shipped: unknown here."""
+
+_UNSEEN = Family("", _O200K, reasons=True, proven=False)
+"""Newer than the table."""
 
 
 def encoding_name(model: str) -> str | None:
     """Return the encoding's name for a model's, None if it is not known.
 
-    Case does not matter; ``ft:gpt-4.1:org::id`` and ``openai/gpt-4.1`` are read as gpt-4.1.
+    Case does not matter; ``ft:gpt-4.1:org::id``, ``openai/gpt-4.1``, ``openai:gpt-4.1`` and
+    Bedrock's ``openai.gpt-4.1`` are read as gpt-4.1.
     """
     family = _family(model)
-    return family.encoding if family else None
+    return family.encoding if family and family.proven else None
+
+
+def is_known(model: str) -> bool:
+    """Tell whether the name is of a family that is known, if only by its name."""
+    return _family(model) is not None
 
 
 def resolve(name: str) -> str | None:
@@ -82,13 +134,48 @@ def may_reason(model: str) -> bool:
     return family is not None and family.reasons
 
 
+_DIALECTS = (
+    ("gpt-oss", Dialect.OSS),
+    ("gpt-5", Dialect.GPT_5),
+    ("o1-mini", Dialect.EARLY),
+    ("o1-preview", Dialect.EARLY),
+    ("computer-use", Dialect.EARLY),
+    ("o", Dialect.O_SERIES),
+    ("codex", Dialect.O_SERIES),
+)
+"""The first that the name of a model that reasons starts with; gpt-5.4's for later models."""
+
+
+@lru_cache(maxsize=256)
+def dialect_of(model: str) -> Dialect:
+    """Return how the model's prompts and answers are written."""
+    name = base_name(model)
+    if not may_reason(model):
+        oldest = name in {"gpt-3.5-turbo-0301", "gpt-35-turbo-0301"}
+        return Dialect.OLDEST if oldest else Dialect.PLAIN
+    known = next((dialect for start, dialect in _DIALECTS if name.startswith(start)), None)
+    release = _POINT_RELEASE.match(name)
+    if release is not None and int(release[1]) >= _NEW_CALLS:
+        return Dialect.GPT_5_4
+    return known or Dialect.GPT_5_4
+
+
+def is_gpt_4(model: str) -> bool:
+    """Tell whether it is one of gpt-4 itself, not gpt-4o or later."""
+    family = _family(model)
+    return family is not None and family.name == "gpt-4"
+
+
 def base_name(model: str) -> str:
     """Return the model's plain name: lower case, without vendor prefix and fine-tuning."""
     name = model.strip().lower().rpartition("/")[2]
-    return name.split(":")[1] if name.startswith("ft:") else name
+    name = name.split(":")[1] if name.startswith("ft:") else name
+    prefix = _PREFIX.match(name)
+    return name[prefix.end() :] if prefix else name
 
 
 @lru_cache(maxsize=256)
 def _family(model: str) -> Family | None:
     name = base_name(model)
-    return next((family for family in FAMILIES if family.has(name)), None)
+    found = next((family for family in FAMILIES if family.has(name)), None)
+    return _UNSEEN if found is None and _LATER.match(name) else found

@@ -8,11 +8,13 @@ where single chunks are large.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tokentrail.counting.rules import Part, RuleId, all_proven
 from tokentrail.counting.stream_text import BURST, StreamText
+from tokentrail.counting.surcharges import NAME_PREFIX, Answer, Surcharges, answers
 from tokentrail.counting.text import INLINE, Sum, weight
+from tokentrail.counting.turns import is_spaced, minified, wrapped_calls
 from tokentrail.model.text_buffer import MOST_WAITING, TextBuffer
 
 if TYPE_CHECKING:
@@ -48,39 +50,9 @@ KEYS = 128
 RELIEF = 4
 """Slices of up to INLINE encoded at once to make room; what is still too much is estimated."""
 
-SINGLE_CALL = 7
-PARALLEL_CALLS = 12
-PARALLEL_CALL = 8
-"""What tool calls in an answer are billed beyond the tokens of their names and arguments.
-
-One call: 7, exact in 5 of 6 recordings of gpt-4o, gpt-4o-mini and gpt-4.1-mini. Several: 12 and 8
-for each, a guess and told as one: the model writes them as one JSON object for a hidden function.
-It fits the recording at hand (two calls, 51 tokens), and the sixth of the above (35), which was
-written in that form though alone; nothing in the answer's structure tells.
-"""
-
-TEXT_BESIDE_TOOLS = 1
-"""What a text is billed beyond its tokens where tools were declared and none was called (8 of 8
-recordings of gpt-4o, gpt-4o-mini, gpt-4.1 and gpt-4.1-mini, in both APIs)."""
-
-STRUCTURED = 4
-"""What a text is billed beyond its tokens where a schema was asked for (3 of 3 recordings)."""
-
 _OVERFLOW = ("", -1, -1)
-
-
-@dataclass(frozen=True, slots=True)
-class Surcharges:
-    """What the request says of the billing beside the tokens of what is generated."""
-
-    per_answer: int = 0
-    """Billed beside the text of an answer: 1 in the Responses API (4 of 4 recordings)."""
-    named_tool: bool = False
-    """It left no choice of the tool, whose name is then not billed (2 of 2 recordings)."""
-    tools: bool = False
-    """Some were declared."""
-    structured: bool = False
-    """A schema was asked for."""
+_MARKS = {"custom_call": RuleId.ANSWER_CUSTOM, "unknown": RuleId.ANSWER_NOT_READ}
+"""Kinds without text, by which readers say what stands in an answer."""
 
 
 class OutputTally:
@@ -95,7 +67,10 @@ class OutputTally:
         "_bound",
         "_crowded",
         "_encoding",
+        "_joined",
         "_left_in",
+        "_name",
+        "_parts",
         "_room",
         "_streams",
         "_sum",
@@ -113,6 +88,10 @@ class OutputTally:
         self._room = ROOM
         self._bound = HELD
         self._sum: Sum | None = None
+        self._parts: tuple[Part, ...] = ()
+        self._name = Sum()
+        self._joined: dict[int, Sum] = {}
+        """What the calls of an answer come to, by its number, where they are counted as one."""
         self.surcharges = surcharges or Surcharges()
         """May be set until somebody asks for the count: a request may be read later than made."""
         self.saw_summary = False
@@ -157,9 +136,15 @@ class OutputTally:
         self._ask = find
 
     @property
-    def untouched(self) -> bool:
-        """Nothing was ever added."""
-        return not self._streams and not self.saw_summary
+    def may_hide(self) -> bool:
+        """Thought may have been billed that is not shown."""
+        asked = self.surcharges
+        return self.saw_summary or (asked.dialect.reasons and asked.thinks)
+
+    @property
+    def is_partial(self) -> bool:
+        """Something is known to be there that is not counted."""
+        return self.saw_summary or any(kind in _MARKS for kind, _, _ in self._streams)
 
     @property
     def held(self) -> int:
@@ -172,25 +157,36 @@ class OutputTally:
         """Tokens counted so far; once ``steps`` is through, all."""
         if self._sum is not None:
             return self._sum.tokens
-        return self._extra() + sum(stream.sum.tokens for stream in self._billed())
+        return sum(part.tokens for part in self.parts)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What the tokens so far are made of, by rule."""
+        return self._parts if self._sum is not None else tuple(self._counted())
+
+    @property
+    def measured(self) -> bool:
+        """No length so far was estimated."""
+        if self._sum is not None:
+            return self._sum.exact
+        joined = all(counted.exact for counted in self._joined.values())
+        texts = all(stream.sum.exact for stream in self._billed())
+        return joined and texts and _OVERFLOW not in self._streams
 
     @property
     def exact(self) -> bool:
-        """Every token of ``tokens`` was counted by a rule that is not a guess, none estimated."""
-        if self._sum is not None:
-            return self._sum.exact
-        exact = all(stream.sum.exact for stream in self._billed())
-        single = all(len(items) == 1 for items in self._calls().values())
-        return exact and single and _OVERFLOW not in self._streams
+        """Every token of ``tokens`` was counted, by rules that are proven."""
+        return self.measured and all_proven(part.rule for part in self.parts)
 
-    def now(self, encoding: Encoder | None) -> tuple[int, bool]:
-        """Return tokens and exactness as if the answer ended here; it may go on.
+    def now(self, encoding: Encoder | None) -> tuple[int, bool, bool]:
+        """Return tokens, `exact` and `measured` as if the answer ended here; it may go on.
 
         Counts on from where it was last asked, so that asking for every chunk costs some 10 us.
         Text that is too heavy to be counted at once is estimated.
         """
         self._encoding = encoding or self._encoding
         self._gather()
+        self._count_name(self._encoding)
         total, room = Sum(), BURST * INLINE
         for stream in self._billed():
             if self._encoding is not None:
@@ -200,7 +196,8 @@ class OutputTally:
                 light = weight(text) <= room
                 room -= weight(text) if light else 0
                 total.take(self._encoding if light else None, text)
-        return self.tokens + total.tokens, self.exact and total.exact
+        measured = self.measured and total.exact
+        return self.tokens + total.tokens, self.exact and measured, measured
 
     def steps(self, encoding: Encoder | None) -> Iterator[None]:
         """Count the rest, with a yield after each slice of under 1 ms; then release all text.
@@ -209,17 +206,25 @@ class OutputTally:
         is one slice: 17 ms at its worst, while tiktoken leaves the GIL to others.
         """
         self._ask = None
+        self._count_name(encoding)
+        for answer in self._answers():
+            yield from self._join_calls(answer, encoding)
         for stream in list(self._billed()):
             yield from stream.steps(encoding)
-        final = Sum()
-        final.tokens, final.exact = self.tokens, self.exact
-        self._sum = final
+        parts, final = self.parts, Sum()
+        final.tokens, final.exact = sum(part.tokens for part in parts), self.measured
+        self._sum, self._parts = final, parts
+        for stream in self._streams.values():
+            stream.release()
 
     def _open(self, kind: str, choice: object, item: object) -> StreamText:
         key = _OVERFLOW
         if len(self._streams) < KEYS and isinstance(choice, int) and isinstance(item, int):
             key = (kind, choice, item)
-        return self._streams.setdefault(key, StreamText())
+        stream = self._streams.setdefault(key, StreamText())
+        if kind == "tool_name" and not stream.buffer:
+            stream.buffer.append(NAME_PREFIX)
+        return stream
 
     def _gather(self) -> None:
         if self._room < -LARGE:
@@ -269,29 +274,70 @@ class OutputTally:
             held += largest.held()
             attempt += 1
 
+    def _answers(self) -> list[Answer]:
+        """Return what was generated, answer by answer."""
+        return answers(self._streams, of_responses=self.surcharges.of_responses)
+
     def _billed(self) -> Iterator[StreamText]:
-        """Yield the texts whose tokens are billed."""
-        for (kind, _, _), stream in self._streams.items():
-            if kind != "tool_name" or not self.surcharges.named_tool:
+        """Yield the texts whose tokens are billed, each by itself."""
+        joined = {
+            place
+            for answer in (self._answers() if self._joined else ())
+            if answer.number in self._joined
+            for place in answer.calls
+        }
+        for (kind, choice, item), stream in self._streams.items():
+            named = kind == "tool_name" and self.surcharges.names_tool
+            apart = not kind.startswith("tool_") or (choice, item) not in joined
+            if apart and not named:
                 yield stream
 
-    def _calls(self) -> dict[int, set[int]]:
-        """Return the tool calls of each choice that has some."""
-        calls: dict[int, set[int]] = {}
-        for kind, choice, item in self._streams:
-            if kind in {"tool_name", "tool_arguments"}:
-                calls.setdefault(choice, set()).add(item)
-        return calls
+    def _join_calls(self, answer: Answer, encoding: Encoder | None) -> Iterator[None]:
+        """Count the calls of an answer as the text of the one that the model wrote, if it did.
 
-    def _extra(self) -> int:
-        """Return what is billed beside the text of the parts: see the constants above."""
-        asked, calls = self.surcharges, self._calls()
-        choices = {choice for _, choice, _ in self._streams}
-        per_text = TEXT_BESIDE_TOOLS * asked.tools + STRUCTURED * asked.structured
-        extra = asked.per_answer * len(choices) + per_text * len(choices - calls.keys())
-        for items in calls.values():
-            if len(items) > 1:
-                extra += PARALLEL_CALLS + PARALLEL_CALL * len(items)
-            elif not asked.named_tool:
-                extra += SINGLE_CALL
-        return extra
+        Not where part of them was counted already, because they are long.
+        """
+        calls = None if self.surcharges.dialect.reasons else self._whole_calls(answer)
+        if calls is None or (len(calls) == 1 and not self._is_wrapped(calls[0][1])):
+            return
+        if not self.surcharges.of_responses:
+            calls = [(name, minified(arguments)) for name, arguments in calls]
+        self._joined[answer.number] = counted = Sum()
+        yield from counted.steps(encoding, wrapped_calls(calls))
+
+    def _is_wrapped(self, arguments: str) -> bool:
+        """Tell whether a call that stands alone was written as one of several."""
+        asked = self.surcharges
+        own = asked.of_responses or asked.names_tool or asked.gpt_4
+        return not own and is_spaced(arguments)
+
+    def _whole_calls(self, answer: Answer) -> list[tuple[str, str]] | None:
+        """Return names and arguments of the calls, None where not all of their text is there."""
+        found = []
+        for choice, item in answer.calls:
+            texts = []
+            for kind in ("tool_name", "tool_arguments"):
+                stream = self._streams.get((kind, choice, item)) or StreamText()
+                stream.gather(None)
+                if stream.sum.tokens or not stream.sum.exact:
+                    return None
+                texts.append("".join(stream.uncounted()))
+            found.append((texts[0].removeprefix(NAME_PREFIX), texts[1]))
+        return found or None
+
+    def _counted(self) -> Iterator[Part]:
+        """Yield what the tokens so far are made of, by rule."""
+        asked, name = self.surcharges, self._name.tokens
+        yield Part(asked.text_rule, sum(stream.sum.tokens for stream in self._billed()))
+        for kind in {kind for kind, _, _ in self._streams} & _MARKS.keys():
+            yield Part(_MARKS[kind], 0)
+        yield from asked.of_all()
+        for answer in self._answers():
+            joined = self._joined.get(answer.number)
+            yield from asked.of(answer, None if joined is None else joined.tokens, name)
+
+    def _count_name(self, encoding: Encoder | None) -> None:
+        """Count the name of the schema, with which an answer in it may begin."""
+        self._name = Sum()
+        if self.surcharges.schema:
+            self._name.take(encoding, self.surcharges.schema)

@@ -1,90 +1,94 @@
 """The input of a call: what the messages, tools and images of a prompt are billed.
 
-The rule for plain messages is OpenAI's (cookbook, "How to count tokens with tiktoken") and exact
-on every published count. The rest was found by experiment, here or by others; each constant says
-on what it rests.
+The rule for plain messages is OpenAI's (cookbook, "How to count tokens with tiktoken"). The rest
+was found by experiment and in recorded exchanges; `rules` has what each rule says and `evidence`
+what speaks for it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokentrail.counting.images import UNKNOWN, image_price
-from tokentrail.counting.models import base_name, may_reason
-from tokentrail.counting.schemas import as_json, bulk, render_schema
+from tokentrail.counting.files import file_text
+from tokentrail.counting.images import image_price
+from tokentrail.counting.models import dialect_of, is_gpt_4
+from tokentrail.counting.overheads import Overhead, overhead
+from tokentrail.counting.rules import Part, all_proven
+from tokentrail.counting.rules import RuleId as Id
+from tokentrail.counting.schemas import as_json, bulk, render_schema, schema_name
 from tokentrail.counting.text import INLINE, Sum, weight
 from tokentrail.counting.tools import MalformedError, Rendering
+from tokentrail.counting.turns import listed_results, minified, turns, wrapped_calls
+from tokentrail.model.records import ALLOWED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokentrail.counting.text import Encoder
+    from tokentrail.counting.turns import Turn
     from tokentrail.model.records import Message, Prompt, ToolCall
 
 TOOL_WEIGHT = 64
 """What a tool or schema weighs beside its texts and keys."""
 
-LEGACY_FUNCTION = -2
-"""A message of the role "function" (hmarr/openai-chat-tokens: 3 of 3 billed examples)."""
-FUNCTION_CALL = 3
-"""A function_call in an assistant message, beside name and arguments (hmarr: 2 of 2)."""
-
-SINGLE_CALL = 6
-"""One tool call in an assistant message, beside frame, name and arguments (3 of 3 recordings of
-gpt-4o, gpt-4o-mini and gpt-4.1-mini, with the tool message that answers it, where the name of the
-function called is counted in place of the role)."""
-PARALLEL_CALLS = 10
-PARALLEL_CALL = 8
-"""Several: 10 and 8 for each (one recording; a guess)."""
-TOOLS = 9
-TOOLS_WITH_SYSTEM = -4
-"""Beside their rendering; less where a system message is there to carry them, which is then
-padded with a newline (hmarr; 14 of 18 published counts exact, the others off by 1 or 2)."""
-RESPONSES_TOOLS = -6
-RESPONSES_CALL = -2
-"""The same in the Responses API, on top: for any tools unless a call is required (6 of 6 recordings
-of gpt-4o, gpt-4o-mini and gpt-4.1, prompts that chat billed too among them; with a required call 2
-others are nearer without it) and for each call in the prompt (3 of 3)."""
-CHOICE_NONE = 1
-NAMED_TOOL = 7
-NAMED_FUNCTION = 4
-"""tool_choice, beside the name (openai-messages-token-helper: 4 of 4; hmarr)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What surrounds the texts of a prompt of messages."""
-
-    message: int = 3
-    name: int = 1
-    reply: int = 3
-    """The start of the answer."""
-
-
-def frame_of(model: str) -> Frame:
-    """Return the frame that the model uses."""
-    if base_name(model) in {"gpt-3.5-turbo-0301", "gpt-35-turbo-0301"}:
-        return Frame(message=4, name=-1)
-    # One lower for o4-mini and o3 (billed examples) and gpt-5.4 (a recording).
-    return Frame(reply=2) if may_reason(model) else Frame()
+_SYSTEM = ("system", "developer")
+_ROLE = 1
+"""Tokens of a role that is written where no message has it."""
+_BLANK_LINE = "\n\n"
+"""One token, unless it merges with the text before it."""
+_COMPLETED = 3
+"""A call as the server gave it, with its status."""
+_WRAPPED_CALLS = 13
+"""Several calls at once, beside a message, their JSON and the list of their results."""
+_WRAPPED_REASONING = 26
+_WRAPPED_RESPONSES, _WRAPPED_RESPONSES_CALL = 8, 11
+_MARCH, _MARCH_28, _APRIL = 1740787200, 1743120000, 1743465600
+"""Of 2025, when Responses was new and its input cost more; in seconds since the epoch."""
+_EARLY, _EARLY_TOOLS = 18, 216
+_BESIDE_TOOLS = 1
+_SCHEMA_RESPONSES = 1
+_SCHEMA_REASONING = 4
+_SCHEMA_HEADER = 2
+"""The start of an answer in a schema, beside the schema's name."""
+_FUNCTION_MESSAGE = -2
+_FUNCTION_CALL = 3
+_CHOICE_NONE = 1
+_CHOICE_REQUIRED = 6
+_CHOICE_NAMED = 7
+_CHOICE_FUNCTION = 4
+_UNDESCRIBED = -1
+_SEALED_FRAME = 700
+_SEALED_TOKEN = 7.5
+"""Characters of encrypted reasoning beside the thought, and for each of its tokens: a guess."""
 
 
 class InputTally:
-    """Counts the input of one call. After ``steps`` is through, ``tokens`` and ``exact`` are final.
+    """Counts the input of one call. After ``steps`` is through, all it tells is final.
 
-    ``exact`` is False where a length was estimated, where a price is not known (an image's size,
-    a schema, parts of unknown kind) or guessed (an image's detail, several tool calls at once,
-    declarations of a form that no billed example has) and where the prompt was not fully read.
-    Whether a prompt is ``unknowable`` is for the caller to ask first.
+    ``exact`` is False where a length was estimated, where a rule was used that is not proven, and
+    where the prompt was not fully read. Whether a prompt is ``unknowable`` is for the caller to ask
+    first.
     """
 
-    __slots__ = ("_prompt", "_sum")
+    __slots__ = (
+        "_early",
+        "_encoding",
+        "_model",
+        "_overhead",
+        "_parts",
+        "_prompt",
+        "_reasons",
+        "_sum",
+    )
 
-    def __init__(self, prompt: Prompt) -> None:
-        """Keep the prompt; count nothing yet."""
+    def __init__(self, prompt: Prompt, *, billed_at: int | None = None) -> None:
+        """Keep the prompt; count nothing yet.
+
+        ``billed_at``: when it was answered, in seconds since the epoch, where that is known.
+        """
         self._prompt = prompt
-        self._sum = Sum()
+        self._early = _early(prompt, billed_at)
+        self._begin(None, "")
 
     @property
     def tokens(self) -> int:
@@ -92,9 +96,19 @@ class InputTally:
         return self._sum.tokens
 
     @property
-    def exact(self) -> bool:
-        """Everything so far was counted by a rule that is not a guess."""
+    def measured(self) -> bool:
+        """No length so far was estimated."""
         return self._sum.exact
+
+    @property
+    def exact(self) -> bool:
+        """Everything so far was counted, by rules that are proven."""
+        return self._sum.exact and all_proven(self._parts)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What the tokens so far are made of, by rule."""
+        return tuple(Part(rule, tokens) for rule, tokens in self._parts.items())
 
     @property
     def weight(self) -> int:
@@ -110,108 +124,267 @@ class InputTally:
         return total
 
     def steps(self, encoding: Encoder | None, model: str) -> Iterator[None]:
-        """Count slice by slice, each under 1 ms; ``model`` decides frames and image prices.
+        """Count slice by slice, each under 1 ms; ``model`` decides overheads and image prices.
 
         A single declaration is written in one slice: 2 ms for one of 1,500 properties.
         """
         prompt = self._prompt
-        self._sum = Sum()
-        self._sum.tokens = prompt.token_ids
-        self._sum.exact = not prompt.incomplete
+        self._begin(encoding, model)
+        if prompt.incomplete:
+            self._add(Id.NOT_READ, 0)
+        if self._early:
+            self._add(Id.MESSAGES_MARCH, self._early)
+        if prompt.token_ids:
+            self._add(Id.BARE_IDS, prompt.token_ids)
         for text in prompt.texts:
-            yield from self._sum.steps(encoding, text)
+            yield from self._text(Id.BARE_TEXT if text else Id.BARE_EMPTY, text)
         if prompt.messages:
-            yield from self._messages(encoding, model, frame_of(model))
+            yield from self._messages()
         if prompt.tools:
-            yield from self._tools(encoding)
+            yield from self._tools()
         if prompt.schema is not None:
-            yield from self._schema(encoding)
+            yield from self._schema()
 
-    def _messages(self, encoding: Encoder | None, model: str, frame: Frame) -> Iterator[None]:
-        self._sum.tokens += frame.reply
-        called: list[str] = []
-        padded = not self._prompt.tools
-        for message in self._prompt.messages:
-            pads = not padded and message.role in {"system", "developer"}
-            padded = padded or pads
-            called = [call.name for call in message.tool_calls] or called
-            role = message.role
-            if role == "tool" and called:
-                role = called.pop(0)
-            self._frame(message, frame, model)
-            for text in (role, *_texts(message, pads=pads)):
-                yield from self._sum.steps(encoding, text)
+    def _begin(self, encoding: Encoder | None, model: str) -> None:
+        dialect = dialect_of(model)
+        self._encoding, self._model, self._reasons = encoding, model, dialect.reasons
+        self._overhead: Overhead = overhead(dialect, of_responses=self._prompt.of_responses)
+        self._parts: dict[Id, int] = {}
+        self._sum = Sum()
 
-    def _frame(self, message: Message, frame: Frame, model: str) -> None:
-        """Add what a message costs beside its texts."""
-        tokens = frame.message
-        tokens += frame.name if message.name is not None else 0
-        tokens += LEGACY_FUNCTION if message.role == "function" else 0
-        tokens += FUNCTION_CALL if message.function_call else 0
-        calls = len(message.tool_calls)
-        if calls == 1:
-            tokens += SINGLE_CALL
-            tokens += RESPONSES_CALL if self._prompt.of_responses else 0
-        elif calls:
-            tokens += PARALLEL_CALLS + PARALLEL_CALL * calls
-            self._sum.exact = False
-        for image in message.images:
-            price = image_price(model, image.url, image.detail)
-            self._sum.exact = self._sum.exact and price is not None and price.exact
-            tokens += UNKNOWN if price is None else price.tokens
-        self._sum.exact = self._sum.exact and not message.unknown_parts
+    def _add(self, rule: Id, tokens: int) -> None:
         self._sum.tokens += tokens
+        self._parts[rule] = self._parts.get(rule, 0) + tokens
 
-    def _tools(self, encoding: Encoder | None) -> Iterator[None]:
+    def _text(self, rule: Id, text: str) -> Iterator[None]:
+        before = self._sum.tokens
+        yield from self._sum.steps(self._encoding, text)
+        self._parts[rule] = self._parts.get(rule, 0) + self._sum.tokens - before
+
+    def _messages(self) -> Iterator[None]:
+        self._add(*self._overhead.start)
+        prompt = self._prompt
+        unpadded = bool(prompt.tools) or prompt.schema is not None
+        first = prompt.messages[0]
+        names = {call.id: call.name for said in prompt.messages for call in said.tool_calls}
+        for turn in turns(prompt):
+            if turn.calls:
+                yield from self._calls(turn)
+                continue
+            pads = unpadded and turn.message is first and first.role in _SYSTEM
+            unpadded = unpadded and not pads
+            yield from self._message(turn, pads=pads, name=names.get(turn.message.call_id))
+        if unpadded and self._overhead.joined:
+            self._add(self._overhead.tools.rule, self._overhead.message + _ROLE)
+
+    def _message(self, turn: Turn, *, pads: bool, name: str | None) -> Iterator[None]:
+        message = turn.message
+        if message.role in {"reasoning", "compaction"}:
+            self._sealed(message, dropped=turn.dropped)
+            return
+        role = message.role
+        if role == "tool":
+            if name is None:
+                self._add(Id.RESULT_ALONE, 0)
+            yield from self._result(message, name or role)
+            return
+        self._add(self._overhead.start.rule, self._overhead.message)
+        yield from self._text(self._overhead.start.rule, role)
+        yield from self._content(message, pads=pads)
+        yield from self._name(message)
+        yield from self._function(message)
+        if role == "assistant" and any(message.texts):
+            yield from self._answered()
+
+    def _content(self, message: Message, *, pads: bool = False) -> Iterator[None]:
+        """Add the text of a message, its images and files."""
+        text, rule = "".join(message.texts), self._overhead.start.rule
+        if len(message.texts) > 1:
+            self._add(Id.TEXT_PARTS, 0)
+        if pads and self._overhead.joined:
+            text += _BLANK_LINE
+        elif pads and self._overhead.wrapped:
+            text = f"{_BLANK_LINE}{text}{_BLANK_LINE}"
+            self._add(rule, -2)
+        yield from self._text(rule, text)
+        for image in message.images:
+            self._add(*image_price(self._model, image.url, image.detail))
+        for file in message.files:
+            found = file_text(file)
+            yield from self._text(Id.NOT_READ if found is None else Id.FILE_TEXT, found or "")
+        if message.unknown_parts:
+            self._add(Id.NOT_READ, 0)
+
+    def _name(self, message: Message) -> Iterator[None]:
+        if message.name is not None:
+            self._add(Id.NAME, 0 if message.name == message.role else self._overhead.name)
+            yield from self._text(Id.NAME, message.name)
+
+    def _function(self, message: Message) -> Iterator[None]:
+        """Add what a message of 2023 has of a function."""
+        if message.role == "function":
+            self._add(Id.FUNCTION_MESSAGE, _FUNCTION_MESSAGE)
+        if message.function_call is not None:
+            self._add(Id.FUNCTION_CALL, _FUNCTION_CALL)
+            yield from self._text(Id.FUNCTION_CALL, message.function_call.name)
+            yield from self._text(Id.FUNCTION_CALL, message.function_call.arguments)
+
+    def _answered(self) -> Iterator[None]:
+        """Add what an earlier answer of text costs beside it."""
+        if self._overhead.assistant is not None:
+            self._add(*self._overhead.assistant)
+        if self._prompt.schema is not None:
+            rule = Id.NOT_READ if self._prompt.of_responses else Id.SCHEMA_ANSWERED
+            yield from self._named(rule, _SCHEMA_HEADER)
+
+    def _named(self, rule: Id, tokens: int) -> Iterator[None]:
+        """Add tokens and the name of the schema."""
+        self._add(rule, tokens)
+        yield from self._text(rule, schema_name(self._prompt.schema, self._prompt.schema_name))
+
+    def _sealed(self, message: Message, *, dropped: bool) -> None:
+        length = round(max(0, message.sealed - _SEALED_FRAME) / _SEALED_TOKEN)
+        if dropped:
+            self._add(Id.REASONING_DROPPED, 0)
+        elif message.role == "compaction":
+            self._add(Id.COMPACTION, length)
+        else:
+            self._add(Id.REASONING_SEALED, length)
+
+    def _calls(self, turn: Turn) -> Iterator[None]:
+        """Add the calls of one answer and their results."""
+        message, several = turn.message, len(turn.calls) > 1
+        if message.unknown_parts:
+            self._add(Id.NOT_READ, 0)
+        if any(message.texts) or message.images:
+            self._add(Id.CALL_BESIDE_TEXT, self._overhead.message + _ROLE)
+            yield from self._content(message)
+            yield from self._answered()
+        if message.name is not None:
+            yield from self._name(message)
+        if several and (self._reasons or not self._prompt.of_responses):
+            yield from self._wrapped(turn)
+            return
+        if several:
+            self._add(Id.CALLS_RESPONSES, 0)
+        for call in turn.calls:
+            yield from self._call(call, alone=not several)
+        names = {call.id: call.name for call in turn.calls}
+        for result, call in zip(turn.results, turn.calls, strict=False):
+            yield from self._result(result, names.get(result.call_id, call.name))
+
+    def _call(self, call: ToolCall, *, alone: bool) -> Iterator[None]:
+        rule, tokens = self._overhead.call
+        self._add(rule, tokens + self._overhead.message + _ROLE)
+        arguments = call.arguments
+        if not self._prompt.of_responses:
+            arguments = minified(arguments)
+        elif self._reasons and minified(arguments) != arguments:
+            arguments = minified(arguments)
+            self._add(Id.CALL_REASONING_SPACED, 0)
+        elif call.completed and alone and not self._reasons:
+            self._add(self._completed_rule(), _COMPLETED)
+        yield from self._text(rule, f".{call.name}")
+        yield from self._text(rule, arguments)
+
+    def _completed_rule(self) -> Id:
+        if self._prompt.schema is not None:
+            return Id.CALL_COMPLETED_SCHEMA
+        once = Id.CALL_COMPLETED not in self._parts and Id.CALL_COMPLETED_AGAIN not in self._parts
+        return Id.CALL_COMPLETED if once else Id.CALL_COMPLETED_AGAIN
+
+    def _result(self, result: Message, name: str) -> Iterator[None]:
+        rule = self._overhead.call.rule
+        self._add(rule, self._overhead.message)
+        yield from self._text(rule, name)
+        yield from self._content(result)
+
+    def _wrapped(self, turn: Turn) -> Iterator[None]:
+        """Add several calls as the one of a hidden tool that they were made by."""
+        rule, tokens = Id.CALLS_CHAT, _WRAPPED_CALLS + 2 * self._overhead.message + _ROLE
+        if self._prompt.of_responses:
+            rule = Id.CALLS_RESPONSES_REASONING
+            tokens = _WRAPPED_RESPONSES + _WRAPPED_RESPONSES_CALL * len(turn.calls)
+        elif self._reasons:
+            rule, tokens = Id.CALLS_CHAT_REASONING, _WRAPPED_REASONING
+        calls = wrapped_calls([(call.name, minified(call.arguments)) for call in turn.calls])
+        results = listed_results(["".join(result.texts) for result in turn.results])
+        self._add(rule, tokens)
+        if not (calls.isascii() and results.isascii()):
+            self._add(Id.CALLS_ESCAPED, 0)
+        if any(result.images or result.unknown_parts for result in turn.results):
+            self._add(Id.NOT_READ, 0)
+        yield from self._text(rule, calls)
+        yield from self._text(rule, results)
+
+    def _tools(self) -> Iterator[None]:
         rendering = Rendering()
+        self._add(*self._overhead.tools)
         try:
             for tool in self._prompt.tools:
                 rendering.add(tool)
                 yield
             rendered = rendering.text()
-            self._sum.exact = self._sum.exact and rendering.exact
+            for rule in rendering.rules:
+                self._add(rule, 0)
+            if self._reasons and not rendering.described:
+                self._add(Id.TOOLS_UNDESCRIBED, _UNDESCRIBED)
         except (MalformedError, RuntimeError):  # RuntimeError: changed while it was read.
             rendered = as_json(self._prompt.tools)
-            self._sum.exact = False
-        self._sum.tokens += TOOLS
-        if self._prompt.of_responses and self._prompt.tool_choice != "required":
-            self._sum.tokens += RESPONSES_TOOLS
-        if any(message.role in {"system", "developer"} for message in self._prompt.messages):
-            self._sum.tokens += TOOLS_WITH_SYSTEM
-        yield from self._sum.steps(encoding, rendered)
-        yield from self._choice(encoding)
+            self._add(Id.NOT_READ, 0)
+        yield from self._text(Id.DECLARATION, rendered)
+        yield from self._choice()
 
-    def _choice(self, encoding: Encoder | None) -> Iterator[None]:
+    def _choice(self) -> Iterator[None]:
         choice = self._prompt.tool_choice or ""
         kind, _, name = choice.partition(":")
-        if choice == "none":
-            self._sum.tokens += CHOICE_NONE
+        if choice.endswith(ALLOWED):
+            self._add(Id.CHOICE_ALLOWED, 0)
+        elif choice == "required":
+            self._add(*self._required())
+        elif (choice == "none" or name) and self._reasons:
+            self._add(Id.CHOICE_REASONING, 0)
+        elif choice == "none":
+            self._add(Id.CHOICE_NONE, _CHOICE_NONE)
         elif name:
-            self._sum.tokens += NAMED_FUNCTION if kind == "function" else NAMED_TOOL
-            yield from self._sum.steps(encoding, name)
+            of_2023 = kind == "function"
+            rule = Id.CHOICE_FUNCTION if of_2023 else Id.CHOICE_NAMED
+            self._add(rule, _CHOICE_FUNCTION if of_2023 else _CHOICE_NAMED)
+            yield from self._text(rule, name if of_2023 else f".{name}")
 
-    def _schema(self, encoding: Encoder | None) -> Iterator[None]:
-        """Add a structured output's schema: a guess, no rule is published."""
-        prompt, self._sum.exact = self._prompt, False
-        rendered = render_schema(prompt.schema, prompt.schema_name, prompt.schema_about)
-        yield from self._sum.steps(encoding, rendered)
+    def _required(self) -> Part:
+        if self._prompt.of_responses and not self._reasons:
+            return Part(Id.CHOICE_REQUIRED_RESPONSES, _CHOICE_REQUIRED)
+        return Part(Id.CHOICE_REQUIRED_GPT_4 if is_gpt_4(self._model) else Id.CHOICE_REQUIRED, 0)
+
+    def _schema(self) -> Iterator[None]:
+        """Add a structured output's schema and what stands around it."""
+        prompt = self._prompt
+        rendered, rules = render_schema(prompt.schema, prompt.schema_name, prompt.schema_about)
+        for rule in rules:
+            self._add(rule, 0)
+        rule = self._schema_rule()
+        yield from self._text(rule, rendered)
+        if rule is Id.SCHEMA_CHAT and prompt.tools:
+            self._add(Id.SCHEMA_BESIDE_TOOLS, _BESIDE_TOOLS)
+        elif rule is Id.SCHEMA_CHAT:
+            yield from self._named(rule, _SCHEMA_HEADER)
+        elif rule is Id.SCHEMA_CHAT_REASONING:
+            self._add(rule, _SCHEMA_REASONING)
+        elif rule is Id.SCHEMA_RESPONSES:
+            self._add(rule, _SCHEMA_RESPONSES)
+
+    def _schema_rule(self) -> Id:
+        if self._prompt.of_responses:
+            return Id.SCHEMA_RESPONSES_REASONING if self._reasons else Id.SCHEMA_RESPONSES
+        return Id.SCHEMA_CHAT_REASONING if self._reasons else Id.SCHEMA_CHAT
 
 
-def _texts(message: Message, *, pads: bool) -> Iterator[str]:
-    """Yield what is counted of a message; the parts of its content each by themselves."""
-    texts = message.texts or ("",)
-    yield from texts[:-1]
-    yield texts[-1] + "\n" if pads else texts[-1]
-    if message.name is not None:
-        yield message.name
-    for call in _calls(message):
-        yield call.name
-        yield call.arguments
-
-
-def _calls(message: Message) -> tuple[ToolCall, ...]:
-    legacy = (message.function_call,) if message.function_call else ()
-    return (*message.tool_calls, *legacy)
+def _early(prompt: Prompt, billed_at: int | None) -> int:
+    """Return what a prompt cost more in March 2025."""
+    if not prompt.of_responses or billed_at is None or not _MARCH <= billed_at < _APRIL:
+        return 0
+    return _EARLY_TOOLS if prompt.tools and billed_at < _MARCH_28 else _EARLY
 
 
 def _weights(prompt: Prompt) -> Iterator[int]:
@@ -223,4 +396,7 @@ def _weights(prompt: Prompt) -> Iterator[int]:
 
 
 def _message_weight(message: Message) -> int:
-    return 4 + sum(map(weight, _texts(message, pads=False)))
+    texts = sum(map(weight, message.texts)) + sum(map(len, message.files))
+    legacy = (message.function_call,) if message.function_call else ()
+    calls = (*message.tool_calls, *legacy)
+    return 4 + texts + sum(weight(call.name) + weight(call.arguments) for call in calls)

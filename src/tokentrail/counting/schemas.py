@@ -1,8 +1,8 @@
 """Schemas: how the server writes the schema of a structured output into the prompt.
 
-A guess that fits what is known: 8 recordings of 2 schemas, 4 exact and 4 one less. The form is that
-of OpenAI's open "harmony" format; ``required`` and ``additionalProperties``, which a strict schema
-always says, are not billed.
+In the form of OpenAI's open "harmony" format, as minified JSON in ASCII. What a strict schema
+always says (``required``, ``additionalProperties``) and what it may not say (defaults, bounds) is
+left out.
 """
 
 from __future__ import annotations
@@ -10,29 +10,60 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from tokentrail.counting.rules import RuleId
 from tokentrail.counting.text import weight
 
 _KEY = 8
 """What a key, or anything but text, weighs: it is looked at and written."""
 _FIELD = 256
 """What a field of a class weighs, before its schema is asked for."""
+_LEFT_OUT = frozenset({"default", "minimum", "maximum", "minItems", "maxItems"})
+_UNDERSTOOD = frozenset(
+    {
+        "$defs",
+        "$ref",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "description",
+        "enum",
+        "items",
+        "properties",
+        "required",
+        "title",
+        "type",
+        *_LEFT_OUT,
+    }
+)
+_NAMES = frozenset({"properties", "$defs", "definitions"})
+"""Keywords whose keys are names."""
 
 
-def render_schema(schema: object, name: str | None, about: str | None) -> str:
-    """Return what a schema adds to the prompt; never raises, whatever it is."""
+def render_schema(schema: object, name: str | None, about: str | None) -> tuple[str, set[RuleId]]:
+    """Return what a schema adds to the prompt, and by which rules; never raises."""
+    rules = {RuleId.SCHEMA_CLASS} if isinstance(schema, type) else set()
     declared = _declared(schema)
-    called = name or getattr(schema, "__name__", "")
+    called = schema_name(schema, name)
     head = f"# Response Formats\n\n## {called}\n\n" + (f"// {about}\n" if about else "")
     try:
-        return head + as_json(_billed(declared))
+        text = as_json(_billed(declared, rules), ascii_only=True)
     except (RecursionError, RuntimeError):  # RuntimeError: changed while it was read.
-        return head + as_json(declared)
+        rules.add(RuleId.SCHEMA_OTHERWISE)
+        text = as_json(declared)
+    if "\\u" in text:
+        rules.add(RuleId.SCHEMA_ESCAPED)
+    return head + text, rules
 
 
-def as_json(value: object) -> str:
+def schema_name(schema: object, name: str | None) -> str:
+    """Return the name a schema goes by."""
+    return name or str(getattr(schema, "__name__", ""))
+
+
+def as_json(value: object, *, ascii_only: bool = False) -> str:
     """Return minified JSON; what JSON cannot say as Python's text; "" where nothing helps."""
     try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=ascii_only, default=str)
     except (ValueError, TypeError, RuntimeError, RecursionError):
         return ""
 
@@ -56,19 +87,31 @@ def bulk(value: object, most: int) -> int:
     return total
 
 
-def _billed(schema: object) -> object:
-    if isinstance(schema, Mapping):
-        return {key: _billed(value) for key, value in schema.items() if not _is_free(key, value)}
+def _billed(schema: object, rules: set[RuleId], *, names: bool = False) -> object:
+    """Return what of a schema is written; ``names``: its keys are names, not keywords."""
     if isinstance(schema, (list, tuple)):
-        return [_billed(value) for value in schema]
-    return schema
+        return [_billed(value, rules) for value in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    if names:
+        return {key: _billed(value, rules) for key, value in schema.items()}
+    if not schema.keys() <= _UNDERSTOOD:
+        rules.add(RuleId.SCHEMA_OTHERWISE)
+    if "anyOf" in schema:
+        rules.add(RuleId.SCHEMA_UNION)
+    if not _LEFT_OUT.isdisjoint(schema):
+        rules.add(RuleId.SCHEMA_LEFT_OUT)
+    return {
+        key: _billed(value, rules, names=key in _NAMES)
+        for key, value in schema.items()
+        if not _is_free(key, value)
+    }
 
 
 def _is_free(key: object, value: object) -> bool:
-    """Tell what is left out; a property may bear such a name, but not such a value."""
     if key == "required":
         return isinstance(value, (list, tuple))
-    return key == "additionalProperties" and isinstance(value, bool)
+    return key in _LEFT_OUT or (key == "additionalProperties" and isinstance(value, bool))
 
 
 def _declared(schema: object) -> object:

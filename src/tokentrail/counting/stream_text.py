@@ -113,7 +113,12 @@ class StreamText:
         self.gather(None)
         for text in self.uncounted():
             yield from self.sum.steps(encoding, text)
+        self.release()
+
+    def release(self) -> None:
+        """Let go of all text; what was counted stays."""
         self.waiting.clear()
+        self.buffer.clear()
         self.whole = None
         self._take_tail()
 

@@ -1,10 +1,9 @@
 """Tools: how the server writes function declarations into the prompt.
 
-The declarations are rendered as TypeScript, a form found by experiment (hmarr/openai-chat-tokens,
-forestwanglin/openai-java, pamelafox/openai-messages-token-helper), here with one space of
-indentation for each level of nesting: of the forms tried it fits the published counts best (14 of
-18 exact, the others off by 1 or 2). No published count has a reference, a union, a title, a default
-or objects in objects: those are written as TypeScript would have them, which is a guess.
+The declarations are rendered as TypeScript, in the form of OpenAI's open "harmony" format, which
+fits recorded exchanges of all its models: a comment for each line of a description, for a title
+(and an empty comment below it, if a description follows) and behind a property for its default;
+properties without any comment on one line. Keywords other than these are left out.
 Declarations come from the caller: a wrong shape raises MalformedError, whatever is wrong with it.
 """
 
@@ -12,6 +11,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+
+from tokentrail.counting.rules import RuleId
 
 _SCALARS = {"boolean": "boolean", "null": "null", "string": "string"}
 _NUMBERS = ("integer", "number")
@@ -21,11 +22,27 @@ _DEPTH = 32
 _TYPES = 20_000
 """More types than this in all declarations are references to references to references."""
 
-_BILLED = frozenset(
-    {"additionalProperties", "description", "enum", "items", "properties", "required", "type"}
+_FORMS = {
+    "title": RuleId.DECLARED_TITLE,
+    "default": RuleId.DECLARED_DEFAULT,
+    "enum": RuleId.DECLARED_ENUM,
+    "const": RuleId.DECLARED_ENUM,
+    "$ref": RuleId.DECLARED_REFERENCE,
+    **{name: RuleId.DECLARED_UNION for name, _ in _UNIONS},
+}
+_UNDERSTOOD = frozenset(
+    {
+        "$defs",
+        "additionalProperties",
+        "definitions",
+        "description",
+        "items",
+        "properties",
+        "required",
+        "type",
+        *_FORMS,
+    }
 )
-_BILLED_KINDS = (None, "string", *_NUMBERS, "boolean")
-"""What stands in the declarations of which it is known what was billed."""
 
 
 class MalformedError(ValueError):
@@ -35,55 +52,83 @@ class MalformedError(ValueError):
 class Rendering:
     """The declarations of functions, as the server is believed to write them."""
 
-    __slots__ = ("_left", "_lines", "_root", "_within", "exact")
+    __slots__ = ("_left", "_root", "_text", "_within", "described", "rules")
 
     def __init__(self) -> None:
         """Begin without a function."""
-        self._lines = ["namespace functions {", ""]
+        self._text = ["namespace functions {\n\n"]
         self._root: Mapping[str, object] = {}
         self._within: list[str] = []
         self._left = _TYPES
-        self.exact = True
-        """Every form that was met is one that has a billed example."""
+        self.described = False
+        """Some function has a description."""
+        self.rules = {RuleId.DECLARATION}
+        """By which rules what was met so far is written."""
 
     def add(self, tool: Mapping[str, object]) -> None:
         """Write one more function."""
         function = _mapping(tool.get("function", tool))
-        name = _text(function.get("name"))
-        self._lines += _comment(function)
+        name = _string(function.get("name"))
+        comment = self._comment(function.get("description"))
+        self.described = self.described or bool(comment)
         self._root = parameters = _mapping(function.get("parameters") or {})
-        self._judge(parameters, -1)
-        properties = self._properties(parameters, 0)
-        if properties:
-            self._lines += [f"type {name} = (_: {{", *properties, "}) => any;", ""]
-        else:
-            self._lines += [f"type {name} = () => any;", ""]
+        argument = ""
+        if parameters.get("properties"):
+            self._judge(parameters)
+            argument = f"_: {self._heading(parameters)}{self._object(parameters, 0)}"
+        self._text.append(f"{comment}type {name} = ({argument}) => any;\n\n")
 
     def text(self) -> str:
         """Return all of it."""
-        return "\n".join((*self._lines, "} // namespace functions"))
+        return "".join((*self._text, "} // namespace functions"))
 
-    def _properties(self, schema: Mapping[str, object], depth: int) -> list[str]:
+    def _object(self, schema: Mapping[str, object], depth: int) -> str:
         required = schema.get("required") or ()
         if not isinstance(required, Sequence):
             message = f"required is a {type(required).__name__}"
             raise MalformedError(message)
-        lines = []
+        lines, commented = [], False
         for key, value in _mapping(schema.get("properties") or {}).items():
-            declared = _mapping(value)
+            declared = self._resolved(_mapping(value))
             mark = "" if key in required else "?"
-            lines += _comment(declared)
-            lines.append(f"{key}{mark}: {self._type(declared, depth)},")
-        return [" " * depth + line for line in lines]
+            above, behind = self._heading(declared), self._default(declared)
+            commented = commented or bool(above or behind)
+            lines.append((above, f"{key}{mark}: {self._type(_mapping(value), depth)}", behind))
+        if lines and not commented:
+            return "{ " + ", ".join(line for _, line, _ in lines) + " }"
+        return "{\n" + "".join(f"{up}{line},{behind}\n" for up, line, behind in lines) + "}"
+
+    def _heading(self, declared: Mapping[str, object]) -> str:
+        """Return the comments above a property, or above all parameters."""
+        about = self._comment(declared.get("description"))
+        title = declared.get("title")
+        if not title:
+            return about
+        return f"// {_string(title)}\n//\n{about}" if about else f"// {_string(title)}\n"
+
+    def _comment(self, description: object) -> str:
+        if not description:
+            return ""
+        lines = _string(description).strip().split("\n")
+        if len(lines) > 1:
+            self.rules.add(RuleId.DECLARED_LINES)
+        return "".join(f"// {line.strip()}".rstrip() + "\n" for line in lines)
+
+    def _default(self, declared: Mapping[str, object]) -> str:
+        if "default" not in declared:
+            return ""
+        value = declared["default"]
+        bare = isinstance(value, str) and "enum" in declared
+        return f" // default: {value if bare else json.dumps(value, default=str)}"
 
     def _type(self, schema: Mapping[str, object], depth: int) -> str:
         self._left -= 1
         if depth > _DEPTH or self._left < 0:
             message = "a schema nested too deeply"
             raise MalformedError(message)
-        self._judge(schema, depth)
+        self._judge(schema)
         if "$ref" in schema:
-            return self._referred(_text(schema["$ref"]), depth)
+            return self._referred(_string(schema["$ref"]), depth)
         for name, sign in _UNIONS:
             choices = schema.get(name)
             if isinstance(choices, (list, tuple)):
@@ -93,6 +138,7 @@ class Rendering:
         if isinstance(values, Sequence) and not isinstance(values, str) and kind != "boolean":
             return " | ".join(_literal(value, kind) for value in values)
         if isinstance(kind, (list, tuple)):
+            self.rules.add(RuleId.DECLARED_UNION)
             return self._union(({**schema, "type": one} for one in kind), " | ", depth)
         return self._plain(kind, schema, depth)
 
@@ -100,15 +146,24 @@ class Rendering:
         if kind in _NUMBERS:
             return "number"
         if kind == "array":
+            self.rules.add(RuleId.DECLARED_ARRAY)
             items = schema.get("items")
             return f"{self._type(_mapping(items), depth + 1)}[]" if items else "any[]"
         if kind == "object":
-            return "\n".join(("{", *self._properties(schema, depth + 1), "}"))
+            self.rules.add(RuleId.DECLARED_OBJECT if depth == 0 else RuleId.DECLARED_NESTED)
+            return self._object(schema, depth + 1)
         return _SCALARS.get(kind, "any") if isinstance(kind, str) else "any"
 
     def _union(self, schemas: Iterable[Mapping[str, object]], sign: str, depth: int) -> str:
         types = [self._type(schema, depth) for schema in schemas]
         return sign.join(dict.fromkeys(types))
+
+    def _resolved(self, schema: Mapping[str, object]) -> Mapping[str, object]:
+        """Return a property with what its reference says, where it has one that leads anywhere."""
+        reference = schema.get("$ref")
+        if not isinstance(reference, str) or reference in self._within:
+            return schema
+        return {**self._target(reference), **schema}
 
     def _referred(self, reference: str, depth: int) -> str:
         """Return the type that a reference names, "any" where it stands within itself."""
@@ -128,18 +183,12 @@ class Rendering:
             found = _mapping(found).get(step.replace("~1", "/").replace("~0", "~"))
         return _mapping(found)
 
-    def _judge(self, schema: Mapping[str, object], depth: int) -> None:
-        """Note a form that no billed example has; ``depth`` is -1 for a function's parameters."""
-        kind, more = schema.get("type"), schema.get("additionalProperties", False)
-        known = kind in _BILLED_KINDS
-        if kind == "object":
-            known = depth <= 0
-        elif kind == "array":
-            items = schema.get("items")
-            known = isinstance(items, Mapping) and items.get("type") == "string"
-            known = known and "enum" not in _mapping(items)
-        known = known and isinstance(more, bool) and schema.keys() <= _BILLED
-        self.exact = self.exact and known
+    def _judge(self, schema: Mapping[str, object]) -> None:
+        """Note by which rules a schema is written; of what is left out nothing may be known."""
+        self.rules.update(rule for key, rule in _FORMS.items() if key in schema)
+        known = schema.keys() <= _UNDERSTOOD
+        if not known or not isinstance(schema.get("additionalProperties", False), bool):
+            self.rules.add(RuleId.DECLARED_OTHERWISE)
 
 
 def _literal(value: object, kind: object) -> str:
@@ -149,11 +198,6 @@ def _literal(value: object, kind: object) -> str:
     return f"{value}" if kind in _NUMBERS else json.dumps(value, default=str)
 
 
-def _comment(declared: Mapping[str, object]) -> list[str]:
-    description = declared.get("description")
-    return [f"// {_text(description)}"] if description else []
-
-
 def _mapping(value: object) -> Mapping[str, object]:
     if isinstance(value, Mapping):
         return value
@@ -161,7 +205,7 @@ def _mapping(value: object) -> Mapping[str, object]:
     raise MalformedError(message)
 
 
-def _text(value: object) -> str:
+def _string(value: object) -> str:
     if isinstance(value, str):
         return value
     message = f"a text was expected, not a {type(value).__name__}"

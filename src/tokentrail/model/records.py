@@ -65,6 +65,10 @@ class ToolCall:
 
     name: str
     arguments: str
+    id: str | None = None
+    """By which its result refers to it."""
+    completed: bool = False
+    """It bears the status with which the server gave it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,18 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     function_call: ToolCall | None = None
     images: tuple[Image, ...] = ()
+    files: tuple[str, ...] = ()
+    """``data:`` URLs of files."""
+    call_id: str | None = None
+    """Of the call that this is the result of."""
+    sealed: int = 0
+    """Characters of encrypted text, where the role is "reasoning" or "compaction"."""
     unknown_parts: int = 0
-    """Parts whose price cannot be known here: files, audio, kinds we do not know."""
+    """Parts whose price cannot be known here: audio, kinds we do not know."""
+
+
+ALLOWED = " of some"
+"""What a tool choice ends in where only some of the tools are allowed."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -100,9 +114,11 @@ class Prompt:
     """Tokens that the caller already sent as ids."""
     tools: tuple[Mapping[str, object], ...] = ()
     """The function declarations ({name, description, parameters}), as the caller gave them."""
+    hosted_tools: bool = False
+    """There are tools that the server describes and runs itself."""
     tool_choice: str | None = None
     """"none", "auto", "required", or for a named choice "name:<function>", in the legacy form
-    "function:<function>"."""
+    "function:<function>". A mode for some tools only ends in `ALLOWED`."""
     schema: object = None
     """The JSON schema of a structured output, where one was asked for."""
     schema_name: str | None = None
@@ -243,6 +259,10 @@ class Response:
     """The report stood at the end of the answer: its output number is the whole one."""
     complete: bool = True
     """Everything the model had to say was received."""
+    created: int | None = None
+    """Seconds since the epoch, by the server's clock."""
+    reasoning_level: str | None = None
+    """How hard it was to think, where the answer says so."""
     error_type: str | None = None
     """The server said without an exception that the call failed."""
 
@@ -328,8 +348,9 @@ class TextSink(Protocol):
 
         ``kind`` is one of "text", "refusal", "tool_name", "tool_arguments", "reasoning" (text of
         thought that the API shows and bills as output) or "summary" (a summary of it, which is
-        not billed by its own length). ``choice`` and ``item`` tell the parts of one kind apart;
-        they are the server's numbers: any int.
+        not billed by its own length). "custom_call" and "unknown" bear no text: there is a call of
+        a custom tool, or something that was not understood. ``choice`` and ``item`` tell the parts
+        of one kind apart; they are the server's numbers: any int.
         """
 
     def append_buffer(self, kind: str, choice: int, item: int) -> TextBuffer | None:

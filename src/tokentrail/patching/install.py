@@ -74,9 +74,9 @@ def _imported(module: ModuleType) -> None:
     if not _wanted:
         return
     for row in every():
-        if not (row.shape is None or row.family in _wanted):
+        if module.__name__ != _CLIENT and module.__name__ not in row.modules:
             continue
-        if module.__name__ == _CLIENT or module.__name__ in row.modules:
+        if row.shape is None or row.family in _wanted:
             with guard.shield(f"patching {row.title}"):
                 _look_for(row, module)
 

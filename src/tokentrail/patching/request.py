@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from tokentrail.telemetry.context import CallContext
     from tokentrail.telemetry.emitter import CallTelemetry
 
+_CONTEXT_SHIELD = guard.shield("context")
+"""Made once: each takes as long to make as to enter."""
 
 _CONTAINERS = READ_IN_TURN | {"response_format", "text"}
 """Arguments of a prompt that may be containers of the application's."""
@@ -160,7 +162,7 @@ class SentCall:
 
     def detach(self) -> None:
         """Make current again what was before."""
-        with guard.shield("context"):
+        with _CONTEXT_SHIELD:
             if self.telemetry is not None:
                 self.telemetry.detach()
 

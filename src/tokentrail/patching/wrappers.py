@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from tokentrail.apis import ApiAdapter
     from tokentrail.patching.request import CallArguments
 
+_DIRECT_REQUEST_SHIELD = guard.shield("direct request")
+_REQUEST_SHIELD = guard.shield("request")
+_START_SHIELD = guard.shield("start")
+_SECOND_TRY_SHIELD = guard.shield("second try")
+_FAILURE_SHIELD = guard.shield("failure")
+_ANSWER_SHIELD = guard.shield("answer")
+"""Made once: each takes as long to make as to enter."""
+
 _Method = Any
 """The client's own function, bound."""
 
@@ -188,7 +196,7 @@ class RawRequestWrapper:
         if active is None:
             return wrapped(*args, **kwargs)
         posted = None
-        with guard.shield("direct request"):
+        with _DIRECT_REQUEST_SHIELD:
             enclosing = enclosing_call(client)
             if enclosing is None:
                 posted = raw_requests.posted_call(active, wrapped, client, args, kwargs)
@@ -209,7 +217,7 @@ def _read(
     active = runtime.current()
     if active is None:
         return None
-    with guard.shield("request"):
+    with _REQUEST_SHIELD:
         client = getattr(instance, "_client", None)
         context = context_to_instrument(client)
         if context is not None:
@@ -220,7 +228,7 @@ def _read(
 def _start(arguments: CallArguments) -> SentCall | None:
     """Start a call; ``None`` if that fails."""
     sent = None
-    with guard.shield("start"):
+    with _START_SHIELD:
         sent = SentCall(arguments)
         sent.start()
     return None if sent is None or sent.telemetry is None else sent
@@ -228,7 +236,7 @@ def _start(arguments: CallArguments) -> SentCall | None:
 
 def _start_in_this_context(arguments: CallArguments) -> SentCall | None:
     """Start a call that was read before, perhaps elsewhere; ``None`` if it is not wanted here."""
-    with guard.shield("start"):
+    with _START_SHIELD:
         context = context_to_instrument(arguments.client)
         if context is not None:
             arguments.context = context
@@ -237,7 +245,7 @@ def _start_in_this_context(arguments: CallArguments) -> SentCall | None:
 
 
 def _retry_kwargs(sent: SentCall, error: Exception) -> dict[str, Any] | None:
-    with guard.shield("second try"):
+    with _SECOND_TRY_SHIELD:
         return sent.retry_kwargs(error)
     return None
 
@@ -250,7 +258,7 @@ def _on_refused(arguments: CallArguments, error: BaseException) -> None:
 
 
 def _on_error(sent: SentCall, error: BaseException) -> None:
-    with guard.shield("failure"):
+    with _FAILURE_SHIELD:
         try:
             if sent.call is not None:
                 sent.call.on_error(error)
@@ -260,7 +268,7 @@ def _on_error(sent: SentCall, error: BaseException) -> None:
 
 def _on_answer(sent: SentCall, answer: object) -> None:
     call = sent.call
-    with guard.shield("answer"):
+    with _ANSWER_SHIELD:
         try:
             sent.detach()
             if sent.arguments.runtime.settings.response_hook is not None or sent.is_refused:

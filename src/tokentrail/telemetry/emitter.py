@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from tokentrail.telemetry.span_templates import SpanTemplate
     from tokentrail.telemetry.spans import Attributes
 
+_METRICS_SHIELD = guard.shield("metrics")
+_EVENTS_SHIELD = guard.shield("events")
+_COMPANY_SHIELD = guard.shield("company")
+_COMPLETION_HOOK_SHIELD = guard.shield("completion hook")
+"""Made once: each takes as long to make as to enter."""
+
 _NOTHING: dict[str, Any] = {}
 
 
@@ -186,13 +192,13 @@ class CallTelemetry(EnclosingCall):
         if self._record is not None:
             labelled, learned = self._enriched(operation)
         try:
-            with guard.shield("metrics"):
+            with _METRICS_SHIELD:
                 self._metrics.finish(labelled, self._context)
                 if self.span.is_recording():
                     shared = self._kinds.ended(self._kind, operation)
         finally:
             try:
-                with guard.shield("events"):
+                with _EVENTS_SHIELD:
                     if operation.raised is not None or self._outputs.needs_details:
                         self._emit_events(operation, content, learned)
             finally:
@@ -201,7 +207,7 @@ class CallTelemetry(EnclosingCall):
 
     def _enriched(self, operation: Operation) -> tuple[Operation, Attributes]:
         """Return ``operation`` for metrics, and what others inside it knew beside."""
-        with guard.shield("company"):
+        with _COMPANY_SHIELD:
             learned = genai_util.inner_attributes(self._record, operation)
             return genai_util.with_inner_labels(self._record, operation), learned
         return operation, _NOTHING
@@ -212,7 +218,7 @@ class CallTelemetry(EnclosingCall):
         """Emit events; the hook first, since it may write on what is emitted after it."""
         events, hook = self._outputs.events, self._outputs.hook
         details = events.details(operation, content, self._context, learned)
-        with guard.shield("completion hook"):
+        with _COMPLETION_HOOK_SHIELD:
             if hook is not None and content is not None:
                 hook.completed(content, self.span, details)
         if operation.raised is not None:
@@ -263,7 +269,7 @@ class JoinedCallTelemetry(CallTelemetry):
 
     def finish(self, operation: Operation, content: Content | None) -> None:  # noqa: ARG002 - there is none
         """Record the call in our own counters, and publish what it was to the other one."""
-        with guard.shield("metrics"):
+        with _METRICS_SHIELD:
             self._metrics.finish_own(operation, self._context, joined=self._record is not None)
         if not self.needs_details:
             return

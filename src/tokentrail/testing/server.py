@@ -77,7 +77,7 @@ class Server:
         """Listen, and answer in threads of its own."""
         self._http = Listener(self._port, self._reply, self.failures)
         self._thread = threading.Thread(
-            target=self._http.serve_forever, args=(0.05,), name="tokentrail-server", daemon=True
+            target=self._http.serve_forever, args=(0.01,), name="tokentrail-server", daemon=True
         )
         self._thread.start()
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from tokentrail.apis.chat.messages import read_messages, read_tool_choice, read_tools
 from tokentrail.apis.values import fields, is_absent
-from tokentrail.counting import ENCODINGS, InputTally, encoding_name, resolve
+from tokentrail.counting import (
+    ENCODINGS,
+    GUESSED_ENCODING,
+    InputTally,
+    encoding_name,
+    resolve,
+)
 from tokentrail.model.records import Prompt
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
 _ENCODINGS = ("cl100k_base", "o200k_base")
+_warned: set[str] = set()
+_MOST_WARNED = 1000
 _SINGLE = (str, bytes, bytearray, memoryview, Mapping)
 """Collections by their type, but each is one thing to us."""
 
@@ -32,15 +41,15 @@ def count_tokens(
     dicts or of the client's own objects) are counted with all that frames them, as
     ``usage.prompt_tokens`` of a chat completion.
 
-    Exact for text, and for messages of text: roles, names, contents (every count that OpenAI or
-    others published). An estimate, usually within a few tokens, for tool declarations, tool calls
-    and messages to models that reason; for images from their size where the URL holds the data,
-    else a guess. Files and audio are left out.
+    Exact for text, for messages of text, and for tools, calls and images as far as docs/accuracy.md
+    has rules with evidence; by its other rules an estimate. Audio, and files that are no text, are
+    left out.
 
     The first call for an encoding builds it, which takes about half a second; nothing is fetched.
-    ``encoding`` ("o200k_base" or "cl100k_base") is needed for models whose encoding is not known.
-    Raises ValueError for such a model without it and for an unknown encoding, TypeError for an
-    argument, or an item of one, of a type that is not among these.
+    Of a model whose encoding is not known the count is an estimate with o200k_base, and once a
+    model there is a UserWarning; ``encoding`` ("o200k_base" or "cl100k_base") settles it.
+    Raises ValueError for an unknown encoding, TypeError for an argument, or an item of one, of a
+    type that is not among these.
     """
     name = _encoding_name(model, encoding)
     prompt = _prompt(messages_or_text, tools, tool_choice)
@@ -58,15 +67,7 @@ def _encoding_name(model: object, encoding: object) -> str:
     if not isinstance(model, str):
         _refuse("model", model, "a str, the name of a model")
     if encoding is None:
-        name = encoding_name(model)
-        if name is None:
-            message = (
-                f"the encoding of model {model!r} is not known; known are OpenAI's models from"
-                " gpt-3.5-turbo on, by their own, dated, fine-tuned or Azure names. Pass"
-                f" encoding= with one of {', '.join(map(repr, _ENCODINGS))} to count anyway"
-            )
-            raise ValueError(message)
-        return name
+        return encoding_name(model) or _guessed(model)
     if not isinstance(encoding, str):
         _refuse("encoding", encoding, f"one of {', '.join(map(repr, _ENCODINGS))}, or None")
     name = resolve(encoding)
@@ -74,6 +75,19 @@ def _encoding_name(model: object, encoding: object) -> str:
         message = f"encoding={encoding!r} is not one of {', '.join(map(repr, _ENCODINGS))}"
         raise ValueError(message)
     return name
+
+
+def _guessed(model: str) -> str:
+    """Return the encoding to guess with; warn, once for a model."""
+    if model not in _warned:
+        if len(_warned) < _MOST_WARNED:
+            _warned.add(model)
+        message = (
+            f"the encoding of model {model!r} is not known: counted with {GUESSED_ENCODING}, an"
+            f" estimate. Pass encoding= with one of {', '.join(map(repr, _ENCODINGS))} to settle it"
+        )
+        warnings.warn(message, UserWarning, stacklevel=4)
+    return GUESSED_ENCODING
 
 
 def _prompt(messages_or_text: object, tools: object, tool_choice: object) -> Prompt:

@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING
 from tokentrail.config import TokenCounting
 from tokentrail.counting import (
     GUESSED_ENCODING,
+    InputTally,
     OutputTally,
+    RuleId,
     Surcharges,
+    dialect_of,
     encoding_name,
+    is_gpt_4,
+    is_known,
     may_reason,
     resolve,
+    schema_name,
 )
-from tokentrail.model.records import Count, Outcome, Prompt, Reported, Source, Usage
+from tokentrail.model.records import ALLOWED, Count, Outcome, Prompt, Reported, Source, Usage
 from tokentrail.usage.background import is_unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from tokentrail.counting import InputTally
     from tokentrail.model.records import Operation, Request, Response
 
 
@@ -36,6 +41,8 @@ class Model:
     encoding: str
     known: bool
     """The encoding is known for this model, not guessed."""
+    named: bool = True
+    """Not only the encoding is known but who answers, and so whether it may think."""
 
 
 def identify(
@@ -52,8 +59,14 @@ def identify(
         if target is not None:
             encoding = resolve(target)
             # The name of an encoding says how to count, not who answers and how it thinks.
-            named = target if encoding_name(target) is not None else name
-            return Model(named, encoding or GUESSED_ENCODING, encoding is not None)
+            says_model = is_known(target)
+            named = says_model or encoding_name(name) is not None
+            return Model(
+                target if says_model else name,
+                encoding or GUESSED_ENCODING,
+                encoding is not None,
+                named,
+            )
     encoding = encoding_name(name)
     if encoding is not None:
         return Model(name, encoding, known=True)
@@ -84,16 +97,75 @@ def needed_counts(operation: Operation, prompt: Prompt | None, mode: TokenCounti
     )
 
 
-def surcharges(request: Request, prompt: Prompt | None) -> Surcharges:
-    """Return what ``request`` says of the billing of what it has generated."""
+def input_tally(prompt: Prompt, response: Response | None) -> InputTally:
+    """Return what counts the input of a call, of which ``response`` is known by now."""
+    return InputTally(prompt, billed_at=response.created if response is not None else None)
+
+
+def surcharges(
+    request: Request, prompt: Prompt | None, response: Response | None, model: Model
+) -> Surcharges:
+    """Return what is known of the billing of what was generated, beside the text itself."""
     asked = prompt if prompt is not None else Prompt()
-    choice = asked.tool_choice or ""
+    choice, responses = asked.tool_choice or "", request.api == "responses"
+    gpt_4 = is_gpt_4(model.name)
+    only = (responses or gpt_4) and choice == "required" and len(asked.tools) == 1
+    reasons = (response.finish_reasons if response is not None else None) or ()
+    name = None if asked.schema is None else schema_name(asked.schema, asked.schema_name)
     return Surcharges(
-        per_answer=1 if request.api == "responses" else 0,
-        named_tool=":" in choice or (choice == "required" and len(asked.tools) == 1),
+        dialect=dialect_of(model.name),
+        gpt_4=gpt_4,
+        of_responses=responses,
+        completion=request.operation == "text_completion",
         tools=bool(asked.tools),
-        structured=asked.schema is not None,
+        hosted_tools=asked.hosted_tools,
+        names_tool=":" in choice or only,
+        required=choice == "required",
+        schema=name,
+        thinks=_thinks(request, response),
+        cut=any(reason in _CUT for reason in reasons),
+        ended=sum(reason not in _CUT for reason in reasons),
+        end=_end(request, response),
+        stops=_stops(request, reasons, model),
+        allowed=choice == f"required{ALLOWED}",
     )
+
+
+def _stops(request: Request, reasons: Collection[str], model: Model) -> RuleId | None:
+    """Return the rule for answers that a stop sequence may have ended."""
+    if not request.stop_sequences or "stop" not in reasons:
+        return None
+    if is_gpt_4(model.name):
+        return RuleId.ANSWER_STOPS_GPT_4
+    below = all(sequence.startswith("\n") for sequence in request.stop_sequences)
+    return RuleId.ANSWER_STOPS if below else RuleId.ANSWER_STOPS_INLINE
+
+
+_CUT = frozenset({"length", "error"})
+"""Finish reasons of an answer whose end was never written."""
+_END_2025 = (1735948800, 1747958400)
+_END_AZURE = 1759276800
+"""When the end of an answer was billed: by OpenAI's chat from January 4 to May 23 in 2025, by Azure
+since October 2025; in seconds since the epoch."""
+
+
+def _end(request: Request, response: Response | None) -> RuleId | None:
+    """Return the rule by which the end of an answer is billed, if it is."""
+    created = response.created if response is not None else None
+    if request.endpoint.provider == _AZURE:
+        return None if created is not None and created < _END_AZURE else RuleId.ANSWER_END_AZURE
+    if request.api != "chat_completions" or created is None:
+        return None
+    return RuleId.ANSWER_END_2025 if _END_2025[0] <= created < _END_2025[1] else None
+
+
+_AZURE = "azure.ai.openai"
+
+
+def _thinks(request: Request, response: Response | None) -> bool:
+    """Whether a model that may reason was not told not to."""
+    level = request.reasoning_level or (response.reasoning_level if response is not None else None)
+    return level != "none"
 
 
 def is_complete(operation: Operation, mode: TokenCounting) -> bool:
@@ -138,13 +210,26 @@ def _reported(response: Response | None) -> Reported | None:
 
 
 def count_source(
-    request: Request, model: Model, *, exact: bool, output: bool, hidden: bool = False
+    request: Request,
+    model: Model,
+    *,
+    exact: bool,
+    output: bool,
+    hidden: bool | None = None,
+    measured: bool | None = None,
 ) -> Source:
-    """Return what a count of ours is worth; ``hidden``: a summary spoke of thought behind it."""
-    if not exact or not model.known or (output and request.inexact_output):
+    """Return what a count of ours is worth.
+
+    ``exact``: by rules that are proven; ``measured``: no length was estimated, though rules may be
+    guesses; ``hidden``: there may be thought behind it, where that is known better than from the
+    request. What is seen of such an answer is a lower bound, whatever else is guessed.
+    """
+    if not model.known or not (exact if measured is None else measured):
         return Source.APPROXIMATED
-    if output and (hidden or reasons(request, model)):
+    if output and (reasons(request, model) if hidden is None else hidden):
         return Source.VISIBLE
+    if not exact or (output and (request.inexact_output or not model.named)):
+        return Source.APPROXIMATED
     return Source.COUNTED
 
 
@@ -161,11 +246,16 @@ def to_count(
     output: bool,
     encoded: bool = True,
 ) -> Count | None:
-    """Return what a tally came to, labelled; ``encoded``: not by its length alone."""
-    hidden = isinstance(tally, OutputTally) and tally.saw_summary
-    if tally is None or (output and tally.tokens == 0 and (hidden or request.inexact_output)):
+    """Return what a tally came to, with its source; ``encoded``: not by its length alone."""
+    made = tally if isinstance(tally, OutputTally) else None
+    if tally is None:
         return None
-    source = count_source(request, model, exact=tally.exact, output=output, hidden=hidden)
+    if made is not None and made.tokens == 0 and (made.is_partial or request.inexact_output):
+        return None
+    hidden = None if made is None else made.may_hide
+    source = count_source(
+        request, model, exact=tally.exact, output=output, hidden=hidden, measured=tally.measured
+    )
     return Count(tally.tokens, source, model.encoding if encoded else None)
 
 

@@ -135,7 +135,7 @@ def _feed(said: Mapping[str, object], index: int, sink: TextSink) -> None:
         if type(content) is str:
             sink.add("text", index, CONTENT, content)
         else:
-            for part in read_content(content)[0]:
+            for part in read_content(content).texts:
                 sink.add("text", index, CONTENT, part)
     value = get("refusal")
     if value and type(value) is str:
@@ -151,6 +151,7 @@ def _feed(said: Mapping[str, object], index: int, sink: TextSink) -> None:
         _feed_call(fields(value), index, _FUNCTION_CALL, sink)
     value = get("audio")
     if value:
+        sink.add("unknown", index, _TRANSCRIPT, "")
         transcript = nonempty_str(fields(value).get("transcript"))
         if transcript is not None:
             sink.add("text", index, _TRANSCRIPT, transcript)
@@ -160,6 +161,8 @@ def _feed_tool_calls(calls: object, index: int, sink: TextSink) -> None:
     for position, call in enumerate(sequence(calls)):
         given = fields(call)
         item = index_of(given, position)
+        if given.get("type") == "custom":
+            sink.add("custom_call", index, item, "")
         _feed_call(fields(given.get("function")) or fields(given.get("custom")), index, item, sink)
 
 

@@ -8,7 +8,7 @@ tuples and mappings are looked into: an iterator of the caller's is never consum
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokentrail.apis.values import (
     deep_copy,
@@ -19,7 +19,7 @@ from tokentrail.apis.values import (
     plain_str,
     sequence,
 )
-from tokentrail.model.records import Image, Message, ToolCall
+from tokentrail.model.records import ALLOWED, Image, Message, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,39 +38,58 @@ def read_message(message: object) -> Message:
     """Return one message; what could not be priced is counted in its ``unknown_parts``."""
     given = fields(message)
     role = nonempty_str(given.get("role"))
-    texts, images, unknown = read_content(given.get("content"))
+    content = read_content(given.get("content"))
     refusal = nonempty_str(given.get("refusal"))
     calls, unread = _tool_calls(given.get("tool_calls"))
     unread += (role is None) + (not is_absent(given.get("audio")))
     return Message(
         role=role or "",
-        texts=texts if refusal is None else (*texts, refusal),
+        texts=content.texts if refusal is None else (*content.texts, refusal),
         name=nonempty_str(given.get("name")),
         tool_calls=calls,
         function_call=_call(given.get("function_call"), "arguments"),
-        images=images,
-        unknown_parts=unknown + unread,
+        images=content.images,
+        files=content.files,
+        call_id=nonempty_str(given.get("tool_call_id")),
+        unknown_parts=content.unknown + unread,
     )
 
 
-def read_content(content: object) -> tuple[tuple[str, ...], tuple[Image, ...], int]:
-    """Return the texts and images of a message's content, and how many parts are unknown."""
+class ReadContent(NamedTuple):
+    """What was found in a message's content."""
+
+    texts: tuple[str, ...] = ()
+    images: tuple[Image, ...] = ()
+    files: tuple[str, ...] = ()
+    unknown: int = 0
+    """Parts that were not understood."""
+
+
+class File(NamedTuple):
+    """A file part: its ``data:`` URL."""
+
+    url: str
+
+
+def read_content(content: object) -> ReadContent:
+    """Return the texts, images and files of a message's content, and what was not understood."""
     whole = plain_str(content)
     if whole is not None:
-        return (whole,), (), 0
+        return ReadContent(texts=(whole,))
     if is_absent(content):
-        return (), (), 0
+        return ReadContent()
     if not is_sequence(content):
-        return (), (), 1
+        return ReadContent(unknown=1)
     parts = tuple(map(_part, content))
-    return (
-        tuple(part for part in parts if isinstance(part, str)),
-        tuple(part for part in parts if isinstance(part, Image)),
-        parts.count(None),
+    return ReadContent(
+        texts=tuple(part for part in parts if isinstance(part, str)),
+        images=tuple(part for part in parts if isinstance(part, Image)),
+        files=tuple(part.url for part in parts if isinstance(part, File)),
+        unknown=parts.count(None),
     )
 
 
-def _part(part: object) -> str | Image | None:
+def _part(part: object) -> str | Image | File | None:
     bare = plain_str(part)
     if bare is not None:
         return bare
@@ -96,36 +115,47 @@ def _image_part(part: Mapping[str, object]) -> Image:
     return Image(url=url, detail=nonempty_str((nested or part).get("detail")))
 
 
-_PARTS: Final[dict[str, Callable[[Mapping[str, object]], str | Image | None]]] = {
+def _file_part(part: Mapping[str, object]) -> File | None:
+    """Chat nests ``{"file_data"}``, responses has it flat; an uploaded file, or a URL, has none."""
+    data = nonempty_str((fields(part.get("file")) or part).get("file_data"))
+    return None if data is None else File(data)
+
+
+_PARTS: Final[dict[str, Callable[[Mapping[str, object]], str | Image | File | None]]] = {
     "text": _text_part,
     "input_text": _text_part,
     "output_text": _text_part,
     "refusal": _refusal_part,
     "image_url": _image_part,
     "input_image": _image_part,
+    "file": _file_part,
+    "input_file": _file_part,
 }
 
 
 def _tool_calls(calls: object) -> tuple[tuple[ToolCall, ...], int]:
-    """Return the calls, and how many could not be read (an unreadable list is one)."""
+    """Return the calls, and how many were not understood: an unreadable list, a custom tool's."""
     if not is_sequence(calls):
         return (), int(not is_absent(calls))
     found = tuple(map(read_tool_call, calls))
-    return tuple(call for call in found if call is not None), found.count(None)
+    custom = sum(1 for call in calls if not fields(fields(call).get("function")))
+    return tuple(call for call in found if call is not None), custom
 
 
 def read_tool_call(call: object) -> ToolCall | None:
     """Return a function or custom tool call of a chat message."""
     given = fields(call)
-    return _call(given.get("function"), "arguments") or _call(given.get("custom"), "input")
+    own_id = nonempty_str(given.get("id"))
+    function = _call(given.get("function"), "arguments", own_id)
+    return function or _call(given.get("custom"), "input", own_id)
 
 
-def _call(call: object, arguments: str) -> ToolCall | None:
+def _call(call: object, arguments: str, own_id: str | None = None) -> ToolCall | None:
     given = fields(call)
     name = nonempty_str(given.get("name"))
     if name is None:
         return None
-    return ToolCall(name=name, arguments=plain_str(given.get(arguments)) or "")
+    return ToolCall(name=name, arguments=plain_str(given.get(arguments)) or "", id=own_id)
 
 
 def read_tools(tools: object) -> tuple[Mapping[str, object], ...]:
@@ -165,5 +195,8 @@ def read_tool_choice(choice: object) -> str | None:
         name = nonempty_str(fields(held).get("name"))
         if name is not None:
             return f"name:{name}"
-    mode = fields(given.get("allowed_tools", given)).get("mode")
-    return plain_str(mode) if isinstance(mode, str) and mode in _TOOL_CHOICES else None
+    allowed = fields(given.get("allowed_tools", given))
+    mode = plain_str(allowed.get("mode"))
+    if mode not in _TOOL_CHOICES:
+        return None
+    return mode + ALLOWED if "tools" in allowed else mode

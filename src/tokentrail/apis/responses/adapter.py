@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.parameters import COMMON, Parameters, output_type, service_tier
-from tokentrail.apis.responses.input import holds_server_tools, read_prompt
+from tokentrail.apis.responses.input import read_prompt
 from tokentrail.apis.responses.output import feed_output, holds_compaction, read_response
 from tokentrail.apis.responses.stream import EventAccumulator, FetchAccumulator
-from tokentrail.apis.values import fields, integer, telemetry_str
+from tokentrail.apis.values import fields, integer, is_absent, telemetry_str
 from tokentrail.model.records import Request, Response
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ def _conversation_id(conversation: object) -> str | None:
 
 def _is_set(given: object) -> bool | None:
     return True if given is True else None
+
+
+def _is_given(value: object) -> bool | None:
+    return None if is_absent(value) else True
 
 
 def _effort(reasoning: object) -> str | None:
@@ -51,7 +55,7 @@ _PARAMETERS: Final = Parameters(
         ("prompt", "prompt_name", _template),
         ("prompt", "prompt_version", _template_version),
         ("input", "compacted", holds_compaction),
-        ("tools", "inexact_output", holds_server_tools),
+        ("context_management", "inexact_output", _is_given),
     ),
 )
 

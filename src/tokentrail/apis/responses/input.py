@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.chat.messages import read_content, read_message, read_tool_choice, read_tools
@@ -18,7 +19,7 @@ from tokentrail.apis.values import (
 from tokentrail.model.records import Message, Prompt, ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _STORED: Final = ("previous_response_id", "conversation", "prompt")
 """Arguments by which the server adds what it has stored."""
@@ -30,8 +31,8 @@ def read_prompt(arguments: Mapping[str, object]) -> Prompt:
     """Read everything of a call to responses that is input.
 
     ``unknowable`` where the server adds to it (a stored conversation or prompt template, tools
-    of its own, references to stored items); ``incomplete`` where an item cannot be priced, as
-    the reasoning of an earlier turn, of which an unknown part is billed.
+    of its own, references to stored items, the thought of several models); ``incomplete`` where
+    an item is not understood, or the server may leave some out.
     """
     get = arguments.get
     instructions, tools = get("instructions"), get("tools")
@@ -41,15 +42,20 @@ def read_prompt(arguments: Mapping[str, object]) -> Prompt:
     stored = any(not is_absent(get(name)) for name in _STORED) or "item_reference" in kinds
     unheard = not is_absent(instructions) and not said
     form = fields(fields(get("text")).get("format"))
+    reasoning = fields(get("reasoning"))
+    thinks_elsewhere = reasoning.get("mode") == "pro" or _recalls(messages)
+    context = (get("context_management"), reasoning.get("context"))
+    managed = any(not is_absent(value) for value in context)
     return Prompt(
         messages=(*said, *messages),
         tools=read_tools(tools),
+        hosted_tools=holds_server_tools(tools),
         tool_choice=read_tool_choice(get("tool_choice")),
         schema=_schema(arguments),
         schema_name=nonempty_str(form.get("name")),
         schema_about=nonempty_str(form.get("description")),
-        unknowable=stored or holds_server_tools(tools),
-        incomplete=unread or unheard or not holds_only_functions(tools),
+        unknowable=stored or thinks_elsewhere or holds_server_tools(tools),
+        incomplete=unread or unheard or managed or not holds_only_functions(tools),
         of_responses=True,
     )
 
@@ -72,8 +78,16 @@ def _input(given: object) -> tuple[tuple[Message, ...], bool]:
         return (Message(role="user", texts=(whole,)),), False
     if not is_sequence(given):
         return (), not is_absent(given)
-    found = tuple(map(_item, given))
+    found = [_item(item) for item in _since_compaction(given)]
     return tuple(item for item in found if item is not None), None in found
+
+
+def _since_compaction(items: list[object] | tuple[object, ...]) -> Sequence[object]:
+    """Return the items from the last compaction on: it stands for all that were before."""
+    kept = len(items)
+    while kept and fields(items[kept - 1]).get("type") != "compaction":
+        kept -= 1
+    return items[max(kept - 1, 0) :]
 
 
 def _item(item: object) -> Message | None:
@@ -86,28 +100,59 @@ def _item(item: object) -> Message | None:
     return None if reader is None else reader(given)
 
 
+def _recalls(messages: tuple[Message, ...]) -> bool:
+    """Tell whether reasoning since the last question is only named, for the server to look up."""
+    since = len(messages)
+    while since and messages[since - 1].role != "user":
+        since -= 1
+    return any(said.role == "reasoning" and not said.sealed for said in messages[since:])
+
+
+def _sealed(item: Mapping[str, object]) -> Message:
+    """Return reasoning, or a compaction, of which there is only an encrypted text."""
+    kind, text = plain_str(item.get("type")), plain_str(item.get("encrypted_content"))
+    return Message(role=kind or "", sealed=0 if text is None else len(text))
+
+
 def _function_call(item: Mapping[str, object]) -> Message | None:
-    return _call(item.get("name"), item.get("arguments"))
+    return _call(item, "arguments")
 
 
 def _custom_call(item: Mapping[str, object]) -> Message | None:
-    return _call(item.get("name"), item.get("input"))
+    """Return a custom tool's call, of which nobody knows how it is written."""
+    call = _call(item, "input")
+    return call and replace(call, unknown_parts=1)
 
 
-def _call(name: object, arguments: object) -> Message | None:
-    called = nonempty_str(name)
-    if called is None:
+def _call(item: Mapping[str, object], arguments: str) -> Message | None:
+    name = nonempty_str(item.get("name"))
+    if name is None:
         return None
-    return Message(role="assistant", tool_calls=(ToolCall(called, plain_str(arguments) or ""),))
+    call = ToolCall(
+        name,
+        plain_str(item.get(arguments)) or "",
+        id=nonempty_str(item.get("call_id")),
+        completed=item.get("status") == "completed",
+    )
+    return Message(role="assistant", tool_calls=(call,))
 
 
 def _call_output(item: Mapping[str, object]) -> Message:
-    texts, images, unknown = read_content(item.get("output"))
-    return Message(role="tool", texts=texts, images=images, unknown_parts=unknown)
+    content = read_content(item.get("output"))
+    return Message(
+        role="tool",
+        texts=content.texts,
+        images=content.images,
+        files=content.files,
+        call_id=nonempty_str(item.get("call_id")),
+        unknown_parts=content.unknown,
+    )
 
 
 _ITEMS: Final[dict[str, Callable[[Mapping[str, object]], Message | None]]] = {
     "message": read_message,
+    "reasoning": _sealed,
+    "compaction": _sealed,
     "function_call": _function_call,
     "function_call_output": _call_output,
     "custom_tool_call": _custom_call,

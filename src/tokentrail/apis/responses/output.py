@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.content_filter import read_response_filters
@@ -10,6 +11,7 @@ from tokentrail.apis.values import (
     error_code,
     fields,
     nonempty_str,
+    number,
     plain_str,
     sequence,
     telemetry_str,
@@ -27,6 +29,8 @@ TOOL_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 """Items by which the model hands over to the application."""
 OUTPUT_CALLS: Final = TOOL_CALLS | {"mcp_call"}
 """Items with a name and arguments that the model wrote."""
+UNDERSTOOD: Final = frozenset({"message", "reasoning", "function_call"})
+"""Items of which it is known what is billed."""
 _STATUSES: Final = {"completed": "stop", "failed": "error", "cancelled": "error"}
 _REASONS: Final = {"max_output_tokens": "length"}
 
@@ -45,8 +49,16 @@ def read_response(given: Mapping[str, object]) -> Response:
         content_filter=read_response_filters(given.get("content_filters")),
         reported=responses_usage(given.get("usage")),
         complete=bool(given) and status not in {"queued", "in_progress"},
+        created=_seconds(given.get("created_at")),
+        reasoning_level=telemetry_str(fields(given.get("reasoning")).get("effort")),
         error_type=_error_type(given) if status == "failed" else None,
     )
+
+
+def _seconds(given: object) -> int | None:
+    """Return a time in whole seconds; the client's model has it as a float."""
+    exact = number(given)
+    return None if exact is None or not isfinite(exact) else int(exact)
 
 
 def _finish_reasons(given: Mapping[str, object], status: str | None) -> tuple[str, ...] | None:
@@ -82,6 +94,7 @@ def feed_output(output: object, sink: TextSink) -> None:
     for index, item in enumerate(sequence(output)):
         given = fields(item)
         kind = given.get("type")
+        feed_kind(kind, index, sink)
         if kind == "message":
             _feed_parts(given.get("content"), index, sink)
         elif kind == "reasoning":
@@ -92,6 +105,14 @@ def feed_output(output: object, sink: TextSink) -> None:
         elif isinstance(kind, str) and kind in OUTPUT_CALLS:
             _feed_piece("tool_name", given.get("name"), index, sink)
             _feed_piece("tool_arguments", given.get("arguments", given.get("input")), index, sink)
+
+
+def feed_kind(kind: object, index: int, sink: TextSink) -> None:
+    """Say that an item is of a kind whose price is not known."""
+    if kind == "custom_tool_call":
+        sink.add("custom_call", index, 0, "")
+    elif kind not in UNDERSTOOD:
+        sink.add("unknown", index, 0, "")
 
 
 _PARTS: Final = {

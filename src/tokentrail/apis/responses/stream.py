@@ -6,7 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.choices import NEVER_RECEIVED
-from tokentrail.apis.responses.output import OUTPUT_CALLS, TOOL_CALLS, feed_output, read_response
+from tokentrail.apis.responses.output import (
+    OUTPUT_CALLS,
+    TOOL_CALLS,
+    feed_kind,
+    feed_output,
+    read_response,
+)
 from tokentrail.apis.values import error_code, fields, nonempty_str, plain_str
 from tokentrail.model.records import Response
 from tokentrail.model.text_buffer import MOST_WAITING, SMALL
@@ -118,6 +124,8 @@ class EventAccumulator:
             service_tier=now.service_tier or before.service_tier,
             conversation_id=now.conversation_id or before.conversation_id,
             content_filter=now.content_filter or before.content_filter,
+            created=now.created or before.created,
+            reasoning_level=now.reasoning_level or before.reasoning_level,
             reported=now.reported or before.reported,
             final=self._ended and now.reported is not None,
         )
@@ -126,9 +134,12 @@ class EventAccumulator:
         """Note an item that begins: the name of a call comes with it, and only there."""
         kind = plain_str(item.get("type"))
         self._called |= kind in TOOL_CALLS
-        name = nonempty_str(item.get("name"))
-        if self._sink is not None and kind in OUTPUT_CALLS and name is not None:
-            self._sink.add("tool_name", index if type(index) is int else 0, 0, name)
+        name, place = nonempty_str(item.get("name")), index if type(index) is int else 0
+        if self._sink is None:
+            return
+        feed_kind(kind, place, self._sink)
+        if kind in OUTPUT_CALLS and name is not None:
+            self._sink.add("tool_name", place, 0, name)
 
     def response(self) -> Response:
         """Return what is known by now."""
