@@ -170,19 +170,16 @@ DETAIL_COUNTERS: Final = (
         "input",
         "cache_read_tokens",
         "gen_ai.client.inference.usage.cache_read.input_tokens",
-        "Number of input tokens read from a cache.",
     ),
     (
         "input",
         "cache_write_tokens",
         "gen_ai.client.inference.usage.cache_write.input_tokens",
-        "Number of input tokens written to a cache.",
     ),
     (
         "output",
         "reasoning_tokens",
         "gen_ai.client.inference.usage.reasoning.output_tokens",
-        "Number of output tokens spent on reasoning.",
     ),
 )
 """Parts of a reported total, by its direction and their field, and the counters they add to, in
