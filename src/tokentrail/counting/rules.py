@@ -1,8 +1,9 @@
 """The rules by which tokens are counted: what each says, for which models and APIs, since when.
 
 Every count is made of parts, each by a rule. A count is known where every part's rule has evidence:
-recorded exchanges of at least two projects and two months that came out to the token, and at most
-one in a hundred that did not, and hardly any far off for another reason; or published numbers that somebody compared with the API. The figures
+recorded exchanges of at least two projects and two months that came out to the token, at most one
+in a hundred that did not, and hardly any far off for another reason; or published numbers that
+somebody compared with the API. The figures
 stand in `tokentrail.counting.evidence`, which `python -m tools.rules EXCHANGES --write` makes.
 """
 
