@@ -34,14 +34,14 @@ PROVIDER = label(semconv.PROVIDER_NAME)
 MODEL = label(semconv.REQUEST_MODEL)
 KIND = label(semconv.TOKEN_TYPE)
 SOURCE = label(semconv.SOURCE)
-ENDING = label(semconv.OUTCOME)
+OUTCOME = label(semconv.OUTCOME)
 ERROR = label(semconv.ERROR_TYPE)
 TRACED = (JOB, MODEL)
 """What a search for traces asks for: the series of a panel that links to it are one of each."""
 
 CALLS = series(semconv.OPERATIONS, "total")
 TOKENS = series(semconv.USAGE_TOKENS, "total")
-COMPARED = series(semconv.OWN_COMPARED, "total")
+COMPARED = series(semconv.COMPARED_TOKENS, "total")
 QUEUE = series(semconv.QUEUE_SIZE)
 ERRORS = series(semconv.INTERNAL_ERRORS, "total")
 DEFERRED = series(semconv.COUNTS_QUEUED, "total")
@@ -195,9 +195,9 @@ def rows(vocabulary: Vocabulary) -> tuple[Row, ...]:
 def _glance() -> tuple[Panel, ...]:
     calls = summed(CALLS, over=RANGE, function="increase")
     unfinished = or_zero(
-        summed(TOKENS, where=f'{ENDING}!="completed"', over=RANGE, function="increase")
+        summed(TOKENS, where=f'{OUTCOME}!="completed"', over=RANGE, function="increase")
     )
-    failed = or_zero(summed(CALLS, where=f'{ENDING}="failed"', over=RANGE, function="increase"))
+    failed = or_zero(summed(CALLS, where=f'{OUTCOME}="failed"', over=RANGE, function="increase"))
     told = or_zero(
         summed(TOKENS, where=f'{SOURCE}=~"reported|counted"', over=RANGE, function="increase")
     )
@@ -222,7 +222,7 @@ def _glance() -> tuple[Panel, ...]:
         ),
         _stat(
             "Unfinished tokens",
-            "Tokens in the time shown that were spent on calls that were broken off, cancelled or"
+            "Tokens in the time shown that were spent on calls that were closed early, cancelled or"
             " failed half way. The server bills them, and reports none of them.",
             unfinished,
         ),
@@ -272,10 +272,10 @@ def _calls(vocabulary: Vocabulary) -> tuple[Panel, ...]:
         ),
         Panel(
             "How calls ended",
-            "Calls per second by ending: completed, broken off (the application stopped reading a"
-            " stream), cancelled (its task was), failed.",
+            "Calls per second by outcome: completed, closed early (the application stopped reading"
+            " a stream), cancelled (its task was), failed.",
             "timeseries",
-            (Query(summed(CALLS, ENDING), legend(ENDING)),),
+            (Query(summed(CALLS, OUTCOME), legend(OUTCOME)),),
             unit="reqps",
             stacked=True,
         ),
@@ -329,8 +329,8 @@ def _tokens(vocabulary: Vocabulary) -> tuple[Panel, ...]:
             "timeseries",
             (
                 Query(
-                    summed(TOKENS, ENDING, KIND, where=f'{ENDING}!="completed"'),
-                    legend(ENDING, KIND),
+                    summed(TOKENS, OUTCOME, KIND, where=f'{OUTCOME}!="completed"'),
+                    legend(OUTCOME, KIND),
                 ),
             ),
             stacked=True,
@@ -567,7 +567,7 @@ def _table(vocabulary: Vocabulary) -> Panel:
         "table",
         (
             over_all(CALLS),
-            over_all(CALLS, f'{ENDING}="failed"'),
+            over_all(CALLS, f'{OUTCOME}="failed"'),
             over_all(TOKENS, f'{KIND}="input"'),
             over_all(TOKENS, f'{KIND}="output"'),
             Query(_quantile(0.95, buckets), instant=True),

@@ -92,7 +92,7 @@ class Kind:
 KINDS = (
     Kind("plain"),
     Kind("streamed", stream=True),
-    Kind("broken off", stream=True, read=20),
+    Kind("closed early", stream=True, read=20),
     Kind("failed", refused=True),
 )
 

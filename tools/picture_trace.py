@@ -26,10 +26,10 @@ MILLISECONDS = 20_000
 
 
 def address(phoenix: Phoenix) -> str:
-    """Return the address of the trace, with the broken-off call selected."""
+    """Return the address of the trace, with the closed-early call selected."""
     told = make_calls(phoenix.traces, capture_content="span_only")
     spans = phoenix.spans(len(told))
-    (call,) = (s for s in spans if s["attributes"].get("tokentrail.ending") == "broken_off")
+    (call,) = (s for s in spans if s["attributes"].get("tokentrail.outcome") == "closed_early")
     (project,) = phoenix.ask("projects")
     trace = f"{phoenix.url}/projects/{project['id']}/traces/{call['context']['trace_id']}"
     return f"{trace}?selectedSpanNodeId={call['id']}"

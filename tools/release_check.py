@@ -137,7 +137,7 @@ def check_installed(file: Path, folder: Path, expected: str) -> None:
     said = run(folder / "bin" / "tokentrail", "--version", cwd=folder)
     require(said.split() == ["tokentrail", expected], f"{file.name} calls itself {said!r}")
     shown = run(folder / "bin" / "tokentrail", "demo", cwd=folder)
-    for word in ("reported", "counted", "broken off"):
+    for word in ("reported", "counted", "closed early"):
         require(word in shown, f"the demo of {file.name} does not say {word!r}")
     require("tokentrail failed" not in shown, f"the demo of {file.name} failed inside")
 

@@ -164,7 +164,7 @@ SPAN: Final = (
         "tokentrail.usage.output.source", _X, When.ANY_USAGE, _INFERENCES, about="or `visible`"
     ),
     Attribute("tokentrail.usage.encoding", _X, When.COUNTED, _SPENDING),
-    Attribute("tokentrail.usage.visible_output_tokens", _X, When.SEEN, _INFERENCES, int),
+    Attribute("tokentrail.usage.visible.output_tokens", _X, When.SEEN, _INFERENCES, int),
     Attribute("tokentrail.usage.approximated.input_tokens", _X, When.GUESSED, _SPENDING, int),
     Attribute("tokentrail.usage.approximated.output_tokens", _X, When.GUESSED, _INFERENCES, int),
     Attribute("tokentrail.usage.counted.input_tokens", _X, When.COMPARED, _SPENDING, int),
@@ -172,13 +172,21 @@ SPAN: Final = (
     Attribute(
         "tokentrail.usage.audio_seconds", _X, When.BILLED, (MEDIA,), float, "in place of tokens"
     ),
-    Attribute("tokentrail.cost", _X, When.PRICED, _SPENDING, float, "USD"),
+    Attribute("tokentrail.cost.amount", _X, When.PRICED, _SPENDING, float),
+    Attribute("tokentrail.cost.currency", _X, When.PRICED, _SPENDING, about="`USD`"),
+    Attribute(
+        "tokentrail.cost.source",
+        _X,
+        When.PRICED,
+        _SPENDING,
+        about="`own_prices`, `published_prices`",
+    ),
     # day two
     Attribute(
-        "tokentrail.ending",
+        "tokentrail.outcome",
         _X,
         When.ALWAYS,
-        about="`completed`, `broken_off`, `cancelled`, `failed`",
+        about="`completed`, `closed_early`, `cancelled`, `failed`",
     ),
     Attribute(
         "tokentrail.stream_usage",
@@ -264,7 +272,7 @@ _OWN: Final = (
     Attribute("gen_ai.operation.name", _X, When.ALWAYS),
     Attribute("gen_ai.provider.name", _X, When.ALWAYS),
     Attribute("gen_ai.request.model", _X, When.NAMED, _SPENDING),
-    Attribute("tokentrail.ending", _X, When.ALWAYS),
+    Attribute("tokentrail.outcome", _X, When.ALWAYS),
 )
 _OWN_TYPE: Final = Attribute("gen_ai.token.type", _X, When.ALWAYS, about="`input`, `output`")
 
@@ -337,7 +345,7 @@ METRICS: Final = (
         "tokentrail.usage.tokens", _X, *_COUNT, When.ANY_USAGE, (*_OWN, _OWN_TYPE, _SOURCED),
         of=_SPENDING, about="the whole picture: estimates too",
     ),
-    Metric("tokentrail.calls.ended", _X, "counter", "{call}", When.ALWAYS, _OWN),
+    Metric("tokentrail.operations", _X, "counter", "{operation}", When.ALWAYS, _OWN),
     Metric(
         "tokentrail.usage.count_ratio", _X, "histogram", "1", When.SAMPLED, (*_BASE, _OWN_TYPE),
         of=_SPENDING, about="counted over reported",
@@ -346,10 +354,10 @@ METRICS: Final = (
         "tokentrail.usage.compared_tokens", _X, *_COUNT, When.SAMPLED,
         (*_BASE, _OWN_TYPE, _SOURCED), of=_SPENDING, about="what was counted, and what reported",
     ),
-    Metric("tokentrail.queue.size", _X, "up-down counter", "{item}", When.HEALTHY, ()),
-    Metric("tokentrail.errors", _X, "counter", "{error}", When.HEALTHY, ()),
-    Metric("tokentrail.calls.deferred", _X, "counter", "{call}", When.HEALTHY, ()),
-    Metric("tokentrail.calls.degraded", _X, "counter", "{call}", When.HEALTHY, ()),
+    Metric("tokentrail.internal.queue.size", _X, "up-down counter", "{item}", When.HEALTHY, ()),
+    Metric("tokentrail.internal.errors", _X, "counter", "{error}", When.HEALTHY, ()),
+    Metric("tokentrail.internal.counts.queued", _X, "counter", "{count}", When.HEALTHY, ()),
+    Metric("tokentrail.internal.counts.estimated", _X, "counter", "{count}", When.HEALTHY, ()),
 )  # fmt: skip
 """Metrics, conventional ones and our own."""
 

@@ -3,7 +3,7 @@
     python budget.py 40
 
 `current_usage()` knows what a stream has come to after each chunk, though the server says nothing
-until its end. What was spent is on the span, as of a call that was broken off.
+until its end. What was spent is on the span, as of a call that was closed early.
 """
 
 from __future__ import annotations

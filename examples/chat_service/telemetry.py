@@ -71,7 +71,7 @@ async def stop() -> None:
     """Send what is left: a worker that multiprocessing made runs no exit hooks.
 
     The server may have cancelled requests a moment ago (--timeout-graceful-shutdown). They need a
-    few turns of the event loop to end; what is open after that ends here, as broken off.
+    few turns of the event loop to end; what is open after that ends here, as closed early.
     """
     until = time.monotonic() + PATIENCE
     while under_way.spans and time.monotonic() < until:  # noqa: ASYNC110 - spans end in any thread

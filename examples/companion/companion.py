@@ -3,7 +3,7 @@
     pip install 'tokentrail[demo]' opentelemetry-instrumentation-genai-openai
     python companion.py
 
-asks for two streams without usage, one read to its end and one broken off: first with the official
+asks for two streams without usage, one read to its end, one closed early: first with the official
 instrumentation alone, then with tokentrail beside it. Whichever was installed last is outside and
 tells the call, and the other one adds what it knows: neither is told twice.
 """
@@ -24,7 +24,7 @@ SHOWN = {
     "gen_ai.usage.input_tokens": "in",
     "gen_ai.usage.output_tokens": "out",
     "tokentrail.usage.output.source": "source",
-    "tokentrail.ending": "ending",
+    "tokentrail.outcome": "outcome",
 }
 
 

@@ -1,4 +1,4 @@
-"""A program that knows nothing of telemetry: one plain answer, one streamed, one broken off."""
+"""A program that knows nothing of telemetry: one plain answer, one streamed, one closed early."""
 
 from openai import OpenAI
 

@@ -430,7 +430,7 @@ def test_a_filter_that_speaks_first_is_heard_whoever_is_called() -> None:
     assert (said.input_filtered, said.output_filtered) == (("hate",), ("hate",))
 
 
-def test_a_stream_broken_off_has_an_error_for_a_finish_reason() -> None:
+def test_a_stream_closed_early_has_an_error_for_a_finish_reason() -> None:
     """Expected but never received."""
     answer = stream(chunk(delta(content="hi")))
     assert answer.finish_reasons == ("error",)

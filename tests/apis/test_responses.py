@@ -449,7 +449,7 @@ def test_an_error_event_is_a_failure_without_exception(code: str | None, error: 
     assert not read.complete
 
 
-def test_a_stream_broken_off() -> None:
+def test_a_stream_closed_early() -> None:
     """Its reason was expected and never received; a number on the way is not final."""
     read = stream(
         stage("response.in_progress", usage=USAGE),

@@ -79,12 +79,12 @@ class Call:
     def end(self, ending, error=None):
         """Note how the call ended, if it had not: the first end is the only one."""
         if self.ended is None:
-            is_whole = self.whole and ending == "broken_off"
+            is_whole = self.whole and ending == "closed_early"
             self.ended = ("completed" if is_whole else ending, error)
 
     def account(self):
         """Return what must be told, when the application lets go of it."""
-        self.end("broken_off")
+        self.end("closed_early")
         return (*self.ended, self.tokens)
 
     @property

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("silent")
 async_only = pytest.mark.parametrize("mode", ["async"])
 
 HERE = {"chat": 3, "completions": 2, "responses": 6}
-"""Chunks read before a stream is broken off: the text of two of them was received."""
+"""Chunks read before a stream is closed early: the text of two of them was received."""
 IN_STEP = 0.005
 """Seconds by which the clocks of a span and of a test may differ."""
 
@@ -83,7 +83,7 @@ class Play:
         span = spans.one() if waits else _only(spans.at_once())
         assert spans.all() == (span,)
         attributes = dict(span.attributes)
-        assert attributes["tokentrail.ending"] == ending
+        assert attributes["tokentrail.outcome"] == ending
         assert span.status.status_code is (StatusCode.ERROR if error else StatusCode.UNSET)
         assert span.status.description == code
         assert attributes.get("error.type") == (_kind(error) if error else None)
@@ -211,7 +211,7 @@ async def test_what_the_application_puts_over_a_close_stays_there(chat, end):
     setattr(response, name, mine)
     chunks = await (chat.driver.read(stream) if end == "read" else chat.take(stream))
     await chat.driver.close(stream)
-    chat.told("completed" if end == "read" else "broken_off", chunks)
+    chat.told("completed" if end == "read" else "closed_early", chunks)
     seen = len(called)
     await chat.close(response)
     assert len(called) == seen + 1 > 1
@@ -257,7 +257,7 @@ async def test_whoever_has_all_the_model_said_has_broken_nothing_off(chat):
     chat.told("completed", chunks)
 
 
-# Broken off --------------------------------------------------------------------------------------
+# Closed early -----------------------------------------------------------------------------------
 
 
 async def _close(play, stream):
@@ -320,7 +320,7 @@ async def test_breaking_off_is_told_at_once_and_is_no_error(chat, way):
     chat.pauses()
     stream = await chat.stream()
     chunks = await way(chat, stream)
-    chat.told("broken_off", chunks)
+    chat.told("closed_early", chunks)
     assert _is_clean(stream.response)
 
 
@@ -332,7 +332,7 @@ async def test_aclose_is_another_close(chat):
     stream = await chat.stream()
     chunks = await chat.take(stream)
     await stream.aclose()
-    chat.told("broken_off", chunks)
+    chat.told("closed_early", chunks)
 
 
 async def test_breaking_off_is_the_same_in_every_api(play):
@@ -340,7 +340,7 @@ async def test_breaking_off_is_the_same_in_every_api(play):
     play.pauses()
     stream = await play.stream()
     chunks = await _close(play, stream)
-    play.told("broken_off", chunks)
+    play.told("closed_early", chunks)
     assert play.api.tokens(chunks) == 2 + play.api.extra
 
 
@@ -359,7 +359,7 @@ async def test_an_outer_generator_that_is_closed_breaks_off(play):
     for _ in range(HERE[play.api.name]):
         chunks.append(await generator.__anext__())  # noqa: PERF401 - a step at a time
     await generator.aclose()
-    play.told("broken_off", chunks, waits=True)
+    play.told("closed_early", chunks, waits=True)
 
 
 async def test_what_comes_after_the_end_is_not_counted(chat):
@@ -371,7 +371,7 @@ async def test_what_comes_after_the_end_is_not_counted(chat):
     await chat.driver.close(stream)
     with contextlib.suppress(StopAsyncIteration, Exception):
         await chat.driver.next(stream)
-    chat.told("broken_off", chunks)
+    chat.told("closed_early", chunks)
 
 
 # Dropped -----------------------------------------------------------------------------------------
@@ -415,7 +415,7 @@ async def _drop_with_a_generator(play):
 
 @pytest.mark.parametrize("way", [_drop, _drop_unread, _drop_by_exception, _drop_with_a_generator])
 async def test_a_dropped_stream_ends_when_it_is_collected(chat, way):
-    """It is broken off, its text counted, and the time of its end is that of its last chunk."""
+    """It is closed early, its text counted, and the time of its end is that of its last chunk."""
     chat.pauses()
     with contextlib.suppress(KeyError):
         await way(chat)
@@ -425,7 +425,7 @@ async def test_a_dropped_stream_ends_when_it_is_collected(chat, way):
     usage = {"input": (13, "counted"), "output": (2, "counted")}
     if way is _drop_unread:
         del usage["output"]
-    span = chat.told("broken_off", usage=usage, waits=True)
+    span = chat.told("closed_early", usage=usage, waits=True)
     assert span.end_time <= dropped + IN_STEP * 1e9
 
 
@@ -436,7 +436,7 @@ async def test_a_stream_dropped_unread_ends_when_its_headers_came(chat):
     dropped = time.time_ns()
     time.sleep(0.02)  # noqa: ASYNC251 - the collector comes late
     await _collect()
-    span = chat.told("broken_off", [], waits=True)
+    span = chat.told("closed_early", [], waits=True)
     assert chat.begun + 50_000_000 <= span.end_time + IN_STEP * 1e9
     assert span.end_time <= dropped + IN_STEP * 1e9
 
@@ -448,7 +448,7 @@ async def test_dropping_is_the_same_in_every_api(play):
     await _collect()
     tokens = {"input": play.api.input_tokens, "output": 2 + play.api.extra}
     usage = {way: (count, "counted") for way, count in tokens.items()}
-    play.told("broken_off", usage=usage, waits=True)
+    play.told("closed_early", usage=usage, waits=True)
 
 
 async def test_the_gaps_of_a_dropped_stream_are_told(chat):
@@ -472,7 +472,9 @@ async def test_a_stream_dropped_after_its_response_was_kept_leaves_no_hook_in_us
     response = await lose()
     await _collect()
     await chat.close(response)
-    chat.told("broken_off", usage={"input": (13, "counted"), "output": (2, "counted")}, waits=True)
+    chat.told(
+        "closed_early", usage={"input": (13, "counted"), "output": (2, "counted")}, waits=True
+    )
     assert _is_clean(response)
 
 
@@ -536,7 +538,7 @@ async def test_a_failed_response_is_an_error_without_an_exception(driver, stage,
     stage.streams(responses.events(play.api.answer(usage=Usage(31, 17)), "failed"))
     await driver.read(await play.stream())
     attributes = trail.spans.attributes()
-    assert attributes["tokentrail.ending"] == "failed"
+    assert attributes["tokentrail.outcome"] == "failed"
     assert attributes["error.type"] == "server_error"
     assert attributes["gen_ai.usage.output_tokens"] == 17
 
@@ -648,7 +650,7 @@ async def test_cancelled_while_the_application_works(chat):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    play.told("broken_off", chunks)
+    play.told("closed_early", chunks)
 
 
 @async_only
@@ -749,14 +751,14 @@ async def test_two_pull_at_once(chat, last):
     chat.stage.gate.set()
     await pulling
     attributes = chat.trail.spans.attributes()
-    assert attributes["tokentrail.ending"] == last
+    assert attributes["tokentrail.outcome"] == last
     assert attributes.get("error.type") == (None if last == "completed" else "openai.APIError")
     assert _usage(attributes) == chat.counted(chunks)
 
 
 @pytest.mark.parametrize("excuse", ["calmly", "in despair"])
 async def test_closed_by_another_while_it_is_pulled(chat, excuse):
-    """It is broken off: the error that the other then gets is the close's echo."""
+    """It is closed early: the error that the other then gets is the close's echo."""
     chat.pauses(after=4)
     stream = await chat.stream()
     chunks = await chat.take(stream, 4)
@@ -776,7 +778,7 @@ async def test_closed_by_another_while_it_is_pulled(chat, excuse):
                 await chat.driver.close(stream)
     chat.stage.gate.set()
     await pulling
-    chat.told("broken_off", chunks, waits=True)
+    chat.told("closed_early", chunks, waits=True)
     assert _is_clean(stream.response)
 
 
@@ -857,7 +859,7 @@ async def test_a_helper_asked_for_the_whole(chat, help_):
 
 
 @pytest.mark.parametrize("way", ["left", "closed", "raised"])
-async def test_a_helper_stream_broken_off(chat, help_, way):
+async def test_a_helper_stream_closed_early(chat, help_, way):
     """The helper closes the response, never the stream: that is seen all the same."""
     chat.pauses(after=4)
     chunks = []
@@ -871,7 +873,7 @@ async def test_a_helper_stream_broken_off(chat, help_, way):
                 assert len(chat.trail.spans.at_once()) == 1
             if way == "raised":
                 raise KeyError(way)
-    chat.told("broken_off", chunks)
+    chat.told("closed_early", chunks)
 
 
 async def test_a_helper_entered_and_left_unread(chat, help_):
@@ -879,10 +881,10 @@ async def test_a_helper_entered_and_left_unread(chat, help_):
     chat.pauses(after=4)
     async with chat.driver.within(help_()):
         pass
-    chat.told("broken_off", [])
+    chat.told("closed_early", [])
 
 
-async def test_a_response_helper_broken_off(driver, stage, trail, apis):
+async def test_a_response_helper_closed_early(driver, stage, trail, apis):
     """The same goes for the responses API."""
     if not hasattr(openai.OpenAI, "responses"):
         pytest.skip("this openai has no responses")
@@ -893,7 +895,7 @@ async def test_a_response_helper_broken_off(driver, stage, trail, apis):
     manager = client.responses.stream(model="gpt-4o-mini", **play.api.asked)
     async with driver.within(manager) as stream:
         chunks = [await driver.next(stream) for _ in range(HERE["responses"])]
-    play.told("broken_off", chunks)
+    play.told("closed_early", chunks)
 
 
 # Raw answers -------------------------------------------------------------------------------------
@@ -920,7 +922,7 @@ async def test_a_raw_answer_parsed_to_a_stream(chat, end):
     else:
         chunks = await chat.take(stream, 3)
         await chat.driver.close(stream)
-        chat.told("broken_off", chunks)
+        chat.told("closed_early", chunks)
     assert "parse" not in vars(raw)
     assert _is_clean(raw.http_response)
 
@@ -961,13 +963,13 @@ async def test_a_stream_cut_while_it_is_read_as_bytes_has_failed(chat):
     chat.told("failed", [], error=caught.value)
 
 
-async def test_a_stream_of_bytes_left_in_the_middle_is_broken_off(chat):
+async def test_a_stream_of_bytes_left_in_the_middle_is_closed_early(chat):
     """A loop over lines that breaks has not come to the end."""
     chat.pauses(after=4)
     async with chat.driver.within(_raw(chat, "with_streaming_response")(stream=True)) as raw:
         await chat.driver.take(raw.iter_lines(), 2)
         await _collect()
-    chat.told("broken_off", [], waits=True)
+    chat.told("closed_early", [], waits=True)
 
 
 async def test_bytes_read_while_another_error_is_handled_are_no_failure(chat):
@@ -994,14 +996,14 @@ class _Reader:
         await self.response.aclose()
 
 
-async def test_a_stream_of_bytes_closed_by_a_reader_is_broken_off(chat):
+async def test_a_stream_of_bytes_closed_by_a_reader_is_closed_early(chat):
     """Only the response itself knows that it was read to its end."""
     chat.pauses(after=4)
     async with chat.driver.within(_raw(chat, "with_streaming_response")(stream=True)) as raw:
         reader = _Reader(raw.http_response)
         read = reader.aiter_raw if chat.driver.mode == "async" else reader.iter_raw
         await chat.driver.call(read)
-        chat.told("broken_off", [])
+        chat.told("closed_early", [])
 
 
 Chunk = TypeVar("Chunk")
@@ -1035,15 +1037,15 @@ async def test_a_stream_of_another_kind_ends_with_its_response(chat, end):
         await chat.driver.call(response.aread if chat.driver.mode == "async" else response.read)
     else:
         await chat.close(response)
-    chat.told("completed" if end == "read" else "broken_off", [])
+    chat.told("completed" if end == "read" else "closed_early", [])
 
 
-async def test_a_stream_left_as_bytes_is_broken_off(chat):
+async def test_a_stream_left_as_bytes_is_closed_early(chat):
     """Leaving the manager unread ends the call."""
     chat.pauses(after=4)
     async with chat.driver.within(_raw(chat, "with_streaming_response")(stream=True)):
         pass
-    chat.told("broken_off", [])
+    chat.told("closed_early", [])
 
 
 @pytest.mark.parametrize("how", ["parse", "read", "json", "iter_bytes", "nothing"])
@@ -1058,7 +1060,7 @@ async def test_a_plain_answer_under_a_streaming_response(chat, how):
     reported = {"input": (31, "reported"), "output": (17, "reported")}
     input_alone = {"input": (13, "counted")}
     if how == "nothing":
-        chat.told("broken_off", usage=input_alone)
+        chat.told("closed_early", usage=input_alone)
     else:
         chat.told("completed", usage=input_alone if how == "iter_bytes" else reported)
     assert "parse" not in vars(raw)
@@ -1079,7 +1081,7 @@ async def test_a_raw_answer_dropped_unread(chat, stream):
 
     await lose()
     await _collect()
-    chat.told("broken_off", [], waits=True)
+    chat.told("closed_early", [], waits=True)
 
 
 @async_only

@@ -69,7 +69,7 @@ class Program:
     async def run(self):
         await self.plain()
         await self.streamed()
-        await self.broken_off()
+        await self.closed_early()
         await self.failed()
         await self.refused()
         await self.raw()
@@ -95,7 +95,7 @@ class Program:
         stream = await self.driver.call(self.create, **self.asked, stream=True)
         self._all_of(await self.driver.read(stream))
 
-    async def broken_off(self):
+    async def closed_early(self):
         self.stage.streams([*self.api.events()[:4], self.stage.OPEN])
         stream = await self.driver.call(self.create, **self.asked, stream=True)
         chunks = await self.driver.take(stream, 3)
@@ -215,10 +215,10 @@ async def test_a_bug_in_reading_or_counting_does_not_cost_the_span(
         assert _break(broken, seam) == []
         await program.streamed()
         tokentrail.flush(1)
-        await program.broken_off()
+        await program.closed_early()
         tokentrail.flush(1)
-    endings = [span.attributes["tokentrail.ending"] for span in trail.spans.all()]
-    assert endings == ["completed", "broken_off"]
+    endings = [span.attributes["tokentrail.outcome"] for span in trail.spans.all()]
+    assert endings == ["completed", "closed_early"]
 
 
 async def test_a_bug_in_the_worker_s_hands_does_not_stop_it(program, trail, lenient, monkeypatch):
@@ -230,7 +230,7 @@ async def test_a_bug_in_the_worker_s_hands_does_not_stop_it(program, trail, leni
         assert tokentrail.flush(2)
     await program.dropped()
     await program.collected()
-    assert trail.spans.all()[-1].attributes["tokentrail.ending"] == "broken_off"
+    assert trail.spans.all()[-1].attributes["tokentrail.outcome"] == "closed_early"
 
 
 # OpenTelemetry -----------------------------------------------------------------------------------

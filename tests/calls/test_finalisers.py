@@ -177,7 +177,7 @@ async def test_a_finaliser_takes_no_lock_and_does_no_io(
     assert (entered, wanted) == (set(), [])
     del kept
     assert tokentrail.flush(10)
-    assert trail.spans.attributes()["tokentrail.ending"] == "broken_off"
+    assert trail.spans.attributes()["tokentrail.outcome"] == "closed_early"
 
 
 async def _turns():
@@ -198,7 +198,7 @@ def test_a_stream_whose_loop_is_over_is_ended_by_its_finaliser(trail, monkeypatc
     assert "on_collected" in ours or "on_closed" in ours
     assert (entered, wanted) == (set(), [])
     assert tokentrail.flush(10)
-    assert trail.spans.attributes()["tokentrail.ending"] == "broken_off"
+    assert trail.spans.attributes()["tokentrail.outcome"] == "closed_early"
 
 
 async def _left_behind(client):

@@ -154,7 +154,7 @@ async def test_a_stream_that_another_one_holds_is_observed(
     await driver.take(stream, 3)
     await driver.close(stream)
     said = trail.spans.attributes()
-    assert said["tokentrail.ending"] == "broken_off"
+    assert said["tokentrail.outcome"] == "closed_early"
     assert said["tokentrail.usage.output.source"] == "counted"
 
 
@@ -171,6 +171,6 @@ async def test_a_raw_answer_that_others_hold_is_observed(
     await driver.take(stream, 3)
     await driver.close(stream)
     said = trail.spans.attributes()
-    assert said["tokentrail.ending"] == "broken_off"
+    assert said["tokentrail.outcome"] == "closed_early"
     assert said.get("tokentrail.usage.output.source") == "counted"
     assert "parse" not in vars(raw)

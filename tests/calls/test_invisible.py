@@ -293,7 +293,7 @@ async def streamed_strangely(driver, client, stage):
 
 
 @situation
-async def broken_off(driver, client, stage):
+async def closed_early(driver, client, stage):
     _streamed(stage)
     stream = await _ask(driver, client, stream=True)
     for chunk in await driver.take(stream, 3):

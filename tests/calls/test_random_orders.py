@@ -149,7 +149,7 @@ class Life(RuleBasedStateMachine):
         asked = self.asked(api)
         create = self.client.chat.completions.with_raw_response.create
         response = self.run(lambda: create(**asked, stream=True)).http_response
-        told = ("broken_off", None, 0)
+        told = ("closed_early", None, 0)
         if how == "read":
             error = self.run(lambda: self.lines(response))
             failed = isinstance(error, Exception)
@@ -242,7 +242,7 @@ class Life(RuleBasedStateMachine):
             self.run(response.aclose if self.mode == "async" else response.close)
         else:
             self.run(lambda: self.leave(call.stream, KeyError() if how == "raise" else None))
-        call.end("broken_off")
+        call.end("closed_early")
 
     def leave(self, stream, error):
         """Enter a ``with`` and leave it, perhaps by an error."""
@@ -327,7 +327,7 @@ def _number(span):
 def _told(span):
     told = span.attributes.get
     tokens = told("gen_ai.usage.output_tokens", 0)
-    return told("tokentrail.ending"), told("error.type"), tokens
+    return told("tokentrail.outcome"), told("error.type"), tokens
 
 
 def _next(stream):

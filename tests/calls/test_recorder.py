@@ -118,11 +118,11 @@ class Life(RuleBasedStateMachine):
         self._over(self.recorder.on_stream_end(), Outcome.COMPLETED)
 
     def _closed(self):
-        self._over(self.recorder.on_closed(), Outcome.BROKEN_OFF)
+        self._over(self.recorder.on_closed(), Outcome.CLOSED_EARLY)
 
     def _collected(self):
         seen = self.chunks[-1] if self.chunks else self.headers or 7.0
-        self._over(self.recorder.on_collected(), Outcome.BROKEN_OFF, at=seen)
+        self._over(self.recorder.on_collected(), Outcome.CLOSED_EARLY, at=seen)
 
     def _failed(self):
         operation = self.recorder.on_error(ValueError("secret"))
@@ -136,7 +136,7 @@ class Life(RuleBasedStateMachine):
             self.ended.append(operation)
         if self.over:
             return
-        if ending is Outcome.BROKEN_OFF and self.finished:
+        if ending is Outcome.CLOSED_EARLY and self.finished:
             ending = Outcome.COMPLETED  # all that the model had to say was there
         self.end = (ending, self.now if at is None else at, error)
 
@@ -152,8 +152,8 @@ class Life(RuleBasedStateMachine):
         if not self.over:
             return
         (told,) = self.ended
-        ending, at, error = self.end
-        assert told.ending is ending
+        outcome, at, error = self.end
+        assert told.outcome is outcome
         assert told.duration == at - 7.0
         assert told.end_time == EPOCH + int((at - 7.0) * 1e9)
         assert told.first_chunk == (self.chunks[0] - 7.0 if self.chunks else None)
@@ -198,7 +198,7 @@ def test_a_plain_answer_is_over_when_it_comes(wait):
     now[0] += 1
     assert recorder.on_error(ValueError()) is None
     assert recorder.on_collected() is None
-    assert (told.ending, told.duration) == (Outcome.COMPLETED, wait)
+    assert (told.outcome, told.duration) == (Outcome.COMPLETED, wait)
     assert (told.answered, told.first_chunk) == (True, None)
     assert told.response.finish_reasons == ("stop",)
     assert sink.text == "", "a text that nobody counts was read"
@@ -259,7 +259,7 @@ def test_leaving_is_no_error(error):
     """What is no Exception ends a call as a cancellation does."""
     recorder = Recorder(_request(stream=True), SHAPE, None, lambda: 1.0, EPOCH)
     told = recorder.on_error(error)
-    assert (told.ending, told.error_type) == (Outcome.CANCELLED, None)
+    assert (told.outcome, told.error_type) == (Outcome.CANCELLED, None)
 
 
 @pytest.mark.parametrize("end", ["on_stream_end", "on_closed", "on_collected"])
@@ -276,7 +276,7 @@ def test_an_end_is_handed_on_whatever_fails_in_reading(end):
 def test_a_plain_end_is_handed_on_whatever_fails_in_reading():
     """The same goes for a plain answer."""
     recorder = Recorder(_request(stream=False), _Broken(), None, lambda: 1.0, EPOCH)
-    assert recorder.on_response(object()).ending is Outcome.COMPLETED
+    assert recorder.on_response(object()).outcome is Outcome.COMPLETED
     assert isinstance(recorder.reading_error, LookupError)
 
 

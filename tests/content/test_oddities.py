@@ -107,7 +107,7 @@ async def test_an_error_of_ours_costs_the_content_and_nothing_else(
     stream = await driver.call(create, model="gpt-4o", messages=messages, stream=True)
     assert len(await driver.read(stream)) == 4
     attributes = trail.spans.attributes()
-    assert attributes["tokentrail.ending"] == "completed"
+    assert attributes["tokentrail.outcome"] == "completed"
     assert attributes["gen_ai.usage.output_tokens"] == 2
     told = {"request": {"output.messages"}, "chunk": {"input.messages"}, "content": set()}
     assert set(said_in(attributes)) == told[place]

@@ -16,7 +16,7 @@ from tokentrail.testing.server import Plain, Server
 
 types = pytest.importorskip("genai_prices.types", reason="needs tokentrail[cost]")
 
-COST = "tokentrail.cost"
+COST = "tokentrail.cost.amount"
 CHANGE = datetime(2026, 3, 1, tzinfo=timezone.utc)
 
 
@@ -47,7 +47,8 @@ def cost(name, usage, prices=None, *, provider="openai", at=CHANGE):
     """Return what a call of that provider costs then."""
     request = Request("chat", "chat_completions", Endpoint(provider, None, None, ""))
     prices = prices or Prices(read_settings({}, {}).prices, counted=False)
-    return prices.cost(request, (name,), None, int(at.timestamp()) * 10**9, usage)
+    found = prices.cost(request, (name,), None, int(at.timestamp()) * 10**9, usage)
+    return found and found.amount
 
 
 def reported(given, made, **parts):

@@ -20,7 +20,9 @@ from tokentrail.testing.server import Plain, Server, Stream
 
 pytest.importorskip("genai_prices", reason="needs tokentrail[cost]")
 
-COST = "tokentrail.cost"
+COST = "tokentrail.cost.amount"
+CURRENCY = "tokentrail.cost.currency"
+SOURCE = "tokentrail.cost.source"
 ASKED = {"messages": [{"role": "user", "content": "Tell me of the sea."}]}
 
 
@@ -76,6 +78,7 @@ async def test_a_reported_usage_has_its_published_price(trail, driver, stream):
 
 async def test_without_the_setting_there_is_none(trail, driver):
     assert await cost(trail, driver, answering(USAGE)) is None
+    assert not {name for name in trail.spans.attributes() if "cost" in name}
 
 
 @pytest.mark.settings(cost="reported")
@@ -144,6 +147,9 @@ OWN = {
 async def test_own_prices_go_first(trail, driver, asked, answered, tier, usd):
     found = await cost(trail, driver, answering(USAGE, answered, service_tier=tier), model=asked)
     assert found == (usd and pytest.approx(usd, rel=1e-12))
+    source = "published_prices" if asked == "gpt-4.1" else "own_prices"
+    said = trail.spans.attributes()
+    assert (said.get(CURRENCY), said.get(SOURCE)) == (("USD", source) if usd else (None, None))
 
 
 @pytest.mark.settings(cost="reported", prices=OWN)
@@ -175,7 +181,7 @@ async def test_what_the_user_says_a_deployment_is_has_that_price(trail, driver):
 
 
 @pytest.mark.parametrize(("asked", "usd"), [("reported", None), ("counted", 13 * 0.15 + 5 * 0.6)])
-async def test_a_stream_that_is_broken_off_costs_what_was_counted(trail, driver, asked, usd):
+async def test_a_stream_that_is_closed_early_costs_what_was_counted(trail, driver, asked, usd):
     assert ENCODINGS.load("o200k_base") is not None  # a busy machine may take long
     trail.instrument(cost=asked)
     with Server(answering()) as server:
@@ -281,14 +287,14 @@ def test_what_is_remembered_is_bounded(monkeypatch):
     from tokentrail.model.records import Count, Endpoint, Request, Source
     from tokentrail.model.records import Usage as Told
 
-    monkeypatch.setattr(prices, "MOST", 5)
+    monkeypatch.setattr(prices, "MAX_PRICES", 5)
     kept = Prices(read_settings({}, {}).prices, counted=False)
     usage = Told(Count(1000, Source.REPORTED), Count(200, Source.REPORTED))
     request = Request("chat", "chat_completions", Endpoint("openai", None, None, ""))
     for number in range(40):
         names = ("gpt-4o-mini",) if number % 2 else (f"nought-{number}",)
         known = kept.cost(request, names, None, time.time_ns(), usage)
-        assert known == (pytest.approx(0.00027) if number % 2 else None)
+        assert (known and known.amount) == (pytest.approx(0.00027) if number % 2 else None)
         assert len(kept._known) <= 5
         assert kept.is_quick(request, names, None, time.time_ns()) or number == 39
 
@@ -316,9 +322,9 @@ async def test_what_was_made_in_the_background_costs_what_its_first_fetch_tells(
             await driver.call(client.responses.retrieve, made.id)
     told = sorted(trail.spans.all(), key=lambda span: span.start_time)  # prices may be looked up
     first, second, third = [dict(span.attributes) for span in told]
-    assert "tokentrail.cost" not in first
-    assert second["tokentrail.cost"] > 0
-    assert "tokentrail.cost" not in third
+    assert "tokentrail.cost.amount" not in first
+    assert second["tokentrail.cost.amount"] > 0
+    assert "tokentrail.cost.amount" not in third
 
 
 @pytest.mark.settings(cost="reported")

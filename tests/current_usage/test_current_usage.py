@@ -83,7 +83,7 @@ async def test_after_each_chunk_it_is_tiktoken_s_count_of_the_text_so_far(driver
 
 
 async def test_what_is_known_in_the_end_is_what_is_told(driver, trail, serve, o200k):
-    """After the end it is final, also of a stream that was broken off."""
+    """After the end it is final, also of a stream that was closed early."""
     server = serve(Stream(chat.chunks(said(MIXED))))
     whole, broken = await stream_of(driver, server), await stream_of(driver, server)
     await driver.read(whole)
@@ -347,7 +347,7 @@ async def test_a_budget_can_be_kept(driver, trail, serve):
                 await driver.close(stream)
                 break
     told = trail.spans.attributes()
-    assert told["tokentrail.ending"] == "broken_off"
+    assert told["tokentrail.outcome"] == "closed_early"
     assert 100 <= told["gen_ai.usage.output_tokens"] < 105
 
 

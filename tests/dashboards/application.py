@@ -90,13 +90,13 @@ def _stopped(steps: Iterable[Any], scene: Scene) -> Iterable[Any]:
             break
         left -= 1
         yield step
-    yield Cut() if scene.ending == "failed" else Wait(5.0)
+    yield Cut() if scene.outcome == "failed" else Wait(5.0)
 
 
 def play(scene: Scene, url: str) -> None:
     """Make one call, and end it as the scene has it."""
     options = {"api_key": "no-secret", "max_retries": 0, "default_headers": {"x-scene": scene.name}}
-    if scene.ending == "cancelled":
+    if scene.outcome == "cancelled":
         asyncio.run(_cancel(scene, openai.AsyncOpenAI(base_url=f"{url}/v1", **options)))
         return
     if scene.provider == "openai":
@@ -107,7 +107,7 @@ def play(scene: Scene, url: str) -> None:
         try:
             answer = _ask(client, scene)
             for chunk in _pieces(answer) if scene.stream else ():
-                if chunk == scene.read and scene.ending == "broken_off":
+                if chunk == scene.read and scene.outcome == "closed_early":
                     break
             if scene.stream:
                 answer.close()

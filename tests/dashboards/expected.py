@@ -26,10 +26,10 @@ JOB, OPERATION, PROVIDER, MODEL = (
     "gen_ai_provider_name",
     "gen_ai_request_model",
 )
-KIND, SOURCE, ENDING, ERROR = (
+KIND, SOURCE, OUTCOME, ERROR = (
     "gen_ai_token_type",
     "tokentrail_usage_source",
-    "tokentrail_ending",
+    "tokentrail_outcome",
     "error_type",
 )
 TRACED = (JOB, MODEL)
@@ -88,7 +88,7 @@ def calls(job: str) -> list[tuple[dict[str, str], float]]:
                 OPERATION: scene.operation,
                 PROVIDER: scene.provider,
                 MODEL: scene.model,
-                ENDING: scene.ending,
+                OUTCOME: scene.outcome,
                 ERROR: scene.error or "",
             },
             1.0,
@@ -187,7 +187,7 @@ def _is(label: str, *values: str):
 
 
 def _unfinished(labels) -> bool:
-    return labels[ENDING] != "completed"
+    return labels[OUTCOME] != "completed"
 
 
 def _told_by_model(kind: str):
@@ -371,7 +371,7 @@ ROW = (JOB, PROVIDER, OPERATION, MODEL)
 
 PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Calls", "A"): _increase(calls),
-    ("Failed calls", "A"): _share(calls, _is(ENDING, "failed")),
+    ("Failed calls", "A"): _share(calls, _is(OUTCOME, "failed")),
     ("Input tokens", "A"): _increase(tokens, where=_is(KIND, "input")),
     ("Output tokens", "A"): _increase(tokens, where=_is(KIND, "output")),
     ("Unfinished tokens", "A"): _increase(tokens, where=_unfinished),
@@ -381,13 +381,13 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Errors by type", "A"): _rate(
         calls, OPERATION, *TRACED, ERROR, where=lambda labels: labels[ERROR] != ""
     ),
-    ("How calls ended", "A"): _rate(calls, ENDING),
+    ("How calls ended", "A"): _rate(calls, OUTCOME),
     ("Tokens per second by model", "A"): _told_by_model("input"),
     ("Tokens per second by model", "B"): _told_by_model("output"),
     ("Tokens per second by source", "A"): _rate(tokens, SOURCE, KIND),
     ("Tokens per second by service", "A"): _rate(tokens, JOB, KIND),
     ("Tokens per second by provider", "A"): _rate(tokens, PROVIDER, KIND),
-    ("Tokens of unfinished calls", "A"): _rate(tokens, ENDING, KIND, where=_unfinished),
+    ("Tokens of unfinished calls", "A"): _rate(tokens, OUTCOME, KIND, where=_unfinished),
     ("Cached and reasoning tokens", "A"): _detail("input", "cached"),
     ("Cached and reasoning tokens", "B"): _detail("output", "reasoning"),
     ("Tokens of a call", "A"): _sizes("input"),
@@ -414,11 +414,11 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Counted over reported tokens", "A"): lambda w: _ratio(w, *TRACED, KIND),
     ("Share of tokens by source", "A"): lambda w: _by_source(w, SOURCE, KIND),
     ("Waiting work", "A"): lambda w: {Labels({(JOB, w.job)}): 0.0},
-    ("Own errors", "A"): _own("tokentrail_errors_total", 0),
-    ("Deferred and degraded calls", "A"): _own("tokentrail_calls_deferred_total"),
-    ("Deferred and degraded calls", "B"): _own("tokentrail_calls_degraded_total", 0),
+    ("Own errors", "A"): _own("tokentrail_internal_errors_total", 0),
+    ("Deferred and degraded calls", "A"): _own("tokentrail_internal_counts_queued_total"),
+    ("Deferred and degraded calls", "B"): _own("tokentrail_internal_counts_estimated_total", 0),
     ("Calls, tokens and time", "A"): _increase(calls, *ROW),
-    ("Calls, tokens and time", "B"): _increase(calls, *ROW, where=_is(ENDING, "failed")),
+    ("Calls, tokens and time", "B"): _increase(calls, *ROW, where=_is(OUTCOME, "failed")),
     ("Calls, tokens and time", "C"): _increase(tokens, *ROW, where=_is(KIND, "input")),
     ("Calls, tokens and time", "D"): _increase(tokens, *ROW, where=_is(KIND, "output")),
     ("Calls, tokens and time", "E"): _quantile(0.95, "duration", *ROW),
@@ -427,17 +427,17 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
 
 def _failed(w: World, *by: str) -> Values:
     none = times(grouped(calls(w.job), *by), 0.0)
-    return {**none, **grouped(calls(w.job), *by, where=_is(ENDING, "failed"))}
+    return {**none, **grouped(calls(w.job), *by, where=_is(OUTCOME, "failed"))}
 
 
 BY_MODEL = (JOB, PROVIDER, MODEL)
 
 RECORDINGS: dict[str, Callable[[World], Values]] = {
-    "job_provider_model:tokentrail_calls:rate5m": _rate(calls, *BY_MODEL),
-    "job_provider_model:tokentrail_failed_calls:rate5m": lambda w: times(
+    "job_provider_model:tokentrail_operations:rate5m": _rate(calls, *BY_MODEL),
+    "job_provider_model:tokentrail_failed_operations:rate5m": lambda w: times(
         _failed(w, *BY_MODEL), w.pace(300)
     ),
-    "job_provider_model:tokentrail_failed_calls:ratio_rate5m": lambda w: divided(
+    "job_provider_model:tokentrail_failed_operations:ratio_rate5m": lambda w: divided(
         _failed(w, *BY_MODEL), grouped(calls(w.job), *BY_MODEL)
     ),
     "job_operation_model:tokentrail_duration_seconds:p95_rate5m": _quantile(

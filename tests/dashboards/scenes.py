@@ -34,7 +34,7 @@ class Scene:
 
     name: str
     model: str
-    ending: str = "completed"
+    outcome: str = "completed"
     input: Tokens | None = None
     output: Tokens | None = None
     api: str = "chat"
@@ -77,7 +77,7 @@ SCENES = (
         output=reported(7, counted=7),
     ),
     Scene("stream", "gpt-4o-mini", input=counted(13), output=counted(7)),
-    Scene("half read", "gpt-4o-mini", "broken_off", counted(13), counted(3), read=3),
+    Scene("half read", "gpt-4o-mini", "closed_early", counted(13), counted(3), read=3),
     Scene("cancelled", "gpt-4o", "cancelled", counted(13), counted(2), read=2),
     Scene("refused", "gpt-4o", "failed", stream=False, error="openai.RateLimitError"),
     Scene(

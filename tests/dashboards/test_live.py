@@ -51,7 +51,7 @@ class Seen:
     def world(self, job: str, vocabulary: str, at: float | None = None) -> World:
         """Return a job as it stood when all was over, for one vocabulary."""
         end = at or self.end
-        (probe,) = self.prometheus.samples(f'tokentrail_queue_size{{job="{job}"}}', end)
+        (probe,) = self.prometheus.samples(f'tokentrail_internal_queue_size{{job="{job}"}}', end)
 
         def recorded(name):
             series = self.prometheus.samples(f'{name}{{job="{job}"}}', end)
@@ -114,7 +114,7 @@ def _scraped(server, more: int) -> None:
     begun = time.time()
 
     def scraped() -> bool:
-        found = server.samples("tokentrail_queue_size", time.time())
+        found = server.samples("tokentrail_internal_queue_size", time.time())
         fresh = [sum(at > begun for at, _ in values) >= more for _, values in found]
         return len(fresh) == len(TOLD) * len(WAYS) and all(fresh)
 

@@ -48,10 +48,10 @@ def pulled():
 def test_calls_and_tokens_are_what_the_scenes_say(pulled):
     """Without a Prometheus too: what the proof builds on."""
     for name, points in (
-        ("tokentrail_calls_ended", expected.calls("")),
+        ("tokentrail_operations", expected.calls("")),
         ("tokentrail_usage_tokens", expected.tokens("")),
     ):
-        by = [*expected.ROW, expected.ENDING]
+        by = [*expected.ROW, expected.OUTCOME]
         by += [expected.KIND, expected.SOURCE] if name.endswith("tokens") else []
         samples = [({**s.labels, "job": ""}, s.value) for s in pulled[name].samples]
         assert expected.grouped(samples, *by) == expected.grouped(points, *by)

@@ -49,7 +49,7 @@ def answered(*exchanges):
 
 
 ROW = re.compile(
-    r" (\S.*?) +((?:gpt|o4|help).*?) +(completed|broken off|failed)"
+    r" (\S.*?) +((?:gpt|o4|help).*?) +(completed|closed early|failed)"
     r" +(–|-|[\d.]+ m?s) +([\d.]+ m?s) +(–|-|\d+ \S) +(–|-|\d+ \S) *"
 )
 
@@ -71,7 +71,7 @@ MANY = [EXCHANGES[number % len(EXCHANGES)] for number in range(AT_ONCE)]
         ("plain", "gpt-4o-mini", "completed", (asked(SALT), "●", answered(SALT), "●")),
         ("stream with usage", "gpt-4o-mini", "completed", (asked(LAMP), "●", answered(LAMP), "●")),
         ("stream", "gpt-4.1", "completed", (asked(BIRDS), "◆", answered(BIRDS), "◆")),
-        ("stream, half read", "gpt-4o-mini", "broken off", (asked(TOWN), "◆", BREAK_AFTER, "◆")),
+        ("stream, half read", "gpt-4o-mini", "closed early", (asked(TOWN), "◆", BREAK_AFTER, "◆")),
         (
             "stream from Azure",
             "help → gpt-35-turbo",
@@ -120,11 +120,11 @@ def metric(printed, *words):
         if not line:
             break
         metric = line[1:28].strip() or metric
-        place = (metric, line[29:35].strip(), line[36:46].strip())
+        place = (metric, line[29:35].strip(), line[36:48].strip())
         if place == words:
-            for heading in re.finditer(r"\S+", head[46:]):
-                end = 46 + heading.end()
-                number = line[46:end].split()[-1:] if len(line) >= end else []
+            for heading in re.finditer(r"\S+", head[48:]):
+                end = 48 + heading.end()
+                number = line[48:end].split()[-1:] if len(line) >= end else []
                 if number and line[end - 1] != " ":
                     found[heading[0]] = int(number[0].replace(",", ""))
     return found
@@ -136,7 +136,7 @@ def test_metrics_add_up_to_the_calls(printed):
     reported_input, reported_output = asked(SALT, LAMP) + tool, answered(SALT, LAMP) + 14
     counted_input = asked(BIRDS, NIGHT, TURTLE, *MANY) - 1
     counted_output = answered(BIRDS, NIGHT, *MANY)
-    broken_off = {"counted": asked(TOWN)}, {"counted": BREAK_AFTER}
+    closed_early = {"counted": asked(TOWN)}, {"counted": BREAK_AFTER}
 
     conventional = "gen_ai.client.token.usage"
     assert metric(printed, conventional, "input", "") == {
@@ -157,8 +157,8 @@ def test_metrics_add_up_to_the_calls(printed):
         "counted": counted_output,
         "visible": answered(TURTLE),
     }
-    assert metric(printed, own, "input", "broken off") == broken_off[0]
-    assert metric(printed, own, "output", "broken off") == broken_off[1]
+    assert metric(printed, own, "input", "closed early") == closed_early[0]
+    assert metric(printed, own, "output", "closed early") == closed_early[1]
 
 
 def test_every_call_has_its_duration_and_every_stream_its_first_chunk(printed):

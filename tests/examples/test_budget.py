@@ -41,7 +41,7 @@ def test_the_program_says_what_it_spent_with_each_client(examples, environment, 
     assert len(model.calls) == 2
 
 
-async def test_what_is_yielded_is_within_the_budget_and_told_as_broken_off(
+async def test_what_is_yielded_is_within_the_budget_and_told_as_closed_early(
     budget, trail, driver, says_much
 ):
     """A chunk bears a token or two: the count passes the budget by no more than one chunk's."""
@@ -57,7 +57,7 @@ async def test_what_is_yielded_is_within_the_budget_and_told_as_broken_off(
     spent = budget.spent(stream)
     told = trail.spans.attributes()
     assert 20 <= spent <= 22
-    assert told["tokentrail.ending"] == "broken_off"
+    assert told["tokentrail.outcome"] == "closed_early"
     assert told["gen_ai.usage.output_tokens"] == spent
     assert told["tokentrail.usage.output.source"] == "counted"
     text = "".join(c.delta.content or "" for chunk in chunks for c in chunk.choices)

@@ -111,9 +111,9 @@ async def test_under_load_every_call_is_told_once_whichever_worker_made_it(servi
     await _load(url)
     told = collector.wait(lambda: _all_told(collector))
     # A browser that is gone cancels the task that reads for it.
-    endings = Counter(call["attributes"]["tokentrail.ending"] for call in told)
+    endings = Counter(call["attributes"]["tokentrail.outcome"] for call in told)
     assert endings["completed"] == READERS
-    assert endings["cancelled"] + endings["broken_off"] == LEAVERS
+    assert endings["cancelled"] + endings["closed_early"] == LEAVERS
     assert {call["attributes"]["feature"] for call in told} == {"chat"}
     assert all(call["attributes"]["gen_ai.usage.output_tokens"] > 0 for call in told)
 
@@ -124,7 +124,7 @@ async def test_under_load_every_call_is_told_once_whichever_worker_made_it(servi
     )
     spent = sum(call["attributes"]["gen_ai.usage.output_tokens"] for call in told)
     assert spent == _sum(collector, "tokentrail.usage.tokens", "output")
-    assert sum(value for _, value in _points(collector, "tokentrail.calls.ended")) == len(told)
+    assert sum(value for _, value in _points(collector, "tokentrail.operations")) == len(told)
 
 
 def _all_told(collector, number=READERS + LEAVERS):
@@ -161,8 +161,8 @@ async def test_what_is_open_when_the_workers_stop_is_told_under_its_request(
         await asyncio.gather(*readers)
     told = _all_told(collector, OPEN)
     assert told, collector.spans()
-    endings = {call["attributes"]["tokentrail.ending"] for call in told}
-    assert endings <= {"cancelled", "broken_off"}
+    endings = {call["attributes"]["tokentrail.outcome"] for call in told}
+    assert endings <= {"cancelled", "closed_early"}
     assert all(call["attributes"]["gen_ai.usage.output_tokens"] > 0 for call in told)
     spent = sum(call["attributes"]["gen_ai.usage.output_tokens"] for call in told)
     assert spent == _sum(collector, "tokentrail.usage.tokens", "output")
@@ -237,6 +237,6 @@ async def test_the_page_shows_an_answer_and_stops_one_in_the_middle(page, collec
         return calls if len(calls) == 2 else None
 
     whole, stopped = collector.wait(told)
-    assert whole["tokentrail.ending"] == "completed"
-    assert stopped["tokentrail.ending"] in {"cancelled", "broken_off"}
+    assert whole["tokentrail.outcome"] == "completed"
+    assert stopped["tokentrail.outcome"] in {"cancelled", "closed_early"}
     assert stopped["gen_ai.usage.output_tokens"] > 0

@@ -28,5 +28,5 @@ def test_two_streams_are_told_once_each_and_gain_their_tokens(examples, environm
     assert alone.count("in -  out -  source -  ending -") == 2
     told = re.findall(r"in (\d+)  out (\d+)  source (\w+)  ending (\w+)", beside)
     (_, whole, *first), (_, partial, *second) = told
-    assert [first, second] == [["counted", "completed"], ["counted", "broken_off"]]
+    assert [first, second] == [["counted", "completed"], ["counted", "closed_early"]]
     assert 0 < int(partial) < int(whole)

@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(not COMMAND.exists(), reason="no opentelemetry-instrument here"),
 ]
 
-ENDINGS = ["completed", "completed", "broken_off"]
+ENDINGS = ["completed", "completed", "closed_early"]
 SOURCES = ["reported", "counted", "counted"]
 
 
@@ -45,7 +45,7 @@ def test_it_is_seen_on_the_console(run):
     assert done.returncode == 0, done.stderr
     said = list(json_objects(done.stdout))
     told = [each["attributes"] for each in said if "context" in each]
-    assert sorted(t["tokentrail.ending"] for t in told) == sorted(ENDINGS)
+    assert sorted(t["tokentrail.outcome"] for t in told) == sorted(ENDINGS)
     assert any("resource_metrics" in each for each in said)
 
 
@@ -58,7 +58,7 @@ def test_it_is_seen_by_a_collector(run, collector):
     )
     assert done.returncode == 0, done.stderr
     told = [span["attributes"] for span in collector.spans()]
-    assert [t["tokentrail.ending"] for t in told] == ENDINGS
+    assert [t["tokentrail.outcome"] for t in told] == ENDINGS
     assert [t["tokentrail.usage.output.source"] for t in told] == SOURCES
     assert all(t["gen_ai.usage.output_tokens"] > 0 for t in told)
     (span, *_) = collector.spans()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 QUESTION, ANSWER = SALT.question, SALT.answer
 MODEL = "gpt-4o-mini"
 REPORTED, COUNTED = "chat: reported; completed", "chat: counted; completed"
-BROKEN_OFF = "chat: counted; broken off"
+CLOSED_EARLY = "chat: counted; closed early"
 GUESSED = "chat: approximated, counted; completed"
 """What a schema costs is guessed, and so is a tool's with titles, as pydantic writes them."""
 STALL = {"default_headers": {"x-stall": "1"}}
@@ -141,7 +141,7 @@ class Framework:
         parents = {s.context.span_id: s.name for s in self.trail.spans.all()}
         assert parents[span.parent.span_id] == under
         said = dict(span.attributes)
-        whole = said["tokentrail.ending"] == "completed"
+        whole = said["tokentrail.outcome"] == "completed"
         for kind, billed in zip(("input", "output"), _billed(call), strict=True):
             tokens, source = _tokens(said, kind), said.get(f"tokentrail.usage.{kind}.source")
             if kind == "output" and not whole:
@@ -163,7 +163,7 @@ def _told(span: ReadableSpan) -> str:
     named = (said.get(f"tokentrail.usage.{kind}.source") for kind in ("input", "output"))
     sources = dict.fromkeys(source for source in named if source)
     operation = said["gen_ai.operation.name"]
-    return f"{operation}: {', '.join(sources)}; {said['tokentrail.ending'].replace('_', ' ')}"
+    return f"{operation}: {', '.join(sources)}; {said['tokentrail.outcome'].replace('_', ' ')}"
 
 
 def _tokens(said: dict[str, Any], kind: str) -> int | None:

@@ -89,7 +89,7 @@ def test_streamed_and_asked_for_usage(framework, agent):
 
 
 @pytest.mark.parametrize(("kind", "title", "streamed"), APIS)
-def test_broken_off(framework, agent, kind, title, streamed):
+def test_closed_early(framework, agent, kind, title, streamed):
     async def some():
         result = agents.Runner.run_streamed(agent(kind, **STALL), QUESTION, run_config=SILENT)
         taken = 0
@@ -99,7 +99,7 @@ def test_broken_off(framework, agent, kind, title, streamed):
                 result.cancel()
         return taken >= 6
 
-    framework.twice(f"{title}, streamed, broken off, async", some, "chat: counted; cancelled")
+    framework.twice(f"{title}, streamed, closed early, async", some, "chat: counted; cancelled")
 
 
 @pytest.mark.parametrize(("kind", "title", "streamed"), APIS)

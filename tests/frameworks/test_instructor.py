@@ -3,7 +3,7 @@
 It takes the method `create` off the client and calls that. A second try, where an answer does not
 fit, is a call and a span of its own.
 The plain `create_partial` reads a stream to its end before it gives the first piece, so that one is
-never broken off; the async one gives them as they come.
+never closed early; the async one gives them as they come.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def test_streamed_and_asked_for_usage(framework, asking):
 
 
 @pytest.mark.parametrize(("mode", "title"), MODES)
-def test_broken_off(framework, asking, mode, title):
+def test_closed_early(framework, asking, mode, title):
     def some():
         return next(iter(asking(mode).create_partial(**ASKED)))
 
@@ -93,9 +93,11 @@ def test_broken_off(framework, asking, mode, title):
         await stream.aclose()
         return taken
 
-    framework.twice(f"{title}, streamed, broken off", some, GUESSED)
+    framework.twice(f"{title}, streamed, closed early", some, GUESSED)
     framework.twice(
-        f"{title}, streamed, broken off, async", asome, GUESSED.replace("completed", "broken off")
+        f"{title}, streamed, closed early, async",
+        asome,
+        GUESSED.replace("completed", "closed early"),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from tests.frameworks.conftest import (
     ANSWER,
-    BROKEN_OFF,
+    CLOSED_EARLY,
     COUNTED,
     MODEL,
     ON_TOP,
@@ -91,17 +91,17 @@ def test_streamed_and_asked_for_usage(framework, chat):
 
 
 @pytest.mark.parametrize(("api", "title", "streamed"), APIS)
-def test_broken_off(framework, chat, api, title, streamed):
+def test_closed_early(framework, chat, api, title, streamed):
     options = {**api, **STALL}
     framework.twice(
-        f"{title}, streamed, broken off",
+        f"{title}, streamed, closed early",
         lambda: _some(chat(**options).stream(QUESTION)),
-        BROKEN_OFF,
+        CLOSED_EARLY,
     )
     framework.twice(
-        f"{title}, streamed, broken off, async",
+        f"{title}, streamed, closed early, async",
         lambda: _asome(chat(**options).astream(QUESTION)),
-        BROKEN_OFF,
+        CLOSED_EARLY,
     )
 
 

@@ -10,7 +10,15 @@ from __future__ import annotations
 import os
 
 import pytest
-from tests.frameworks.conftest import ANSWER, BROKEN_OFF, COUNTED, MODEL, ON_TOP, QUESTION, REPORTED
+from tests.frameworks.conftest import (
+    ANSWER,
+    CLOSED_EARLY,
+    COUNTED,
+    MODEL,
+    ON_TOP,
+    QUESTION,
+    REPORTED,
+)
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks the network at import
 litellm = pytest.importorskip("litellm")
@@ -67,7 +75,7 @@ def test_streamed_and_asked_for_usage(framework, asked):
     )
 
 
-def test_broken_off(framework, asked):
+def test_closed_early(framework, asked):
     asked = {**asked, "extra_headers": {"x-stall": "1"}}
 
     def some():
@@ -82,8 +90,8 @@ def test_broken_off(framework, asked):
         await stream.aclose()
         return taken
 
-    framework.twice("streamed, broken off", some, BROKEN_OFF)
-    framework.twice("streamed, broken off, async", asome, BROKEN_OFF)
+    framework.twice("streamed, closed early", some, CLOSED_EARLY)
+    framework.twice("streamed, closed early, async", asome, CLOSED_EARLY)
 
 
 def test_tools(framework, asked):

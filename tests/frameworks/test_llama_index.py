@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from tests.frameworks.conftest import (
     ANSWER,
-    BROKEN_OFF,
+    CLOSED_EARLY,
     COUNTED,
     GUESSED,
     MODEL,
@@ -79,7 +79,7 @@ def test_streamed_and_asked_for_usage(framework, llm):
 
 
 @pytest.mark.parametrize(("kind", "title", "streamed"), APIS)
-def test_broken_off(framework, llm, kind, title, streamed):
+def test_closed_early(framework, llm, kind, title, streamed):
     def some():
         stream = llm(kind, **STALL).stream_chat(ASKED)
         taken = [next(stream) for _ in range(6)]
@@ -92,8 +92,8 @@ def test_broken_off(framework, llm, kind, title, streamed):
         await stream.aclose()
         return taken
 
-    framework.twice(f"{title}, streamed, broken off", some, BROKEN_OFF)
-    framework.twice(f"{title}, streamed, broken off, async", asome, BROKEN_OFF)
+    framework.twice(f"{title}, streamed, closed early", some, CLOSED_EARLY)
+    framework.twice(f"{title}, streamed, closed early, async", asome, CLOSED_EARLY)
 
 
 @pytest.mark.parametrize(("kind", "title", "streamed"), APIS)

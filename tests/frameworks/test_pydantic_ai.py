@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import openai
 import pytest
-from tests.frameworks.conftest import ANSWER, BROKEN_OFF, MODEL, ON_TOP, QUESTION, REPORTED, STALL
+from tests.frameworks.conftest import ANSWER, CLOSED_EARLY, MODEL, ON_TOP, QUESTION, REPORTED, STALL
 
 pydantic_ai = pytest.importorskip("pydantic_ai")
 
@@ -70,7 +70,7 @@ def test_streamed(framework, agent, kind, title):
 
 
 @pytest.mark.parametrize(("kind", "title"), APIS)
-def test_broken_off(framework, agent, kind, title):
+def test_closed_early(framework, agent, kind, title):
     async def some():
         taken = []
         async with agent(kind, client=STALL).run_stream(QUESTION) as result:
@@ -80,7 +80,7 @@ def test_broken_off(framework, agent, kind, title):
                     break
         return taken
 
-    framework.twice(f"{title}, streamed, broken off, async", some, BROKEN_OFF)
+    framework.twice(f"{title}, streamed, closed early, async", some, CLOSED_EARLY)
 
 
 @pytest.mark.parametrize(("kind", "title"), APIS)

@@ -87,12 +87,14 @@ async def test_a_giant_chunk_is_counted_elsewhere_and_not_for_long(trail, driver
     assert time.thread_time() - begun < 1
     assert tokentrail.flush(20)
     span = trail.spans.one()
-    assert span.attributes["tokentrail.ending"] == "completed"
+    assert span.attributes["tokentrail.outcome"] == "completed"
     assert span.attributes["tokentrail.usage.output.source"] in {"counted", "approximated"}
 
 
 @pytest.mark.thorough
-async def test_an_endless_stream_is_broken_off_when_the_application_likes(trail, driver, ask, api):
+async def test_an_endless_stream_is_closed_early_when_the_application_likes(
+    trail, driver, ask, api
+):
     """What is held of it does not grow with it."""
     head, said, _ = _events(api, "the sea and the sea and the sea ")
     stream = await ask(Stream([*head, *repeat(said, 9000)]))
@@ -105,7 +107,7 @@ async def test_an_endless_stream_is_broken_off_when_the_application_likes(trail,
     await driver.close(stream)
     assert held[3] - held[1] < MEGABYTE / 4
     span = trail.spans.one()
-    assert span.attributes["tokentrail.ending"] == "broken_off"
+    assert span.attributes["tokentrail.outcome"] == "closed_early"
     assert span.attributes["gen_ai.usage.output_tokens"] > 2000
 
 
@@ -132,7 +134,7 @@ async def test_nonsense_ends_a_stream_as_it_does_without_us(trail, driver, ask, 
     steps = [*([*head, said] if begun else []), *HOSTILE[name]]
     error = await _read(driver, await ask(Stream(steps)))
     span = trail.spans.one()
-    assert span.attributes["tokentrail.ending"] == ("failed" if error else "completed")
+    assert span.attributes["tokentrail.outcome"] == ("failed" if error else "completed")
     assert span.attributes.get("error.type", "").endswith(type(error).__name__ if error else "")
     assert span.attributes.get("gen_ai.usage.output_tokens", 0) in ({3, 4} if begun else {0})
     tokentrail.uninstrument()
@@ -140,7 +142,7 @@ async def test_nonsense_ends_a_stream_as_it_does_without_us(trail, driver, ask, 
     assert (type(bare), str(bare)) == (type(error), str(error))
     trail.instrument()
     assert await _read(driver, await ask(Stream([*head, said, *rest]))) is None
-    assert trail.spans.all()[-1].attributes["tokentrail.ending"] == "completed"
+    assert trail.spans.all()[-1].attributes["tokentrail.outcome"] == "completed"
 
 
 ANSWERS = {

@@ -62,7 +62,7 @@ async def test_a_stream_that_is_not_asked_starts_one_with_the_request(driver, co
 
 
 async def test_one_is_built_when_the_report_does_not_come(driver, cold, trail, serve):
-    """The stream is broken off; the span waits for the count."""
+    """The stream is closed early; the span waits for the count."""
     trail.instrument(stream_usage="request")
     stream = await _stream(driver, serve(says()))
     await driver.take(stream, 4)

@@ -88,7 +88,7 @@ async def test_a_refusal_is_not_the_application_s(ways, serve, status, body):
     span = ways.trail.spans.one()
     told = dict(span.attributes)
     assert told["tokentrail.stream_usage"] == "refused"
-    assert told["tokentrail.ending"] == "completed"
+    assert told["tokentrail.outcome"] == "completed"
     assert told["tokentrail.usage.output.source"] == "counted"
     assert told["gen_ai.usage.output_tokens"] == 7
     assert not span.status.description

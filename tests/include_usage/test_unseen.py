@@ -140,7 +140,7 @@ async def test_a_server_that_ignores_the_option_is_counted(driver, trail, serve,
     assert told["tokentrail.stream_usage"] == "requested"
 
 
-async def test_a_stream_broken_off_is_counted(driver, trail, serve):
+async def test_a_stream_closed_early_is_counted(driver, trail, serve):
     """The report stands at the end, which nobody waits for."""
     trail.instrument(stream_usage="request")
     client = driver.client(serve(says()))
@@ -150,7 +150,7 @@ async def test_a_stream_broken_off_is_counted(driver, trail, serve):
     chunks = await driver.take(stream, 4)
     await driver.close(stream)
     told = trail.spans.attributes()
-    assert told["tokentrail.ending"] == "broken_off"
+    assert told["tokentrail.outcome"] == "closed_early"
     assert told["tokentrail.usage.output.source"] == "counted"
     assert told[OUTPUT] == len([c for c in chunks if c.choices[0].delta.content])
 
@@ -220,7 +220,7 @@ async def test_a_done_held_back_holds_back_no_chunk(driver, trail, serve):
     await driver.close(stream)
     turn.steps.release()
     told = trail.spans.attributes()
-    assert told["tokentrail.ending"] == "completed"
+    assert told["tokentrail.outcome"] == "completed"
     assert told[OUTPUT] == 7
 
 

@@ -77,7 +77,7 @@ def _one(trail, source):
     assert span.attributes["gen_ai.operation.name"] == "chat"
     assert span.attributes["tokentrail.usage.output.source"] == source
     assert trail.metrics.one("gen_ai.client.operation.duration").count == 1
-    assert trail.metrics.one("tokentrail.calls.ended").value == 1
+    assert trail.metrics.one("tokentrail.operations").value == 1
     return span.attributes
 
 
@@ -109,7 +109,7 @@ async def test_an_async_stream_gains_them_too(told, model):
     assert _tokens(told, "output") == (OUTPUT, OUTPUT)
 
 
-def test_a_stream_that_is_broken_off_is_told_once(told, model):
+def test_a_stream_that_is_closed_early_is_told_once(told, model):
     stream = model.stream(ASKED)
     for _ in range(3):
         next(stream)

@@ -31,7 +31,7 @@ def _told_once(trail, order, *, operation="chat"):
     duration = trail.metrics.one("gen_ai.client.operation.duration")
     assert duration.count == 1
     assert duration.attributes["gen_ai.operation.name"] == operation
-    ended = trail.metrics.one("tokentrail.calls.ended")
+    ended = trail.metrics.one("tokentrail.operations")
     assert ended.value == 1
     return dict(span.attributes)
 
@@ -73,7 +73,7 @@ async def test_a_stream_without_usage_gains_the_counted_tokens(trail, both, driv
     assert _usage(attributes) == (INPUT, OUTPUT)
     assert _sources(attributes) == ["counted", "counted"]
     assert attributes["tokentrail.usage.encoding"] == "o200k_base"
-    assert attributes["tokentrail.ending"] == "completed"
+    assert attributes["tokentrail.outcome"] == "completed"
     assert _tokens(trail, "input") == (INPUT, INPUT)
     assert _tokens(trail, "output") == (OUTPUT, OUTPUT)
     assert trail.metrics.one("gen_ai.client.operation.time_to_first_chunk").count == 1
@@ -108,8 +108,10 @@ async def _drop(driver, stream):
 
 
 @pytest.mark.parametrize("end", [_close, _raise_inside, _drop])
-async def test_a_stream_that_is_broken_off_has_what_was_received(trail, both, driver, server, end):
-    """However it is broken off, and though the outer span may end before we know of it."""
+async def test_a_stream_that_is_closed_early_has_what_was_received(
+    trail, both, driver, server, end
+):
+    """However it is closed early, and though the outer span may end before we know of it."""
     client = driver.client(server)
     stream = await driver.call(client.chat.completions.create, stream=True, **ASKED)
     for _ in range(3):
@@ -123,8 +125,8 @@ async def test_a_stream_that_is_broken_off_has_what_was_received(trail, both, dr
     assert _usage(attributes) == (INPUT, 2)
     assert _sources(attributes) == ["counted", "counted"]
     assert _tokens(trail, "output") == (2, 2)
-    ended = trail.metrics.one("tokentrail.calls.ended")
-    assert ended.attributes["tokentrail.ending"] == "broken_off"
+    ended = trail.metrics.one("tokentrail.operations")
+    assert ended.attributes["tokentrail.outcome"] == "closed_early"
 
 
 async def test_a_raw_stream_is_told_once(trail, both, driver, server):

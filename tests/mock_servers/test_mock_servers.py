@@ -87,7 +87,7 @@ async def test_a_plain_answer_is_told_as_reported(trail, driver, mock_server):
     attributes = trail.spans.attributes()
     assert attributes.items() >= _usage(answer.usage).items()
     assert attributes["gen_ai.response.model"] == MODEL
-    assert attributes["tokentrail.ending"] == "completed"
+    assert attributes["tokentrail.outcome"] == "completed"
 
 
 @pytest.mark.parametrize("options", ASKING)
@@ -108,11 +108,11 @@ async def test_a_stream_is_told_as_reported_or_counted(
     else:
         assert attributes.items() >= counted(_text(chunks)).items()
     assert attributes["gen_ai.response.finish_reasons"] == ("stop",)
-    assert attributes["tokentrail.ending"] == "completed"
+    assert attributes["tokentrail.outcome"] == "completed"
 
 
 @pytest.mark.parametrize("options", ASKING)
-async def test_a_stream_broken_off_is_counted(trail, driver, mock_server, counted, options):
+async def test_a_stream_closed_early_is_counted(trail, driver, mock_server, counted, options):
     client = driver.client(mock_server)
     stream = await driver.call(client.chat.completions.create, stream=True, **ASKED, **options)
     text = _text(await driver.take(stream, 2))
@@ -120,7 +120,7 @@ async def test_a_stream_broken_off_is_counted(trail, driver, mock_server, counte
     assert text
     attributes = trail.spans.attributes()
     assert attributes.items() >= counted(text).items()
-    assert attributes["tokentrail.ending"] == "broken_off"
+    assert attributes["tokentrail.outcome"] == "closed_early"
     assert "error.type" not in attributes
 
 
@@ -148,8 +148,8 @@ async def test_eight_at_once_are_told_each_by_itself(trail, driver, mock_server,
     sources = ("tokentrail.usage.input.source", "tokentrail.usage.output.source")
     facts = [tuple(usage[name] for name in names + sources) for usage in usages]
     assert sorted(tuple(span[name] for name in names + sources) for span in told) == sorted(facts)
-    assert [span["tokentrail.ending"] for span in told] == ["completed"] * AT_ONCE
-    assert trail.metrics.one("tokentrail.calls.ended").value == AT_ONCE
+    assert [span["tokentrail.outcome"] for span in told] == ["completed"] * AT_ONCE
+    assert trail.metrics.one("tokentrail.operations").value == AT_ONCE
 
 
 @having("tools")
@@ -190,7 +190,7 @@ async def test_a_completion_is_told_as_reported(trail, driver, mock_server, stre
     last = (await driver.read(answer))[-1] if streamed else answer
     attributes = trail.spans.attributes()
     assert attributes.items() >= _usage(last.usage).items()
-    assert attributes["tokentrail.ending"] == "completed"
+    assert attributes["tokentrail.outcome"] == "completed"
 
 
 @having("embeddings")
@@ -213,12 +213,12 @@ async def test_a_response_is_told_as_reported(trail, driver, mock_server, stream
     attributes = trail.spans.attributes()
     assert attributes.items() >= _usage(whole.usage).items()
     assert attributes["gen_ai.response.id"] == whole.id
-    assert attributes["tokentrail.ending"] == "completed"
+    assert attributes["tokentrail.outcome"] == "completed"
 
 
 @needs_responses
 @having("responses")
-async def test_a_streamed_response_broken_off_is_counted(trail, driver, mock_server, counted):
+async def test_a_streamed_response_closed_early_is_counted(trail, driver, mock_server, counted):
     client = driver.client(mock_server)
     stream = await driver.call(client.responses.create, **RESPONDING, stream=True)
     text = ""
@@ -231,7 +231,7 @@ async def test_a_streamed_response_broken_off_is_counted(trail, driver, mock_ser
     expected["gen_ai.usage.output_tokens"] += 1
     attributes = trail.spans.attributes()
     assert attributes.items() >= expected.items()
-    assert attributes["tokentrail.ending"] == "broken_off"
+    assert attributes["tokentrail.outcome"] == "closed_early"
 
 
 @pytest.mark.parametrize(
@@ -250,5 +250,5 @@ async def test_what_a_server_lacks_is_told_as_not_found(trail, driver, mock_serv
         await driver.call(api.create, **METHODS[method])
     attributes = trail.spans.attributes()
     assert attributes["error.type"] == "openai.NotFoundError"
-    assert attributes["tokentrail.ending"] == "failed"
+    assert attributes["tokentrail.outcome"] == "failed"
     assert not any("usage" in name for name in attributes)

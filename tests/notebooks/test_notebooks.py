@@ -43,7 +43,7 @@ streamed, usage asked    12   366   378    12   366   378    12   366  reported
 """
 QUESTION = "Tell me about Solar system"
 PROMPT, COMPLETION, TOTAL = 12, 366, 378
-BROKEN_OFF_AFTER = 40
+CLOSED_EARLY_AFTER = 40
 WITHOUT_TEXT = {"openai": 1, "azure": 2}
 """Chunks at the beginning that bear none: the role, and before it what Azure's filter says."""
 NAMED = {"OPENAI_API_KEY": "the-key", "OPENAI_API_DEPLOY": "mine"}
@@ -170,12 +170,12 @@ def test_the_streamed_notebook_compares(environment, kind, text):
     assert printed["count"].strip() == f"{PROMPT} + {COMPLETION} = {TOTAL}"
     assert _words(printed["usage"]) == _compared(MODELS[kind])
     header, whole, asked, broken = _words(printed["spans"])
-    assert header == ["ending", "in", "out", "out", "is"]
+    assert header == ["outcome", "in", "out", "out", "is"]
     assert whole == ["completed", str(PROMPT), str(COMPLETION), "counted"]
     assert asked == ["completed", str(PROMPT), str(COMPLETION), "reported"]
-    received = pieces(text)[: BROKEN_OFF_AFTER - WITHOUT_TEXT[kind]]
+    received = pieces(text)[: CLOSED_EARLY_AFTER - WITHOUT_TEXT[kind]]
     count = len(ENCODINGS.load("cl100k_base").encode_ordinary("".join(received)))
-    assert broken == ["broken_off", str(PROMPT), str(count), "counted"]
+    assert broken == ["closed_early", str(PROMPT), str(count), "counted"]
 
 
 def _compare(environment):

@@ -65,7 +65,7 @@ def test_a_program_that_knows_nothing_of_it_is_told_whole(run, installed):
     objects = list(json_objects(done.stdout))
     (span,) = [found for found in objects if "context" in found]
     assert span["name"] == "chat gpt-4o"
-    assert span["attributes"]["tokentrail.ending"] == "completed"
+    assert span["attributes"]["tokentrail.outcome"] == "completed"
     assert span["attributes"]["tokentrail.usage.output.source"] == "counted"
     assert span["attributes"]["gen_ai.usage.input_tokens"] == 13
     assert span["resource"]["attributes"]["service.name"] == "the-program"

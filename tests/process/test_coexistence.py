@@ -156,7 +156,7 @@ async def test_a_call_that_a_neighbour_tells_is_left_to_it(trail, driver, server
     names = trail.metrics.names()
     assert "tokentrail.usage.tokens" in names
     assert [name for name in names if name.startswith("gen_ai.")] == []
-    assert trail.metrics.one("tokentrail.calls.ended").value == 1
+    assert trail.metrics.one("tokentrail.operations").value == 1
 
 
 @pytest.mark.settings(on_conflict="defer")

@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.thorough
 
 COUNTED = {
-    "tokentrail.ending": "completed",
+    "tokentrail.outcome": "completed",
     "tokentrail.usage.input.source": "counted",
     "tokentrail.usage.output.source": "counted",
     "gen_ai.usage.input_tokens": 13,
@@ -62,7 +62,7 @@ def test_a_plain_first_call_without_usage_is_counted(run, server):
     assert told["gen_ai.usage.output_tokens"] == 3
 
 
-def test_a_stream_left_open_is_told_as_broken_off(run):
+def test_a_stream_left_open_is_told_as_closed_early(run):
     done = run("""
         import tokentrail
         tokentrail.instrument(tracer_provider=provider(batch=True))
@@ -71,7 +71,7 @@ def test_a_stream_left_open_is_told_as_broken_off(run):
         kept = [next(stream) for _ in range(4)]
     """)
     told = done.one()
-    assert told["tokentrail.ending"] == "broken_off"
+    assert told["tokentrail.outcome"] == "closed_early"
     assert told["gen_ai.usage.input_tokens"] == 13
     assert told["gen_ai.usage.output_tokens"] == 3
     assert done.err == ""
@@ -93,7 +93,7 @@ def test_a_stream_left_open_in_a_loop_is_told_too(run):
         asyncio.run(main())
     """)
     told = done.one()
-    assert told["tokentrail.ending"] == "broken_off"
+    assert told["tokentrail.outcome"] == "closed_early"
     assert told["gen_ai.usage.output_tokens"] == 1
 
 
@@ -111,7 +111,7 @@ def test_it_waits_no_longer_than_it_may(run):
         TOKENTRAIL_COUNT_TIMEOUT="0",
     )
     told = done.one()
-    assert told["tokentrail.ending"] == "broken_off"
+    assert told["tokentrail.outcome"] == "closed_early"
     assert "gen_ai.usage.output_tokens" not in told
     assert told["tokentrail.usage.output.source"] == "approximated"
 
@@ -130,7 +130,7 @@ def test_a_call_made_by_the_programs_own_exit_hook_is_told(run):
         atexit.register(last_words)
         client.chat.completions.create(**ASKED)
     """)
-    endings = [span["attributes"]["tokentrail.ending"] for span in done.spans]
+    endings = [span["attributes"]["tokentrail.outcome"] for span in done.spans]
     assert endings == ["completed"] * 3
     assert [s["attributes"]["tokentrail.usage.input.source"] for s in done.spans[:2]] == [
         "reported",
@@ -151,7 +151,7 @@ def test_a_stream_that_outlives_the_instrumentation_is_told(run, end):
         tokentrail.uninstrument()
         {end}
     """)
-    assert done.one()["tokentrail.ending"] == "broken_off"
+    assert done.one()["tokentrail.outcome"] == "closed_early"
     assert done.err == ""
 
 
@@ -171,7 +171,7 @@ def test_an_exit_code_and_an_error_stay_the_programs_own(run, end, code, last):
         """,
         code=code,
     )
-    assert done.one()["tokentrail.ending"] == "broken_off"
+    assert done.one()["tokentrail.outcome"] == "closed_early"
     assert done.err.splitlines()[-1:] == ([last] if last else [])
     assert "tokentrail/" not in done.err
 
@@ -210,7 +210,7 @@ def test_a_signal_ends_the_program_as_ever(run, number):
     assert (process.returncode, out) == (-number, "")
     if number == signal.SIGINT:
         (span,) = run.spans()
-        assert span["attributes"]["tokentrail.ending"] == "cancelled"
+        assert span["attributes"]["tokentrail.outcome"] == "cancelled"
         assert span["attributes"]["gen_ai.usage.output_tokens"] == 3
         assert span["status"] == "UNSET"
         assert err.splitlines()[-1] == "KeyboardInterrupt"
@@ -262,5 +262,5 @@ def test_who_runs_no_exit_hooks_can_break_off_what_is_open(run):
         os._exit(0)
     """)
     told = done.one()
-    assert told["tokentrail.ending"] == "broken_off"
+    assert told["tokentrail.outcome"] == "closed_early"
     assert told["gen_ai.usage.output_tokens"] == 3

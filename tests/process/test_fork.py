@@ -92,8 +92,8 @@ def test_in_the_middle_of_a_stream(run):
     )
     outer, inner = _by_process(done)
     assert done.said[1:] == [True]
-    assert [told["tokentrail.ending"] for told in outer] == ["completed"]
-    assert [told["tokentrail.ending"] for told in inner] == ["completed"]
+    assert [told["tokentrail.outcome"] for told in outer] == ["completed"]
+    assert [told["tokentrail.outcome"] for told in inner] == ["completed"]
     assert _is_counted(outer[0])
     assert outer[0]["gen_ai.usage.output_tokens"] == inner[0]["gen_ai.usage.output_tokens"]
     assert done.err == ""
@@ -121,7 +121,7 @@ def test_a_child_that_exits_tells_none_of_its_parents_calls(run, how):
     )
     outer, inner = _by_process(done)
     assert inner == []
-    assert [told["tokentrail.ending"] for told in outer] == ["broken_off"]
+    assert [told["tokentrail.outcome"] for told in outer] == ["closed_early"]
     assert outer[0]["gen_ai.usage.output_tokens"] == 2
 
 

@@ -43,7 +43,7 @@ def short():
 
 def _number(trail, name):
     """Return a number that is of the process, not of the test."""
-    return trail.metrics.one(f"tokentrail.calls.{name}").value
+    return trail.metrics.one(f"tokentrail.internal.counts.{name}").value
 
 
 def _ours():
@@ -86,7 +86,7 @@ async def test_a_short_call_is_told_before_the_application_goes_on(trail, driver
 
 async def test_a_long_prompt_is_counted_by_the_worker(trail, driver, short, encoding):
     """The whole of it: the number is that of the text counted at once."""
-    deferred, degraded = _number(trail, "deferred"), _number(trail, "degraded")
+    queued, estimated = _number(trail, "queued"), _number(trail, "estimated")
     await _ask(driver, short, text=LONG, stream=False)
     assert trail.spans.at_once() == ()
     assert tokentrail.flush(10) is True
@@ -94,19 +94,19 @@ async def test_a_long_prompt_is_counted_by_the_worker(trail, driver, short, enco
     text = tokentrail.count_tokens(LONG, model="gpt-4o")
     assert span.attributes["gen_ai.usage.input_tokens"] == text + 3 + 1 + 3
     assert span.attributes["tokentrail.usage.input.source"] == "counted"
-    assert _number(trail, "deferred") == deferred + 1
-    assert _number(trail, "degraded") == degraded
+    assert _number(trail, "queued") == queued + 1
+    assert _number(trail, "estimated") == estimated
 
 
 @pytest.mark.settings(count_timeout=0.05)
 async def test_a_count_that_takes_too_long_is_ended_at_its_deadline(trail, driver, short, encoding):
     """What was not counted by then is estimated, and the whole number is an estimate."""
-    degraded = _number(trail, "degraded")
+    estimated = _number(trail, "estimated")
     await _ask(driver, short, text=LONG * 60, stream=False)
     told = trail.spans.attributes()
     assert told["tokentrail.usage.input.source"] == "approximated"
     assert told["tokentrail.usage.approximated.input_tokens"] > 60 * 10_000
-    assert _number(trail, "degraded") == degraded + 1
+    assert _number(trail, "estimated") == estimated + 1
 
 
 async def test_collecting_metrics_waits_for_the_worker(trail, driver, short, encoding):
@@ -123,7 +123,7 @@ async def test_collecting_metrics_waits_for_the_worker(trail, driver, short, enc
     assert duration.count == 1
     (gaps,) = names["gen_ai.client.operation.time_per_output_chunk"].data.data_points
     assert gaps.count == 4
-    (waiting,) = names["tokentrail.queue.size"].data.data_points
+    (waiting,) = names["tokentrail.internal.queue.size"].data.data_points
     assert waiting.value == 0
 
 
@@ -183,7 +183,7 @@ async def test_a_full_queue_estimates_and_drops_no_span(trail, driver, short, en
             self.released.wait(30)
             yield
 
-    degraded = _number(trail, "degraded")
+    estimated = _number(trail, "estimated")
     worker = runtime.current().worker
     worker._capacity = 3
     stuck = Stuck()
@@ -205,7 +205,7 @@ async def test_a_full_queue_estimates_and_drops_no_span(trail, driver, short, en
     finally:
         stuck.released.set()
     assert tokentrail.flush(30)
-    assert _number(trail, "degraded") == degraded + 3
+    assert _number(trail, "estimated") == estimated + 3
     await _ask(driver, short, text=LONG, stream=False)
     assert trail.spans.all()[-1].attributes["tokentrail.usage.input.source"] == "counted"
 
@@ -213,12 +213,12 @@ async def test_a_full_queue_estimates_and_drops_no_span(trail, driver, short, en
 @pytest.mark.settings(capture_content="SPAN_ONLY", redact=lambda _kind, text: text.upper())
 @pytest.mark.parametrize(("usage", "more"), [(Usage(40, 50), 0), (None, 1)])
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_only_what_is_estimated_is_degraded(
+async def test_only_what_is_estimated_adds_to_the_estimated(
     trail, driver, encoding, monkeypatch, usage, more, streamed
 ):
     """A redaction goes to the worker, which has no room here: that alone costs no number."""
     answer = Answer(("Hello there.",), usage, "gpt-4o-2024-08-06")
-    degraded = _number(trail, "degraded")
+    estimated = _number(trail, "estimated")
     monkeypatch.setattr(runtime.current().worker, "_capacity", 0)
     reply = Stream(chat.chunks(answer, "last")) if streamed else Plain(chat.completion(answer))
     with Server(lambda _: reply) as server:
@@ -227,7 +227,7 @@ async def test_only_what_is_estimated_is_degraded(
     source = "reported" if usage else "approximated"
     assert span.attributes["tokentrail.usage.input.source"] == source
     assert "HELLO THERE." in span.attributes["gen_ai.output.messages"]
-    assert _number(trail, "degraded") == degraded + more
+    assert _number(trail, "estimated") == estimated + more
 
 
 def test_flush_without_anything_to_wait_for(trail):

@@ -30,7 +30,7 @@ REPORTED = {
     "gen_ai.usage.output_tokens": LIMIT,
     "tokentrail.usage.input.source": "reported",
     "tokentrail.usage.output.source": "reported",
-    "tokentrail.ending": "completed",
+    "tokentrail.outcome": "completed",
     "gen_ai.response.model": "tiny",
 }
 needs_responses = pytest.mark.skipif(
@@ -135,14 +135,14 @@ async def test_a_wrong_encoding_shows_in_the_comparison(trail, driver, chat_serv
     assert ratio.sum == pytest.approx(PROMPT_OPENAI / PROMPT)
 
 
-async def test_a_stream_broken_off_is_told_then(trail, driver, chat_server, count):
+async def test_a_stream_closed_early_is_told_then(trail, driver, chat_server, count):
     client = driver.client(chat_server)
     asked = ASKED | {"max_tokens": 1000}
     stream = await driver.call(client.chat.completions.create, stream=True, **WITH_USAGE, **asked)
     text = _text(await driver.take(stream, 6))
     await driver.close(stream)
     attributes = trail.spans.attributes()
-    assert attributes["tokentrail.ending"] == "broken_off"
+    assert attributes["tokentrail.outcome"] == "closed_early"
     assert "error.type" not in attributes
     _assert_approximated(attributes, count(text))
 
@@ -165,7 +165,7 @@ async def test_a_streamed_response_is_told(trail, driver, chat_server):
 
 
 @needs_responses
-async def test_a_streamed_response_broken_off_is_told_then(trail, driver, chat_server, count):
+async def test_a_streamed_response_closed_early_is_told_then(trail, driver, chat_server, count):
     client = driver.client(chat_server)
     stream = await driver.call(client.responses.create, stream=True, **RESPONDING)
     events = await driver.take(stream, 8)
@@ -173,7 +173,7 @@ async def test_a_streamed_response_broken_off_is_told_then(trail, driver, chat_s
     # An answer of the Responses API is billed one token beside its text.
     text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
     attributes = trail.spans.attributes()
-    assert attributes["tokentrail.ending"] == "broken_off"
+    assert attributes["tokentrail.outcome"] == "closed_early"
     assert attributes["tokentrail.usage.approximated.output_tokens"] == count(text) + 1
     assert attributes.keys().isdisjoint(USAGE)
 
@@ -205,7 +205,7 @@ async def test_what_the_server_refuses_is_told_as_its_error(trail, driver, chat_
         await driver.call(client.embeddings.create, model="tiny", input="Tell me")
     attributes = trail.spans.attributes()
     assert attributes["error.type"] == "openai.InternalServerError"
-    assert attributes["tokentrail.ending"] == "failed"
+    assert attributes["tokentrail.outcome"] == "failed"
     assert attributes.keys().isdisjoint(USAGE)
 
 

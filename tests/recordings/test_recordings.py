@@ -163,7 +163,7 @@ def test_counted_usage_is_the_billed_one(item, replay, spans):
     told = spans.attributes()
     if "reasoning" in item.body:
         assert told["tokentrail.usage.output.source"] == "visible"
-        assert told["tokentrail.usage.visible_output_tokens"] < item.usage[1]
+        assert told["tokentrail.usage.visible.output_tokens"] < item.usage[1]
         assert abs(told[INPUT] - item.usage[0]) <= 1
         return
     assert told["tokentrail.usage.output.source"] == "counted"
@@ -179,7 +179,7 @@ def test_refused_calls_have_no_usage(item, replay, spans):
     with replay(item) as server, pytest.raises(openai.APIStatusError):
         _call(server.base_url, item)
     told = spans.attributes()
-    assert told["tokentrail.ending"] == "failed"
+    assert told["tokentrail.outcome"] == "failed"
     assert not [name for name in told if ".usage." in name]
 
 

@@ -39,5 +39,5 @@ def test_every_framework_was_run():
 def test_each_was_run_in_every_way():
     for name in _frameworks():
         run = " ".join(STORED[name]["seen"])
-        ways = ("plain", "streamed", "async", "broken off", "tools")
+        ways = ("plain", "streamed", "async", "closed early", "tools")
         assert [way for way in ways if way not in run] == [], name

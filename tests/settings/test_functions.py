@@ -89,7 +89,7 @@ async def test_without_its_redact_no_content_is_told(
     assert not runtime.current().emitter.has_hook
     await ask()
     attributes = trail.spans.attributes()
-    assert attributes["tokentrail.ending"] == "completed"
+    assert attributes["tokentrail.outcome"] == "completed"
     assert not [name for name in attributes if "messages" in name]
     assert "canary" not in str([attributes, trail.logs.all()])
     (warning,) = [record for record in caplog.records if record.name == "tokentrail"]
@@ -110,7 +110,7 @@ async def test_without_its_hook_a_call_is_told_as_ever(
     monkeypatch.setenv("TOKENTRAIL_REQUEST_HOOK", f"{mine}:later")
     trail.instrument()
     await ask()
-    assert trail.spans.attributes()["tokentrail.ending"] == "completed"
+    assert trail.spans.attributes()["tokentrail.outcome"] == "completed"
     (warning,) = [record for record in caplog.records if record.name == "tokentrail"]
     assert "nobody would await it" in warning.getMessage()
 

@@ -36,7 +36,7 @@ async def test_table(trail, ask, asked, answered, models, encoding, source, as_t
     name = {
         "counted": "gen_ai.usage.output_tokens",
         "approximated": "tokentrail.usage.approximated.output_tokens",
-        "visible": "tokentrail.usage.visible_output_tokens",
+        "visible": "tokentrail.usage.visible.output_tokens",
     }[source]
     assert attributes["tokentrail.usage.output.source"] == source
     assert attributes["tokentrail.usage.encoding"] == encoding
@@ -53,7 +53,7 @@ def test_the_text_of_these_tests_tells_the_encodings_apart():
 
 @pytest.mark.settings(model_aliases={"my-deployment": "gpt-3.5-turbo-0613"})
 async def test_a_deployment_that_azure_does_not_name_is_counted(trail, ask):
-    """Azure's stream broken off at its first chunk has named no model yet."""
+    """Azure's stream closed early at its first chunk has named no model yet."""
     await ask(
         Answer(("Hello there.",), None, "", azure=True),
         stream=True,

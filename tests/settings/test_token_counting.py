@@ -99,7 +99,7 @@ async def test_a_model_that_may_reason_is_never_told_as_used(trail, ask, mode_of
     assert "gen_ai.usage.output_tokens" not in attributes
     assert ("output", "visible") not in conventional
     counts = mode_of_counting != "off"
-    assert attributes.get("tokentrail.usage.visible_output_tokens") == (3 if counts else None)
+    assert attributes.get("tokentrail.usage.visible.output_tokens") == (3 if counts else None)
     assert own.get(("output", "visible")) == (3 if mode_of_counting in MODES[2:] else None)
     assert ratios == {}
 
@@ -139,6 +139,6 @@ async def test_off_starts_no_encoding_and_no_work(trail, ask, cold):
     """Strict reading: nothing is even prepared."""
     trail.instrument(token_counting="off")
     await ask(Answer(("Hello there.",), None, "gpt-4o-2024-08-06"), stream=True)
-    assert trail.spans.one().attributes["tokentrail.ending"] == "completed"
+    assert trail.spans.one().attributes["tokentrail.outcome"] == "completed"
     assert cold.get("o200k_base") is None
     assert cold._waiting == {}  # nor is it on its way

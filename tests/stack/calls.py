@@ -23,11 +23,11 @@ PARENT = "POST /ask"
 SCENES = (
     scenes.plain,
     scenes.stream,
-    scenes.broken_off,
+    scenes.closed_early,
     scenes.reasoning,
     scenes.unknown_model,
 )
-"""A plain answer, a stream, one broken off, one that hides its thought, and a failure."""
+"""A plain answer, a stream, one closed early, one that hides its thought, and a failure."""
 
 
 def make_calls(traces: str, **settings: Any) -> tuple[ReadableSpan, ...]:

@@ -23,7 +23,7 @@ from tokentrail.testing.server import Server
 CALLS = 16
 """Operations in a round of the demo's scenes."""
 ROUNDS = 60
-KEPT = ("failed", "broken off", "cancelled", "approximated", "visible", "late", "costly", "slow")
+KEPT = ("failed", "closed early", "cancelled", "approximated", "visible", "late", "costly", "slow")
 """Kinds of calls of which the gateway keeps every trace: one for each policy, and two for some."""
 OF_EACH, OTHERS = 3, 600
 

@@ -44,7 +44,7 @@ def call(url: str, kind: str) -> None:
             with openai.OpenAI(**_options(url, kind)) as client, _expected(kind):
                 chunks = client.chat.completions.create(**_asked(kind))
                 for number, _ in enumerate(chunks):
-                    if (kind, number) == ("broken off", 5):
+                    if (kind, number) == ("closed early", 5):
                         chunks.close()
                         break
 

@@ -20,7 +20,7 @@ KNOWN = {
     # model, ending: tokens in and out, and where the numbers come from
     ("gpt-4o-mini", "completed"): (15, 79, "reported", "reported"),
     ("gpt-4.1", "completed"): (14, 59, "counted", "counted"),
-    ("gpt-4o-mini", "broken_off"): (16, 34, "counted", "counted"),
+    ("gpt-4o-mini", "closed_early"): (16, 34, "counted", "counted"),
     ("o4-mini", "completed"): (29, None, "counted", "visible"),
     ("gpt-nought", "failed"): (None, None, None, None),
 }
@@ -44,8 +44,8 @@ def _calls(spans):
     found = {}
     for span in spans:
         read = span["attributes"]
-        if "tokentrail.ending" in read:
-            found[read["gen_ai.request.model"], read["tokentrail.ending"]] = span
+        if "tokentrail.outcome" in read:
+            found[read["gen_ai.request.model"], read["tokentrail.outcome"]] = span
     return found
 
 
@@ -90,7 +90,7 @@ def test_calls_lie_under_the_span_of_the_application(seen):
         assert parent["start_time"] <= span["start_time"] <= span["end_time"] <= parent["end_time"]
 
 
-def test_a_failure_is_an_error_there_and_a_broken_off_stream_is_none(seen):
+def test_a_failure_is_an_error_there_and_a_closed_early_stream_is_none(seen):
     status = {key: span["status_code"] for key, span in _calls(seen[1]).items()}
     assert {key for key, code in status.items() if code == "ERROR"} == {("gpt-nought", "failed")}
 
@@ -104,7 +104,7 @@ def test_nothing_that_was_said_is_there(seen):
 
 def test_ours_can_be_filtered_by(seen):
     phoenix = seen[2]
-    assert phoenix.filtered("attributes['tokentrail']['ending'] == 'broken_off'") == [
+    assert phoenix.filtered("attributes['tokentrail']['outcome'] == 'closed_early'") == [
         "chat gpt-4o-mini"
     ]
     counted = "attributes['tokentrail']['usage']['output']['source'] == 'counted'"

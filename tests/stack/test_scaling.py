@@ -91,7 +91,12 @@ def _played(sampler, temporality=None):
         with Server(Model()) as server:
             stage = scenes.Stage(server.url, lambda _: None)
             for _ in range(2):
-                for play in (scenes.plain, scenes.stream, scenes.broken_off, scenes.unknown_model):
+                for play in (
+                    scenes.plain,
+                    scenes.stream,
+                    scenes.closed_early,
+                    scenes.unknown_model,
+                ):
                     play(stage)
                 assert tokentrail.flush(20.0)
                 collected.append(reader.get_metrics_data())

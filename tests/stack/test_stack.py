@@ -73,7 +73,7 @@ def spans(seen):
         f"{ROUNDS * CALLS} calls in Jaeger",
     )
     wait_until(
-        lambda: _value(seen, 'sum(tokentrail_calls_ended_total{job="load"})') >= ROUNDS * CALLS,
+        lambda: _value(seen, 'sum(tokentrail_operations_total{job="load"})') >= ROUNDS * CALLS,
         f"{ROUNDS * CALLS} calls in Prometheus",
     )
     return found
@@ -81,7 +81,7 @@ def spans(seen):
 
 def test_a_collector_that_restarts_and_a_process_that_exits_lose_no_call(seen, spans):
     assert len(spans) == len({span.id for span in spans}) == ROUNDS * CALLS
-    assert _value(seen, 'sum(tokentrail_calls_ended_total{job="load"})') == ROUNDS * CALLS
+    assert _value(seen, 'sum(tokentrail_operations_total{job="load"})') == ROUNDS * CALLS
 
 
 def test_tokens_by_source_are_the_same_in_jaeger_in_prometheus_and_at_the_server(seen, spans):
@@ -269,4 +269,4 @@ def test_the_gateway_counts_the_spans_that_it_drops(seen, kept):
     total = OTHERS + OF_EACH * len(KEPT)
     query = 'sum(traces_span_metrics_calls_total{service_name="sampled"})'
     wait_until(lambda: _value(seen, query) == total, f"{total} calls in the numbers of spans")
-    assert _value(seen, 'sum(tokentrail_calls_ended_total{job="sampled"})') == total
+    assert _value(seen, 'sum(tokentrail_operations_total{job="sampled"})') == total

@@ -87,7 +87,7 @@ def check_told(trail: Any, method: Method, way: Way, taken: Taken) -> Told:
     said = dict(span.attributes)
     assert span.name == method.name
     assert said["gen_ai.operation.name"] == method.operation
-    assert said["tokentrail.ending"] == "completed"
+    assert said["tokentrail.outcome"] == "completed"
     assert said.get("gen_ai.request.stream", False) is way.streamed
     assert said.get("gen_ai.response.finish_reasons") == method.finish
     told = tuple(said.get(f"tokentrail.usage.{kind}.source") for kind in ("input", "output"))

@@ -107,4 +107,4 @@ async def test_half_a_stream_of_two_choices(driver, says, trail):
     said = trail.spans.attributes()
     assert (said[OUT], said[OUT_SOURCE]) == (5, "counted")
     assert said["gen_ai.response.finish_reasons"] == ("error", "error")
-    assert said["tokentrail.ending"] == "broken_off"
+    assert said["tokentrail.outcome"] == "closed_early"

@@ -98,7 +98,7 @@ async def test_a_refused_request_is_told_as_failed(surface):
             body={"model": "gpt-nought", "messages": []},
             cast_to=ChatCompletion,
         )
-    assert surface.trail.spans.attributes()["tokentrail.ending"] == "failed"
+    assert surface.trail.spans.attributes()["tokentrail.outcome"] == "failed"
 
 
 @pytest.mark.parametrize("path", ["/models", "/files"])

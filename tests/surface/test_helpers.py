@@ -44,4 +44,4 @@ async def test_a_helper_left_early_is_told_once(method, surface):
     asked = await surface.asked(method)
     async with surface.driver.within(method.on(client.copy())(**asked)) as stream:
         await surface.driver.next(stream)
-    assert surface.trail.spans.attributes()["tokentrail.ending"] == "broken_off"
+    assert surface.trail.spans.attributes()["tokentrail.outcome"] == "closed_early"

@@ -27,7 +27,7 @@ def _told(surface, method, ending, *, output=None):
     """Require one span, with an input that was counted if the method spends any."""
     said = surface.trail.spans.attributes()
     assert said["gen_ai.operation.name"] == method.operation
-    assert said["tokentrail.ending"] == ending
+    assert said["tokentrail.outcome"] == ending
     reported = output == "reported"
     spends = method.plain[0] is not None and (reported or method.is_known)
     known = None if not spends else "reported" if reported else "counted"
@@ -69,7 +69,7 @@ async def test_the_body_of_a_legacy_answer_may_be_read_as_well(method, surface):
 
 @each(STREAMING)
 @pytest.mark.parametrize("prefix", ["with_raw_response", STREAMING_RESPONSE])
-async def test_closed_unparsed_and_closed_again_is_one_call_broken_off(method, prefix, surface):
+async def test_closed_unparsed_and_closed_again_is_one_call_closed_early(method, prefix, surface):
     driver = surface.driver
     if prefix == STREAMING_RESPONSE:
         async with driver.within(await _open(surface, method, prefix, stream=True)) as raw:
@@ -79,7 +79,7 @@ async def test_closed_unparsed_and_closed_again_is_one_call_broken_off(method, p
         response = (await _raw(surface, method, stream=True)).http_response
         for _ in range(2):
             await driver.call(response.aclose if driver.mode == "async" else response.close)
-    _told(surface, method, "broken_off")
+    _told(surface, method, "closed_early")
 
 
 @each([STREAMING[0], STREAMING[-1]])
@@ -88,7 +88,7 @@ async def test_never_parsed_and_never_closed_is_told_when_it_is_dropped(method, 
     assert surface.trail.spans.all() == ()
     del raw
     gc.collect()
-    _told(surface, method, "broken_off")
+    _told(surface, method, "closed_early")
 
 
 @each(STREAMING)
@@ -101,7 +101,7 @@ async def test_a_stream_closed_twice_is_one_call(method, seen, surface):
         await driver.close(stream)
     (span,) = surface.trail.spans.all()
     whole = len(chunks) > 1
-    assert span.attributes["tokentrail.ending"] == ("completed" if whole else "broken_off")
+    assert span.attributes["tokentrail.outcome"] == ("completed" if whole else "closed_early")
 
 
 @each(SHAPES)
@@ -118,10 +118,10 @@ async def test_a_plain_answer_is_told_by_whatever_reads_it(method, how, surface)
 
 
 @each(SHAPES)
-async def test_a_plain_answer_that_nobody_reads_is_broken_off(method, surface):
+async def test_a_plain_answer_that_nobody_reads_is_closed_early(method, surface):
     async with surface.driver.within(await _open(surface, method, STREAMING_RESPONSE)):
         pass
-    _told(surface, method, "broken_off")
+    _told(surface, method, "closed_early")
 
 
 @each(SHAPES)

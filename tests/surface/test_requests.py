@@ -64,7 +64,7 @@ async def test_a_stream_in_the_extra_body_alone_gives_bare_text(call, surface, p
     answer = await call(path, extra_body={"stream": True})
     assert type(answer) is type(bare) is str
     said = surface.trail.spans.attributes()
-    assert said["tokentrail.ending"] == "completed"
+    assert said["tokentrail.outcome"] == "completed"
     assert said[IN_SOURCE] == "counted"
     assert OUT_SOURCE not in said
     assert "gen_ai.request.stream" not in said

@@ -61,7 +61,7 @@ async def test_each_ending_event_brings_the_usage(ask, status, reason, ending):
     assert said.items() >= REPORTED.items()
     assert said["gen_ai.response.finish_reasons"] == (reason,)
     assert said["gen_ai.response.status"] == status
-    assert said["tokentrail.ending"] == ending
+    assert said["tokentrail.outcome"] == ending
     assert said.get("error.type") == ("server_error" if status == "failed" else None)
 
 
@@ -81,7 +81,7 @@ async def test_an_error_event_is_yielded_and_is_a_failure(ask):
     steps = [*responses.events(SILENT)[:-4], responses.error_event(code="rate_limit_exceeded")]
     got, said = await ask(Stream(steps))
     assert got[-1].type == "error"
-    assert said["tokentrail.ending"] == "failed"
+    assert said["tokentrail.outcome"] == "failed"
     assert said["error.type"] == "rate_limit_exceeded"
     assert said["gen_ai.response.finish_reasons"] == ("error",)
     assert said.items() >= COUNTED.items()
@@ -90,7 +90,7 @@ async def test_an_error_event_is_yielded_and_is_a_failure(ask):
 async def test_a_stream_that_just_stops_has_its_text_counted(ask):
     """No event says how it ended, and no error was raised: it was read to its end."""
     _, said = await ask(Stream(responses.events(ANSWER)[:-4]))
-    assert said["tokentrail.ending"] == "completed"
+    assert said["tokentrail.outcome"] == "completed"
     assert said["gen_ai.response.finish_reasons"] == ("error",)
     assert said.items() >= COUNTED.items()
 
@@ -107,7 +107,7 @@ async def test_a_stream_that_is_cut_raises_as_ever(driver, says, trail):
     assert said.items() >= COUNTED.items()
 
 
-# Broken off: counted from the deltas -------------------------------------------------------------
+# Closed early: counted from the deltas ------------------------------------------------------------
 
 DELTAS = ("Deep", " blue", " water", ".")
 
@@ -136,7 +136,7 @@ KINDS = {
 }
 
 
-async def _broken_off(driver, says, trail, events, model):
+async def _closed_early(driver, says, trail, events, model):
     tokentrail.count_tokens("", model=MODEL)  # until the encoding is built, it is only guessed
     begun = responses.events(Answer(model=model))[:2]
     client = driver.client(says(Stream([*begun, *events, *responses.events(ANSWER)[2:]])))
@@ -146,7 +146,7 @@ async def _broken_off(driver, says, trail, events, model):
     await driver.close(stream)
     said = trail.spans.attributes()
     assert said.get(OUT_SOURCE) in {None, running.source.value}
-    assert said["tokentrail.ending"] == "broken_off"
+    assert said["tokentrail.outcome"] == "closed_early"
     assert "error.type" not in said
     return said
 
@@ -155,7 +155,7 @@ async def _broken_off(driver, says, trail, events, model):
 async def test_what_was_received_is_counted_each_kind_apart(driver, says, trail, kind):
     """A summary is not billed by its length: of it alone, the output is not known."""
     events, tokens = KINDS[kind]
-    said = await _broken_off(driver, says, trail, events, MODEL)
+    said = await _closed_early(driver, says, trail, events, MODEL)
     assert said[IN_SOURCE] == "counted"
     assert said.get(OUT) == tokens
     assert said.get(OUT_SOURCE) == (None if tokens is None else "counted")
@@ -165,9 +165,9 @@ async def test_what_was_received_is_counted_each_kind_apart(driver, says, trail,
 async def test_of_a_model_that_reasons_it_is_what_could_be_seen(driver, says, trail, kind):
     """Hidden thought was billed as well, so there is no conventional number."""
     events, tokens = KINDS[kind]
-    said = await _broken_off(driver, says, trail, events, "o4-mini")
+    said = await _closed_early(driver, says, trail, events, "o4-mini")
     assert OUT not in said
-    assert said.get("tokentrail.usage.visible_output_tokens") == tokens
+    assert said.get("tokentrail.usage.visible.output_tokens") == tokens
 
 
 async def test_parts_of_several_kinds_add_up(driver, says, trail):
@@ -177,7 +177,7 @@ async def test_parts_of_several_kinds_add_up(driver, says, trail):
         *(_delta("output_text", d, output_index=1, content_index=0) for d in one),
         *(_delta("refusal", d, output_index=1, content_index=0) for d in two),
     ]
-    said = await _broken_off(driver, says, trail, events, MODEL)
+    said = await _closed_early(driver, says, trail, events, MODEL)
     encode = ENCODINGS.load("o200k_base").encode
     assert said[OUT] == len(encode("".join(one))) + len(encode("".join(two))) + 1
 
@@ -188,9 +188,9 @@ async def test_a_summary_says_that_there_is_thought_behind_it(driver, says, trai
         *(_delta("reasoning_summary_text", d, summary_index=0) for d in DELTAS),
         *(_delta("output_text", d, output_index=1, content_index=0) for d in DELTAS),
     ]
-    said = await _broken_off(driver, says, trail, events, MODEL)
+    said = await _closed_early(driver, says, trail, events, MODEL)
     assert said[OUT_SOURCE] == "visible"
-    assert said["tokentrail.usage.visible_output_tokens"] == 4 + 1
+    assert said["tokentrail.usage.visible.output_tokens"] == 4 + 1
     assert OUT not in said
 
 
@@ -318,7 +318,7 @@ async def test_a_failure_of_then_is_no_error_of_fetching(driver, says, trail):
     await driver.call(client.responses.retrieve, "resp_1")
     said = trail.spans.attributes()
     assert "error.type" not in said
-    assert said["tokentrail.ending"] == "completed"
+    assert said["tokentrail.outcome"] == "completed"
     assert said["gen_ai.response.status"] == "failed"
 
 
@@ -354,7 +354,7 @@ async def test_a_background_stream_that_is_left_goes_on_and_is_told_later(surfac
     began, *_ = await driver.take(stream, 4)
     await driver.close(stream)
     said = surface.trail.spans.attributes()
-    assert said["tokentrail.ending"] == "broken_off"
+    assert said["tokentrail.outcome"] == "closed_early"
     assert not {IN, OUT, IN_SOURCE, OUT_SOURCE} & said.keys()
     fetch = client.responses.retrieve
     await driver.read(await driver.call(fetch, began.response.id, stream=True))
@@ -374,7 +374,7 @@ async def test_a_background_stream_that_names_no_status_goes_on_all_the_same(dri
     await driver.close(stream)
     await driver.call(client.responses.retrieve, began.response.id)
     left, fetched = [dict(span.attributes) for span in trail.spans.all()]
-    assert left["tokentrail.ending"] == "broken_off"
+    assert left["tokentrail.outcome"] == "closed_early"
     assert not {IN, OUT, IN_SOURCE, OUT_SOURCE} & left.keys()
     assert {name: fetched.get(name) for name in REPORTED} == REPORTED
 

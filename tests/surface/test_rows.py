@@ -94,7 +94,7 @@ async def test_a_stream_is_told_when_it_is_over_and_not_before(row, kind, surfac
     assert surface.trail.spans.all() == ()
     await driver.close(stream)
     said = surface.trail.spans.attributes()
-    assert said["tokentrail.ending"] == "broken_off"
+    assert said["tokentrail.outcome"] == "closed_early"
     assert "error.type" not in said
 
 

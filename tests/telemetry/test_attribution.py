@@ -120,7 +120,7 @@ async def test_metrics_bear_only_what_is_allowed(trail, ask):
         for point in trail.metrics.points(name):
             assert point.attributes["feature"] == "chat"
             assert "user" not in point.attributes
-    ended = trail.metrics.one("tokentrail.calls.ended")
+    ended = trail.metrics.one("tokentrail.operations")
     assert ended.attributes["feature"] == "chat"
 
 
@@ -160,7 +160,7 @@ async def test_what_the_conventions_name_is_not_overwritten(trail, ask):
     assert failure.attributes["gen_ai.request.model"] == "no such model"
 
 
-@pytest.mark.parametrize("name", ["gen_ai.request.model", "error.type", "tokentrail.ending"])
+@pytest.mark.parametrize("name", ["gen_ai.request.model", "error.type", "tokentrail.outcome"])
 def test_what_metrics_bear_already_cannot_be_asked_for(name):
     with pytest.raises(ValueError, match="custom_metric_attributes"):
         tokentrail.instrument(custom_metric_attributes=["feature", name])
@@ -265,7 +265,7 @@ async def test_a_hook_that_raises_disturbs_nobody(trail, ask, monkeypatch, caplo
     trail.instrument(**{name: hook})
     answer = await ask()
     assert answer.choices
-    assert trail.spans.attributes()["tokentrail.ending"] == "completed"
+    assert trail.spans.attributes()["tokentrail.outcome"] == "completed"
     assert "Hello" not in caplog.text
     assert len([record for record in caplog.records if record.name == "tokentrail"]) == 1
 

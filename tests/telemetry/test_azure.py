@@ -53,7 +53,7 @@ async def test_the_empty_first_chunk_says_nothing_and_takes_nothing_back(trail, 
 
 
 async def test_a_deployment_unnamed_so_far_is_a_guess(trail, driver, serve):
-    """Broken off after the filter's chunk: nobody said yet which model it is."""
+    """Closed early after the filter's chunk: nobody said yet which model it is."""
     stream = await _stream(driver, serve(Stream(chat.chunks(GPT35))))
     await driver.next(stream)
     await driver.close(stream)

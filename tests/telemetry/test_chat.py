@@ -38,7 +38,7 @@ PLAIN = {
     "gen_ai.usage.output_tokens": 3,
     "tokentrail.usage.input.source": "reported",
     "tokentrail.usage.output.source": "reported",
-    "tokentrail.ending": "completed",
+    "tokentrail.outcome": "completed",
 }
 RICH_REQUEST = {
     "n": 2,
@@ -132,7 +132,7 @@ async def test_what_is_not_said_is_absent(trail, driver, serve):
         **AT_START,
         **_port(server),
         "openai.api.type": "chat_completions",
-        "tokentrail.ending": "completed",
+        "tokentrail.outcome": "completed",
         "tokentrail.usage.input.source": "counted",
         "tokentrail.usage.output.source": "counted",
         "gen_ai.usage.input_tokens": 13,
@@ -237,7 +237,7 @@ async def test_an_error_is_on_span_and_duration(trail, driver, serve, reply, des
         **_port(server),
         **RETRIES,
         "openai.api.type": "chat_completions",
-        "tokentrail.ending": "failed",
+        "tokentrail.outcome": "failed",
         "error.type": kind,
     }
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, description)

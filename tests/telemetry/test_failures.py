@@ -63,7 +63,7 @@ async def test_a_failed_response_tells_its_code_alone(trail, driver, serve, code
         await driver.read(answer)
     span = _assert_silent(trail)
     assert span.attributes["error.type"] == (told or "_OTHER")
-    assert span.attributes["tokentrail.ending"] == "failed"
+    assert span.attributes["tokentrail.outcome"] == "failed"
     assert span.status.description is None
 
 

@@ -274,7 +274,7 @@ async def test_what_was_filtered_once_stays_filtered(trail, driver, serve):
     assert _filter(trail) == {"output.flagged": ("hate:high",), "output.filtered": ("hate",)}
 
 
-async def test_a_stream_that_is_broken_off_tells_what_came(trail, driver, serve):
+async def test_a_stream_that_is_closed_early_tells_what_came(trail, driver, serve):
     client = driver.client(serve(_chunked(FLAGGED)), "azure")
     stream = await driver.call(client.chat.completions.create, stream=True, **ASKED)
     await driver.next(stream)

@@ -65,7 +65,7 @@ def _own(kind, source):
         "gen_ai.request.model": "gpt-4o",
         "gen_ai.token.type": kind,
         "tokentrail.usage.source": source,
-        "tokentrail.ending": "completed",
+        "tokentrail.outcome": "completed",
     }
 
 

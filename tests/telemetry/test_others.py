@@ -75,7 +75,7 @@ async def test_a_picture(trail, driver, model):
         "gen_ai.output.type": "image",
         "server.address": "127.0.0.1",
         "server.port": int(model.url.rpartition(":")[2]),
-        "tokentrail.ending": "completed",
+        "tokentrail.outcome": "completed",
         "tokentrail.usage.input.source": "reported",
         "tokentrail.usage.output.source": "reported",
         "gen_ai.usage.input_tokens": 4 + 272,
@@ -96,7 +96,7 @@ async def test_a_streamed_picture(trail, driver, model):
     kinds = [event.type for event in await driver.read(stream)]
     assert kinds == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
     said = trail.spans.attributes()
-    assert said["tokentrail.ending"] == "completed"
+    assert said["tokentrail.outcome"] == "completed"
     assert said["gen_ai.response.time_to_first_chunk"] > 0
     assert said["gen_ai.usage.image.output_tokens"] == 272
     assert _own(trail) == {"input": 4, "output": 272}
@@ -110,19 +110,19 @@ async def test_streamed_pictures_are_told_together(trail, driver, serve):
     _takes_stream(client.images.generate)
     stream = await driver.call(client.images.generate, **DRAWN, n=2, stream=True)
     await driver.read(stream)
-    assert trail.spans.attributes()["tokentrail.ending"] == "completed"
+    assert trail.spans.attributes()["tokentrail.outcome"] == "completed"
     assert _own(trail) == {"input": 4, "output": 544}
 
 
 @pytest.mark.parametrize("seen", [1, 2])
-async def test_a_picture_broken_off_has_no_usage(trail, driver, model, seen):
+async def test_a_picture_closed_early_has_no_usage(trail, driver, model, seen):
     client = driver.client(model)
     _takes_stream(client.images.generate)
     stream = await driver.call(client.images.generate, **DRAWN, stream=True)
     await driver.take(stream, seen)
     await driver.close(stream)
     said = trail.spans.attributes()
-    assert (said["tokentrail.ending"], _usage(said)) == ("broken_off", {})
+    assert (said["tokentrail.outcome"], _usage(said)) == ("closed_early", {})
     assert _own(trail) == {}
 
 
@@ -132,7 +132,7 @@ async def test_a_picture_closed_after_its_last_event_is_whole(trail, driver, mod
     stream = await driver.call(client.images.generate, **DRAWN, stream=True)
     await driver.take(stream, 3)
     await driver.close(stream)
-    assert trail.spans.attributes()["tokentrail.ending"] == "completed"
+    assert trail.spans.attributes()["tokentrail.outcome"] == "completed"
 
 
 async def test_a_picture_that_the_connection_did_not_bring(trail, driver, serve):
@@ -142,7 +142,7 @@ async def test_a_picture_that_the_connection_did_not_bring(trail, driver, serve)
     with pytest.raises(Exception, match=r"."):
         await driver.read(stream)
     said = trail.spans.attributes()
-    assert said["tokentrail.ending"] == "failed"
+    assert said["tokentrail.outcome"] == "failed"
     assert said["error.type"]
 
 
@@ -153,7 +153,7 @@ async def test_an_error_in_the_stream_is_a_failure(trail, driver, serve):
     stream = await driver.call(client.images.generate, **DRAWN, stream=True)
     with pytest.raises(openai.APIError):
         await driver.read(stream)
-    assert trail.spans.attributes()["tokentrail.ending"] == "failed"
+    assert trail.spans.attributes()["tokentrail.outcome"] == "failed"
     assert _nothing_said(trail)
 
 
@@ -177,7 +177,7 @@ async def test_an_answer_that_is_text(trail, driver, model, method, form):
     assert type(answer) is str
     assert audio.HEARD in answer
     said = trail.spans.attributes()
-    assert (said["tokentrail.ending"], said["gen_ai.output.type"]) == ("completed", "text")
+    assert (said["tokentrail.outcome"], said["gen_ai.output.type"]) == ("completed", "text")
     assert _usage(said) == {}
     assert _nothing_said(trail)
 
@@ -238,7 +238,7 @@ async def test_speech_as_events_that_is_read_whole_has_its_usage(trail, driver, 
     asked = {**SPEECH, "extra_body": {"stream_format": "sse"}}
     async with driver.within(create(**asked)) as answer:
         assert await driver.call(answer.read) == audio.speech_events()
-    assert trail.spans.attributes()["tokentrail.ending"] == "completed"
+    assert trail.spans.attributes()["tokentrail.outcome"] == "completed"
     assert _own(trail) == {"input": 7, "output": 60}
 
 
@@ -266,7 +266,7 @@ async def test_speech_as_events_that_is_not_kept_has_no_usage(trail, driver, mod
         lines = answer.iter_lines()
         got = [line async for line in lines] if driver.mode == "async" else list(lines)
     assert any("speech.audio.done" in line for line in got)
-    assert trail.spans.attributes()["tokentrail.ending"] == "completed"
+    assert trail.spans.attributes()["tokentrail.outcome"] == "completed"
     assert _own(trail) == {}
 
 
@@ -280,8 +280,8 @@ async def test_speech_in_pieces_is_told_when_it_is_over(trail, driver, model, wh
             pieces = answer.iter_bytes(500)
             got = [piece async for piece in pieces] if driver.mode == "async" else list(pieces)
             assert b"".join(got) == audio.SPOKEN
-    ending = "completed" if whole else "broken_off"
-    assert trail.spans.attributes()["tokentrail.ending"] == ending
+    ending = "completed" if whole else "closed_early"
+    assert trail.spans.attributes()["tokentrail.outcome"] == ending
 
 
 async def test_a_moderation(trail, driver, model):

@@ -334,7 +334,7 @@ async def test_a_span_tells_what_the_table_says(trail, driver, serve, shape, str
             "gen_ai.provider.name": "openai",
             "server.address": "127.0.0.1",
             "server.port": attributes["server.port"],
-            "tokentrail.ending": "completed",
+            "tokentrail.outcome": "completed",
         }
         seen = ALL if streamed else {} if IS_OLD else ID
         told_of_stream = {"gen_ai.request.stream": True} if streamed else {}

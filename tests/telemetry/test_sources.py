@@ -200,12 +200,12 @@ async def test_our_own_totals_tell_sources_and_endings_apart(trail, driver, serv
         await driver.take(stream, taken)
         await driver.close(stream)
     ended = {
-        point.attributes["tokentrail.ending"]: point.value
-        for point in trail.metrics.points("tokentrail.calls.ended")
+        point.attributes["tokentrail.outcome"]: point.value
+        for point in trail.metrics.points("tokentrail.operations")
     }
-    assert ended == {"completed": 2, "broken_off": 1}
+    assert ended == {"completed": 2, "closed_early": 1}
     output = {
-        tuple(point.attributes[f"tokentrail.{name}"] for name in ("usage.source", "ending")): (
+        tuple(point.attributes[f"tokentrail.{name}"] for name in ("usage.source", "outcome")): (
             point.value
         )
         for point in trail.metrics.points("tokentrail.usage.tokens", gen_ai_token_type="output")
@@ -213,23 +213,23 @@ async def test_our_own_totals_tell_sources_and_endings_apart(trail, driver, serv
     assert output == {
         ("reported", "completed"): 50,
         ("counted", "completed"): 3,
-        ("counted", "broken_off"): 1,
+        ("counted", "closed_early"): 1,
     }
 
 
 NOT_WHOLE = {
-    "broken off": ([*_texts(), _finish()], 2, {**COUNTED, "gen_ai.usage.output_tokens": 2}),
-    "broken off, a smaller number seen": (
+    "closed early": ([*_texts(), _finish()], 2, {**COUNTED, "gen_ai.usage.output_tokens": 2}),
+    "closed early, a smaller number seen": (
         [*_texts(_usage(40, 0), _usage(40, 1)), _finish(FULL)],
         2,
         {**REPORTED_INPUT, **COUNTED_OUTPUT, "gen_ai.usage.output_tokens": 2},
     ),
-    "broken off, a larger number seen": (
+    "closed early, a larger number seen": (
         [*_texts(_usage(40, 0), _usage(40, 7)), _finish(FULL)],
         2,
         {**REPORTED_INPUT, **_approximated_output(7)},
     ),
-    "broken off when all was said": ([*_texts(), _finish(FULL), _trailing(None)], 4, REPORTED),
+    "closed early when all was said": ([*_texts(), _finish(FULL), _trailing(None)], 4, REPORTED),
     "never iterated": ([*_texts(), _finish(FULL)], 0, COUNTED_INPUT),
 }
 
@@ -265,7 +265,7 @@ async def test_of_a_stream_that_fails(trail, driver, serve, case):
     attributes = trail.spans.attributes()
     kind = type(raised.value)
     assert attributes["error.type"] == f"{kind.__module__}.{kind.__qualname__}"
-    assert attributes["tokentrail.ending"] == "failed"
+    assert attributes["tokentrail.outcome"] == "failed"
     assert _told(trail) == expected
     _check_points(trail)
 
@@ -325,7 +325,7 @@ VISIBLE = {
     "gen_ai.usage.input_tokens": 12,
     "tokentrail.usage.encoding": "o200k_base",
     "tokentrail.usage.output.source": "visible",
-    "tokentrail.usage.visible_output_tokens": 3,
+    "tokentrail.usage.visible.output_tokens": 3,
 }
 
 

@@ -58,7 +58,7 @@ async def test_a_completion_that_cannot_be_parsed_was_billed(trail, driver, serv
     with pytest.raises(error):
         await driver.call(_parse(client), **ASKED, response_format=Named)
     said = trail.spans.attributes()
-    is_one_call = said["tokentrail.ending"] == "failed"
+    is_one_call = said["tokentrail.outcome"] == "failed"
     if hasattr(client.chat.completions, "parse"):
         assert is_one_call
     kind = f"{error.__module__}.{error.__name__}" if is_one_call else ""
@@ -99,7 +99,7 @@ async def test_a_raw_answer_is_parsed_by_the_application_alone(trail, driver, se
         pytest.skip("this openai has no chat.completions.with_raw_response.parse")
     parse = client.chat.completions.with_raw_response.parse
     raw = await driver.call(parse, **ASKED, response_format=Seen)
-    assert _told(trail, "")["tokentrail.ending"] == "completed"
+    assert _told(trail, "")["tokentrail.outcome"] == "completed"
     with pytest.raises(openai.LengthFinishReasonError):
         raw.parse()
     assert made == []
@@ -113,4 +113,4 @@ async def test_a_raw_answer_that_is_no_json_is_an_answer(trail, driver, serve):
     with pytest.raises(json.JSONDecodeError):
         raw.parse()
     said = trail.spans.attributes()
-    assert (said["tokentrail.ending"], OUT in said) == ("completed", False)
+    assert (said["tokentrail.outcome"], OUT in said) == ("completed", False)

@@ -23,7 +23,7 @@ from tokentrail.model.records import (
 from tokentrail.usage import resolve
 
 OFF, SPANS_ONLY, MISSING, ALWAYS = TokenCounting
-COMPLETED, BROKEN_OFF, CANCELLED, FAILED = Outcome
+COMPLETED, CLOSED_EARLY, CANCELLED, FAILED = Outcome
 ENDPOINT = Endpoint("openai", "a.example", 443, "a")
 NOTHING = dict.fromkeys(field.name for field in dataclasses.fields(Operation))
 
@@ -34,7 +34,7 @@ def _request(**given):
 
 def _ended(reported=None, **given):
     answer = {name: given.pop(name) for name in ("final", "complete") if name in given}
-    known = {"ending": COMPLETED, "answered": True, "first_chunk": 0.5}
+    known = {"outcome": COMPLETED, "answered": True, "first_chunk": 0.5}
     known |= {"request": _request(), "duration": 1.0, "end_time": 1}
     return Operation(
         **{**NOTHING, **known, "response": Response(reported=reported, **answer), **given}
@@ -50,14 +50,17 @@ def _counted(tokens, source=Source.COUNTED):
 REPORT = Reported(input_tokens=10, output_tokens=20)
 REPORTED_OUTPUT = [
     ({}, 20),
-    ({"ending": BROKEN_OFF}, 20),  # the last chunk was there, the application did not ask for more
-    ({"ending": FAILED}, 20),
+    (
+        {"outcome": CLOSED_EARLY},
+        20,
+    ),  # the last chunk was there, the application did not ask for more
+    ({"outcome": FAILED}, 20),
     ({"final": False}, None),
     ({"complete": False}, 20),  # a stream that came to its end said it last
-    ({"complete": False, "ending": BROKEN_OFF}, None),
-    ({"complete": False, "ending": CANCELLED}, None),
-    ({"complete": False, "ending": FAILED}, None),
-    ({"final": False, "ending": BROKEN_OFF}, None),
+    ({"complete": False, "outcome": CLOSED_EARLY}, None),
+    ({"complete": False, "outcome": CANCELLED}, None),
+    ({"complete": False, "outcome": FAILED}, None),
+    ({"final": False, "outcome": CLOSED_EARLY}, None),
 ]
 
 
@@ -190,8 +193,8 @@ OUTPUT = [
     ({"final": False}, _counted(20), _counted(20)),
     ({"final": False}, _counted(3), Count(20, Source.APPROXIMATED)),
     ({"final": False}, None, Count(20, Source.APPROXIMATED)),
-    ({"complete": False, "ending": BROKEN_OFF}, _counted(25), _counted(25)),
-    ({"complete": False, "ending": BROKEN_OFF}, _counted(3), Count(20, Source.APPROXIMATED)),
+    ({"complete": False, "outcome": CLOSED_EARLY}, _counted(25), _counted(25)),
+    ({"complete": False, "outcome": CLOSED_EARLY}, _counted(3), Count(20, Source.APPROXIMATED)),
     ({"answered": False}, _counted(3), None),
 ]
 
@@ -221,7 +224,7 @@ def endings(draw):
     answered = draw(st.booleans())
     return _ended(
         draw(reports),
-        ending=draw(st.sampled_from(list(Outcome))),
+        outcome=draw(st.sampled_from(list(Outcome))),
         answered=answered,
         first_chunk=0.5 if answered and draw(st.booleans()) else None,
         final=draw(st.booleans()),

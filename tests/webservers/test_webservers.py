@@ -65,21 +65,21 @@ FLASK = Served(
     "Flask generator, gunicorn sync workers",
     ("gunicorn", "flask_app:app", *GUNICORN, *HOOKS, *PATIENT),
     ("Flask", "gunicorn"),
-    "broken_off",
+    "closed_early",
     waits=True,
 )
 PRELOADED = Served(
     "Flask generator, gunicorn threaded workers, preload_app",
     ("gunicorn", "flask_app:app", *GUNICORN, *HOOKS, *PATIENT, "--threads", "2", "--preload"),
     ("Flask", "gunicorn"),
-    "broken_off",
+    "closed_early",
     waits=True,
 )
 GEVENT = Served(
     "Flask generator, gunicorn gevent workers",
     ("gunicorn", "flask_app:app", *GUNICORN, *HOOKS, *PATIENT, "--worker-class", "gevent"),
     ("Flask", "gunicorn", "gevent"),
-    "broken_off",
+    "closed_early",
     waits=True,
 )
 GUNICORN_ASGI = ("gunicorn", "fastapi_app:app", *GUNICORN, "--worker-class")
@@ -127,7 +127,7 @@ def _tokens(call):
 
 
 def _keep(served, what, call):
-    told = f"counted; {call['attributes']['tokentrail.ending'].replace('_', ' ')}"
+    told = f"counted; {call['attributes']['tokentrail.outcome'].replace('_', ' ')}"
     results.keep(f"{served}: {what}", [told], *served.packages)
 
 
@@ -138,7 +138,7 @@ def test_read_to_its_end(serve, served):
     for count in range(1, 5):
         said = web.get().read()
         call = web.call(count)
-        assert call["attributes"]["tokentrail.ending"] == "completed"
+        assert call["attributes"]["tokentrail.outcome"] == "completed"
         assert served is STARLETTE or _tokens(call) == said.count(b"\n")
         assert web.above(call)["kind"] == "SERVER"
     _keep(served, "read to its end", call)
@@ -155,7 +155,7 @@ def test_the_client_is_gone_in_the_middle(serve, served, talker):
         eventually(lambda: talker.sent > len(said), "word")
         talker.finish.set()
     call = web.call()
-    assert call["attributes"]["tokentrail.ending"] == served.left
+    assert call["attributes"]["tokentrail.outcome"] == served.left
     assert len(said) <= _tokens(call) <= talker.sent
     assert web.above(call)["kind"] == "SERVER"
     assert talker.server.calls[0].wait(30)
@@ -176,11 +176,11 @@ def test_it_is_told_to_stop_in_the_middle(serve, served, talker):
         talker.finish.set()
     web.await_end()
     call = web.call()
-    endings = {"completed"} if served.waits else {"cancelled", "broken_off"}
-    assert call["attributes"]["tokentrail.ending"] in endings
+    endings = {"completed"} if served.waits else {"cancelled", "closed_early"}
+    assert call["attributes"]["tokentrail.outcome"] in endings
     assert len(said) <= _tokens(call) <= talker.sent
     assert call["parent"] is not None  # the request's own span may end too late to be exported
-    told = "completed" if served.waits else "cancelled or broken off"
+    told = "completed" if served.waits else "cancelled or closed early"
     results.keep(f"{served}: SIGTERM in the middle", [f"counted; {told}"], *served.packages)
     answer.close()
 
@@ -189,7 +189,7 @@ PLAIN = Served(
     "FastAPI StreamingResponse of a plain generator, uvicorn",
     ("uvicorn", "fastapi_plain_app:app", *UVICORN),
     ("fastapi", "uvicorn"),
-    "broken_off",
+    "closed_early",
 )
 
 
@@ -206,7 +206,7 @@ def test_a_plain_generator_is_not_closed_when_the_client_is_gone(serve, talker):
     sent = talker.sent
     web.stop(signal.SIGTERM)
     call = web.call()
-    assert call["attributes"]["tokentrail.ending"] == PLAIN.left
+    assert call["attributes"]["tokentrail.outcome"] == PLAIN.left
     assert len(said) <= _tokens(call) < sent
     _keep(PLAIN, "client gone, then SIGTERM", call)
 
@@ -234,9 +234,9 @@ def test_a_worker_that_is_less_patient_than_gunicorn_loses_nothing(serve, talker
     web.stop(signal.SIGTERM)
     web.await_end()
     call = web.call()
-    assert call["attributes"]["tokentrail.ending"] in {"cancelled", "broken_off"}
+    assert call["attributes"]["tokentrail.outcome"] in {"cancelled", "closed_early"}
     assert len(said) <= _tokens(call) <= talker.sent
-    told = ["counted; cancelled or broken off"]
+    told = ["counted; cancelled or closed early"]
     title = "FastAPI StreamingResponse, gunicorn with a worker of timeout_graceful_shutdown"
     results.keep(f"{title}: SIGTERM in the middle", told, *UVICORN_WORKER.packages)
     answer.close()

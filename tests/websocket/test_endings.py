@@ -52,7 +52,7 @@ def counted(api):
 def broken(attributes):
     """Return how a call ended, and what is known of its output."""
     return (
-        attributes["tokentrail.ending"],
+        attributes["tokentrail.outcome"],
         attributes.get("gen_ai.usage.output_tokens"),
         attributes.get("tokentrail.usage.output.source"),
     )
@@ -88,7 +88,7 @@ async def test_failed_at_the_server(api, peer, client, driver, trail):
     assert broken(failed.attributes) == ("failed", 30, "reported")
     assert failed.attributes["error.type"] == "rate_limit_exceeded"
     assert failed.status.status_code is StatusCode.ERROR
-    assert fine.attributes["tokentrail.ending"] == "completed"
+    assert fine.attributes["tokentrail.outcome"] == "completed"
 
 
 # What becomes of the connection ------------------------------------------------------------------
@@ -104,7 +104,7 @@ async def test_closed_in_the_middle(api, how, peer, client, driver, trail):
                 await driver.call(connection.close)
             if how == "raise":
                 raise LookupError
-    assert broken(trail.spans.attributes()) == ("broken_off", counted(api), "counted")
+    assert broken(trail.spans.attributes()) == ("closed_early", counted(api), "counted")
     assert trail.spans.one().status.status_code is StatusCode.UNSET
     assert seams(connection) == set()
 
@@ -209,7 +209,7 @@ async def test_dropped_without_a_close(api, peer, client, driver, trail):
     below = connection._connection
     del connection
     gc.collect()
-    assert broken(trail.spans.attributes()) == ("broken_off", counted(api), "counted")
+    assert broken(trail.spans.attributes()) == ("closed_early", counted(api), "counted")
     await driver.call(below.close)
 
 
@@ -222,7 +222,7 @@ async def test_not_sent(api, peer, client, driver, trail):
     with pytest.raises(ConnectionClosed):
         await api.ask(driver, connection)
     attributes = trail.spans.attributes()
-    assert attributes["tokentrail.ending"] == "failed"
+    assert attributes["tokentrail.outcome"] == "failed"
     assert attributes["error.type"].startswith("websockets.exceptions.ConnectionClosed")
     await driver.call(connection.close)
     assert len(trail.spans.all()) == 1
@@ -346,7 +346,7 @@ async def test_in_whatever_order_each_is_told_once(api, seed, client, driver, tr
             elif event["type"] == "response.done":
                 ended += name in under_way
                 under_way.discard(name)
-    endings = [span.attributes["tokentrail.ending"] for span in trail.spans.all()]
+    endings = [span.attributes["tokentrail.outcome"] for span in trail.spans.all()]
     assert len(endings) == begun
     assert endings.count("completed") == ended
-    assert endings.count("broken_off") == len(under_way)
+    assert endings.count("closed_early") == len(under_way)

@@ -40,7 +40,7 @@ def usage(span):
     """Return how a call ended, and what is known of its usage."""
     attributes = span.attributes
     return (
-        attributes["tokentrail.ending"],
+        attributes["tokentrail.outcome"],
         attributes.get("gen_ai.usage.input_tokens"),
         attributes.get("gen_ai.usage.output_tokens"),
         attributes.get("tokentrail.usage.output.source"),
@@ -172,23 +172,23 @@ async def test_an_error_on_a_connection_that_is_dropped(api, peer, client, drive
 
 
 @of("responses")
-@pytest.mark.parametrize("end", ["completed", "incomplete", "broken_off"])
+@pytest.mark.parametrize("end", ["completed", "incomplete", "closed_early"])
 async def test_an_error_about_something_else(api, end, peer, client, driver, trail):
     """The response goes on; that the server objected to another event is no failure of it."""
-    last = {"completed": [api.done()], "incomplete": [api.incomplete()], "broken_off": []}
+    last = {"completed": [api.done()], "incomplete": [api.incomplete()], "closed_early": []}
     peer.answers = [
         [*half(api), objection("unknown_event", 400), *map(api.delta, WORDS[3:]), *last[end]]
     ]
     async with driver.within(api.connect(client)) as connection:
         await api.ask(driver, connection)
-        if end == "broken_off":
+        if end == "closed_early":
             for _ in WORDS:
                 await until(driver, connection, "response.output_text.delta")
         else:
             await until(driver, connection)
     span = trail.spans.one()
-    if end == "broken_off":
-        assert usage(span)[0] == "broken_off"
+    if end == "closed_early":
+        assert usage(span)[0] == "closed_early"
     else:
         assert usage(span) == ("completed", *REPORTED)
     assert "error.type" not in span.attributes
@@ -220,7 +220,7 @@ async def test_a_request_that_is_refused(api, error, peer, client, driver, trail
         span = trail.spans.one()
     assert span.name == f"chat {TEXT_MODEL}"
     assert span.attributes["error.type"] == "model_not_found"
-    assert span.attributes["tokentrail.ending"] == "failed"
+    assert span.attributes["tokentrail.outcome"] == "failed"
     assert not [name for name in span.attributes if ".usage." in name]
     assert not [name for name in trail.metrics.names() if "usage" in name]
     assert trail.metrics.one("gen_ai.client.operation.duration").count == 1
@@ -315,7 +315,7 @@ async def test_whatever_goes_wrong_each_is_told_once_and_by_its_own(
                     sent += 1
                 connection.parse_event(json.dumps(event))
     seen = [
-        (span.attributes["tokentrail.ending"], span.attributes.get("gen_ai.response.id"))
+        (span.attributes["tokentrail.outcome"], span.attributes.get("gen_ai.response.id"))
         for span in by_temperature(trail)
     ]
     assert seen == [(ending, name) for _, ending, name in stories]

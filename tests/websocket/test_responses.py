@@ -71,7 +71,7 @@ async def test_a_response_is_a_span_with_its_usage(api, peer, client, driver, tr
         "openai.api.type": api.type,
         "server.address": "127.0.0.1",
         "server.port": peer.port,
-        "tokentrail.ending": "completed",
+        "tokentrail.outcome": "completed",
         **REPORTED,
         **(SOUND if speaks else {}),
         **({"gen_ai.conversation.id": "conv_1", "gen_ai.output.type": "text"} if speaks else {}),
@@ -95,7 +95,7 @@ async def test_metrics_are_those_of_any_inference(api, peer, client, driver, tra
     gaps = one("gen_ai.client.operation.time_per_output_chunk")
     assert gaps.count == len(WORDS) - 1
     assert one("tokentrail.usage.tokens", gen_ai_token_type="output").value == 30
-    assert one("tokentrail.calls.ended", tokentrail_ending="completed").value == 1
+    assert one("tokentrail.operations", tokentrail_outcome="completed").value == 1
 
 
 async def test_several_in_one_connection(api, peer, client, driver, trail):

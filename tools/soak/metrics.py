@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 DURATION = "gen_ai.client.operation.duration"
 USED = "gen_ai.client.token.usage"
-ENDED = "tokentrail.calls.ended"
+ENDED = "tokentrail.operations"
 TOKENS = "tokentrail.usage.tokens"
 
 

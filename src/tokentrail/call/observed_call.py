@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokentrail.call.reader import RequestReader
     from tokentrail.call.recorder import Recorder
     from tokentrail.content import Capture, Content
-    from tokentrail.model.records import Operation, Prompt, Request
+    from tokentrail.model.records import CallCost, Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
 
@@ -352,7 +352,7 @@ class ObservedCall:
             self._compare(operation)
         self._counter = self._output = None
 
-    def _cost(self) -> float | None:
+    def _cost(self) -> CallCost | None:
         """Return what the call costs, if that is known and there is time to look it up."""
         with guard.shield("cost"):
             price = self._price()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokentrail.cost import Prices
-    from tokentrail.model.records import Operation
+    from tokentrail.model.records import CallCost, Operation
 
 
 class PriceLookup:
@@ -32,8 +32,8 @@ class PriceLookup:
             return True
         return self._prices.is_quick(request, self._names, self._tier, operation.end_time)
 
-    def cost(self) -> float | None:
-        """Return what the call costs in USD, if that is known."""
+    def cost(self) -> CallCost | None:
+        """Return what the call costs, if that is known."""
         operation = self._operation
         return self._prices.cost(
             operation.request, self._names, self._tier, operation.end_time, operation.usage

@@ -92,7 +92,7 @@ class Recorder:
     def snapshot(self) -> Operation:
         """Return the call as if it were closed now; it goes on."""
         now, response = self._clock(), self._known_response()
-        return self._build_operation(Outcome.BROKEN_OFF, now, None, response)
+        return self._build_operation(Outcome.CLOSED_EARLY, now, None, response)
 
     # What comes ----------------------------------------------------------------------------------
 
@@ -191,7 +191,7 @@ class Recorder:
 
     def on_closed(self) -> Operation | None:
         """Note that the application closed the answer."""
-        return self._end(Outcome.BROKEN_OFF)
+        return self._end(Outcome.CLOSED_EARLY)
 
     def on_cancelled(self) -> Operation | None:
         """Note that the server stopped, as it was told to."""
@@ -215,7 +215,7 @@ class Recorder:
 
         The call ended when it was last seen alive, not when the collector came by.
         """
-        return self._end(Outcome.BROKEN_OFF, at=self.seen)
+        return self._end(Outcome.CLOSED_EARLY, at=self.seen)
 
     def _read(self, answer: object) -> None:
         try:
@@ -224,7 +224,7 @@ class Recorder:
             self.reading_error = error
 
     def _end(
-        self, ending: Outcome, error: Exception | None = None, *, at: float | None = None
+        self, outcome: Outcome, error: Exception | None = None, *, at: float | None = None
     ) -> Operation | None:
         try:
             self._once.pop()
@@ -241,7 +241,7 @@ class Recorder:
             response = self._known_response()
         except BaseException as failure:  # noqa: BLE001 - as above
             self.reading_error = failure
-        return self._build_operation(ending, end, error, response)
+        return self._build_operation(outcome, end, error, response)
 
     def _known_response(self) -> Response | None:
         if not self._answered and self._error is None:
@@ -249,20 +249,20 @@ class Recorder:
         return self.response_so_far() if self._response is None else self._response
 
     def _build_operation(
-        self, ending: Outcome, end: float, error: Exception | None, response: Response | None
+        self, outcome: Outcome, end: float, error: Exception | None, response: Response | None
     ) -> Operation:
         failure = None if response is None else response.error_type
         if failure is not None:
-            ending = Outcome.FAILED
-        elif ending is Outcome.BROKEN_OFF and response is not None and response.complete:
-            ending = Outcome.COMPLETED
+            outcome = Outcome.FAILED
+        elif outcome is Outcome.CLOSED_EARLY and response is not None and response.complete:
+            outcome = Outcome.COMPLETED
         begun, first = self._started, self._first
         duration = end - begun
         operation = Operation(
             self._request,
             response,
             _NOTHING_YET,
-            ending,
+            outcome,
             duration,
             self._start_time + int(duration * 1e9),
             self._answered,

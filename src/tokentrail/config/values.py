@@ -87,7 +87,7 @@ RESERVED_METRIC_ATTRIBUTES = frozenset(
         "gen_ai.request.model",
         "gen_ai.token.modality",
         "gen_ai.token.type",
-        "tokentrail.ending",
+        "tokentrail.outcome",
         "tokentrail.usage.source",
         *METRIC_ATTRIBUTES,
     }

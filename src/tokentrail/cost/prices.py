@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.cost import genai_prices
 from tokentrail.cost.rates import cost_of
+from tokentrail.model.records import CallCost, CostSource
 from tokentrail.support import guard
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from tokentrail.cost.user_prices import UserPrices
     from tokentrail.model.records import Request, Usage
 
-MOST: Final = 512
+MAX_PRICES: Final = 512
 """Prices that are remembered."""
 _QUARTER: Final = 900 * 10**9
 """Nanoseconds for which a price holds: some change at a date, some with the time of day."""
@@ -28,6 +29,7 @@ _BILLED: Final = {
 has no usage, unless it was made in the background."""
 
 Key = tuple[str, "tuple[str, ...]", "str | None", int]
+Sourced = tuple["Rates", CostSource]
 
 
 class Prices:
@@ -37,7 +39,7 @@ class Prices:
         """``counted``: calls are priced by our own exact counts too, where nothing is reported."""
         self._own = own
         self._counted = counted
-        self._known: dict[Key, Rates | None] = {}
+        self._known: dict[Key, Sourced | None] = {}
         self._published = genai_prices.is_installed()
         if not self._published:
             guard.warn_once(
@@ -58,8 +60,8 @@ class Prices:
         tier: str | None,
         at: int,
         usage: Usage,
-    ) -> float | None:
-        """Return what a call costs in USD, ``None`` where it is not known.
+    ) -> CallCost | None:
+        """Return what a call costs, ``None`` where it is not known.
 
         ``names``: of the model, the surest first: that of the answer, then that of the request.
         ``at``: nanoseconds since the epoch.
@@ -67,30 +69,36 @@ class Prices:
         generates = _BILLED.get(request.operation)
         if generates is None or usage.input is None:
             return None
-        rates = self._rates(_key(request, names, tier, at))
-        if rates is None:
+        found = self._rates(_key(request, names, tier, at))
+        if found is None:
             return None
-        return cost_of(usage, rates, counted=self._counted, generates=generates)
+        rates, source = found
+        amount = cost_of(usage, rates, counted=self._counted, generates=generates)
+        return None if amount is None else CallCost(amount, source)
 
-    def _rates(self, key: Key) -> Rates | None:
+    def _rates(self, key: Key) -> Sourced | None:
         if key not in self._known:
             found = self._looked_up(key)
-            if len(self._known) >= MOST:
+            if len(self._known) >= MAX_PRICES:
                 self._known.clear()
             self._known[key] = found
             return found
         return self._known.get(key)
 
-    def _looked_up(self, key: Key) -> Rates | None:
+    def _looked_up(self, key: Key) -> Sourced | None:
         provider, names, tier, quarter = key
         for name in names:
             if self._own.knows(name):
-                return self._own.rates(name, tier)
+                return _sourced(self._own.rates(name, tier), CostSource.OWN_PRICES)
         if not self._published or not names:
             return None
-        return genai_prices.rates(
-            provider, names[0], tier, genai_prices.to_datetime(quarter * _QUARTER)
-        )
+        at = genai_prices.to_datetime(quarter * _QUARTER)
+        published = genai_prices.rates(provider, names[0], tier, at)
+        return _sourced(published, CostSource.PUBLISHED_PRICES)
+
+
+def _sourced(rates: Rates | None, source: CostSource) -> Sourced | None:
+    return None if rates is None else (rates, source)
 
 
 def _key(request: Request, names: tuple[str, ...], tier: str | None, at: int) -> Key:

@@ -60,7 +60,7 @@ class Meters:
             self._seen.popleft()
         then, before = self._seen[0]
         rate = (number - before) / max(now - then, 1e-9)
-        return Totals(now - self.begun, readback.endings(data), tokens, rate)
+        return Totals(now - self.begun, readback.outcomes(data), tokens, rate)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Totals:
     """Running totals, and the pace of the last seconds."""
 
     seconds: float
-    endings: dict[str, int]
+    outcomes: dict[str, int]
     tokens: dict[tuple[str, str], int]
     """By source and direction."""
     rate: float
@@ -77,7 +77,7 @@ class Totals:
     @property
     def calls(self) -> int:
         """How many calls ended."""
-        return sum(self.endings.values())
+        return sum(self.outcomes.values())
 
     def line(self) -> str:
         """Return all of it as one line of plain text."""
@@ -109,11 +109,11 @@ class Picture:
         pace = Text.assemble(
             ("tokens per second ", "bold"), (f"{totals.rate:7,.0f}  ", "cyan"), self._bars()
         )
-        endings = ", ".join(
+        outcomes = ", ".join(
             f"{name.replace('_', ' ')} {number:,}"
-            for name, number in sorted(totals.endings.items())
+            for name, number in sorted(totals.outcomes.items())
         )
-        ended = f"{totals.calls:,} calls in {totals.seconds:.0f} s: {endings or 'none yet'}"
+        ended = f"{totals.calls:,} calls in {totals.seconds:.0f} s: {outcomes or 'none yet'}"
         lines = ("", pace, "", self._table(totals), "", Text(ended), Text("Ctrl-C ends it", "dim"))
         return Padding(Group(*lines), (0, 1))
 

@@ -37,7 +37,7 @@ class RecordedCall:
     scene: str
     model: str
     response_model: str | None
-    ending: str | None
+    outcome: str | None
     error_type: str | None
     duration: float
     first_chunk: float | None
@@ -64,7 +64,7 @@ class TokenSum:
     name: str
     kind: str
     source: str
-    ending: str | None
+    outcome: str | None
     tokens: int
 
 
@@ -102,13 +102,13 @@ def token_sums(data: MetricsData | None) -> list[TokenSum]:
         for point in points if unit == "{token}" else ():
             attributes = point.attributes or {}
             value = point.sum if isinstance(point, HistogramDataPoint) else point.value
-            ending = attributes.get(semconv.OUTCOME)
+            outcome = attributes.get(semconv.OUTCOME)
             found.append(
                 TokenSum(
                     name=name,
                     kind=str(attributes[semconv.TOKEN_TYPE]),
                     source=str(attributes[semconv.SOURCE]),
-                    ending=str(ending) if ending is not None else None,
+                    outcome=str(outcome) if outcome is not None else None,
                     tokens=int(value),
                 )
             )
@@ -124,7 +124,7 @@ def totals(data: MetricsData | None) -> dict[tuple[str, str], int]:
     return dict(found)
 
 
-def endings(data: MetricsData | None) -> dict[str, int]:
+def outcomes(data: MetricsData | None) -> dict[str, int]:
     """Return how many calls ended, by how they did."""
     found: Counter[str] = Counter()
     for name, _, points in _metrics(data):
@@ -141,7 +141,7 @@ def _call(span: ReadableSpan, scene: str) -> RecordedCall:
         scene=scene,
         model=_text(read.get(semconv.REQUEST_MODEL)) or "",
         response_model=_text(read.get(semconv.RESPONSE_MODEL)),
-        ending=_text(read.get(semconv.OUTCOME)),
+        outcome=_text(read.get(semconv.OUTCOME)),
         error_type=_text(read.get(semconv.ERROR_TYPE)),
         duration=((span.end_time or 0) - (span.start_time or 0)) / 1e9,
         first_chunk=first_chunk if isinstance(first_chunk, float) else None,

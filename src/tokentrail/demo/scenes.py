@@ -116,7 +116,7 @@ def stream(stage: Stage) -> None:
         )
 
 
-def broken_off(stage: Stage) -> None:
+def closed_early(stage: Stage) -> None:
     """Stop reading half way; even a usage that was asked for never comes."""
     with (
         stage.client() as client,
@@ -203,7 +203,7 @@ SCENES = (
     Scene("plain", plain),
     Scene("stream with usage", stream_with_usage),
     Scene("stream", stream),
-    Scene("stream, half read", broken_off),
+    Scene("stream, half read", closed_early),
     Scene("tool call", tool_call),
     Scene("stream from Azure", azure),
     Scene("reasoning stream", reasoning),

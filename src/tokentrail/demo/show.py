@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 _MARGIN = (0, 0, 0, 1)
-_ENDINGS = {"completed": "", "broken_off": "yellow", "cancelled": "yellow", "failed": "red"}
+_OUTCOMES = {"completed": "", "closed_early": "yellow", "cancelled": "yellow", "failed": "red"}
 _RULE_ONLY = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
 """box.SIMPLE_HEAD for terminals without its line."""
 _ABSENT = "\u2013"
@@ -56,10 +56,10 @@ class Show:
 
     def calls(self, calls: Sequence[RecordedCall]) -> RenderableType:
         """Return one row per scene: a call, or several with their sums and longest times."""
-        table = self._table({"\ncall": 17, "\nmodel": 19, "\nended": 10})
+        table = self._table({"\ncall": 17, "\nmodel": 19, "\nended": 12})
         table.columns[1].no_wrap = False  # a deployment and its model may need two lines
         table.columns[1].overflow = "fold"
-        for heading, width in (("first\nchunk", 7), ("\ntook", 7), ("\nin", 6), ("\nout", 6)):
+        for heading, width in (("first\nchunk", 6), ("\ntook", 6), ("\nin", 6), ("\nout", 6)):
             _add_numbers(table, heading, width)
         for scene, group in groupby(calls, key=lambda call: call.scene):
             table.add_row(scene, *self._row(list(group)))
@@ -85,20 +85,20 @@ class Show:
         return Padding(Group(*lines), _MARGIN)
 
     def tokens(self, sums: Sequence[TokenSum]) -> RenderableType:
-        """Return tokens by metric, direction and ending, a column for each source that occurs."""
+        """Return tokens by metric, direction and outcome, a column for each source that occurs."""
         sources = [source for source in SOURCES if any(part.source == source for part in sums)]
-        table = self._table({"metric: tokens": 27, "": 6, " ": 10})
-        width = 8 if "approximated" in sources else 10
+        table = self._table({"metric: tokens": 27, "": 6, " ": 12})
+        width = 8 if "approximated" in sources else 9
         for source in sources:
             _add_numbers(table, source, width, SIGNS[source].style)
         shown = ""
         for row in sorted({_place(part) for part in sums}):
-            name, kind, ending = row
+            name, kind, outcome = row
             cells = [
                 _total(part.tokens for part in sums if (_place(part), part.source) == (row, source))
                 for source in sources
             ]
-            words = _words(tuple(_ENDINGS)[ending]) if ending >= 0 else ""
+            words = _words(tuple(_OUTCOMES)[outcome]) if outcome >= 0 else ""
             table.add_row(name if name != shown else "", kind, words, *cells)
             shown = name
         return Padding(table, _MARGIN)
@@ -115,8 +115,8 @@ class Show:
 
     def _row(self, calls: Sequence[RecordedCall]) -> list[Text]:
         firsts = [call.first_chunk for call in calls if call.first_chunk is not None]
-        endings = sorted({call.ending for call in calls if call.ending})
-        ended = [Text(_words(ending), style=_ENDINGS.get(ending, "")) for ending in endings]
+        outcomes = sorted({call.outcome for call in calls if call.outcome})
+        ended = [Text(_words(outcome), style=_OUTCOMES.get(outcome, "")) for outcome in outcomes]
         return [
             self._text(_model(calls[0])),
             Text(", ").join(ended),
@@ -174,9 +174,9 @@ def _encodings(source: str, calls: Iterable[RecordedCall]) -> str:
 
 
 def _place(part: TokenSum) -> tuple[str, str, int]:
-    """Return what orders the rows: metric, direction, and the ending's place, -1 without one."""
-    ending = list(_ENDINGS).index(part.ending) if part.ending in _ENDINGS else -1
-    return part.name, part.kind, ending
+    """Return what orders the rows: metric, direction, and the outcome's place, -1 without one."""
+    outcome = list(_OUTCOMES).index(part.outcome) if part.outcome in _OUTCOMES else -1
+    return part.name, part.kind, outcome
 
 
 def _model(call: RecordedCall) -> str:
@@ -187,8 +187,8 @@ def _model(call: RecordedCall) -> str:
     return f"{call.model} {_ARROW} {answered}"
 
 
-def _words(ending: str) -> str:
-    return ending.replace("_", " ")
+def _words(outcome: str) -> str:
+    return outcome.replace("_", " ")
 
 
 def _total(numbers: Iterable[int]) -> str:
@@ -197,4 +197,7 @@ def _total(numbers: Iterable[int]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
+    """Return a time in at most six characters, up to a quarter of an hour."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.{max(0, 3 - len(str(int(seconds))))}f} s"

@@ -42,7 +42,7 @@ class Outcome(str, Enum):
     """How a call ended."""
 
     COMPLETED = "completed"
-    BROKEN_OFF = "broken_off"
+    CLOSED_EARLY = "closed_early"
     """The application stopped reading: its right, not an error."""
     CANCELLED = "cancelled"
     FAILED = "failed"
@@ -297,6 +297,22 @@ class RaisedException:
     """Only where content is captured: it may quote the request."""
 
 
+class CostSource(str, Enum):
+    """Whose prices a cost is worked out with."""
+
+    OWN_PRICES = "own_prices"
+    PUBLISHED_PRICES = "published_prices"
+
+
+@lean_dataclass(frozen=True, slots=True)
+class CallCost:
+    """What a call costs."""
+
+    amount: float
+    source: CostSource
+    currency: str = "USD"
+
+
 @dataclass(slots=True)
 class Operation:
     """One whole call, as its recorder knows it at its end; what is found out later is added."""
@@ -305,7 +321,7 @@ class Operation:
     response: Response | None
     usage: Usage
     """Of nothing, until it is settled."""
-    ending: Outcome
+    outcome: Outcome
     duration: float
     """Seconds since the request was issued."""
     end_time: int
@@ -320,8 +336,8 @@ class Operation:
     """"requested" or "refused" where the server was asked for usage on our account."""
     raised: RaisedException | None = None
     exchange: HttpMetadata | None = None
-    cost: float | None = None
-    """USD, where it is asked for and known."""
+    cost: CallCost | None = None
+    """Where it is asked for and known."""
 
 
 class TextSink(Protocol):

@@ -77,11 +77,11 @@ def observe(provider: MeterProvider, meter: Meter, current: Callable[[], Measure
             "Errors of tokentrail's own that were swallowed.",
             _errors,
         ),
-        (semconv.COUNTS_QUEUED, "{call}", "Calls whose count was left to the worker.", _left),
+        (semconv.COUNTS_QUEUED, "{count}", "Counts that were left to the worker.", _left),
         (
             semconv.COUNTS_ESTIMATED,
-            "{call}",
-            "Calls estimated because there was no time.",
+            "{count}",
+            "Counts that were estimated because there was no time.",
             _guessed,
         ),
     ):

@@ -49,19 +49,21 @@ EVENT_NAME: Final = "event.name"
 EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
 
-OUTCOME: Final = "tokentrail.ending"
+OUTCOME: Final = "tokentrail.outcome"
 USAGE_REQUEST: Final = "tokentrail.stream_usage"
 SOURCE: Final = "tokentrail.usage.source"
 INPUT_SOURCE: Final = "tokentrail.usage.input.source"
 OUTPUT_SOURCE: Final = "tokentrail.usage.output.source"
 ENCODING: Final = "tokentrail.usage.encoding"
-VISIBLE_OUTPUT: Final = "tokentrail.usage.visible_output_tokens"
+VISIBLE_OUTPUT: Final = "tokentrail.usage.visible.output_tokens"
 APPROXIMATED_INPUT: Final = "tokentrail.usage.approximated.input_tokens"
 APPROXIMATED_OUTPUT: Final = "tokentrail.usage.approximated.output_tokens"
 COUNTED_INPUT: Final = "tokentrail.usage.counted.input_tokens"
 COUNTED_OUTPUT: Final = "tokentrail.usage.counted.output_tokens"
 AUDIO_SECONDS: Final = "tokentrail.usage.audio_seconds"
-COST: Final = "tokentrail.cost"
+COST_AMOUNT: Final = "tokentrail.cost.amount"
+COST_CURRENCY: Final = "tokentrail.cost.currency"
+COST_SOURCE: Final = "tokentrail.cost.source"
 
 REQUEST_ATTRIBUTES: Final = (
     ("api", API_TYPE),
@@ -194,12 +196,12 @@ COUNTED_OPERATIONS: Final = frozenset({"chat", "text_completion", "embeddings"})
 
 USAGE_TOKENS: Final = "tokentrail.usage.tokens"
 COUNT_RATIO: Final = "tokentrail.usage.count_ratio"
-OWN_COMPARED: Final = "tokentrail.usage.compared_tokens"
-QUEUE_SIZE: Final = "tokentrail.queue.size"
-INTERNAL_ERRORS: Final = "tokentrail.errors"
-OPERATIONS: Final = "tokentrail.calls.ended"
-COUNTS_QUEUED: Final = "tokentrail.calls.deferred"
-COUNTS_ESTIMATED: Final = "tokentrail.calls.degraded"
+COMPARED_TOKENS: Final = "tokentrail.usage.compared_tokens"
+QUEUE_SIZE: Final = "tokentrail.internal.queue.size"
+INTERNAL_ERRORS: Final = "tokentrail.internal.errors"
+OPERATIONS: Final = "tokentrail.operations"
+COUNTS_QUEUED: Final = "tokentrail.internal.counts.queued"
+COUNTS_ESTIMATED: Final = "tokentrail.internal.counts.estimated"
 
 SECONDS_BUCKETS: Final = (
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,

@@ -62,7 +62,7 @@ class SpanTemplates:
         key = (
             kind,
             None if response is None else spans.response_key(response),
-            operation.ending,
+            operation.outcome,
             operation.error_type,
             operation.usage_request,
             None if given is None else given.source,

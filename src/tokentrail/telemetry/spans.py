@@ -178,7 +178,9 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
     if operation.first_chunk is not None:
         attributes[semconv.TIME_TO_FIRST_CHUNK] = operation.first_chunk
     if operation.cost is not None:
-        attributes[semconv.COST] = operation.cost
+        attributes[semconv.COST_AMOUNT] = operation.cost.amount
+        attributes[semconv.COST_CURRENCY] = operation.cost.currency
+        attributes[semconv.COST_SOURCE] = operation.cost.source.value
     _add_usage(operation.usage, attributes)
     return attributes
 
@@ -197,7 +199,7 @@ def shared_end_attributes(operation: Operation, asked: Attributes) -> Attributes
     ``asked``: what its request comes to.
     """
     usage = operation.usage
-    attributes: Attributes = {semconv.OUTCOME: operation.ending.value, **asked}
+    attributes: Attributes = {semconv.OUTCOME: operation.outcome.value, **asked}
     if operation.response is not None:
         attributes.update(_RESPONSE.named(response_key(operation.response)))
     if operation.error_type is not None:

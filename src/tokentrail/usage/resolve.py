@@ -204,7 +204,7 @@ def reported_output(operation: Operation) -> int | None:
     response = operation.response
     if response is None or response.reported is None or not response.final:
         return None
-    whole = operation.ending is Outcome.COMPLETED or response.complete
+    whole = operation.outcome is Outcome.COMPLETED or response.complete
     return response.reported.output_tokens if whole else None
 
 

@@ -123,7 +123,7 @@ class MetricAttributes:
         attributes = self.asked(request)
         attributes[semconv.OPERATION_NAME] = request.operation
         attributes[semconv.PROVIDER_NAME] = request.endpoint.provider
-        attributes[semconv.OUTCOME] = operation.ending.value
+        attributes[semconv.OUTCOME] = operation.outcome.value
         if request.model is not None:
             attributes[semconv.REQUEST_MODEL] = self._bounded(request.model)
         return attributes

@@ -60,7 +60,7 @@ class Metrics:
             "Tokens by where the number comes from.",
         )
         self._ended = total(
-            provider, meter, semconv.OPERATIONS, "{call}", "Calls that ended, by how they did."
+            provider, meter, semconv.OPERATIONS, "{operation}", "Operations that ended, by outcome."
         )
         self._details = [
             (kind, field, meter.create_counter(name, "{token}", about))
@@ -76,7 +76,7 @@ class Metrics:
         self._compared = total(
             provider,
             meter,
-            semconv.OWN_COMPARED,
+            semconv.COMPARED_TOKENS,
             "{token}",
             "Tokens of calls that were both reported and counted.",
         )
@@ -141,7 +141,7 @@ class Metrics:
         """Record a call in our own metrics and in those of ``told``; ``None``: in no others."""
         usage, alike = operation.usage, self._points.alike(operation)
         given, made = usage.input, usage.output
-        key = (told, operation.ending, given and given.source, made and made.source)
+        key = (told, operation.outcome, given and given.source, made and made.source)
         plan = alike.plans.get(key)
         if plan is None:
             plan = alike.plans[key] = self._plan(operation, told, alike)
