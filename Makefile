@@ -16,6 +16,9 @@ BIN := $(VENV)/bin
 # Twice quiet: errors are still printed.
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
+# What is compiled is kept: else each worker, and each program that a test starts, compiles it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test thorough slow mock-servers frameworks webservers bench soak mutate interop lint format cover matrix stack verify-stack verify-dashboards verify-phoenix release-check clean

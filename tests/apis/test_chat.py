@@ -214,6 +214,7 @@ def test_a_plain_answer(sink: Any) -> None:
         ("text", 0, 0): "hi",
         ("refusal", 0, 0): "no",
     }
+    assert sink.marks == {("custom_call", 1, 1)}
 
 
 @pytest.mark.parametrize("answer", ["data: {}\n\n", None, 5, [], {}])
@@ -293,8 +294,10 @@ def test_a_whole_stream(sink: Any) -> None:
         service_tier="default",
         system_fingerprint="fp",
         reported=Reported(input_tokens=12, output_tokens=3),
+        created=1,
     )
     assert sink.parts == {("text", 0, 0): "Hello"}
+    assert not sink.marks
 
 
 def test_every_kind_of_output_of_a_stream(sink: Any) -> None:
@@ -324,6 +327,7 @@ def test_every_kind_of_output_of_a_stream(sink: Any) -> None:
         ("text", 0, 1): "spoken",
         ("text", 0, 0): "listed",
     }
+    assert sink.marks == {("custom_call", 0, 0), ("unknown", 0, 1)}
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])

@@ -69,7 +69,13 @@ class NotGiven:
                     {"type": "custom", "custom": {"name": "g", "input": "x"}},
                 ],
             },
-            Message("assistant", tool_calls=(ToolCall("f", "{}"), ToolCall("g", "x"))),
+            Message(
+                "assistant", tool_calls=(ToolCall("f", "{}"), ToolCall("g", "x")), unknown_parts=1
+            ),
+        ),
+        (
+            {"role": "assistant", "tool_calls": [{"function": {"arguments": "{}"}}]},
+            Message("assistant", unknown_parts=1),
         ),
         ({"role": "assistant", "tool_calls": [5]}, Message("assistant", unknown_parts=1)),
         ({"role": "assistant", "tool_calls": iter(())}, Message("assistant", unknown_parts=1)),
@@ -77,7 +83,10 @@ class NotGiven:
             {"role": "assistant", "function_call": {"name": "f", "arguments": None}},
             Message("assistant", function_call=ToolCall("f", "")),
         ),
-        ({"role": "tool", "content": "42", "tool_call_id": "c"}, Message("tool", ("42",))),
+        (
+            {"role": "tool", "content": "42", "tool_call_id": "c"},
+            Message("tool", ("42",), call_id="c"),
+        ),
     ],
 )
 def test_a_message_is_read_or_its_unknown_parts_are_counted(given: object, read: Message) -> None:
@@ -95,7 +104,7 @@ def test_a_returned_message_may_be_appended_back() -> None:
             {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}},
         ],
     )
-    read = Message("assistant", ("hi",), tool_calls=(ToolCall("f", "{}"),))
+    read = Message("assistant", ("hi",), tool_calls=(ToolCall("f", "{}", id="c"),))
     assert read_messages((message,)) == (read,)
 
 

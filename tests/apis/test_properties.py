@@ -67,11 +67,11 @@ class Typed:
     """A sink that takes only what the protocol promises."""
 
     def add(self, kind: str, choice: int, item: int, text: str) -> None:
-        """Refuse a piece of a wrong type, and an empty one."""
-        assert kind in {"text", "refusal", "tool_name", "tool_arguments", "reasoning", "summary"}
+        """Refuse a piece of a wrong type, an empty one, and a mark that is none."""
+        texts = {"text", "refusal", "tool_name", "tool_arguments", "reasoning", "summary"}
+        assert kind in (texts if text else {"custom_call", "unknown"})
         assert type(choice) is type(item) is int
         assert type(text) is str
-        assert text
 
     def append_buffer(self, kind: str, choice: int, item: int) -> _Pieces:
         """Take what is left of a part as what is added."""

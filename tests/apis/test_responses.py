@@ -152,7 +152,8 @@ def stream(*events: object, sink: Any = None) -> Response:
         ({"prompt": {"id": "p", "version": "2"}}, "prompt_name", "p"),
         ({"prompt": {"id": "p", "version": "2"}}, "prompt_version", "2"),
         ({"prompt": {"id": "p"}}, "prompt_version", None),
-        ({"tools": [{"type": "web_search"}]}, "inexact_output", True),
+        ({"tools": [{"type": "web_search"}]}, "inexact_output", False),
+        ({"context_management": [{"type": "compaction"}]}, "inexact_output", True),
         ({"tools": [{"type": "function", "name": "f"}]}, "inexact_output", False),
     ],
 )
@@ -203,9 +204,9 @@ def test_input_items() -> None:
             Message("user", images=(Image("u", None),)),
             Message("user", unknown_parts=1),
             Message("assistant", ("c",)),
-            Message("assistant", tool_calls=(ToolCall("f", "{}"),)),
-            Message("tool", ("42",)),
-            Message("assistant", tool_calls=(ToolCall("g", "x"),)),
+            Message("assistant", tool_calls=(ToolCall("f", "{}", id="c"),)),
+            Message("tool", ("42",), call_id="c"),
+            Message("assistant", tool_calls=(ToolCall("g", "x", id="d"),), unknown_parts=1),
             Message("tool", ("43",)),
         ),
         of_responses=True,
@@ -215,8 +216,6 @@ def test_input_items() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {"input": [{"type": "reasoning", "summary": []}]},
-        {"input": [{"type": "compaction", "encrypted_content": "x"}]},
         {"input": [{"type": "function_call"}]},
         {"input": [{"type": 5}]},
         {"input": iter(())},
@@ -238,12 +237,20 @@ def test_what_cannot_be_priced_makes_the_prompt_incomplete(given: dict[str, Any]
         {"prompt": {"id": "p"}},
         {"tools": [{"type": "function", "name": "f"}, {"type": "web_search"}]},
         {"input": [{"type": "item_reference", "id": "m"}]},
+        {"input": [{"type": "reasoning", "summary": []}]},
     ],
 )
 def test_what_the_server_adds_is_unknowable(given: dict[str, Any]) -> None:
     """Stored conversations and templates, and tools of the server's own."""
     assert prompt(**given).unknowable
     assert not prompt(tools=[{"type": "function", "name": "f"}]).unknowable
+
+
+@pytest.mark.parametrize("kind", ["reasoning", "compaction"])
+def test_of_encrypted_items_the_length_is_read(kind: str) -> None:
+    """By it they are estimated; the server looks nothing up."""
+    read = prompt(input=[{"type": kind, "encrypted_content": "xyz"}])
+    assert read == Prompt(messages=(Message(kind, sealed=3),), of_responses=True)
 
 
 def test_tools_and_schema() -> None:
@@ -279,6 +286,7 @@ def test_a_plain_answer(sink: Any) -> None:
         reported=REPORTED,
     )
     assert sink.parts == TOLD
+    assert sink.marks == {("custom_call", 3, 0)}
 
 
 @pytest.mark.parametrize(
@@ -330,6 +338,15 @@ def test_what_is_no_answer_tells_nothing(answer: object, sink: Any) -> None:
     assert not sink.parts
 
 
+@pytest.mark.parametrize("item", [None, 5, {}, {"type": []}, {"type": {}}, {"type": "invented"}])
+def test_an_item_of_no_known_kind_is_marked(item: object, sink: Any) -> None:
+    """It is read past, whatever its type is, and what stands beside it is taken."""
+    read = SHAPE.parse_response(response(output=[item, CALL]), sink)
+    assert read.finish_reasons == ("tool_call",)
+    assert sink.parts == {("tool_name", 1, 0): "f", ("tool_arguments", 1, 0): "{}"}
+    assert sink.marks == {("unknown", 0, 0)}
+
+
 def test_a_whole_stream(sink: Any) -> None:
     """The deltas give the same parts as the plain answer."""
     read = stream(
@@ -365,6 +382,7 @@ def test_a_whole_stream(sink: Any) -> None:
         reported=REPORTED,
     )
     assert sink.parts == TOLD
+    assert sink.marks == {("custom_call", 3, 0)}
 
 
 def test_a_call_is_remembered_where_the_last_event_leaves_it_out() -> None:
@@ -394,6 +412,7 @@ def test_a_call_of_a_remote_tool_is_output(sink: Any) -> None:
         sink=sink,
     )
     assert sink.parts == {("tool_name", 0, 0): "roll", ("tool_arguments", 0, 0): "{}"}
+    assert sink.marks == {("unknown", 0, 0)}
     assert read.finish_reasons == ("stop",)
 
 
@@ -503,6 +522,8 @@ def test_events_may_be_anything(strange: object, sink: Any) -> None:
     delta = {"type": "response.output_text.delta", "delta": "a", "output_index": "0"}
     read = stream(strange, delta, stage("response.completed"), sink=sink)
     assert sink.parts == {("text", 0, 0): "a"}
+    opens = isinstance(strange, dict) and strange.get("type") == "response.output_item.added"
+    assert sink.marks == ({("unknown", 0, 0)} if opens else set())
     assert read.finish_reasons == ("stop",)
 
 
@@ -552,3 +573,4 @@ def test_a_compaction_is_an_inference_whose_output_is_hidden(sink: Any) -> None:
         id="c", finish_reasons=("compaction",), compacted=True, reported=REPORTED
     )
     assert not sink.parts
+    assert sink.marks == {("unknown", 0, 0)}

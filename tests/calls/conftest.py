@@ -21,7 +21,7 @@ from tokentrail.testing.payloads import Answer, Usage, chat, completions, respon
 from tokentrail.testing.server import Plain, Server, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from tokentrail.testing.replies import Call, Reply, Step
 
@@ -29,6 +29,13 @@ OPEN = object()
 """A step at which the server waits until the test lets it go on."""
 PIECES = ("The", " sea", " is", " old", " and", " wide", ".")
 QUESTION = "Tell me of the sea."
+
+
+def is_last(chunk: Any) -> bool:
+    """Return whether all that the model said was received with this chunk."""
+    if choices := getattr(chunk, "choices", None):
+        return choices[0].finish_reason is not None
+    return getattr(chunk, "type", None) == "response.completed"
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Api:
     asked: dict[str, Any]
     input_tokens: int
     extra: int = 0
-    """Tokens billed beside the text of an answer."""
+    """Tokens billed beside the text of an answer that was received to its end."""
 
     def method(self, client: Any, name: str = "create") -> Any:
         """Return the client's method."""
@@ -78,10 +85,10 @@ class Api:
         choice = chunk.choices[0]
         return (choice.delta.content if self.name == "chat" else choice.text) or ""
 
-    def tokens(self, chunks: Iterable[Any]) -> int:
+    def tokens(self, chunks: Collection[Any]) -> int:
         """Return what the text of these chunks is billed."""
         said = sum(1 for chunk in chunks if self.text(chunk))
-        return said + self.extra if said else 0
+        return said + self.extra * any(map(is_last, chunks)) if said else 0
 
 
 MESSAGES = [{"role": "user", "content": QUESTION}]

@@ -7,6 +7,7 @@ import threading
 
 import httpx as plain_httpx
 import openai
+from tests.calls.conftest import is_last
 
 from tokentrail.counting import ENCODINGS
 
@@ -65,7 +66,7 @@ class Call:
                 return  # what the helper makes of a chunk that it gave before
             chunk = thing.chunk if self.helper else thing
             self.text += self.api.text(chunk)
-            self.whole |= _is_last(chunk)
+            self.whole |= is_last(chunk)
 
     def failed(self, error):
         """Note what a pull raised."""
@@ -91,13 +92,7 @@ class Call:
     def tokens(self):
         """What the text that was received is billed."""
         said = len(ENCODINGS.get("o200k_base").encode_ordinary(self.text))
-        return said + self.api.extra if said else 0
-
-
-def _is_last(chunk):
-    if choices := getattr(chunk, "choices", None):
-        return choices[0].finish_reason is not None
-    return getattr(chunk, "type", None) == "response.completed"
+        return said + self.api.extra * self.whole if said else 0
 
 
 def kind(error):

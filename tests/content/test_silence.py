@@ -178,7 +178,6 @@ CALLS = [
 ]
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(("api", "stream", "ending"), CALLS)
 @pytest.mark.parametrize("settings", [{}, {"emit_event": True, "metric_names": "both"}])
 async def test_with_capture_off_nothing_is_told(

@@ -188,11 +188,17 @@ async def test_the_ratio_has_the_context_of_its_call(driver, spans, serve):
 
 
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
+PET = {"anyOf": [{"type": "string"}, {"type": "integer"}]}
+UNION = {
+    "type": "json_schema",
+    "json_schema": {"name": "s", "schema": {"type": "object", "properties": {"pet": PET}}},
+}
 INCOMPARABLE = {
     # answering model, arguments, the directions that are compared
     "a model that reasons": ("o4-mini", {}, {"input"}),
     "an unknown model": ("my-model", {}, set()),
-    "a schema": ("gpt-4o", {"response_format": SCHEMA}, {"output"}),
+    "a schema": ("gpt-4o", {"response_format": SCHEMA}, {"input", "output"}),
+    "a schema of alternatives": ("gpt-4o", {"response_format": UNION}, {"output"}),
     "predicted output": (
         "gpt-4o",
         {"extra_body": {"prediction": {"type": "content", "content": "Hello"}}},

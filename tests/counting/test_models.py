@@ -1,7 +1,7 @@
 from typing import get_args
 
 import pytest
-from openai.types import ChatModel, EmbeddingModel, ImageModel, ResponsesModel, VideoModel
+from openai import types
 from tiktoken.model import MODEL_PREFIX_TO_ENCODING, MODEL_TO_ENCODING
 
 from tokentrail.counting import GUESSED_ENCODING, encoding_name, may_reason, resolve
@@ -111,7 +111,8 @@ def test_an_encoding_s_own_name_is_as_good_as_a_model_s():
 
 def listed():
     """Yield every model that the installed client names, by the alias it stands in."""
-    for alias in (ChatModel, ResponsesModel, EmbeddingModel, ImageModel, VideoModel):
+    for name in ("ChatModel", "ResponsesModel", "EmbeddingModel", "ImageModel", "VideoModel"):
+        alias = getattr(types, name, None)  # older clients have fewer
         for part in (alias, *get_args(alias)):
             yield from (name for name in get_args(part) if isinstance(name, str))
 
@@ -122,7 +123,7 @@ LEFT_OUT = ("dall-e-", "sora-")
 
 def test_no_model_that_the_client_lists_is_missing():
     names = {name for name in listed() if not name.startswith(LEFT_OUT)}
-    assert len(names) > 50
+    assert len(names) > 20
     assert sorted(name for name in names if not is_known(name)) == []
 
 

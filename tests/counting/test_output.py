@@ -112,7 +112,7 @@ def test_a_count_midway_is_that_of_what_came_and_disturbs_nothing(feed, text, si
             tokens, exact, _ = tally.now(encoding)
             assert not exact or tokens == whole(encoding, received)
             at = len(received) + 3000
-    assert finish(tally, encoding).tokens == whole(encoding, text)
+    assert finish(tally, encoding).tokens == whole(encoding, text) or not tally.exact
 
 
 @feeds

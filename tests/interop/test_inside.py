@@ -156,7 +156,7 @@ async def test_a_record_that_is_none_of_theirs_harms_nothing(
 
     monkeypatch.setattr(guard, "strict", False)
     monkeypatch.setattr(guard, "_told", set())
-    monkeypatch.setattr(genai_util, "learned", lambda record, _: record.no_such_field)
+    monkeypatch.setattr(genai_util, "inner_attributes", lambda record, _: record.no_such_field)
     await _ask(driver, inside())
     assert trail.spans.one().attributes["tokentrail.outcome"] == "completed"
     assert trail.metrics.one("gen_ai.client.operation.duration").count == 1

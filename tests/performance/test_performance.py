@@ -194,6 +194,7 @@ def _vectors(number):
     return b'{"object": "embedding", "index": 0, "embedding": [0.5]},' * number
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(180)  # tracing memory takes its time
 @pytest.mark.settings(time_per_output_chunk=True)
 def test_an_endless_stream_holds_less_than_100_kb(trail, client):

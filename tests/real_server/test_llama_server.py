@@ -1,7 +1,8 @@
 """llama.cpp's own server and a model of another tokenizer: everything is told, nothing breaks.
 
 What the server reports is the truth, whoever's tokens it counts; what is counted here with an
-encoding of OpenAI is an approximation, unless the user says that the model has that encoding.
+encoding of OpenAI is an approximation. That of the input is not, where the user says that the model
+has that encoding.
 """
 
 from __future__ import annotations
@@ -102,17 +103,25 @@ async def test_a_stream_without_a_report_is_approximated(trail, driver, chat_ser
 
 
 @pytest.mark.settings(model_aliases={"tiny": "o200k_base"})
-async def test_a_model_that_the_user_gave_an_encoding_is_counted(trail, driver, chat_server, count):
+async def test_input_of_a_model_that_the_user_gave_an_encoding_is_counted(
+    trail, driver, chat_server, count
+):
+    """Of its output the text alone is: the encoding does not say whether it thinks."""
     client = driver.client(chat_server)
     stream = await driver.call(client.chat.completions.create, stream=True, **ASKED)
     text = _text(await driver.read(stream))
     attributes = trail.spans.attributes()
-    assert attributes["tokentrail.usage.output.source"] == "counted"
+    assert attributes["tokentrail.usage.input.source"] == "counted"
+    assert attributes["tokentrail.usage.output.source"] == "approximated"
     assert attributes["tokentrail.usage.encoding"] == "o200k_base"
     assert attributes["gen_ai.usage.input_tokens"] == PROMPT_OPENAI
-    assert attributes["gen_ai.usage.output_tokens"] == count(text)
-    told = trail.metrics.one("gen_ai.client.token.usage", gen_ai_token_type="output")
-    assert told.sum == count(text)
+    assert attributes["tokentrail.usage.approximated.output_tokens"] == count(text)
+    assert "gen_ai.usage.output_tokens" not in attributes
+    told = trail.metrics.one("gen_ai.client.token.usage", gen_ai_token_type="input")
+    assert told.sum == PROMPT_OPENAI
+    guess = trail.metrics.one("tokentrail.usage.tokens", gen_ai_token_type="output")
+    assert guess.value == count(text)
+    assert guess.attributes["tokentrail.usage.source"] == "approximated"
 
 
 @pytest.mark.settings(token_counting="always")
@@ -170,11 +179,10 @@ async def test_a_streamed_response_closed_early_is_told_then(trail, driver, chat
     stream = await driver.call(client.responses.create, stream=True, **RESPONDING)
     events = await driver.take(stream, 8)
     await driver.close(stream)
-    # An answer of the Responses API is billed one token beside its text.
     text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
     attributes = trail.spans.attributes()
     assert attributes["tokentrail.outcome"] == "closed_early"
-    assert attributes["tokentrail.usage.approximated.output_tokens"] == count(text) + 1
+    assert attributes["tokentrail.usage.approximated.output_tokens"] == count(text)
     assert attributes.keys().isdisjoint(USAGE)
 
 

@@ -84,6 +84,7 @@ def _server(page):
     return Peer([apis.whole(realtime)], realtime.greeting())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", _named(p for p in _pages("python") if p.name not in FRAGMENTS))
 def test_the_programs_of_a_page_run_one_after_the_other(page, tmp_path):
     program = tmp_path / "page.py"

@@ -49,6 +49,8 @@ class Method:
     finish: tuple[str, ...] | None = ("stop",)
     input_tokens: int = 13
     """What the input is billed, where it is counted."""
+    azure_end: int = 0
+    """What Azure bills for the end of an answer, beside its text; OpenAI does not."""
     is_known: bool = True
     """The conventions have a name for the operation: their metrics tell its tokens."""
     fetches: dict[str, Any] | None = None
@@ -80,7 +82,7 @@ def other(path: str, operation: str, asked: dict[str, Any], **told: Any) -> Meth
 
 
 METHODS = (
-    Method("chat.completions.create", "chat", f"chat {MODEL}", CHAT, streamed=COUNTED),
+    Method("chat.completions.create", "chat", f"chat {MODEL}", CHAT, streamed=COUNTED, azure_end=1),
     Method("chat.completions.parse", "chat", f"chat {MODEL}", {**CHAT, "response_format": Tide}),
     Method(
         "completions.create",
@@ -200,8 +202,10 @@ METHODS = (
 BY_PATH = {method.path: method for method in METHODS}
 
 HELPERS = (
-    Method("chat.completions.stream", "chat", f"chat {MODEL}", CHAT, streamed=COUNTED),
-    Method("beta.chat.completions.stream", "chat", f"chat {MODEL}", CHAT, streamed=COUNTED),
+    Method("chat.completions.stream", "chat", f"chat {MODEL}", CHAT, streamed=COUNTED, azure_end=1),
+    Method(
+        "beta.chat.completions.stream", "chat", f"chat {MODEL}", CHAT, streamed=COUNTED, azure_end=1
+    ),
     Method(
         "beta.chat.completions.parse", "chat", f"chat {MODEL}", {**CHAT, "response_format": Tide}
     ),

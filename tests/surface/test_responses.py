@@ -20,6 +20,8 @@ pytestmark = [
 ]
 
 IN, OUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
+IN_GUESS = "tokentrail.usage.approximated.input_tokens"
+OUT_GUESS = "tokentrail.usage.approximated.output_tokens"
 IN_SOURCE, OUT_SOURCE = "tokentrail.usage.input.source", "tokentrail.usage.output.source"
 BILLED = Usage(input=40, output=30)
 ANSWER = Answer((SEA.answer,), BILLED)
@@ -27,6 +29,8 @@ SILENT = Answer((SEA.answer,))
 REPORTED = {IN: 40, IN_SOURCE: "reported", OUT: 30, OUT_SOURCE: "reported"}
 COUNTED = {IN: 13, IN_SOURCE: "counted", OUT: 8, OUT_SOURCE: "counted"}
 """7 tokens of text and the one that ends an answer."""
+CUT = {**COUNTED, OUT: 7}
+"""The same of an answer that did not come to its end."""
 
 
 @pytest.fixture
@@ -65,10 +69,10 @@ async def test_each_ending_event_brings_the_usage(ask, status, reason, ending):
     assert said.get("error.type") == ("server_error" if status == "failed" else None)
 
 
-@pytest.mark.parametrize("status", ["completed", "incomplete"])
-async def test_an_ending_without_usage_is_counted(ask, status):
+@pytest.mark.parametrize(("status", "counted"), [("completed", COUNTED), ("incomplete", CUT)])
+async def test_an_ending_without_usage_is_counted(ask, status, counted):
     _, said = await ask(Stream(responses.events(SILENT, status)))
-    assert said.items() >= COUNTED.items()
+    assert said.items() >= counted.items()
 
 
 async def test_a_plain_answer_without_usage_is_counted(ask):
@@ -84,7 +88,7 @@ async def test_an_error_event_is_yielded_and_is_a_failure(ask):
     assert said["tokentrail.outcome"] == "failed"
     assert said["error.type"] == "rate_limit_exceeded"
     assert said["gen_ai.response.finish_reasons"] == ("error",)
-    assert said.items() >= COUNTED.items()
+    assert said.items() >= CUT.items()
 
 
 async def test_a_stream_that_just_stops_has_its_text_counted(ask):
@@ -92,7 +96,7 @@ async def test_a_stream_that_just_stops_has_its_text_counted(ask):
     _, said = await ask(Stream(responses.events(ANSWER)[:-4]))
     assert said["tokentrail.outcome"] == "completed"
     assert said["gen_ai.response.finish_reasons"] == ("error",)
-    assert said.items() >= COUNTED.items()
+    assert said.items() >= CUT.items()
 
 
 async def test_a_stream_that_is_cut_raises_as_ever(driver, says, trail):
@@ -104,7 +108,7 @@ async def test_a_stream_that_is_cut_raises_as_ever(driver, says, trail):
     assert (
         said["error.type"] == f"{type(caught.value).__module__}.{type(caught.value).__qualname__}"
     )
-    assert said.items() >= COUNTED.items()
+    assert said.items() >= CUT.items()
 
 
 # Closed early: counted from the deltas ------------------------------------------------------------
@@ -125,13 +129,16 @@ def _call_opened():
 
 
 KINDS = {
-    "text": ([_delta("output_text", d, content_index=0) for d in DELTAS], 4 + 1),
-    "refusal": ([_delta("refusal", d, content_index=0) for d in DELTAS], 4 + 1),
+    "text": ([_delta("output_text", d, content_index=0) for d in DELTAS], 4),
+    "refusal": (
+        [_delta("refusal", d, content_index=0) for d in DELTAS],
+        4 + 1,  # what a refusal is billed beside its text: a rule of little evidence
+    ),
     "arguments": (
         [_call_opened(), *(_delta("function_call_arguments", d) for d in DELTAS)],
-        1 + 4 + 7 + 1,  # the name, the arguments, and what a call and an answer are billed beside
+        1 + 4 + 7,  # the name, the arguments, and what a call is billed beside
     ),
-    "reasoning text": ([_delta("reasoning_text", d, content_index=0) for d in DELTAS], 4 + 1),
+    "reasoning text": ([_delta("reasoning_text", d, content_index=0) for d in DELTAS], 4),
     "summary": ([_delta("reasoning_summary_text", d, summary_index=0) for d in DELTAS], None),
 }
 
@@ -157,8 +164,10 @@ async def test_what_was_received_is_counted_each_kind_apart(driver, says, trail,
     events, tokens = KINDS[kind]
     said = await _closed_early(driver, says, trail, events, MODEL)
     assert said[IN_SOURCE] == "counted"
-    assert said.get(OUT) == tokens
-    assert said.get(OUT_SOURCE) == (None if tokens is None else "counted")
+    source = {"refusal": "approximated", "summary": None}.get(kind, "counted")
+    assert said.get(OUT_SOURCE) == source
+    assert said.get(OUT) == (tokens if source == "counted" else None)
+    assert said.get(OUT_GUESS) == (tokens if source == "approximated" else None)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -171,7 +180,7 @@ async def test_of_a_model_that_reasons_it_is_what_could_be_seen(driver, says, tr
 
 
 async def test_parts_of_several_kinds_add_up(driver, says, trail):
-    """Each text is counted as a whole, and apart from those beside it."""
+    """Each text is counted as a whole, and apart from those beside it; a refusal is a guess."""
     one, two = ("un", "believable"), ("believ", "able")
     events = [
         *(_delta("output_text", d, output_index=1, content_index=0) for d in one),
@@ -179,7 +188,9 @@ async def test_parts_of_several_kinds_add_up(driver, says, trail):
     ]
     said = await _closed_early(driver, says, trail, events, MODEL)
     encode = ENCODINGS.load("o200k_base").encode
-    assert said[OUT] == len(encode("".join(one))) + len(encode("".join(two))) + 1
+    assert said[OUT_GUESS] == len(encode("".join(one))) + len(encode("".join(two))) + 1
+    assert said[OUT_SOURCE] == "approximated"
+    assert OUT not in said
 
 
 async def test_a_summary_says_that_there_is_thought_behind_it(driver, says, trail):
@@ -190,7 +201,7 @@ async def test_a_summary_says_that_there_is_thought_behind_it(driver, says, trai
     ]
     said = await _closed_early(driver, says, trail, events, MODEL)
     assert said[OUT_SOURCE] == "visible"
-    assert said["tokentrail.usage.visible.output_tokens"] == 4 + 1
+    assert said["tokentrail.usage.visible.output_tokens"] == 4
     assert OUT not in said
 
 
@@ -248,16 +259,23 @@ async def test_instructions_are_input(ask):
     assert said[IN_SOURCE] == "counted"
 
 
-async def test_reasoning_of_an_earlier_turn_makes_the_input_a_guess(ask):
+THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "abc"}
+ASKED, ANSWERED = (
+    {"role": "user", "content": SEA.question},
+    {"role": "assistant", "content": SEA.answer},
+)
+
+
+async def test_reasoning_of_an_earlier_turn_is_not_billed(ask):
+    """The server leaves it out: two questions, and the answer between them, are counted."""
+    _, said = await ask(Plain(responses.response(SILENT)), input=[ASKED, THOUGHT, ANSWERED, ASKED])
+    assert (said[IN], said[IN_SOURCE]) == (13 + (3 + 1 + 7) + (3 + 1 + 6), "counted")
+
+
+async def test_reasoning_since_the_last_question_makes_the_input_a_guess(ask):
     """An unknown part of it is billed."""
-    items = [
-        {"role": "user", "content": SEA.question},
-        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "abc"},
-        {"role": "assistant", "content": SEA.answer},
-        {"role": "user", "content": SEA.question},
-    ]
-    _, said = await ask(Plain(responses.response(SILENT)), input=items)
-    assert said[IN_SOURCE] == "approximated"
+    _, said = await ask(Plain(responses.response(SILENT)), input=[ASKED, THOUGHT, ANSWERED])
+    assert (said[IN_GUESS], said[IN_SOURCE]) == (13 + (3 + 1 + 7), "approximated")
     assert IN not in said
 
 

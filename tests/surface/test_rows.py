@@ -21,7 +21,16 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning"),  # of the method called
 ]
 
-CASES = [(row, way) for row in ROWS for way in ways_of(method_of(row))]
+KINDS = ("openai", "azure")
+CASES = [
+    # How an answer is taken is nothing to who gives it: with Azure, each row plain and streamed.
+    pytest.param(
+        row, way, kind, marks=[pytest.mark.thorough] if kind == "azure" and way.prefix else []
+    )
+    for row in ROWS
+    for way in ways_of(method_of(row))
+    for kind in KINDS
+]
 
 
 @pytest.fixture
@@ -39,6 +48,8 @@ def _skip_without(row, prefix=""):
 
 
 def _title(each):
+    if isinstance(each, str):
+        return each
     return each.name if isinstance(each, Way) else each.title.removeprefix("openai.resources.")
 
 
@@ -57,7 +68,7 @@ def test_a_method_stands_where_its_row_says(row):
         results.keep(row.path, "plain", None)
 
 
-@pytest.mark.parametrize(("row", "way"), CASES, ids=_title)
+@pytest.mark.parametrize(("row", "way", "kind"), CASES, ids=_title)
 async def test_a_call_is_told_once_and_is_the_bare_call(row, way, kind, surface):
     """One span, its metrics, the server's or our numbers; the application sees no difference."""
     _skip_without(row, way.prefix)

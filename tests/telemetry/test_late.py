@@ -22,7 +22,7 @@ CASES = {
     # answer, arguments, output tokens
     "text": (SAID, {"messages": MESSAGES}, 7),
     "tools": (SAID, {"messages": MESSAGES, "tools": [LOOK]}, 7 + 1),
-    "a schema": (SAID, {"messages": MESSAGES, "response_format": SCHEMA}, 7 + 4),
+    "a schema": (SAID, {"messages": MESSAGES, "response_format": SCHEMA}, 7),
     "a named tool": (CALLED, {"messages": MESSAGES, "tools": [LOOK], "tool_choice": NAMED}, 5),
 }
 NUMBERS = (

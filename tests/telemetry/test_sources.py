@@ -427,12 +427,12 @@ NAMED = {"type": "function", "function": {"name": "weather"}}
 
 @pytest.mark.parametrize(
     ("tools", "choice", "billed"),
-    [(1, "auto", 6 + 1 + 7), (1, "required", 6), (2, "required", 6 + 1 + 7), (2, NAMED, 6)],
+    [(1, "auto", 6 + 1 + 7), (1, "required", 6 + 1 + 7), (2, "required", 6 + 1 + 7), (2, NAMED, 6)],
 )
 async def test_the_name_of_a_tool_is_billed_where_there_was_a_choice(
     trail, driver, serve, tools, choice, billed
 ):
-    """The only tool that may be called is not the model's word, and costs its arguments alone."""
+    """A tool that is named is not the model's word, and costs its arguments alone."""
     call = ToolCall("weather", '{"place":"Oslo"}', "call_1")
     answer = Answer(tool_calls=(call,), model="gpt-4o-2024-08-06")
     server = serve(Plain({**chat.completion(answer), "usage": None}))

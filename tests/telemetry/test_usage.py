@@ -141,7 +141,7 @@ WORTH = [
     (THINKER, True, {"reasoning_level": "minimal"}, "counted", "visible"),
     (THINKER, True, {"reasoning_level": "none"}, "counted", "counted"),
     (KNOWN, True, {"inexact_output": True}, "counted", "approximated"),
-    (THINKER, True, {"inexact_output": True}, "counted", "approximated"),
+    (THINKER, True, {"inexact_output": True}, "counted", "visible"),
 ]
 
 

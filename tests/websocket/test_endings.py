@@ -44,9 +44,8 @@ async def begun(api, driver, connection):
 DELTAS = ("response.output_text.delta", "response.text.delta")
 
 
-def counted(api):
-    """Return what the tokens of half a response are: the responses API bills one for each."""
-    return 3 if api.type == "realtime" else 4
+TOKENS = 3
+"""Of half a response. The one that the Responses API bills for an end is not among them."""
 
 
 def broken(attributes):
@@ -104,7 +103,7 @@ async def test_closed_in_the_middle(api, how, peer, client, driver, trail):
                 await driver.call(connection.close)
             if how == "raise":
                 raise LookupError
-    assert broken(trail.spans.attributes()) == ("closed_early", counted(api), "counted")
+    assert broken(trail.spans.attributes()) == ("closed_early", TOKENS, "counted")
     assert trail.spans.one().status.status_code is StatusCode.UNSET
     assert seams(connection) == set()
 
@@ -144,7 +143,7 @@ async def test_lost_in_the_middle(api, what, name, peer, client, driver, trail):
         with pytest.raises(ConnectionClosed):
             await until(driver, connection)
         attributes = trail.spans.attributes()  # told at once, not when it is left
-    assert broken(attributes) == ("failed", counted(api), "counted")
+    assert broken(attributes) == ("failed", TOKENS, "counted")
     assert attributes["error.type"] == f"websockets.exceptions.Connection{name}"
     assert trail.spans.one().status.status_code is StatusCode.ERROR
 
@@ -199,7 +198,7 @@ async def test_a_task_that_is_cancelled(api, peer, client, driver, trail):
     gate.set()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert broken(trail.spans.attributes()) == ("cancelled", counted(api), "counted")
+    assert broken(trail.spans.attributes()) == ("cancelled", TOKENS, "counted")
 
 
 async def test_dropped_without_a_close(api, peer, client, driver, trail):
@@ -209,7 +208,7 @@ async def test_dropped_without_a_close(api, peer, client, driver, trail):
     below = connection._connection
     del connection
     gc.collect()
-    assert broken(trail.spans.attributes()) == ("closed_early", counted(api), "counted")
+    assert broken(trail.spans.attributes()) == ("closed_early", TOKENS, "counted")
     await driver.call(below.close)
 
 

@@ -113,7 +113,7 @@ async def test_an_error_ends_the_response_of_its_lane(api, error, peer, client, 
         assert len(trail.spans.all()) == 1  # told now, not when the connection is closed
         await until(driver, connection)
     failed, fine = told(trail)
-    assert usage(failed) == ("failed", 13, 4, "counted")
+    assert usage(failed) == ("failed", 13, 3, "counted")
     assert failed.attributes["error.type"] == "server_error"
     assert failed.status.status_code is StatusCode.ERROR
     assert usage(fine) == ("completed", *REPORTED)
@@ -152,7 +152,7 @@ async def test_an_error_that_nothing_follows_was_the_end(
         assert trail.spans.all() == ()
         await how(driver, connection)
         span = trail.spans.one()
-    assert usage(span) == ("failed", 13, 4, "counted")
+    assert usage(span) == ("failed", 13, 3, "counted")
     assert span.attributes["error.type"] == "server_error"
     assert read - 20_000_000 < span.end_time < seen + 100_000_000
     assert len(trail.spans.all()) == 1
@@ -167,7 +167,7 @@ async def test_an_error_on_a_connection_that_is_dropped(api, peer, client, drive
     below = connection._connection
     del connection
     gc.collect()
-    assert usage(trail.spans.one()) == ("failed", 13, 4, "counted")
+    assert usage(trail.spans.one()) == ("failed", 13, 3, "counted")
     await driver.call(below.close)
 
 

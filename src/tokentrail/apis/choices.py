@@ -56,7 +56,7 @@ def read_answer(answer: object, tell: FeedText, sink: TextSink | None) -> Respon
             filters.append(said["content_filter_results"])
         if sink is not None:
             tell(said, index, sink)
-    prompts = given.get("prompt_filter_results")
+    prompts, created = given.get("prompt_filter_results"), given.get("created")
     return Response(
         id=telemetry_str(given.get("id")),
         model=telemetry_str(given.get("model")),
@@ -68,7 +68,8 @@ def read_answer(answer: object, tell: FeedText, sink: TextSink | None) -> Respon
         else read_answer_filters(prompts, filters),
         reported=chat_usage(given.get("usage")),
         complete=bool(given),
-        created=integer(given.get("created")),
+        # Of any size, without a call of integer(): it is compared and never exported.
+        created=created if type(created) is int else None,
     )
 
 

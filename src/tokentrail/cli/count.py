@@ -64,7 +64,9 @@ def _run(asked: argparse.Namespace) -> int:
     for _ in tally.steps(ENCODINGS.load(encoding), asked.model):
         pass
     foreign = _foreign(asked.model, encoding)
-    exact = tally.exact and not (prompt.messages and _is_ruleless(prompt, asked.model))
+    # A text has the tokens it has, whatever rule says what it is billed.
+    known = tally.measured if prompt.texts else tally.exact
+    exact = known and not (prompt.messages and _is_ruleless(prompt, asked.model))
     if asked.json:
         counted = {"tokens": tally.tokens, "model": asked.model, "encoding": encoding}
         print(json.dumps({**counted, "exact": exact and foreign is None}))

@@ -1,8 +1,9 @@
 """The rules by which tokens are counted: what each says, for which models and APIs, since when.
 
 Every count is made of parts, each by a rule. A count is known where every part's rule has evidence:
-recorded exchanges of at least two projects and two months that came out to the token, and at most
-one in a hundred that did not; or published numbers that somebody compared with the API. The figures
+recorded exchanges of at least two projects and two months that came out to the token, at most one
+in a hundred that did not, and hardly any far off for another reason; or published numbers that
+somebody compared with the API. The figures
 stand in `tokentrail.counting.evidence`, which `python -m tools.rules EXCHANGES --write` makes.
 """
 
@@ -23,6 +24,8 @@ _PUBLISHED = 3
 """Published numbers that are evidence enough."""
 _CONTRADICTED = 100
 """Of so many exchanges one may contradict a rule."""
+_FAR_OFF = 4
+"""Where one in so many is more than a tenth off, something is there that no rule knows."""
 
 
 class RuleId(str, Enum):
@@ -364,6 +367,8 @@ def proves(rule: RuleId, found: Evidence) -> bool:
     if rule in NOT_UNDERSTOOD:
         return False
     if found.contradicting * _CONTRADICTED > found.supporting + found.published:
+        return False
+    if found.off * _FAR_OFF > found.used:
         return False
     replayed = found.projects >= _PROJECTS and found.months >= _MONTHS
     return replayed or found.published >= _PUBLISHED

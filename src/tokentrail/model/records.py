@@ -175,7 +175,7 @@ class Request:
     prompt: Prompt | None = None
     inexact_output: bool = False
     """The text shown is not what is billed as output (audio, rejected predictions, candidates of
-    ``best_of``, echoed prompts, calls of the server's own tools): a count of it is a guess."""
+    ``best_of``, echoed prompts, a context that the server edits): a count of it is a guess."""
     unknowable_output: bool = False
     """Nor can it be told apart (an echoed prompt stands before it): it is not even counted."""
 

@@ -125,7 +125,7 @@ def surcharges(
         thinks=_thinks(request, response),
         cut=any(reason in _CUT for reason in reasons),
         ended=sum(reason not in _CUT for reason in reasons),
-        end=_end(request, response),
+        end=_end(request, response, model),
         stops=_stops(request, reasons, model),
         allowed=choice == f"required{ALLOWED}",
     )
@@ -149,17 +149,20 @@ _END_AZURE = 1759276800
 since October 2025; in seconds since the epoch."""
 
 
-def _end(request: Request, response: Response | None) -> RuleId | None:
+def _end(request: Request, response: Response | None, model: Model) -> RuleId | None:
     """Return the rule by which the end of an answer is billed, if it is."""
     created = response.created if response is not None else None
     if request.endpoint.provider == _AZURE:
-        return None if created is not None and created < _END_AZURE else RuleId.ANSWER_END_AZURE
+        early = created is not None and created < _END_AZURE
+        # Seen of gpt-4o and its successors; what is older was never seen to change.
+        return None if early or model.encoding == _OLDER else RuleId.ANSWER_END_AZURE
     if request.api != "chat_completions" or created is None:
         return None
     return RuleId.ANSWER_END_2025 if _END_2025[0] <= created < _END_2025[1] else None
 
 
 _AZURE = "azure.ai.openai"
+_OLDER = "cl100k_base"
 
 
 def _thinks(request: Request, response: Response | None) -> bool:

@@ -161,7 +161,7 @@ def _feed_tool_calls(calls: object, index: int, sink: TextSink) -> None:
     for position, call in enumerate(sequence(calls)):
         given = fields(call)
         item = index_of(given, position)
-        if given.get("type") == "custom":
+        if given.get("type") == "custom" or given.get("custom"):
             sink.add("custom_call", index, item, "")
         _feed_call(fields(given.get("function")) or fields(given.get("custom")), index, item, sink)
 

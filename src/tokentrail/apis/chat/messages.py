@@ -138,8 +138,13 @@ def _tool_calls(calls: object) -> tuple[tuple[ToolCall, ...], int]:
     if not is_sequence(calls):
         return (), int(not is_absent(calls))
     found = tuple(map(read_tool_call, calls))
-    custom = sum(1 for call in calls if not fields(fields(call).get("function")))
-    return tuple(call for call in found if call is not None), custom
+    read = tuple(call for call in found if call is not None)
+    custom = sum(
+        1
+        for given, call in zip(calls, found, strict=True)
+        if call is not None and not fields(fields(given).get("function"))
+    )
+    return read, len(found) - len(read) + custom
 
 
 def read_tool_call(call: object) -> ToolCall | None:

@@ -109,9 +109,10 @@ def feed_output(output: object, sink: TextSink) -> None:
 
 def feed_kind(kind: object, index: int, sink: TextSink) -> None:
     """Say that an item is of a kind whose price is not known."""
-    if kind == "custom_tool_call":
+    known = plain_str(kind)
+    if known == "custom_tool_call":
         sink.add("custom_call", index, 0, "")
-    elif kind not in UNDERSTOOD:
+    elif known not in UNDERSTOOD:
         sink.add("unknown", index, 0, "")
 
 
