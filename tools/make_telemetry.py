@@ -129,13 +129,13 @@ def _metrics() -> str:
         (
             (
                 f"`{row.name}`",
-                row.instrument,
-                f"`{row.unit}`",
+                row.instrument.kind,
+                f"`{row.instrument.unit}`",
                 row.level.value,
                 ", ".join(row.vocabularies),
                 row.when.value,
                 _apis(row.apis),
-                " ".join(filter(None, (row.description, _sentence(row.note)))),
+                " ".join(filter(None, (row.instrument.description, _sentence(row.note)))),
             )
             for row in schema.METRICS
         ),

@@ -175,8 +175,8 @@ def _in_prometheus():
     """Return the labels of each series that the table of telemetry makes, by its name there."""
     series: dict[str, set[str]] = {}
     for row in schema.METRICS:
-        unit = UNITS.get(row.unit, "") if row.instrument == "histogram" else ""
-        for part in PARTS[row.instrument]:
+        unit = UNITS.get(row.instrument.unit, "")
+        for part in PARTS[row.instrument.kind]:
             name = f"{row.name.replace('.', '_')}{unit}{part}"
             labels = {each.name.replace(".", "_") for each in row.attributes}
             series.setdefault(name, {"job", "le"}).update(labels)

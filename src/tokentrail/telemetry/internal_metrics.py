@@ -15,7 +15,6 @@ from opentelemetry.metrics import Observation
 
 from tokentrail.support import guard
 from tokentrail.telemetry import semconv
-from tokentrail.telemetry.schema import METRIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -65,16 +64,16 @@ def observe(provider: MeterProvider, meter: Meter, current: Callable[[], Measure
     if provider in _observed:
         return
     _observed.add(provider)
-    size = METRIC[semconv.QUEUE_SIZE]
+    size = semconv.INSTRUMENTS[semconv.QUEUE_SIZE]
     meter.create_observable_up_down_counter(
-        size.name, [_Observer(_drained_backlog, current)], size.unit, size.description
+        semconv.QUEUE_SIZE, [_Observer(_drained_backlog, current)], size.unit, size.description
     )
     for name, read in (
         (semconv.INTERNAL_ERRORS, _errors),
         (semconv.COUNTS_QUEUED, _left),
         (semconv.COUNTS_ESTIMATED, _guessed),
     ):
-        row = METRIC[name]
+        row = semconv.INSTRUMENTS[name]
         observer = _Observer(read, current)
         meter.create_observable_counter(name, [observer], row.unit, row.description)
 

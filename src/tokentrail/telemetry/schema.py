@@ -1,10 +1,10 @@
 """The one table of what is recorded: a row for each attribute, metric and event.
 
 Levels and conditions are those of the OpenTelemetry GenAI conventions as read on 2026-11-23, in our
-words. Instruments are made of it (unit and description), ``docs/telemetry.md`` is
+words. Metrics have their unit and description from ``semconv``, of which instruments are made, and
+attributes their meaning from ``meanings``. ``docs/telemetry.md`` is made of it
 (``tools/make_telemetry.py``), and ``tests/telemetry`` compares with it what calls of each API
-record. What each attribute means stands in :mod:`tokentrail.telemetry.meanings`. It is long because
-it is a table.
+record. No call needs it, so nothing imports it at run time. It is long because it is a table.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from tokentrail.telemetry import semconv
 
 
 class Level(str, Enum):
@@ -236,14 +238,16 @@ class Metric:
 
     name: str
     level: Level
-    instrument: str
-    unit: str
-    description: str
     when: When
     attributes: tuple[Attribute, ...]
     vocabularies: tuple[str, ...] = (RELEASED, LATEST)
     apis: tuple[str, ...] = APIS
     note: str = ""
+
+    @property
+    def instrument(self) -> semconv.Instrument:
+        """What records it: kind, unit and description."""
+        return semconv.INSTRUMENTS[self.name]
 
 
 _BASE: Final = (
@@ -271,121 +275,74 @@ _OWN: Final = (
 )
 _OWN_TYPE: Final = Attribute("gen_ai.token.type", _X, When.ALWAYS, note="`input`, `output`")
 
-_SECONDS, _TOKENS_USED = ("histogram", "s"), ("histogram", "{token}")
-_COUNTED_TOKENS: Final = ("counter", "{token}")
-_OPERATION_TIME: Final = "Duration of a GenAI operation."
-_FIRST: Final = "Time from the request to the first chunk of a stream."
-_GAP: Final = "Time from one chunk of a stream to the next."
 _PART: Final = "a part of the total; in every vocabulary"
 
 METRICS: Final = (
+    Metric(semconv.DURATION, _P, When.ALWAYS, _TIMED, (RELEASED,)),
     Metric(
-        "gen_ai.client.operation.duration",
-        _P, *_SECONDS, _OPERATION_TIME, When.ALWAYS, _TIMED, (RELEASED,),
-    ),
-    Metric(
-        "gen_ai.client.operation.duration",
-        _P, *_SECONDS, _OPERATION_TIME, When.ALWAYS, _TIMED, (LATEST,), (EMBEDDINGS, FETCH),
+        semconv.DURATION,
+        _P,
+        When.ALWAYS,
+        _TIMED,
+        (LATEST,),
+        (EMBEDDINGS, FETCH),
         "what is no inference; with `both` once, as above",
     ),
+    Metric(semconv.FIRST_CHUNK, _P, When.BEGUN, _BASE, (RELEASED,), (*_INFERENCES, FETCH)),
+    Metric(semconv.OUTPUT_CHUNK, _P, When.GAPS, _BASE, (RELEASED,), (*_INFERENCES, FETCH)),
     Metric(
-        "gen_ai.client.operation.time_to_first_chunk",
-        _P, *_SECONDS, _FIRST, When.BEGUN, _BASE, (RELEASED,), (*_INFERENCES, FETCH),
+        semconv.TOKEN_USAGE, _P, When.USED, (*_REFINED, _TYPED, _SOURCED), (RELEASED,), _SPENDING
     ),
-    Metric(
-        "gen_ai.client.operation.time_per_output_chunk",
-        _P, *_SECONDS, _GAP, When.GAPS, _BASE, (RELEASED,), (*_INFERENCES, FETCH),
-    ),
-    Metric(
-        "gen_ai.client.token.usage",
-        _P, *_TOKENS_USED, "Number of input and output tokens used by an operation.",
-        When.USED, (*_REFINED, _TYPED, _SOURCED), (RELEASED,), _SPENDING,
-    ),
-    Metric(
-        "gen_ai.client.inference.duration",
-        _P, *_SECONDS, "Duration of an inference.", When.ALWAYS, _TIMED, (LATEST,), _INFERENCES,
-    ),
-    Metric(
-        "gen_ai.client.inference.time_to_first_chunk",
-        _P, *_SECONDS, _FIRST, When.BEGUN, _BASE, (LATEST,), _INFERENCES,
-    ),
-    Metric(
-        "gen_ai.client.inference.time_per_output_chunk",
-        _P, *_SECONDS, _GAP, When.GAPS, _BASE, (LATEST,), _INFERENCES,
-    ),
+    Metric(semconv.INFERENCE_DURATION, _P, When.ALWAYS, _TIMED, (LATEST,), _INFERENCES),
+    Metric(semconv.INFERENCE_FIRST_CHUNK, _P, When.BEGUN, _BASE, (LATEST,), _INFERENCES),
+    Metric(semconv.INFERENCE_OUTPUT_CHUNK, _P, When.GAPS, _BASE, (LATEST,), _INFERENCES),
     *(
         Metric(
-            f"gen_ai.client.inference.usage.{kind}_tokens",
-            _P, *_COUNTED_TOKENS, f"Number of {kind} tokens used.",
-            When.USED, (*_BY_MODALITY, _SOURCED), (LATEST,), _INFERENCES,
+            name,
+            _P,
+            When.USED,
+            (*_BY_MODALITY, _SOURCED),
+            (LATEST,),
+            _INFERENCES,
             "the modalities sum to the total",
         )
-        for kind in ("input", "output")
+        for name in semconv.USAGE_COUNTERS.values()
     ),
     *(
         Metric(
-            f"gen_ai.client.inference.operation.{kind}_tokens",
-            _P, *_TOKENS_USED, f"Number of {kind} tokens of an operation.",
-            When.USED, (*_REFINED, _SOURCED), (LATEST,), _INFERENCES, "not of failed calls",
+            name,
+            _P,
+            When.USED,
+            (*_REFINED, _SOURCED),
+            (LATEST,),
+            _INFERENCES,
+            "not of failed calls",
         )
-        for kind in ("input", "output")
+        for name in semconv.OPERATION_TOKENS.values()
     ),
     *(
-        Metric(
-            f"gen_ai.client.inference.usage.{part}_tokens",
-            _P, *_COUNTED_TOKENS, description, When.BILLED, _BY_MODALITY,
-            apis=_INFERENCES, note=_PART,
-        )
-        for part, description in (
-            ("cache_read.input", "Number of input tokens read from a cache."),
-            ("cache_write.input", "Number of input tokens written to a cache."),
-            ("reasoning.output", "Number of output tokens spent on reasoning."),
-        )
+        Metric(name, _P, When.BILLED, _BY_MODALITY, apis=_INFERENCES, note=_PART)
+        for _, _, name in semconv.DETAIL_COUNTERS
     ),
     Metric(
-        "tokentrail.usage.tokens",
-        _X, *_COUNTED_TOKENS, "Tokens by where the number comes from.",
-        When.ANY_USAGE, (*_OWN, _OWN_TYPE, _SOURCED),
-        apis=_SPENDING, note="the whole picture: estimates too",
+        semconv.USAGE_TOKENS,
+        _X,
+        When.ANY_USAGE,
+        (*_OWN, _OWN_TYPE, _SOURCED),
+        apis=_SPENDING,
+        note="the whole picture: estimates too",
     ),
+    Metric(semconv.OPERATIONS, _X, When.ALWAYS, _OWN),
+    Metric(semconv.COUNT_RATIO, _X, When.SAMPLED, (*_BASE, _OWN_TYPE), apis=_SPENDING),
     Metric(
-        "tokentrail.operations",
-        _X, "counter", "{operation}", "Operations that ended, by outcome.", When.ALWAYS, _OWN,
+        semconv.COMPARED_TOKENS, _X, When.SAMPLED, (*_BASE, _OWN_TYPE, _SOURCED), apis=_SPENDING
     ),
-    Metric(
-        "tokentrail.usage.count_ratio",
-        _X, "histogram", "1", "Counted tokens over reported tokens of the same call.",
-        When.SAMPLED, (*_BASE, _OWN_TYPE), apis=_SPENDING,
-    ),
-    Metric(
-        "tokentrail.usage.compared_tokens",
-        _X, *_COUNTED_TOKENS, "Tokens of calls that were both reported and counted.",
-        When.SAMPLED, (*_BASE, _OWN_TYPE, _SOURCED), apis=_SPENDING,
-    ),
-    Metric(
-        "tokentrail.internal.queue.size",
-        _X, "up-down counter", "{item}", "Pieces of work that wait for tokentrail's worker.",
-        When.HEALTHY, (),
-    ),
-    Metric(
-        "tokentrail.internal.errors",
-        _X, "counter", "{error}", "Errors of tokentrail's own, which never reach the application.",
-        When.HEALTHY, (),
-    ),
-    Metric(
-        "tokentrail.internal.counts.queued",
-        _X, "counter", "{count}", "Counts that were left to the worker.", When.HEALTHY, (),
-    ),
-    Metric(
-        "tokentrail.internal.counts.estimated",
-        _X, "counter", "{count}", "Counts that were estimated because there was no time.",
-        When.HEALTHY, (),
-    ),
-)  # fmt: skip
+    Metric(semconv.QUEUE_SIZE, _X, When.HEALTHY, ()),
+    Metric(semconv.INTERNAL_ERRORS, _X, When.HEALTHY, ()),
+    Metric(semconv.COUNTS_QUEUED, _X, When.HEALTHY, ()),
+    Metric(semconv.COUNTS_ESTIMATED, _X, When.HEALTHY, ()),
+)
 """Metrics, conventional ones and our own."""
-
-METRIC: Final = {row.name: row for row in reversed(METRICS)}
-"""Unit, instrument and description by name, which are the same in every row of a name."""
 
 
 @dataclass(frozen=True)

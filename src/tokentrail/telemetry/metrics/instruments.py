@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.telemetry import semconv
-from tokentrail.telemetry.schema import METRIC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +25,7 @@ _BUCKETS: Final = {
 
 def histogram(meter: Meter, name: str) -> Histogram:
     """Return the histogram of that name."""
-    row = METRIC[name]
+    row = semconv.INSTRUMENTS[name]
     return meter.create_histogram(
         name, row.unit, row.description, explicit_bucket_boundaries_advisory=_BUCKETS[row.unit]
     )
@@ -34,5 +33,5 @@ def histogram(meter: Meter, name: str) -> Histogram:
 
 def counter(meter: Meter, name: str) -> Counter:
     """Return the counter of that name."""
-    row = METRIC[name]
+    row = semconv.INSTRUMENTS[name]
     return meter.create_counter(name, row.unit, row.description)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import Observation
 
-from tokentrail.telemetry.schema import METRIC
+from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,7 +78,7 @@ def total(provider: MeterProvider, meter: Meter, name: str) -> Total:
     mine = _totals.setdefault(provider, {})
     if name not in mine:
         mine[name] = Total()
-        row = METRIC[name]
+        row = semconv.INSTRUMENTS[name]
         meter.create_observable_counter(name, [mine[name].observe], row.unit, row.description)
     return mine[name]
 
