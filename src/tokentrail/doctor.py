@@ -41,7 +41,7 @@ PEERS: Final = {
     "logfire": "logfire",
     "langfuse": "langfuse.openai",
 }
-"""Other instrumentations: their distribution, and the module by which neighbours are known."""
+"""Other instrumentations: their distribution, and the module by which each is known."""
 JOINED: Final = "opentelemetry-instrumentation-genai-openai"
 """The one that is no conflict: a call is told once, by both together."""
 
@@ -83,7 +83,7 @@ class Findings:
     """What the ecosystem's variable names, which is no setting of ours."""
     versions: Mapping[str, str | None]
     methods: tuple[MethodFound, ...]
-    neighbours: Mapping[str, str]
+    other_instrumentations: Mapping[str, str]
     providers: Mapping[str, str]
     encodings: Mapping[str, str]
     notes: tuple[str, ...]
@@ -107,14 +107,14 @@ def examine(environ: Mapping[str, str]) -> Findings:
     methods = (
         tuple(_methods(_instrumented_apis(settings))) if versions["openai"] is not None else ()
     )
-    peers = dict(_neighbours())
+    peers = dict(_other_instrumentations())
     encodings = {name: _encoding(name) for name in RECIPES}
     return Findings(
         settings=settings,
         completion_hook=environ.get(completion_hook.ENVIRON) or None,
         versions=versions,
         methods=methods,
-        neighbours=peers,
+        other_instrumentations=peers,
         providers=dict(_providers()),
         encodings=encodings,
         notes=tuple(_notes(environ, peers)),
@@ -178,7 +178,7 @@ def _methods(apis: Collection[str]) -> Iterator[MethodFound]:
         yield MethodFound(row.title, _state(row, apis))
 
 
-def _state(row: methods.Row, apis: Collection[str]) -> str:
+def _state(row: methods.Method, apis: Collection[str]) -> str:
     for module in row.modules:
         try:
             owner = getattr(importlib.import_module(module), row.owner, None)
@@ -187,11 +187,11 @@ def _state(row: methods.Row, apis: Collection[str]) -> str:
         if owner is not None and row.method in vars(owner):
             if install.is_patched(vars(owner)[row.method]):
                 return "patched"
-            return "found" if row.family in apis else "left out"
+            return "found" if row.api in apis else "left out"
     return "absent" if row.optional else "missing"
 
 
-def _neighbours() -> Iterator[tuple[str, str]]:
+def _other_instrumentations() -> Iterator[tuple[str, str]]:
     working = {other.module for other in coexistence.active_instrumentations()}
     for name, module in PEERS.items():
         if (installed := _version(name)) is not None:
@@ -268,7 +268,7 @@ def _lines(found: Findings) -> Iterator[str]:
         yield f"      {setting.variable}: {setting.allowed}"
     yield from _table("completion hook", {completion_hook.ENVIRON: found.completion_hook or "none"})
     yield from _table("methods", {method.name: method.state for method in found.methods})
-    yield from _table("other instrumentations", found.neighbours)
+    yield from _table("other instrumentations", found.other_instrumentations)
     yield from _table("providers", found.providers)
     yield from _table("encodings", found.encodings)
     for title, said in (("notes", found.notes), ("problems", found.problems)):

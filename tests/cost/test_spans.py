@@ -296,7 +296,7 @@ def test_what_is_remembered_is_bounded(monkeypatch):
         known = kept.cost(request, names, None, time.time_ns(), usage)
         assert (known and known.amount) == (pytest.approx(0.00027) if number % 2 else None)
         assert len(kept._known) <= 5
-        assert kept.is_quick(request, names, None, time.time_ns()) or number == 39
+        assert kept.is_cheap(request, names, None, time.time_ns()) or number == 39
 
 
 def test_to_fetch_an_old_answer_costs_nothing_again():

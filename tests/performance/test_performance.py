@@ -92,35 +92,36 @@ def test_calls_that_are_alike_share_the_attributes_of_their_points(trail, client
         client.chat.completions.create(**wire.CHAT)
     assert "telemetry.metrics.recording.finish" in names
     assert {
-        f"telemetry.metrics.{name}" for name in ("attributes.base", "attributes.own", "totals.sum")
+        f"telemetry.metrics.{name}"
+        for name in ("attributes.base", "attributes.own_attributes", "totals.sum")
     }.isdisjoint(names)
 
 
 def test_what_calls_share_is_kept_for_a_bounded_number_of_kinds_and_ends():
-    kinds, points = SpanTemplates(), MetricAttributes(("gen_ai.response.model",))
+    templates, points = SpanTemplates(), MetricAttributes(("gen_ai.response.model",))
     nowhere = Endpoint("openai", None, None, "")
     for number in range(3 * MAX_TEMPLATES):
         request = Request("chat", None, nowhere, model=f"model-{number}")
-        kind = kinds.of(request)
-        assert kinds.of(request) is kind
-        assert kinds.of(replace(request)) is kind
-        assert max(len(kinds._kinds), len(kinds._known)) <= MAX_TEMPLATES
+        kind = templates.of(request)
+        assert templates.of(request) is kind
+        assert templates.of(replace(request)) is kind
+        assert max(len(templates._templates), len(templates._known)) <= MAX_TEMPLATES
     for number in range(3 * MAX_SERIES):
         response = Response(model=f"model-{number}")
         operation = Operation(request, response, Usage(), Outcome.COMPLETED, 1.0, 2, answered=True)
         again = replace(operation)
-        assert kinds.ended(kind, operation) is kinds.ended(kind, again)
-        assert points.alike(operation) is points.alike(again)
-        assert len(kinds._ended) <= MAX_TEMPLATES
-        assert len(points._alike) <= MAX_SERIES
+        assert templates.end_attributes(kind, operation) is templates.end_attributes(kind, again)
+        assert points.of_series(operation) is points.of_series(again)
+        assert len(templates._ended) <= MAX_TEMPLATES
+        assert len(points._series) <= MAX_SERIES
 
 
 def test_nothing_that_was_said_is_kept_with_a_kind_of_calls():
-    kinds = SpanTemplates()
+    templates = SpanTemplates()
     said = Prompt(texts=("a secret",))
     request = Request("chat", None, Endpoint("openai", None, None, ""), prompt=said)
-    assert kinds.of(request).request is None
-    assert not kinds._known
+    assert templates.of(request).request is None
+    assert not templates._known
 
 
 def test_a_chunk_enters_three_functions_however_long_the_stream_is(trail, client):

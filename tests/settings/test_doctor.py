@@ -188,7 +188,7 @@ def test_another_instrumentation_is_installed_or_at_work(monkeypatch, wheel, mod
     working.OpenAIInstrumentor = type("OpenAIInstrumentor", (), {"_instance": instance})
     monkeypatch.setitem(sys.modules, module, working)
     found = doctor.examine({})
-    states = {name: state.split(", ")[1] for name, state in found.neighbours.items()}
+    states = {name: state.split(", ")[1] for name, state in found.other_instrumentations.items()}
     assert {name: states[name] for name in names} == {
         name: "at work" if name == wheel else "installed" for name in names
     }

@@ -21,7 +21,7 @@ def client(driver):
 
 
 def _patched_apis():
-    return {row.family for row in methods.ROWS if _is_patched(row)}
+    return {row.api for row in methods.ROWS if _is_patched(row)}
 
 
 def _is_patched(row):
@@ -40,11 +40,11 @@ def _touch(client):
 
 
 def test_each_row_belongs_to_an_api():
-    assert {row.family for row in methods.ROWS} | {"realtime"} == set(INSTRUMENTED_APIS)
+    assert {row.api for row in methods.ROWS} | {"realtime"} == set(INSTRUMENTED_APIS)
 
 
 def test_a_beta_method_belongs_to_the_api_of_its_stable_counterpart():
-    assert {row.family for row in methods.ROWS if row.path.startswith("beta.")} == {"responses"}
+    assert {row.api for row in methods.ROWS if row.path.startswith("beta.")} == {"responses"}
 
 
 async def test_all_are_told_by_default(trail, client):
@@ -101,7 +101,7 @@ def _states(environ):
 
 
 def _titles(family):
-    return {row.title for row in methods.ROWS if row.family == family}
+    return {row.title for row in methods.ROWS if row.api == family}
 
 
 def test_the_doctor_says_what_the_environment_leaves_out():

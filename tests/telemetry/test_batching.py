@@ -80,7 +80,7 @@ async def test_points_that_wait_do_not_keep_what_was_asked(
     if streamed:
         await driver.read(answer)
     assert len(trail.spans.at_once()) == 1
-    (record,) = runtime.current().emitter.metrics.deferred._waiting
+    (record,) = runtime.current().emitter.metrics.batch._waiting
     assert MESSAGES[0]["content"] not in repr(record)
 
 
@@ -115,7 +115,7 @@ async def test_only_so_many_wait(trail, ask, recorded, monkeypatch):
     monkeypatch.setattr(batching, "MAX_WAITING", 2)
     for _ in range(4):
         await ask()
-    assert len(runtime.current().emitter.metrics.deferred._waiting) == 2
+    assert len(runtime.current().emitter.metrics.batch._waiting) == 2
     assert recorded == [threading.current_thread().name] * 6
     assert trail.metrics.one(DURATION).count == 4
 
@@ -170,7 +170,7 @@ def test_one_that_cannot_be_recorded_keeps_no_other_from_it(monkeypatch, how):
     monkeypatch.setattr(guard, "strict", False)
     jobs, (records, got), swallowed = [], _recording(0, 1, 2), guard.swallowed
     waiting = PointBatch()
-    waiting.give = lambda job: jobs.append(job) or True
+    waiting.submit = lambda job: jobs.append(job) or True
     for record in records:
         waiting.add(record)
     assert jobs == [waiting]
@@ -196,11 +196,11 @@ def test_a_job_that_the_worker_lost_is_given_again(monkeypatch):
     def interrupted(job):
         raise KeyboardInterrupt
 
-    waiting.give = interrupted
+    waiting.submit = interrupted
     with pytest.raises(KeyboardInterrupt):
         waiting.add(record)
     jobs = []
-    waiting.give = lambda job: jobs.append(job) or True
+    waiting.submit = lambda job: jobs.append(job) or True
     waiting.add(record)
     assert (jobs, got) == ([], [])
     now[0] += 2 * batching.DELAY + 1.0
@@ -212,10 +212,10 @@ def test_a_job_that_the_worker_lost_is_given_again(monkeypatch):
 
 def test_a_call_that_finds_no_worker_records_no_more_than_takes_a_moment():
     waiting, (records, got) = PointBatch(), _recording(*[0] * 100)
-    waiting.give = lambda job: True
+    waiting.submit = lambda job: True
     for record in records:
         waiting.add(record)
-    waiting._overdue, waiting.give = 0.0, batching.reject
+    waiting._overdue, waiting.submit = 0.0, batching.reject
     waiting.add(records[0])
     assert len(got) == FEW
     waiting.add(records[0])
@@ -283,7 +283,7 @@ def test_a_fork_waits_while_the_worker_records():
             time.sleep(0.3)
 
     waiting = PointBatch()
-    waiting.give = lambda job: True
+    waiting.submit = lambda job: True
     waiting.add(record)
     worker = threading.Thread(target=lambda: list(waiting.steps()))
     worker.start()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.websocket.apis import APIS, MODEL, NAMED
 
 from tokentrail.model.records import Endpoint
-from tokentrail.websocket.realtime import RealtimeShape
+from tokentrail.websocket.realtime import RealtimeAdapter
 
 HERE = Endpoint("openai", None, None, "here")
 SPEECH = APIS[0]
@@ -31,7 +31,7 @@ class Sink:
 
 
 def request(model=MODEL, **response):
-    return RealtimeShape(model).parse_request(HERE, response)
+    return RealtimeAdapter(model).parse_request(HERE, response)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_what_may_be_spoken_cannot_be_counted(said, speaks):
 
 
 def test_the_model_is_the_one_asked_for_and_the_session_names_another():
-    shape = RealtimeShape(MODEL)
+    shape = RealtimeAdapter(MODEL)
     shape.learn("session.created", {"session": {"model": NAMED}})
     assert shape.parse_request(HERE, {}).model == MODEL
     assert shape.stream_accumulator(shape.parse_request(HERE, {}), None).response().model == NAMED
@@ -59,7 +59,7 @@ def test_the_model_is_the_one_asked_for_and_the_session_names_another():
 
 def test_where_no_model_was_asked_for_it_is_the_sessions():
     """A call that is joined has one already; it may be changed while it lasts."""
-    shape = RealtimeShape(None)
+    shape = RealtimeAdapter(None)
     assert shape.parse_request(HERE, {}).model is None
     for name in ("one", "two"):
         shape.learn("session.updated", {"session": {"model": name}})
@@ -75,7 +75,7 @@ def test_sound_is_not_held():
     sound = "UklGRg==" * 100
     event = SPEECH.delta(sound, kind=SPEECH.sound)
     before, sink = sys.getrefcount(sound), Sink()
-    gathered = RealtimeShape(MODEL).stream_accumulator(request(), sink)
+    gathered = RealtimeAdapter(MODEL).stream_accumulator(request(), sink)
     gathered.add(event)
     assert sys.getrefcount(sound) == before
     assert sink.told == []
@@ -117,7 +117,7 @@ EVENTS = st.fixed_dictionaries(
 
 @given(st.lists(EVENTS, max_size=6))
 def test_nothing_that_a_server_sends_is_too_strange(events):
-    shape = RealtimeShape(None)
+    shape = RealtimeAdapter(None)
     gathered = shape.stream_accumulator(shape.parse_request(HERE, {}), Sink())
     for event in events:
         shape.stream_id(event)

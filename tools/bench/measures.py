@@ -38,7 +38,7 @@ class Bench:
         self.switch = switch
         self.flush = flush
         """Waits until all that ended is told."""
-        self.sync, self.awaited = wire.clients()
+        self.sync, self.waiters = wire.clients()
         self.loop = asyncio.new_event_loop()
         self._chance = random.Random(7)  # noqa: S311 - an order, not a secret
 
@@ -83,8 +83,8 @@ class Bench:
 
     def _plain_async(self, api: str) -> Awaitable[Any]:
         if api == "chat":
-            return self.awaited.chat.completions.create(**wire.CHAT)
-        return self.awaited.responses.create(**wire.RESPONSES)
+            return self.waiters.chat.completions.create(**wire.CHAT)
+        return self.waiters.responses.create(**wire.RESPONSES)
 
     def _order(self) -> tuple[bool, bool]:
         """Return who goes first and who second: by chance, as the one may warm up the other."""
@@ -100,9 +100,9 @@ class Bench:
         headers = {wire.LENGTH: str(length), **({wire.PAUSE: "yes"} if pause else {})}
         asked = {"stream": True, "extra_headers": headers}
         if api == "chat":
-            opened = await self.awaited.chat.completions.create(**wire.CHAT, **asked)
+            opened = await self.waiters.chat.completions.create(**wire.CHAT, **asked)
         else:
-            opened = await self.awaited.responses.create(**wire.RESPONSES, **asked)
+            opened = await self.waiters.responses.create(**wire.RESPONSES, **asked)
         return opened.__aiter__()
 
     def take_call(self, api: str, pairs: int) -> Samples:

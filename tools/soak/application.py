@@ -100,7 +100,7 @@ class Application:
         self.reader = InMemoryMetricReader()
         self.before: dict[str, int] = {}
         """What metrics said when the account began."""
-        self.sync, self.awaited = wire.clients(_reply)
+        self.sync, self.waiters = wire.clients(_reply)
         tokentrail.instrument(
             tracer_provider=traces,
             meter_provider=MeterProvider(metric_readers=[self.reader]),
@@ -161,7 +161,7 @@ class Application:
 
     async def call_async(self, ending: str) -> None:
         """Make one call with the async client, and enter it into the ledger."""
-        create = self.awaited.chat.completions.create
+        create = self.waiters.chat.completions.create
         if ending in {"plain", "failed"}:
             with suppress(openai.APIError):
                 await create(**wire.CHAT, **_plain(ending))

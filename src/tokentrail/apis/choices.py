@@ -35,7 +35,7 @@ def index_of(given: Mapping[str, object], position: int) -> int:
     return index if type(index) is int else position
 
 
-def read_answer(answer: object, tell: FeedText, sink: TextSink | None) -> Response:
+def read_answer(answer: object, feed: FeedText, sink: TextSink | None) -> Response:
     """Read a plain answer; ``tell`` hands over the text of one choice.
 
     What is no such answer (the bare text that ``extra_body={"stream": True}`` gives) tells
@@ -55,7 +55,7 @@ def read_answer(answer: object, tell: FeedText, sink: TextSink | None) -> Respon
         if "content_filter_results" in said:
             filters.append(said["content_filter_results"])
         if sink is not None:
-            tell(said, index, sink)
+            feed(said, index, sink)
     prompts, created = given.get("prompt_filter_results"), given.get("created")
     return Response(
         id=telemetry_str(given.get("id")),
@@ -91,19 +91,32 @@ class ChunkAccumulator:
     """
 
     __slots__ = (
-        "_asked", "_beside", "_buffers", "_created", "_expected", "_final", "_findings",
-        "_fingerprint", "_id", "_made", "_model", "_reasons", "_sink", "_tell", "_tier",
+        "_asked",
+        "_beside",
+        "_buffers",
+        "_created",
+        "_expected",
+        "_feed",
+        "_final",
+        "_findings",
+        "_fingerprint",
+        "_id",
+        "_made",
+        "_model",
+        "_reasons",
+        "_sink",
+        "_tier",
     )  # fmt: skip
 
     def __init__(
-        self, expected: int | None, tell: FeedText, sink: TextSink | None, *, filtered: bool = False
+        self, expected: int | None, feed: FeedText, sink: TextSink | None, *, filtered: bool = False
     ) -> None:
         """Await ``expected`` choices (one, if ``None``) and hand their text to ``tell``.
 
         ``filtered``: a content filter speaks on its chunks. One that speaks first is heard, too.
         """
         self._expected = range(min(max(expected or 1, 1), MOST_CHOICES))
-        self._tell = tell
+        self._feed = feed
         self._sink = sink
         self._findings = Findings() if filtered else None
         self._id: object = None
@@ -182,11 +195,11 @@ class ChunkAccumulator:
                 known
             )
         if self._sink is not None:
-            self._tell(said, known, self._sink)
+            self._feed(said, known, self._sink)
         if self._model is not None and self._findings is None and known in self._reasons:
-            self._leave(known)
+            self._lend_buffer(known)
 
-    def _leave(self, index: int) -> None:
+    def _lend_buffer(self, index: int) -> None:
         """Have further content of a choice left where it is awaited, if it may be."""
         sink = self._sink
         buffer = NOWHERE if sink is None else sink.append_buffer("text", index, CONTENT)
@@ -238,7 +251,7 @@ class ChunkAccumulator:
         return chat_usage(asked) if asked is made else chat_usage(merge_usage(asked, made))
 
 
-def accumulator(request: Request, tell: FeedText, sink: TextSink | None) -> ChunkAccumulator:
+def accumulator(request: Request, feed: FeedText, sink: TextSink | None) -> ChunkAccumulator:
     """Return an empty accumulator for the chunks that ``request`` will bring."""
     azure = request.endpoint.provider == "azure.ai.openai"
-    return ChunkAccumulator(request.choice_count, tell, sink, filtered=azure)
+    return ChunkAccumulator(request.choice_count, feed, sink, filtered=azure)

@@ -118,7 +118,7 @@ class Parameters:
             request = self._kept(tuple(key), arguments, known) if kept is None else kept
         else:
             request = self._read(arguments, prompt, known)
-        return self._heard(request, arguments) if self._said else request
+        return self._with_conversation(request, arguments) if self._said else request
 
     def _kept(
         self, key: Hashable, arguments: Mapping[str, object], known: dict[str, Any]
@@ -129,7 +129,7 @@ class Parameters:
         request = self._requests[key] = self._read(arguments, None, known)
         return request
 
-    def _heard(self, request: Request, arguments: Mapping[str, object]) -> Request:
+    def _with_conversation(self, request: Request, arguments: Mapping[str, object]) -> Request:
         """Return ``request`` with what the arguments say that hold what is said."""
         told: dict[str, Any] = {}
         for name, field, read in self._said:

@@ -265,7 +265,7 @@ class ObservedCall:
             return True
         with guard.shield("content"):
             price = self._price()
-            return (price is None or price.is_cheap()) and (capture is None or capture.is_light())
+            return (price is None or price.is_cheap()) and (capture is None or capture.is_cheap())
         return True
 
     def _price(self) -> PriceLookup | None:

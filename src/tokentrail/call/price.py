@@ -30,7 +30,7 @@ class PriceLookup:
         request = operation.request
         if request.fetches and operation.usage.input is None:
             return True
-        return self._prices.is_quick(request, self._names, self._tier, operation.end_time)
+        return self._prices.is_cheap(request, self._names, self._tier, operation.end_time)
 
     def cost(self) -> CallCost | None:
         """Return what the call costs, if that is known."""

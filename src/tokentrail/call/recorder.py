@@ -42,7 +42,7 @@ class Recorder:
     """Whether somebody waits for each chunk, see :meth:`on_chunk`."""
     needs_details = True
     """Whether what the headers say is wanted."""
-    exchange: HttpMetadata | None = None
+    http: HttpMetadata | None = None
     """What they said, where they were seen."""
     keeps_error_text = False
     """Whether the text of an exception is kept: it may quote the request."""
@@ -99,7 +99,7 @@ class Recorder:
     def on_response_headers(self, response: object) -> None:
         """Read the headers of an HTTP response."""
         if self.needs_details:
-            self.exchange = http_metadata.metadata_of_response(response)
+            self.http = http_metadata.metadata_of_response(response)
 
     def on_stream_opened(self) -> None:
         """Note that the headers of a streamed answer came."""
@@ -180,8 +180,8 @@ class Recorder:
         """Take the whole plain answer: the call is completed."""
         self._answered = True
         self._answer = answer
-        if self.needs_details and self.exchange is None:
-            self.exchange = http_metadata.metadata_of_answer(answer)
+        if self.needs_details and self.http is None:
+            self.http = http_metadata.metadata_of_answer(answer)
         self._read(answer)
         return self._end(Outcome.COMPLETED)
 
@@ -201,8 +201,8 @@ class Recorder:
         """Note that ``error`` is on its way to the application."""
         if not isinstance(error, Exception):
             return self._end(Outcome.CANCELLED)
-        if self.needs_details and self.exchange is None:
-            self.exchange = http_metadata.metadata_of_error(error)
+        if self.needs_details and self.http is None:
+            self.http = http_metadata.metadata_of_error(error)
         shown = http_metadata.answer_in_error(error)
         if self._answer is None and shown is not None:
             self.on_body(shown)
@@ -270,7 +270,7 @@ class Recorder:
             failure,
         )
         operation.usage_request = self.usage_request
-        operation.exchange = self.exchange
+        operation.http = self.http
         if error is not None:
             operation.error_type = _class_name(error)
             operation.error_description = _error_description(error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokentrail.config.reading import (
+from tokentrail.config.environment import (
     EnvironmentValue,
     display_value,
     read_environment,

@@ -68,7 +68,7 @@ class Capture:
             with guard.shield("content of an answer"):  # counting goes on
                 gathering.take(answer)
 
-    def is_light(self) -> bool:
+    def is_cheap(self) -> bool:
         """Whether :meth:`content` is quick: not much text, and nothing of the user's to run."""
         if self._foreign:
             return False
@@ -120,26 +120,26 @@ def _weight(part: Part) -> int:
 class CapturingAdapter:
     """A shape whose answers are also handed to a capture. The shape itself knows nothing of it."""
 
-    __slots__ = ("_capture", "_shape")
+    __slots__ = ("_adapter", "_capture")
 
-    def __init__(self, shape: ApiAdapter, capture: Capture) -> None:
-        self._shape = shape
+    def __init__(self, adapter: ApiAdapter, capture: Capture) -> None:
+        self._adapter = adapter
         self._capture = capture
 
     def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read the keyword arguments of a call."""
-        return self._shape.parse_request(endpoint, arguments, prompt=prompt)
+        return self._adapter.parse_request(endpoint, arguments, prompt=prompt)
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a plain answer; it may be read again."""
         self._capture.take(answer)
-        return self._shape.parse_response(answer, sink)
+        return self._adapter.parse_response(answer, sink)
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> CapturingAccumulator:
         """Return an accumulator that hands each chunk to the capture, too."""
-        return CapturingAccumulator(self._shape.stream_accumulator(request, sink), self._capture)
+        return CapturingAccumulator(self._adapter.stream_accumulator(request, sink), self._capture)
 
 
 class CapturingAccumulator:

@@ -49,7 +49,7 @@ class Prices:
                 f"only the models of {own} have a cost" if own else "no call has one",
             )
 
-    def is_quick(self, request: Request, names: tuple[str, ...], tier: str | None, at: int) -> bool:
+    def is_cheap(self, request: Request, names: tuple[str, ...], tier: str | None, at: int) -> bool:
         """Whether the price is known without looking it up, which may take milliseconds."""
         return request.operation not in _BILLED or _key(request, names, tier, at) in self._known
 

@@ -126,21 +126,21 @@ class Encodings:
 
     def _start_thread(self, name: str) -> None:
         thread = threading.Thread(
-            target=self._load_and_tell, args=(name,), name="tokentrail-encoding", daemon=True
+            target=self._load_and_notify, args=(name,), name="tokentrail-encoding", daemon=True
         )
         try:
             import_module("concurrent.futures.thread")  # tiktoken's; it has hooks at forks, too
             thread.start()
         except RuntimeError:  # The interpreter is shutting down, or threads have run out.
-            self._tell(name)
+            self._notify(name)
 
-    def _load_and_tell(self, name: str) -> None:
+    def _load_and_notify(self, name: str) -> None:
         try:
             self.load(name)
         finally:
-            self._tell(name)
+            self._notify(name)
 
-    def _tell(self, name: str) -> None:
+    def _notify(self, name: str) -> None:
         with self._lock:
             callbacks = self._waiting.pop(name, [])
         for ready in callbacks:

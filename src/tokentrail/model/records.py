@@ -335,7 +335,7 @@ class Operation:
     usage_request: str | None = None
     """"requested" or "refused" where the server was asked for usage on our account."""
     raised: RaisedException | None = None
-    exchange: HttpMetadata | None = None
+    http: HttpMetadata | None = None
     cost: CallCost | None = None
     """Where it is asked for and known."""
 

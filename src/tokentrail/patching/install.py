@@ -17,7 +17,7 @@ import wrapt
 
 from tokentrail.config import INSTRUMENTED_APIS
 from tokentrail.patching import wrappers
-from tokentrail.patching.methods import every
+from tokentrail.patching.methods import all_methods
 from tokentrail.patching.wrappers import PatchedMethod
 from tokentrail.support import guard
 from tokentrail.websocket import patching
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from types import ModuleType
 
-    from tokentrail.patching.methods import Row
-    from tokentrail.websocket.responses import ConnectionShape
+    from tokentrail.patching.methods import Method
+    from tokentrail.websocket.responses import ConnectionAdapter
 
 _logger = logging.getLogger("tokentrail")
 _CLIENT = "openai"
@@ -46,7 +46,7 @@ def install(families: Collection[str] = INSTRUMENTED_APIS) -> None:
     """Wrap the methods of ``families``, now or when their module is imported. Idempotent."""
     global _wanted  # noqa: PLW0603 - import hooks cannot be unregistered, so they ask here
     _wanted = frozenset(families)
-    for name in (_CLIENT, *{name for row in every() for name in row.modules}):
+    for name in (_CLIENT, *{name for row in all_methods() for name in row.modules}):
         if name not in _hooked:
             _hooked.add(name)
             wrapt.register_post_import_hook(_imported, name)  # calls it if the module is there
@@ -73,15 +73,15 @@ def remove() -> None:
 def _imported(module: ModuleType) -> None:
     if not _wanted:
         return
-    for row in every():
+    for row in all_methods():
         if module.__name__ != _CLIENT and module.__name__ not in row.modules:
             continue
-        if row.shape is None or row.family in _wanted:
+        if row.adapter is None or row.api in _wanted:
             with guard.shield(f"patching {row.title}"):
                 _look_for(row, module)
 
 
-def _look_for(row: Row, module: ModuleType) -> None:
+def _look_for(row: Method, module: ModuleType) -> None:
     if module.__name__ != _CLIENT:
         _patch(module, row)
     elif all(_below(name) is None for name in row.modules):
@@ -100,7 +100,7 @@ def _below(name: str) -> list[str] | None:
     return None if spec is None else list(spec.submodule_search_locations or ())
 
 
-def _patch(module: ModuleType, row: Row) -> None:
+def _patch(module: ModuleType, row: Method) -> None:
     # vars(): asking a package of openai for an attribute may make it load the rest of itself.
     owner: Any = vars(module).get(row.owner)
     original = owner.__dict__.get(row.method) if owner is not None else None
@@ -132,17 +132,17 @@ def _around(original: Any, wrapper: Callable[..., Any]) -> object:  # noqa: ANN4
     return warning
 
 
-def _wrapper(row: Row) -> Callable[..., Any]:
-    if row.shape is None:
+def _wrapper(row: Method) -> Callable[..., Any]:
+    if row.adapter is None:
         return wrappers.RawRequestWrapper(is_async=row.is_async)
     if row.method in _OPENING:
-        opened = cast("ConnectionShape", row.shape)
+        opened = cast("ConnectionAdapter", row.adapter)
         of = patching.async_wrapper if row.is_async else patching.sync_wrapper
         return of(opened)
-    return (wrappers.AsyncWrapper if row.is_async else wrappers.SyncWrapper)(row.shape)
+    return (wrappers.AsyncWrapper if row.is_async else wrappers.SyncWrapper)(row.adapter)
 
 
-def _missing(row: Row) -> None:
+def _missing(row: Method) -> None:
     if row.optional:
         _logger.debug("This version of openai has no %s: it is not told.", row.title)
     else:

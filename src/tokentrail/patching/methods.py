@@ -24,23 +24,23 @@ from tokentrail.apis.responses.adapter import (
     ResponsesAdapter,
     TokenCountAdapter,
 )
-from tokentrail.websocket.realtime import RealtimeShape
-from tokentrail.websocket.responses import ResponsesConnectionShape
+from tokentrail.websocket.realtime import RealtimeAdapter
+from tokentrail.websocket.responses import ResponsesConnectionAdapter
 
 if TYPE_CHECKING:
     from tokentrail.apis import ApiAdapter
-    from tokentrail.websocket.responses import ConnectionShape
+    from tokentrail.websocket.responses import ConnectionAdapter
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Method:
     """One method of one class."""
 
     modules: tuple[str, ...]
     """Where the class stands, in one or another layout of the client."""
     owner: str
     method: str
-    shape: ApiAdapter | None
+    adapter: ApiAdapter | None
     """``None``: its path says which."""
     is_async: bool
     """Said here because ``inspect`` cannot tell: the client's decorator hides it."""
@@ -60,17 +60,22 @@ class Row:
         return ".".join((*owners, self.method))
 
     @property
-    def family(self) -> str:
+    def api(self) -> str:
         """The part of the client it belongs to; ``instrumented_apis`` chooses among them."""
         return self.path.removeprefix("beta.").partition(".")[0]
 
 
 def _pair(
-    modules: tuple[str, ...], owner: str, method: str, shape: ApiAdapter, *, optional: bool = False
-) -> tuple[Row, Row]:
+    modules: tuple[str, ...],
+    owner: str,
+    method: str,
+    adapter: ApiAdapter,
+    *,
+    optional: bool = False,
+) -> tuple[Method, Method]:
     return (
-        Row(modules, owner, method, shape, is_async=False, optional=optional),
-        Row(modules, "Async" + owner, method, shape, is_async=True, optional=optional),
+        Method(modules, owner, method, adapter, is_async=False, optional=optional),
+        Method(modules, "Async" + owner, method, adapter, is_async=True, optional=optional),
     )
 
 
@@ -88,7 +93,7 @@ _SPEECH = ("openai.resources.audio.speech",)
 _MODERATIONS = ("openai.resources.moderations",)
 _DECISIONS = ("openai.resources.decisions",)
 
-ROWS: tuple[Row, ...] = (
+ROWS: tuple[Method, ...] = (
     *_pair(_CHAT, "Completions", "create", ChatAdapter()),
     *_pair(_CHAT, "Completions", "parse", ChatAdapter(), optional=True),
     *_pair(_COMPLETIONS, "Completions", "create", CompletionsAdapter()),
@@ -114,37 +119,37 @@ ROWS: tuple[Row, ...] = (
     *_pair(_DECISIONS, "Decisions", "create", DECIDE, optional=True),
 )
 
-DIRECT: tuple[Row, ...] = tuple(
-    Row(("openai._base_client",), owner, "request", None, is_async=is_async, optional=False)
+DIRECT: tuple[Method, ...] = tuple(
+    Method(("openai._base_client",), owner, "request", None, is_async=is_async, optional=False)
     for owner, is_async in (("SyncAPIClient", False), ("AsyncAPIClient", True))
 )
 """What every method comes down to, and what some frameworks call themselves."""
 
 
-def _opened(modules: tuple[str, ...], owner: str, shape: ConnectionShape) -> tuple[Row, ...]:
+def _opened(modules: tuple[str, ...], owner: str, adapter: ConnectionAdapter) -> tuple[Method, ...]:
     return (
-        Row(modules, owner, "__enter__", shape, is_async=False, optional=True),
-        Row(modules, owner, "enter", shape, is_async=False, optional=True),
-        Row(modules, "Async" + owner, "__aenter__", shape, is_async=True, optional=True),
-        Row(modules, "Async" + owner, "enter", shape, is_async=True, optional=True),
+        Method(modules, owner, "__enter__", adapter, is_async=False, optional=True),
+        Method(modules, owner, "enter", adapter, is_async=False, optional=True),
+        Method(modules, "Async" + owner, "__aenter__", adapter, is_async=True, optional=True),
+        Method(modules, "Async" + owner, "enter", adapter, is_async=True, optional=True),
     )
 
 
-CONNECTIONS: tuple[Row, ...] = (
+CONNECTIONS: tuple[Method, ...] = (
     *_opened(
-        ("openai.resources.realtime.realtime",), "RealtimeConnectionManager", RealtimeShape(None)
+        ("openai.resources.realtime.realtime",), "RealtimeConnectionManager", RealtimeAdapter(None)
     ),
     *_opened(
         ("openai.resources.beta.realtime.realtime",),
         "RealtimeConnectionManager",
-        RealtimeShape(None),
+        RealtimeAdapter(None),
     ),
-    *_opened(_RESPONSES, "ResponsesConnectionManager", ResponsesConnectionShape()),
-    *_opened(_BETA_RESPONSES, "ResponsesConnectionManager", ResponsesConnectionShape()),
+    *_opened(_RESPONSES, "ResponsesConnectionManager", ResponsesConnectionAdapter()),
+    *_opened(_BETA_RESPONSES, "ResponsesConnectionManager", ResponsesConnectionAdapter()),
 )
 """What ``connect`` returns, which opens a connection when it is entered, by either name."""
 
 
-def every() -> tuple[Row, ...]:
+def all_methods() -> tuple[Method, ...]:
     """Return all rows."""
     return (*ROWS, *DIRECT, *CONNECTIONS)

@@ -66,7 +66,7 @@ class Runtime:
         self._models: dict[tuple[str, str], str] = {}
         self._is_prepared = False
         self._is_closed = False
-        emitter.metrics.deferred.give = self.submit_unless_on_worker
+        emitter.metrics.batch.submit = self.submit_unless_on_worker
         _runtimes.add(self)
 
     def prepare(self) -> None:
@@ -122,14 +122,14 @@ class Runtime:
         """Wait until every call that ended by now is recorded; return whether all are."""
         if self._is_closed:  # a stream that outlived it was dropped, and no thread is to come back
             self.worker.stop(timeout)
-        deferred = self.emitter.metrics.deferred
-        deferred.awaited.append(None)
+        batch = self.emitter.metrics.batch
+        batch.waiters.append(None)
         try:
             return self.worker.flush(timeout)
         finally:
-            deferred.awaited.pop()
+            batch.waiters.pop()
             with guard.shield("metrics"):
-                deferred.empty()  # what came to the worker too late, or not at all
+                batch.empty()  # what came to the worker too late, or not at all
 
     def backlog(self) -> int:
         """Return the number of pieces of work that wait for the worker."""
@@ -141,10 +141,10 @@ class Runtime:
         self.flush(self.settings.count_timeout)
         self._is_closed = True
         self.worker.stop(until - time.monotonic())
-        deferred = self.emitter.metrics.deferred
-        deferred.give = reject
+        batch = self.emitter.metrics.batch
+        batch.submit = reject
         with guard.shield("metrics"):
-            deferred.empty()
+            batch.empty()
         if not self.open_calls:  # else whoever drops an open stream leaves it to the program's end
             atexit.unregister(self._exit)
 
@@ -162,7 +162,7 @@ class Runtime:
         """Forget, in a forked child, what belongs to its parent."""
         self.generation += 1
         self.open_calls.clear()
-        self.emitter.metrics.deferred.forked()
+        self.emitter.metrics.batch.forked()
         self.worker.forked()
 
 

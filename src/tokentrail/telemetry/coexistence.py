@@ -19,7 +19,7 @@ class OtherInstrumentation:
     """Where its ``OpenAIInstrumentor`` stands, or what is there once it is in use."""
     title: str
     """What people call it."""
-    tells: frozenset[str] | None
+    recorded: frozenset[str] | None
     """The operations it tells; ``None`` for every request there is."""
 
 
@@ -78,7 +78,7 @@ def in_conflict(client: object) -> list[OtherInstrumentation]:
 
 def is_instrumented_elsewhere(client: object, operation: str) -> bool:
     """Whether calls of that operation are told by another one that cannot be joined."""
-    return any(o.tells is None or operation in o.tells for o in in_conflict(client))
+    return any(o.recorded is None or operation in o.recorded for o in in_conflict(client))
 
 
 def _is_instrumenting(module: str) -> bool:
@@ -102,7 +102,7 @@ def warn_of_conflict(client: object) -> bool:
     found = in_conflict(client)
     if found:
         guard.warn_once(
-            "neighbours",
+            "coexistence",
             "%s also instruments openai here: calls are told twice, with their tokens. "
             "Keep one of the two, or leave the calls to it: TOKENTRAIL_ON_CONFLICT=defer.",
             " and ".join(other.title for other in found),

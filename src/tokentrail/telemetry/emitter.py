@@ -65,7 +65,7 @@ class Emitter:
         # First, since its callback drains the worker before those of the totals.
         internal_metrics.observe(provider, meter, current)
         self.metrics = Metrics(provider, meter, settings)
-        self.kinds = SpanTemplates()
+        self.templates = SpanTemplates()
 
     @property
     def has_hook(self) -> bool:
@@ -77,23 +77,23 @@ class Emitter:
 
         ``delegated``: another instrumentation records it, and there shall be no span of ours.
         """
-        start_time, kind = time.time_ns(), self.kinds.of(request)
+        start_time, template = time.time_ns(), self.templates.of(request)
         joins = genai_util.MODULE in sys.modules  # else there is nobody to join
         record = genai_util.find_shared_record(request.operation, parent) if joins else None
         if delegated or record is not None:
             span = trace.get_current_span(parent)
             context = trace.set_span_in_context(span, parent)  # by which its place is known
-            return JoinedCallTelemetry(self, kind, span, context, start_time, record)
-        attributes = kind.started.copy()
+            return JoinedCallTelemetry(self, template, span, context, start_time, record)
+        attributes = template.started.copy()
         if request.attribution:
             attributes = {**dict(request.attribution), **attributes}
         span = self._tracer.start_span(
-            kind.name, parent, trace.SpanKind.CLIENT, attributes, start_time=start_time
+            template.name, parent, trace.SpanKind.CLIENT, attributes, start_time=start_time
         )
         context = trace.set_span_in_context(span, parent)
         if joins:
             context, record = genai_util.create_shared_record(request.operation, context)
-        return CallTelemetry(self, kind, span, context, start_time, record)
+        return CallTelemetry(self, template, span, context, start_time, record)
 
 
 class ContentOutputs:
@@ -106,14 +106,16 @@ class ContentOutputs:
         self.captures_content = (
             self.on_spans or settings.capture_content.on_events or self.hook is not None
         )
-        self.needs_details = self.events.tells_details or self.hook is not None
+        self.needs_details = self.events.emits_details or self.hook is not None
         """Whether there is something to emit of a call that went well."""
 
 
 class CallTelemetry(EnclosingCall):
     """The telemetry of one call, from its start to its end."""
 
-    __slots__ = ("_kind", "_kinds", "_metrics", "_outputs", "_record", "span", "start_time")
+    __slots__ = (
+        "_metrics", "_outputs", "_record", "_template", "_templates", "span", "start_time",
+    )  # fmt: skip
 
     wants_partial_usage = False
     """Whether it wants a stream's usage chunk by chunk, by :meth:`publish_partial_usage`."""
@@ -123,7 +125,7 @@ class CallTelemetry(EnclosingCall):
     def __init__(
         self,
         emitter: Emitter,
-        kind: SpanTemplate,
+        template: SpanTemplate,
         span: Span,
         context: Context,
         start_time: int,
@@ -132,8 +134,8 @@ class CallTelemetry(EnclosingCall):
         super().__init__(context)
         self._metrics = emitter.metrics
         self._outputs = emitter.outputs
-        self._kinds = emitter.kinds
-        self._kind = kind
+        self._templates = emitter.templates
+        self._template = template
         self.span = span
         """The span of the call."""
         self.start_time = start_time
@@ -146,7 +148,7 @@ class CallTelemetry(EnclosingCall):
         outputs = self._outputs
         return (
             self.span.is_recording()
-            or self._metrics.heard
+            or self._metrics.is_observed
             or outputs.hook is not None
             or outputs.events.want_any
         )
@@ -195,7 +197,7 @@ class CallTelemetry(EnclosingCall):
             with _METRICS_SHIELD:
                 self._metrics.finish(labelled, self._context)
                 if self.span.is_recording():
-                    shared = self._kinds.ended(self._kind, operation)
+                    shared = self._templates.end_attributes(self._template, operation)
         finally:
             try:
                 with _EVENTS_SHIELD:
@@ -241,7 +243,7 @@ class JoinedCallTelemetry(CallTelemetry):
         super().__init__(*parts)
         self.wants_partial_usage = self._record is not None
         # In metrics that the other one has not.
-        self.records_gaps = self._record is not None and self._metrics.tells_more
+        self.records_gaps = self._record is not None and self._metrics.has_more
 
     @property
     def is_observed(self) -> bool:

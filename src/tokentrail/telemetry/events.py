@@ -49,7 +49,7 @@ class Events:
             "tokentrail", __version__, provider, semconv.SCHEMA_URL
         )
         wanted, on_events = settings.emit_event, settings.capture_content.on_events
-        self.tells_details = on_events if wanted is None else wanted
+        self.emits_details = on_events if wanted is None else wanted
         """Whether the details of an inference are told."""
         self._exceptions = wanted is not False
         self._content = on_events and self._exceptions
@@ -66,7 +66,7 @@ class Events:
         return self._content and self._is_enabled()
 
     def _want_details(self, request: Request) -> bool:
-        return self.tells_details and request.operation in INFERENCES and self._is_enabled()
+        return self.emits_details and request.operation in INFERENCES and self._is_enabled()
 
     def _is_enabled(self) -> bool:
         enabled = getattr(self._logger, "enabled", None)

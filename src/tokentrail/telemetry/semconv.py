@@ -104,7 +104,7 @@ RESPONSE_ATTRIBUTES: Final = (
 """Fields of a Response and the span attribute each becomes."""
 
 REQUEST_ID: Final = "tokentrail.request_id"
-EXCHANGE_ATTRIBUTES: Final = (
+HTTP_ATTRIBUTES: Final = (
     ("request_id", REQUEST_ID),
     ("retries", "tokentrail.retries"),
     ("requests_limit", "tokentrail.rate_limit.requests.limit"),

@@ -33,34 +33,34 @@ class SpanTemplates:
     """Finds what is kept of calls like one."""
 
     def __init__(self) -> None:
-        self._kinds: dict[Hashable, SpanTemplate] = {}
+        self._templates: dict[Hashable, SpanTemplate] = {}
         self._known: dict[int, SpanTemplate] = {}
         """By the id of a request that is kept: what is alike is often the very same."""
         self._ended: dict[Hashable, Attributes] = {}
 
     def of(self, request: Request) -> SpanTemplate:
-        """Return the kind of calls that ``request`` is of."""
-        kind = self._known.get(id(request))
-        if kind is not None and kind.request is request:
-            return kind
+        """Return the template of calls that ``request`` is of."""
+        template = self._known.get(id(request))
+        if template is not None and template.request is request:
+            return template
         endpoint = request.endpoint
         key = (spans.template_key(request), endpoint.key, endpoint.provider)
-        kind = self._kinds.get(key)
-        if kind is None:
-            if len(self._kinds) >= spans.MAX_TEMPLATES:
-                self._kinds.clear()
+        template = self._templates.get(key)
+        if template is None:
+            if len(self._templates) >= spans.MAX_TEMPLATES:
+                self._templates.clear()
                 self._known.clear()
-            kind = self._kinds[key] = SpanTemplate(request)
-            if kind.request is not None:
-                self._known[id(request)] = kind
-        return kind
+            template = self._templates[key] = SpanTemplate(request)
+            if template.request is not None:
+                self._known[id(request)] = template
+        return template
 
-    def ended(self, kind: SpanTemplate, operation: Operation) -> Attributes:
-        """Return what spans of that kind bear that ended like this one, not to be changed."""
+    def end_attributes(self, template: SpanTemplate, operation: Operation) -> Attributes:
+        """Return what spans of that template bear that ended like this one, not to be changed."""
         response, usage = operation.response, operation.usage
         given, made = usage.input, usage.output
         key = (
-            kind,
+            template,
             None if response is None else spans.response_key(response),
             operation.outcome,
             operation.error_type,
@@ -71,6 +71,6 @@ class SpanTemplates:
         attributes = self._ended.get(key)
         if attributes is None:
             return spans.remember(
-                self._ended, key, spans.shared_end_attributes(operation, kind.asked)
+                self._ended, key, spans.shared_end_attributes(operation, template.asked)
             )
         return attributes

@@ -71,7 +71,7 @@ _REQUEST_IDS: Final = _Columns(
     tuple(row for row in semconv.REQUEST_ATTRIBUTES if row[0] in ID_FIELDS)
 )
 _RESPONSE: Final = _Columns(semconv.RESPONSE_ATTRIBUTES, without=("id", "conversation_id"))
-_EXCHANGE: Final = _Columns(semconv.EXCHANGE_ATTRIBUTES, without=("request_id",))
+_HTTP: Final = _Columns(semconv.HTTP_ATTRIBUTES, without=("request_id",))
 _FILTER: Final = _Columns(semconv.FILTER_ATTRIBUTES)
 _INPUT_DETAILS: Final = _Columns(semconv.INPUT_DETAILS, zeros=False)
 _OUTPUT_DETAILS: Final = _Columns(semconv.OUTPUT_DETAILS, zeros=False)
@@ -159,7 +159,7 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
 
     ``shared``: what all bear that are like it (:func:`ended`), if it is known.
     """
-    response, exchange = operation.response, operation.exchange
+    response, http = operation.response, operation.http
     if shared is None:
         shared = shared_end_attributes(operation, end_request_attributes(operation.request))
     attributes = shared.copy()
@@ -173,8 +173,8 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
             attributes[semconv.CONVERSATION_ID] = response.conversation_id
         if response.content_filter is not None:
             attributes.update(_FILTER.of(response.content_filter))
-    if exchange is not None:
-        _add_exchange(exchange, attributes)
+    if http is not None:
+        _add_http(http, attributes)
     if operation.first_chunk is not None:
         attributes[semconv.TIME_TO_FIRST_CHUNK] = operation.first_chunk
     if operation.cost is not None:
@@ -213,12 +213,12 @@ def shared_end_attributes(operation: Operation, asked: Attributes) -> Attributes
     return attributes
 
 
-def _add_exchange(exchange: HttpMetadata, attributes: Attributes) -> None:
-    if exchange.request_id is not None:
-        attributes[semconv.REQUEST_ID] = exchange.request_id
-    attributes.update(_EXCHANGE.of(exchange))
-    if exchange.content_filter is not None:
-        attributes.update(_FILTER.of(exchange.content_filter))
+def _add_http(http: HttpMetadata, attributes: Attributes) -> None:
+    if http.request_id is not None:
+        attributes[semconv.REQUEST_ID] = http.request_id
+    attributes.update(_HTTP.of(http))
+    if http.content_filter is not None:
+        attributes.update(_FILTER.of(http.content_filter))
 
 
 def _add_usage(usage: Usage, attributes: Attributes) -> None:

@@ -25,7 +25,7 @@ from tokentrail.support.coroutines import Pending, named_as
 from tokentrail.websocket.session import WebSocketSession
 
 if TYPE_CHECKING:
-    from tokentrail.websocket.responses import ConnectionShape
+    from tokentrail.websocket.responses import ConnectionAdapter
 
 _Method = Any
 """The client's own function, bound."""
@@ -35,25 +35,25 @@ _Hooking = Callable[[WebSocketSession], Callable[..., Any]]
 _sessions: weakref.WeakSet[WebSocketSession] = weakref.WeakSet()
 
 
-def sync_wrapper(shape: ConnectionShape) -> Callable[..., Any]:
+def sync_wrapper(adapter: ConnectionAdapter) -> Callable[..., Any]:
     """Return wrapt's wrapper for what opens a connection."""
 
     def enter(
         wrapped: _Method, manager: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
         connection = wrapped(*args, **kwargs)
-        _opened(connection, manager, shape, _send)
+        _opened(connection, manager, adapter, _send)
         return connection
 
     return enter
 
 
-def async_wrapper(shape: ConnectionShape) -> Callable[..., Any]:
+def async_wrapper(adapter: ConnectionAdapter) -> Callable[..., Any]:
     """Return wrapt's wrapper for what returns a coroutine that opens a connection."""
 
     async def entered(pending: Pending, manager: object) -> object:
         connection = await pending.coroutine
-        _opened(connection, manager, shape, _send_later)
+        _opened(connection, manager, adapter, _send_later)
         return connection
 
     def enter(
@@ -72,10 +72,12 @@ def release() -> None:
             session.leave()
 
 
-def _opened(connection: object, manager: object, shape: ConnectionShape, send: _Hooking) -> None:
+def _opened(
+    connection: object, manager: object, adapter: ConnectionAdapter, send: _Hooking
+) -> None:
     with guard.shield("connection"):
         if runtime.current() is not None:
-            opened = shape.opened(nonempty_str(_of(manager, "model")))
+            opened = adapter.opened(nonempty_str(_of(manager, "model")))
             _place(WebSocketSession(opened, _of(manager, "client")), connection, send)
 
 
@@ -161,7 +163,7 @@ _HOOKS: dict[str, _Hooking] = {"parse_event": _parse, "recv_bytes": _receive, "c
 
 def _place(session: WebSocketSession, connection: object, send: _Hooking) -> None:
     """Put the hooks on a connection, until the session leaves it."""
-    hooks = _HOOKS if session.shape.asks is None else {**_HOOKS, "send": send}
+    hooks = _HOOKS if session.adapter.asks is None else {**_HOOKS, "send": send}
     for name, make in hooks.items():
         setattr(connection, name, _Hook(getattr(connection, name), make(session)))
     session.leave = partial(_remove, weakref.ref(connection))

@@ -45,7 +45,7 @@ _PARAMETERS: Final = Parameters(
 )
 
 
-class RealtimeShape:
+class RealtimeAdapter:
     """The responses of one realtime session; it learns of the session as it is told.
 
     Only the server says that a response begins, whether the application asked for it or somebody
@@ -60,9 +60,9 @@ class RealtimeShape:
         self._asked = model
         self._model: str | None = None
 
-    def opened(self, model: str | None) -> RealtimeShape:
+    def opened(self, model: str | None) -> RealtimeAdapter:
         """Return the shape of one connection, which was asked for with this model."""
-        return RealtimeShape(model)
+        return RealtimeAdapter(model)
 
     def learn(self, kind: str, event: Mapping[str, object]) -> None:
         """Take an event that is about no response: perhaps it names the session's model."""
@@ -130,16 +130,16 @@ class RealtimeAccumulator:
         kind = plain_str(given.get("type")) or ""
         told = _DELTAS.get(kind)
         if told is not None:
-            self._tell(told, given, given.get("delta"))
+            self._feed(told, given, given.get("delta"))
         elif kind in {"response.created", "response.done"}:
             self._learn(fields(given.get("response")), done=kind == "response.done")
         elif kind == "response.output_item.added":
             item = fields(given.get("item"))
             if plain_str(item.get("type")) == "function_call":
                 self._called = True
-                self._tell("tool_name", given, item.get("name"))
+                self._feed("tool_name", given, item.get("name"))
 
-    def _tell(self, kind: str, given: Mapping[str, object], piece: object) -> None:
+    def _feed(self, kind: str, given: Mapping[str, object], piece: object) -> None:
         said = nonempty_str(piece)
         if self._sink is not None and said is not None:
             choice, item = integer(given.get("output_index")), integer(given.get("content_index"))

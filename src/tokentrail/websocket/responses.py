@@ -31,7 +31,7 @@ def is_of_a_stream(error: Mapping[str, object]) -> bool:
     return number is not None and status is None
 
 
-class ConnectionShape(ApiAdapter, Protocol):
+class ConnectionAdapter(ApiAdapter, Protocol):
     """A shape of responses whose events come over one connection."""
 
     asks: str | None
@@ -40,7 +40,7 @@ class ConnectionShape(ApiAdapter, Protocol):
     ends: frozenset[str]
     """The types of the events that are the last of a response, and bear its id."""
 
-    def opened(self, model: str | None) -> ConnectionShape:
+    def opened(self, model: str | None) -> ConnectionAdapter:
         """Return the shape of one connection, which was asked for with this model."""
 
     def learn(self, kind: str, event: Mapping[str, object]) -> None:
@@ -50,7 +50,7 @@ class ConnectionShape(ApiAdapter, Protocol):
         """Return what tells the responses apart that are under way at once."""
 
 
-class ResponsesConnectionShape(ResponsesAdapter):
+class ResponsesConnectionAdapter(ResponsesAdapter):
     """``responses.connect``."""
 
     asks: str | None = "response.create"
@@ -63,7 +63,7 @@ class ResponsesConnectionShape(ResponsesAdapter):
         }
     )
 
-    def opened(self, model: str | None) -> ResponsesConnectionShape:  # noqa: ARG002
+    def opened(self, model: str | None) -> ResponsesConnectionAdapter:  # noqa: ARG002
         """Return this one: every response says its own model."""
         return self
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokentrail.call.observed_call import ObservedCall
     from tokentrail.content import Content
     from tokentrail.model.records import Request
-    from tokentrail.websocket.responses import ConnectionShape
+    from tokentrail.websocket.responses import ConnectionAdapter
 
 
 def _stay() -> None:
@@ -53,8 +53,8 @@ class _EventReader:
 class WebSocketSession:
     """What is under way on one connection."""
 
-    def __init__(self, shape: ConnectionShape, client: object) -> None:
-        self.shape = shape
+    def __init__(self, adapter: ConnectionAdapter, client: object) -> None:
+        self.adapter = adapter
         self._client = client
         self._in_flight = InFlightResponses()
         self.leave: Callable[[], None] = _stay
@@ -71,18 +71,18 @@ class WebSocketSession:
         kind = given.get("type")
         if type(kind) is not str:
             return
-        stream_id = self.shape.stream_id(given)
+        stream_id = self.adapter.stream_id(given)
         if kind == ERROR:
-            self._erred(stream_id, event, given)
+            self._on_error(stream_id, event, given)
             return
         answer = self._about(stream_id, kind, given)
         if answer is None:
-            self.shape.learn(kind, given)
+            self.adapter.learn(kind, given)
             return
         answer.on_event(kind, event)
-        if kind in self.shape.ends:
+        if kind in self.adapter.ends:
             _end(answer, given)
-            self._leave()
+            self._detach_if_idle()
 
     def _about(
         self, stream_id: str | None, kind: str, given: Mapping[str, object]
@@ -90,7 +90,7 @@ class WebSocketSession:
         """Return the response that an event is about, begun; one that ends is out of its stream."""
         if kind == BEGINS:
             return self._begin(stream_id, fields(given.get("response")))
-        if kind in self.shape.ends:
+        if kind in self.adapter.ends:
             name = nonempty_str(fields(given.get("response")).get("id"))
             return _begun(self._in_flight.ending(stream_id, name), name)
         answer = self._in_flight.current(stream_id)
@@ -118,9 +118,9 @@ class WebSocketSession:
         for answer in self._in_flight.failed(stream_id):
             if answer.call is not None:
                 answer.call.on_stream_end()
-        self._leave()
+        self._detach_if_idle()
 
-    def _erred(self, stream_id: str | None, event: object, given: Mapping[str, object]) -> None:
+    def _on_error(self, stream_id: str | None, event: object, given: Mapping[str, object]) -> None:
         """Take an error: what is refused ends by it, what has begun may go on."""
         answer = self._in_flight.erring(stream_id, begun=is_of_a_stream(given))
         if answer is None:
@@ -129,7 +129,7 @@ class WebSocketSession:
         if not answer.has_begun:
             if answer.call is not None:
                 answer.call.on_stream_end()
-            self._leave()
+            self._detach_if_idle()
 
     def _start(self, arguments: Mapping[str, object]) -> InFlightResponse | None:
         """Start to record a response in the current context, where it is wanted.
@@ -142,19 +142,19 @@ class WebSocketSession:
         context = context_to_instrument()
         if context is None:
             return InFlightResponse(None)
-        request = self.shape.parse_request(socket_endpoint_of(self._client), arguments)
+        request = self.adapter.parse_request(socket_endpoint_of(self._client), arguments)
         schemas = active.settings.capture_tool_schemas
         reader = _EventReader(request, arguments, schemas=schemas)
-        to_record = CallToRecord(self.shape, self._client, context, request, reader)
+        to_record = CallToRecord(self.adapter, self._client, context, request, reader)
         call, _ = start_call(active, to_record)
         return InFlightResponse(call)
 
     def asked(self, event: object) -> tuple[str | None, InFlightResponse] | None:
         """Take an event that the application is about to send; return the response it asks for."""
         given = fields(event)
-        if given.get("type") != self.shape.asks:
+        if given.get("type") != self.adapter.asks:
             return None
-        stream_id = self.shape.stream_id(given)
+        stream_id = self.adapter.stream_id(given)
         answer = self._start(given)
         if answer is None:
             return None
@@ -167,7 +167,7 @@ class WebSocketSession:
         if answer.call is not None:
             answer.call.on_error(error)
 
-    def _leave(self) -> None:
+    def _detach_if_idle(self) -> None:
         """Leave the connection if we are switched off and its last response is over."""
         if runtime.current() is None and self.idle:
             self.leave()
@@ -185,7 +185,7 @@ class WebSocketSession:
         """
         if any(kind.__name__ == "ConnectionClosed" for kind in type(error).__mro__):
             self.end(lambda call: call.on_error(error))
-            self._leave()
+            self._detach_if_idle()
 
     def closed(self) -> None:
         """Note that the application closes the connection."""

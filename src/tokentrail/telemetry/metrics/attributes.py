@@ -26,7 +26,7 @@ MAX_SERIES: Final = 512
 class SeriesAttributes:
     """The attributes of all points of calls that are alike, made for the first of them."""
 
-    __slots__ = ("base", "plans", "refined", "timed")
+    __slots__ = ("base", "refined", "series", "timed")
 
     def __init__(self, base: Attributes, refined: Attributes, timed: Attributes) -> None:
         self.base = base
@@ -35,7 +35,7 @@ class SeriesAttributes:
         """With what OpenAI's refinement adds to all but the chunk metrics."""
         self.timed = timed
         """With the error, where they failed."""
-        self.plans: dict[Hashable, MetricSeries] = {}
+        self.series: dict[Hashable, MetricSeries] = {}
         """Where their numbers go, by how they ended, what their tokens are worth, and who tells."""
 
 
@@ -47,11 +47,11 @@ class MetricAttributes:
         self._allowed = frozenset(allowed)
         self._models: set[str] = set()
         self._asked: dict[str, set[AttributeValue]] = {name: set() for name in asked}
-        self._alike: dict[Hashable, SeriesAttributes] = {}
+        self._series: dict[Hashable, SeriesAttributes] = {}
         self._said: dict[str, set[AttributeValue]] = {}
         """What servers said, and which they were: as many as they like."""
 
-    def alike(self, operation: Operation) -> SeriesAttributes:
+    def of_series(self, operation: Operation) -> SeriesAttributes:
         """Return the attributes of all calls like this one."""
         request, response = operation.request, operation.response
         if request.attribution and self._asked:  # its values are any number
@@ -61,12 +61,12 @@ class MetricAttributes:
         )  # fmt: skip
         endpoint, error = request.endpoint, operation.error_type
         key = (request.operation, request.model, endpoint.provider, endpoint.key, named, error)
-        alike = self._alike.get(key)
-        if alike is None:
-            if len(self._alike) >= MAX_SERIES:
-                self._alike.clear()
-            alike = self._alike[key] = self._made(operation)
-        return alike
+        shared = self._series.get(key)
+        if shared is None:
+            if len(self._series) >= MAX_SERIES:
+                self._series.clear()
+            shared = self._series[key] = self._made(operation)
+        return shared
 
     def _made(self, operation: Operation) -> SeriesAttributes:
         response, error = operation.response, operation.error_type
@@ -117,7 +117,7 @@ class MetricAttributes:
             added[semconv.SYSTEM_FINGERPRINT] = self._of(semconv.SYSTEM_FINGERPRINT, fingerprint)
         return {**base, **added} if added else base
 
-    def own(self, operation: Operation) -> Attributes:
+    def own_attributes(self, operation: Operation) -> Attributes:
         """Return what the points of our own counters bear."""
         request = operation.request
         attributes = self.asked(request)
@@ -131,7 +131,7 @@ class MetricAttributes:
     def own_tokens(self, operation: Operation, kind: str, count: Count) -> Attributes:
         """Return what the points of our own counter of tokens bear."""
         source = {semconv.TOKEN_TYPE: kind, semconv.SOURCE: count.source.value}
-        return {**self.own(operation), **source}
+        return {**self.own_attributes(operation), **source}
 
     def _bounded(self, model: str) -> str:
         models = self._models

@@ -44,9 +44,9 @@ class PointBatch:
         """``time.monotonic()`` from which on the worker has no job, or must have lost it."""
         self.deadline = 0.0
         """``time.monotonic()`` at which the worker does it."""
-        self.awaited: list[None] = []
+        self.waiters: list[None] = []
         """One for each who waits for the worker."""
-        self.give: Callable[[PointBatch], bool] = reject
+        self.submit: Callable[[PointBatch], bool] = reject
         """Gives a job to the worker; returns whether it was taken."""
 
     def add(self, record: Callable[[], object]) -> None:
@@ -65,7 +65,7 @@ class PointBatch:
 
     def _given(self) -> bool:
         with guard.shield("worker"):
-            return self.give(self)
+            return self.submit(self)
         return False  # what waits must be recorded all the same
 
     def empty(self) -> None:
@@ -81,7 +81,7 @@ class PointBatch:
 
     def ready(self) -> bool:
         """Whether it shall be done at once."""
-        return bool(self.awaited) or not self._waiting
+        return bool(self.waiters) or not self._waiting
 
     def expire(self) -> None:
         """Go on as before: nothing is waited for."""
@@ -97,7 +97,7 @@ class PointBatch:
     def forked(self) -> None:
         """Forget what waits: it belongs to the parent process."""
         self._waiting.clear()
-        self.awaited.clear()
+        self.waiters.clear()
         self._overdue = 0.0
 
 

@@ -30,7 +30,7 @@ INFERENCES: Final = frozenset({"chat", "text_completion"})
 class LatestMetrics:
     """``gen_ai.client.inference.*``."""
 
-    told_by_others = False
+    recorded_by_others = False
     """Whether those told by another instrumentation as well are told twice."""
 
     def __init__(self, meter: Meter, *, alone: bool = True) -> None:
@@ -50,31 +50,33 @@ class LatestMetrics:
         """Return what records the seconds before a chunk, if they are of an inference."""
         return self._gap.record if request.operation in INFERENCES else None
 
-    def plan_times(self, plan: MetricSeries, operation: Operation, alike: SeriesAttributes) -> None:
+    def add_times(
+        self, series: MetricSeries, operation: Operation, shared: SeriesAttributes
+    ) -> None:
         """Have the seconds told that it took to the first chunk, and in all."""
         if operation.request.operation in INFERENCES:
-            plan.first.append((self._first_chunk, alike.base))
-            plan.points.append((DURATION, self._duration, alike.timed))
+            series.first.append((self._first_chunk, shared.base))
+            series.points.append((DURATION, self._duration, shared.timed))
         elif self._other is not None:
-            plan.points.append((DURATION, self._other, alike.timed))
+            series.points.append((DURATION, self._other, shared.timed))
 
-    def plan_tokens(
+    def add_tokens(
         self,
-        plan: MetricSeries,
+        series: MetricSeries,
         operation: Operation,
         place: int,
         count: Count,
-        alike: SeriesAttributes,
+        shared: SeriesAttributes,
     ) -> None:
         """Have the tokens of one direction told: by modality as counters, in all as a histogram.
 
         A failed operation has its tokens counted, but is not one of the histogram's.
         """
         if operation.request.operation in INFERENCES:
-            bears = {**alike.refined, semconv.SOURCE: count.source.value}
-            plan.parts.append(partial(self._add_parts, place, bears))
+            bears = {**shared.refined, semconv.SOURCE: count.source.value}
+            series.parts.append(partial(self._add_parts, place, bears))
             if operation.error_type is None:
-                plan.points.append((place, self._histograms[TOKEN_TYPES[place]], bears))
+                series.points.append((place, self._histograms[TOKEN_TYPES[place]], bears))
 
     def _add_parts(
         self, place: int, attributes: Attributes, operation: Operation, context: Context

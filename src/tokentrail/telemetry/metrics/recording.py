@@ -47,12 +47,14 @@ class Metrics:
         self._points = MetricAttributes(
             settings.metric_attributes, settings.custom_metric_attributes
         )
-        self.deferred = PointBatch()
+        self.batch = PointBatch()
         """Points that wait for the worker."""
         self.only_reported = settings.token_counting is TokenCounting.SPANS_ONLY
         """Counted tokens are for spans alone."""
         self._vocabularies = _vocabularies(meter, settings.metric_names)
-        self._not_told_by_others = tuple(v for v in self._vocabularies if not v.told_by_others)
+        self._not_recorded_by_others = tuple(
+            v for v in self._vocabularies if not v.recorded_by_others
+        )
         self._own = total(provider, meter, semconv.USAGE_TOKENS)
         self._ended = total(provider, meter, semconv.OPERATIONS)
         self._details = [
@@ -62,13 +64,14 @@ class Metrics:
         self._numbers = attrgetter(*(field for _, field, _ in self._details))
         self._ratio = instruments.histogram(meter, semconv.COUNT_RATIO)
         self._compared = total(provider, meter, semconv.COMPARED_TOKENS)
-        self.heard = type(self._ratio) is not NoOpHistogram  # a class made of it may do something
+        # A class derived from it may do something.
+        self.is_observed = type(self._ratio) is not NoOpHistogram
         """Whether points are kept by anybody, as far as one can know."""
 
     @property
-    def tells_more(self) -> bool:
+    def has_more(self) -> bool:
         """Whether there are conventional metrics that no other instrumentation has."""
-        return bool(self._not_told_by_others)
+        return bool(self._not_recorded_by_others)
 
     def gaps(
         self,
@@ -89,7 +92,7 @@ class Metrics:
         while few := tuple(islice(gaps, _AT_ONCE)):
             longest = max(few)
             for vocabulary in self._vocabularies:
-                if joined and vocabulary.told_by_others:
+                if joined and vocabulary.recorded_by_others:
                     continue
                 record = vocabulary.gap_recorder(request)
                 if record is not None:
@@ -99,8 +102,8 @@ class Metrics:
 
     def finish(self, operation: Operation, context: Context) -> None:
         """Have the points of a call that ended recorded."""
-        if self.heard:
-            self.deferred.add(partial(self._record, operation, self._vocabularies, context))
+        if self.is_observed:
+            self.batch.add(partial(self._record, operation, self._vocabularies, context))
 
     def finish_own(self, operation: Operation, context: Context, *, joined: bool) -> None:
         """Record our own points of a call that another instrumentation tells as well.
@@ -109,7 +112,7 @@ class Metrics:
         no others, so those that are wanted are recorded here.
         """
         wanted = joined and operation.request.operation in INFERENCES
-        self._record(operation, self._not_told_by_others if wanted else None, context)
+        self._record(operation, self._not_recorded_by_others if wanted else None, context)
 
     def asked(self, request: Request) -> Attributes:
         """Return the application's own attributes that points of ``request`` bear."""
@@ -121,57 +124,57 @@ class Metrics:
 
     def _record(self, operation: Operation, told: Vocabularies | None, context: Context) -> None:
         """Record a call in our own metrics and in those of ``told``; ``None``: in no others."""
-        usage, alike = operation.usage, self._points.alike(operation)
+        usage, shared = operation.usage, self._points.of_series(operation)
         given, made = usage.input, usage.output
         key = (told, operation.outcome, given and given.source, made and made.source)
-        plan = alike.plans.get(key)
-        if plan is None:
-            plan = alike.plans[key] = self._plan(operation, told, alike)
+        series = shared.series.get(key)
+        if series is None:
+            series = shared.series[key] = self._series_of(operation, told, shared)
         read = 0 if given is None else given.tokens
         written = 0 if made is None else made.tokens
-        add(plan.sums, read, written)
+        add(series.sums, read, written)
         if usage.counted_input is not None or usage.counted_output is not None:
-            self._record_comparison(usage, alike.base, context)
-        if plan.details and usage.reported is not None and any(self._numbers(usage.reported)):
-            self._record_details(usage, usage.reported, alike, context)
+            self._record_comparison(usage, shared.base, context)
+        if series.details and usage.reported is not None and any(self._numbers(usage.reported)):
+            self._record_details(usage, usage.reported, shared, context)
         if operation.first_chunk is not None:
-            for histogram, attributes in plan.first:
+            for histogram, attributes in series.first:
                 histogram.record(operation.first_chunk, attributes, context)
         numbers = (read, written, operation.duration)
-        for place, histogram, attributes in plan.points:
+        for place, histogram, attributes in series.points:
             histogram.record(numbers[place], attributes, context)
-        for tell in plan.parts:
-            tell(operation, context)
+        for record in series.parts:
+            record(operation, context)
 
-    def _plan(
-        self, operation: Operation, told: Vocabularies | None, alike: SeriesAttributes
+    def _series_of(
+        self, operation: Operation, told: Vocabularies | None, shared: SeriesAttributes
     ) -> MetricSeries:
         """Look up where the numbers of calls like this one go."""
         points, usage, name = self._points, operation.usage, operation.request.operation
-        plan = MetricSeries(self._ended.sum(points.own(operation)))
-        plan.details = told is not None and name in semconv.COUNTED_OPERATIONS
+        series = MetricSeries(self._ended.sum(points.own_attributes(operation)))
+        series.details = told is not None and name in semconv.COUNTED_OPERATIONS
         for place, count in ((INPUT, usage.input), (OUTPUT, usage.output)):
             if count is None or (self.only_reported and not _is_reported(count)):
                 continue
-            plan.sums[1 + place] = self._own.sum(
+            series.sums[1 + place] = self._own.sum(
                 points.own_tokens(operation, TOKEN_TYPES[place], count)
             )
-            if plan.details and count.source in CONVENTIONAL:
+            if series.details and count.source in CONVENTIONAL:
                 for vocabulary in told or ():
-                    vocabulary.plan_tokens(plan, operation, place, count, alike)
+                    vocabulary.add_tokens(series, operation, place, count, shared)
         for vocabulary in told or ():
-            vocabulary.plan_times(plan, operation, alike)
-        return plan
+            vocabulary.add_times(series, operation, shared)
+        return series
 
     def _record_details(
-        self, usage: Usage, reported: Reported, alike: SeriesAttributes, context: Context
+        self, usage: Usage, reported: Reported, shared: SeriesAttributes, context: Context
     ) -> None:
         """Record the parts of reported totals; of any other total they are no parts."""
         for kind, field, counter in self._details:
             number = getattr(reported, field)
             if number and _is_reported(usage.input if kind == "input" else usage.output):
                 for modality, part in split(field, number, reported):
-                    counter.add(part, {**alike.refined, semconv.MODALITY: modality}, context)
+                    counter.add(part, {**shared.refined, semconv.MODALITY: modality}, context)
 
     def _record_comparison(self, usage: Usage, base: Attributes, context: Context) -> None:
         for kind, counted, reported in _compared(usage):

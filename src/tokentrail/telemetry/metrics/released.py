@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class ReleasedMetrics:
     """``gen_ai.client.operation.*`` and ``gen_ai.client.token.usage``."""
 
-    told_by_others = True
+    recorded_by_others = True
     """Whether those told by another instrumentation as well are told twice."""
 
     def __init__(self, meter: Meter) -> None:
@@ -33,19 +33,24 @@ class ReleasedMetrics:
         """Return what records the seconds before a chunk."""
         return self._gap.record
 
-    def plan_times(self, plan: MetricSeries, operation: Operation, alike: SeriesAttributes) -> None:  # noqa: ARG002 - the signature of every vocabulary
-        """Have the seconds told that it took to the first chunk, and in all."""
-        plan.first.append((self._first_chunk, alike.base))
-        plan.points.append((DURATION, self._duration, alike.timed))
-
-    def plan_tokens(
+    def add_times(
         self,
-        plan: MetricSeries,
+        series: MetricSeries,
+        operation: Operation,  # noqa: ARG002 - the signature of every vocabulary
+        shared: SeriesAttributes,
+    ) -> None:
+        """Have the seconds told that it took to the first chunk, and in all."""
+        series.first.append((self._first_chunk, shared.base))
+        series.points.append((DURATION, self._duration, shared.timed))
+
+    def add_tokens(
+        self,
+        series: MetricSeries,
         operation: Operation,  # noqa: ARG002 - the signature of every vocabulary
         place: int,
         count: Count,
-        alike: SeriesAttributes,
+        shared: SeriesAttributes,
     ) -> None:
         """Have the tokens of one direction told, reported or counted."""
         source = {semconv.TOKEN_TYPE: TOKEN_TYPES[place], semconv.SOURCE: count.source.value}
-        plan.points.append((place, self._tokens, {**alike.refined, **source}))
+        series.points.append((place, self._tokens, {**shared.refined, **source}))
