@@ -1266,7 +1266,7 @@ _CALLS = (
 
 # Answers of models that reason -------------------------------------------------------------------
 
-VISIBLE = "Answers of models that reason (a lower bound: told as visible, never as the output)"
+VISIBLE = "Answers of models that reason (a lower bound: recorded as visible, never as the output)"
 
 _VISIBLE = (
     Fact(
