@@ -46,7 +46,7 @@ QUEUE = series(semconv.QUEUE_SIZE)
 ERRORS = series(semconv.INTERNAL_ERRORS, "total")
 DEFERRED = series(semconv.COUNTS_QUEUED, "total")
 DEGRADED = series(semconv.COUNTS_ESTIMATED, "total")
-_DETAILS = {field: series(name, "total") for _, field, name, _ in semconv.DETAIL_COUNTERS}
+_DETAILS = {field: series(name, "total") for _, field, name in semconv.DETAIL_COUNTERS}
 CACHED = _DETAILS["cache_read_tokens"]
 REASONING = _DETAILS["reasoning_tokens"]
 

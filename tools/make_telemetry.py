@@ -1,4 +1,4 @@
-"""Write docs/telemetry.md, from the one table of all that is emitted.
+"""Write docs/telemetry.md, from the one table of all that is recorded.
 
 python tools/make_telemetry.py            # write it
 python tools/make_telemetry.py --check    # exit 1 if it is stale
@@ -6,27 +6,28 @@ python tools/make_telemetry.py --check    # exit 1 if it is stale
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tokentrail.telemetry import schema
+from tokentrail.telemetry.meanings import MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-HERE = Path(__file__).resolve().parent
-TARGET = HERE.parent / "docs" / "telemetry.md"
+TARGET = Path(__file__).resolve().parent.parent / "docs" / "telemetry.md"
 
 HEAD = """\
 # Telemetry
 
-Made by `tools/make_telemetry.py` of the table in `tools/telemetry_schema.py`: nobody writes here.
-The tests in `tests/telemetry` compare it, key by key, with what calls of each shape tell, plain and
+Made by `tools/make_telemetry.py` of the table in `tokentrail.telemetry.schema`: nobody writes here.
+The tests in `tests/telemetry` compare it, key by key, with what calls of each API record, plain and
 streamed, sync and async, in every vocabulary.
 
 The level is what the OpenTelemetry GenAI conventions ask for, as of 2026-11-23; all of them are
 still "development". `ours`: they do not know it, by this name or at this place. A call has an
-attribute where its shape does (`chat` completions, `responses`, legacy `completions`, `embeddings`,
+attribute where its API does (`chat` completions, `responses`, legacy `completions`, `embeddings`,
 `fetch_response`: a response fetched or cancelled) and the condition holds. What is not known is
 absent: never zero, never a guess.
 
@@ -46,23 +47,23 @@ streams, and errors that have a status; nothing is asked for. A plain answer sho
 alone. `tokentrail.retries` is what the client says of its last try (openai 1.40 does not say it);
 absent is not known, and 0 is none. The times until a limit is over are in seconds.
 
-What the content filter of Azure says is told as its categories and severities, never the text: of
-prompts, of answers, and of a prompt that was refused. What is safe is absent. Of a stream it is the
-worst that any of its chunks bore.
+What the content filter of Azure says is recorded as its categories and severities, never the text:
+of prompts, of answers, and of a prompt that was refused. What is safe is absent. Of a stream it is
+the worst that any of its chunks had.
 """
 
 METRICS = """
 ## Metrics
 
 `released` and `latest` are the vocabularies that the setting `metric_names` chooses; `both` has
-the two. Points bear what the table below says, as far as `metric_attributes` allows: server
-address and port, response model and service tier can be taken away, the system fingerprint is
-there only if it is named. Attributes of the application's own come with
+the two. Points have the attributes that the table below lists, as far as `metric_attributes`
+allows: server address and port, response model and service tier can be taken away, the system
+fingerprint is there only if it is named. Attributes of the application's own come with
 `custom_metric_attributes`.
 
 """
 
-BEARS = """
+POINTS = """
 ### Attributes of their points
 
 """
@@ -72,14 +73,14 @@ BOTH = """
 
 For inferences that are completed, sums over the old names and over the new ones agree: durations
 and their number, times to chunks, tokens by direction. Where the conventions make them differ
-(a name that stands in both columns is told once):
+(a name that stands in both columns is recorded once):
 
 """
 
 EVENTS = """
 ## Log events
 
-Emitted in the context of the call's span. What they bear beside is what the table says of spans.
+Emitted in the context of the call's span. They also have the span attributes listed above.
 
 """
 
@@ -90,119 +91,112 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "".join(f"| {line} |\n" for line in lines)
 
 
-def _of(schema: Any, of: tuple[str, ...]) -> str:  # noqa: ANN401 - a module
-    return "all" if set(of) == set(schema.SHAPES) else ", ".join(of)
+def _apis(apis: tuple[str, ...]) -> str:
+    return "all" if set(apis) == set(schema.APIS) else ", ".join(apis)
 
 
-def _kind(kind: type) -> str:
+def _type(kind: type) -> str:
     return {str: "string", int: "int", float: "double", bool: "boolean", tuple: "string[]"}[kind]
 
 
-def _spans(schema: Any) -> str:  # noqa: ANN401 - a module
-    head = ("attribute", "type", "level", "told where", "of", "")
+def _sentence(note: str) -> str:
+    """Return a note as a sentence; a name in code keeps its letters."""
+    return f"{note[:1].upper()}{note[1:]}." if note else ""
+
+
+def _spans() -> str:
+    head = ("attribute", "type", "level", "recorded where", "APIs", "what it is")
     return _table(
         head,
         (
             (
                 f"`{row.name}`",
-                _kind(row.kind),
+                _type(row.type),
                 row.level.value,
                 row.when.value,
-                _of(schema, row.of),
-                row.about,
+                _apis(row.apis),
+                " ".join(filter(None, (MEANINGS[row.name], _sentence(row.note)))),
             )
             for row in schema.SPAN
         ),
     )
 
 
-def _metrics(schema: Any) -> str:  # noqa: ANN401 - a module
-    head = ("metric", "instrument", "unit", "level", "in", "told where", "of", "")
+def _metrics() -> str:
+    head = ("metric", "instrument", "unit", "level", "in", "recorded where", "APIs", "what it is")
     return _table(
         head,
         (
             (
                 f"`{row.name}`",
-                row.kind,
-                f"`{row.unit}`",
+                row.instrument.kind,
+                f"`{row.instrument.unit}`",
                 row.level.value,
                 ", ".join(row.vocabularies),
                 row.when.value,
-                _of(schema, row.of),
-                row.about,
+                _apis(row.apis),
+                " ".join(filter(None, (row.instrument.description, _sentence(row.note)))),
             )
             for row in schema.METRICS
         ),
     )
 
 
-def _points(schema: Any) -> str:  # noqa: ANN401 - a module
+def _points() -> str:
     """Return a table of attributes by metrics, those with the same attributes together."""
-    groups: dict[tuple[Any, ...], list[str]] = {}
+    groups: dict[tuple[schema.Attribute, ...], list[str]] = {}
     for row in schema.METRICS:
-        known = groups.setdefault(row.bears, [])
+        known = groups.setdefault(row.attributes, [])
         if f"`{row.name}`" not in known:
             known.append(f"`{row.name}`")
     return _table(
-        ("metrics", "bear", "level", "where"),
+        ("metrics", "attribute", "level", "where"),
         (
             (
                 ", ".join(named) if first else "",
                 f"`{row.name}`",
                 row.level.value,
-                row.when.value + ("" if row.of == schema.SHAPES else f" ({', '.join(row.of)})"),
+                row.when.value + ("" if row.apis == schema.APIS else f" ({', '.join(row.apis)})"),
             )
-            for bears, named in groups.items()
-            for first, row in ((row is bears[0], row) for row in bears)
+            for attributes, named in groups.items()
+            for first, row in ((row is attributes[0], row) for row in attributes)
         ),
     )
 
 
-def _events(schema: Any) -> str:  # noqa: ANN401 - a module
+def _events() -> str:
     listed = _table(
-        ("event", "level", "told where", "of", ""),
+        ("event", "level", "recorded where", "APIs", ""),
         (
-            (f"`{row.name}`", row.level.value, row.when.value, _of(schema, row.of), row.about)
+            (f"`{row.name}`", row.level.value, row.when.value, _apis(row.apis), row.note)
             for row in schema.EVENTS
         ),
     )
     exception = schema.EVENTS[1]
-    bears = _table(
-        (f"`{exception.name}` bears", "level", "where"),
-        ((f"`{row.name}`", row.level.value, row.when.value) for row in exception.bears),
+    attributes = _table(
+        (f"attribute of `{exception.name}`", "level", "where"),
+        ((f"`{row.name}`", row.level.value, row.when.value) for row in exception.attributes),
     )
     apart = "".join(f"\n`{name}` {about}.\n" for name, about in schema.APART.items())
-    return f"{listed}\n{bears}{apart}"
+    return f"{listed}\n{attributes}{apart}"
 
 
-def _differences(schema: Any) -> Iterable[Iterable[str]]:  # noqa: ANN401 - a module
+def _differences() -> Iterable[Iterable[str]]:
     for row in schema.DIFFERENCES:
-        yield row.of, _listed(row.released), _listed(row.latest), row.about
+        yield row.calls, _listed(row.released), _listed(row.latest), row.note
 
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def load() -> Any:  # noqa: ANN401 - a module
-    """Return the table, wherever this is run."""
-    spec = importlib.util.spec_from_file_location("telemetry_schema", HERE / "telemetry_schema.py")
-    if spec is None or spec.loader is None:
-        raise SystemExit(1)
-    schema = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault("telemetry_schema", schema)
-    spec.loader.exec_module(schema)
-    return schema
-
-
 def render() -> str:
     """Return the page."""
-    schema = load()
-    head = ("of", "`released` has", "`latest` has", "")
+    head = ("calls", "`released` has", "`latest` has", "")
     return "".join(
         (
-            *(HEAD, _spans(schema), DAY_TWO, METRICS, _metrics(schema), BEARS, _points(schema)),
-            *(BOTH, _table(head, _differences(schema)), EVENTS, _events(schema)),
+            *(HEAD, _spans(), DAY_TWO, METRICS, _metrics(), POINTS, _points()),
+            *(BOTH, _table(head, _differences()), EVENTS, _events()),
         )
     )
 

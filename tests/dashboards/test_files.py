@@ -26,6 +26,8 @@ from tests.dashboards.shipped import (
 )
 
 from tokentrail import cli
+from tokentrail.cli.price_rules import COST
+from tokentrail.telemetry import schema
 
 ALERTS = Path(__file__).with_name("alerts.yml")
 
@@ -159,6 +161,42 @@ def test_every_query_can_be_read():
         promql_parser.parse(filled(target.expr))
     for rule in rules():
         promql_parser.parse(rule.expr)
+
+
+PARTS = {
+    "histogram": ("_bucket", "_sum", "_count"),
+    "counter": ("_total",),
+    "up-down counter": ("",),
+}
+UNITS = {"s": "_seconds", "1": "_ratio"}
+
+
+def _in_prometheus():
+    """Return the labels of each series that the table of telemetry makes, by its name there."""
+    series: dict[str, set[str]] = {}
+    for row in schema.METRICS:
+        unit = UNITS.get(row.instrument.unit, "")
+        for part in PARTS[row.instrument.kind]:
+            name = f"{row.name.replace('.', '_')}{unit}{part}"
+            labels = {each.name.replace(".", "_") for each in row.attributes}
+            series.setdefault(name, {"job", "le"}).update(labels)
+    return series
+
+
+def test_every_query_asks_for_a_metric_and_labels_of_the_table():
+    """A name that the table of telemetry does not have shows nothing, and says so to nobody."""
+    pytest.importorskip("promql_parser", reason="needs tokentrail[dashboards]")
+    from tests.dashboards import promql
+
+    known, asked = _in_prometheus(), set()
+    recorded = {rule.name for rule in rules() if not rule.alert} | {COST}
+    for expr in (*(target.expr for target in targets()), *(rule.expr for rule in rules())):
+        for name, labels in promql.selected(filled(expr)):
+            if name not in recorded:
+                assert labels <= known[name], (name, labels - known[name])
+                asked.add(name)
+    ours = {name for name in known if name.startswith("tokentrail_")}
+    assert not {name for name in ours - asked if not name.endswith(("_sum", "_count", "_bucket"))}
 
 
 @pytest.mark.parametrize("rule", [rule for rule in rules() if rule.alert], ids=lambda r: r.name)

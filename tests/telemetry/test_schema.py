@@ -1,6 +1,6 @@
 """What calls tell is what the table says, key by key: attributes, points, events, their levels.
 
-``tools/telemetry_schema.py`` is that table, and ``docs/telemetry.md`` is made of it.
+``tokentrail.telemetry.schema`` is that table, and ``docs/telemetry.md`` is made of it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import pytest
 from tests.surface.table import METHODS, streams
 from tests.telemetry import levels
 from tests.telemetry.headers import ALL, HEADERS, ID, IS_OLD
-from tools import telemetry_schema as schema
-from tools.telemetry_schema import (
+
+from tokentrail.telemetry import schema, semconv
+from tokentrail.telemetry.meanings import MEANINGS
+from tokentrail.telemetry.schema import (
     CHAT,
     COMPLETIONS,
     EMBEDDINGS,
@@ -27,8 +29,6 @@ from tools.telemetry_schema import (
     RESPONSES,
     When,
 )
-
-from tokentrail.telemetry import semconv
 from tokentrail.testing.model import Model
 from tokentrail.testing.payloads import Answer, chat, completions, embeddings, errors, responses
 from tokentrail.testing.server import Event, Plain, Server, Stream
@@ -205,13 +205,13 @@ VALUES = {
 ANSWER = Answer(("Hello there.", "Hello."), None, "gpt-4o-2024-08-06", id="1")
 
 
-def _body(shape, *, usage):
+def _body(api, *, usage):
     """Return a plain answer, with every number or with none."""
-    if shape == EMBEDDINGS:
-        asked = {"model": BARE[shape]["model"], "tokens": 1, "dimensions": 4, "as_base64": False}
+    if api == EMBEDDINGS:
+        asked = {"model": BARE[api]["model"], "tokens": 1, "dimensions": 4, "as_base64": False}
         body = dict(embeddings.embeddings(["Hello"], **asked))
         return body if usage else {**body, "usage": None}
-    if shape in {RESPONSES, FETCH}:
+    if api in {RESPONSES, FETCH}:
         said = {
             "conversation": {"id": "conv_1"},
             "instructions": "Be short.",
@@ -220,16 +220,16 @@ def _body(shape, *, usage):
         }
         body = responses.response(ANSWER, "completed")
         return {**body, **said} if usage else body
-    body = (chat if shape == CHAT else completions).completion(ANSWER)
+    body = (chat if api == CHAT else completions).completion(ANSWER)
     return {**body, "usage": CHAT_USAGE} if usage else body
 
 
-def _events(shape, *, usage):
-    if shape in {RESPONSES, FETCH}:
+def _events(api, *, usage):
+    if api in {RESPONSES, FETCH}:
         *events, last = responses.events(ANSWER)
-        said = {**last.data, "response": _body(shape, usage=usage)}
+        said = {**last.data, "response": _body(api, usage=usage)}
         return [*events, Event(said, last.name)]
-    chunks = chat.chunks(ANSWER) if shape == CHAT else completions.events(ANSWER)
+    chunks = chat.chunks(ANSWER) if api == CHAT else completions.events(ANSWER)
     if not usage:
         return chunks
     *chunks, done = chunks
@@ -237,8 +237,8 @@ def _events(shape, *, usage):
     return [*chunks, Event(last), done]
 
 
-def _method(client, shape):
-    if shape in {RESPONSES, FETCH} and not hasattr(client, "responses"):
+def _method(client, api):
+    if api in {RESPONSES, FETCH} and not hasattr(client, "responses"):
         pytest.skip("this client has no responses")
     return {
         CHAT: lambda: client.chat.completions.create,
@@ -246,36 +246,36 @@ def _method(client, shape):
         COMPLETIONS: lambda: client.completions.create,
         EMBEDDINGS: lambda: client.embeddings.create,
         FETCH: lambda: client.responses.retrieve,
-    }[shape]()
+    }[api]()
 
 
 RICH, COUNTED, FAILED = "all said", "counted", "failed"
 CALLS = [
-    (shape, streamed, state)
-    for shape in schema.SHAPES
+    (api, streamed, state)
+    for api in schema.APIS
     for streamed in (False, True)
     for state in (RICH, COUNTED, FAILED)
-    if not (shape == EMBEDDINGS and streamed) and not (shape == FETCH and state == COUNTED)
+    if not (api == EMBEDDINGS and streamed) and not (api == FETCH and state == COUNTED)
 ]
 
 
-async def _call(driver, serve, shape, streamed, state):
+async def _call(driver, serve, api, streamed, state):
     """Make the call, to its end."""
     usage = state == RICH
     reply = (
-        Stream(_events(shape, usage=usage), headers=HEADERS)
+        Stream(_events(api, usage=usage), headers=HEADERS)
         if streamed
-        else Plain(_body(shape, usage=usage), headers=HEADERS)
+        else Plain(_body(api, usage=usage), headers=HEADERS)
     )
     if state == FAILED:
         refused = errors.model_not_found("gpt-4o")
         reply = Plain(refused.body, refused.status, HEADERS)
-    asked = dict(BARE[shape]) if state != RICH else {**BARE[shape], **ASKED[shape]}
-    if shape == FETCH and state == RICH:
+    asked = dict(BARE[api]) if state != RICH else {**BARE[api], **ASKED[api]}
+    if api == FETCH and state == RICH:
         asked = {"response_id": "resp_1", "starting_after": 3}
     if streamed:
         asked["stream"] = True
-    method = _method(driver.client(serve(reply)), shape)
+    method = _method(driver.client(serve(reply)), api)
     if state == FAILED:
         with pytest.raises(openai.NotFoundError):
             await driver.call(method, **asked)
@@ -285,7 +285,7 @@ async def _call(driver, serve, shape, streamed, state):
         await driver.read(answer)
 
 
-def _facts(shape, streamed, state, *more):
+def _facts(api, streamed, state, *more):
     """Return the conditions that hold for such a call."""
     facts = {When.ALWAYS, When.NAMED, When.LOCATED, When.HEALTHY, *more}
     if streamed:
@@ -300,8 +300,8 @@ def _facts(shape, streamed, state, *more):
     return facts | ({When.ASKED, When.BILLED} if state == RICH else {When.COUNTED})
 
 
-def _keys(rows, shape, facts):
-    found = {row.name: row for row in rows if shape in row.of and row.when in facts}
+def _keys(rows, api, facts):
+    found = {row.name: row for row in rows if api in row.apis and row.when in facts}
     if IS_OLD:
         found.pop("tokentrail.retries", None)
     return found
@@ -319,16 +319,16 @@ def _is_of(value, kind):
 # Spans -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("shape", "streamed", "state"), CALLS)
-async def test_a_span_tells_what_the_table_says(trail, driver, serve, shape, streamed, state):
-    await _call(driver, serve, shape, streamed, state)
+@pytest.mark.parametrize(("api", "streamed", "state"), CALLS)
+async def test_a_span_tells_what_the_table_says(trail, driver, serve, api, streamed, state):
+    await _call(driver, serve, api, streamed, state)
     attributes = trail.spans.attributes()
-    rows = _keys(schema.SPAN, shape, _facts(shape, streamed, state))
-    if shape == FETCH and state == RICH and not streamed:
+    rows = _keys(schema.SPAN, api, _facts(api, streamed, state))
+    if api == FETCH and state == RICH and not streamed:
         assert attributes["gen_ai.request.stream_cursor"] == "3"
     assert _named(attributes) == set(rows)
     for name, value in attributes.items():
-        assert _is_of(value, rows[name].kind), name
+        assert _is_of(value, rows[name].type), name
     if state == RICH:
         here = {
             "gen_ai.provider.name": "openai",
@@ -339,7 +339,7 @@ async def test_a_span_tells_what_the_table_says(trail, driver, serve, shape, str
         seen = ALL if streamed else {} if IS_OLD else ID
         told_of_stream = {"gen_ai.request.stream": True} if streamed else {}
         attributes.pop("gen_ai.response.time_to_first_chunk", None)
-        assert attributes == {**VALUES[shape], **here, **seen, **told_of_stream}
+        assert attributes == {**VALUES[api], **here, **seen, **told_of_stream}
 
 
 # Metrics -----------------------------------------------------------------------------------------
@@ -351,41 +351,41 @@ EVERY_ATTRIBUTE = (
 VOCABULARIES = {"released": {RELEASED}, "latest": {LATEST}, "both": {RELEASED, LATEST}}
 
 
-def _metrics(vocabularies, shape, facts):
+def _metrics(vocabularies, api, facts):
     """Return the row of each metric that is to have points; the released one where both have it."""
     rows = {}
     for row in schema.METRICS:
-        if vocabularies & set(row.vocabularies) and shape in row.of and row.when in facts:
+        if vocabularies & set(row.vocabularies) and api in row.apis and row.when in facts:
             rows.setdefault(row.name, row)
     return rows
 
 
 @pytest.mark.parametrize("metrics_", VOCABULARIES)
-@pytest.mark.parametrize(("shape", "streamed", "state"), CALLS)
+@pytest.mark.parametrize(("api", "streamed", "state"), CALLS)
 async def test_points_bear_what_the_table_says(
-    trail, driver, serve, shape, streamed, state, metrics_
+    trail, driver, serve, api, streamed, state, metrics_
 ):
     trail.instrument(
         metric_names=metrics_, metric_attributes=EVERY_ATTRIBUTE, time_per_output_chunk=True
     )
-    await _call(driver, serve, shape, streamed, state)
-    facts = _facts(shape, streamed, state)
-    rows = _metrics(VOCABULARIES[metrics_], shape, facts)
+    await _call(driver, serve, api, streamed, state)
+    facts = _facts(api, streamed, state)
+    rows = _metrics(VOCABULARIES[metrics_], api, facts)
     assert trail.metrics.names() == set(rows)
     for name, row in rows.items():
-        bears = _keys(row.bears, shape, facts)
+        bears = _keys(row.attributes, api, facts)
         for point in trail.metrics.points(name):
             assert set(point.attributes) == set(bears), name
             for key, value in point.attributes.items():
-                assert _is_of(value, bears[key].kind), (name, key)
+                assert _is_of(value, bears[key].type), (name, key)
 
 
-@pytest.mark.parametrize(("shape", "streamed", "state"), CALLS)
+@pytest.mark.parametrize(("api", "streamed", "state"), CALLS)
 async def test_instruments_and_units_are_those_of_the_table(
-    trail, driver, serve, shape, streamed, state
+    trail, driver, serve, api, streamed, state
 ):
     trail.instrument(metric_names="both", time_per_output_chunk=True)
-    await _call(driver, serve, shape, streamed, state)
+    await _call(driver, serve, api, streamed, state)
     trail.spans.all()
     rows = {row.name: row for row in schema.METRICS}
     kinds = {"histogram": "Histogram", "counter": "Sum", "up-down counter": "Sum"}
@@ -393,9 +393,11 @@ async def test_instruments_and_units_are_those_of_the_table(
     for resource in collected.resource_metrics:
         for metric in (metric for scope in resource.scope_metrics for metric in scope.metrics):
             row = rows[metric.name]
-            assert (metric.unit, type(metric.data).__name__) == (row.unit, kinds[row.kind])
-            if row.kind != "histogram":
-                assert metric.data.is_monotonic is (row.kind == "counter")
+            made = row.instrument
+            assert (metric.unit, metric.description) == (made.unit, made.description)
+            assert type(metric.data).__name__ == kinds[made.kind]
+            if made.kind != "histogram":
+                assert metric.data.is_monotonic is (made.kind == "counter")
 
 
 @pytest.mark.settings(metric_names="latest")
@@ -432,10 +434,10 @@ def _tokens(trail, kind):
 @pytest.mark.settings(metric_names="both", time_per_output_chunk=True)
 async def test_old_and_new_agree_of_inferences_that_are_completed(trail, driver, serve):
     """Reported and counted, plain and streamed: every sum, and every number of calls."""
-    for shape in (CHAT, COMPLETIONS):
+    for api in (CHAT, COMPLETIONS):
         for streamed in (False, True):
             for state in (RICH, COUNTED):
-                await _call(driver, serve, shape, streamed, state)
+                await _call(driver, serve, api, streamed, state)
     for name in ("duration", "time_to_first_chunk", "time_per_output_chunk"):
         assert _sum(trail, OLD + name, "count") == _sum(trail, NEW + name, "count") > 0
         assert _sum(trail, OLD + name) == pytest.approx(_sum(trail, NEW + name))
@@ -545,13 +547,13 @@ def test_the_table_lists_every_operation_that_is_no_inference():
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("shape", [CHAT, RESPONSES, COMPLETIONS])
+@pytest.mark.parametrize("api", [CHAT, RESPONSES, COMPLETIONS])
 @pytest.mark.settings(capture_content="SPAN_AND_EVENT")
-async def test_a_details_event_bears_what_the_span_does(trail, driver, serve, shape, streamed):
-    await _call(driver, serve, shape, streamed, RICH)
+async def test_a_details_event_bears_what_the_span_does(trail, driver, serve, api, streamed):
+    await _call(driver, serve, api, streamed, RICH)
     (row, _) = schema.EVENTS
-    facts = _facts(shape, streamed, RICH, When.CAPTURED)
-    bears = _keys(row.bears, shape, facts)
+    facts = _facts(api, streamed, RICH, When.CAPTURED)
+    bears = _keys(row.attributes, api, facts)
     assert _named(trail.spans.attributes()) == set(bears)
     event = trail.logs.one(row.name)
     assert _named(event.attributes) - set(schema.APART) == set(bears)
@@ -565,14 +567,14 @@ async def test_a_fetched_response_has_its_own_content(trail, driver, serve):
 
 
 @pytest.mark.parametrize("capture", ["NO_CONTENT", "EVENT_ONLY"])
-@pytest.mark.parametrize("shape", schema.SHAPES)
-async def test_an_exception_event_bears_what_the_table_says(trail, driver, serve, shape, capture):
+@pytest.mark.parametrize("api", schema.APIS)
+async def test_an_exception_event_bears_what_the_table_says(trail, driver, serve, api, capture):
     trail.instrument(capture_content=capture)
-    await _call(driver, serve, shape, streamed=False, state=FAILED)
+    await _call(driver, serve, api, streamed=False, state=FAILED)
     (_, row) = schema.EVENTS
     quoted = {When.QUOTED} if capture == "EVENT_ONLY" else set()
     event = trail.logs.one(row.name)
-    bears = _keys(row.bears, shape, _facts(shape, False, FAILED) | quoted)
+    bears = _keys(row.attributes, api, _facts(api, False, FAILED) | quoted)
     assert set(event.attributes) - set(schema.APART) == set(bears)
     assert event.severity_text == "WARN"
 
@@ -582,7 +584,7 @@ async def test_an_exception_event_bears_what_the_table_says(trail, driver, serve
 
 def _all_rows():
     listed = [*schema.METRICS, *schema.EVENTS]
-    return [*schema.SPAN, *listed, *(row for each in listed for row in each.bears)]
+    return [*schema.SPAN, *listed, *(row for each in listed for row in each.attributes)]
 
 
 def _strings(value):
@@ -605,6 +607,23 @@ def test_every_name_of_the_code_stands_in_the_table():
     said = {text for value in constants for text in _strings(value)}
     missing = {text for text in said if a_name.fullmatch(text)} - known
     assert missing == set()
+
+
+def test_every_attribute_has_a_meaning_and_nothing_else_has():
+    listed = [*schema.METRICS, *schema.EVENTS]
+    rows = [*schema.SPAN, *(row for each in listed for row in each.attributes)]
+    assert set(MEANINGS) == {row.name for row in rows}
+    assert all(meaning.endswith(".") for meaning in MEANINGS.values())
+
+
+def test_every_metric_has_an_instrument_and_nothing_else_has():
+    assert set(semconv.INSTRUMENTS) == {row.name for row in schema.METRICS}
+    assert all(made.description.endswith(".") for made in semconv.INSTRUMENTS.values())
+
+
+def test_no_name_of_ours_is_both_a_name_and_a_namespace():
+    names = {row.name for row in _all_rows() if row.name.startswith("tokentrail.")}
+    assert not {name for name in names if any(other.startswith(f"{name}.") for other in names)}
 
 
 def test_what_is_required_is_always_told():
@@ -635,7 +654,7 @@ OF = {
 def test_levels_of_span_attributes_are_those_of_the_conventions(span):
     """Of each attribute there is, and none is told as conventional that is not."""
     asked = {name: level for level, names in levels.SPANS[span].items() for name in names}
-    rows = [row for row in schema.SPAN if OF[span] & set(row.of)]
+    rows = [row for row in schema.SPAN if OF[span] & set(row.apis)]
     assert {
         row.name: row.level.value for row in rows if row.level is not schema.Level.OURS
     } == asked
@@ -646,8 +665,8 @@ def test_levels_of_metrics_and_their_attributes_are_those_of_the_conventions():
     assert {row.name for row in conventional} == set(levels.METRICS)
     for row in conventional:
         assert row.level is schema.Level.RECOMMENDED, row.name
-        bears = {each.name: each.level for each in row.bears if each.level is not schema.Level.OURS}
-        assert {name: level.value for name, level in bears.items()} == levels.METRICS[row.name]
+        named = [each for each in row.attributes if each.level is not schema.Level.OURS]
+        assert {each.name: each.level.value for each in named} == levels.METRICS[row.name]
 
 
 LETTERS = {"required": "R", "conditionally required": "C", "recommended": "r", "opt-in": "O"}
@@ -695,5 +714,5 @@ def test_the_page_is_fresh():
 
 def test_bodies_are_json():
     """What the server sends is what one could: no value of this file is a Python thing."""
-    for shape in schema.SHAPES:
-        assert json.loads(json.dumps(_body(shape, usage=True)))
+    for api in schema.APIS:
+        assert json.loads(json.dumps(_body(api, usage=True)))

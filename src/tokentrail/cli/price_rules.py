@@ -38,7 +38,7 @@ _LATEST: Final = {
 }
 _DETAILS: Final = {
     field.removesuffix("_tokens"): f"{name.replace('.', '_')}_total"
-    for _, field, name, _ in semconv.DETAIL_COUNTERS
+    for _, field, name in semconv.DETAIL_COUNTERS
 }
 _OWN: Final = f"{semconv.USAGE_TOKENS.replace('.', '_')}_total"
 _PARTS: Final = {

@@ -64,28 +64,18 @@ def observe(provider: MeterProvider, meter: Meter, current: Callable[[], Measure
     if provider in _observed:
         return
     _observed.add(provider)
+    size = semconv.INSTRUMENTS[semconv.QUEUE_SIZE]
     meter.create_observable_up_down_counter(
-        semconv.QUEUE_SIZE,
-        [_Observer(_drained_backlog, current)],
-        "{item}",
-        "Pieces of work that wait for tokentrail's worker.",
+        semconv.QUEUE_SIZE, [_Observer(_drained_backlog, current)], size.unit, size.description
     )
-    for name, unit, about, read in (
-        (
-            semconv.INTERNAL_ERRORS,
-            "{error}",
-            "Errors of tokentrail's own that were swallowed.",
-            _errors,
-        ),
-        (semconv.COUNTS_QUEUED, "{count}", "Counts that were left to the worker.", _left),
-        (
-            semconv.COUNTS_ESTIMATED,
-            "{count}",
-            "Counts that were estimated because there was no time.",
-            _guessed,
-        ),
+    for name, read in (
+        (semconv.INTERNAL_ERRORS, _errors),
+        (semconv.COUNTS_QUEUED, _left),
+        (semconv.COUNTS_ESTIMATED, _guessed),
     ):
-        meter.create_observable_counter(name, [_Observer(read, current)], unit, about)
+        row = semconv.INSTRUMENTS[name]
+        observer = _Observer(read, current)
+        meter.create_observable_counter(name, [observer], row.unit, row.description)
 
 
 def _drained_backlog(measured: Measured, options: CallbackOptions) -> int:

@@ -7,7 +7,7 @@ marked deprecated and lack a third of these, so they are stated here.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.37.0"
 
@@ -170,19 +170,16 @@ DETAIL_COUNTERS: Final = (
         "input",
         "cache_read_tokens",
         "gen_ai.client.inference.usage.cache_read.input_tokens",
-        "Number of input tokens read from a cache.",
     ),
     (
         "input",
         "cache_write_tokens",
         "gen_ai.client.inference.usage.cache_write.input_tokens",
-        "Number of input tokens written to a cache.",
     ),
     (
         "output",
         "reasoning_tokens",
         "gen_ai.client.inference.usage.reasoning.output_tokens",
-        "Number of output tokens spent on reasoning.",
     ),
 )
 """Parts of a reported total, by its direction and their field, and the counters they add to, in
@@ -202,6 +199,70 @@ INTERNAL_ERRORS: Final = "tokentrail.internal.errors"
 OPERATIONS: Final = "tokentrail.operations"
 COUNTS_QUEUED: Final = "tokentrail.internal.counts.queued"
 COUNTS_ESTIMATED: Final = "tokentrail.internal.counts.estimated"
+
+
+class Instrument(NamedTuple):
+    """What records a metric."""
+
+    kind: str
+    """``histogram``, ``counter`` or ``up-down counter``."""
+    unit: str
+    description: str
+
+
+_FIRST: Final = "Time from the request to the first chunk of a stream."
+_GAP: Final = "Time from one chunk of a stream to the next."
+
+INSTRUMENTS: Final = {
+    DURATION: Instrument("histogram", "s", "Duration of a GenAI operation."),
+    FIRST_CHUNK: Instrument("histogram", "s", _FIRST),
+    OUTPUT_CHUNK: Instrument("histogram", "s", _GAP),
+    TOKEN_USAGE: Instrument(
+        "histogram", "{token}", "Number of input and output tokens used by an operation."
+    ),
+    INFERENCE_DURATION: Instrument("histogram", "s", "Duration of an inference."),
+    INFERENCE_FIRST_CHUNK: Instrument("histogram", "s", _FIRST),
+    INFERENCE_OUTPUT_CHUNK: Instrument("histogram", "s", _GAP),
+    **{
+        name: Instrument("counter", "{token}", f"Number of {kind} tokens used.")
+        for kind, name in USAGE_COUNTERS.items()
+    },
+    **{
+        name: Instrument("histogram", "{token}", f"Number of {kind} tokens of an operation.")
+        for kind, name in OPERATION_TOKENS.items()
+    },
+    **{
+        name: Instrument("counter", "{token}", description)
+        for (_, _, name), description in zip(
+            DETAIL_COUNTERS,
+            (
+                "Number of input tokens read from a cache.",
+                "Number of input tokens written to a cache.",
+                "Number of output tokens spent on reasoning.",
+            ),
+            strict=True,
+        )
+    },
+    USAGE_TOKENS: Instrument("counter", "{token}", "Tokens by where the number comes from."),
+    OPERATIONS: Instrument("counter", "{operation}", "Operations that ended, by outcome."),
+    COUNT_RATIO: Instrument(
+        "histogram", "1", "Counted tokens over reported tokens of the same call."
+    ),
+    COMPARED_TOKENS: Instrument(
+        "counter", "{token}", "Tokens of calls that were both reported and counted."
+    ),
+    QUEUE_SIZE: Instrument(
+        "up-down counter", "{item}", "Pieces of work that wait for tokentrail's worker."
+    ),
+    INTERNAL_ERRORS: Instrument(
+        "counter", "{error}", "Errors of tokentrail's own, which never reach the application."
+    ),
+    COUNTS_QUEUED: Instrument("counter", "{count}", "Counts that were left to the worker."),
+    COUNTS_ESTIMATED: Instrument(
+        "counter", "{count}", "Counts that were estimated because there was no time."
+    ),
+}
+"""By the name of the metric."""
 
 SECONDS_BUCKETS: Final = (
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,

@@ -1,8 +1,8 @@
-"""Instruments with the conventions' advice on boundaries."""
+"""Instruments as the table has them, with the conventions' advice on boundaries."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tokentrail.telemetry import semconv
 
@@ -10,21 +10,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opentelemetry.context import Context
-    from opentelemetry.metrics import Histogram, Meter
+    from opentelemetry.metrics import Counter, Histogram, Meter
     from opentelemetry.util.types import AttributeValue
 
     Record = Callable[[float, dict[str, AttributeValue], Context | None], None]
 
+_BUCKETS: Final = {
+    "s": semconv.SECONDS_BUCKETS,
+    "{token}": semconv.TOKEN_BUCKETS,
+    "1": semconv.RATIO_BUCKETS,
+}
+"""Boundaries by unit."""
 
-def seconds(meter: Meter, name: str, about: str) -> Histogram:
-    """Return a histogram of seconds."""
+
+def histogram(meter: Meter, name: str) -> Histogram:
+    """Return the histogram of that name."""
+    row = semconv.INSTRUMENTS[name]
     return meter.create_histogram(
-        name, "s", about, explicit_bucket_boundaries_advisory=semconv.SECONDS_BUCKETS
+        name, row.unit, row.description, explicit_bucket_boundaries_advisory=_BUCKETS[row.unit]
     )
 
 
-def tokens(meter: Meter, name: str, about: str) -> Histogram:
-    """Return a histogram of numbers of tokens."""
-    return meter.create_histogram(
-        name, "{token}", about, explicit_bucket_boundaries_advisory=semconv.TOKEN_BUCKETS
-    )
+def counter(meter: Meter, name: str) -> Counter:
+    """Return the counter of that name."""
+    row = semconv.INSTRUMENTS[name]
+    return meter.create_counter(name, row.unit, row.description)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv
-from tokentrail.telemetry.metrics.instruments import seconds, tokens
+from tokentrail.telemetry.metrics.instruments import counter, histogram
 from tokentrail.telemetry.metrics.modality import split
 from tokentrail.telemetry.metrics.series import DURATION, TOKEN_TYPES
 
@@ -35,25 +35,15 @@ class LatestMetrics:
 
     def __init__(self, meter: Meter, *, alone: bool = True) -> None:
         """``alone``: no other vocabulary tells the operations that are no inference."""
-        self._duration = seconds(meter, semconv.INFERENCE_DURATION, "Duration of an inference.")
-        self._other = (
-            seconds(meter, semconv.DURATION, "Duration of a GenAI operation.") if alone else None
-        )
-        self._first_chunk = seconds(
-            meter,
-            semconv.INFERENCE_FIRST_CHUNK,
-            "Time from the request to the first chunk of a stream.",
-        )
-        self._gap = seconds(
-            meter, semconv.INFERENCE_OUTPUT_CHUNK, "Time from one chunk of a stream to the next."
-        )
+        self._duration = histogram(meter, semconv.INFERENCE_DURATION)
+        self._other = histogram(meter, semconv.DURATION) if alone else None
+        self._first_chunk = histogram(meter, semconv.INFERENCE_FIRST_CHUNK)
+        self._gap = histogram(meter, semconv.INFERENCE_OUTPUT_CHUNK)
         self._counters = {
-            kind: meter.create_counter(name, "{token}", f"Number of {kind} tokens used.")
-            for kind, name in semconv.USAGE_COUNTERS.items()
+            kind: counter(meter, name) for kind, name in semconv.USAGE_COUNTERS.items()
         }
         self._histograms = {
-            kind: tokens(meter, name, f"Number of {kind} tokens of an operation.")
-            for kind, name in semconv.OPERATION_TOKENS.items()
+            kind: histogram(meter, name) for kind, name in semconv.OPERATION_TOKENS.items()
         }
 
     def gap_recorder(self, request: Request) -> Record | None:

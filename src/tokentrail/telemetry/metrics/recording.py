@@ -12,6 +12,7 @@ from opentelemetry.metrics import NoOpHistogram
 from tokentrail.config import MetricNames, TokenCounting
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv
+from tokentrail.telemetry.metrics import instruments
 from tokentrail.telemetry.metrics.attributes import MetricAttributes
 from tokentrail.telemetry.metrics.batching import PointBatch
 from tokentrail.telemetry.metrics.latest import INFERENCES, LatestMetrics
@@ -52,34 +53,15 @@ class Metrics:
         """Counted tokens are for spans alone."""
         self._vocabularies = _vocabularies(meter, settings.metric_names)
         self._not_told_by_others = tuple(v for v in self._vocabularies if not v.told_by_others)
-        self._own = total(
-            provider,
-            meter,
-            semconv.USAGE_TOKENS,
-            "{token}",
-            "Tokens by where the number comes from.",
-        )
-        self._ended = total(
-            provider, meter, semconv.OPERATIONS, "{operation}", "Operations that ended, by outcome."
-        )
+        self._own = total(provider, meter, semconv.USAGE_TOKENS)
+        self._ended = total(provider, meter, semconv.OPERATIONS)
         self._details = [
-            (kind, field, meter.create_counter(name, "{token}", about))
-            for kind, field, name, about in semconv.DETAIL_COUNTERS
+            (kind, field, instruments.counter(meter, name))
+            for kind, field, name in semconv.DETAIL_COUNTERS
         ]
         self._numbers = attrgetter(*(field for _, field, _ in self._details))
-        self._ratio = meter.create_histogram(
-            semconv.COUNT_RATIO,
-            "1",
-            "Counted tokens over reported tokens of the same call.",
-            explicit_bucket_boundaries_advisory=semconv.RATIO_BUCKETS,
-        )
-        self._compared = total(
-            provider,
-            meter,
-            semconv.COMPARED_TOKENS,
-            "{token}",
-            "Tokens of calls that were both reported and counted.",
-        )
+        self._ratio = instruments.histogram(meter, semconv.COUNT_RATIO)
+        self._compared = total(provider, meter, semconv.COMPARED_TOKENS)
         self.heard = type(self._ratio) is not NoOpHistogram  # a class made of it may do something
         """Whether points are kept by anybody, as far as one can know."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokentrail.telemetry import semconv
-from tokentrail.telemetry.metrics.instruments import seconds, tokens
+from tokentrail.telemetry.metrics.instruments import histogram
 from tokentrail.telemetry.metrics.series import DURATION, TOKEN_TYPES
 
 if TYPE_CHECKING:
@@ -24,16 +24,10 @@ class ReleasedMetrics:
     """Whether those told by another instrumentation as well are told twice."""
 
     def __init__(self, meter: Meter) -> None:
-        self._duration = seconds(meter, semconv.DURATION, "Duration of a GenAI operation.")
-        self._first_chunk = seconds(
-            meter, semconv.FIRST_CHUNK, "Time from the request to the first chunk of a stream."
-        )
-        self._gap = seconds(
-            meter, semconv.OUTPUT_CHUNK, "Time from one chunk of a stream to the next."
-        )
-        self._tokens = tokens(
-            meter, semconv.TOKEN_USAGE, "Number of input and output tokens used by an operation."
-        )
+        self._duration = histogram(meter, semconv.DURATION)
+        self._first_chunk = histogram(meter, semconv.FIRST_CHUNK)
+        self._gap = histogram(meter, semconv.OUTPUT_CHUNK)
+        self._tokens = histogram(meter, semconv.TOKEN_USAGE)
 
     def gap_recorder(self, request: Request) -> Record | None:  # noqa: ARG002 - as the other's
         """Return what records the seconds before a chunk."""

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import Observation
 
+from tokentrail.telemetry import semconv
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -71,12 +73,13 @@ class Total:
             return [Observation(number, dict(key)) for key, (number,) in self._sums.items()]
 
 
-def total(provider: MeterProvider, meter: Meter, name: str, unit: str, about: str) -> Total:
-    """Return the total of that name, told by ``meter``; there is one for each ``provider``."""
+def total(provider: MeterProvider, meter: Meter, name: str) -> Total:
+    """Return the total of that name, recorded by ``meter``; each ``provider`` has one."""
     mine = _totals.setdefault(provider, {})
     if name not in mine:
         mine[name] = Total()
-        meter.create_observable_counter(name, [mine[name].observe], unit, about)
+        row = semconv.INSTRUMENTS[name]
+        meter.create_observable_counter(name, [mine[name].observe], row.unit, row.description)
     return mine[name]
 
 

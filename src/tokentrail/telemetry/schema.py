@@ -1,8 +1,10 @@
-"""All that is told, and what the conventions ask for: a row for each attribute, metric and event.
+"""The one table of what is recorded: a row for each attribute, metric and event.
 
 Levels and conditions are those of the OpenTelemetry GenAI conventions as read on 2026-11-23, in our
-words. ``docs/telemetry.md`` is made of it (``tools/make_telemetry.py``), and ``tests/telemetry``
-compares with it what calls of each shape tell. Nothing of the library is imported here.
+words. Metrics have their unit and description from ``semconv``, of which instruments are made, and
+attributes their meaning from ``meanings``. ``docs/telemetry.md`` is made of it
+(``tools/make_telemetry.py``), and ``tests/telemetry`` compares with it what calls of each API
+record. No call needs it, so nothing imports it at run time. It is long because it is a table.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from tokentrail.telemetry import semconv
 
 
 class Level(str, Enum):
@@ -24,7 +28,7 @@ class Level(str, Enum):
 
 
 class When(str, Enum):
-    """When it is told, of the calls that have it at all."""
+    """When it is recorded, of the calls that have it at all."""
 
     ALWAYS = "always"
     NAMED = "the request names a model"
@@ -59,14 +63,14 @@ class When(str, Enum):
 
 CHAT, RESPONSES, COMPLETIONS = "chat", "responses", "completions"
 EMBEDDINGS, FETCH = "embeddings", "fetch_response"
-SHAPES: Final = (CHAT, RESPONSES, COMPLETIONS, EMBEDDINGS, FETCH)
-"""What is called; the first three are inferences."""
+APIS: Final = (CHAT, RESPONSES, COMPLETIONS, EMBEDDINGS, FETCH)
+"""The APIs that are called; the first three are inferences."""
 MEDIA, LIVE = "images and audio", "realtime"
-"""What the conventions have no operation for: told under names of its own, see the methods."""
+"""What the conventions have no operation for: recorded under names of its own, see the methods."""
 _INFERENCES: Final = (CHAT, RESPONSES, COMPLETIONS)
 _SAMPLED: Final = (CHAT, COMPLETIONS)
 _TALKS: Final = (CHAT, RESPONSES)
-_TOLD_BY: Final = (RESPONSES, FETCH)
+_FETCHED: Final = (RESPONSES, FETCH)
 _SPENDING: Final = (*_INFERENCES, EMBEDDINGS)
 
 _R, _C, _P, _O, _X = Level.REQUIRED, Level.CONDITIONAL, Level.RECOMMENDED, Level.OPT_IN, Level.OURS
@@ -79,28 +83,28 @@ class Attribute:
     name: str
     level: Level
     when: When
-    of: tuple[str, ...] = SHAPES
-    kind: type = str
-    about: str = ""
+    apis: tuple[str, ...] = APIS
+    type: type = str
+    note: str = ""
 
 
 SPAN: Final = (
-    Attribute("gen_ai.operation.name", _R, When.ALWAYS, about="from the start"),
-    Attribute("gen_ai.provider.name", _R, When.ALWAYS, about="from the start"),
-    Attribute("gen_ai.request.model", _R, When.NAMED, _INFERENCES, about="from the start"),
-    Attribute("gen_ai.request.model", _C, When.NAMED, (EMBEDDINGS,), about="from the start"),
-    Attribute("server.address", _P, When.LOCATED, about="from the start"),
-    Attribute("server.port", _C, When.LOCATED, kind=int, about="from the start"),
-    Attribute("error.type", _C, When.FAILED, about="class of the exception, or the server's code"),
+    Attribute("gen_ai.operation.name", _R, When.ALWAYS, note="from the start"),
+    Attribute("gen_ai.provider.name", _R, When.ALWAYS, note="from the start"),
+    Attribute("gen_ai.request.model", _R, When.NAMED, _INFERENCES, note="from the start"),
+    Attribute("gen_ai.request.model", _C, When.NAMED, (EMBEDDINGS,), note="from the start"),
+    Attribute("server.address", _P, When.LOCATED, note="from the start"),
+    Attribute("server.port", _C, When.LOCATED, type=int, note="from the start"),
+    Attribute("error.type", _C, When.FAILED),
     Attribute("openai.api.type", _P, When.ALWAYS, (*_TALKS, FETCH)),
     # the request
     Attribute("gen_ai.request.stream", _C, When.STREAMED, _INFERENCES, bool, "true, or absent"),
     Attribute("gen_ai.request.stream", _X, When.STREAMED, (FETCH,), bool, "true, or absent"),
-    Attribute("gen_ai.request.choice.count", _C, When.ASKED, _SAMPLED, int, "unless it is 1"),
+    Attribute("gen_ai.request.choice.count", _C, When.ASKED, _SAMPLED, int),
     Attribute("gen_ai.request.seed", _C, When.ASKED, _SAMPLED, int),
-    Attribute("gen_ai.request.top_k", _C, When.ASKED, _SAMPLED, int, "of compatible servers"),
-    Attribute("gen_ai.output.type", _C, When.ASKED, _TALKS, about="`text`, `json` or `speech`"),
-    Attribute("openai.request.service_tier", _C, When.ASKED, _TALKS, about="unless it is `auto`"),
+    Attribute("gen_ai.request.top_k", _C, When.ASKED, _SAMPLED, int),
+    Attribute("gen_ai.output.type", _C, When.ASKED, _TALKS, note="`text`, `json` or `speech`"),
+    Attribute("openai.request.service_tier", _C, When.ASKED, _TALKS),
     Attribute("gen_ai.request.max_tokens", _P, When.ASKED, _INFERENCES, int),
     Attribute("gen_ai.request.temperature", _P, When.ASKED, _INFERENCES, float),
     Attribute("gen_ai.request.top_p", _P, When.ASKED, _INFERENCES, float),
@@ -109,19 +113,19 @@ SPAN: Final = (
     Attribute("gen_ai.request.stop_sequences", _P, When.ASKED, _SAMPLED, tuple),
     Attribute("gen_ai.request.reasoning.level", _P, When.ASKED, _TALKS),
     Attribute("gen_ai.request.previous_response.id", _P, When.ASKED, (RESPONSES,)),
-    Attribute("gen_ai.conversation.id", _C, When.ASKED, (RESPONSES,), about="never made up"),
+    Attribute("gen_ai.conversation.id", _C, When.ASKED, (RESPONSES,), note="never made up"),
     Attribute("gen_ai.conversation.id", _X, When.ANSWERED, (FETCH,)),
     Attribute(
         "gen_ai.conversation.compacted", _P, When.ASKED, (RESPONSES,), bool, "true, or absent"
     ),
-    Attribute("gen_ai.prompt.name", _C, When.ASKED, (RESPONSES,), about="the id of the template"),
+    Attribute("gen_ai.prompt.name", _C, When.ASKED, (RESPONSES,)),
     Attribute("gen_ai.prompt.version", _C, When.ASKED, (RESPONSES,)),
     Attribute("gen_ai.embeddings.dimension.count", _P, When.ASKED, (EMBEDDINGS,), int),
     Attribute("gen_ai.request.encoding_formats", _P, When.ASKED, (EMBEDDINGS,), tuple),
     Attribute("gen_ai.request.stream_cursor", _C, When.ASKED, (FETCH,)),
     # the answer
     Attribute("gen_ai.response.id", _P, When.ANSWERED, _INFERENCES),
-    Attribute("gen_ai.response.id", _R, When.ALWAYS, (FETCH,), about="the one asked for"),
+    Attribute("gen_ai.response.id", _R, When.ALWAYS, (FETCH,), note="the one asked for"),
     Attribute("gen_ai.response.model", _P, When.ANSWERED),
     Attribute(
         "gen_ai.response.finish_reasons",
@@ -129,17 +133,17 @@ SPAN: Final = (
         When.ANSWERED,
         (*_INFERENCES, FETCH),
         tuple,
-        "in the order of the choices; `error` where one never came",
+        "`error` where one never came",
     ),
     Attribute("gen_ai.response.status", _P, When.ANSWERED, (FETCH,)),
     Attribute("gen_ai.response.status", _X, When.ANSWERED, (RESPONSES,)),
-    Attribute("gen_ai.response.time_to_first_chunk", _P, When.BEGUN, _INFERENCES, float, "seconds"),
-    Attribute("gen_ai.response.time_to_first_chunk", _X, When.BEGUN, (FETCH,), float, "seconds"),
+    Attribute("gen_ai.response.time_to_first_chunk", _P, When.BEGUN, _INFERENCES, float),
+    Attribute("gen_ai.response.time_to_first_chunk", _X, When.BEGUN, (FETCH,), float),
     Attribute("openai.response.service_tier", _C, When.ANSWERED, (*_TALKS, FETCH)),
     Attribute("openai.response.system_fingerprint", _P, When.ANSWERED, _SAMPLED),
     # usage
-    Attribute("gen_ai.usage.input_tokens", _P, When.USED, _SPENDING, int, "cached ones included"),
-    Attribute("gen_ai.usage.output_tokens", _P, When.USED, _INFERENCES, int, "with reasoning"),
+    Attribute("gen_ai.usage.input_tokens", _P, When.USED, _SPENDING, int),
+    Attribute("gen_ai.usage.output_tokens", _P, When.USED, _INFERENCES, int),
     Attribute("gen_ai.usage.cache_read.input_tokens", _P, When.BILLED, _INFERENCES, int),
     Attribute("gen_ai.usage.cache_write.input_tokens", _P, When.BILLED, _INFERENCES, int),
     Attribute("gen_ai.usage.reasoning.output_tokens", _P, When.BILLED, _INFERENCES, int),
@@ -158,10 +162,10 @@ SPAN: Final = (
         _X,
         When.ANY_USAGE,
         _SPENDING,
-        about="`reported`, `counted`, `approximated`",
+        note="`reported`, `counted`, `approximated`",
     ),
     Attribute(
-        "tokentrail.usage.output.source", _X, When.ANY_USAGE, _INFERENCES, about="or `visible`"
+        "tokentrail.usage.output.source", _X, When.ANY_USAGE, _INFERENCES, note="or `visible`"
     ),
     Attribute("tokentrail.usage.encoding", _X, When.COUNTED, _SPENDING),
     Attribute("tokentrail.usage.visible.output_tokens", _X, When.SEEN, _INFERENCES, int),
@@ -169,46 +173,38 @@ SPAN: Final = (
     Attribute("tokentrail.usage.approximated.output_tokens", _X, When.GUESSED, _INFERENCES, int),
     Attribute("tokentrail.usage.counted.input_tokens", _X, When.COMPARED, _SPENDING, int),
     Attribute("tokentrail.usage.counted.output_tokens", _X, When.COMPARED, _INFERENCES, int),
-    Attribute(
-        "tokentrail.usage.audio_seconds", _X, When.BILLED, (MEDIA,), float, "in place of tokens"
-    ),
+    Attribute("tokentrail.usage.audio_seconds", _X, When.BILLED, (MEDIA,), float),
     Attribute("tokentrail.cost.amount", _X, When.PRICED, _SPENDING, float),
-    Attribute("tokentrail.cost.currency", _X, When.PRICED, _SPENDING, about="`USD`"),
+    Attribute("tokentrail.cost.currency", _X, When.PRICED, _SPENDING, note="`USD`"),
     Attribute(
         "tokentrail.cost.source",
         _X,
         When.PRICED,
         _SPENDING,
-        about="`own_prices`, `published_prices`",
+        note="`own_prices`, `published_prices`",
     ),
     # day two
     Attribute(
         "tokentrail.outcome",
         _X,
         When.ALWAYS,
-        about="`completed`, `closed_early`, `cancelled`, `failed`",
+        note="`completed`, `closed_early`, `cancelled`, `failed`",
     ),
     Attribute(
         "tokentrail.stream_usage",
         _X,
         When.ASKED_FOR_USAGE,
         _SAMPLED,
-        about="`requested` or `refused`",
+        note="`requested` or `refused`",
     ),
-    Attribute("tokentrail.request_id", _X, When.SHOWN_ID, about="the server's name for the call"),
-    Attribute(
-        "tokentrail.retries", _X, When.SHOWN, kind=int, about="tries before the last; by the client"
-    ),
+    Attribute("tokentrail.request_id", _X, When.SHOWN_ID),
+    Attribute("tokentrail.retries", _X, When.SHOWN, type=int),
     *(
-        Attribute(f"tokentrail.rate_limit.{what}.{name}", _X, When.SHOWN, kind=kind, about=about)
+        Attribute(f"tokentrail.rate_limit.{what}.{name}", _X, When.SHOWN, type=kind)
         for what in ("requests", "tokens")
-        for name, kind, about in (
-            ("limit", int, ""),
-            ("remaining", int, ""),
-            ("reset", float, "seconds"),
-        )
+        for name, kind in (("limit", int), ("remaining", int), ("reset", float))
     ),
-    Attribute("tokentrail.rate_limit.retry_after", _X, When.WAITING, kind=float, about="seconds"),
+    Attribute("tokentrail.rate_limit.retry_after", _X, When.WAITING, type=float),
     *(
         Attribute(
             f"tokentrail.content_filter.{direction}.{name}",
@@ -216,19 +212,19 @@ SPAN: Final = (
             When.FILTERED,
             _INFERENCES,
             tuple,
-            about,
+            note,
         )
         for direction in ("input", "output")
-        for name, about in (
-            ("flagged", "`category:severity`, of what is not safe"),
-            ("filtered", "categories that stopped it"),
+        for name, note in (
+            ("flagged", "as `category:severity`"),
+            ("filtered", ""),
         )
     ),
     # content
-    Attribute("gen_ai.input.messages", _O, When.CAPTURED, _INFERENCES, about="JSON"),
-    Attribute("gen_ai.output.messages", _O, When.CAPTURED, (*_INFERENCES, FETCH), about="JSON"),
-    Attribute("gen_ai.system_instructions", _O, When.CAPTURED, _TOLD_BY, about="JSON"),
-    Attribute("gen_ai.tool.definitions", _O, When.CAPTURED, (*_TALKS, FETCH), about="JSON"),
+    Attribute("gen_ai.input.messages", _O, When.CAPTURED, _INFERENCES, note="JSON"),
+    Attribute("gen_ai.output.messages", _O, When.CAPTURED, (*_INFERENCES, FETCH), note="JSON"),
+    Attribute("gen_ai.system_instructions", _O, When.CAPTURED, _FETCHED, note="JSON"),
+    Attribute("gen_ai.tool.definitions", _O, When.CAPTURED, (*_TALKS, FETCH), note="JSON"),
     Attribute("gen_ai.prompt.variable.<name>", _O, When.CAPTURED, (RESPONSES,)),
 )
 """Attributes of the spans of calls."""
@@ -238,17 +234,20 @@ RELEASED, LATEST = "released", "latest"
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: a histogram or a counter, what its points bear, and of which calls they are."""
+    """A metric: its instrument, the attributes of its points, and of which calls they are."""
 
     name: str
     level: Level
-    kind: str
-    unit: str
     when: When
-    bears: tuple[Attribute, ...]
+    attributes: tuple[Attribute, ...]
     vocabularies: tuple[str, ...] = (RELEASED, LATEST)
-    of: tuple[str, ...] = SHAPES
-    about: str = ""
+    apis: tuple[str, ...] = APIS
+    note: str = ""
+
+    @property
+    def instrument(self) -> semconv.Instrument:
+        """What records it: kind, unit and description."""
+        return semconv.INSTRUMENTS[self.name]
 
 
 _BASE: Final = (
@@ -257,7 +256,7 @@ _BASE: Final = (
     Attribute("gen_ai.request.model", _C, When.NAMED, _SPENDING),
     Attribute("gen_ai.response.model", _P, When.ANSWERED),
     Attribute("server.address", _P, When.LOCATED),
-    Attribute("server.port", _C, When.LOCATED, kind=int),
+    Attribute("server.port", _C, When.LOCATED, type=int),
 )
 _REFINED: Final = (
     *_BASE,
@@ -267,98 +266,82 @@ _REFINED: Final = (
 _TIMED: Final = (*_REFINED, Attribute("error.type", _C, When.FAILED))
 _BY_MODALITY: Final = (*_REFINED, Attribute("gen_ai.token.modality", _R, When.ALWAYS))
 _SOURCED: Final = Attribute("tokentrail.usage.source", _X, When.ALWAYS)
-_TYPED: Final = Attribute("gen_ai.token.type", _R, When.ALWAYS, about="`input`, `output`")
+_TYPED: Final = Attribute("gen_ai.token.type", _R, When.ALWAYS, note="`input`, `output`")
 _OWN: Final = (
     Attribute("gen_ai.operation.name", _X, When.ALWAYS),
     Attribute("gen_ai.provider.name", _X, When.ALWAYS),
     Attribute("gen_ai.request.model", _X, When.NAMED, _SPENDING),
     Attribute("tokentrail.outcome", _X, When.ALWAYS),
 )
-_OWN_TYPE: Final = Attribute("gen_ai.token.type", _X, When.ALWAYS, about="`input`, `output`")
+_OWN_TYPE: Final = Attribute("gen_ai.token.type", _X, When.ALWAYS, note="`input`, `output`")
 
-_SECONDS, _COUNT = ("histogram", "s"), ("counter", "{token}")
+_PART: Final = "a part of the total; in every vocabulary"
 
 METRICS: Final = (
+    Metric(semconv.DURATION, _P, When.ALWAYS, _TIMED, (RELEASED,)),
     Metric(
-        "gen_ai.client.operation.duration", _P, *_SECONDS, When.ALWAYS, _TIMED, (RELEASED,)
-    ),
-    Metric(
-        "gen_ai.client.operation.duration",
+        semconv.DURATION,
         _P,
-        *_SECONDS,
         When.ALWAYS,
         _TIMED,
         (LATEST,),
         (EMBEDDINGS, FETCH),
         "what is no inference; with `both` once, as above",
     ),
+    Metric(semconv.FIRST_CHUNK, _P, When.BEGUN, _BASE, (RELEASED,), (*_INFERENCES, FETCH)),
+    Metric(semconv.OUTPUT_CHUNK, _P, When.GAPS, _BASE, (RELEASED,), (*_INFERENCES, FETCH)),
     Metric(
-        "gen_ai.client.operation.time_to_first_chunk",
-        _P, *_SECONDS, When.BEGUN, _BASE, (RELEASED,), (*_INFERENCES, FETCH),
+        semconv.TOKEN_USAGE, _P, When.USED, (*_REFINED, _TYPED, _SOURCED), (RELEASED,), _SPENDING
     ),
-    Metric(
-        "gen_ai.client.operation.time_per_output_chunk",
-        _P, *_SECONDS, When.GAPS, _BASE, (RELEASED,), (*_INFERENCES, FETCH),
-    ),
-    Metric(
-        "gen_ai.client.token.usage",
-        _P, "histogram", "{token}", When.USED, (*_REFINED, _TYPED, _SOURCED),
-        (RELEASED,), _SPENDING,
-    ),
-    Metric(
-        "gen_ai.client.inference.duration",
-        _P, *_SECONDS, When.ALWAYS, _TIMED, (LATEST,), _INFERENCES,
-    ),
-    Metric(
-        "gen_ai.client.inference.time_to_first_chunk",
-        _P, *_SECONDS, When.BEGUN, _BASE, (LATEST,), _INFERENCES,
-    ),
-    Metric(
-        "gen_ai.client.inference.time_per_output_chunk",
-        _P, *_SECONDS, When.GAPS, _BASE, (LATEST,), _INFERENCES,
-    ),
+    Metric(semconv.INFERENCE_DURATION, _P, When.ALWAYS, _TIMED, (LATEST,), _INFERENCES),
+    Metric(semconv.INFERENCE_FIRST_CHUNK, _P, When.BEGUN, _BASE, (LATEST,), _INFERENCES),
+    Metric(semconv.INFERENCE_OUTPUT_CHUNK, _P, When.GAPS, _BASE, (LATEST,), _INFERENCES),
     *(
         Metric(
-            f"gen_ai.client.inference.usage.{kind}_tokens",
-            _P, *_COUNT, When.USED, (*_BY_MODALITY, _SOURCED), (LATEST,), _INFERENCES,
+            name,
+            _P,
+            When.USED,
+            (*_BY_MODALITY, _SOURCED),
+            (LATEST,),
+            _INFERENCES,
             "the modalities sum to the total",
         )
-        for kind in ("input", "output")
+        for name in semconv.USAGE_COUNTERS.values()
     ),
     *(
         Metric(
-            f"gen_ai.client.inference.operation.{kind}_tokens",
-            _P, "histogram", "{token}", When.USED, (*_REFINED, _SOURCED), (LATEST,), _INFERENCES,
+            name,
+            _P,
+            When.USED,
+            (*_REFINED, _SOURCED),
+            (LATEST,),
+            _INFERENCES,
             "not of failed calls",
         )
-        for kind in ("input", "output")
+        for name in semconv.OPERATION_TOKENS.values()
     ),
     *(
-        Metric(
-            f"gen_ai.client.inference.usage.{part}_tokens",
-            _P, *_COUNT, When.BILLED, _BY_MODALITY, of=_INFERENCES,
-            about="a part of the total; in every vocabulary",
-        )
-        for part in ("cache_read.input", "cache_write.input", "reasoning.output")
+        Metric(name, _P, When.BILLED, _BY_MODALITY, apis=_INFERENCES, note=_PART)
+        for _, _, name in semconv.DETAIL_COUNTERS
     ),
     Metric(
-        "tokentrail.usage.tokens", _X, *_COUNT, When.ANY_USAGE, (*_OWN, _OWN_TYPE, _SOURCED),
-        of=_SPENDING, about="the whole picture: estimates too",
+        semconv.USAGE_TOKENS,
+        _X,
+        When.ANY_USAGE,
+        (*_OWN, _OWN_TYPE, _SOURCED),
+        apis=_SPENDING,
+        note="the whole picture: estimates too",
     ),
-    Metric("tokentrail.operations", _X, "counter", "{operation}", When.ALWAYS, _OWN),
+    Metric(semconv.OPERATIONS, _X, When.ALWAYS, _OWN),
+    Metric(semconv.COUNT_RATIO, _X, When.SAMPLED, (*_BASE, _OWN_TYPE), apis=_SPENDING),
     Metric(
-        "tokentrail.usage.count_ratio", _X, "histogram", "1", When.SAMPLED, (*_BASE, _OWN_TYPE),
-        of=_SPENDING, about="counted over reported",
+        semconv.COMPARED_TOKENS, _X, When.SAMPLED, (*_BASE, _OWN_TYPE, _SOURCED), apis=_SPENDING
     ),
-    Metric(
-        "tokentrail.usage.compared_tokens", _X, *_COUNT, When.SAMPLED,
-        (*_BASE, _OWN_TYPE, _SOURCED), of=_SPENDING, about="what was counted, and what reported",
-    ),
-    Metric("tokentrail.internal.queue.size", _X, "up-down counter", "{item}", When.HEALTHY, ()),
-    Metric("tokentrail.internal.errors", _X, "counter", "{error}", When.HEALTHY, ()),
-    Metric("tokentrail.internal.counts.queued", _X, "counter", "{count}", When.HEALTHY, ()),
-    Metric("tokentrail.internal.counts.estimated", _X, "counter", "{count}", When.HEALTHY, ()),
-)  # fmt: skip
+    Metric(semconv.QUEUE_SIZE, _X, When.HEALTHY, ()),
+    Metric(semconv.INTERNAL_ERRORS, _X, When.HEALTHY, ()),
+    Metric(semconv.COUNTS_QUEUED, _X, When.HEALTHY, ()),
+    Metric(semconv.COUNTS_ESTIMATED, _X, When.HEALTHY, ()),
+)
 """Metrics, conventional ones and our own."""
 
 
@@ -369,12 +352,12 @@ class Event:
     name: str
     level: Level
     when: When
-    bears: tuple[Attribute, ...]
-    of: tuple[str, ...] = SHAPES
-    about: str = ""
+    attributes: tuple[Attribute, ...]
+    apis: tuple[str, ...] = APIS
+    note: str = ""
 
 
-_AT_START: Final = tuple(row for row in SPAN if row.about == "from the start")
+_AT_START: Final = tuple(row for row in SPAN if row.note == "from the start")
 
 EVENTS: Final = (
     Event(
@@ -395,7 +378,7 @@ EVENTS: Final = (
             Attribute("exception.type", _R, When.ALWAYS),
             Attribute("exception.message", _C, When.QUOTED),
         ),
-        about="severity WARN",
+        note="severity WARN",
     ),
 )
 """Log events."""
@@ -403,18 +386,18 @@ EVENTS: Final = (
 APART: Final = {
     "event.name": "stands for the name of an event where the SDK has no field for it",
 }
-"""What is told beside all that, in some releases."""
+"""What is recorded beside all that, with some releases of the SDK."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Calls of which the two vocabularies tell different things."""
+    """Calls that the two vocabularies record differently."""
 
-    of: str
+    calls: str
     operations: tuple[str, ...]
     released: tuple[str, ...]
     latest: tuple[str, ...]
-    about: str = ""
+    note: str = ""
 
 
 _DURATION: Final = "gen_ai.client.operation.duration"
@@ -459,4 +442,4 @@ DIFFERENCES: Final = (
         "in the counters, not in the `operation.*_tokens` histograms",
     ),
 )
-"""Where ``both`` vocabularies differ. A duration that both have by one name is told once."""
+"""Where ``both`` vocabularies differ. A duration that both have by one name is recorded once."""
