@@ -121,7 +121,7 @@ def test_below_the_bar_the_run_fails(verdicts, code, capsys):
 def test_narrow_tests_are_asked_first_until_the_time_is_spent():
     wide, narrow, other = (
         contexts.Test(name, 0.1, cpu, breadth, "")
-        for name, cpu, breadth in [("w", 30.0, 900), ("n", 5.0, 10), ("o", 20.0, 90)]
+        for name, cpu, breadth in [("w", 30.0, 900), ("n", 5.0, 10), ("o", 14.0, 90)]
     )
     ranked = contexts.ranked([wide, other, narrow])
     assert contexts.choose(ranked) == [narrow, other]

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "tokentrail"
 
 MODULES = {
+    *("asked", "health", "own", "patterns", "published", "record"),
     *("answers", "bodies", "calls", "company", "connections", "custom", "deferred", "direct"),
     *("engine", "exchange", "filters", "following", "forks", "gathered", "hook", "kinds", "lanes"),
     *("names", "neighbours", "operation", "owed", "patches", "pending", "plans", "points"),
@@ -28,6 +29,7 @@ MODULES = {
 """Files and folders of the package, wherever they stand."""
 
 DEFINITIONS = {
+    *("Watch", "inside", "keep_nothing"),
     *("Alike", "Answers", "Aside", "Deferred", "Ending", "Engine", "Gathering", "Kind", "Kinds"),
     *(
         "Neighbour",
@@ -57,12 +59,10 @@ DEFINITIONS = {
 HOMES = {
     "Answer": "websocket",
     "Row": "patching",
-    "Watch": "websocket",
     "as_json": "telemetry",
     "attributed": "telemetry",
     "ended": "telemetry",
     "found": "telemetry",
-    "inside": "telemetry",
     "label": "apis",
     "labelled": "telemetry",
     "leave": "runtime",

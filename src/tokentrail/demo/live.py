@@ -11,7 +11,7 @@ import openai
 from rich.console import Console
 
 from tokentrail.demo.error import DemoError
-from tokentrail.demo.run import Watch, play, title
+from tokentrail.demo.run import SceneWatch, play, title
 from tokentrail.demo.scenes import text_of, user
 from tokentrail.demo.target import find_target
 
@@ -45,7 +45,7 @@ def run(model: str | None, *, consent: bool, environ: Mapping[str, str]) -> int:
             _ask()
         console.print(title(target.where))
 
-        def scenes(watch: Watch) -> None:
+        def scenes(watch: SceneWatch) -> None:
             try:
                 _calls(client, target.model, watch)
             except Exception as error:  # an endpoint may provoke anything, of httpx and json too
@@ -88,7 +88,7 @@ def _ask() -> None:
         raise DemoError(message)
 
 
-def _calls(client: Client, model: str, watch: Watch) -> None:
+def _calls(client: Client, model: str, watch: SceneWatch) -> None:
     limit = _plain(client, model, watch)
     said = user(QUESTION)
     with watch.scene("stream with usage"):
@@ -111,7 +111,7 @@ def _calls(client: Client, model: str, watch: Watch) -> None:
         )
 
 
-def _plain(client: Client, model: str, watch: Watch) -> dict[str, int]:
+def _plain(client: Client, model: str, watch: SceneWatch) -> dict[str, int]:
     """Make the first call; return the limit by the name that the endpoint takes.
 
     Models that reason take the newer name alone, and some servers the older one: those are asked
@@ -142,7 +142,7 @@ def _answer(client: Client, model: str, limit: dict[str, int]) -> str:
     return answer.choices[0].message.content or ""
 
 
-def _read(stream: Iterable[ChatCompletionChunk], watch: Watch) -> None:
+def _read(stream: Iterable[ChatCompletionChunk], watch: SceneWatch) -> None:
     for chunk in stream:
         watch.add(text_of(chunk))
 

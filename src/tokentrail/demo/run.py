@@ -66,7 +66,7 @@ class Ledger:
         return readback.calls(self.spans.get_finished_spans())
 
 
-class Watch:
+class SceneWatch:
     """Shows, on a terminal, the calls told so far and the text that is arriving; else nothing."""
 
     def __init__(self, console: Console, show: Show, ledger: Ledger) -> None:
@@ -109,13 +109,13 @@ class Watch:
         return Group("", *calls, Padding(Text(f"{scene} ..."), (0, 1)), Padding(answer, (0, 3)))
 
 
-def play(console: Console, scenes: Callable[[Watch], None]) -> None:
+def play(console: Console, scenes: Callable[[SceneWatch], None]) -> None:
     """Instrument, make the calls of ``scenes``, and print what was told of them.
 
     Raises DemoError where a scene was played and no span of it was exported.
     """
     ledger, show = Ledger(), Show(console)
-    watch = Watch(console, show, ledger)
+    watch = SceneWatch(console, show, ledger)
     try:
         with ledger.instrumented(), watch.running():
             scenes(watch)
@@ -159,7 +159,7 @@ def run() -> int:
     console.print(title("a server in this very process"))
     with Server(Model(delay=DELAY, deployments={DEPLOYMENT: DEPLOYED})) as server:
 
-        def scenes(watch: Watch) -> None:
+        def scenes(watch: SceneWatch) -> None:
             stage = Stage(server.url, watch.add)
             for scene in SCENES:
                 with watch.scene(scene.name):
