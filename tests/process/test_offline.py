@@ -10,7 +10,7 @@ GUARDED = """
 
     connect = socket.socket.connect
     def guarded(self, address):
-        if self.api != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1"):
+        if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1"):
             refuse(address)
         return connect(self, address)
     socket.socket.connect = guarded
