@@ -35,7 +35,7 @@ IN_THE_SDIST = (
     "pyproject.toml",
     "tests/conftest.py",
 )
-NOWHERE = re.compile(r"__pycache__|\.pyc$|\.egg-info|\.venv|\.bench|\.env$|(^|/)\.(git|nox)/")
+NOWHERE = re.compile(r"__pycache__|\.pyc$|\.egg-info|\.venv|\.bench|(^|/)\.env$|(^|/)\.(git|nox)/")
 RELATIVE = re.compile(r"\]\((?!https?://)([^)]*)\)")
 """A link or a picture that is found beside the README, and nowhere else."""
 LARGEST = 12_000_000
