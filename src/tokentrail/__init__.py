@@ -58,6 +58,7 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
     internal_metrics: bool | None = None,
     stream_usage: StreamUsage | str | None = None,
     count_verification_ratio: float | None = None,
+    calibration: bool | None = None,
     preload_encodings: Sequence[str] | str | None = None,
     capture_content: ContentCapture | str | None = None,
     emit_event: bool | None = None,
@@ -114,6 +115,10 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
         count_verification_ratio: The share of calls with reported usage that are counted too, after
             they are recorded, to show how good the counts are (tokentrail.usage.count_ratio).
             Allowed: a share from 0 to 1. Default: 0.01.
+        calibration: Whether calls with reported usage teach what the server adds to the input of
+            calls like them: input of such a call without a report is then known (calibrated). Takes
+            2 % of one core at most, in a thread of its own, and only where an encoding is built
+            already. Allowed: true, false. Default: true.
         preload_encodings: Encodings that instrument() builds before it returns; forked workers
             share them. Allowed: names of encodings or models, separated by commas. Default: none.
         capture_content: Where the messages, instructions, answers and tools of a call are recorded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from tokentrail.apis.values import (
     nonempty_strs,
     number,
     plain_str,
+    sequence,
     telemetry_str,
 )
 from tokentrail.model.records import ID_FIELDS, Request
@@ -30,6 +32,7 @@ MAX_REQUESTS: Final = 256
 """Requests that are kept for the next that ask for the same."""
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 """Kinds of arguments that cannot change."""
+_UNSAID: Final = [None, None, None]
 _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
 
 
@@ -57,6 +60,19 @@ def output_type(form: object) -> str | None:
         return "json"
     kind = plain_str(fields(form).get("type"))
     return None if kind is None else _OUTPUT_TYPES.get(kind)
+
+
+def input_variant(arguments: Mapping[str, object]) -> str | None:
+    """Return other settings by which the server may write the input otherwise, in JSON."""
+    strict = [_is_strict(fields(tool)) for tool in sequence(arguments.get("tools"))]
+    verbosity = fields(arguments.get("text")).get("verbosity"), arguments.get("verbosity")
+    given = (arguments.get("parallel_tool_calls"), *verbosity)
+    said = [value if isinstance(value, (str, bool)) else None for value in given]
+    return json.dumps([*said, strict]) if any(strict) or said != _UNSAID else None
+
+
+def _is_strict(tool: Mapping[str, object]) -> bool:
+    return (fields(tool.get("function")) or tool).get("strict") is True
 
 
 def holds_only_functions(tools: object) -> bool:

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tokentrail.call.jobs import Comparison, Gaps
+from tokentrail.call.learning import Lesson, calibrated
 from tokentrail.call.live_usage import LiveUsage
 from tokentrail.call.price import PriceLookup
 from tokentrail.call.usage_counter import UsageCounter
@@ -26,12 +27,13 @@ from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from tokentrail.call.reader import RequestReader
     from tokentrail.call.recorder import Recorder
     from tokentrail.content import Capture, Content
-    from tokentrail.model.records import CallCost, Operation, Prompt, Request
+    from tokentrail.counting import Encoder, InputTally
+    from tokentrail.model.records import CallCost, Count, Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
 
@@ -231,7 +233,7 @@ class ObservedCall:
     def _count(self) -> None:
         """Count and record at once if that is quick, else by the worker."""
         self._set_deadline()
-        if not self._is_cheap():
+        if self._may_be_calibrated() or not self._is_cheap():
             self.state = CallState.QUEUED
             if self._runtime.submit(self):
                 internal_metrics.note_queued()
@@ -257,6 +259,13 @@ class ObservedCall:
         with guard.shield("end of a call"):
             return self._is_cheap_to_emit() and self.ready() and self._counting().weight <= INLINE
         return True  # the span must end whatever happens
+
+    def _may_be_calibrated(self) -> bool:
+        """Whether reports of such calls may have taught what the input is: the worker knows."""
+        calibration = self._runtime.calibration
+        if calibration is None or not calibration.may_know(self.request):
+            return False
+        return resolve.reported_input(self._operation) is None
 
     def _is_cheap_to_emit(self) -> bool:
         """Whether the price is at hand, and the content is short."""
@@ -329,10 +338,23 @@ class ObservedCall:
                 if self._is_expired and counter.has_work:
                     internal_metrics.note_estimated()
                 read, generated = counter.counts(self.request)
+                if read is not None and self.state is CallState.QUEUED and not self._is_expired:
+                    read = yield from self._calibrated(read, counter.counted_input)
                 mode = self._runtime.settings.token_counting
                 self.usage = resolve.resolve_usage(self._operation, read, generated, mode)
         finally:
             self._record()
+
+    def _calibrated(self, count: Count, tally: InputTally | None) -> Generator[None, None, Count]:
+        """Return the count of an input that was not reported, put right by reports of its like."""
+        calibration, prompt = self._runtime.calibration, self.prompt()
+        if calibration is None or prompt is None or tally is None:
+            return count
+        if not self._may_be_calibrated():
+            return count
+        response = self._operation.response
+        answered = response.model if response is not None else None
+        return (yield from calibrated(calibration, self.request, prompt, answered, (tally, count)))
 
     # ENDED or QUEUED -> RECORDED -----------------------------------------------------------------
 
@@ -348,8 +370,9 @@ class ObservedCall:
         content = None if self.capture is None else self._take_content(self.capture)
         self.telemetry.finish(operation, content)
         runtime.remember(operation.request, operation.response)
-        if _chance.random() < runtime.settings.count_verification_ratio:
-            self._compare(operation)
+        is_chosen = _chance.random() < runtime.settings.count_verification_ratio
+        if runtime.encodings.has_any and (is_chosen or runtime.calibration is not None):
+            self._check(operation, is_chosen=is_chosen)
         self._counter = self._output = None
 
     def _cost(self) -> CallCost | None:
@@ -376,19 +399,46 @@ class ObservedCall:
             capture.release()
         return content
 
-    def _compare(self, operation: Operation) -> None:
-        """Have a share of the reported calls counted too, where that costs no waiting."""
+    def _check(self, operation: Operation, *, is_chosen: bool) -> None:
+        """Have a reported call counted too, where that costs no waiting.
+
+        To record how good such a count is, if it was chosen for that; to learn from, while there is
+        anything to learn.
+        """
         runtime, read = self._runtime, operation.usage.input
-        reported = read is not None and read.source is Source.REPORTED
-        if not reported or runtime.settings.token_counting is not TokenCounting.MISSING:
+        if read is None or read.source is not Source.REPORTED:
+            return
+        is_compared = is_chosen and runtime.settings.token_counting is TokenCounting.MISSING
+        calibration = runtime.calibration
+        learns = calibration is not None and calibration.may_learn(self.request)
+        if not (is_compared or learns):
             return
         model = runtime.identify(self.request, operation.response)
         encoder = runtime.encodings.get(model.encoding)
         if encoder is None or not model.known:
             return
+        lesson = None
+        if calibration is not None and learns:
+            lesson = Lesson(calibration, operation, model, encoder, self._late_prompt())
+        if is_compared:
+            self._compare(operation, model, encoder, lesson)
+        elif lesson is not None and calibration is not None:
+            calibration.wait(lesson)
+            if not runtime.submit(lesson):
+                calibration.begin(lesson)
+
+    def _compare(
+        self, operation: Operation, model: resolve.Model, encoder: Encoder, lesson: Lesson | None
+    ) -> None:
         prompt = self.prompt()
         given = None
         if prompt is not None and not prompt.unknowable:
             given = resolve.input_tally(prompt, operation.response)
         made = self._output_tally(prompt) if resolve.shows_output(self.request) else None
-        runtime.submit(Comparison(self.telemetry, operation, model, encoder, (given, made)))
+        tallies = (given, made)
+        self._runtime.submit(Comparison(self.telemetry, operation, model, encoder, tallies, lesson))
+
+    def _late_prompt(self) -> Callable[[], Prompt | None]:
+        """Return what gives the prompt later, without keeping the call."""
+        reader, prompt = self._reader, self._prompt
+        return (lambda: prompt) if reader is None else (lambda: reader.read_request().prompt)

@@ -161,7 +161,7 @@ def _summed(selector: str) -> str:
 
 def _embeddings() -> str:
     """Return embeddings where only the latest names are told, which have no tokens of them."""
-    embeddings, known = 'gen_ai_operation_name="embeddings"', '"reported|counted"'
+    embeddings, known = 'gen_ai_operation_name="embeddings"', '"reported|counted|calibrated"'
     told = f"sum by ({_BY}) ({_RELEASED}{{{embeddings}}})"
     own = f"{_OWN}{{{embeddings}, tokentrail_usage_source=~{known}}}"
     return f"({_summed(own)} unless on ({_BY}) {told})"

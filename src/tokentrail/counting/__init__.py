@@ -21,6 +21,7 @@ from tokentrail.counting.rules import RULES, Part, RuleId, evidence_of, is_prove
 from tokentrail.counting.schemas import schema_name
 from tokentrail.counting.surcharges import Surcharges
 from tokentrail.counting.text import INLINE, Encoder, estimate, weight
+from tokentrail.counting.turns import Turn, turns
 
 __all__ = [
     "ENCODINGS",
@@ -36,6 +37,7 @@ __all__ = [
     "Part",
     "RuleId",
     "Surcharges",
+    "Turn",
     "dialect_of",
     "encoding_name",
     "estimate",
@@ -47,5 +49,6 @@ __all__ = [
     "proves",
     "resolve",
     "schema_name",
+    "turns",
     "weight",
 ]

@@ -77,6 +77,8 @@ class Encodings:
     def __init__(self) -> None:
         """Know no encoding yet."""
         self._built: dict[str, Encoding] = {}
+        self.has_any = False
+        """Whether any is built."""
         self._failed: set[str] = set()
         self.forked()
 
@@ -149,6 +151,7 @@ class Encodings:
     def _build(self, name: str) -> None:
         try:
             self._built[name] = build_encoding(name)
+            self.has_any = True
         except BaseException as error:
             if not isinstance(error, Exception) and not is_panic(error):
                 raise

@@ -39,7 +39,7 @@ class When(str, Enum):
     GAPS = "`time_per_output_chunk`: streams, once a second chunk came"
     ANSWERED = "the answer says it"
     ANY_USAGE = "anything is known of the tokens"
-    USED = "reported, or counted with the model's own encoding"
+    USED = "reported, counted with the model's own encoding, or calibrated"
     BILLED = "the answer reports it, and it is not zero"
     COUNTED = "counted here"
     SEEN = "counted here, of a model that may have thought more than it showed"
@@ -162,7 +162,7 @@ SPAN: Final = (
         _X,
         When.ANY_USAGE,
         _SPENDING,
-        note="`reported`, `counted`, `approximated`",
+        note="`reported`, `counted`, `calibrated`, `approximated`",
     ),
     Attribute(
         "tokentrail.usage.output.source", _X, When.ANY_USAGE, _INFERENCES, note="or `visible`"
@@ -341,6 +341,7 @@ METRICS: Final = (
     Metric(semconv.INTERNAL_ERRORS, _X, When.HEALTHY, ()),
     Metric(semconv.COUNTS_QUEUED, _X, When.HEALTHY, ()),
     Metric(semconv.COUNTS_ESTIMATED, _X, When.HEALTHY, ()),
+    Metric(semconv.COUNTS_CORRECTED, _X, When.HEALTHY, ()),
 )
 """Metrics, conventional ones and our own."""
 

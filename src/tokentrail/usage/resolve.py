@@ -262,6 +262,17 @@ def to_count(
     return Count(tally.tokens, source, model.encoding if encoded else None)
 
 
+def calibrated(count: Count, difference: int) -> Count:
+    """Return a count of the input with what the server was seen to add to such calls.
+
+    Where proven rules say the same it stays what it is.
+    """
+    tokens = count.tokens + difference
+    if tokens <= 0 or (difference == 0 and count.source is Source.COUNTED):
+        return count
+    return Count(tokens, Source.CALIBRATED, count.encoding)
+
+
 def compare(
     operation: Operation, counted_input: Count | None, counted_output: Count | None
 ) -> Usage:
