@@ -5,7 +5,7 @@ get a report. What the server adds to the text of calls that are alike (`likenes
 once it is known, the input of such a call without a report is known too: `calibrated`.
 
 Only the worker learns and looks up. Application threads ask two questions of O(1). The memory is
-bounded by the constants here: 512 kinds of calls take 0.7 MB at most.
+bounded by the constants here: 512 kinds of calls take 2 MB at most.
 """
 
 from __future__ import annotations
