@@ -114,11 +114,11 @@ stream without usage) is its count and that constant: `calibrated`, as good as `
 - Where proven rules say the same, the number stays `counted`. Where they say otherwise, what was
   learned wins, and `tokentrail.internal.counts.corrected` counts it.
 - Never what no constant stands for: `previous_response_id`, conversations, stored prompts, hosted
-  and custom tools, `truncation="auto"`, reasoning items, compactions, files, images of unknown size,
-  models whose encoding is guessed, anything that was not understood.
+  and custom tools, `truncation="auto"`, reasoning items, compactions, files, images of unknown
+  size, models whose encoding is guessed, anything that was not understood.
 - Reported calls are counted for it until their kind is known, then as `count_verification_ratio`
-  says, by tokentrail's own thread, and only where the encoding is built already. What it may take is
-  bounded ([figures](performance.md#calibration)). `calibration=False` switches it off.
+  says, by tokentrail's own thread, and only where the encoding is built already. What it may take
+  is bounded ([figures](performance.md#calibration)). `calibration=False` switches it off.
 
 """
 
@@ -259,7 +259,8 @@ def page() -> str:
         parts.append(f"## {category}\n\n{RULES[category]}\n\n" + "\n".join(table(facts)) + "\n\n")
     sources = "\n".join(f"- **{name}**: {about}." for name, about in SOURCES.items())
     rules = "\n".join(rule_table(EVIDENCE))
-    return "".join([*parts, CALIBRATION, EVIDENCE_HEAD, rules, "\n\n", TAIL.format(sources=sources)])
+    tail = TAIL.format(sources=sources)
+    return "".join([*parts, CALIBRATION, EVIDENCE_HEAD, rules, "\n\n", tail])
 
 
 def main() -> int:
