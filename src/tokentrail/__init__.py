@@ -9,6 +9,7 @@ from tokentrail.model.records import Count, Source, Usage
 from tokentrail.patching import streams
 from tokentrail.runtime import runtime
 from tokentrail.telemetry.attribution import attributes
+from tokentrail.usage.count_request import TokenCount, TokenPart
 from tokentrail.usage.count_tokens import count_tokens
 from tokentrail.version import __version__
 
@@ -33,6 +34,8 @@ __all__ = [
     "Count",
     "OpenAIInstrumentor",
     "Source",
+    "TokenCount",
+    "TokenPart",
     "Usage",
     "__version__",
     "attributes",
