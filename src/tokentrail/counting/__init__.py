@@ -8,6 +8,7 @@ from tokentrail.counting.encodings import ENCODINGS, Encodings
 from tokentrail.counting.models import (
     GUESSED_ENCODING,
     Dialect,
+    base_name,
     dialect_of,
     encoding_name,
     is_gpt_4,
@@ -38,6 +39,7 @@ __all__ = [
     "RuleId",
     "Surcharges",
     "Turn",
+    "base_name",
     "dialect_of",
     "encoding_name",
     "estimate",
