@@ -9,6 +9,7 @@ import sys
 import pytest
 from tests.calibration.biller import CALL, flat, text, tool
 
+import tokentrail
 from tokentrail.counting import Encodings
 
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
@@ -35,6 +36,22 @@ async def test_what_is_calibrated_is_good_enough_for_everything(application):
     assert trail.metrics.one("gen_ai.client.token.usage", **sourced).sum == tokens
     assert tokens == application.biller.billed[-1]
     assert trail.metrics.one("tokentrail.usage.tokens", **sourced).value == tokens
+
+
+async def test_whoever_asks_at_once_gets_the_count(application):
+    """The worker calibrates; the number of before is there as soon as the stream is closed."""
+    await application.teach()
+    client, driver = application.client, application.driver
+    asked = [{"role": "user", "content": text(77)}]
+    stream = await driver.call(
+        client.chat.completions.create, model="gpt-4o", messages=asked, stream=True
+    )
+    await driver.next(stream)
+    await driver.close(stream)
+    assert tokentrail.current_usage(stream).input.tokens in {77 + 7, application.biller.billed[-1]}
+    assert tokentrail.flush(10)
+    known = tokentrail.current_usage(stream).input
+    assert (known.source, known.tokens) == ("calibrated", application.biller.billed[-1])
 
 
 TOO_LITTLE = {

@@ -27,13 +27,13 @@ from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
 
     from tokentrail.call.reader import RequestReader
     from tokentrail.call.recorder import Recorder
     from tokentrail.content import Capture, Content
-    from tokentrail.counting import Encoder, InputTally
-    from tokentrail.model.records import CallCost, Count, Operation, Prompt, Request
+    from tokentrail.counting import Encoder
+    from tokentrail.model.records import CallCost, Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
 
@@ -78,6 +78,8 @@ class ObservedCall:
     """Once it ended, what is known of its usage; once it is recorded, all."""
     _counter: UsageCounter | None = None
     _is_expired = False
+    _is_settled = False
+    """It was counted."""
     _live: LiveUsage | None = None
     _operation: Operation
     """The whole call, once it ended."""
@@ -233,13 +235,21 @@ class ObservedCall:
     def _count(self) -> None:
         """Count and record at once if that is quick, else by the worker."""
         self._set_deadline()
-        if self._may_be_calibrated() or not self._is_cheap():
-            self.state = CallState.QUEUED
-            if self._runtime.submit(self):
-                internal_metrics.note_queued()
-                return
-            self.state = CallState.ENDED
-            self.expire()
+        is_cheap = self._is_cheap()
+        if is_cheap and self._may_be_calibrated():
+            with guard.shield("count"):  # whoever asks now gets the count, the span what is better
+                for _ in self._settle():
+                    pass
+        elif is_cheap:
+            for _ in self.steps():
+                pass
+            return
+        self.state = CallState.QUEUED
+        if self._runtime.submit(self):
+            internal_metrics.note_queued()
+            return
+        self.state = CallState.ENDED
+        self.expire()
         for _ in self.steps():
             pass
 
@@ -333,28 +343,37 @@ class ObservedCall:
         """Count what has to be counted in short slices, then record the call."""
         try:
             with guard.shield("count"):
-                counter = self._counting()
-                yield from counter.steps()
-                if self._is_expired and counter.has_work:
-                    internal_metrics.note_estimated()
-                read, generated = counter.counts(self.request)
-                if read is not None and self.state is CallState.QUEUED and not self._is_expired:
-                    read = yield from self._calibrated(read, counter.counted_input)
-                mode = self._runtime.settings.token_counting
-                self.usage = resolve.resolve_usage(self._operation, read, generated, mode)
+                if not self._is_settled:
+                    yield from self._settle()
+                if self.state is CallState.QUEUED and not self._is_expired:
+                    yield from self._calibrate()
         finally:
             self._record()
 
-    def _calibrated(self, count: Count, tally: InputTally | None) -> Generator[None, None, Count]:
-        """Return the count of an input that was not reported, put right by reports of its like."""
-        calibration, prompt = self._runtime.calibration, self.prompt()
+    def _settle(self) -> Iterator[None]:
+        """Count, and put counts and reports together."""
+        counter = self._counting()
+        yield from counter.steps()
+        if self._is_expired and counter.has_work:
+            internal_metrics.note_estimated()
+        read, generated = counter.counts(self.request)
+        mode = self._runtime.settings.token_counting
+        self.usage = resolve.resolve_usage(self._operation, read, generated, mode)
+        self._is_settled = True
+
+    def _calibrate(self) -> Iterator[None]:
+        """Put a counted input right by what reports of calls like it taught."""
+        calibration, prompt, usage = self._runtime.calibration, self.prompt(), self.usage
+        tally = self._counting().counted_input
         if calibration is None or prompt is None or tally is None:
-            return count
-        if not self._may_be_calibrated():
-            return count
+            return
+        if usage is None or usage.input is None or not self._may_be_calibrated():
+            return
         response = self._operation.response
         answered = response.model if response is not None else None
-        return (yield from calibrated(calibration, self.request, prompt, answered, (tally, count)))
+        counted = (tally, usage.input)
+        better = yield from calibrated(calibration, self.request, prompt, answered, counted)
+        self.usage = replace(usage, input=better)
 
     # ENDED or QUEUED -> RECORDED -----------------------------------------------------------------
 
