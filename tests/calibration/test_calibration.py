@@ -84,6 +84,17 @@ async def test_a_report_that_disagrees_takes_it_back_until_fifty_agree(applicati
     assert await application.unreported() == ("calibrated", biller.billed[-1])
 
 
+@pytest.mark.parametrize("counting", ["missing", "spans_only", "always"])
+async def test_what_is_long_known_is_verified_as_often_as_the_ratio_says(application, counting):
+    """Of calls that teach nothing new few are looked at, but for those that were drawn."""
+    application.trail.instrument(count_verification_ratio=1, token_counting=counting)
+    await application.teach(*range(10, 90, 2))
+    assert (await application.unreported())[0] == "calibrated"
+    application.biller.more = 1
+    await application.teach(90)
+    assert (await application.unreported())[0] == "counted"
+
+
 BASE = {"tools": [tool("look")], "before": [{"role": "system", "content": "x"}]}
 ASKED, ANSWERED = {"role": "user", "content": "x"}, {"role": "assistant", "content": "x"}
 OTHERS = {

@@ -23,20 +23,20 @@ class Lesson:
     """The worker's job of learning from a call whose input was reported."""
 
     deadline = float("inf")
+    verifies = False
+    """It is counted also where what it would teach is known."""
 
     def __init__(
         self,
         calibration: Calibration,
         operation: Operation,
-        model: resolve.Model,
-        encoder: Encoder,
+        counted_as: tuple[resolve.Model, Encoder],
         prompt: Callable[[], Prompt | None],
     ) -> None:
         """``prompt``: reads it, if it was not read yet."""
         self._calibration = calibration
         self._operation = operation
-        self._model = model
-        self._encoder = encoder
+        self._model, self._encoder = counted_as
         self._prompt = prompt
 
     def ready(self) -> bool:
@@ -75,7 +75,8 @@ class Lesson:
             return
         calibration.answer(request, answered)
         key = yield from likeness(request, prompt, answered)
-        if key is None or (tally is None and calibration.difference(key) is not None):
+        is_needed = tally is not None or self.verifies
+        if key is None or not (is_needed or calibration.difference(key) is None):
             calibration.skip(request)
             return
         if tally is None:

@@ -429,7 +429,7 @@ class ObservedCall:
             return
         is_compared = is_chosen and runtime.settings.token_counting is TokenCounting.MISSING
         calibration = runtime.calibration
-        learns = calibration is not None and calibration.may_learn(self.request)
+        learns = calibration is not None and (is_chosen or calibration.may_learn(self.request))
         if not (is_compared or learns):
             return
         model = runtime.identify(self.request, operation.response)
@@ -438,7 +438,8 @@ class ObservedCall:
             return
         lesson = None
         if calibration is not None and learns:
-            lesson = Lesson(calibration, operation, model, encoder, self._late_prompt())
+            lesson = Lesson(calibration, operation, (model, encoder), self._late_prompt())
+            lesson.verifies = is_chosen
         if is_compared:
             self._compare(operation, model, encoder, lesson)
         elif lesson is not None and calibration is not None:
