@@ -20,7 +20,7 @@ def test_keys_are_bounded_and_take_little_memory():
     calibration, taught = Calibration(), 60
     tracemalloc.start()
     try:
-        for kind in range(3 * KEYS):
+        for kind in range(KEYS + PLACES):
             for report in range(taught):
                 key, counted = kind.to_bytes(16, "big"), 1000 + report
                 calibration.learn(key, _request(kind), hash((kind, report)), counted, counted + 9)
@@ -29,7 +29,7 @@ def test_keys_are_bounded_and_take_little_memory():
         tracemalloc.stop()
     assert len(calibration._differences) == KEYS
     assert len(calibration._places) == PLACES
-    assert calibration.difference((3 * KEYS - 1).to_bytes(16, "big")) == 9
+    assert calibration.difference((KEYS + PLACES - 1).to_bytes(16, "big")) == 9
     assert calibration.difference((0).to_bytes(16, "big")) is None
     assert size < 4_000_000, size / KEYS + sys.getsizeof(calibration)
 

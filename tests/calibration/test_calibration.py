@@ -251,6 +251,7 @@ with Server(Biller()) as server:
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
 def test_a_forked_worker_knows_what_its_parent_learned():
     done = subprocess.run([sys.executable, "-c", FORKED], check=False, timeout=60)
