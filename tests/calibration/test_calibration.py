@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -36,6 +37,26 @@ async def test_what_is_calibrated_is_good_enough_for_everything(application):
     assert trail.metrics.one("gen_ai.client.token.usage", **sourced).sum == tokens
     assert tokens == application.biller.billed[-1]
     assert trail.metrics.one("tokentrail.usage.tokens", **sourced).value == tokens
+
+
+@pytest.mark.parametrize("end", ["closed", "read to its end", "dropped"])
+async def test_it_is_known_however_a_stream_without_usage_ends(application, end):
+    await application.teach()
+    driver, asked = application.driver, [{"role": "user", "content": text(77)}]
+    create = application.client.chat.completions.create
+    application.trail.spans.clear()
+    stream = await driver.call(create, model="gpt-4o", messages=asked, stream=True)
+    if end == "read to its end":
+        await driver.read(stream)
+    else:
+        await driver.next(stream)
+    if end == "closed":
+        await driver.close(stream)
+    del stream
+    gc.collect()
+    said = application.trail.spans.attributes()
+    source, tokens = said["tokentrail.usage.input.source"], said["gen_ai.usage.input_tokens"]
+    assert (source, tokens) == ("calibrated", application.biller.billed[-1])
 
 
 async def test_whoever_asks_at_once_gets_the_count(application):

@@ -95,9 +95,10 @@ def _text(value: object) -> bytes:
 def _kind(turn: Turn) -> str:
     """Return what tells apart turns around which the server writes different things."""
     message = turn.message
-    texts = min(len(message.texts), 2)
+    texts = min(len(message.texts), 2) if any(message.texts) else 0
     kind = f"{message.role} {texts} {len(message.images)} {message.name is not None}"
     if turn.calls:
         completed = sum(call.completed for call in turn.calls)
-        kind += f" {len(turn.calls)} {completed} {len(turn.results)}"
+        seen = sum(len(result.images) for result in turn.results)
+        kind += f" {len(turn.calls)} {completed} {len(turn.results)} {seen}"
     return f"{kind} of 2023" if message.function_call is not None else kind
