@@ -346,7 +346,7 @@ class ObservedCall:
                 if not self._is_settled:
                     yield from self._settle()
                 if self.state is CallState.QUEUED and not self._is_expired:
-                    yield from self._calibrate()
+                    yield from self._put_right()
         finally:
             self._record()
 
@@ -361,7 +361,7 @@ class ObservedCall:
         self.usage = resolve.resolve_usage(self._operation, read, generated, mode)
         self._is_settled = True
 
-    def _calibrate(self) -> Iterator[None]:
+    def _put_right(self) -> Iterator[None]:
         """Put a counted input right by what reports of calls like it taught."""
         calibration, prompt, usage = self._runtime.calibration, self.prompt(), self.usage
         tally = self._counting().counted_input
