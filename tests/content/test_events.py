@@ -197,7 +197,7 @@ async def test_a_span_that_is_not_recorded_takes_its_content_with_it(
 ):
     """An event is told all the same: the conventions do not sample it."""
     read = []
-    from tokentrail.content import Capture
+    from tokentrail.apis.capture import Capture
 
     take = Capture.take
     monkeypatch.setattr(Capture, "take", lambda self, answer: (read.append(1), take(self, answer)))
@@ -217,7 +217,7 @@ async def test_without_a_provider_nothing_is_read_for_events(driver, serve, span
 
     if not hasattr(NoOpLogger, "enabled"):
         pytest.skip("this OpenTelemetry cannot tell")
-    from tokentrail.content import Capture
+    from tokentrail.apis.capture import Capture
 
     monkeypatch.setattr(Capture, "take", lambda *_: pytest.fail("content was read for nobody"))
     tokentrail.uninstrument()

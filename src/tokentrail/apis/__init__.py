@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokentrail.content.parts import Content
     from tokentrail.model.records import Endpoint, Request, Response, TextSink
 
 
@@ -41,3 +42,16 @@ class ApiAdapter(Protocol):
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> Accumulator:
         """Return an empty accumulator for a streamed answer to ``request``."""
+
+
+class ContentAccumulator(Protocol):
+    """Gathers the content of one answer."""
+
+    def add(self, chunk: object) -> None:
+        """Take the next chunk of a stream."""
+
+    def take(self, answer: object) -> None:
+        """Take a whole plain answer."""
+
+    def content(self) -> Content:
+        """Return what was said by now."""

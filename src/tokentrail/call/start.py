@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from tokentrail.apis.capture import Capture, CapturingAdapter
+from tokentrail.apis.content import content_accumulator
 from tokentrail.call.observed_call import ObservedCall
 from tokentrail.call.recorder import Recorder
 from tokentrail.call.usage_counter import StreamEncoder
 from tokentrail.config import TokenCounting
-from tokentrail.content import Capture, CapturingAdapter, Content, content_accumulator
+from tokentrail.content.parts import Content
 from tokentrail.counting import OutputTally
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass

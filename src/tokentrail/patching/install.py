@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from types import ModuleType
 
+    from tokentrail.apis.responses.connection import ConnectionAdapter
     from tokentrail.patching.methods import Method
-    from tokentrail.websocket.responses import ConnectionAdapter
 
 _logger = logging.getLogger("tokentrail")
 _CLIENT = "openai"

@@ -18,18 +18,18 @@ from tokentrail.apis.media import (
     TRANSLATE,
     VARY_IMAGE,
 )
+from tokentrail.apis.realtime.adapter import RealtimeAdapter
 from tokentrail.apis.responses.adapter import (
     CompactAdapter,
     FetchAdapter,
     ResponsesAdapter,
     TokenCountAdapter,
 )
-from tokentrail.websocket.realtime import RealtimeAdapter
-from tokentrail.websocket.responses import ResponsesConnectionAdapter
+from tokentrail.apis.responses.connection import ResponsesConnectionAdapter
 
 if TYPE_CHECKING:
     from tokentrail.apis import ApiAdapter
-    from tokentrail.websocket.responses import ConnectionAdapter
+    from tokentrail.apis.responses.connection import ConnectionAdapter
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tokentrail.apis.content import read_request_content
 from tokentrail.apis.values import deep_copy, is_other_collection
 from tokentrail.call.start import CallToRecord, start_call
 from tokentrail.config import StreamUsage
-from tokentrail.content import read_request_content
 from tokentrail.model.endpoint import endpoint_of
 from tokentrail.patching import include_usage
 from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded

@@ -17,10 +17,9 @@ from tokentrail.support import guard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tokentrail.apis import Accumulator, ApiAdapter
+    from tokentrail.apis import Accumulator, ApiAdapter, ContentAccumulator
     from tokentrail.content.parts import Part
     from tokentrail.content.redaction import Redaction
-    from tokentrail.content.response import ContentAccumulator
     from tokentrail.model.records import Endpoint, Request, Response, TextSink
 
 CHEAP_CHARS: Final = 32 * 1024
