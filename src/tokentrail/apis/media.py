@@ -99,7 +99,7 @@ class MediaAdapter:
         endpoint: Endpoint,
         arguments: Mapping[str, object],
         *,
-        prompt: bool = True,  # noqa: ARG002 - nothing is counted
+        prompt: bool = True,
     ) -> Request:
         """Read the keyword arguments; files, prompts and texts are left alone."""
         known: dict[str, Any] = {}
@@ -113,7 +113,7 @@ class MediaAdapter:
             **known,
         )
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a plain answer: an object, a text or sound. None of it is for the sink."""
         given = fields(answer)
         return Response(
@@ -122,7 +122,7 @@ class MediaAdapter:
             reported=self.usage(answer),
         )
 
-    def stream_accumulator(self, request: Request, sink: TextSink | None) -> FinalUsage:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> FinalUsage:
         """Return what waits for the usage at the end of a stream."""
         return FinalUsage(self.usage, request.choice_count or 1)
 

@@ -105,7 +105,7 @@ class Parameters:
         self,
         arguments: Mapping[str, object],
         prompt: Prompt | None = None,
-        **known: Any,  # noqa: ANN401 - the other fields of a Request
+        **known: Any,
     ) -> Request:
         """Return what the arguments ask; the same object where they ask the same."""
         plain, key = prompt is None, [*known.values()]

@@ -239,7 +239,7 @@ def _budget_rules(budget: float) -> list[list[str]]:
     ]
 
 
-def _tiers(model: Any) -> list[str]:  # noqa: ANN401 - the package's ModelInfo
+def _tiers(model: Any) -> list[str]:
     said = (v.when.get("service_tier") for v in model.price_variants or () if len(v.when) == 1)
     return sorted({tier for tier in said if genai_prices.is_standard_tier(tier) is not None})
 
@@ -253,7 +253,7 @@ def _matching(mine: str, others: str | None) -> str:
     return condition if others is None else f"{condition}, tokentrail_model!~{_quoted(others)}"
 
 
-def _held(model: Any, before: list[Any], wanted: frozenset[str] | None) -> frozenset[str]:  # noqa: ANN401
+def _held(model: Any, before: list[Any], wanted: frozenset[str] | None) -> frozenset[str]:
     return frozenset(
         name
         for name in wanted or ()

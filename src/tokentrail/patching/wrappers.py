@@ -44,7 +44,7 @@ class _Bare:
     __slots__ = ()
     __copy__ = __deepcopy__ = None  # wrapt's raise; without them ``copy`` asks as ``pickle`` does
 
-    def __reduce_ex__(self: Any, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:
         return self.__wrapped__.__reduce_ex__(protocol)
 
     def __repr__(self: Any) -> str:
@@ -60,16 +60,16 @@ class PatchedMethod(_Bare, wrapt.FunctionWrapper):  # type: ignore[misc, type-ar
 
     __bound_function_wrapper__ = _Bound
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:  # noqa: ANN401 - as of functions
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else super().__get__(instance, owner)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the client's
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the method on its first argument."""
         if not args:
             return self.__wrapped__(**kwargs)  # which refuses it in its own words
         return super().__get__(None, type(args[0]))(*args, **kwargs)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
+    def __reduce_ex__(self, protocol: Any) -> Any:
         return self.__qualname__  # by its name, as functions are
 
 
@@ -166,12 +166,12 @@ class _Sending(Pending):
 
     __slots__ = ("args", "wrapped")
 
-    def __init__(self, wrapped: _Method, args: tuple[Any, ...], coroutine: Any) -> None:  # noqa: ANN401
+    def __init__(self, wrapped: _Method, args: tuple[Any, ...], coroutine: Any) -> None:
         super().__init__(coroutine)
         self.wrapped = wrapped
         self.args = args
 
-    def without_us(self, arguments: CallArguments) -> Any:  # noqa: ANN401 - a coroutine of the client
+    def without_us(self, arguments: CallArguments) -> Any:
         """Return the client's coroutine for what the application itself asked."""
         if arguments.usage_injected:
             self.coroutine.close()

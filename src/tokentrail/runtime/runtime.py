@@ -211,7 +211,7 @@ def current() -> Runtime | None:
 
 def activate(runtime: Runtime | None) -> None:
     """Put ``runtime`` in force from now on; ``None`` for nothing."""
-    global _current  # noqa: PLW0603 - the one name of what is in force
+    global _current
     _current = runtime
 
 

@@ -52,7 +52,7 @@ class Emitter:
         current: Callable[[], Measured | None],
     ) -> None:
         """``current``: returns what internal metrics are about."""
-        from opentelemetry import metrics  # noqa: PLC0415 - the name is wanted for our own module
+        from opentelemetry import metrics
 
         self._tracer = trace.get_tracer(
             "tokentrail", __version__, tracer_provider, semconv.SCHEMA_URL
@@ -239,7 +239,7 @@ class JoinedCallTelemetry(CallTelemetry):
 
     __slots__ = ("records_gaps", "wants_partial_usage")
 
-    def __init__(self, *parts: Any) -> None:  # noqa: ANN401 - those of any call
+    def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self.wants_partial_usage = self._record is not None
         # In metrics that the other one has not.
@@ -269,7 +269,7 @@ class JoinedCallTelemetry(CallTelemetry):
         """Whether anybody would see the content of this call: the other one sees to that."""
         return False
 
-    def finish(self, operation: Operation, content: Content | None) -> None:  # noqa: ARG002 - there is none
+    def finish(self, operation: Operation, content: Content | None) -> None:
         """Record the call in our own counters, and publish what it was to the other one."""
         with _METRICS_SHIELD:
             self._metrics.finish_own(operation, self._context, joined=self._record is not None)

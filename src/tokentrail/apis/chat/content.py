@@ -63,7 +63,7 @@ class _Piece:
 class ChoiceContentAccumulator:
     """Gathers the choices of chat completions."""
 
-    def __init__(self, *, schemas: bool = False) -> None:  # noqa: ARG002 - as all gatherings
+    def __init__(self, *, schemas: bool = False) -> None:
         self._choices: dict[int, dict[tuple[str, int], _Piece]] = {}
         self._roles: dict[int, str] = {}
         self._whole: dict[int, Message] = {}

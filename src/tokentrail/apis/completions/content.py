@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def read_request(arguments: Mapping[str, object], *, schemas: bool) -> Content:  # noqa: ARG001
+def read_request(arguments: Mapping[str, object], *, schemas: bool) -> Content:
     """Read a prompt or several, each a message; token ids say nothing."""
     prompt, suffix = arguments.get("prompt"), nonempty_str(arguments.get("suffix"))
     whole = nonempty_str(prompt)

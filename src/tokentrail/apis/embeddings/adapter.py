@@ -34,7 +34,7 @@ class EmbeddingsAdapter:
             prompt=_prompt(get("input")) if prompt else None,
         )
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``CreateEmbeddingResponse``; there is no text for the sink."""
         given = fields(answer)
         return Response(
@@ -43,7 +43,7 @@ class EmbeddingsAdapter:
             complete=bool(given),
         )
 
-    def stream_accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:
         """Return an accumulator that knows nothing: embeddings do not stream."""
         return UnknownStream()
 

@@ -84,7 +84,7 @@ class RealtimeAdapter:
         endpoint: Endpoint,
         arguments: Mapping[str, object],
         *,
-        prompt: bool = True,  # noqa: ARG002 - the server alone has the conversation
+        prompt: bool = True,
     ) -> Request:
         """Read what a response is to be, as it says itself when it begins."""
         speaks = _speaks(arguments)
@@ -98,7 +98,7 @@ class RealtimeAdapter:
             inexact_output=speaks,
         )
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read nothing: every response comes by events."""
         return Response()
 

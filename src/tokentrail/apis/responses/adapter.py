@@ -83,7 +83,7 @@ class ResponsesAdapter:
             feed_output(given.get("output"), sink)
         return read_response(given)
 
-    def stream_accumulator(self, request: Request, sink: TextSink | None) -> EventAccumulator:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> EventAccumulator:
         """Return an empty accumulator of ``ResponseStreamEvent``."""
         return EventAccumulator(sink)
 
@@ -116,7 +116,7 @@ class TokenCountAdapter(ResponsesAdapter):
         asked = super().parse_request(endpoint, arguments, prompt=prompt)
         return replace(asked, operation="count_tokens", prompt=None)
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read nothing: an ``InputTokenCountResponse`` is a number."""
         return Response()
 
@@ -137,7 +137,7 @@ class FetchAdapter:
         endpoint: Endpoint,
         arguments: Mapping[str, object],
         *,
-        prompt: bool = True,  # noqa: ARG002
+        prompt: bool = True,
     ) -> Request:
         """Read the arguments; ``response_id`` may be given by position and must be named here."""
         get = arguments.get
@@ -152,12 +152,12 @@ class FetchAdapter:
             fetches=True,
         )
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``Response``."""
         known = read_response(fields(answer))
         return replace(known, compacted=None, error_type=None)
 
-    def stream_accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:
         """Return an empty accumulator of ``ResponseStreamEvent``."""
         return FetchAccumulator(None)
 
