@@ -9,12 +9,12 @@ from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.apis.completions import adapter as completions
 from tokentrail.apis.media import MediaAdapter
 from tokentrail.apis.parameters import MAX_REQUESTS, Parameters
+from tokentrail.apis.realtime import adapter as realtime
 from tokentrail.apis.responses import adapter as responses
 from tokentrail.apis.responses.adapter import ResponsesAdapter
 from tokentrail.model.records import Endpoint
 from tokentrail.patching.methods import all_methods
 from tokentrail.patching.raw_requests import PATHS
-from tokentrail.websocket import realtime
 
 NOWHERE = Endpoint("openai", None, None, "")
 SECRET = "what nobody shall keep"

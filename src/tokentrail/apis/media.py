@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokentrail.apis.parameters import COMMON, Parameters, choice_count
 from tokentrail.apis.reported_usage import audio_usage, images_usage, responses_usage
 from tokentrail.apis.values import fields, plain_str, telemetry_str
+from tokentrail.model import operations
 from tokentrail.model.records import Response
 
 if TYPE_CHECKING:
@@ -168,11 +169,11 @@ def _sum(earlier: int | None, latest: int | None) -> int | None:
 _PICTURES: Final = Parameters(*COMMON, ("n", "choice_count", choice_count))
 _TRANSCRIPTS: Final = Parameters(*COMMON, ("response_format", "output_type", _form))
 
-GENERATE_IMAGE: Final = MediaAdapter("generate_image", _images, _PICTURES, "image")
-EDIT_IMAGE: Final = MediaAdapter("edit_image", _images, _PICTURES, "image")
-VARY_IMAGE: Final = MediaAdapter("vary_image", _images, _PICTURES, "image")
-TRANSCRIBE: Final = MediaAdapter("transcribe_audio", _transcript, _TRANSCRIPTS)
-TRANSLATE: Final = MediaAdapter("translate_audio", _transcript, _TRANSCRIPTS)
-SPEAK: Final = MediaAdapter("generate_speech", _speech, output_type="speech")
-MODERATE: Final = MediaAdapter("moderate")
-DECIDE: Final = MediaAdapter("decide", _decision)
+GENERATE_IMAGE: Final = MediaAdapter(operations.GENERATE_IMAGE.name, _images, _PICTURES, "image")
+EDIT_IMAGE: Final = MediaAdapter(operations.EDIT_IMAGE.name, _images, _PICTURES, "image")
+VARY_IMAGE: Final = MediaAdapter(operations.VARY_IMAGE.name, _images, _PICTURES, "image")
+TRANSCRIBE: Final = MediaAdapter(operations.TRANSCRIBE.name, _transcript, _TRANSCRIPTS)
+TRANSLATE: Final = MediaAdapter(operations.TRANSLATE.name, _transcript, _TRANSCRIPTS)
+SPEAK: Final = MediaAdapter(operations.SPEAK.name, _speech, output_type="speech")
+MODERATE: Final = MediaAdapter(operations.MODERATE.name)
+DECIDE: Final = MediaAdapter(operations.DECIDE.name, _decision)

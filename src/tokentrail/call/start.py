@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tokentrail.apis.capture import Capture, CapturingAdapter
-from tokentrail.apis.content import content_accumulator
+from tokentrail.apis.readers import content_accumulator
 from tokentrail.call.observed_call import ObservedCall
 from tokentrail.call.recorder import Recorder
 from tokentrail.call.usage_counter import StreamEncoder

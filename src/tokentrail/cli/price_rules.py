@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokentrail.cost import genai_prices
 from tokentrail.cost.promql_patterns import escape_regex, model_matcher
 from tokentrail.cost.user_prices import STANDARD_TIERS
+from tokentrail.model.operations import EMBEDDINGS
 from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _summed(selector: str) -> str:
 
 def _embeddings() -> str:
     """Return embeddings where only the latest names are told, which have no tokens of them."""
-    embeddings, known = 'gen_ai_operation_name="embeddings"', '"reported|counted"'
+    embeddings, known = f'gen_ai_operation_name="{EMBEDDINGS.name}"', '"reported|counted"'
     told = f"sum by ({_BY}) ({_RELEASED}{{{embeddings}}})"
     own = f"{_OWN}{{{embeddings}, tokentrail_usage_source=~{known}}}"
     return f"({_summed(own)} unless on ({_BY}) {told})"

@@ -12,29 +12,21 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from tokentrail.apis.chat.adapter import ChatAdapter
-from tokentrail.apis.completions.adapter import CompletionsAdapter
-from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
 from tokentrail.apis.http_metadata import is_raw
-from tokentrail.apis.responses.adapter import ResponsesAdapter
+from tokentrail.apis.readers import adapter_of
+from tokentrail.model.operations import OPERATIONS
 from tokentrail.support import guard
 from tokentrail.telemetry.context import context_to_instrument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokentrail.apis import ApiAdapter
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.context import BodyReader
 
-PATHS: dict[str, ApiAdapter] = {
-    "chat/completions": ChatAdapter(),
-    "completions": CompletionsAdapter(),
-    "responses": ResponsesAdapter(),
-    "embeddings": EmbeddingsAdapter(),
-}
+PATHS: Final = {row.path: adapter_of(row) for row in OPERATIONS if row.path is not None}
 """What is told of a POST, by its path below the base URL."""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tokentrail.apis.content import read_request_content
+from tokentrail.apis.readers import read_request_content
 from tokentrail.apis.values import deep_copy, is_other_collection
 from tokentrail.call.start import CallToRecord, start_call
 from tokentrail.config import StreamUsage

@@ -188,9 +188,6 @@ every vocabulary: without them a cost that is worked out from totals is too high
 MODALITY: Final = "gen_ai.token.modality"
 
 
-COUNTED_OPERATIONS: Final = frozenset({"chat", "text_completion", "embeddings"})
-"""The operations whose tokens the conventional metrics tell; of all others only our own do."""
-
 USAGE_TOKENS: Final = "tokentrail.usage.tokens"
 COUNT_RATIO: Final = "tokentrail.usage.count_ratio"
 COMPARED_TOKENS: Final = "tokentrail.usage.compared_tokens"

@@ -10,6 +10,7 @@ from tokentrail.apis.responses.input import read_prompt
 from tokentrail.apis.responses.output import feed_output, holds_compaction, read_response
 from tokentrail.apis.responses.stream import EventAccumulator, FetchAccumulator
 from tokentrail.apis.values import fields, integer, is_absent, telemetry_str
+from tokentrail.model.operations import CANCEL, COUNT_INPUT, FETCH, RESPONSES
 from tokentrail.model.records import Request, Response
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ class ResponsesAdapter:
         """Read the keyword arguments of a call."""
         return _PARAMETERS.read(
             arguments,
-            operation="chat",
-            api="responses",
+            operation=RESPONSES.name,
+            api=RESPONSES.api,
             endpoint=endpoint,
             output_type=_output_type(arguments),
             prompt=read_prompt(arguments) if prompt else None,
@@ -114,7 +115,7 @@ class TokenCountAdapter(ResponsesAdapter):
     ) -> Request:
         """Read the keyword arguments of a call."""
         asked = super().parse_request(endpoint, arguments, prompt=prompt)
-        return replace(asked, operation="count_tokens", prompt=None)
+        return replace(asked, operation=COUNT_INPUT.name, prompt=None)
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read nothing: an ``InputTokenCountResponse`` is a number."""
@@ -128,9 +129,7 @@ class FetchAdapter:
     failure of then is no error of the fetching. Nothing is counted: no sink is used.
     """
 
-    def __init__(self, operation: str = "fetch_response") -> None:
-        """Call the operation ``operation`` (``gen_ai.operation.name``)."""
-        self._operation = operation
+    operation = FETCH.name
 
     def parse_request(
         self,
@@ -143,8 +142,8 @@ class FetchAdapter:
         get = arguments.get
         cursor = integer(get("starting_after"))
         return Request(
-            operation=self._operation,
-            api="responses",
+            operation=self.operation,
+            api=FETCH.api,
             endpoint=endpoint,
             stream=bool(get("stream")),
             response_id=telemetry_str(get("response_id")),
@@ -160,6 +159,12 @@ class FetchAdapter:
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:
         """Return an empty accumulator of ``ResponseStreamEvent``."""
         return FetchAccumulator(None)
+
+
+class CancelAdapter(FetchAdapter):
+    """``responses.cancel``, which answers with the response as it is then."""
+
+    operation = CANCEL.name
 
 
 def _output_type(arguments: Mapping[str, object]) -> str | None:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 from opentelemetry.metrics import NoOpHistogram
 
 from tokentrail.config import MetricNames, TokenCounting
+from tokentrail.model.operations import INFERENCES, WITH_TOKEN_METRICS
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics import instruments
 from tokentrail.telemetry.metrics.attributes import MetricAttributes
 from tokentrail.telemetry.metrics.batching import PointBatch
-from tokentrail.telemetry.metrics.latest import INFERENCES, LatestMetrics
+from tokentrail.telemetry.metrics.latest import LatestMetrics
 from tokentrail.telemetry.metrics.modality import split
 from tokentrail.telemetry.metrics.released import ReleasedMetrics
 from tokentrail.telemetry.metrics.series import INPUT, OUTPUT, TOKEN_TYPES, MetricSeries
@@ -152,7 +153,7 @@ class Metrics:
         """Look up where the numbers of calls like this one go."""
         points, usage, name = self._points, operation.usage, operation.request.operation
         series = MetricSeries(self._ended.sum(points.own_attributes(operation)))
-        series.details = told is not None and name in semconv.COUNTED_OPERATIONS
+        series.details = told is not None and name in WITH_TOKEN_METRICS
         for place, count in ((INPUT, usage.input), (OUTPUT, usage.output)):
             if count is None or (self.only_reported and not _is_reported(count)):
                 continue
