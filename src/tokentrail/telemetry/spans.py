@@ -11,7 +11,7 @@ from tokentrail.model.records import ID_FIELDS, Source
 from tokentrail.telemetry import content_attributes, semconv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable
+    from collections.abc import Callable, Collection
 
     from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 
 class _Columns:
-    """Fields of a record, and the attribute that each becomes.
-
-    Most calls of a program are alike, so what they bear is made once for all of them.
-    """
+    """Fields of a record, and the attribute that each becomes."""
 
     def __init__(
         self,
@@ -42,13 +39,10 @@ class _Columns:
         """Returns the values of a record's fields."""
         self._zeros = zeros
         self._names = tuple(name for _, name in rows)
-        self._made: dict[Hashable, Attributes] = {}
 
     def of(self, record: object) -> Attributes:
-        """Return the attributes of a record, not to be changed."""
-        values = self.read(record)
-        made = self._made.get(values)
-        return remember(self._made, values, self.named(values)) if made is None else made
+        """Return the attributes of a record."""
+        return self.named(self.read(record))
 
     def named(self, values: tuple[Any, ...]) -> Attributes:
         """Return what such values of the fields become."""
@@ -56,16 +50,6 @@ class _Columns:
         return {name: value for name, value in pairs if value or (told and value is not None)}
 
 
-def remember(made: dict[Hashable, Attributes], key: Hashable, attributes: Attributes) -> Attributes:
-    """Keep ``attributes`` for the next of that kind, and return them."""
-    if len(made) >= MAX_TEMPLATES:
-        made.clear()
-    made[key] = attributes
-    return attributes
-
-
-MAX_TEMPLATES: Final = 256
-"""What is kept of records that are alike, for the next of that kind."""
 _REQUEST: Final = _Columns(semconv.REQUEST_ATTRIBUTES, without=ID_FIELDS)
 _REQUEST_IDS: Final = _Columns(
     tuple(row for row in semconv.REQUEST_ATTRIBUTES if row[0] in ID_FIELDS)

@@ -52,12 +52,10 @@ _PARAMETERS: Final = Parameters(
     ("conversation", "conversation_id", _conversation_id),
     ("previous_response_id", "previous_response_id", telemetry_str),
     ("background", "background", _is_set),
-    said=(
-        ("prompt", "prompt_name", _template),
-        ("prompt", "prompt_version", _template_version),
-        ("input", "compacted", holds_compaction),
-        ("context_management", "inexact_output", _is_given),
-    ),
+    ("prompt", "prompt_name", _template),
+    ("prompt", "prompt_version", _template_version),
+    ("input", "compacted", holds_compaction),
+    ("context_management", "inexact_output", _is_given),
 )
 
 
