@@ -16,7 +16,7 @@ from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.patching.request import SentCall, read_arguments
 from tokentrail.runtime import runtime
 from tokentrail.telemetry.metrics.attributes import MAX_VALUES, OTHER
-from tokentrail.telemetry.span_templates import MAX_TEMPLATES
+from tokentrail.telemetry.spans import MAX_TEMPLATES
 
 DIRECTIONS = 2
 CALLS = MAX_VALUES + 60

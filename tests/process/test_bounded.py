@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokentrail.support.bounded import BoundedCache, ValueLimiter
+from tokentrail.support.bounded import BoundedCache
 
 
 def test_a_further_entry_takes_the_place_of_the_oldest():
@@ -17,8 +17,3 @@ def test_to_keep_another_value_of_a_key_drops_nothing():
         cache.keep("a", value)
         cache.keep("b", value)
     assert cache == {"a": 3, "b": 3}
-
-
-def test_values_beyond_the_limit_are_one_and_the_first_ones_stay():
-    limit = ValueLimiter(2, "_OTHER").limited
-    assert list(map(limit, "abcad")) == ["a", "b", "_OTHER", "a", "_OTHER"]

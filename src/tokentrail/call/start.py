@@ -52,9 +52,9 @@ def start_call(runtime: Runtime, call: CallToRecord) -> tuple[ObservedCall | Non
     """
     runtime.prepare()
     delegated = runtime.conflicts.is_recorded_elsewhere(call.client, call.request.operation)
-    request = attribution.with_context_attributes(
-        call.request, runtime.settings.baggage_keys, call.context
-    )
+    request, baggage_keys = call.request, runtime.settings.baggage_keys
+    if baggage_keys or attribution.KEY in call.context:
+        request = attribution.with_context_attributes(request, baggage_keys, call.context)
     begun = time.perf_counter()
     telemetry = runtime.emitter.start(request, call.context, delegated=delegated)
     is_observed = telemetry.is_observed

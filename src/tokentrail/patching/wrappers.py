@@ -8,7 +8,7 @@ application's.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
@@ -31,6 +31,8 @@ _FAILURE_SHIELD = guard.shield("failure")
 _ANSWER_SHIELD = guard.shield("answer")
 """Made once: each takes as long to make as to enter."""
 
+_OF_MODELS: Final = "__pydantic_fields_set__"
+"""What classes of whole answers have, and no stream, raw answer or proxy of another's."""
 _Method = Any
 """The client's own function, bound."""
 
@@ -274,7 +276,10 @@ def _on_answer(sent: SentCall, answer: object) -> None:
             if sent.arguments.runtime.settings.response_hook is not None or sent.is_refused:
                 sent.on_success(answer)
             if call is not None:
-                streams.observe(answer, call, hides_usage=sent.usage_injected)
+                if hasattr(type(answer), _OF_MODELS):
+                    call.on_response(answer)
+                else:
+                    streams.observe(answer, call, hides_usage=sent.usage_injected)
         except Exception:
             with suppress(Exception):
                 if call is not None:

@@ -109,7 +109,7 @@ class Runtime:
         deployment = request.endpoint.key, request.model
         if model == request.model:
             self._models.pop(deployment, None)
-        else:
+        elif self._models.get(deployment) != model:
             self._models.keep(deployment, model)
 
     @property

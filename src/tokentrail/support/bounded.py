@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Generic, TypeVar
 
-__all__ = ["BoundedCache", "ValueLimiter"]
+__all__ = ["BoundedCache"]
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -29,25 +29,4 @@ class BoundedCache(dict[_Key, _Value], Generic[_Key, _Value]):
         if len(self) > self.limit:
             # A list is made in one step, whatever other threads add meanwhile.
             self.pop(list(self)[0], None)  # noqa: RUF015 - for that
-        return value
-
-
-class ValueLimiter(Generic[_Value]):
-    """Lets the first ``limit`` values of a label through; ``other`` stands for all further ones."""
-
-    __slots__ = ("_limit", "_other", "_values")
-
-    def __init__(self, limit: int, other: _Value) -> None:
-        self._limit = limit
-        self._other = other
-        self._values: set[_Value] = set()
-
-    def limited(self, value: _Value) -> _Value:
-        """Return ``value``, or what stands for it."""
-        values = self._values
-        if value in values:
-            return value
-        if len(values) >= self._limit:
-            return self._other
-        values.add(value)
         return value

@@ -86,7 +86,11 @@ class NeededCounts:
 def needed_counts(operation: Operation, prompt: Prompt | None, mode: TokenCounting) -> NeededCounts:
     """Return what must be counted because it is not reported, or to be compared."""
     request, response = operation.request, operation.response
-    if mode is TokenCounting.OFF or not operation.answered or is_unfinished(request, response):
+    if (
+        mode is TokenCounting.OFF
+        or not operation.answered
+        or (request.background and is_unfinished(request, response))
+    ):
         return NeededCounts(input=False, output=False)
     always = mode is TokenCounting.ALWAYS
     readable = prompt is not None and not prompt.unknowable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.support.bounded import BoundedCache, ValueLimiter
+from tokentrail.support.bounded import BoundedCache
 from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ class MetricAttributes:
     def __init__(self, allowed: Collection[str], asked: tuple[str, ...] = ()) -> None:
         """``asked``: the application's own attributes that points may bear."""
         self._allowed = frozenset(allowed)
-        self._models: ValueLimiter[str] = ValueLimiter(MAX_VALUES, OTHER)
-        self._asked = {name: _limiter() for name in asked}
+        self._models: set[str] = set()
+        self._asked: dict[str, set[AttributeValue]] = {name: set() for name in asked}
         self._series: BoundedCache[Hashable, SeriesAttributes] = BoundedCache(MAX_SERIES)
-        self._said: dict[str, ValueLimiter[AttributeValue]] = {}
+        self._said: dict[str, set[AttributeValue]] = {}
         """What servers said, and which they were: as many as they like."""
 
     def of_series(self, operation: Operation) -> SeriesAttributes:
@@ -83,9 +83,9 @@ class MetricAttributes:
         attributes[semconv.OPERATION_NAME] = request.operation
         attributes[semconv.PROVIDER_NAME] = endpoint.provider
         if request.model is not None:
-            attributes[semconv.REQUEST_MODEL] = self._models.limited(request.model)
+            attributes[semconv.REQUEST_MODEL] = self._bounded(request.model)
         if response_model is not None and semconv.RESPONSE_MODEL in allowed:
-            attributes[semconv.RESPONSE_MODEL] = self._models.limited(response_model)
+            attributes[semconv.RESPONSE_MODEL] = self._bounded(response_model)
         if endpoint.address is not None and semconv.SERVER_ADDRESS in allowed:
             attributes[semconv.SERVER_ADDRESS] = self._of(semconv.SERVER_ADDRESS, endpoint.address)
         if endpoint.port is not None and semconv.SERVER_PORT in allowed:
@@ -98,8 +98,8 @@ class MetricAttributes:
             return {}
         said = dict(request.attribution)
         return {
-            name: _limited(limiter, said[name])
-            for name, limiter in self._asked.items()
+            name: self._one_of(values, said[name])
+            for name, values in self._asked.items()
             if isinstance(said.get(name), (str, bool, int, float))
         }
 
@@ -124,7 +124,7 @@ class MetricAttributes:
         attributes[semconv.PROVIDER_NAME] = request.endpoint.provider
         attributes[semconv.OUTCOME] = operation.outcome.value
         if request.model is not None:
-            attributes[semconv.REQUEST_MODEL] = self._models.limited(request.model)
+            attributes[semconv.REQUEST_MODEL] = self._bounded(request.model)
         return attributes
 
     def own_tokens(self, operation: Operation, kind: str, count: Count) -> Attributes:
@@ -132,20 +132,28 @@ class MetricAttributes:
         source = {semconv.TOKEN_TYPE: kind, semconv.SOURCE: count.source.value}
         return {**self.own_attributes(operation), **source}
 
+    def _bounded(self, model: str) -> str:
+        models = self._models
+        if model in models:
+            return model
+        if len(models) >= MAX_VALUES:
+            return OTHER
+        models.add(model)
+        return model
+
     def _of(self, name: str, value: AttributeValue) -> AttributeValue:
-        limiter = self._said.get(name) or self._said.setdefault(name, _limiter())
-        return _limited(limiter, value)
+        return self._one_of(self._said.setdefault(name, set()), value)
 
+    def _one_of(self, values: set[AttributeValue], value: AttributeValue) -> AttributeValue:
+        """Return ``value``, or what stands for every further one, as for models.
 
-def _limiter() -> ValueLimiter[AttributeValue]:
-    return ValueLimiter(MAX_VALUES, OTHER)
-
-
-def _limited(limiter: ValueLimiter[AttributeValue], value: AttributeValue) -> AttributeValue:
-    """Return ``value``, or what stands for every further one, as for models.
-
-    Half a surrogate pair, in a name of the application's, would break each later scrape.
-    """
-    if isinstance(value, str) and not value.isascii():
-        value = value.encode("utf-8", "replace").decode()
-    return limiter.limited(value)
+        Half a surrogate pair, in a name of the application's, would break each later scrape.
+        """
+        if isinstance(value, str) and not value.isascii():
+            value = value.encode("utf-8", "replace").decode()
+        if value in values:
+            return value
+        if len(values) >= MAX_VALUES:
+            return OTHER
+        values.add(value)
+        return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeGuard
@@ -101,10 +100,9 @@ class Metrics:
                         record(gap, attributes, context if gap is longest else None)
             yield
 
-    def finish(self, operation: Operation, context: Context) -> None:
-        """Have the points of a call that ended recorded."""
-        if self.is_observed:
-            self.batch.add(partial(self._record, operation, self._vocabularies, context))
+    def record(self, operation: Operation, context: Context) -> None:
+        """Record the points of a call that ended; :attr:`batch` has it done a little later."""
+        self._record(operation, self._vocabularies, context)
 
     def finish_own(self, operation: Operation, context: Context, *, joined: bool) -> None:
         """Record our own points of a call that another instrumentation tells as well.
