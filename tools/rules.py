@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from tokentrail.cli.check_counts.replay import Counted, lines, replay  # noqa: E402 - after the path
-from tokentrail.counting import RULES, proves  # noqa: E402
-from tokentrail.counting.evidence import Evidence  # noqa: E402
+from tokentrail.cli.check_counts.replay import Counted, lines, replay
+from tokentrail.counting import RULES, proves
+from tokentrail.counting.evidence import Evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -107,7 +107,7 @@ def written(found: dict[str, Evidence]) -> str:
 
 def published_rules() -> Counter[str]:
     """Return how many published numbers each rule fits."""
-    from tools.make_accuracy import published  # noqa: PLC0415 - it reads this module's table
+    from tools.make_accuracy import published
 
     return published()
 

@@ -47,7 +47,7 @@ class Fate:
 
 async def live(application, calls, seed):
     """Make calls at random; return how many were calibrated, by kind."""
-    chance, biller = random.Random(seed), application.biller  # noqa: S311 - a test
+    chance, biller = random.Random(seed), application.biller
     fate, seen, calibrated = Fate(chance), defaultdict(list), Counter()
     again: dict[str, int] = {}
     for _ in range(calls):

@@ -56,7 +56,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from tokentrail.counting import ENCODINGS, InputTally  # noqa: PLC0415 - on demand
+    from tokentrail.counting import ENCODINGS, InputTally
 
     encoding = _encoding(asked.model, asked.encoding)
     prompt = _prompt(asked)
@@ -78,7 +78,7 @@ def _run(asked: argparse.Namespace) -> int:
 
 def _foreign(model: str, encoding: str) -> str | None:
     """Return what to say of an encoding that is known not to be the model's."""
-    from tokentrail.counting import encoding_name  # noqa: PLC0415 - on demand
+    from tokentrail.counting import encoding_name
 
     own = encoding_name(model)
     return None if own in {None, encoding} else f"not as {model} counts ({own})"
@@ -86,13 +86,13 @@ def _foreign(model: str, encoding: str) -> str | None:
 
 def _is_known(model: str) -> bool:
     """Return whether the model's own encoding is known: of another the rules say nothing."""
-    from tokentrail.counting import encoding_name  # noqa: PLC0415 - on demand
+    from tokentrail.counting import encoding_name
 
     return encoding_name(model) is not None
 
 
 def _encoding(model: str, encoding: str | None) -> str:
-    from tokentrail.counting import ENCODINGS, encoding_name, resolve  # noqa: PLC0415 - on demand
+    from tokentrail.counting import ENCODINGS, encoding_name, resolve
 
     found = encoding_name(model) if encoding is None else resolve(encoding)
     if found is None and encoding is not None:
@@ -111,7 +111,7 @@ def _encoding(model: str, encoding: str | None) -> str:
 
 
 def _prompt(asked: argparse.Namespace) -> Prompt:
-    from tokentrail.model.records import Prompt  # noqa: PLC0415 - on demand
+    from tokentrail.model.records import Prompt
 
     if asked.messages is not None:
         return _messages(_read(asked.messages, "--messages"), asked.messages)
@@ -122,8 +122,8 @@ def _prompt(asked: argparse.Namespace) -> Prompt:
 
 def _messages(content: str, name: str) -> Prompt:
     """Return the prompt of a list of messages, or of a whole request of either API."""
-    from tokentrail.model.records import Prompt  # noqa: PLC0415 - on demand
-    from tokentrail.usage.count_request import read_request  # noqa: PLC0415 - on demand
+    from tokentrail.model.records import Prompt
+    from tokentrail.usage.count_request import read_request
 
     try:
         given = json.loads(content)

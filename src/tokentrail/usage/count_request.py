@@ -88,7 +88,7 @@ def count_request(
             tokens=part.tokens,
             rule=part.rule.value,
             says=_SAYS[part.rule],
-            worth=_worth(model, is_proven(part.rule) and tally.measured),
+            worth=_worth(model, proven=is_proven(part.rule) and tally.measured),
         )
         for place, part in tally.placed_parts
     )
@@ -102,7 +102,7 @@ def count_request(
     )
 
 
-def _worth(model: resolve.Model, proven: bool) -> Source:  # noqa: FBT001 - private
+def _worth(model: resolve.Model, *, proven: bool) -> Source:
     return Source.COUNTED if model.known and proven else Source.APPROXIMATED
 
 

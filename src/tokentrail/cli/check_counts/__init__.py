@@ -48,7 +48,7 @@ def add(commands: Commands) -> None:
 
 def _run(asked: argparse.Namespace) -> int:
     # What counts takes a while to import, and other commands do without it.
-    from tokentrail.cli.check_counts import replay, report  # noqa: PLC0415
+    from tokentrail.cli.check_counts import replay, report
 
     exchanges = not_read = 0
     counted: list[Counted] = []
@@ -68,7 +68,7 @@ def _run(asked: argparse.Namespace) -> int:
 
 def _exchanges(paths: list[str]) -> Iterator[Exchange | None]:
     """Yield the exchanges of files, ``None`` for a line that holds none; say which, and why."""
-    from tokentrail.cli.check_counts import replay  # noqa: PLC0415 - on demand
+    from tokentrail.cli.check_counts import replay
 
     complaints = 0
     for path in paths:

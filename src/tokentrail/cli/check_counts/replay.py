@@ -88,16 +88,18 @@ def exchange_of(line: str) -> Exchange:
     Raises ValueError, saying what is missing, for anything else.
     """
     given = json.loads(line)
-    if not isinstance(given, dict):
-        raise ValueError("it is no object")  # noqa: EM101, TRY003, TRY004 - a value of JSON
-    for name, kinds in (("request", dict), ("response", (dict, list))):
-        if not isinstance(given.get(name), kinds):
-            raise ValueError(f"it has no {name}")  # noqa: EM102, TRY003, TRY004 - a value of JSON
-    if api_of(given) not in ADAPTERS:
-        raise ValueError("its request is of no API that is counted")  # noqa: EM101, TRY003
-    if not usage_of(given):
-        raise ValueError("it has no usage")  # noqa: EM101, TRY003
-    return given
+    _require(isinstance(given, dict), "it is no object")
+    _require(isinstance(given.get("request"), dict), "it has no request")
+    _require(isinstance(given.get("response"), (dict, list)), "it has no response")
+    _require(api_of(given) in ADAPTERS, "its request is of no API that is counted")
+    _require(usage_of(given), "it has no usage")
+    exchange: Exchange = given
+    return exchange
+
+
+def _require(found: object, complaint: str) -> None:
+    if not found:
+        raise ValueError(complaint)
 
 
 def api_of(exchange: Exchange) -> str:
@@ -170,7 +172,7 @@ def _number(value: object) -> int | None:
 
 
 def _request(
-    adapter: Any,  # noqa: ANN401 - one of ADAPTERS
+    adapter: Any,
     exchange: Exchange,
 ) -> Request:
     arguments, host = dict(exchange["request"]), exchange.get("host") or ""
@@ -183,7 +185,7 @@ def _request(
 
 
 def _response(
-    adapter: Any,  # noqa: ANN401 - one of ADAPTERS
+    adapter: Any,
     exchange: Exchange,
     request: Request,
     tally: OutputTally,
