@@ -71,6 +71,7 @@ MEANINGS: Final = {
     "tokentrail.cost.amount": "What the call costs, by list prices.",
     "tokentrail.cost.currency": "The currency of the cost.",
     "tokentrail.cost.source": "Whose prices the cost is worked out with.",
+    "tokentrail.waste.reason": "Why the tokens were not used.",
     "tokentrail.outcome": "How the call ended.",
     "tokentrail.stream_usage": "What became of asking for a stream's usage.",
     "tokentrail.request_id": "The server's id of the request.",

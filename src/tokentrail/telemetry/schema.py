@@ -58,6 +58,7 @@ class When(str, Enum):
     CAPTURED = "`capture_content` asks for it, and it was said"
     QUOTED = "`capture_content` asks for it on events"
     EMITTED = "`emit_event`, or content goes to events"
+    WASTED = "tokens were used and the answer was not"
     HEALTHY = "`internal_metrics`"
     SPLIT = "the modality is known; else `unknown`"
 
@@ -279,6 +280,13 @@ _OWN: Final = (
     Attribute("gen_ai.request.model", _X, When.NAMED, _SPENDING),
     Attribute("tokentrail.outcome", _X, When.ALWAYS),
 )
+_WASTE_REASON: Final = Attribute(
+    "tokentrail.waste.reason",
+    _X,
+    When.ALWAYS,
+    note="`closed_early`, `cancelled`, `failed`, `truncated`, `length`, `content_filter`, "
+    "`repeated`",
+)
 _OWN_TYPE: Final = Attribute("gen_ai.token.type", _X, When.ALWAYS, note="`input`, `output`")
 
 _PART: Final = "a part of the total; in every vocabulary"
@@ -339,6 +347,14 @@ METRICS: Final = (
         note="the whole picture: estimates too",
     ),
     Metric(semconv.OPERATIONS, _X, When.ALWAYS, _OWN),
+    Metric(
+        semconv.WASTE_TOKENS,
+        _X,
+        When.WASTED,
+        (*_OWN[:3], _OWN_TYPE, _SOURCED, _WASTE_REASON),
+        apis=_SPENDING,
+        note="one reason a call",
+    ),
     Metric(semconv.COUNT_RATIO, _X, When.SAMPLED, (*_BASE, _OWN_TYPE), apis=_SPENDING),
     Metric(
         semconv.COMPARED_TOKENS, _X, When.SAMPLED, (*_BASE, _OWN_TYPE, _SOURCED), apis=_SPENDING

@@ -64,6 +64,7 @@ AUDIO_SECONDS: Final = "tokentrail.usage.audio_seconds"
 COST_AMOUNT: Final = "tokentrail.cost.amount"
 COST_CURRENCY: Final = "tokentrail.cost.currency"
 COST_SOURCE: Final = "tokentrail.cost.source"
+WASTE_REASON: Final = "tokentrail.waste.reason"
 
 REQUEST_ATTRIBUTES: Final = (
     ("api", API_TYPE),
@@ -191,6 +192,7 @@ MODALITY: Final = "gen_ai.token.modality"
 USAGE_TOKENS: Final = "tokentrail.usage.tokens"
 COUNT_RATIO: Final = "tokentrail.usage.count_ratio"
 COMPARED_TOKENS: Final = "tokentrail.usage.compared_tokens"
+WASTE_TOKENS: Final = "tokentrail.waste.tokens"
 QUEUE_SIZE: Final = "tokentrail.internal.queue.size"
 INTERNAL_ERRORS: Final = "tokentrail.internal.errors"
 OPERATIONS: Final = "tokentrail.operations"
@@ -248,6 +250,9 @@ INSTRUMENTS: Final = {
     ),
     COMPARED_TOKENS: Instrument(
         "counter", "{token}", "Tokens of calls that were both reported and counted."
+    ),
+    WASTE_TOKENS: Instrument(
+        "counter", "{token}", "Tokens that were paid and not used, by reason."
     ),
     QUEUE_SIZE: Instrument(
         "up-down counter", "{item}", "Pieces of work that wait for tokentrail's worker."

@@ -20,6 +20,7 @@ from tokentrail.telemetry.metrics.modality import split
 from tokentrail.telemetry.metrics.released import ReleasedMetrics
 from tokentrail.telemetry.metrics.series import INPUT, OUTPUT, TOKEN_TYPES, MetricSeries
 from tokentrail.telemetry.metrics.totals import add, total
+from tokentrail.telemetry.metrics.waste import waste_reason
 from tokentrail.telemetry.spans import CONVENTIONAL
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Metrics:
             v for v in self._vocabularies if not v.recorded_by_others
         )
         self._own = total(provider, meter, semconv.USAGE_TOKENS)
+        self._wasted = total(provider, meter, semconv.WASTE_TOKENS)
         self._ended = total(provider, meter, semconv.OPERATIONS)
         self._details = [
             (kind, field, instruments.counter(meter, name))
@@ -125,13 +127,17 @@ class Metrics:
         """Record a call in our own metrics and in those of ``told``; ``None``: in no others."""
         usage, shared = operation.usage, self._points.of_series(operation)
         given, made = usage.input, usage.output
-        key = (told, operation.outcome, given and given.source, made and made.source)
+        waste = waste_reason(operation)
+        sources = given and given.source, made and made.source
+        key = (told, operation.outcome, waste, sources)
         series = shared.series.get(key)
         if series is None:
             series = shared.series[key] = self._series_of(operation, told, shared)
+            if waste is not None:
+                self._add_waste(series, operation, waste)
         read = 0 if given is None else given.tokens
         written = 0 if made is None else made.tokens
-        add(series.sums, read, written)
+        add(series.sums, read, written, series.wasted)
         if usage.counted_input is not None or usage.counted_output is not None:
             self._record_comparison(usage, shared.base, context)
         if series.details and usage.reported is not None and any(self._numbers(usage.reported)):
@@ -164,6 +170,18 @@ class Metrics:
         for vocabulary in told or ():
             vocabulary.add_times(series, operation, shared)
         return series
+
+    def _add_waste(self, series: MetricSeries, operation: Operation, reason: str) -> None:
+        """Have the tokens of calls like this one recorded as waste, as far as they are recorded."""
+        points, usage = self._points, operation.usage
+        series.wasted = [[0], [0]]
+        for place, count in ((INPUT, usage.input), (OUTPUT, usage.output)):
+            if count is None or (self.only_reported and not _is_reported(count)):
+                continue
+            attributes = points.own_tokens(operation, TOKEN_TYPES[place], count)
+            del attributes[semconv.OUTCOME]  # the reason says more
+            attributes[semconv.WASTE_REASON] = reason
+            series.wasted[place] = self._wasted.sum(attributes)
 
     def _record_details(
         self, usage: Usage, reported: Reported, shared: SeriesAttributes, context: Context
