@@ -1,4 +1,4 @@
-"""tokentrail: every call of the openai client told to OpenTelemetry, its tokens always known."""
+"""OpenTelemetry spans and metrics of your openai calls, with the token usage of each."""
 
 from __future__ import annotations
 
@@ -77,15 +77,17 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
     disabled: bool | None = None,
     **unknown: NoReturn,
 ) -> None:
-    """Record every call of the openai client from now on; a second call changes nothing.
+    """Record the calls of the openai client from now on; a second call changes nothing.
 
-    Neither openai nor tiktoken is imported: what is patched is patched when the program imports
-    it. A setting that is ``None`` comes from its environment variable, else is the default.
+    docs/supported-methods.md lists the methods that are recorded. Neither openai nor tiktoken is
+    imported: the client is patched when your program imports it. Clients made before are covered
+    too, unless their ``with_raw_response`` was used already. A setting that is ``None`` is read
+    from its environment variable, else it has its default.
 
     Args:
-        tracer_provider: Where spans go; default: the global provider.
-        meter_provider: Where metrics go; default: the global provider.
-        logger_provider: Where log events go; default: the global provider.
+        tracer_provider: Creates the spans. Default: the global provider.
+        meter_provider: Creates the metrics. Default: the global provider.
+        logger_provider: Emits the log events. Default: the global provider.
         token_counting: When tokens are counted here: never, on spans only, where the server
             reported none, or also beside a report, to compare the two. Allowed: off, spans_only,
             missing, always. Default: missing.
@@ -164,46 +166,53 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
             none.
         disabled: Whether instrument() leaves everything as it is. Allowed: true, false. Default:
             false.
-        unknown: No other name is taken.
+        unknown: Any other name is refused.
 
     Raises:
-        TypeError: there is no setting of that name.
-        ValueError: a value is not allowed; the message names setting, value and what is.
+        TypeError: There is no setting of that name.
+        ValueError: A value is not allowed. The message names the setting, the value and what is
+            allowed.
     """
     given = {**locals()}
     OpenAIInstrumentor().instrument(**given.pop("unknown"), **given)
 
 
 def uninstrument() -> None:
-    """Put the client's own functions back and tell what ended; our thread is gone then."""
+    """Restore the client's own functions, record the calls that ended, and stop our thread.
+
+    Streams that are still open go on unobserved.
+    """
     OpenAIInstrumentor().uninstrument()
 
 
 def flush(timeout: float = 2.0, *, end_open_calls: bool = False) -> bool:
-    """Wait until every call that ended by now is told: its span ended, its metrics recorded.
+    """Wait until every call that ended by now is recorded: its span has ended, its metrics are in.
+
+    Flush your providers afterwards: they export what was recorded.
 
     Args:
         timeout: Seconds to wait at most.
-        end_open_calls: Whether calls that are still open end now: for a process that is about to
-            end without running its exit hooks.
+        end_open_calls: Whether calls that are still open end now, as ``closed_early``: for a
+            process that is about to end without running its exit hooks.
 
     Returns:
-        Whether all is told.
+        Whether everything was recorded within the time.
     """
     return runtime.flush(timeout, end_open_calls=end_open_calls)
 
 
 def current_usage(stream: object) -> Usage | None:
-    """Return what is known of a stream's tokens right now; once it ended, what they came to.
+    """Return the token usage of an open stream so far; once it has ended, its final usage.
 
-    Reads nothing of the stream. A count covers the chunks received so far and is exact for them;
-    while the encoding is still being built it is an approximation. Cheap enough for every chunk.
+    Nothing is read from the stream. A count covers the chunks received so far and is exact for
+    them; while the encoding is being built it is an approximation. Cheap enough for every chunk.
 
     Args:
         stream: A ``Stream``, an ``AsyncStream`` or a stream of the client's ``.stream()`` helpers.
 
     Returns:
-        Counts of input and output, each with its source; ``None`` for a stream that is not told.
+        Counts of input and output, each with its source; ``None`` for a stream that is not
+        recorded.
     """
     call = streams.call_of(stream)
     return None if call is None else call.known_usage()
