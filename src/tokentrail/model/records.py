@@ -1,8 +1,8 @@
 """Plain records of one call, from its request to its outcome.
 
-Nothing here knows openai, OpenTelemetry or tiktoken. ``apis`` fills these records, counting and the
-recorder complete them, ``telemetry`` reads them. What is not known is ``None``, never zero, an empty
-text or a guess.
+Nothing here knows openai, OpenTelemetry or tiktoken. ``apis`` fills these records, counting and
+the recorder complete them, ``telemetry`` reads them. What is not known is ``None``, never zero, an
+empty text or a guess.
 """
 
 from __future__ import annotations

@@ -73,8 +73,8 @@ def _merged(
         else:
             guard.warn_once(
                 f"attribute {name}",
-                "tokentrail.attributes(): %s is a %s, which no attribute can be, so it is left out; "
-                "allowed: str, bool, int, float, or a list of one of these.",
+                "tokentrail.attributes(): %s is a %s, which no attribute can be, so it is left "
+                "out; allowed: str, bool, int, float, or a list of one of these.",
                 name,
                 type(value).__name__,
             )

@@ -43,8 +43,8 @@ def count_tokens(
     estimate otherwise. Audio, and files that are no text, are left out.
 
     The first call for an encoding builds it, in about 0.2 s; nothing is downloaded. If the encoding
-    of a model is not known, the count is an estimate with ``o200k_base``, and a ``UserWarning`` says
-    so once for each model.
+    of a model is not known, the count is an estimate with ``o200k_base``, and a ``UserWarning``
+    says so once for each model.
 
     Args:
         messages_or_text: A text, or messages: a list, or another collection, of dicts or of the
