@@ -51,7 +51,7 @@ def page() -> str:
 
 
 def _function(found: Any, level: str) -> str:  # noqa: ANN401 - griffe's alias or function
-    lines = [f"{level} {found.name}", "", "```python", _signature(found), "```", ""]
+    lines = [f"{level} {found.name}", "", "```text", _signature(found), "```", ""]
     for section in found.docstring.parsed if found.docstring else ():
         lines += _section(section)
     return "\n".join(lines)
