@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 GIVEN_UP = (
-    *(r"tells?", r"told", r"telling", r"bears?", r"bore", r"whose", r"aside", r"ought"),
+    *(r"tells?", r"told", r"telling", r"bears?", r"bore", r"aside", r"ought"),
     *(r"br(?:oke|oken|eak|eaks|eaking) off", r"nobody writes", r"imitations?", r"elders"),
     *(r"shall", r"hearsay", r"whoever", r"as ever", r"thereof", r"wherefore", r"mends?"),
 )
