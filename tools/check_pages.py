@@ -33,7 +33,7 @@ GIVEN_UP = (
     *(r"shall", r"hearsay", r"whoever", r"as ever", r"thereof", r"wherefore", r"mends?"),
 )
 """Words of an English that readers stumbled over. ``tells apart`` and code are let be."""
-_GIVEN_UP = re.compile(rf"\b(?:{'|'.join(GIVEN_UP)})\b(?! apart)", re.IGNORECASE)
+_GIVEN_UP = re.compile(rf"\b(?:{'|'.join(GIVEN_UP)})\b(?! apart| me)", re.IGNORECASE)
 
 NO_ADVICE = {
     "typography": False,  # straight quotes and three dots, which can be typed and searched

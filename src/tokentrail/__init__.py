@@ -97,24 +97,24 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
         count_timeout: How long the end of a span may wait for its count. Allowed: seconds from 0 to
             60. Default: 2.0.
         time_per_output_chunk: Whether the gap before each chunk of a stream is recorded as a
-            metric, which costs several times what else is done for a chunk, in a thread of its own.
+            metric. It costs several times the other work for a chunk, in a thread of its own.
             Allowed: true, false. Default: false.
-        metric_names: Names of the conventional metrics: those that dashboards know, those to come,
-            or both. Where it is not set, gen_ai_latest_experimental in
+        metric_names: Names of the conventional metrics: the released ones, those of the next
+            conventions, or both. If it is not set, gen_ai_latest_experimental in
             OTEL_SEMCONV_STABILITY_OPT_IN means both. Allowed: released, latest, both. Default:
             released.
-        metric_attributes: Attributes of metrics beside operation, provider and request model.
-            Allowed: names separated by commas, of: server.address, server.port,
+        metric_attributes: Attributes of metrics in addition to operation, provider and request
+            model. Allowed: names separated by commas, of: server.address, server.port,
             gen_ai.response.model, openai.response.service_tier, openai.response.system_fingerprint;
             or none. Default: server.address, server.port, gen_ai.response.model,
             openai.response.service_tier.
         internal_metrics: Whether tokentrail records metrics about itself: queue size, internal
             errors, counts that were queued or estimated. Allowed: true, false. Default: true.
         stream_usage: Whether chat and completions streams are asked for the server's usage
-            (stream_options.include_usage) where the application did not ask; it sees no difference.
+            (stream_options.include_usage) if your application did not ask; it sees no difference.
             Allowed: observe, request. Default: observe.
-        count_verification_ratio: The share of calls with reported usage that are counted too, after
-            they are recorded, to show how good the counts are (tokentrail.usage.count_ratio).
+        count_verification_ratio: The share of calls with reported usage that are also counted,
+            after they are recorded, to show how good the counts are (tokentrail.usage.count_ratio).
             Allowed: a share from 0 to 1. Default: 0.01.
         preload_encodings: Encodings that instrument() builds before it returns; forked workers
             share them. Allowed: names of encodings or models, separated by commas. Default: none.
@@ -122,50 +122,48 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
             nowhere, on its span, in its log event, or on both. Allowed: NO_CONTENT, SPAN_ONLY,
             EVENT_ONLY, SPAN_AND_EVENT. Default: no_content.
         emit_event: Whether each inference is also emitted as a log event, with all that its span
-            has. Where it is not set, only if content goes to events. False also silences the event
+            has. If it is not set, only if content goes to events. False also switches off the event
             of a failure. Allowed: true, false. Default: none.
-        redact: Called for every text before it is recorded, with what it is and the text; what it
-            returns is recorded instead. Where the variable names no such function, no content is
+        redact: Called with the kind and the text of everything before it is recorded; the text that
+            it returns is recorded instead. If the variable names no such function, no content is
             recorded at all. May run in tokentrail's own thread. Allowed: a function of (kind, text)
             that returns the text to keep, or None; as text package.module:function. Default: none.
         content_max_chars: How much of each text is recorded; the JSON around it stays valid.
             Allowed: a number of characters from 1. Default: none.
-        capture_binary: Whether images, sound and files that stand in messages are recorded with
-            their bytes, not only their size. Allowed: true, false. Default: false.
+        capture_binary: Whether images, audio and files in messages are recorded with their bytes,
+            not only their size. Allowed: true, false. Default: false.
         capture_tool_schemas: Whether tool definitions are recorded with description and parameters,
             not only their name. Allowed: true, false. Default: false.
-        on_conflict: What becomes of calls that another instrumentation records as well, where the
-            two cannot share a span: recorded by both, with a warning, or left to the other, whose
-            span gains what we know. Allowed: both, defer. Default: both.
-        custom_metric_attributes: Which of the application's own attributes
-            (tokentrail.attributes(), baggage_keys, request_attributes) metrics have: those of few
-            values. Spans have all. Allowed: names separated by commas, without blanks, that are not
-            the metrics' own. Default: none.
+        on_conflict: What happens to calls that another instrumentation records as well, if the two
+            cannot share a span: both record them, with a warning; or the other one does, and its
+            span gets our attributes. Allowed: both, defer. Default: both.
+        custom_metric_attributes: Your own attributes (tokentrail.attributes(), baggage_keys,
+            request_attributes) that metrics have too. Choose those with few values. Spans have all.
+            Allowed: names separated by commas, without blanks, that are not the metrics' own.
+            Default: none.
         baggage_keys: Entries of OpenTelemetry's Baggage that become attributes of spans. Allowed:
             names separated by commas, without blanks. Default: none.
         request_attributes: Arguments of a call that become attributes of its span:
             tokentrail.request.metadata.<key>, tokentrail.request.user and
             tokentrail.request.safety_identifier. Allowed: names separated by commas, of: metadata,
             user, safety_identifier. Default: none.
-        instrumented_apis: The APIs whose calls are recorded; of one that is left out nothing is
-            patched. Allowed: names separated by commas, of: chat, completions, responses,
-            embeddings, images, audio, moderations, decisions, realtime. Default: chat, completions,
-            responses, embeddings, images, audio, moderations, decisions, realtime.
+        instrumented_apis: The APIs to record; nothing of the others is patched. Allowed: names
+            separated by commas, of: chat, completions, responses, embeddings, images, audio,
+            moderations, decisions, realtime. Default: chat, completions, responses, embeddings,
+            images, audio, moderations, decisions, realtime.
         request_hook: Called before each call with its span and a copy of its keyword arguments.
             Allowed: a function of (span, arguments); as text package.module:function. Default:
             none.
-        response_hook: Called with the span and what the application is about to get: an answer, or
+        response_hook: Called with the span and the answer that your application gets: an object, or
             a stream that is not read yet. Allowed: a function of (span, answer); as text
             package.module:function. Default: none.
-        cost: Which spans have tokentrail.cost.amount: of calls whose tokens the server reported, or
-            also of those that were counted exactly. Needs tokentrail[cost] for prices not your own.
+        cost: Which spans have tokentrail.cost.amount: those of calls with reported tokens, or also
+            those with counted tokens. Needs tokentrail[cost], unless you set your own prices.
             Allowed: off, reported, counted. Default: off.
-        prices: Your own prices, which go before the published ones (docs/pricing.md). Allowed: a
-            JSON file, or a mapping: for each model input, output, cache_read, cache_write,
-            audio_input, image_input, reasoning, audio_output, in USD per million tokens. Default:
-            none.
-        disabled: Whether instrument() leaves everything as it is. Allowed: true, false. Default:
-            false.
+        prices: Your own prices, used before the published ones (docs/pricing.md). Allowed: a JSON
+            file, or a mapping: for each model input, output, cache_read, cache_write, audio_input,
+            image_input, reasoning, audio_output, in USD per million tokens. Default: none.
+        disabled: Whether instrument() does nothing. Allowed: true, false. Default: false.
         unknown: Any other name is refused.
 
     Raises:

@@ -96,7 +96,7 @@ def test_a_figure_that_is_too_high_fails_the_run(bars, results, label, micro, mi
         (
             "stall",
             {"on": [0.1] * 9},
-            "event loop at the end of 20,000: CPU, 1 ms beyond the bare client's",
+            "event loop at the end of 20,000: CPU, 1 ms beyond bare",
         ),
         ("start", {"instrument": [0.1] * 9}, "instrument(): 5 ms"),
     ],

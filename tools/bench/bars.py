@@ -130,7 +130,7 @@ def _long(results: Results) -> Iterator[Bar]:
     stood = quick(bare.get("on", []))
     most = None if stood is None else stood + MILLI
     yield Bar(
-        "event loop at the end of 20,000: CPU, 1 ms beyond the bare client's",
+        "event loop at the end of 20,000: CPU, 1 ms beyond bare",
         quick(ours.get("on", [])),
         most,
         MILLI,
