@@ -119,8 +119,8 @@ TAIL = """\
 - The output of a legacy completion with `echo`: the prompt stands before it.
 - Text that comes faster than it can be counted. It waits, up to 64 KB of memory for a call; what is
   more is counted without regard for words and recorded as `approximated`. Chunks of more than 16 KB
-  are too heavy to be counted on the application's thread, and so that they stay exact, a call that has
-  some may hold 1 MB. Before the encoding is built, nothing can be counted at all.
+  are too heavy to be counted on the application's thread; a call that has some may hold 1 MB, so
+  that they stay exact. Before the encoding is built, nothing can be counted at all.
 
 ## Where the numbers are from
 

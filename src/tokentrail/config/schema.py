@@ -196,8 +196,8 @@ class Settings:
         accepts="Callable[[str, str], str | None] | str",
         allowed="a function of (kind, text) that returns the text to keep, or None; " + _BY_NAME,
         about="Called with the kind and the text of everything before it is recorded; the text "
-        "that it returns is recorded instead. If the variable names no such function, no content is "
-        "recorded at all. May run in tokentrail's own thread.",
+        "that it returns is recorded instead. If the variable names no such function, no content "
+        "is recorded at all. May run in tokentrail's own thread.",
         parse=parsing.function,
         fallback=redact_everything,
     )
@@ -221,8 +221,8 @@ class Settings:
     on_conflict: OnConflict = _choice(
         OnConflict.BOTH,
         "What happens to calls that another instrumentation records as well, if the two cannot "
-        "share a span: both record them, with a warning; or the other one does, and its span gets our "
-        "attributes.",
+        "share a span: both record them, with a warning; or the other one does, and its span gets "
+        "our attributes.",
     )
     custom_metric_attributes: tuple[str, ...] = _setting(
         default=(),

@@ -62,7 +62,7 @@ MEANINGS: Final = {
     "tokentrail.usage.output.source": "Where the number of output tokens comes from.",
     "tokentrail.usage.source": "Where the number of tokens comes from.",
     "tokentrail.usage.encoding": "The encoding that tokens were counted with.",
-    "tokentrail.usage.visible.output_tokens": "Counted tokens of the visible output: a lower bound.",
+    "tokentrail.usage.visible.output_tokens": "Counted tokens of visible output: a lower bound.",
     "tokentrail.usage.approximated.input_tokens": "Estimated input tokens.",
     "tokentrail.usage.approximated.output_tokens": "Estimated output tokens.",
     "tokentrail.usage.counted.input_tokens": "Input tokens counted in addition to a report.",
