@@ -102,7 +102,7 @@ def _is_awaited(found: object) -> bool:
 
 
 def ratio(value: object) -> float:
-    """Read a number from nought to one."""
+    """Read a number from 0 to 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError  # noqa: TRY004 - as above
     number = float(value)

@@ -169,7 +169,7 @@ class Request:
     background: bool = False
     """The server goes on with it, whether anybody waits or not."""
     fetches: bool = False
-    """What it answers with was made by another call, which told its usage if it could."""
+    """Its answer was made by another call, which recorded the usage if it could."""
     attribution: tuple[tuple[str, AttributeValue], ...] = ()
     """Whose call it is, in the application's own words: names and values."""
     prompt: Prompt | None = None
@@ -177,7 +177,7 @@ class Request:
     """The text shown is not what is billed as output (audio, rejected predictions, candidates of
     ``best_of``, echoed prompts, a context that the server edits): a count of it is a guess."""
     unknowable_output: bool = False
-    """Nor can it be told apart (an echoed prompt stands before it): it is not even counted."""
+    """Nor can it be separated from an echoed prompt: it is not even counted."""
 
 
 ID_FIELDS = ("conversation_id", "previous_response_id", "response_id", "stream_cursor")

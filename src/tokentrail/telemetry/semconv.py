@@ -40,7 +40,7 @@ OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
 TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
 PROMPT_VARIABLE: Final = "gen_ai.prompt.variable."
-"""Content, told only where the user wants it; the last is a prefix."""
+"""Content, recorded only if the user asks for it; the last is a prefix."""
 
 DETAILS_EVENT: Final = "gen_ai.client.inference.operation.details"
 EXCEPTION_EVENT: Final = "gen_ai.client.operation.exception"
@@ -135,7 +135,7 @@ INPUT_DETAILS: Final = (
     ("image_cache_read_tokens", "gen_ai.usage.image.cache_read.input_tokens"),
     ("audio_cache_read_tokens", "gen_ai.usage.audio.cache_read.input_tokens"),
 )
-"""Fields of a report that are parts of the input; told only when they are not zero."""
+"""Fields of a report that are parts of the input; recorded only if they are not zero."""
 
 OUTPUT_DETAILS: Final = (
     ("reasoning_tokens", "gen_ai.usage.reasoning.output_tokens"),
@@ -143,7 +143,7 @@ OUTPUT_DETAILS: Final = (
     ("audio_output_tokens", "gen_ai.usage.audio.output_tokens"),
     ("image_output_tokens", "gen_ai.usage.image.output_tokens"),
 )
-"""Fields of a report that are parts of the output; told only when they are not zero."""
+"""Fields of a report that are parts of the output; recorded only if they are not zero."""
 
 
 DURATION: Final = "gen_ai.client.operation.duration"
@@ -189,7 +189,7 @@ MODALITY: Final = "gen_ai.token.modality"
 
 
 COUNTED_OPERATIONS: Final = frozenset({"chat", "text_completion", "embeddings"})
-"""The operations whose tokens the conventional metrics tell; of all others only our own do."""
+"""The operations with tokens in the conventional metrics; our own metrics have all."""
 
 USAGE_TOKENS: Final = "tokentrail.usage.tokens"
 COUNT_RATIO: Final = "tokentrail.usage.count_ratio"
