@@ -42,9 +42,9 @@ def count_tokens(
     of text; for tools, tool calls and images where docs/accuracy.md has a rule with evidence; an
     estimate otherwise. Audio, and files that are no text, are left out.
 
-    The first call for an encoding builds it, in up to 0.35 s; nothing is downloaded. If the encoding
-    of a model is not known, the count is an estimate with ``o200k_base``, and a ``UserWarning``
-    says so once for each model.
+    The first call for an encoding builds it, in up to 0.35 s; nothing is downloaded. If the
+    encoding of a model is not known, the count is an estimate with ``o200k_base``, and a
+    ``UserWarning`` says so once for each model.
 
     Args:
         messages_or_text: A text, or messages: a list, or another collection, of dicts or of the
