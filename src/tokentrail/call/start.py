@@ -84,6 +84,7 @@ def start_call(runtime: Runtime, call: CallToRecord) -> tuple[ObservedCall | Non
 def _output_tally(runtime: Runtime, request: Request) -> OutputTally | None:
     """Return what counts the answer of a stream, if it is counted; have the worker ready."""
     runtime.worker.ensure()
+    runtime.emitter.provider_flush.look_again()  # a finaliser, which may queue it, does not
     mode = runtime.settings.token_counting
     if mode is TokenCounting.OFF or not resolve.shows_output(request):
         return None

@@ -67,6 +67,7 @@ class Runtime:
         self._is_prepared = False
         self._is_closed = False
         emitter.metrics.batch.submit = self.submit_unless_on_worker
+        emitter.provider_flush.drain = self.flush
         _runtimes.add(self)
 
     def prepare(self) -> None:
@@ -82,6 +83,7 @@ class Runtime:
         if self._is_closed or self.worker.full() or not self.worker.ensure():
             return False
         self.worker.put(job)
+        self.emitter.provider_flush.look_again()
         return True
 
     def submit_unless_on_worker(self, job: Job) -> bool:
@@ -143,6 +145,7 @@ class Runtime:
         self.worker.stop(until - time.monotonic())
         batch = self.emitter.metrics.batch
         batch.submit = reject
+        self.emitter.provider_flush.remove()
         with guard.shield("metrics"):
             batch.empty()
         if not self.open_calls:  # else whoever drops an open stream leaves it to the program's end

@@ -13,6 +13,7 @@ from tokentrail.telemetry import completion_hook, genai_util, internal_metrics, 
 from tokentrail.telemetry.context import EnclosingCall
 from tokentrail.telemetry.events import Events
 from tokentrail.telemetry.metrics.recording import Metrics
+from tokentrail.telemetry.provider_flush import ProviderFlush
 from tokentrail.telemetry.span_templates import SpanTemplates
 from tokentrail.version import __version__
 
@@ -66,6 +67,7 @@ class Emitter:
         internal_metrics.observe(provider, meter, current)
         self.metrics = Metrics(provider, meter, settings)
         self.templates = SpanTemplates()
+        self.provider_flush = ProviderFlush(tracer_provider, logger_provider)
 
     @property
     def has_hook(self) -> bool:
