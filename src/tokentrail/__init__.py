@@ -77,7 +77,10 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
     disabled: bool | None = None,
     **unknown: NoReturn,
 ) -> None:
-    """Record every call of the openai client from now on; a second call changes nothing.
+    """Record every call of the openai client from now on.
+
+    A second call changes nothing, and warns of what it asks for that is not in force; if it would
+    have less content recorded (a ``redact`` of its own), no content is recorded from then on.
 
     Neither openai nor tiktoken is imported: what is patched is patched when the program imports
     it. A setting that is ``None`` comes from its environment variable, else is the default.

@@ -365,6 +365,9 @@ class ObservedCall:
         operation, raised, content = self._operation, self._operation.raised, None
         self.capture = None
         operation.raised = raised and replace(raised, message=None)
+        if not self._runtime.emitter.captures_content:  # no longer: see OpenAIInstrumentor
+            capture.release()
+            return None
         try:
             with guard.shield("content"):
                 message = raised.message if raised is not None else None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry import _logs as otel_logs
 from opentelemetry import trace
 
 from tokentrail.support import guard
@@ -18,7 +19,7 @@ from tokentrail.telemetry.span_templates import SpanTemplates
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.context import Context
@@ -38,6 +39,8 @@ _COMPANY_SHIELD = guard.shield("company")
 _COMPLETION_HOOK_SHIELD = guard.shield("completion hook")
 """Made once: each takes as long to make as to enter."""
 
+PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
+"""Keywords that name the providers."""
 _NOTHING: dict[str, Any] = {}
 
 
@@ -59,6 +62,8 @@ class Emitter:
             "tokentrail", __version__, tracer_provider, semconv.SCHEMA_URL
         )
         provider = meter_provider or metrics.get_meter_provider()
+        self.providers = (tracer_provider, meter_provider, logger_provider)
+        """Those that were given; ``None``: the global one."""
         meter = provider.get_meter("tokentrail", __version__, semconv.SCHEMA_URL)
         self.outputs = ContentOutputs(logger_provider, settings)
         self.captures_content = self.outputs.captures_content
@@ -68,6 +73,27 @@ class Emitter:
         self.metrics = Metrics(provider, meter, settings)
         self.templates = SpanTemplates()
         self.provider_flush = ProviderFlush(tracer_provider, logger_provider)
+
+    def different_providers(self, asked: Mapping[str, object]) -> list[str]:
+        """Return the names of providers that are ``asked`` for and not in use."""
+        from opentelemetry import metrics  # noqa: PLC0415 - as above
+
+        current = (
+            trace.get_tracer_provider,
+            metrics.get_meter_provider,
+            otel_logs.get_logger_provider,
+        )
+        in_use = zip(PROVIDERS, self.providers, current, strict=True)
+        return [
+            name
+            for name, provider, get_global in in_use
+            if asked.get(name) is not None and asked[name] is not (provider or get_global())
+        ]
+
+    def stop_content(self) -> None:
+        """Record no content from now on, also of calls that have not ended."""
+        self.captures_content = False
+        self.outputs.stop_content()
 
     @property
     def has_hook(self) -> bool:
@@ -110,6 +136,12 @@ class ContentOutputs:
         )
         self.needs_details = self.events.emits_details or self.hook is not None
         """Whether there is something to emit of a call that went well."""
+
+    def stop_content(self) -> None:
+        """Let content go nowhere from now on."""
+        self.on_spans = self.captures_content = False
+        self.hook = None
+        self.events.stop_content()
 
 
 class CallTelemetry(EnclosingCall):
