@@ -21,7 +21,9 @@ from tokentrail.config import TokenCounting
 from tokentrail.counting import INLINE, OutputTally
 from tokentrail.model.records import Source, Usage
 from tokentrail.support import guard
+from tokentrail.support.size import approximate_size
 from tokentrail.telemetry import internal_metrics
+from tokentrail.telemetry.context import without_instrumentation
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
@@ -224,9 +226,26 @@ class ObservedCall:
         if gaps is not None and not worker.full():
             worker.put(gaps)
         self._set_deadline()
+        if worker.full():
+            self._let_go_of_text()
         self.state = CallState.QUEUED
-        worker.put(self)
-        internal_metrics.note_queued()
+        if worker.put_finalised(self):
+            internal_metrics.note_queued()
+
+    def _let_go_of_text(self) -> None:
+        """Keep what is known by now: of what would be counted too much waits already."""
+        capture, self.capture = self.capture, None
+        if capture is not None:
+            capture.release()
+        self._prompt = self._reader = None
+        self._is_expired = True
+
+    def size(self) -> int:
+        """Return about how many bytes of text wait with it."""
+        capture = self.capture
+        held = None if capture is None else capture.held
+        output = 0 if self._output is None else self._output.held
+        return output + approximate_size(self._prompt, held)
 
     def _count(self) -> None:
         """Count and record at once if that is quick, else by the worker."""
@@ -343,10 +362,13 @@ class ObservedCall:
         self.state = CallState.RECORDED
         runtime, operation = self._runtime, self._operation
         operation.request, operation.usage = self.request, self.usage or Usage()
-        if runtime.prices is not None:
-            operation.cost = self._cost()
-        content = None if self.capture is None else self._take_content(self.capture)
-        self.telemetry.finish(operation, content)
+        content = None
+        try:
+            if runtime.prices is not None:
+                operation.cost = self._cost()
+            content = None if self.capture is None else self._take_content(self.capture)
+        finally:  # whatever a function of the user's raises, or a signal meanwhile
+            self.telemetry.finish(operation, content)
         runtime.remember(operation.request, operation.response)
         if _chance.random() < runtime.settings.count_verification_ratio:
             self._compare(operation)
@@ -369,7 +391,7 @@ class ObservedCall:
             capture.release()
             return None
         try:
-            with guard.shield("content"):
+            with guard.shield("content"), without_instrumentation():
                 message = raised.message if raised is not None else None
                 if raised is not None and message is not None:
                     message = capture.rules.text("error", message)

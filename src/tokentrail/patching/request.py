@@ -21,6 +21,7 @@ from tokentrail.patching import include_usage
 from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
 from tokentrail.support import guard
 from tokentrail.telemetry import request_attributes
+from tokentrail.telemetry.context import without_instrumentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,9 +181,10 @@ class SentCall:
         self, title: str, hook: Callable[[Any, Any], object], shown: Callable[[], object]
     ) -> None:
         """Call a hook of the user's with the call's span; what it raises stays here."""
-        with guard.shield(title):
+        with guard.function_shield(title):
             if self.telemetry is not None:
-                hook(self.telemetry.span, shown())
+                with without_instrumentation():
+                    hook(self.telemetry.span, shown())
 
 
 def read_arguments(

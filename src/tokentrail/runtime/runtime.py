@@ -133,6 +133,10 @@ class Runtime:
             with guard.shield("metrics"):
                 batch.empty()  # what came to the worker too late, or not at all
 
+    def drain(self, timeout: float) -> bool:
+        """Flush; a function of the user's that hangs holds up only the first who waits for it."""
+        return self.flush(0.0 if self.worker.is_stuck else timeout)
+
     def backlog(self) -> int:
         """Return the number of pieces of work that wait for the worker."""
         return self.worker.backlog()

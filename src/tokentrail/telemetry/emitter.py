@@ -11,7 +11,7 @@ from opentelemetry import trace
 
 from tokentrail.support import guard
 from tokentrail.telemetry import completion_hook, genai_util, internal_metrics, semconv, spans
-from tokentrail.telemetry.context import EnclosingCall
+from tokentrail.telemetry.context import EnclosingCall, without_instrumentation
 from tokentrail.telemetry.events import Events
 from tokentrail.telemetry.metrics.recording import Metrics
 from tokentrail.telemetry.provider_flush import ProviderFlush
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _METRICS_SHIELD = guard.shield("metrics")
 _EVENTS_SHIELD = guard.shield("events")
 _COMPANY_SHIELD = guard.shield("company")
-_COMPLETION_HOOK_SHIELD = guard.shield("completion hook")
+_COMPLETION_HOOK_SHIELD = guard.function_shield("completion hook")
 """Made once: each takes as long to make as to enter."""
 
 PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
@@ -256,7 +256,8 @@ class CallTelemetry(EnclosingCall):
         details = events.details(operation, content, self._context, learned)
         with _COMPLETION_HOOK_SHIELD:
             if hook is not None and content is not None:
-                hook.completed(content, self.span, details)
+                with without_instrumentation():
+                    hook.completed(content, self.span, details)
         if operation.raised is not None:
             events.emit(events.exception(operation, self._context))
         if details is not None:
