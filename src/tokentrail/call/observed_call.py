@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tokentrail.call.jobs import Comparison, Gaps
 from tokentrail.call.live_usage import LiveUsage
 from tokentrail.call.price import PriceLookup
+from tokentrail.call.redacted_words import redact_words
 from tokentrail.call.usage_counter import UsageCounter
 from tokentrail.config import TokenCounting
 from tokentrail.counting import INLINE, OutputTally
@@ -395,6 +396,8 @@ class ObservedCall:
                 message = raised.message if raised is not None else None
                 if raised is not None and message is not None:
                     message = capture.rules.text("error", message)
+                if capture.rules.redact is not None:
+                    redact_words(operation, capture.rules)
                 content = capture.content()
                 operation.raised = raised and replace(raised, message=message)
         finally:

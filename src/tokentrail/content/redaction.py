@@ -35,6 +35,7 @@ KINDS: Final = (
     "name",
     "uri",
     "error",
+    "stop",
 )
 """What the user's ``redact`` is told of a text. Of values that are not text it gets the JSON."""
 

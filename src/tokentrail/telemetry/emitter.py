@@ -131,6 +131,8 @@ class ContentOutputs:
         self.events = Events(logger_provider, settings)
         self.hook = None if settings.withhold else completion_hook.load()
         self.on_spans = settings.capture_content.on_spans
+        self.redacts = settings.redact is not None
+        """Whether a function of the user's changes content."""
         self.captures_content = (
             self.on_spans or settings.capture_content.on_events or self.hook is not None
         )
@@ -230,7 +232,8 @@ class CallTelemetry(EnclosingCall):
         try:
             with _METRICS_SHIELD:
                 self._metrics.finish(labelled, self._context)
-                if self.span.is_recording():
+                # What redact left of the request is this call's alone.
+                if self.span.is_recording() and not (content and self._outputs.redacts):
                     shared = self._templates.end_attributes(self._template, operation)
         finally:
             try:
