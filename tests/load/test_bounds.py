@@ -17,7 +17,7 @@ from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.patching.request import SentCall, read_arguments
 from tokentrail.runtime import runtime
 from tokentrail.support import guard
-from tokentrail.telemetry.metrics.names import MAX_VALUES, OTHER
+from tokentrail.telemetry.metrics.label_values import MAX_VALUES, OTHER
 from tokentrail.telemetry.spans import MAX_TEMPLATES
 
 DIRECTIONS = 2

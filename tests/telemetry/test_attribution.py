@@ -133,7 +133,7 @@ async def test_by_default_metrics_bear_none(trail, ask):
 def test_values_without_end_end_on_metrics():
     from tokentrail.model.records import Endpoint, Request
     from tokentrail.telemetry.metrics.attributes import MetricAttributes
-    from tokentrail.telemetry.metrics.names import MAX_VALUES, OTHER
+    from tokentrail.telemetry.metrics.label_values import MAX_VALUES, OTHER
 
     points = MetricAttributes((), ("user",))
     nowhere = Endpoint("openai", None, None, "")

@@ -20,7 +20,7 @@ from soak.growth import Growth
 from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.patching.request import SentCall, read_arguments
 from tokentrail.runtime import runtime
-from tokentrail.telemetry.metrics.names import MAX_VALUES
+from tokentrail.telemetry.metrics.label_values import MAX_VALUES
 
 if TYPE_CHECKING:
     import argparse

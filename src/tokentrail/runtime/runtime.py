@@ -77,6 +77,7 @@ class Runtime:
             atexit.register(self._exit)
             # tiktoken needs it in the background, and it cannot be loaded while a program exits.
             import_module("concurrent.futures.thread")
+            self.emitter.inform_of_no_provider()
 
     def submit(self, job: Job) -> bool:
         """Give ``job`` to the worker; return whether it was taken. Not for finalisers."""

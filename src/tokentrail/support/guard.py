@@ -137,3 +137,11 @@ def warn_once(key: str, message: str, *args: object) -> None:
         _told.add(key)
         with suppress(Exception):  # as above
             _logger.warning(message, *args)
+
+
+def inform_once(key: str, message: str, *args: object) -> None:
+    """Log what is no fault, once in the life of the process for ``key``."""
+    if key not in _told:
+        _told.add(key)
+        with suppress(Exception):  # as above
+            _logger.info(message, *args)

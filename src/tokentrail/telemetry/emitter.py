@@ -90,6 +90,20 @@ class Emitter:
             if asked.get(name) is not None and asked[name] is not (provider or get_global())
         ]
 
+    def inform_of_no_provider(self) -> None:
+        """Log once that no provider takes anything: to use the API alone may be meant so."""
+        from opentelemetry import metrics  # noqa: PLC0415 - as above
+
+        current = (trace.get_tracer_provider, metrics.get_meter_provider)
+        pairs = zip(self.providers[:2], current, strict=True)
+        if not any(given or _is_sdk(get_global()) for given, get_global in pairs):
+            guard.inform_once(
+                "no provider",
+                "Calls of openai are recorded, and go nowhere: there is no tracer or meter "
+                "provider. Run the program under opentelemetry-instrument, or set one up, as with "
+                "opentelemetry.trace.set_tracer_provider().",
+            )
+
     def stop_content(self) -> None:
         """Record no content from now on, also of calls that have not ended."""
         self.captures_content = False
@@ -122,6 +136,13 @@ class Emitter:
         if joins:
             context, record = genai_util.create_shared_record(request.operation, context)
         return CallTelemetry(self, template, span, context, start_time, record)
+
+
+def _is_sdk(provider: object) -> bool:
+    """Whether it is more than the API's own providers, which pass on to nobody."""
+    return not type(provider).__module__.startswith(
+        ("opentelemetry.trace", "opentelemetry.metrics")
+    )
 
 
 class ContentOutputs:

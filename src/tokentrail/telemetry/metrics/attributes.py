@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.telemetry import semconv
-from tokentrail.telemetry.metrics.names import Names
+from tokentrail.telemetry.metrics.label_values import LabelValues
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable
@@ -41,10 +41,10 @@ class MetricAttributes:
     def __init__(self, allowed: Collection[str], asked: tuple[str, ...] = ()) -> None:
         """``asked``: the application's own attributes that points may bear."""
         self._allowed = frozenset(allowed)
-        self._models = Names(semconv.REQUEST_MODEL)
-        self._asked = {name: Names(name) for name in asked}
+        self._models = LabelValues(semconv.REQUEST_MODEL)
+        self._asked = {name: LabelValues(name) for name in asked}
         self._series: dict[Hashable, SeriesAttributes] = {}
-        self._reported: dict[str, Names] = {}
+        self._reported: dict[str, LabelValues] = {}
         """What servers reported, and which they were: as many as they like."""
 
     def of_series(self, operation: Operation) -> SeriesAttributes:
@@ -80,7 +80,7 @@ class MetricAttributes:
     def base(
         self, request: Request, response_model: str | None, *, proven: bool = True
     ) -> Attributes:
-        """Return what every conventional point bears; ``proven``: as in :class:`Names`."""
+        """Return what every conventional point bears; ``proven``: as in :class:`LabelValues`."""
         endpoint, allowed = request.endpoint, self._allowed
         attributes = self.asked(request)  # below all that is ours to say
         attributes[semconv.OPERATION_NAME] = request.operation
@@ -139,7 +139,7 @@ class MetricAttributes:
     def _of(self, name: str, value: AttributeValue) -> AttributeValue:
         names = self._reported.get(name)
         if names is None:
-            names = self._reported.setdefault(name, Names(name))
+            names = self._reported.setdefault(name, LabelValues(name))
         return names.bounded(value)
 
 

@@ -21,7 +21,7 @@ OTHER: Final = "_OTHER"
 """Stands for every further value: a program may send a new one with each call."""
 
 
-class Names:
+class LabelValues:
     """The table of one attribute."""
 
     __slots__ = ("_name", "_proven", "_unproven")
