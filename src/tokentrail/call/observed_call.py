@@ -181,13 +181,25 @@ class ObservedCall:
         """Note, in a finaliser, that nobody holds the answer any more."""
         self._go_on(self.recorder.on_collected(), finalising=True)
 
+    def discard_cut_off(self) -> None:
+        """End the span, at least, if a signal cut off the end of a call that nobody else has."""
+        if self.state is CallState.OPEN and not self.recorder.is_open:
+            self.state = CallState.RECORDED
+            self._runtime.open_calls.discard(self)
+            self.telemetry.discard()
+
     def _go_on(self, operation: Operation | None, *, finalising: bool = False) -> None:
         """Go on with a call that has just ended, if it has; then raise what reading it raised."""
         try:
             if operation is not None:
-                self.state = CallState.ENDED
+                self.state, self._operation = CallState.ENDED, operation
+                self.telemetry.client = None  # a call that is over hides no other
                 if self._is_ours():
                     self._end(operation, finalising=finalising)
+        except BaseException:  # a bug of ours, or a signal: it is recorded with what is known
+            if self.state is CallState.ENDED and not finalising and self._is_ours():
+                self._record()
+            raise
         finally:
             error = self.recorder.reading_error
             if error is not None:
@@ -204,7 +216,7 @@ class ObservedCall:
         """Record the call if that is quick; in a finaliser the worker does all of it."""
         runtime = self._runtime
         runtime.open_calls.discard(self)
-        self._live, self._operation = None, operation
+        self._live = None
         operation.request = request = self.request
         if request.background or request.fetches:
             operation.response = runtime.background.settled(request, operation.response)
@@ -369,7 +381,11 @@ class ObservedCall:
                 operation.cost = self._cost()
             content = None if self.capture is None else self._take_content(self.capture)
         finally:  # whatever a function of the user's raises, or a signal meanwhile
-            self.telemetry.finish(operation, content)
+            try:
+                self.telemetry.finish(operation, content)
+            except BaseException:
+                self.telemetry.discard()
+                raise
         runtime.remember(operation.request, operation.response)
         if _chance.random() < runtime.settings.count_verification_ratio:
             self._compare(operation)

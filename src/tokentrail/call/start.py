@@ -55,10 +55,10 @@ def start_call(runtime: Runtime, call: CallToRecord) -> tuple[ObservedCall | Non
     )
     begun = time.perf_counter()
     telemetry = runtime.emitter.start(request, call.context, delegated=delegated)
-    is_observed = telemetry.is_observed
-    if not (is_observed or call.always_record):
-        return None, telemetry
     try:
+        is_observed = telemetry.is_observed
+        if not (is_observed or call.always_record):
+            return None, telemetry
         output = _output_tally(runtime, request) if is_observed and request.stream else None
         capture = _capture(runtime, call, request, telemetry)
         recorder = _recorder(call, request, telemetry, output, capture, begun)
@@ -68,16 +68,16 @@ def start_call(runtime: Runtime, call: CallToRecord) -> tuple[ObservedCall | Non
         if call.read_prompt_now:
             with guard.shield("request"):
                 observed.prompt()
+        if _records_gaps(runtime, telemetry):
+            recorder.keep_chunk_times()
+        if output is not None:
+            output.ask(StreamEncoder(runtime, request, recorder))
+        if _needs_encoding(runtime, call):
+            runtime.start_encoding(runtime.identify(request, None).encoding)
+        runtime.open_calls.add(observed)
     except BaseException:  # an interrupt: to read what is long takes a while
         telemetry.discard()
         raise
-    if _records_gaps(runtime, telemetry):
-        recorder.keep_chunk_times()
-    if output is not None:
-        output.ask(StreamEncoder(runtime, request, recorder))
-    if _needs_encoding(runtime, call):
-        runtime.start_encoding(runtime.identify(request, None).encoding)
-    runtime.open_calls.add(observed)
     return observed, telemetry
 
 

@@ -80,7 +80,7 @@ class Worker:
     def __init__(self, capacity: int = 2048, most_bytes: int = MOST_BYTES) -> None:
         self._capacity = capacity
         self._most_bytes = most_bytes
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._reset()
 
     def _reset(self) -> None:
@@ -100,7 +100,7 @@ class Worker:
 
     def forked(self) -> None:
         """Forget everything: the thread and the work belong to the parent process."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._reset()
 
     def ensure(self) -> bool:
@@ -126,9 +126,9 @@ class Worker:
     def _new_thread(self) -> OwnThread | None:
         """Return a thread to be started; ``None`` if another one is there by now."""
         with self._lock:  # and nothing in here that waits, as the start of a thread does
-            if self.running:
-                return None
             self._renew()
+            if self.running:  # last: a signal's handler may enter here meanwhile
+                return None
             self._thread = mine = OwnThread(target=self._run, name="tokentrail", daemon=True)
             return mine
 
@@ -138,7 +138,7 @@ class Worker:
         gevent puts another in its place, perhaps only after ours was made: threads are greenlets
         from then on, and one that waits for a queue of before would hold up all others.
         """
-        if type(self._queue) is not queue.SimpleQueue:
+        if not self.running and type(self._queue) is not queue.SimpleQueue:
             made, self._queue = self._queue, queue.SimpleQueue()
             while not made.empty():
                 self._queue.put(made.get())

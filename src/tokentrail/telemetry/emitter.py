@@ -219,8 +219,9 @@ class CallTelemetry(EnclosingCall):
         """Take what is known of the usage of a stream."""
 
     def discard(self) -> None:
-        """End the span of a call that is not made."""
-        self.span.end()
+        """End the span of a call that is not made, or whose end failed."""
+        if self.span.is_recording():
+            self.span.end()
 
     def record_gaps(
         self, gaps: Iterator[float], request: Request, model: str | None

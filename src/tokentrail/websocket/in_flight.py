@@ -87,7 +87,7 @@ class InFlightResponses:
 
     def __init__(self) -> None:
         self._by_stream: dict[str | None, _Stream] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._last: str | None = None
         """The id of the response that ended last: its end may be seen again."""
 
