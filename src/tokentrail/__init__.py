@@ -132,7 +132,8 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
         content_max_chars: How much of each text is recorded; the JSON around it stays valid.
             Allowed: a number of characters from 1. Default: none.
         capture_binary: Whether images, sound and files that stand in messages are recorded with
-            their bytes, not only their size. Allowed: true, false. Default: false.
+            their bytes, not only their size, and their addresses with the query string, where a
+            signature may stand. Allowed: true, false. Default: false.
         capture_tool_schemas: Whether tool definitions are recorded with description and parameters,
             not only their name. Allowed: true, false. Default: false.
         on_conflict: What becomes of calls that another instrumentation records as well, where the

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
@@ -39,6 +41,8 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         active = runtime.current()
         if active is not None:
             _note_second(active, kwargs, asked)
+        if _is_without_metadata():
+            kwargs["skip_dep_check"] = True
         if not self.is_instrumented_by_opentelemetry:
             super().instrument(**kwargs)
             # Where it was disabled, it may yet be switched on.
@@ -68,6 +72,15 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         patching.release()
         if active is not None:
             active.close()
+
+
+def _is_without_metadata() -> bool:
+    """Whether openai can be imported and has no metadata, as in a program that was frozen."""
+    try:
+        version("openai")
+    except PackageNotFoundError:
+        return find_spec("openai") is not None
+    return False
 
 
 def _note_second(

@@ -211,7 +211,8 @@ class Settings:
     capture_binary: bool = _switch(
         default=False,
         about="Whether images, sound and files that stand in messages are recorded with their "
-        "bytes, not only their size.",
+        "bytes, not only their size, and their addresses with the query string, where a signature "
+        "may stand.",
     )
     capture_tool_schemas: bool = _switch(
         default=False,

@@ -119,7 +119,7 @@ class Redaction:
         if isinstance(part, Blob):
             return part if self.binary else replace(part, content=None)
         if isinstance(part, Uri):
-            address = self.text("uri", part.uri)
+            address = self.text("uri", part.uri if self.binary else _without_query(part.uri))
             return None if address is None else replace(part, uri=address)
         if isinstance(part, ServerToolCall):
             return replace(part, call=self._payload("tool_arguments", part.call))
@@ -147,6 +147,11 @@ class Redaction:
             description=None if about is None else self.text("tool_definition", about),
             parameters=self.value("tool_definition", taken),
         )
+
+
+def _without_query(address: str) -> str:
+    """Return an address without what follows the path: a signature there opens what is private."""
+    return address.partition("?")[0].partition("#")[0]
 
 
 def _without_binary(value: object, name: str = "") -> object:

@@ -244,6 +244,9 @@ class StreamHooks:
         self.phase = Phase.ENDED
         try:
             end()
+        except BaseException:  # a signal, perhaps
+            self.call.discard_cut_off()
+            raise
         finally:
             self.remove()
 

@@ -114,7 +114,8 @@ class Runtime:
             return
         models[deployment] = model
         if len(models) > _REMEMBERED:
-            models.pop(next(iter(models)), None)
+            # A list is made in one step, whatever other threads add meanwhile.
+            models.pop(list(models)[0], None)  # noqa: RUF015 - for that
 
     @property
     def emits_internal_metrics(self) -> bool:
