@@ -91,10 +91,10 @@ class Told(SpanProcessor):
 class Application:
     """An instrumented program on a transport inside the process."""
 
-    def __init__(self, *processors: SpanProcessor) -> None:
+    def __init__(self, *processors: SpanProcessor, **settings: Any) -> None:  # noqa: ANN401
         self.ledger = Ledger()
         self.told = Told()
-        traces = TracerProvider()
+        self.traces = traces = TracerProvider()
         for processor in (self.told, *processors):
             traces.add_span_processor(processor)
         self.reader = InMemoryMetricReader()
@@ -106,6 +106,7 @@ class Application:
             meter_provider=MeterProvider(metric_readers=[self.reader]),
             preload_encodings="o200k_base",
             count_verification_ratio=0.0,
+            **settings,
         )
 
     def forked(self) -> None:

@@ -16,6 +16,7 @@ from opentelemetry.trace import NoOpTracerProvider
 import tokentrail
 from soak import metrics
 from soak.application import Application, over_in, say
+from soak.attacks import ATTACKS
 from soak.growth import Growth
 from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.patching.request import SentCall, read_arguments
@@ -150,4 +151,4 @@ def _record(call: ObservedCall, number: int, answer: object, chunks: list[Any]) 
         getattr(call, end)()
 
 
-PARTS = {"load": load, "slow": slow, "forks": forks, "recorder": recorder}
+PARTS = {"load": load, "slow": slow, "forks": forks, "recorder": recorder, **ATTACKS}
