@@ -221,7 +221,7 @@ class Reading:
 
     def is_enough(self, chunk: Any) -> bool:  # noqa: ANN401 - any version's class
         """Take a chunk; return whether it is the last that is wanted."""
-        self.seen += bool(chunk.choices and chunk.choices[0].delta.content)
+        self.seen += tokens_of(chunk)
         if self.ending == "read" or self.seen < self.until:
             return False
         if self.ending == "raised":
@@ -234,6 +234,12 @@ class Reading:
         async for chunk in self.stream:
             if self.is_enough(chunk):
                 break
+
+
+def tokens_of(chunk: Any) -> int:  # noqa: ANN401 - any version's class
+    """Return the tokens that a chunk is billed: a piece of text is one, and so is the end."""
+    choices = chunk.choices
+    return sum(bool(choice.delta.content or choice.finish_reason) for choice in choices)
 
 
 def over_in(seconds: float) -> threading.Event:
