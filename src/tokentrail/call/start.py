@@ -98,7 +98,8 @@ def _capture(
     emitter, settings = runtime.emitter, runtime.settings
     if not (emitter.captures_content and telemetry.wants_content):
         return None
-    gathering = content_accumulator(request, schemas=settings.capture_tool_schemas)
+    limit = settings.content_max_chars if settings.redact is None else None
+    gathering = content_accumulator(request, schemas=settings.capture_tool_schemas, limit=limit)
     asked = _request_content(call.reader)
     return Capture(asked, gathering, runtime.redaction, foreign=emitter.has_hook)
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 class ContentAccumulator(Protocol):
     """Gathers the content of one answer."""
 
+    limit: int | None
+    """Characters of a streamed text after which no more of it is gathered."""
+
     def add(self, chunk: object) -> None:
         """Take the next chunk of a stream."""
 
@@ -38,10 +41,19 @@ class ContentAccumulator(Protocol):
         """Return what was said by now."""
 
 
-def content_accumulator(request: Request, *, schemas: bool) -> ContentAccumulator | None:
-    """Return what gathers the answer to ``request``; ``None`` where no content is known."""
+def content_accumulator(
+    request: Request, *, schemas: bool, limit: int | None = None
+) -> ContentAccumulator | None:
+    """Return what gathers the answer to ``request``; ``None`` where no content is known.
+
+    ``limit``: of each streamed text not much more than so many characters is kept.
+    """
     make = _ACCUMULATORS.get((request.operation, request.api))
-    return None if make is None else make(schemas=schemas)
+    if make is None:
+        return None
+    made = make(schemas=schemas)
+    made.limit = limit
+    return made
 
 
 @dataclass(slots=True)
@@ -52,6 +64,8 @@ class _Piece:
     texts: list[str] = field(default_factory=list)
     name: str = ""
     id: str | None = None
+    length: int = 0
+    """Characters of a text that were gathered."""
 
     def part(self) -> Part | None:
         """Return the part, if it says anything."""
@@ -73,6 +87,8 @@ class _Piece:
 
 class ChoiceContentAccumulator:
     """Gathers the choices of chat completions."""
+
+    limit: int | None = None
 
     def __init__(self, *, schemas: bool = False) -> None:  # noqa: ARG002 - as all gatherings
         self._choices: dict[int, dict[tuple[str, int], _Piece]] = {}
@@ -157,7 +173,10 @@ class ChoiceContentAccumulator:
 
     def _append(self, index: int, kind: str, item: int, said: object) -> None:
         if said and isinstance(said, str):
-            self._piece(index, kind, item).texts.append(plain_str(said) or "")
+            piece = self._piece(index, kind, item)
+            if self.limit is None or kind == "sound" or piece.length <= self.limit:
+                piece.texts.append(plain_str(said) or "")
+                piece.length += len(said)
 
     def _piece(self, index: int, kind: str, item: int) -> _Piece:
         pieces = self._choices.setdefault(index, {})
