@@ -237,7 +237,7 @@ class ObservedCall:
     def _queue_without_lock(self, gaps: Gaps | None) -> None:
         worker = self._runtime.worker
         if gaps is not None and not worker.full():
-            worker.put(gaps)
+            worker.put_finalised(gaps)
         self._set_deadline()
         if worker.full():
             self._let_go_of_text()

@@ -108,7 +108,7 @@ class SyncWrapper:
             raise
         finally:
             if sent.is_under_way:  # a signal came while that was noted
-                sent.detach()
+                _leave(sent)
         return answer
 
 
@@ -161,7 +161,7 @@ async def _awaited(pending: _Sending, arguments: CallArguments) -> object:
         raise
     finally:
         if sent.is_under_way:
-            sent.detach()
+            _leave(sent)
     return answer
 
 
@@ -268,6 +268,11 @@ def _on_error(sent: SentCall, error: BaseException) -> None:
                 sent.call.discard_cut_off()
         finally:
             sent.detach()
+
+
+def _leave(sent: SentCall) -> None:
+    with _FAILURE_SHIELD:
+        sent.detach()
 
 
 def _on_answer(sent: SentCall, answer: object) -> None:

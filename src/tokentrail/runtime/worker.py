@@ -166,17 +166,22 @@ class Worker:
         return sum(list(self._sizes.values()))  # a list is made in one step
 
     def put(self, job: Job) -> None:
-        """Hand over ``job``. Never blocks, takes no lock."""
-        with suppress(Exception):  # it may be of what the application changes meanwhile
+        """Hand over ``job``. Never blocks. Not for finalisers."""
+        with guard.shield("worker"):
             self._sizes[id(job)] = job.size()
         self._queue.put(job)
 
     def put_finalised(self, job: Job) -> bool:
-        """Hand over ``job`` in a finaliser, unless far too much waits; return whether it was."""
+        """Hand over ``job`` in a finaliser, unless far too much waits; return whether it was.
+
+        Takes no lock.
+        """
         if self.backlog() >= _DROPPED * self._capacity:
             self.dropped += 1
             return False
-        self.put(job)
+        with suppress(Exception):  # the log takes a lock
+            self._sizes[id(job)] = job.size()
+        self._queue.put(job)
         return True
 
     def wake(self) -> None:
