@@ -30,7 +30,7 @@ MOST_FINALISING = 20
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal here")
 
 
-class SoftTimeLimit(Exception):  # noqa: N818 - as Celery has it
+class SoftTimeLimit(Exception):
     """What a task's time limit raises."""
 
 

@@ -34,10 +34,10 @@ WARM = 3
 THINKS = 2.0
 """Seconds that a thread waits at most between two calls, or 200 would leave the loop no turn."""
 FAILS = "x-soak-fails"
-chance = random.Random(7)  # noqa: S311 - a mixture of endings, not a secret
+chance = random.Random(7)
 
 
-class Enough(Exception):  # noqa: N818 - an error of the application's, raised in its loop
+class Enough(Exception):
     """Raised by the application in the middle of a stream."""
 
 
@@ -91,7 +91,7 @@ class Told(SpanProcessor):
 class Application:
     """An instrumented program on a transport inside the process."""
 
-    def __init__(self, *processors: SpanProcessor, **settings: Any) -> None:  # noqa: ANN401
+    def __init__(self, *processors: SpanProcessor, **settings: Any) -> None:
         self.ledger = Ledger()
         self.told = Told()
         self.traces = traces = TracerProvider()
@@ -219,7 +219,7 @@ class Reading:
     seen: int = 0
     stream: Any = None
 
-    def is_enough(self, chunk: Any) -> bool:  # noqa: ANN401 - any version's class
+    def is_enough(self, chunk: Any) -> bool:
         """Take a chunk; return whether it is the last that is wanted."""
         self.seen += tokens_of(chunk)
         if self.ending == "read" or self.seen < self.until:
@@ -228,7 +228,7 @@ class Reading:
             raise Enough
         return True
 
-    async def one_of(self, create: Any) -> None:  # noqa: ANN401 - any version's method
+    async def one_of(self, create: Any) -> None:
         """Open a stream and read what is wanted of it."""
         self.stream = await create(**wire.CHAT, **_streamed(self))
         async for chunk in self.stream:
@@ -236,7 +236,7 @@ class Reading:
                 break
 
 
-def tokens_of(chunk: Any) -> int:  # noqa: ANN401 - any version's class
+def tokens_of(chunk: Any) -> int:
     """Return the tokens that a chunk is billed: a piece of text is one, and so is the end."""
     choices = chunk.choices
     return sum(bool(choice.delta.content or choice.finish_reason) for choice in choices)
@@ -254,7 +254,7 @@ def say(text: str) -> None:
     print(f"  {text}", flush=True)
 
 
-def _reply(request: Any) -> Any:  # noqa: ANN401 - httpx or its successor
+def _reply(request: Any) -> Any:
     if FAILS in request.headers:
         return wire.httpx.Response(500, json={"error": {"message": "no"}})
     return wire.answer(request)

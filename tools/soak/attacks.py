@@ -36,7 +36,7 @@ class PanicException(BaseException):
     """What a module written in Rust raises."""
 
 
-def _attacking(kind: str, text: str) -> str:  # noqa: ARG001 - as redact is called
+def _attacking(kind: str, text: str) -> str:
     """Raise what is no Exception, one time in ten."""
     if chance.random() < 0.1:  # noqa: PLR2004 - said above
         raise chance.choice((SystemExit, PanicException, KeyboardInterrupt))
@@ -87,7 +87,7 @@ def threadless(asked: argparse.Namespace) -> list[str]:
         threading.Thread.start = start  # type: ignore[method-assign]
 
 
-def junk(asked: argparse.Namespace) -> list[str]:  # noqa: ARG001 - as all parts
+def junk(asked: argparse.Namespace) -> list[str]:
     """Names of models that never answer, then a hundred that do: each of these is told apart."""
     reader = _instrumented()
     sync, _ = wire.clients(
@@ -114,7 +114,7 @@ def junk(asked: argparse.Namespace) -> list[str]:  # noqa: ARG001 - as all parts
     return [*wrong, *growth.check()]
 
 
-def long(asked: argparse.Namespace) -> list[str]:  # noqa: ARG001 - as all parts
+def long(asked: argparse.Namespace) -> list[str]:
     """Names of 100,000 characters, new with each call: short on metrics, and memory is bounded."""
     reader = _instrumented()
     sync, _ = wire.clients(wire.answer)

@@ -66,7 +66,7 @@ def _require_known(arguments: Mapping[str, object]) -> None:
             raise TypeError(message)
 
 
-def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
+def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> Any:
     if argument is not None:
         try:
             return setting.parse(argument)

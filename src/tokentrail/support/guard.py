@@ -114,7 +114,7 @@ def _code_of(handler: object) -> CodeType | None:
 
 
 def _note(place: str, error: BaseException) -> None:
-    global swallowed  # noqa: PLW0603 - one number for the process
+    global swallowed
     swallowed += 1
     if strict or place in _told:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import _logs as otel_logs
@@ -15,7 +16,7 @@ from tokentrail.telemetry.context import EnclosingCall, without_instrumentation
 from tokentrail.telemetry.events import Events
 from tokentrail.telemetry.metrics.recording import Metrics
 from tokentrail.telemetry.provider_flush import ProviderFlush
-from tokentrail.telemetry.span_templates import SpanTemplates
+from tokentrail.telemetry.spans import SpanTemplates
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
@@ -30,12 +31,11 @@ if TYPE_CHECKING:
     from tokentrail.content import Content
     from tokentrail.model.records import Operation, Request, Usage
     from tokentrail.telemetry.internal_metrics import Measured
-    from tokentrail.telemetry.span_templates import SpanTemplate
-    from tokentrail.telemetry.spans import Attributes
+    from tokentrail.telemetry.spans import Attributes, SpanTemplate
 
 _METRICS_SHIELD = guard.shield("metrics")
 _EVENTS_SHIELD = guard.shield("events")
-_COMPANY_SHIELD = guard.shield("company")
+_INNER_SHIELD = guard.shield("inner attributes")
 _COMPLETION_HOOK_SHIELD = guard.function_shield("completion hook")
 """Made once: each takes as long to make as to enter."""
 
@@ -56,7 +56,7 @@ class Emitter:
         current: Callable[[], Measured | None],
     ) -> None:
         """``current``: returns what internal metrics are about."""
-        from opentelemetry import metrics  # noqa: PLC0415 - the name is wanted for our own module
+        from opentelemetry import metrics
 
         self._tracer = trace.get_tracer(
             "tokentrail", __version__, tracer_provider, semconv.SCHEMA_URL
@@ -76,7 +76,7 @@ class Emitter:
 
     def different_providers(self, asked: Mapping[str, object]) -> list[str]:
         """Return the names of providers that are ``asked`` for and not in use."""
-        from opentelemetry import metrics  # noqa: PLC0415 - as above
+        from opentelemetry import metrics
 
         current = (
             trace.get_tracer_provider,
@@ -92,7 +92,7 @@ class Emitter:
 
     def inform_of_no_provider(self) -> None:
         """Log once that no provider takes anything: to use the API alone may be meant so."""
-        from opentelemetry import metrics  # noqa: PLC0415 - as above
+        from opentelemetry import metrics
 
         current = (trace.get_tracer_provider, metrics.get_meter_provider)
         pairs = zip(self.providers[:2], current, strict=True)
@@ -253,14 +253,16 @@ class CallTelemetry(EnclosingCall):
             labelled, learned = self._enriched(operation)
         try:
             with _METRICS_SHIELD:
-                self._metrics.finish(labelled, self._context)
+                metrics = self._metrics
+                if metrics.is_observed:
+                    metrics.batch.add(partial(metrics.record, labelled, self._context))
                 # What redact left of the request is this call's alone.
                 if self.span.is_recording() and not (content and self._outputs.redacts):
                     shared = self._templates.end_attributes(self._template, operation)
         finally:
             try:
-                with _EVENTS_SHIELD:
-                    if operation.raised is not None or self._outputs.needs_details:
+                if operation.raised is not None or self._outputs.needs_details:
+                    with _EVENTS_SHIELD:
                         self._emit_events(operation, content, learned)
             finally:
                 on_span = content if self._outputs.on_spans else None
@@ -268,7 +270,7 @@ class CallTelemetry(EnclosingCall):
 
     def _enriched(self, operation: Operation) -> tuple[Operation, Attributes]:
         """Return ``operation`` for metrics, and what others inside it knew beside."""
-        with _COMPANY_SHIELD:
+        with _INNER_SHIELD:
             learned = genai_util.inner_attributes(self._record, operation)
             return genai_util.with_inner_labels(self._record, operation), learned
         return operation, _NOTHING
@@ -299,7 +301,7 @@ class JoinedCallTelemetry(CallTelemetry):
 
     __slots__ = ("records_gaps", "wants_partial_usage")
 
-    def __init__(self, *parts: Any) -> None:  # noqa: ANN401 - those of any call
+    def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self.wants_partial_usage = self._record is not None
         # In metrics that the other one has not.
@@ -329,7 +331,7 @@ class JoinedCallTelemetry(CallTelemetry):
         """Whether anybody would see the content of this call: the other one sees to that."""
         return False
 
-    def finish(self, operation: Operation, content: Content | None) -> None:  # noqa: ARG002 - there is none
+    def finish(self, operation: Operation, content: Content | None) -> None:
         """Record the call in our own counters, and publish what it was to the other one."""
         with _METRICS_SHIELD:
             self._metrics.finish_own(operation, self._context, joined=self._record is not None)

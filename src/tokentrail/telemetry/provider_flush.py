@@ -57,7 +57,7 @@ class ProviderFlush:
             with guard.shield("flush"):
                 self._global = [current for current in self._global if not self._place(current())]
 
-    def _place(self, provider: Any) -> bool:  # noqa: ANN401 - any provider
+    def _place(self, provider: Any) -> bool:
         """Wrap the methods of ``provider``; return whether it has them."""
         if not callable(getattr(provider, "force_flush", None)):
             return False
@@ -98,7 +98,7 @@ class _Wrapper:
 class _Flush(_Wrapper):
     """Stands for ``force_flush``: of its time, what we took is gone when the exporters begin."""
 
-    def __call__(self, timeout_millis: float | None = None, **more: Any) -> Any:  # noqa: ANN401 - theirs
+    def __call__(self, timeout_millis: float | None = None, **more: Any) -> Any:
         asked = FLUSH_TIMEOUT if timeout_millis is None else timeout_millis / 1000
         begun = time.monotonic()
         drained = self._drained(asked * _SHARE)
@@ -113,6 +113,6 @@ class _Flush(_Wrapper):
 class _Shutdown(_Wrapper):
     """Stands for ``shutdown``."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - theirs
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._drained(SHUTDOWN_TIMEOUT)
         return self._original(*args, **kwargs)
