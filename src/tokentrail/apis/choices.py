@@ -57,9 +57,10 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     What is no such answer (the bare text that ``extra_body={"stream": True}`` gives) says nothing
     and is not complete.
     """
-    given = as_answer(answer)
+    given = as_answer(answer) if isinstance(answer, (str, bytes)) else fields(answer)
     if given is None:
         return NO_ANSWER
+    has_failed = False
     reasons: dict[int, str | None] = {}
     filters: list[object] = []
     choices = given.get("choices")
@@ -70,16 +71,19 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
             index = position
         if 0 <= index < MOST_CHOICES:
             reasons[index] = telemetry_str(said.get("finish_reason"))
+            has_failed |= reasons[index] == "error" or bool(said.get("error"))
         if "content_filter_results" in said:
             filters.append(said["content_filter_results"])
         if sink is not None:
             reader.feed(said, index, sink)
     prompts, created = given.get("prompt_filter_results"), given.get("created")
-    reported = read_usage(find_usage(given))
+    usage, error = given.get("usage"), None
+    reported = read_usage(find_usage(given) if usage is None else usage)
     if reported is not None and not reported.output_tokens:
         shown = any(reader.shows(fields(choice)) for choice in sequence(choices))
         reported = without_empty(reported, shown=shown)
-    error = error_of_answer(given, answered=bool(choices)) or error_of_choices(choices)
+    if has_failed or not choices or given.get("error"):
+        error = error_of_answer(given, answered=bool(choices)) or error_of_choices(choices)
     return Response(
         id=telemetry_str(given.get("id")),
         model=telemetry_str(given.get("model")),
@@ -126,6 +130,8 @@ class ChunkAccumulator:
         "_findings",
         "_fingerprint",
         "_id",
+        "_is_last",
+        "_is_running",
         "_made",
         "_model",
         "_most_asked",
@@ -170,6 +176,10 @@ class ChunkAccumulator:
         self._most_asked = self._most_made = -1
         self._final = True
         """No content came after the last usage."""
+        self._is_running = False
+        """There were several, each larger than the one before."""
+        self._is_last = True
+        """No choice at all came after the last one."""
         self._error: str | None = None
         self._says = False
         """There was text, thought or a call."""
@@ -219,16 +229,19 @@ class ChunkAccumulator:
         choices, said = given.get("choices"), NOTHING
         for choice in choices if type(choices) is list else ():
             said = max(said, self._choose(fields(choice)))
-        self._note_usage(find_usage(given) if usage is None else usage, said)
+        usage = find_usage(given) if usage is None else usage
+        self._note_usage(usage, said, has_choices=bool(choices))
 
-    def _note_usage(self, usage: object, said: int) -> None:
-        """Take the usage of a chunk, or note that content came after the last one."""
+    def _note_usage(self, usage: object, said: int, *, has_choices: bool) -> None:
+        """Take the usage of a chunk, or note that there was more after the last one."""
         if usage is not None:
             self._buffers.clear()  # content that comes after it is to show that it was not final
         if usage is not None and self._takes(usage):
-            self._final = True
+            self._final = self._is_last = True
         elif said:
             self._final = False
+        elif has_choices:
+            self._is_last = False
 
     def _choose(self, said: Mapping[str, object]) -> int:
         """Note a choice and its finish reason; one that bears no index is the first.
@@ -266,6 +279,7 @@ class ChunkAccumulator:
         if asked is not None and asked >= self._most_asked:
             self._asked, self._most_asked = usage, asked
         if made is not None and made >= self._most_made:
+            self._is_running |= 0 < self._most_made < made
             self._made, self._most_made = usage, made
         return made is not None
 
@@ -293,7 +307,8 @@ class ChunkAccumulator:
             system_fingerprint=telemetry_str(self._fingerprint),
             content_filter=None if findings is None else findings.outcome(),
             reported=without_empty(self._reported(), shown=self._says),
-            final=self._final,
+            # A running total may be that of the chunk before: then even an empty one outdates it.
+            final=self._final and (self._is_last or not self._is_running),
             complete=all(reasons.get(index) for index in {*reasons, *expected}),
             ended=bool(reasons) and all(reasons.values()),
             created=integer(self._created),

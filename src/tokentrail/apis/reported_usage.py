@@ -74,11 +74,14 @@ def find_usage(answer: Mapping[str, object]) -> object:
 
 def totals(usage: object) -> tuple[int | None, int | None]:
     """Return the totals of input and of output as the server wrote them, cheaply."""
-    given = fields(usage)
-    return _total(given, INPUT_NAMES), _total(given, OUTPUT_NAMES)
+    given = usage if type(usage) is dict else fields(usage)
+    read, written = given.get("prompt_tokens"), given.get("completion_tokens")
+    if type(read) is int is type(written) and 0 <= read < MAX_TOKENS > written >= 0:
+        return read, written  # as nearly always
+    return _first(given, INPUT_NAMES), _first(given, OUTPUT_NAMES)
 
 
-def _total(given: Mapping[str, object], names: tuple[str, ...]) -> int | None:
+def _first(given: Mapping[str, object], names: tuple[str, ...]) -> int | None:
     for name in names:
         if (found := tokens(given.get(name))) is not None:
             return found
@@ -98,10 +101,8 @@ def read_usage(usage: object) -> Reported | None:
     given = fields(usage)
     parts: dict[str, int] = {}
     for name, value in given.items():
-        if value is None:
-            continue
-        names = DETAILS.get(name)
-        if names is not None:
+        if value is not None and name in DETAILS:
+            names = DETAILS[name]
             for part, detail in fields(value).items():  # as tokens(), without its calls
                 if type(detail) is int and 0 <= detail < MAX_TOKENS and part in names:
                     parts[names[part]] = detail
@@ -110,19 +111,13 @@ def read_usage(usage: object) -> Reported | None:
     read, written = totals(given)
     if read is None and written is None and not parts:
         return None
-    total = tokens(given.get("total_tokens"))
     if read is not None and written is not None:
-        read, written = _whole(read, written, total, parts, heard=_heard(given))
+        read, written = _whole(read, written, parts, given)
     return Reported(read, written, **parts)
 
 
-def _heard(given: Mapping[str, object]) -> bool:
-    """Whether sound was in the prompt, of which only the seconds are reported."""
-    return bool(number(given.get("prompt_audio_seconds")))
-
-
 def _whole(
-    read: int, written: int, total: int | None, parts: dict[str, int], *, heard: bool
+    read: int, written: int, parts: dict[str, int], given: Mapping[str, object]
 ) -> tuple[int, int]:
     """Return both totals with what the server left out of them, by its own arithmetic.
 
@@ -130,25 +125,29 @@ def _whole(
     thought of the output, cached text or sound of the input. Where none does, it is thought that
     only the sum shows. A part that is larger than its whole is not in it.
     """
-    thought = parts.get("reasoning_tokens", 0)
-    rest = 0 if total is None else total - read - written
-    if rest > 0:
-        apart = _part_of_input(parts, rest, thought)
-        if apart is None:
-            apart = rest if heard else 0
+    total = given.get("total_tokens")
+    if type(total) is int and read + written < total < MAX_TOKENS:
+        rest = total - read - written
+        apart = _part_of_input(parts, rest)
+        if apart is None:  # of the sound in a prompt some report but the seconds
+            apart = rest if number(given.get("prompt_audio_seconds")) else 0
         return read + apart, written + rest - apart
-    if thought > written:
-        written += thought
-    outside = max((parts.get(name, 0) for name in _APART), default=0)
-    return read + outside if outside > read else read, written
+    get = parts.get
+    thought = get("reasoning_tokens", 0)
+    outside = max(get(_APART[0], 0), get(_APART[1], 0), get(_APART[2], 0))
+    return (
+        read + outside if outside > read else read,
+        written + thought if thought > written else written,
+    )
 
 
 _APART: Final = ("audio_input_tokens", "cache_read_tokens", "cache_write_tokens")
 """Parts of the input that servers leave out of it."""
 
 
-def _part_of_input(parts: dict[str, int], rest: int, thought: int) -> int | None:
+def _part_of_input(parts: dict[str, int], rest: int) -> int | None:
     """Return how much of the rest is input, if the details explain the rest exactly."""
+    thought = parts.get("reasoning_tokens", 0)
     if rest == thought:
         return 0
     known = [parts.get(name, 0) for name in _APART]
@@ -188,7 +187,7 @@ def realtime_usage(usage: object) -> Reported | None:
 def embeddings_usage(usage: object) -> Reported | None:
     """Return the usage of embeddings, which have an input only; some name but the total."""
     given = fields(usage)
-    read = _total(given, (*INPUT_NAMES, "total_tokens"))
+    read = _first(given, (*INPUT_NAMES, "total_tokens"))
     return None if not read else Reported(input_tokens=read)
 
 

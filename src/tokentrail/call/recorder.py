@@ -283,7 +283,8 @@ class Recorder:
         answered = self._answered
         if response is not None:
             answered = answered and not response.unanswered
-            outcome = self._judged(outcome, response)
+            if outcome is not Outcome.COMPLETED or response.error_type or not response.ended:
+                outcome = self._judged(outcome, response)
         if error is not None:
             failure = _class_name(error)
         begun, first = self._started, self._first

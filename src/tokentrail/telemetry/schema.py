@@ -36,6 +36,7 @@ class When(str, Enum):
     ASKED = "the request says it"
     STREAMED = "streams"
     BEGUN = "streams, once a chunk came"
+    SHOWN_CONTENT = "streams, once content came"
     GAPS = "`time_per_output_chunk`: streams, once a second chunk came"
     ANSWERED = "the answer says it"
     ANY_USAGE = "anything is known of the tokens"
@@ -333,6 +334,14 @@ METRICS: Final = (
         note="the whole picture: estimates too",
     ),
     Metric(semconv.OPERATIONS, _X, When.ALWAYS, _OWN),
+    Metric(
+        semconv.FIRST_CONTENT,
+        _X,
+        When.SHOWN_CONTENT,
+        _BASE,
+        apis=_INFERENCES,
+        note="thought is no content",
+    ),
     Metric(semconv.COUNT_RATIO, _X, When.SAMPLED, (*_BASE, _OWN_TYPE), apis=_SPENDING),
     Metric(
         semconv.COMPARED_TOKENS, _X, When.SAMPLED, (*_BASE, _OWN_TYPE, _SOURCED), apis=_SPENDING

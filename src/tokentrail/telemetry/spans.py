@@ -177,6 +177,8 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
         _add_http(http, attributes)
     if operation.first_chunk is not None:
         attributes[semconv.TIME_TO_FIRST_CHUNK] = operation.first_chunk
+    if operation.first_content is not None:
+        attributes[semconv.TIME_TO_FIRST_CONTENT] = operation.first_content
     if operation.cost is not None:
         attributes[semconv.COST_AMOUNT] = operation.cost.amount
         attributes[semconv.COST_CURRENCY] = operation.cost.currency

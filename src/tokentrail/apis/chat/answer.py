@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.chat.tool_calls import CallPlaces, arguments_text, called, each_call
+from tokentrail.apis.chat.tool_calls import (
+    CallPlaces,
+    arguments_text,
+    called,
+    each_call,
+    written_content,
+)
 from tokentrail.apis.choices import CONTENT, CONTENT_SHOWN, NOTHING, THOUGHT
 from tokentrail.apis.values import fields, is_absent, nonempty_str, plain_str, sequence
 
@@ -66,14 +71,11 @@ def feed_words(said: Mapping[str, object], index: int, sink: TextSink) -> None:
     """Hand over all but the tool calls of a message or a delta, which have the same names."""
     get = said.get
     content = get("content")
-    if content:
-        if type(content) is str:
-            sink.add("text", index, CONTENT, content)
-        else:
-            for kind, text in content_pieces(content):
-                sink.add(kind, index, CONTENT, text)
-    elif type(content) in {int, float}:
-        sink.add("text", index, CONTENT, json.dumps(content))
+    if content and type(content) is str:
+        sink.add("text", index, CONTENT, content)
+    elif not is_absent(content):
+        for kind, text in content_pieces(content):
+            sink.add(kind, index, CONTENT, text)
     value = get("refusal")
     if value and type(value) is str:
         sink.add("refusal", index, 0, value)
@@ -111,10 +113,7 @@ def _feed_thought(said: Mapping[str, object], index: int, sink: TextSink) -> Non
 
 def content_pieces(content: object) -> Iterator[tuple[str, str]]:
     """Yield the pieces of a content that is no text: kind and text, "unknown" without any."""
-    if type(content) in {int, float}:
-        yield "text", json.dumps(content)
-        return
-    bare = plain_str(content)
+    bare = plain_str(written_content(content))
     if bare is not None:
         yield "text", bare
         return
@@ -137,7 +136,7 @@ def content_pieces(content: object) -> Iterator[tuple[str, str]]:
 
 def _thought(value: object) -> Iterator[tuple[str, str]]:
     """Yield the thought of a part: text, or parts of text."""
-    for kind, text in content_pieces(value):
+    for kind, text in () if is_absent(value) else content_pieces(value):
         yield ("reasoning" if kind == "text" else kind), text
 
 

@@ -16,7 +16,13 @@ from tokentrail.apis.chat.content_messages import (
     read_message_parts,
     read_messages,
 )
-from tokentrail.apis.chat.tool_calls import CallPlaces, arguments_text, called, each_call
+from tokentrail.apis.chat.tool_calls import (
+    CallPlaces,
+    arguments_text,
+    called,
+    each_call,
+    written_content,
+)
 from tokentrail.apis.content_tools import read_tools
 from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import Content, Message, Part, Reasoning, Text
@@ -75,6 +81,9 @@ class ChoiceContentAccumulator:
 
     def _read(self, choice: Mapping[str, object]) -> Message | None:
         said = fields(choice.get("message"))
+        content = said.get("content")
+        if type(content) in {int, float}:
+            said = {**said, "content": written_content(content)}
         parts = read_message_parts(said)
         return Message(nonempty_str(said.get("role")) or "assistant", parts) if parts else None
 
@@ -103,7 +112,7 @@ class ChoiceContentAccumulator:
             self._roles[index] = role
         thought = said.get("reasoning_content") or said.get("reasoning")
         self._append(index, "reasoning", 0, thought)
-        content = said.get("content")
+        content = written_content(said.get("content"))
         for part in () if isinstance(content, str) else read_content(content):
             if isinstance(part, (Text, Reasoning)):
                 kind = "text" if isinstance(part, Text) else "reasoning"

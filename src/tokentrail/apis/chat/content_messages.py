@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis import content_media as media
@@ -53,8 +52,6 @@ def read_message_parts(given: Mapping[str, object]) -> tuple[Part, ...]:
 def read_content(content: object) -> tuple[Part, ...]:
     """Read a content: text, or a list of parts. Kinds that nobody knows are left out."""
     whole = plain_str(content)
-    if type(content) in {int, float}:
-        whole = json.dumps(content)
     if whole is not None:
         return (Text(whole),) if whole else ()
     read = (_part(part) for part in sequence(content))

@@ -29,6 +29,11 @@ def arguments_text(value: object) -> str | None:
     return None
 
 
+def written_content(content: object) -> object:
+    """Return the content of an answer; a number is the text that the model wrote."""
+    return json.dumps(content) if type(content) in {int, float} else content
+
+
 def each_call(calls: object) -> list[Mapping[str, object]]:
     """Return the fields of each call; some servers send one that stands in no list."""
     if isinstance(calls, (list, tuple)):
@@ -66,7 +71,7 @@ class CallPlaces:
         self._open: dict[tuple[int, object], _OpenCall] = {}
         """By choice and the number that the server gave."""
         self._last: dict[int, _OpenCall] = {}
-        self._slots: dict[int, int] = {}
+        self._slots: dict[int, dict[int, None]] = {}
 
     def place(
         self, choice: int, call: Mapping[str, object], position: int = 0
@@ -84,9 +89,9 @@ class CallPlaces:
         beside = number is None and position > 0 and name is not None and call_id is None
         if own is None or beside or self._begins(own, call_id, name, text):
             name = name or (own.name if own is not None and own.may_end else None)
-            own = self._begin(choice)
+            own = self._begin(choice, number)
         self._last[choice] = own
-        if number is not None and own.slot < MAX_CALLS:
+        if number is not None and len(self._open) < MAX_CALLS:
             self._open[choice, number] = own
         return own.slot, self._note(own, call_id, name, text)
 
@@ -106,9 +111,13 @@ class CallPlaces:
         own.may_end = whole and not text
         return whole and starts
 
-    def _begin(self, choice: int) -> _OpenCall:
-        slot = self._slots.get(choice, 0)
-        self._slots[choice] = min(slot + 1, MAX_CALLS)
+    def _begin(self, choice: int, number: int | None) -> _OpenCall:
+        """Return a new call; it has the server's number where no other has it."""
+        slots = self._slots.setdefault(choice, {})
+        slot = len(slots) if number is None else number
+        while slot in slots and len(slots) < MAX_CALLS:
+            slot = max(slots) + 1
+        slots[slot] = None
         return _OpenCall(slot)
 
     @staticmethod

@@ -41,7 +41,7 @@ class EmbeddingsAdapter:
         if given is None:
             return NO_ANSWER
         reported = embeddings_usage(find_usage(given))
-        data = bool(given.get("data"))
+        data = given.get("data") is not None  # never looked into
         error = error_of_answer(given, answered=data)
         return Response(
             model=telemetry_str(given.get("model")),

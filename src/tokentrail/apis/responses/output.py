@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.chat.tool_calls import arguments_text
 from tokentrail.apis.content_filter import read_response_filters
-from tokentrail.apis.failures import error_of_answer, error_type
+from tokentrail.apis.failures import OTHER_ERROR, error_of_answer
 from tokentrail.apis.reported_usage import read_usage, without_empty
 from tokentrail.apis.values import (
+    error_code,
     fields,
     nonempty_str,
     number,
@@ -43,7 +44,7 @@ def read_response(given: Mapping[str, object]) -> Response:
     if reported is not None and not reported.output_tokens:
         reported = without_empty(reported, shown=bool(output))
     if status == "failed":
-        error = error_type(given.get("error"))
+        error = error_code(fields(given.get("error")).get("code")) or OTHER_ERROR
     elif status is None:
         error = error_of_answer(given, answered=bool(output))
     return Response(
@@ -106,14 +107,14 @@ def feed_output(output: object, sink: TextSink) -> None:
 
 def item_pieces(item: Mapping[str, object]) -> Iterator[tuple[str, int, str]]:
     """Yield what the model wrote in an item: kind of text, number of its part, and the text."""
-    kind = item.get("type")
+    kind = plain_str(item.get("type"))
     if kind in {"message", "reasoning"}:
         yield from _part_pieces(item.get("content"))
         if kind == "reasoning":
             yield from _part_pieces(item.get("summary"))
     elif kind == "code_interpreter_call":
         yield from _piece("tool_arguments", item.get("code"))
-    elif isinstance(kind, str) and kind in OUTPUT_CALLS:
+    elif kind in OUTPUT_CALLS:
         yield from _piece("tool_name", item.get("name"))
         yield from _piece("tool_arguments", item.get("arguments", item.get("input")))
 
