@@ -35,7 +35,7 @@ SECRET = f"our own bug, quoting {PROMPT}"
 PLACE = re.compile(r"tokentrail failed at ([\w :.]+) \(")
 
 
-class OurBug(Exception):  # noqa: N818 - it is one
+class OurBug(Exception):
     """What the broken seams raise."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.content.schemas import MESSAGES, SYSTEM, TOOLS, Draft202012Validator, check
 
-from tokentrail.apis.content import read_request_content
+from tokentrail.apis.readers import read_request_content
 from tokentrail.content import (
     Redaction,
     serialize_messages,

@@ -169,7 +169,7 @@ class Caller:
                 await self.driver.close(answer)
             elif self.stream:
                 await self.driver.read(answer)
-        except Exception:  # noqa: BLE001, S110 - the application's own trouble
+        except Exception:  # noqa: S110 - the application's own trouble
             pass
 
 

@@ -43,7 +43,7 @@ ENDS = {
 async def test_the_last_report_of_a_stream_read_to_its_end_counts(
     driver, trail, serve, events, source, tokens
 ):
-    """A server that reports on every chunk may be cut off cleanly: nothing came after its number."""
+    """A server that reports on every chunk may be cut off cleanly: nothing came after that."""
     client = driver.client(serve(Stream(events)))
     stream = await driver.call(
         client.chat.completions.create, model="gpt-4o-mini", messages=MESSAGES, stream=True

@@ -1,6 +1,6 @@
-"""What openai says, read into plain records: one module per API shape.
+"""What openai says, read into plain records: a folder for each API.
 
-A shape reads structurally (``vars()`` of the model objects, plain dicts of the caller), so it
+An adapter reads structurally (``vars()`` of the model objects, plain dicts of the caller), so it
 imports nothing of openai, copes with fields a version lacks, and never raises for what a server
 may send.
 """
@@ -59,3 +59,13 @@ class ContentAccumulator(Protocol):
 
     def content(self) -> Content:
         """Return what was said by now."""
+
+
+class ContentReader(Protocol):
+    """Reads what is said in the calls of one API."""
+
+    def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
+        """Return what the keyword arguments say; ``schemas``: with those of the tools."""
+
+    def accumulator(self, *, schemas: bool) -> ContentAccumulator:
+        """Return what gathers the content of an answer; ``schemas``: as of a request."""

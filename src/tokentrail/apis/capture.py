@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CHEAP_CHARS: Final = 32 * 1024
 """Characters that are made ready on the spot, in well under a millisecond."""
+_CHUNK_SHIELD: Final = guard.shield("content of a chunk")
 _UNKNOWN: Final = 512
 """Characters that a value which is no text is taken for."""
 
@@ -55,10 +56,8 @@ class Capture:
         """Take the next chunk of a stream."""
         gathering = self._gathering
         if gathering is not None:
-            try:
+            with _CHUNK_SHIELD:  # counting goes on
                 gathering.add(chunk)
-            except Exception as error:  # noqa: BLE001 - counting goes on
-                guard.internal_error("content of a chunk", error)
 
     def take(self, answer: object) -> None:
         """Take the whole plain answer."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from tokentrail.model.records import AttributeValue, Request
 
 
-_KEY = otel_context.create_key("tokentrail-attributes")
+KEY = otel_context.create_key("tokentrail-attributes")
+"""Under which a context has the attributes that are set in it."""
 _KINDS = (str, bool, int, float)
 """What an attribute can be, or a list of; a boolean is a number, too, so it is asked for first."""
 _HERE: ContextVar[None] = ContextVar("tokentrail-here")
@@ -45,10 +46,10 @@ def attributes(
         named: Attributes whose names are no Python names, as ``{"enduser.id": "7"}``.
         more: Attributes by name: text, a number, a boolean, or a list of either kind of these.
     """
-    outside = otel_context.get_value(_KEY)
+    outside = otel_context.get_value(KEY)
     inside = _merged(outside if isinstance(outside, dict) else {}, {**(named or {}), **more})
     here = _HERE.set(None)
-    token = otel_context.attach(otel_context.set_value(_KEY, inside))
+    token = otel_context.attach(otel_context.set_value(KEY, inside))
     try:
         yield
     finally:
@@ -90,9 +91,7 @@ def with_context_attributes(
     request: Request, baggage_keys: tuple[str, ...], context: Context
 ) -> Request:
     """Return ``request`` with what ``context`` says of whose it is."""
-    set_here = context.get(_KEY)
-    if not set_here and not baggage_keys:
-        return request
+    set_here = context.get(KEY)
     found = dict(request.attribution)
     for key in baggage_keys:
         carried = baggage.get_baggage(key, context)

@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tokentrail.apis.content import read_request_content
+from tokentrail.apis.readers import read_request_content
 from tokentrail.apis.responses.connection import BEGINS, ERROR, is_of_a_stream
 from tokentrail.apis.values import fields, nonempty_str
 from tokentrail.call.start import CallToRecord, start_call

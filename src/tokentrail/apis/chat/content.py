@@ -31,15 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def read_request(arguments: Mapping[str, object], *, schemas: bool) -> Content:
-    """Return the messages and the tools of a request."""
-    tools, functions = arguments.get("tools"), arguments.get("functions")
-    return Content(
-        input=read_messages(arguments.get("messages")),
-        tools=read_tools(tools, schemas=schemas) + read_tools(functions, schemas=schemas),
-    )
-
-
 @dataclass(slots=True)
 class _Piece:
     """One part of a choice, as far as it came."""
@@ -65,7 +56,7 @@ class _Piece:
 class ChoiceContentAccumulator:
     """Gathers the choices of chat completions."""
 
-    def __init__(self, *, schemas: bool = False) -> None:  # noqa: ARG002 - as all gatherings
+    def __init__(self) -> None:
         self._choices: dict[int, dict[tuple[str, int], _Piece]] = {}
         self._roles: dict[int, str] = {}
         self._whole: dict[int, Message] = {}
@@ -173,3 +164,19 @@ class ChoiceContentAccumulator:
 def _index(given: Mapping[str, object], position: int) -> int:
     index = given.get("index")
     return index if type(index) is int else position
+
+
+class ChatContent:
+    """Content of chat completions."""
+
+    def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
+        """Return the messages and the tools of a request."""
+        tools, functions = arguments.get("tools"), arguments.get("functions")
+        return Content(
+            input=read_messages(arguments.get("messages")),
+            tools=read_tools(tools, schemas=schemas) + read_tools(functions, schemas=schemas),
+        )
+
+    def accumulator(self, *, schemas: bool) -> ChoiceContentAccumulator:
+        """Return what gathers choices."""
+        return ChoiceContentAccumulator()

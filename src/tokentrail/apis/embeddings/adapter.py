@@ -8,6 +8,7 @@ from tokentrail.apis.failures import NO_ANSWER, as_answer, error_of_answer
 from tokentrail.apis.inputs import read_inputs
 from tokentrail.apis.reported_usage import embeddings_usage, find_usage
 from tokentrail.apis.values import integer, telemetry_str
+from tokentrail.model.operations import EMBEDDINGS
 from tokentrail.model.records import Prompt, Request, Response
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ class EmbeddingsAdapter:
         get = arguments.get
         encoding = telemetry_str(get("encoding_format"))
         return Request(
-            operation="embeddings",
-            api=None,
+            operation=EMBEDDINGS.name,
+            api=EMBEDDINGS.api,
             endpoint=endpoint,
             model=telemetry_str(get("model")),
             dimension_count=integer(get("dimensions")),
@@ -35,7 +36,7 @@ class EmbeddingsAdapter:
             prompt=_prompt(get("input")) if prompt else None,
         )
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``CreateEmbeddingResponse``; there is no text for the sink."""
         given = as_answer(answer)
         if given is None:
@@ -51,7 +52,7 @@ class EmbeddingsAdapter:
             unanswered=error is not None and not data and reported is None,
         )
 
-    def stream_accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:
         """Return an accumulator that knows nothing: embeddings do not stream."""
         return UnknownStream()
 

@@ -32,16 +32,6 @@ _DELTAS: Final = {
 the part, the field of the part that grows, and what numbers the parts."""
 
 
-def read_request(arguments: Mapping[str, object], *, schemas: bool) -> Content:
-    """Return instructions, input, tools and the variables of a prompt."""
-    return Content(
-        system=read_instructions(arguments.get("instructions")),
-        input=read_input(arguments.get("input")),
-        tools=read_tools(arguments.get("tools"), schemas=schemas),
-        variables=_variables(fields(arguments.get("prompt")).get("variables")),
-    )
-
-
 def _variables(given: object) -> tuple[tuple[str, str], ...]:
     """Return those variables of a prompt that are text, bare or as a part."""
     found: list[tuple[str, str]] = []
@@ -170,3 +160,32 @@ class EventContentAccumulator:
         items = [self._items[index].fields() for index in sorted(self._items)]
         parts = tuple(part for item in items for part in read_item(item))
         return (Message("assistant", parts),) if parts else ()
+
+
+class ResponsesContent:
+    """Content of the responses API."""
+
+    def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
+        """Return instructions, input, tools and the variables of a prompt."""
+        return Content(
+            system=read_instructions(arguments.get("instructions")),
+            input=read_input(arguments.get("input")),
+            tools=read_tools(arguments.get("tools"), schemas=schemas),
+            variables=_variables(fields(arguments.get("prompt")).get("variables")),
+        )
+
+    def accumulator(self, *, schemas: bool) -> EventContentAccumulator:
+        """Return what gathers items."""
+        return EventContentAccumulator(schemas=schemas)
+
+
+class FetchedContent:
+    """Content of a response that was made before: the request says nothing, its response all."""
+
+    def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
+        """Return nothing."""
+        return Content()
+
+    def accumulator(self, *, schemas: bool) -> EventContentAccumulator:
+        """Return what gathers items, and what the response repeats of its request."""
+        return EventContentAccumulator(schemas=schemas, asked=True)
