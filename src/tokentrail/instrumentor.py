@@ -24,11 +24,16 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         return ("openai >= 1.40, < 4",)
 
     def instrument(self, **kwargs: Any) -> None:
-        """Switch on; see :func:`tokentrail.instrument`. Does nothing if it is on already."""
+        """Switch on; see :func:`tokentrail.instrument`.
+
+        Where it is on already, only what was imported anew meanwhile is instrumented.
+        """
         if not self.is_instrumented_by_opentelemetry:
             super().instrument(**kwargs)
             # Where it was disabled, it may yet be switched on.
             self._is_instrumented_by_opentelemetry = runtime.current() is not None
+        else:
+            install.refresh()
 
     def uninstrument(self, **kwargs: Any) -> None:
         """Switch off; see :func:`tokentrail.uninstrument`. Does nothing if it is off already."""

@@ -294,7 +294,7 @@ def _facts(api, streamed, state, *more):
         return facts | {When.FAILED, When.SHOWN, When.SHOWN_ID, When.RAISED}
     facts |= {When.ANSWERED, When.USED, When.ANY_USAGE}
     if streamed:
-        facts |= {When.BEGUN, When.GAPS, When.SHOWN, When.SHOWN_ID}
+        facts |= {When.BEGUN, When.SHOWN_CONTENT, When.GAPS, When.SHOWN, When.SHOWN_ID}
     elif not IS_OLD:
         facts |= {When.SHOWN_ID}
     return facts | ({When.ASKED, When.BILLED} if state == RICH else {When.COUNTED})

@@ -207,6 +207,7 @@ class ObservedCall:
         runtime = self._runtime
         runtime.open_calls.discard(self)
         self._live, self._operation = None, operation
+        self._name_model(operation)
         operation.request = request = self.request
         if request.background or request.fetches:
             operation.response = runtime.background.settled(request, operation.response)
@@ -223,6 +224,13 @@ class ObservedCall:
             self._record()
         else:
             self._count()
+
+    def _name_model(self, operation: Operation) -> None:
+        """Take the model that the answer names for that of a stored prompt, which names it."""
+        request, response = self.request, operation.response
+        if request.prompt_name is None or request.model is not None or response is None:
+            return
+        self.request = replace(request, model=response.model)
 
     def _queue_without_lock(self, gaps: Gaps | None) -> None:
         worker = self._runtime.worker

@@ -76,6 +76,14 @@ def socket_endpoint_of(client: object) -> Endpoint:
     return _endpoint(type(client).__mro__, url.hostname or "", url.port, url.scheme, url.path)
 
 
+def endpoint_at(url: str, client: object) -> Endpoint:
+    """Return the endpoint of an absolute URL that a client calls: the host is the URL's own."""
+    parts, own = urlsplit(url), endpoint_of(client)
+    if parts.hostname == own.address:
+        return own
+    return _endpoint((), parts.hostname or "", parts.port, parts.scheme, parts.path)
+
+
 @lru_cache(maxsize=256)
 def _endpoint(
     classes: tuple[type, ...], host: str, port: int | None, scheme: str, path: str

@@ -197,7 +197,9 @@ SPAN: Final = (
         When.ALWAYS,
         note="`completed`, `closed_early`, `cancelled`, `failed`, `truncated`",
     ),
-    Attribute("tokentrail.time_to_first_content", _X, When.SHOWN_CONTENT, _INFERENCES, float),
+    Attribute(
+        "tokentrail.time_to_first_content", _X, When.SHOWN_CONTENT, (*_INFERENCES, FETCH), float
+    ),
     Attribute(
         "tokentrail.stream_usage",
         _X,
@@ -346,7 +348,7 @@ METRICS: Final = (
         _X,
         When.SHOWN_CONTENT,
         _BASE,
-        apis=_INFERENCES,
+        apis=(*_INFERENCES, FETCH),
         note="thought is no content",
     ),
     Metric(semconv.COUNT_RATIO, _X, When.SAMPLED, (*_BASE, _OWN_TYPE), apis=_SPENDING),
