@@ -19,6 +19,7 @@ from tokentrail.apis.reported_usage import find_usage
 from tokentrail.apis.values import fields, sequence
 from tokentrail.model.operations import WITH_USAGE_OPTION
 from tokentrail.patching.replay import repeatable
+from tokentrail.runtime.stream_usage import Habit
 
 if TYPE_CHECKING:
     from tokentrail.model.records import Request
@@ -165,16 +166,19 @@ class UsageFilter(Protocol):
 class InjectedUsage:
     """Keeps from the application the usage of a stream that came only because we asked.
 
-    A chunk that is there for the usage alone is kept from it; usage beside a finish reason is taken
-    off, once the server is not known to send it always. Usage beside a choice that is not finished
-    was not asked for: the server sends it by itself.
+    A chunk that is there for the usage alone is kept from it. Usage beside a finish reason is taken
+    off where the server shows that it heeds the option, by ``usage: null`` on the chunks before or
+    in a stream that was not asked; else it is taken for the server's own. Usage beside a choice
+    that is not finished always is.
     """
 
-    __slots__ = ("_memory", "_own", "_server")
+    __slots__ = ("_heeds", "_memory", "_own", "_server")
 
     def __init__(self, memory: StreamUsageMemory, server: str) -> None:
         self._memory = memory
         self._server = server
+        self._heeds = memory.habit(server) is Habit.ASKED
+        """The usage is there because it was asked for."""
         self._own = False
         """The server reports by itself, on chunks that are no end."""
 
@@ -187,7 +191,10 @@ class InjectedUsage:
             given = vars(chunk)
             choices = given.get("choices")
             if given.get("usage") is None:
-                chunk.__pydantic_fields_set__.discard("usage")  # type: ignore[attr-defined]
+                named: set[str] = chunk.__pydantic_fields_set__  # type: ignore[attr-defined]
+                if "usage" in named:
+                    self._heeds = True
+                    named.discard("usage")
                 extra = chunk.__pydantic_extra__  # type: ignore[attr-defined]
                 if not extra or find_usage(fields(chunk)) is None:
                     return False
@@ -205,10 +212,9 @@ class InjectedUsage:
         if self._own:
             return False
         self._memory.note_beside_choice(self._server)
-        if not ends:
-            return True
-        take_off(chunk)
-        return False
+        if ends and self._heeds:
+            take_off(chunk)
+        return not ends
 
 
 def _is_empty(choice: Mapping[str, object]) -> bool:
