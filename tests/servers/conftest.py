@@ -59,6 +59,13 @@ def completion(message: Any, finish: str = "stop", **more: Any) -> Plain:
     return Plain({**HEAD, "object": "chat.completion", "choices": [choice], **more})
 
 
+def reply_of(said: Any, *, stream: bool, usage: Any = None) -> Any:
+    """Return an answer of one message, plain or in one chunk and one for the finish reason."""
+    if stream:
+        return streamed(chunk(said), chunk({}, "stop", usage=usage))
+    return completion(said, usage=usage)
+
+
 @pytest.fixture
 def ask(driver, serve):
     """Return a function that asks a server of this reply, and reads the answer to its end."""

@@ -1,4 +1,4 @@
-"""Failures without a status: an outcome, an error and a status that agree, and no made-up tokens."""
+"""Failures with status 200: outcome, error and status agree, and no tokens are made up."""
 
 from __future__ import annotations
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from tokentrail.apis.reported_usage import DETAILS, TOP, find_usage, read_usage
 from tokentrail.model.records import Reported
+from tokentrail.testing.server import Plain
 
-from .conftest import chunk, completion, streamed
+from .conftest import chunk, completion, reply_of, streamed
 
 IN, OUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 CACHED, THOUGHT = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.reasoning.output_tokens"
@@ -101,20 +102,14 @@ async def test_the_usage_of_an_answer_is_found_where_it_stands(trail, ask, where
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_zeros_for_text_that_was_seen_are_no_report(trail, ask, stream):
-    zero = _usage(0, 0)
-    reply = completion(TEXT, usage=zero)
-    await ask(
-        streamed(chunk(TEXT), chunk({}, "stop", usage=zero)) if stream else reply, stream=stream
-    )
+    await ask(reply_of(TEXT, stream=stream, usage=_usage(0, 0)), stream=stream)
     told = trail.spans.attributes()
-    assert (told[IN], told[OUT]) == (13, 6)
+    assert (told[IN], told[OUT]) == (14, 7)
     assert told["tokentrail.usage.input.source"] == told["tokentrail.usage.output.source"]
     assert told["tokentrail.usage.output.source"] == "counted"
 
 
 async def test_embeddings_of_which_only_the_sum_is_reported(trail, driver, serve):
-    from tokentrail.testing.server import Plain
-
     body = {"object": "list", "model": "v", "data": [{"index": 0, "embedding": [0.5]}]}
     client = driver.client(serve(Plain({**body, "usage": {"total_tokens": 21}})))
     await driver.call(client.embeddings.create, model="v", input="Alders", encoding_format="float")
@@ -128,17 +123,17 @@ SUMMARY = [{"type": "reasoning.summary", "summary": "Thinking of trees", "index"
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_summary_of_thought_is_not_counted_as_thought(trail, ask, stream):
     said = {**TEXT, "reasoning": "Thinking of trees", "reasoning_details": SUMMARY}
-    reply = streamed(chunk(said), chunk({}, "stop")) if stream else completion(said)
-    await ask(reply, stream=stream)
+    await ask(reply_of(said, stream=stream), stream=stream)
     told = trail.spans.attributes()
     assert told["tokentrail.usage.output.source"] == "visible"
-    assert told["tokentrail.usage.visible.output_tokens"] == 6
+    assert told["tokentrail.usage.visible.output_tokens"] == 7
 
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_beside_a_tool_that_the_server_runs_the_output_is_not_counted(trail, ask, stream):
-    reply = streamed(chunk(TEXT), chunk({}, "stop")) if stream else completion(TEXT)
-    await ask(reply, stream=stream, tools=[{"type": "openrouter:web_search"}])
+    await ask(
+        reply_of(TEXT, stream=stream), stream=stream, tools=[{"type": "openrouter:web_search"}]
+    )
     told = trail.spans.attributes()
     assert told["tokentrail.usage.output.source"] == "approximated"
 
@@ -183,7 +178,7 @@ def servers(draw):
         "choice": {"choices": [{"usage": usage}]},
     }[place]
     rest = 0 if inside else thought
-    ambiguous = form == "only the sum" and rest in {cached}
+    ambiguous = form == "only the sum" and rest == cached
     return answer, read, shown + thought, ambiguous
 
 
