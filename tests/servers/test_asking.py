@@ -20,7 +20,7 @@ def _is_asked(call):
 def _ends(place, usage):
     """Return the last chunks of a stream, with the usage at a place."""
     if place == "finish":
-        return [chunk({}, "stop", usage=usage)]
+        return [chunk({}, "stop", **({"usage": usage} if usage else {}))]
     if place == "an empty delta":
         return [chunk({}, "stop"), *([chunk({}, usage=usage)] if usage else [])]
     if place == "x_groq":

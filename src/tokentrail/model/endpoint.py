@@ -79,9 +79,8 @@ def socket_endpoint_of(client: object) -> Endpoint:
 def endpoint_at(url: str, client: object) -> Endpoint:
     """Return the endpoint of an absolute URL that a client calls: the host is the URL's own."""
     parts, own = urlsplit(url), endpoint_of(client)
-    if parts.hostname == own.address:
-        return own
-    return _endpoint((), parts.hostname or "", parts.port, parts.scheme, parts.path)
+    at = _endpoint((), parts.hostname or "", parts.port, parts.scheme, parts.path)
+    return own if (at.address, at.port) == (own.address, own.port) else at
 
 
 @lru_cache(maxsize=256)

@@ -162,6 +162,9 @@ class UsageFilter(Protocol):
     def hides(self, chunk: object) -> bool:
         """Whether the chunk is kept from the application."""
 
+    def on_end(self) -> None:
+        """Note that the stream came to its end."""
+
 
 class InjectedUsage:
     """Keeps from the application the usage of a stream that came only because we asked.
@@ -196,13 +199,17 @@ class InjectedUsage:
                     self._heeds = True
                     named.discard("usage")
                 extra = chunk.__pydantic_extra__  # type: ignore[attr-defined]
-                if not extra or find_usage(fields(chunk)) is None:
+                goes_on = bool(choices) and vars(choices[0]).get("finish_reason") is None
+                if (goes_on and not extra) or find_usage(fields(chunk)) is None:
                     return False
             elif not choices:
                 return True
-        except (AttributeError, TypeError):
+        except (AttributeError, IndexError, KeyError, TypeError):
             return False
         return self._beside_choice(chunk, choices)
+
+    def on_end(self) -> None:
+        """Know no more than before."""
 
     def _beside_choice(self, chunk: Any, choices: object) -> bool:
         said = [fields(choice) for choice in sequence(choices)]
@@ -239,20 +246,18 @@ def take_off(chunk: Any) -> None:
 class UnaskedUsage:
     """Learns whether a server that is not asked sends the usage of a stream all the same."""
 
-    __slots__ = ("_is_known", "_memory", "_server")
+    __slots__ = ("_came", "_memory", "_server")
 
     def __init__(self, memory: StreamUsageMemory, server: str) -> None:
         self._memory = memory
         self._server = server
-        self._is_known = False
+        self._came = False
 
     def hides(self, chunk: object) -> bool:
         """Look at ``chunk``, which is the application's."""
-        if not self._is_known:
-            given = fields(chunk)
-            came = find_usage(given) is not None
-            reasons = (fields(c).get("finish_reason") for c in sequence(given.get("choices")))
-            if came or any(reasons):
-                self._is_known = True
-                self._memory.note_unasked(self._server, came=came)
+        self._came = self._came or find_usage(fields(chunk)) is not None
         return False
+
+    def on_end(self) -> None:
+        """Note what the server did."""
+        self._memory.note_unasked(self._server, came=self._came)

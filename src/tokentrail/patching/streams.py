@@ -252,6 +252,8 @@ class StreamHooks:
         goes on for the other.
         """
         if isinstance(error, (StopIteration, StopAsyncIteration)):
+            if self.usage_filter is not None:
+                self.usage_filter.on_end()
             is_page = not self.call.recorder.has_begun and http_metadata.is_page(self._response)
             self._end(partial(self.call.on_stream_end, is_page=is_page))
         elif getattr(inner, "gi_frame", None) or getattr(inner, "ag_frame", None):
