@@ -199,7 +199,8 @@ class InjectedUsage:
                     self._heeds = True
                     named.discard("usage")
                 extra = chunk.__pydantic_extra__  # type: ignore[attr-defined]
-                goes_on = bool(choices) and vars(choices[0]).get("finish_reason") is None
+                first: Any = choices[0] if choices else None
+                goes_on = first is not None and vars(first).get("finish_reason") is None
                 if (goes_on and not extra) or find_usage(fields(chunk)) is None:
                     return False
             elif not choices:
