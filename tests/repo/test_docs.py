@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -55,6 +56,29 @@ def _anchors(page):
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     spelt = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {heading.strip().replace(" ", "-") for heading in spelt}
+
+
+PLACES = re.findall(
+    r"^\| .* \| `(src/[^`]+)` \| `([^`]+)` \|$",
+    (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+def test_the_table_of_places_answers_what_a_newcomer_asks():
+    assert len(PLACES) >= 5
+
+
+@pytest.mark.parametrize(("path", "name"), PLACES)
+def test_what_the_table_of_places_names_is_there(path, name):
+    body = ast.parse((ROOT / path).read_text(encoding="utf-8")).body
+    for part in name.split("."):
+        named = {node.name: node for node in body if isinstance(node, ast.ClassDef | DEFINED)}
+        assert part in named, f"{path} has no {name}"
+        body = named[part].body
+
+
+DEFINED = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def test_every_page_is_linked_from_another():
