@@ -61,9 +61,10 @@ def completion(message: Any, finish: str = "stop", **more: Any) -> Plain:
 
 def reply_of(said: Any, *, stream: bool, usage: Any = None) -> Any:
     """Return an answer of one message, plain or in one chunk and one for the finish reason."""
+    more = {} if usage is None else {"usage": usage}
     if stream:
-        return streamed(chunk(said), chunk({}, "stop", usage=usage))
-    return completion(said, usage=usage)
+        return streamed(chunk(said), chunk({}, "stop", **more))
+    return completion(said, **more)
 
 
 @pytest.fixture
