@@ -138,7 +138,7 @@ class Life(RuleBasedStateMachine):
             return
         if ending is Outcome.CLOSED_EARLY and self.finished:
             ending = Outcome.COMPLETED  # all that the model had to say was there
-        if ending is Outcome.COMPLETED and not self.finished:
+        if ending is Outcome.COMPLETED and self.headers is not None and not self.finished:
             ending = Outcome.TRUNCATED  # nobody said that this is the end
         self.end = (ending, self.now if at is None else at, error)
 
