@@ -39,6 +39,7 @@ class Recorder:
     _error: object = None
     _first: float | None = None
     _first_content: float | None = None
+    _has_events = False
     _full_block: array[float] | None = None
     _response: Response | None = None
     _stamps: array[float] | None = None
@@ -163,6 +164,7 @@ class Recorder:
     def on_control_event(self, event: object) -> None:
         """Take an event that stands beside the chunks of an answer: it has no time of its own."""
         if self._once and self._accumulator is not None:
+            self._has_events = True
             self._accumulator.add(event)
 
     def on_error_event(self, event: object) -> None:
@@ -202,7 +204,7 @@ class Recorder:
 
         ``is_page``: it was no stream at all but a page for people, so no model answered.
         """
-        if self._first is None and self._error is None:
+        if self._first is None and self._error is None and not self._has_events:
             self._response = NO_ANSWER if is_page else NOTHING_CAME
         return self._end(Outcome.COMPLETED)
 
