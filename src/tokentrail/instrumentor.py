@@ -1,4 +1,4 @@
-"""The instrumentor: what ``instrument()`` and ``opentelemetry-instrument`` switch on and off."""
+"""The instrumentor that ``instrument()`` and ``opentelemetry-instrument`` switch on and off."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 
 class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
-    """Instruments the openai client. One in a process; both directions are idempotent."""
+    """Instruments the openai client; for ``opentelemetry-instrument`` and other tools.
+
+    There is one in a process. Instrumenting or uninstrumenting twice does nothing.
+    """
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return the openai versions that are supported."""
         return ("openai >= 1.40, < 4",)
 
     def instrument(self, **kwargs: Any) -> None:
-        """Switch on; see :func:`tokentrail.instrument`.
+        """Instrument the client; see :func:`tokentrail.instrument`.
 
         Where it is on already, only what was imported anew meanwhile is instrumented.
         """
@@ -36,7 +39,7 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
             install.refresh()
 
     def uninstrument(self, **kwargs: Any) -> None:
-        """Switch off; see :func:`tokentrail.uninstrument`. Does nothing if it is off already."""
+        """Restore the client; see :func:`tokentrail.uninstrument`."""
         if self.is_instrumented_by_opentelemetry:
             super().uninstrument(**kwargs)
 

@@ -1,4 +1,4 @@
-"""What each attribute means, in one line; the rest stands in the table of ``schema``."""
+"""The meaning of each attribute, in one line; the table of ``schema`` has the rest."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from typing import Final
 
 MEANINGS: Final = {
     "gen_ai.operation.name": "What was called: `chat`, `text_completion`, `embeddings` and so on.",
-    "gen_ai.provider.name": "Whose server it is, by its base URL.",
+    "gen_ai.provider.name": "The provider, by the class of the client or its base URL.",
     "gen_ai.request.model": "The model that the request names.",
     "server.address": "Host of the base URL.",
     "server.port": "Port of the base URL.",
     "error.type": "Class of the exception, or the server's code.",
     "openai.api.type": "The API of OpenAI that was called.",
-    "gen_ai.request.stream": "The answer was asked for as a stream.",
-    "gen_ai.request.choice.count": "Number of answers asked for, unless it is 1.",
+    "gen_ai.request.stream": "A stream was requested.",
+    "gen_ai.request.choice.count": "Number of answers requested, unless it is 1.",
     "gen_ai.request.seed": "Seed of the sampling.",
-    "gen_ai.request.top_k": "Tokens to sample among, with servers that have it.",
-    "gen_ai.output.type": "Kind of output asked for.",
-    "openai.request.service_tier": "Service tier asked for, unless it is `auto`.",
-    "gen_ai.request.max_tokens": "Most tokens that may be generated.",
+    "gen_ai.request.top_k": "Number of tokens to sample from, for servers that have it.",
+    "gen_ai.output.type": "Type of output requested.",
+    "openai.request.service_tier": "Service tier requested, unless it is `auto`.",
+    "gen_ai.request.max_tokens": "Maximum number of tokens to generate.",
     "gen_ai.request.temperature": "Temperature of the sampling.",
-    "gen_ai.request.top_p": "Share of probability to sample among.",
-    "gen_ai.request.frequency_penalty": "Penalty for tokens by how often they came.",
-    "gen_ai.request.presence_penalty": "Penalty for tokens that came at all.",
+    "gen_ai.request.top_p": "Probability mass to sample from.",
+    "gen_ai.request.frequency_penalty": "Penalty for tokens by their frequency so far.",
+    "gen_ai.request.presence_penalty": "Penalty for tokens that occurred already.",
     "gen_ai.request.stop_sequences": "Texts that end an answer.",
-    "gen_ai.request.reasoning.level": "Reasoning effort asked for.",
-    "gen_ai.request.previous_response.id": "The response that the request goes on from.",
+    "gen_ai.request.reasoning.level": "Reasoning effort requested.",
+    "gen_ai.request.previous_response.id": "The response that the request continues.",
     "gen_ai.conversation.id": "The conversation that the request is part of.",
     "gen_ai.conversation.compacted": "The input has a compacted part of a conversation.",
     "gen_ai.prompt.name": "The id of a stored prompt.",
     "gen_ai.prompt.version": "The version of a stored prompt.",
-    "gen_ai.embeddings.dimension.count": "Length of the vectors asked for.",
-    "gen_ai.request.encoding_formats": "How vectors are to be written.",
+    "gen_ai.embeddings.dimension.count": "Length of the vectors requested.",
+    "gen_ai.request.encoding_formats": "Encoding of the vectors requested.",
     "gen_ai.request.stream_cursor": "The event after which a fetched stream begins.",
     "gen_ai.response.id": "The server's id of the answer.",
     "gen_ai.response.model": "The model that answered.",
@@ -62,31 +62,31 @@ MEANINGS: Final = {
     "tokentrail.usage.output.source": "Where the number of output tokens comes from.",
     "tokentrail.usage.source": "Where the number of tokens comes from.",
     "tokentrail.usage.encoding": "The encoding that tokens were counted with.",
-    "tokentrail.usage.visible.output_tokens": "Output tokens counted as far as they were seen.",
-    "tokentrail.usage.approximated.input_tokens": "An estimate of the input tokens.",
-    "tokentrail.usage.approximated.output_tokens": "An estimate of the output tokens.",
-    "tokentrail.usage.counted.input_tokens": "Input tokens counted beside a report.",
-    "tokentrail.usage.counted.output_tokens": "Output tokens counted beside a report.",
-    "tokentrail.usage.audio_seconds": "Seconds of sound that are billed in place of tokens.",
-    "tokentrail.cost.amount": "What the call costs, by list prices.",
+    "tokentrail.usage.visible.output_tokens": "Counted tokens of visible output: a lower bound.",
+    "tokentrail.usage.approximated.input_tokens": "Estimated input tokens.",
+    "tokentrail.usage.approximated.output_tokens": "Estimated output tokens.",
+    "tokentrail.usage.counted.input_tokens": "Input tokens counted in addition to a report.",
+    "tokentrail.usage.counted.output_tokens": "Output tokens counted in addition to a report.",
+    "tokentrail.usage.audio_seconds": "Seconds of audio, where they are billed instead of tokens.",
+    "tokentrail.cost.amount": "Cost of the call, by list prices.",
     "tokentrail.cost.currency": "The currency of the cost.",
-    "tokentrail.cost.source": "Whose prices the cost is worked out with.",
+    "tokentrail.cost.source": "Prices that the cost is computed with.",
     "tokentrail.outcome": "How the call ended; truncated: without a mark of its end.",
     "tokentrail.time_to_first_content": "Seconds from the request to the first text, refusal, "
     "sound or tool call: what a person waits for. Thought is not.",
-    "tokentrail.stream_usage": "What became of asking for a stream's usage.",
+    "tokentrail.stream_usage": "Whether asking for the stream's usage was accepted.",
     "tokentrail.request_id": "The server's id of the request.",
-    "tokentrail.retries": "Tries of the client before the last.",
+    "tokentrail.retries": "Retries that the client made.",
     **{
         f"tokentrail.rate_limit.{of}.{name}": meaning.format(of)
         for of in ("requests", "tokens")
         for name, meaning in (
             ("limit", "The limit of {}."),
-            ("remaining", "What is left of the limit of {}."),
-            ("reset", "Seconds until the limit of {} is full again."),
+            ("remaining", "Remaining {} within the limit."),
+            ("reset", "Seconds until the limit of {} is reset."),
         )
     },
-    "tokentrail.rate_limit.retry_after": "Seconds that the server asks to wait.",
+    "tokentrail.rate_limit.retry_after": "Seconds to wait, as the server asks.",
     **{
         f"tokentrail.content_filter.{direction}.{name}": meaning.format(direction)
         for direction in ("input", "output")
