@@ -291,6 +291,8 @@ class Recorder:
             failure = _class_name(error)
         begun, first = self._started, self._first
         duration = end - begun
+        if duration < 0:  # a clock that was set back; an end is never before its start
+            duration = 0.0
         operation = Operation(
             self._request,
             response,
@@ -299,8 +301,8 @@ class Recorder:
             duration,
             self._start_time + int(duration * 1e9),
             answered,
-            None if first is None else first - begun,
-            None if self._first_content is None else self._first_content - begun,
+            None if first is None else max(first - begun, 0.0),
+            None if self._first_content is None else max(self._first_content - begun, 0.0),
             failure,
         )
         operation.usage_request = self.usage_request

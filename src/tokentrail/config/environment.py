@@ -33,11 +33,7 @@ def read_settings(
         TypeError: an argument has a name that is no setting.
         ValueError: an argument has a value that is not allowed.
     """
-    known = {setting.name for setting in SETTINGS}
-    for name in arguments:
-        if name not in known:
-            message = f"tokentrail has no setting {name!r}; there are: {', '.join(sorted(known))}"
-            raise TypeError(message)
+    _require_known(arguments)
     if _value(_DISABLED, arguments.get("disabled"), environ):
         # Nothing is imported that a variable names.
         arguments, environ = {**arguments, "disabled": True}, {}
@@ -46,6 +42,27 @@ def read_settings(
     if settings.withhold:
         return replace(settings, capture_content=ContentCapture.NO_CONTENT)
     return settings
+
+
+def read_arguments(arguments: Mapping[str, object]) -> dict[str, object]:
+    """Return the values of the keyword arguments alone; those that are ``None`` are left out.
+
+    Raises: as :func:`read_settings`.
+    """
+    _require_known(arguments)
+    return {
+        s.name: _value(s, arguments[s.name], {})
+        for s in SETTINGS
+        if arguments.get(s.name) is not None
+    }
+
+
+def _require_known(arguments: Mapping[str, object]) -> None:
+    known = {setting.name for setting in SETTINGS}
+    for name in arguments:
+        if name not in known:
+            message = f"tokentrail has no setting {name!r}; there are: {', '.join(sorted(known))}"
+            raise TypeError(message)
 
 
 def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> Any:
