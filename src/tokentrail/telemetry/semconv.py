@@ -40,7 +40,7 @@ OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
 TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
 PROMPT_VARIABLE: Final = "gen_ai.prompt.variable."
-"""Content, told only where the user wants it; the last is a prefix."""
+"""Content, recorded only if the user asks for it; the last is a prefix."""
 
 DETAILS_EVENT: Final = "gen_ai.client.inference.operation.details"
 EXCEPTION_EVENT: Final = "gen_ai.client.operation.exception"
@@ -50,6 +50,7 @@ EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
 
 OUTCOME: Final = "tokentrail.outcome"
+TIME_TO_FIRST_CONTENT: Final = "tokentrail.time_to_first_content"
 USAGE_REQUEST: Final = "tokentrail.stream_usage"
 SOURCE: Final = "tokentrail.usage.source"
 INPUT_SOURCE: Final = "tokentrail.usage.input.source"
@@ -136,7 +137,7 @@ INPUT_DETAILS: Final = (
     ("image_cache_read_tokens", "gen_ai.usage.image.cache_read.input_tokens"),
     ("audio_cache_read_tokens", "gen_ai.usage.audio.cache_read.input_tokens"),
 )
-"""Fields of a report that are parts of the input; told only when they are not zero."""
+"""Fields of a report that are parts of the input; recorded only if they are not zero."""
 
 OUTPUT_DETAILS: Final = (
     ("reasoning_tokens", "gen_ai.usage.reasoning.output_tokens"),
@@ -144,7 +145,7 @@ OUTPUT_DETAILS: Final = (
     ("audio_output_tokens", "gen_ai.usage.audio.output_tokens"),
     ("image_output_tokens", "gen_ai.usage.image.output_tokens"),
 )
-"""Fields of a report that are parts of the output; told only when they are not zero."""
+"""Fields of a report that are parts of the output; recorded only if they are not zero."""
 
 
 DURATION: Final = "gen_ai.client.operation.duration"
@@ -196,6 +197,7 @@ WASTE_TOKENS: Final = "tokentrail.waste.tokens"
 QUEUE_SIZE: Final = "tokentrail.internal.queue.size"
 INTERNAL_ERRORS: Final = "tokentrail.internal.errors"
 OPERATIONS: Final = "tokentrail.operations"
+FIRST_CONTENT: Final = "tokentrail.client.time_to_first_content"
 COUNTS_QUEUED: Final = "tokentrail.internal.counts.queued"
 COUNTS_ESTIMATED: Final = "tokentrail.internal.counts.estimated"
 COUNTS_CORRECTED: Final = "tokentrail.internal.counts.corrected"
@@ -243,6 +245,9 @@ INSTRUMENTS: Final = {
             strict=True,
         )
     },
+    FIRST_CONTENT: Instrument(
+        "histogram", "s", "Time from the request to the first content of a stream."
+    ),
     USAGE_TOKENS: Instrument("counter", "{token}", "Tokens by where the number comes from."),
     OPERATIONS: Instrument("counter", "{operation}", "Operations that ended, by outcome."),
     COUNT_RATIO: Instrument(

@@ -50,7 +50,7 @@ class TokenCount:
     model: str
     encoding: str
     api: str
-    """"chat_completions" or "responses"."""
+    """Of the request: ``chat_completions`` or ``responses``."""
     parts: tuple[TokenPart, ...]
     """In the order of the request; where ``tokens`` is ``None``, of what can be read."""
 

@@ -11,6 +11,7 @@ from tokentrail.apis.responses.content_items import (
     read_item,
     read_output,
 )
+from tokentrail.apis.responses.stream import WHOLE
 from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import Content, Message
 
@@ -44,12 +45,13 @@ def _variables(given: object) -> tuple[tuple[str, str], ...]:
 class _Item:
     """An item of the output, as far as it came."""
 
-    __slots__ = ("_begun", "_done", "_texts")
+    __slots__ = ("_begun", "_done", "_lengths", "_texts")
 
     def __init__(self) -> None:
         self._begun: Mapping[str, object] = {}
         self._done: Mapping[str, object] | None = None
         self._texts: dict[tuple[str, str, str, int], list[str]] = {}
+        self._lengths: dict[tuple[str, str, str, int], int] = {}
 
     def begin(self, item: Mapping[str, object]) -> None:
         self._begun = item
@@ -58,9 +60,23 @@ class _Item:
         self._done = item
         self._texts.clear()
 
-    def add(self, place: tuple[str, str, str, int], piece: str) -> None:
-        if self._done is None:
-            self._texts.setdefault(place, []).append(piece)
+    def add(
+        self,
+        place: tuple[str, str, str, int],
+        piece: str,
+        limit: int | None,
+        *,
+        whole: bool = False,
+    ) -> None:
+        """Add a piece; a ``whole`` text where nothing of it came before."""
+        if self._done is not None or (whole and place in self._texts):
+            return
+        if limit is not None and place[1]:  # of JSON all is wanted: it is cut once it is read
+            length = self._lengths.get(place, 0)
+            if length > limit:
+                return
+            self._lengths[place] = length + len(piece)
+        self._texts.setdefault(place, []).append(piece)
 
     def fields(self) -> Mapping[str, object]:
         """Return the item as the server would give it, were this its end."""
@@ -93,6 +109,8 @@ def _kind(grown: Mapping[str, object]) -> str | None:
 class EventContentAccumulator:
     """Gathers one response."""
 
+    limit: int | None = None
+
     def __init__(self, *, schemas: bool = False, asked: bool = False) -> None:
         """Gather nothing yet; ``asked``: the request is another's, and the response repeats it."""
         self._schemas = schemas
@@ -112,7 +130,10 @@ class EventContentAccumulator:
             return
         known = _DELTAS.get(kind)
         if known is not None:
-            self._grow(known, given)
+            self._grow(known, given, given.get("delta"))
+        elif kind in WHOLE:
+            delta, field = WHOLE[kind]
+            self._grow(_DELTAS[delta], given, given.get(field), whole=True)
         elif kind == "response.output_item.added":
             self._item(given).begin(fields(given.get("item")))
         elif kind == "response.output_item.done":
@@ -120,13 +141,20 @@ class EventContentAccumulator:
         elif "response" in given:
             self._response = fields(given["response"])
 
-    def _grow(self, known: tuple[str, str, str, str], given: Mapping[str, object]) -> None:
-        piece = plain_str(given.get("delta"))
+    def _grow(
+        self,
+        known: tuple[str, str, str, str],
+        given: Mapping[str, object],
+        text: object,
+        *,
+        whole: bool = False,
+    ) -> None:
+        piece = plain_str(text)
         if piece:
             field, kind, inner, numbering = known
             number = given.get(numbering)
             place = (field, kind, inner, number if type(number) is int else 0)
-            self._item(given).add(place, piece)
+            self._item(given).add(place, piece, self.limit, whole=whole)
 
     def _item(self, given: Mapping[str, object]) -> _Item:
         index = given.get("output_index")
