@@ -59,6 +59,12 @@ class When(str, Enum):
     CAPTURED = "`capture_content` asks for it, and there is some"
     QUOTED = "`capture_content` asks for it on events"
     EMITTED = "`emit_event`, or content goes to events"
+    EXPLAINED = "`explain`, and the input is known"
+    EXPLAINED_NAMES = "`explain` and `capture_content` on spans"
+    CACHED = "`explain`, from the second call with the same beginning on"
+    MISSED = "as those, and the server reports on its cache"
+    UNSERVED = "as those, and tokens were missed"
+    IDLE = "as those, and nothing differs"
     WASTED = "tokens were used and the answer was not"
     HEALTHY = "`internal_metrics`"
     SPLIT = "the modality is known; else `unknown`"
@@ -191,6 +197,25 @@ SPAN: Final = (
         _SPENDING,
         note="`own_prices`, `published_prices`",
     ),
+    # where the tokens come from
+    *(
+        Attribute(name, _X, When.EXPLAINED, _TALKS, int, "not 0")
+        for name in semconv.INPUT_PARTS.values()
+    ),
+    Attribute(semconv.APPROXIMATED_PARTS, _X, When.EXPLAINED, _TALKS, tuple),
+    Attribute(semconv.LARGEST_TOOLS, _X, When.EXPLAINED_NAMES, _TALKS, tuple),
+    Attribute(semconv.CACHEABLE_TOKENS, _X, When.CACHED, _TALKS, int),
+    Attribute(semconv.MISSED_TOKENS, _X, When.MISSED, _TALKS, int),
+    Attribute(
+        semconv.MISS_REASON,
+        _X,
+        When.UNSERVED,
+        _TALKS,
+        note="`model_changed`, `cache_key_changed`, `tools_changed`, `schema_changed`, "
+        "`instructions_changed`, `history_rewritten`, `not_served`, `unknown`, or the server's own",
+    ),
+    Attribute(semconv.MISS_REASON_SOURCE, _X, When.UNSERVED, _TALKS, note="`server` or `inferred`"),
+    Attribute(semconv.IDLE_SECONDS, _X, When.IDLE, _TALKS, float),
     # day two
     Attribute(
         "tokentrail.outcome",
@@ -351,6 +376,25 @@ METRICS: Final = (
         note="the whole picture: estimates too",
     ),
     Metric(semconv.OPERATIONS, _X, When.ALWAYS, _OWN),
+    Metric(
+        semconv.INPUT_PART_TOKENS,
+        _X,
+        When.EXPLAINED,
+        (*_OWN[:3], Attribute(semconv.INPUT_PART, _X, When.ALWAYS), _SOURCED),
+        apis=_TALKS,
+        note="the parts sum to the total",
+    ),
+    Metric(
+        semconv.CACHE_TOKENS,
+        _X,
+        When.MISSED,
+        (
+            *_OWN[:3],
+            Attribute(semconv.CACHE_STATE, _X, When.ALWAYS, note="`cacheable`, `read` or `missed`"),
+            Attribute(semconv.MISS_REASON, _X, When.UNSERVED),
+        ),
+        apis=_TALKS,
+    ),
     Metric(
         semconv.WASTE_TOKENS,
         _X,

@@ -9,6 +9,8 @@ from tokentrail.model.records import Outcome
 if TYPE_CHECKING:
     from tokentrail.model.records import Operation
 
+REPEATED: Final = "repeated"
+"""The same request was answered a moment ago."""
 _CUT: Final = ("content_filter", "length")
 """Finish reasons of an answer that is not whole."""
 
@@ -19,11 +21,12 @@ def waste_reason(operation: Operation) -> str | None:
     How the call ended goes first, then why its answer did.
     """
     if operation.outcome is not Outcome.COMPLETED:
-        return operation.outcome.value
+        return str(operation.outcome.value)
+    explanation = operation.explanation
     response = operation.response
     reasons = None if response is None else response.finish_reasons
     if reasons is not None:
         for reason in _CUT:
             if reason in reasons:
                 return reason
-    return None
+    return REPEATED if explanation is not None and explanation.repeated else None
