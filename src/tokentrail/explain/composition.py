@@ -89,7 +89,7 @@ class SectionCounter:
     """Counts prompts section by section; remembers what each came to."""
 
     def __init__(self) -> None:
-        self._known: RecentlyUsed[Digest, Counted] = RecentlyUsed(REMEMBERED)
+        self._known: RecentlyUsed[tuple[Digest, Digest], Counted] = RecentlyUsed(REMEMBERED)
         self._tools: RecentlyUsed[Digest, int] = RecentlyUsed(REMEMBERED)
 
     def count(
@@ -105,7 +105,7 @@ class SectionCounter:
         _add(parts, head, "user")
         last_said = _last_answer(prompt)
         for number, unit in enumerate(sections.units):
-            counted = self._known.use(keyed(base, unit.digest))
+            counted = self._known.use((base, unit.digest))
             if counted is None:
                 counted = yield from self._unit(prompt, unit, (model, encoder, base))
             elif number % 32 == 31:  # noqa: PLR2004 - some 30 us
@@ -144,9 +144,8 @@ class SectionCounter:
     ) -> Generator[None, None, Counted]:
         model, encoder, base = counted_by
         choice = keyed_text(prompt.tool_choice or "", str(prompt.hosted_tools))
-        key = keyed(
-            base, sections.head.tools, sections.head.schema, sections.head.instructions, choice
-        )
+        head = sections.head
+        key = (base, keyed(head.tools, head.schema, head.instructions, choice))
         known = self._known.use(key)
         if known is not None:
             return known
@@ -184,7 +183,7 @@ class SectionCounter:
             tally = InputTally(of_unit, places=True)
             yield from tally.steps(encoder, model.name)
             counted = _counted(tally, of_unit, only=True)
-        self._known.keep(keyed(base, unit.digest), counted)
+        self._known.keep((base, unit.digest), counted)
         return counted
 
 

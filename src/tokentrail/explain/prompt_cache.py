@@ -10,7 +10,7 @@ from tokentrail.support.bounded import RecentlyUsed
 if TYPE_CHECKING:
     from tokentrail.explain.composition import CountedInput
     from tokentrail.explain.conversations import SeenCall
-    from tokentrail.explain.sections import Digest, Sections
+    from tokentrail.explain.sections import Prefix, Sections
     from tokentrail.model.records import Request, Response
 
 SHORTEST: Final = 1024
@@ -32,9 +32,9 @@ class Prefixes:
     """When each prefix was last sent. For one thread alone."""
 
     def __init__(self) -> None:
-        self._sent: RecentlyUsed[Digest, float] = RecentlyUsed(PREFIXES)
+        self._sent: RecentlyUsed[Prefix, float] = RecentlyUsed(PREFIXES)
 
-    def longest(self, prefixes: tuple[Digest, ...]) -> tuple[int, float] | None:
+    def longest(self, prefixes: tuple[Prefix, ...]) -> tuple[int, float] | None:
         """Return the number of sections behind the model that were sent before, and when."""
         for length in range(len(prefixes), 0, -1):
             sent = self._sent.use(prefixes[length - 1])
@@ -42,7 +42,7 @@ class Prefixes:
                 return length, sent
         return None
 
-    def keep(self, prefixes: tuple[Digest, ...], sent: float) -> None:
+    def keep(self, prefixes: tuple[Prefix, ...], sent: float) -> None:
         """Remember that all of these were sent."""
         for prefix in prefixes:
             self._sent.keep(prefix, sent)

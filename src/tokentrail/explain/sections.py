@@ -26,6 +26,8 @@ _AT_ONCE: Final = 16
 INSTRUCTIONS: Final = frozenset({"system", "developer"})
 
 Digest = bytes
+Prefix = tuple[Digest, Digest]
+"""The hash of what stands before the items, and the chained one of the items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,13 @@ class Sections:
         """All items, as one."""
         return self.items[-1] if self.items else keyed()
 
-    def prefixes(self) -> tuple[Digest, ...]:
-        """Return a chained hash of each prefix: model, tools, schema, instructions, items."""
-        head, found = self.head, []
-        chain = keyed(head.model)
-        for section in (head.tools, head.schema, head.instructions, *self.items):
-            chain = keyed(chain, section)
-            found.append(chain)
-        return tuple(found)
+    def prefixes(self) -> tuple[Prefix, ...]:
+        """Return what each prefix is known by: model, tools, schema, instructions, items."""
+        head = self.head
+        sections = (head.model, head.tools, head.schema, head.instructions)
+        whole = keyed(*sections)
+        shorter = ((keyed(*sections[:length]), b"") for length in (2, 3))
+        return (*shorter, (whole, b""), *((whole, item) for item in self.items))
 
 
 def keyed(*parts: bytes) -> Digest:
@@ -135,8 +136,10 @@ def _chained(digests: list[Digest]) -> Iterable[Digest]:
 def _units(prompt: Prompt, digests: list[Digest], leading: int) -> Iterable[Unit]:
     found = [turn for turn in turns(prompt) if turn.first >= leading]
     ends = [turn.first for turn in found[1:]] + [len(prompt.messages)]
-    for turn, end in zip(found, ends, strict=True):
-        yield Unit(turn, keyed(*digests[turn.first : end], bytes([turn.dropped])), end - turn.first)
+    for turn, end in zip(found, ends, strict=False):  # no turn: one end too many
+        said, size = digests[turn.first : end], end - turn.first
+        is_alone = size == 1 and not turn.dropped
+        yield Unit(turn, said[0] if is_alone else keyed(*said, bytes([turn.dropped])), size)
 
 
 def _message(message: Message) -> Digest:
