@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
+from tokentrail.counting.models import encoding_name
 from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -142,9 +143,9 @@ def _notes(read: Mapping[str, Any]) -> Iterator[str]:
 
 def _usage_notes(facts: Mapping[str, Any]) -> Iterator[str]:
     sources = {facts["input_source"], facts["output_source"]}
-    if "approximated" in sources and facts["encoding"] is None:
+    if "approximated" in sources and not _has_known_encoding(facts):
         yield (
-            f"no usage came, and the encoding of {facts['model']} is not known: name a model"
+            f"no usage came, and the encoding of {facts['model']} is guessed: name a model"
             " that counts like it in TOKENTRAIL_MODEL_ALIASES"
         )
     elif "approximated" in sources:
@@ -154,3 +155,8 @@ def _usage_notes(facts: Mapping[str, Any]) -> Iterator[str]:
             "no usage came, and a reasoning model bills more than it shows:"
             " TOKENTRAIL_STREAM_USAGE=request asks for it"
         )
+
+
+def _has_known_encoding(facts: Mapping[str, Any]) -> bool:
+    names = (facts["response_model"], facts["model"])
+    return any(encoding_name(name) is not None for name in names if name is not None)

@@ -33,11 +33,11 @@ _ANSI: Final = {
     "bold": "1",
     "dim": "2",
 }
-_NAME: Final = 20
+_NAME: Final = 18
 _DEEPEST: Final = 4
 """Levels that are indented; deeper ones stand below these."""
 _HEADING: Final = (
-    f"{'call':{_NAME}} {'ended':12} {'first':>6} {'took':>6} {'in':>8} {'out':>8} {'cost':>9}  hit"
+    f"{'call':{_NAME}} {'ended':12} {'first':>6} {'took':>6} {'in':>9} {'out':>9} {'cost':>9}  hit"
 )
 
 
@@ -130,9 +130,9 @@ class Display:
     def _tokens(self, tokens: int | None, source: str | None) -> str:
         sign = SIGNS.get(source or "")
         if tokens is None or sign is None:
-            return f"{ABSENT:>8}"
+            return f"{ABSENT:>9}"
         glyph = sign.letter if self._ascii else sign.glyph
-        return self._style(f"{tokens:>6,} {glyph}", sign.style)
+        return self._style(f"{tokens:>7,} {glyph}", sign.style)
 
     def _summary(self, totals: Totals) -> Iterator[str]:
         heading = f"{'model':30} {'calls':>6} {'in':>11} {'out':>11} {'cost':>10} {'cached':>7}"

@@ -144,6 +144,8 @@ def die_by(number: int) -> int:
         import resource  # noqa: PLC0415 - not on every system
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one core, of the program
+    with suppress(OSError, ValueError):  # some signals have no handler to be put back
         signal.signal(number, signal.SIG_DFL)
+    with suppress(OSError):
         os.kill(os.getpid(), number)
     return 128 + number
