@@ -38,6 +38,7 @@ __all__ = [
     "attributes",
     "count_tokens",
     "current_usage",
+    "doctor",
     "flush",
     "instrument",
     "uninstrument",
@@ -191,6 +192,18 @@ def flush(timeout: float = 2.0, *, end_open_calls: bool = False) -> bool:
         Whether all is told.
     """
     return runtime.flush(timeout, end_open_calls=end_open_calls)
+
+
+def doctor(*, connect: bool = False, verbose: bool = False) -> str:
+    """Return whether calls made in this process are exported, to whom, and if not, why not.
+
+    Args:
+        connect: Whether to connect to the endpoints, to know whether somebody answers.
+        verbose: Whether to list settings, versions, methods, providers and encodings too.
+    """
+    from tokentrail import diagnosis  # noqa: PLC0415 - no call needs it
+
+    return diagnosis.report(diagnosis.diagnose(connect=connect), verbose=verbose)
 
 
 def current_usage(stream: object) -> Usage | None:

@@ -68,7 +68,9 @@ def test_a_row_has_the_cached_share_and_the_cost():
 
 def test_without_unicode_there_are_letters():
     row = shown(call(), encoding="ascii").splitlines()[1]
-    assert row == f"{'gpt-4o-mini':18} {NUMBERS}".translate(dict(zip(map(ord, "–●◐"), "-RV")))
+    assert row == f"{'gpt-4o-mini':18} {NUMBERS}".translate(
+        dict(zip(map(ord, "–●◐"), "-RV", strict=True))
+    )
 
 
 @pytest.mark.parametrize(

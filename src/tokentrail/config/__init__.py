@@ -9,6 +9,7 @@ from tokentrail.config.environment import (
     read_settings,
 )
 from tokentrail.config.schema import SETTINGS, Setting, Settings
+from tokentrail.config.unknown import describe_unknown, unknown_variables
 from tokentrail.config.values import (
     INSTRUMENTED_APIS,
     OPT_IN,
@@ -33,7 +34,9 @@ __all__ = [
     "Settings",
     "StreamUsage",
     "TokenCounting",
+    "describe_unknown",
     "display_value",
     "read_environment",
     "read_settings",
+    "unknown_variables",
 ]
