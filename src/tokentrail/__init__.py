@@ -159,10 +159,9 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
         cost: Which spans have tokentrail.cost.amount: of calls whose tokens the server reported, or
             also of those that were counted exactly. Needs tokentrail[cost] for prices not your own.
             Allowed: off, reported, counted. Default: off.
-        prices: Your own prices, which go before the published ones (docs/pricing.md). Allowed: a
-            JSON file, or a mapping: for each model input, output, cache_read, cache_write,
-            audio_input, image_input, reasoning, audio_output, in USD per million tokens. Default:
-            none.
+        prices: Your own prices, which go before the published ones. Allowed: a JSON file, or a
+            mapping: for each model input, output, cache_read, cache_write, audio_input,
+            image_input, reasoning, audio_output, in USD per million tokens. Default: none.
         disabled: Whether instrument() leaves everything as it is. Allowed: true, false. Default:
             false.
         unknown: No other name is taken.

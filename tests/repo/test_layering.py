@@ -44,7 +44,9 @@ LAYERS = (
 """All of the package, from what knows nobody to what knows everything before it. A module imports
 from layers before its own, for types too."""
 
-APPLICATIONS = {f"tokentrail.{name}" for name in ("cli", "demo", "diagnosis", "pytest", "run", "__main__")}
+APPLICATIONS = {
+    f"tokentrail.{name}" for name in ("cli", "demo", "diagnosis", "pytest", "run", "__main__")
+}
 """Programs of their own, which may import what they like."""
 
 OWNERS = {

@@ -22,14 +22,14 @@ __all__ = ["CommandError", "main"]
 _COMMANDS: Final = (demo, run, count, dashboards, prices, reconcile, doctor)
 """In the order in which the help shows them."""
 
-_ABOUT: Final = "Every call of the openai client told to OpenTelemetry, its tokens known."
+_ABOUT: Final = "Every call of the openai client in OpenTelemetry, its tokens known."
 _EXAMPLES: Final = """\
 examples:
-  tokentrail demo                                what is recorded, without key or network
-  tokentrail run app.py                          the same of your own program, as it is
-  tokentrail doctor                              are calls exported here, and if not, why not
-  tokentrail count "How many?" --model gpt-4o    the tokens of a text
-  tokentrail dashboards grafana/                 for Grafana and Prometheus
+  tokentrail demo                              what is recorded, without a key
+  tokentrail run app.py                       the same of your own program
+  tokentrail doctor                           are calls exported here
+  tokentrail count "How many?" --model gpt-4o  the tokens of a text
+  tokentrail dashboards grafana/              for Grafana and Prometheus
 
 tokentrail COMMAND --help says more of each.
 """
