@@ -77,7 +77,9 @@ def test_a_bad_file_says_what_is_wrong_with_it(file, content, why):
 
 def test_a_file_that_is_not_there_raises_and_in_the_environment_warns_once(caplog, monkeypatch):
     monkeypatch.setattr(guard, "_told", set())
-    with pytest.raises(ValueError, match=r"prices='/nought.json' is not allowed \(/nought.json: No such file"):
+    with pytest.raises(
+        ValueError, match=r"prices='/nought.json' is not allowed \(/nought.json: No such file"
+    ):
         read_settings({"prices": "/nought.json"}, {})
     with pytest.raises(ValueError, match="neither the name of a file nor a mapping"):
         read_settings({"prices": 3}, {})

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(500)]
 SHELL = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 EXPECTED = {
     "zero_code": ['"tokentrail.outcome": "closed_early"', '"gen_ai.usage.output_tokens"'],
-    "budget": ["-- cut off at 40 tokens, with a budget of 40"],
+    "budget": ["tokens, with a budget of 40"],
     "companion": ["source counted  outcome closed_early  (by tokentrail)"],
 }
 """What the first command of each prints."""
