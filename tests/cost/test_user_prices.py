@@ -89,7 +89,7 @@ def test_a_file_that_is_not_there_raises_and_in_the_environment_warns_once(caplo
             assert len(found.prices) == 0
     (record,) = caplog.records
     assert record.getMessage().startswith(
-        "TOKENTRAIL_PRICES='/nought.json' is not allowed (/nought.json: No such file or directory); allowed: "
+        "TOKENTRAIL_PRICES='/nought.json' is not allowed (/nought.json: No such file or directory)"
     )
 
 
