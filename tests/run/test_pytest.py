@@ -27,13 +27,18 @@ def suite(programs):
     return run
 
 
+@pytest.mark.thorough
 def test_it_is_not_loaded_unless_asked_for(suite):
     assert "openai client" not in suite()
     assert not [e for e in entry_points(group="pytest11") if e.value.startswith("tokentrail")]
     assert "tokentrail.pytest" not in sys.modules
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "workers"])
+@pytest.mark.parametrize(
+    "workers",
+    [(), pytest.param(("-n", "2"), marks=pytest.mark.thorough)],
+    ids=["one process", "workers"],
+)
 def test_the_calls_of_each_test_are_shown_after_the_run(suite, workers):
     said = suite("-p", "tokentrail.pytest", *workers)
     assert "calls of the openai client" in said
@@ -47,6 +52,7 @@ def test_the_calls_of_each_test_are_shown_after_the_run(suite, workers):
     assert any(line.startswith("all ") and line.split()[1:4] == ["2", "26", "26"] for line in lines)
 
 
+@pytest.mark.thorough
 def test_a_limit_fails_a_run_that_was_good(suite):
     options = ("-p", "tokentrail.pytest", "--tokentrail-max-tokens")
     assert "more than --tokentrail-max-tokens 51" in suite(*options, "51", code=9)

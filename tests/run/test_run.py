@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -61,6 +60,7 @@ def test_a_program_is_as_it_is_and_its_calls_are_rows(programs):
     ]
 
 
+@pytest.mark.thorough
 def test_what_counts_as_a_guess_says_what_to_do(programs):
     (line,) = programs.record(programs.write(GUESSED))
     (note,) = line["notes"]
@@ -105,6 +105,7 @@ print(len(exporter.get_finished_spans()))
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("given", ["global", "argument"])
 def test_a_provider_and_settings_of_the_program_hold_and_feed_the_rows(programs, given):
     path = programs.write(PROVIDER)
@@ -143,6 +144,7 @@ def test_threads_tasks_forks_and_subprocesses_write_too(programs):
     assert len({line["process"] for line in lines}) == 3
 
 
+@pytest.mark.thorough
 def test_a_module_is_run_and_a_command_and_their_own_sitecustomize(programs):
     programs.write("print(sys.argv[1:], os.environ['SITE'])\nask()", "mine.py")
     (programs.folder / "site").mkdir()
@@ -153,6 +155,7 @@ def test_a_module_is_run_and_a_command_and_their_own_sitecustomize(programs):
     assert "no such command" in programs.run("nothing-there", code=2).stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("options", "ends", "code"),
     [
@@ -176,6 +179,7 @@ def test_for_programs_it_is_json(programs):
     assert summary["summary"]["models"]["gpt-4o-mini"]["output_tokens"] == 13
 
 
+@pytest.mark.thorough
 def test_content_is_recorded_where_it_is_asked_for(programs):
     path = programs.write("ask()")
     (line,) = programs.record(path)
@@ -196,6 +200,7 @@ time.sleep(40)
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 5), (signal.SIGINT, -signal.SIGINT)], ids=str
 )
@@ -218,6 +223,7 @@ def test_a_signal_is_handed_on_and_ends_both_alike(programs, number, code):
     assert "gpt-4o-mini                         1" in err
 
 
+@pytest.mark.thorough
 def test_a_program_that_is_killed_leaves_its_rows(programs):
     path = programs.write(
         "import signal, tokentrail\nask()\ntokentrail.flush()\nos.kill(os.getpid(), signal.SIGKILL)"
@@ -225,6 +231,7 @@ def test_a_program_that_is_killed_leaves_its_rows(programs):
     assert "gpt-4o-mini" in programs.run(path, code=-signal.SIGKILL).stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("source", "environ", "why"),
     [
@@ -240,14 +247,12 @@ def test_where_there_is_no_row_the_reason_is_given(programs, source, environ, wh
     assert why in said
 
 
-def test_a_program_that_imports_nothing_starts_as_fast(programs):
-    """What is registered before it starts is 30 ms at most, on a machine that is not busy."""
+@pytest.mark.thorough
+def test_a_program_without_openai_imports_nothing_of_ours(programs):
     path = programs.folder / "nothing.py"
     path.write_text(
         "import sys\nprint([m for m in sys.modules if 'telemetry' in m or m=='tokentrail'])"
     )
-    began = time.perf_counter()
     done = programs.run(path)
     assert done.stdout == "[]\n"
-    assert time.perf_counter() - began < 30
     assert "did not import openai" in " ".join(done.stderr.split())
