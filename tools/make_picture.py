@@ -54,7 +54,7 @@ def _run() -> None:
         program = Path(folder) / "app.py"
         program.write_text(PROGRAM, encoding="utf-8")
         ours, its = pty.openpty()
-        subprocess.run(  # noqa: S603 - our own command
+        subprocess.run(
             [sys.executable, "-m", "tokentrail", "run", program],
             env={**os.environ, "OPENAI_API_KEY": "none", "OPENAI_BASE_URL": server.base_url},
             stderr=its,

@@ -1,4 +1,4 @@
-"""The instrumentor: what ``instrument()`` and ``opentelemetry-instrument`` switch on and off."""
+"""The instrumentor that ``instrument()`` and ``opentelemetry-instrument`` switch on and off."""
 
 from __future__ import annotations
 
@@ -17,25 +17,28 @@ if TYPE_CHECKING:
 
 
 class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
-    """Instruments the openai client. One in a process; both directions are idempotent."""
+    """Instruments the openai client; for ``opentelemetry-instrument`` and other tools.
+
+    There is one in a process. Instrumenting or uninstrumenting twice does nothing.
+    """
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return the openai versions that are supported."""
         return ("openai >= 1.40, < 4",)
 
-    def instrument(self, **kwargs: Any) -> None:  # noqa: ANN401 - the base class's signature
-        """Switch on; see :func:`tokentrail.instrument`. Does nothing if it is on already."""
+    def instrument(self, **kwargs: Any) -> None:
+        """Instrument the client; see :func:`tokentrail.instrument`."""
         if not self.is_instrumented_by_opentelemetry:
             super().instrument(**kwargs)
             # Where it was disabled, it may yet be switched on.
             self._is_instrumented_by_opentelemetry = runtime.current() is not None
 
-    def uninstrument(self, **kwargs: Any) -> None:  # noqa: ANN401 - the base class's signature
-        """Switch off; see :func:`tokentrail.uninstrument`. Does nothing if it is off already."""
+    def uninstrument(self, **kwargs: Any) -> None:
+        """Restore the client; see :func:`tokentrail.uninstrument`."""
         if self.is_instrumented_by_opentelemetry:
             super().uninstrument(**kwargs)
 
-    def _instrument(self, **kwargs: Any) -> None:  # noqa: ANN401 - the base class's signature
+    def _instrument(self, **kwargs: Any) -> None:
         tracer_provider = kwargs.pop("tracer_provider", None)
         meter_provider = kwargs.pop("meter_provider", None)
         logger_provider = kwargs.pop("logger_provider", None)
@@ -51,7 +54,7 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         runtime.activate(active)
         install.install(settings.instrumented_apis)
 
-    def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ANN401, ARG002 - the base's signature
+    def _uninstrument(self, **kwargs: Any) -> None:
         active = runtime.current()
         runtime.activate(None)
         install.remove()

@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Have calls know the test that they belong to."""
-    from tokentrail.run import observer  # noqa: PLC0415 - it needs the SDK
+    from tokentrail.run import observer
 
     observer.current_test = item.nodeid
     try:
@@ -76,7 +76,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             session.exitstatus = LIMIT_PASSED
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:  # noqa: ANN401
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Show the calls, below the tests that made them, and what they come to."""
     calls = config.stash.get(_CALLS, None)
     if calls is None or not calls.rows:
@@ -104,7 +104,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 class _Reporter:
     """pytest's terminal, as a display writes to it."""
 
-    def __init__(self, reporter: Any) -> None:  # noqa: ANN401 - of no public type
+    def __init__(self, reporter: Any) -> None:
         self._reporter = reporter
         self.encoding = sys.stdout.encoding
 

@@ -15,6 +15,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
 from opentelemetry.trace import StatusCode
+from tests.shared import helper_stream
 
 from tokentrail.testing.payloads import Usage, errors, responses
 from tokentrail.testing.server import Cut, Drop, Event, Plain, Raw, Stream
@@ -420,7 +421,7 @@ async def test_a_dropped_stream_ends_when_it_is_collected(chat, way):
     with contextlib.suppress(KeyError):
         await way(chat)
     dropped = time.time_ns()
-    time.sleep(0.02)  # noqa: ASYNC251 - the collector comes late
+    time.sleep(0.02)
     await _collect()
     usage = {"input": (13, "counted"), "output": (2, "counted")}
     if way is _drop_unread:
@@ -434,7 +435,7 @@ async def test_a_stream_dropped_unread_ends_when_its_headers_came(chat):
     chat.stage.streams([chat.stage.OPEN], wait=0.05)
     await _drop_unread(chat)
     dropped = time.time_ns()
-    time.sleep(0.02)  # noqa: ASYNC251 - the collector comes late
+    time.sleep(0.02)
     await _collect()
     span = chat.told("closed_early", [], waits=True)
     assert chat.begun + 50_000_000 <= span.end_time + IN_STEP * 1e9
@@ -485,7 +486,7 @@ async def _fails(play, **options):
     """Make a streamed call that fails; return what was received and the error."""
     chunks = []
     stream = await play.stream(**options)
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - of whatever kind the client has
+    with pytest.raises(Exception) as caught:
         await play.pull(stream, chunks)
     assert not isinstance(caught.value, StopAsyncIteration)
     return chunks, caught.value, stream.response
@@ -764,7 +765,7 @@ async def test_closed_by_another_while_it_is_pulled(chat, excuse):
     chunks = await chat.take(stream, 4)
 
     async def pull():
-        with pytest.raises(Exception):  # noqa: B017, PT011 - of whatever kind the client has
+        with pytest.raises(Exception):
             await chat.driver.next(stream)
 
     pulling = await _beside(chat, pull)
@@ -828,16 +829,11 @@ def test_a_call_never_awaited_is_none_and_warns_as_ever(trail, way):
 # The helpers' streams ----------------------------------------------------------------------------
 
 
-def _helper(client):
-    owner = client.chat if hasattr(client.chat.completions, "stream") else client.beta.chat
-    return owner.completions.stream
-
-
 @pytest.fixture
 def help_(chat):
     client = chat.driver.client(chat.stage.server)
     chat.begun = time.time_ns()
-    return lambda: _helper(client)(model="gpt-4o-mini", **chat.api.asked)
+    return lambda: helper_stream(client)(model="gpt-4o-mini", **chat.api.asked)
 
 
 async def test_a_helper_stream_read_to_its_end(chat, help_):
@@ -957,7 +953,7 @@ async def test_a_stream_read_as_bytes_is_completed(chat, how):
 async def test_a_stream_cut_while_it_is_read_as_bytes_has_failed(chat):
     """A cut is a cut, whoever reads."""
     chat.stage.streams([*chat.api.events()[:4], Cut()])
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - of whatever kind the client has
+    with pytest.raises(Exception) as caught:
         async with chat.driver.within(_raw(chat, "with_streaming_response")(stream=True)) as raw:
             await _iterate(chat, raw, "iter_lines")
     chat.told("failed", [], error=caught.value)

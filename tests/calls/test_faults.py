@@ -35,7 +35,7 @@ SECRET = f"our own bug, quoting {PROMPT}"
 PLACE = re.compile(r"tokentrail failed at ([\w :.]+) \(")
 
 
-class OurBug(Exception):  # noqa: N818 - it is one
+class OurBug(Exception):
     """What the broken seams raise."""
 
 
@@ -201,7 +201,7 @@ def _break(monkeypatch, seam):
         "counting.output:OutputTally.steps",
         "counting.prompt:InputTally.steps",
         "call.observed_call:ObservedCall.ready",
-        "telemetry.metrics.recording:Metrics.finish",
+        "telemetry.metrics.batching:PointBatch.add",
         "call.jobs:Gaps.steps",
         "usage.resolve:count_source",
         "call.observed_call:ObservedCall.prompt",

@@ -2,6 +2,19 @@
 
 The steps are those of applications, on the client's own objects and a transport inside the process;
 ``test_recorder`` has the laws of the recorder alone.
+
+To add a case:
+
+- what an application can do is a ``@rule`` of ``Life``, with a precondition for when it can
+  (``some_open``, ``some_awaited``); it does it on the client's own objects, by ``self.run``;
+- a call that is held is a ``Call`` (``played``) in ``self.open``: tell it what was pulled by
+  ``took``, and how it ended by ``end``; one that is let go of puts ``call.account()`` into
+  ``self.expected``;
+- a way in which a server ends an answer is a word of ENDS, and what it then sends is in
+  ``answer``;
+- what holds for every run is asserted in ``teardown``.
+
+A run that fails is printed as a program of steps: make it a test of its own before you mend it.
 """
 
 from __future__ import annotations
@@ -98,7 +111,7 @@ class Life(RuleBasedStateMachine):
             answer = step()
             if hasattr(answer, "__await__"):
                 answer = self.loop.run_until_complete(_awaited(answer))
-        except Exception as error:  # noqa: BLE001 - the application's own
+        except Exception as error:
             return error
         return answer
 
@@ -364,7 +377,7 @@ async def _read_through(call, count):
     try:
         for _ in range(count):
             call.took(await through.__anext__())
-    except Exception as error:  # noqa: BLE001 - the stream's own
+    except Exception as error:
         call.took(error)
     await through.aclose()
 
@@ -375,7 +388,7 @@ async def _both(call, second):
     if not first.done():
         try:
             second.append(await call.stream.__anext__())
-        except Exception as error:  # noqa: BLE001 - what is looked at
+        except Exception as error:
             second.append(error)
     with suppress(Exception):
         await first

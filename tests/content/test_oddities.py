@@ -92,14 +92,15 @@ async def test_an_error_of_ours_costs_the_content_and_nothing_else(
     def fail(*_args, **_kwargs):
         raise ValueError(place)
 
-    from tokentrail.content import Redaction, response
+    from tokentrail.apis.chat.content import ChoiceContentAccumulator
+    from tokentrail.content import Redaction
 
     monkeypatch.setattr(guard, "strict", False)
     monkeypatch.setattr(guard, "_told", set())
     if place == "request":
         monkeypatch.setattr("tokentrail.patching.request.read_request_content", fail)
     elif place == "chunk":
-        monkeypatch.setattr(response.ChoiceContentAccumulator, "add", fail)
+        monkeypatch.setattr(ChoiceContentAccumulator, "add", fail)
     else:
         monkeypatch.setattr(Redaction, "content", fail)
     create = driver.client(serve(Stream(chat.chunks(Answer(("Hello.",)))))).chat.completions.create

@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from collections import Counter
 
 import httpx
 import pytest
+from tests.shared import free_port
 
 from tokentrail.testing.model import Model
 
@@ -30,16 +30,10 @@ OPEN = 6
 ASKED = {"messages": [{"role": "user", "content": "Tell me everything about the sea."}]}
 
 
-def _free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 @pytest.fixture
 def service(request, examples, environment, collector):
     """Run the service as its README says; return where it listens and what stops it."""
-    port = _free_port()
+    port = free_port()
     command = ["-m", "uvicorn", "service:app", "--workers", str(WORKERS), "--port", str(port)]
     # On a busy machine a worker may be slow to say that it lives, and would be killed for it.
     patient = ("--timeout-worker-healthcheck", "60")

@@ -1,8 +1,8 @@
 """pydantic-ai.
 
 `OpenAIChatModel` and `OpenAIResponsesModel` call the client's methods. With its `Instrumentation`
-pydantic-ai tells a span `chat <model>` of its own, and ours stands under it: the tokens are on
-both, so metrics and sums should take those of one scope. It asks for a stream's usage by itself.
+pydantic-ai records a span `chat <model>` of its own, and ours is its child: the tokens are on both,
+so sums should use those of one scope. It asks for a stream's usage by itself.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from tests.frameworks.conftest import ANSWER, CLOSED_EARLY, MODEL, ON_TOP, QUEST
 
 pydantic_ai = pytest.importorskip("pydantic_ai")
 
-from pydantic_ai.capabilities import Instrumentation  # noqa: E402 - where it is
-from pydantic_ai.models.instrumented import InstrumentationSettings  # noqa: E402
-from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel  # noqa: E402
-from pydantic_ai.providers.openai import OpenAIProvider  # noqa: E402
+from pydantic_ai.capabilities import Instrumentation
+from pydantic_ai.models.instrumented import InstrumentationSettings
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.providers.openai import OpenAIProvider
 
 pytestmark = ON_TOP
 PACKAGES = ("pydantic-ai-slim",)

@@ -7,6 +7,7 @@ import json
 
 import openai
 import pytest
+from tests.shared import helper_stream
 
 from tokentrail.patching.replay import repeatable
 from tokentrail.runtime import refusals
@@ -348,17 +349,14 @@ async def test_a_legacy_prompt_of_ids_is_sent_again_whole(driver, trail, serve):
     assert trail.spans.attributes()["gen_ai.usage.input_tokens"] == 3
 
 
-def _helper(client):
-    owner = client.chat if hasattr(client.chat.completions, "stream") else client.beta.chat
-    return owner.completions.stream
-
-
 async def test_a_helper_stream_refused_is_a_stream(driver, trail, serve):
     """The helper knows nothing of the second call."""
     trail.instrument(stream_usage="request")
     server = serve(refusal(REFUSALS["pydantic"][1], 422))
     client = driver.client(server)
-    async with driver.within(_helper(client)(model="gpt-4o-mini", messages=MESSAGES)) as stream:
+    async with driver.within(
+        helper_stream(client)(model="gpt-4o-mini", messages=MESSAGES)
+    ) as stream:
         whole = await driver.call(stream.get_final_completion)
     assert whole.choices[0].message.content == ANSWER.texts[0]
     assert [is_asked(call) for call in server.calls] == [True, False]

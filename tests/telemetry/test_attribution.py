@@ -11,20 +11,13 @@ import openai
 import pytest
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
+from tests import shared
 
 import tokentrail
 
+server = shared.model
+
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
-
-
-@pytest.fixture
-def server():
-    from tokentrail.testing.model import Model
-    from tokentrail.testing.server import Server
-
-    with Server(Model()) as server:
-        yield server
-    assert server.failures == []
 
 
 @pytest.fixture

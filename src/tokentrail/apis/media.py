@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokentrail.apis.parameters import COMMON, Parameters, choice_count
 from tokentrail.apis.reported_usage import audio_usage, images_usage, responses_usage
 from tokentrail.apis.values import fields, plain_str, telemetry_str
+from tokentrail.model import operations
 from tokentrail.model.records import Response
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class MediaAdapter:
         endpoint: Endpoint,
         arguments: Mapping[str, object],
         *,
-        prompt: bool = True,  # noqa: ARG002 - nothing is counted
+        prompt: bool = True,
     ) -> Request:
         """Read the keyword arguments; files, prompts and texts are left alone."""
         known: dict[str, Any] = {}
@@ -113,7 +114,7 @@ class MediaAdapter:
             **known,
         )
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a plain answer: an object, a text or sound. None of it is for the sink."""
         given = fields(answer)
         return Response(
@@ -122,7 +123,7 @@ class MediaAdapter:
             reported=self.usage(answer),
         )
 
-    def stream_accumulator(self, request: Request, sink: TextSink | None) -> FinalUsage:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> FinalUsage:
         """Return what waits for the usage at the end of a stream."""
         return FinalUsage(self.usage, request.choice_count or 1)
 
@@ -168,11 +169,11 @@ def _sum(earlier: int | None, latest: int | None) -> int | None:
 _PICTURES: Final = Parameters(*COMMON, ("n", "choice_count", choice_count))
 _TRANSCRIPTS: Final = Parameters(*COMMON, ("response_format", "output_type", _form))
 
-GENERATE_IMAGE: Final = MediaAdapter("generate_image", _images, _PICTURES, "image")
-EDIT_IMAGE: Final = MediaAdapter("edit_image", _images, _PICTURES, "image")
-VARY_IMAGE: Final = MediaAdapter("vary_image", _images, _PICTURES, "image")
-TRANSCRIBE: Final = MediaAdapter("transcribe_audio", _transcript, _TRANSCRIPTS)
-TRANSLATE: Final = MediaAdapter("translate_audio", _transcript, _TRANSCRIPTS)
-SPEAK: Final = MediaAdapter("generate_speech", _speech, output_type="speech")
-MODERATE: Final = MediaAdapter("moderate")
-DECIDE: Final = MediaAdapter("decide", _decision)
+GENERATE_IMAGE: Final = MediaAdapter(operations.GENERATE_IMAGE.name, _images, _PICTURES, "image")
+EDIT_IMAGE: Final = MediaAdapter(operations.EDIT_IMAGE.name, _images, _PICTURES, "image")
+VARY_IMAGE: Final = MediaAdapter(operations.VARY_IMAGE.name, _images, _PICTURES, "image")
+TRANSCRIBE: Final = MediaAdapter(operations.TRANSCRIBE.name, _transcript, _TRANSCRIPTS)
+TRANSLATE: Final = MediaAdapter(operations.TRANSLATE.name, _transcript, _TRANSCRIPTS)
+SPEAK: Final = MediaAdapter(operations.SPEAK.name, _speech, output_type="speech")
+MODERATE: Final = MediaAdapter(operations.MODERATE.name)
+DECIDE: Final = MediaAdapter(operations.DECIDE.name, _decision)

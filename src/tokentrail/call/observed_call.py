@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterator
 
+    from tokentrail.apis.capture import Capture
     from tokentrail.call.reader import RequestReader
     from tokentrail.call.recorder import Recorder
-    from tokentrail.content import Capture, Content
+    from tokentrail.content import Content
     from tokentrail.model.records import CallCost, Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry

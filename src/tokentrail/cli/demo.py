@@ -66,7 +66,7 @@ def add(commands: Commands) -> None:
 
 def _run(asked: argparse.Namespace) -> int:
     if asked.serve is not None:
-        from tokentrail.demo import serve  # noqa: PLC0415 - on demand
+        from tokentrail.demo import serve
 
         return serve.run(asked.serve)
     if (asked.model or asked.yes) and not asked.live:
@@ -83,7 +83,7 @@ def _run(asked: argparse.Namespace) -> int:
 def _play(asked: argparse.Namespace) -> int:
     if not _is_there("rich"):
         return _play_plain(asked)
-    from tokentrail.demo import dash, live, run  # noqa: PLC0415 - on demand
+    from tokentrail.demo import dash, live, run
 
     if asked.live:
         return live.run(asked.model, consent=asked.yes, environ=os.environ)
@@ -94,7 +94,7 @@ def _play_plain(asked: argparse.Namespace) -> int:
     if asked.live or asked.watch:
         message = "--live and --watch need rich: pip install 'tokentrail[demo]'"
         raise CommandError(message, code=2)
-    from tokentrail.demo import plain  # noqa: PLC0415 - on demand
+    from tokentrail.demo import plain
 
     return plain.run()
 

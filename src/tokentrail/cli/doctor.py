@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from tokentrail import diagnosis  # noqa: PLC0415 - on demand
+    from tokentrail import diagnosis
 
     # A second or more: openai is imported, which is most of it, and both encodings are built.
     with status("looking at the client and the encodings"):

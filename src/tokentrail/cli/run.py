@@ -70,7 +70,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from tokentrail.run import supervisor  # noqa: PLC0415 - on demand
+    from tokentrail.run import supervisor
 
     command = _command(asked)
     _require()
@@ -90,7 +90,7 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _output(asked: argparse.Namespace) -> Output:
-    from tokentrail.run.display import Display, JsonLines  # noqa: PLC0415 - on demand
+    from tokentrail.run.display import Display, JsonLines
 
     return JsonLines(sys.stderr) if asked.json else Display(sys.stderr)
 

@@ -1,8 +1,7 @@
-"""How settings are read: a keyword argument goes over the environment, which goes over the default.
+"""How settings are read: from a keyword, else from the environment, else the default.
 
-A wrong keyword argument raises when ``instrument()`` is called, with the setting, the value and
-what is allowed. A wrong environment value must not stop a program: it warns once and the default
-holds.
+A wrong keyword raises when ``instrument()`` is called, with the setting, the value and what is
+allowed. A wrong variable must not stop a program: it warns once, and the default is used.
 """
 
 from __future__ import annotations
@@ -69,7 +68,7 @@ def _require_place_for_content(settings: Settings, arguments: Mapping[str, objec
     guard.warn_once("emit_event", "%s.", message)
 
 
-def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
+def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> Any:
     if argument is not None:
         try:
             return setting.parse(argument)
@@ -126,7 +125,7 @@ def _reason(error: ValueError) -> str:
 def _instead(setting: Setting) -> str:
     if setting.fallback is redact_everything:
         return "No content is recorded."
-    return f"The default ({setting.default_text}) holds."
+    return f"The default ({setting.default_text}) is used."
 
 
 def display_value(value: object) -> object:

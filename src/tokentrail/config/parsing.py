@@ -39,7 +39,7 @@ def boolean(value: object) -> bool:
 def seconds(value: object) -> float:
     """Read a time of up to a minute."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError  # noqa: TRY004 - one kind of refusal, worded by the caller
+        raise ValueError
     number = float(value)
     if not math.isfinite(number) or not 0 <= number <= 60:  # noqa: PLR2004 - a minute
         raise ValueError
@@ -58,7 +58,7 @@ def choice(kind: type[Enum]) -> Callable[[object], Enum]:
 def length(value: object) -> int:
     """Read a whole number from one."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise ValueError  # noqa: TRY004 - one kind of refusal, worded by the caller
+        raise ValueError
     number = int(value)
     if number < 1:
         raise ValueError
@@ -66,16 +66,16 @@ def length(value: object) -> int:
 
 
 class FunctionError(ValueError):
-    """Says why a function cannot be had."""
+    """Says why a function cannot be used."""
 
 
 def function(value: object) -> object:
     """Take what can be called, or import it by its name; whoever calls it awaits nothing."""
     found = _imported(value.strip()) if isinstance(value, str) else value
     if not callable(found):
-        raise ValueError  # noqa: TRY004 - as above
+        raise ValueError
     if _is_awaited(found) or _is_awaited(type(found).__call__):
-        message = "a coroutine function: nobody would await it"
+        message = "a coroutine function, which is never awaited here"
         raise FunctionError(message)
     return found
 
@@ -103,9 +103,9 @@ def _is_awaited(found: object) -> bool:
 
 
 def ratio(value: object) -> float:
-    """Read a number from nought to one."""
+    """Read a number from 0 to 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError  # noqa: TRY004 - as above
+        raise ValueError
     number = float(value)
     if not 0 <= number <= 1:
         raise ValueError
@@ -119,7 +119,7 @@ def names(value: object, known: Collection[str] | None = None) -> tuple[str, ...
     """Return names out of ``known``, or else any that a key of an attribute can be."""
     given = value.split(",") if isinstance(value, str) else value
     if not isinstance(given, (list, tuple, set, frozenset)):
-        raise ValueError  # noqa: TRY004 - as above
+        raise ValueError
     if not all(isinstance(name, str) for name in given):
         raise ValueError
     found = tuple(name.strip() for name in given if name.strip())
@@ -131,7 +131,7 @@ def names(value: object, known: Collection[str] | None = None) -> tuple[str, ...
 
 
 def metric_attributes(value: object) -> tuple[str, ...]:
-    """Read names of attributes that metrics may bear; "none" for no name at all."""
+    """Read names of attributes that metrics may have; "none" for no name at all."""
     if isinstance(value, str) and value.strip().lower() == "none":
         return ()
     return names(value, METRIC_ATTRIBUTES)
@@ -146,7 +146,7 @@ def custom_metric_attributes(value: object) -> tuple[str, ...]:
 
 
 def request_attributes(value: object) -> tuple[str, ...]:
-    """Read names of arguments that say whose a call is."""
+    """Read names of arguments that identify the user of a call."""
     return names(value, REQUEST_ATTRIBUTES)
 
 
@@ -182,7 +182,7 @@ def model_aliases(value: object) -> Mapping[str, str]:
             raise ValueError
         value = {name.strip(): model.strip() for name, _, model in pairs}
     if not isinstance(value, Mapping):
-        raise ValueError  # noqa: TRY004 - one kind of refusal, worded by the caller
+        raise ValueError
     if not all(isinstance(part, str) and part for item in value.items() for part in item):
         raise ValueError
     if not all(resolve(model) for model in value.values()):

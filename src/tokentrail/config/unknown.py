@@ -29,7 +29,7 @@ def describe_unknown(name: str, nearest: str | None) -> str:
 
 
 def _nearest(name: str) -> str | None:
-    from difflib import get_close_matches  # noqa: PLC0415 - hardly ever needed
+    from difflib import get_close_matches
 
     rest = name.removeprefix(_PREFIX)
     known = {setting.variable.removeprefix(_PREFIX): setting.variable for setting in SETTINGS}

@@ -126,20 +126,20 @@ def _providers() -> list[Any]:
     return list(_snapshot().providers)
 
 
-def _snapshot() -> Any:  # noqa: ANN401 - the package's DataSnapshot
+def _snapshot() -> Any:
     with _IMPORT:  # a fork in the middle would leave the child with half a module
-        from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - on demand
+        from genai_prices.data_snapshot import get_snapshot
 
         return get_snapshot()
 
 
-def _rates(prices: Any) -> Rates | None:  # noqa: ANN401 - the package's ModelPrice
+def _rates(prices: Any) -> Rates | None:
     found = {name: _rate(vars(prices).get(key)) for name, key in _KEYS.items()}
     given = found.pop("input")
     return None if given is None else Rates(given, **found)
 
 
-def _rate(price: Any) -> Rate | None:  # noqa: ANN401 - a number, or the package's TieredPrices
+def _rate(price: Any) -> Rate | None:
     if price is None:
         return None
     steps = tuple((tier.start, tier.price) for tier in getattr(price, "tiers", ()))

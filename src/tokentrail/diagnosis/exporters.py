@@ -33,14 +33,14 @@ class Destination:
         return self.address or self.name
 
 
-def of_tracer(tracer: Any) -> tuple[Destination, ...]:  # noqa: ANN401 - any SDK's
+def of_tracer(tracer: Any) -> tuple[Destination, ...]:
     """Return where the spans of a tracer go."""
     tracer = getattr(tracer, "_tracer", tracer)  # that of a provider set later
     processor = getattr(tracer, "span_processor", None)
     return tuple(dict.fromkeys(_of_processor(processor)))
 
 
-def of_meter_provider(provider: Any) -> tuple[Destination, ...]:  # noqa: ANN401 - as above
+def of_meter_provider(provider: Any) -> tuple[Destination, ...]:
     """Return where the metrics of a provider go."""
     provider = getattr(provider, "_real_meter_provider", None) or provider
     config = getattr(provider, "_sdk_config", None)
@@ -49,7 +49,7 @@ def of_meter_provider(provider: Any) -> tuple[Destination, ...]:  # noqa: ANN401
     return tuple(dict.fromkeys(_destination(each) for each in found))
 
 
-def _of_processor(processor: Any) -> Iterator[Destination]:  # noqa: ANN401 - as above
+def _of_processor(processor: Any) -> Iterator[Destination]:
     inner = getattr(processor, "_span_processors", None)
     if inner is not None:
         for each in inner:
@@ -63,7 +63,7 @@ def _of_processor(processor: Any) -> Iterator[Destination]:  # noqa: ANN401 - as
         yield Destination(type(processor).__name__)
 
 
-def _destination(exporter: Any) -> Destination:  # noqa: ANN401 - anybody's
+def _destination(exporter: Any) -> Destination:
     kind = type(exporter).__name__
     if kind.startswith("Console"):
         return Destination("the console")

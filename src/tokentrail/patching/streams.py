@@ -79,7 +79,7 @@ def _attributes(thing: object) -> dict[str, Any]:
     return getattr(thing, "__dict__", None) or {}
 
 
-def _observe_stream(stream: Any, hooks: StreamHooks) -> None:  # noqa: ANN401 - any version's class
+def _observe_stream(stream: Any, hooks: StreamHooks) -> None:
     inner = stream._iterator  # noqa: SLF001 - the seam
     if isinstance(inner, ObservedIterator):
         return
@@ -91,7 +91,7 @@ def _observe_stream(stream: Any, hooks: StreamHooks) -> None:  # noqa: ANN401 - 
     hooks.on_stream_observed()
 
 
-def _observe_raw(raw: Any, fields: dict[str, Any], call: ObservedCall) -> None:  # noqa: ANN401
+def _observe_raw(raw: Any, fields: dict[str, Any], call: ObservedCall) -> None:
     response = fields["http_response"]
     call.recorder.on_response_headers(response)
     is_stream = bool(fields.get("_stream") or fields.get("_is_sse_stream"))
@@ -157,7 +157,7 @@ class StreamHooks:
         for name in ("close", "aclose"):
             self.place(response, name, _Close(getattr(response, name), self))
 
-    def place(self, owner: Any, name: str, hook: object) -> None:  # noqa: ANN401 - any object
+    def place(self, owner: Any, name: str, hook: object) -> None:
         """Put ``hook`` on ``owner``, to be taken away at the end."""
         setattr(owner, name, hook)
         self._placed.append((owner, name, hook))
@@ -315,7 +315,7 @@ class ObservedIterator:
 
     def __init__(
         self,
-        inner: Any,  # noqa: ANN401 - the client's, or a stranger's
+        inner: Any,
         pull: Callable[[], Any],
         hooks: StreamHooks,
     ) -> None:

@@ -179,7 +179,7 @@ class JsonLines:
         """Write what all calls come to."""
         self._write(totals.as_json())
 
-    def note(self, text: str, style: str = "") -> None:  # noqa: ARG002 - as Display has it
+    def note(self, text: str, style: str = "") -> None:
         """Write a sentence."""
         self._write({"note": text})
 

@@ -29,21 +29,21 @@ def register() -> None:
 
 def _openai(_: object) -> None:
     with suppress(Exception):  # a row is worth no program
-        from tokentrail.run import observer  # noqa: PLC0415 - on demand
+        from tokentrail.run import observer
 
         observer.instrument()
 
 
-def _api(trace: Any) -> None:  # noqa: ANN401 - the module
+def _api(trace: Any) -> None:
     """Record what has no provider, without setting one: a program asks whether there is one."""
     found = trace.ProxyTracer._tracer.fget  # noqa: SLF001 - there is no other way in
 
-    def tracer(proxy: Any) -> Any:  # noqa: ANN401 - two tracers of the API
+    def tracer(proxy: Any) -> Any:
         real = found(proxy)
         if real is not proxy._noop_tracer:  # noqa: SLF001 - as above
             return real
         with suppress(Exception):
-            from tokentrail.run import observer  # noqa: PLC0415 - on demand
+            from tokentrail.run import observer
 
             return observer.tracer_for(proxy)
         return real
@@ -51,15 +51,15 @@ def _api(trace: Any) -> None:  # noqa: ANN401 - the module
     trace.ProxyTracer._tracer = property(tracer)  # noqa: SLF001 - as above
 
 
-def _sdk(sdk: Any) -> None:  # noqa: ANN401 - the module
+def _sdk(sdk: Any) -> None:
     """Have every provider of the program feed the rows too."""
     construct = sdk.TracerProvider.__init__
 
     @wraps(construct)
-    def __init__(provider: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401, N807
+    def __init__(provider: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
         construct(provider, *args, **kwargs)
         with suppress(Exception):
-            from tokentrail.run import observer  # noqa: PLC0415 - on demand
+            from tokentrail.run import observer
 
             provider.add_span_processor(observer.PROCESSOR)
 

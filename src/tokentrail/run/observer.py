@@ -61,7 +61,7 @@ _fallback: TracerProvider | None = None
 
 def tracer_for(proxy: ProxyTracer) -> Tracer:
     """Return the tracer of a provider of ours, for spans that no provider would record."""
-    global _fallback  # noqa: PLW0603 - one for the process
+    global _fallback
     if _fallback is None:  # its processor comes by the hook on all providers
         _fallback = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
     return _fallback.get_tracer(
@@ -82,7 +82,7 @@ def instrument() -> None:
 
 
 def _give_way(instrumentor: OpenAIInstrumentor) -> None:
-    def by_program(**settings: Any) -> None:  # noqa: ANN401 - the instrumentor's own signature
+    def by_program(**settings: Any) -> None:
         del instrumentor.__dict__["instrument"]
         instrumentor.uninstrument()
         instrumentor.instrument(**settings)

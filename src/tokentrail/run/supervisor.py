@@ -141,7 +141,7 @@ def _in_foreground() -> bool:
 def die_by(number: int) -> int:
     """End as the program did, by that signal; return the shell's code where that is not to be."""
     with suppress(OSError, ValueError, ImportError):
-        import resource  # noqa: PLC0415 - not on every system
+        import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # one core, of the program
     with suppress(OSError, ValueError):  # some signals have no handler to be put back

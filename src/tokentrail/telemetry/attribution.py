@@ -1,7 +1,7 @@
-"""Whose call it is: names and values that the application sets for all calls of a stretch of code.
+"""Attributes that the application sets on the spans of all calls made inside a block.
 
-They travel in OpenTelemetry's context, so they follow the code into coroutines and tasks, not into
-threads of its own making. They are taken when the call is made, and stay with it.
+They travel in OpenTelemetry's context, so they follow the code into coroutines and tasks, but not
+into threads that it starts. They are read when the call is made, and do not change after that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from tokentrail.model.records import AttributeValue, Request
 
 
-_KEY = otel_context.create_key("tokentrail-attributes")
+KEY = otel_context.create_key("tokentrail-attributes")
+"""Under which a context has the attributes that are set in it."""
 _KINDS = (str, bool, int, float)
 """What an attribute can be, or a list of; a boolean is a number, too, so it is asked for first."""
 _HERE: ContextVar[None] = ContextVar("tokentrail-here")
@@ -35,20 +36,20 @@ _HERE: ContextVar[None] = ContextVar("tokentrail-here")
 def attributes(
     named: Mapping[str, AttributeValue | None] | None = None, /, **more: AttributeValue | None
 ) -> Iterator[None]:
-    """Tell every call made inside with these attributes, beside those of a stretch around it.
+    """Add these attributes to the span of every call made inside the block.
 
-    They are on spans and events, and on metrics where ``custom_metric_attributes`` names them and
-    they are no lists. A stream bears those that held when it was asked for. A value of ``None``
-    takes an attribute of the stretch around away.
+    Blocks can be nested: attributes of the outer block stay, and ``None`` removes one. They are on
+    spans and events, and on metrics where ``custom_metric_attributes`` names them, lists excepted.
+    A stream has the attributes that were set when it was requested.
 
     Args:
         named: Attributes whose names are no Python names, as ``{"enduser.id": "7"}``.
-        more: Attributes by name: text, a number, a boolean, or a list of either kind of these.
+        more: Attributes by name: text, a number, a boolean, or a list of one of these types.
     """
-    outside = otel_context.get_value(_KEY)
+    outside = otel_context.get_value(KEY)
     inside = _merged(outside if isinstance(outside, dict) else {}, {**(named or {}), **more})
     here = _HERE.set(None)
-    token = otel_context.attach(otel_context.set_value(_KEY, inside))
+    token = otel_context.attach(otel_context.set_value(KEY, inside))
     try:
         yield
     finally:
@@ -73,7 +74,8 @@ def _merged(
         else:
             guard.warn_once(
                 f"attribute {name}",
-                "tokentrail.attributes(): %s is a %s, which no attribute can be: left out.",
+                "tokentrail.attributes(): %s is a %s, which no attribute can be, so it is left "
+                "out; allowed: str, bool, int, float, or a list of one of these.",
                 name,
                 type(value).__name__,
             )
@@ -90,9 +92,7 @@ def with_context_attributes(
     request: Request, baggage_keys: tuple[str, ...], context: Context
 ) -> Request:
     """Return ``request`` with what ``context`` says of whose it is."""
-    set_here = context.get(_KEY)
-    if not set_here and not baggage_keys:
-        return request
+    set_here = context.get(KEY)
     found = dict(request.attribution)
     for key in baggage_keys:
         carried = baggage.get_baggage(key, context)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from tokentrail.model.operations import CANCEL, CHAT, COMPLETIONS, EMBEDDINGS, FETCH
 from tokentrail.support import guard
 
 
@@ -26,29 +27,29 @@ class OtherInstrumentation:
 OFFICIAL = OtherInstrumentation(
     "opentelemetry.instrumentation.genai.openai",
     "opentelemetry-instrumentation-genai-openai",
-    frozenset({"chat", "embeddings", "fetch_response"}),
+    frozenset({CHAT.name, EMBEDDINGS.name, FETCH.name}),
 )
 _INSTRUMENTORS = (
     OFFICIAL,
     OtherInstrumentation(
         "opentelemetry.instrumentation.openai_v2",
         "opentelemetry-instrumentation-openai-v2",
-        frozenset({"chat", "embeddings"}),
+        frozenset({CHAT.name, EMBEDDINGS.name}),
     ),
     OtherInstrumentation(
         "opentelemetry.instrumentation.openai",
         "OpenLLMetry (opentelemetry-instrumentation-openai)",
-        frozenset({"chat", "text_completion", "embeddings", "fetch_response", "cancel_response"}),
+        frozenset({CHAT.name, COMPLETIONS.name, EMBEDDINGS.name, FETCH.name, CANCEL.name}),
     ),
     OtherInstrumentation("openinference.instrumentation.openai", "OpenInference", None),
     OtherInstrumentation(
-        "openlit.instrumentation.openai", "openlit", frozenset({"chat", "embeddings"})
+        "openlit.instrumentation.openai", "openlit", frozenset({CHAT.name, EMBEDDINGS.name})
     ),
 )
 """Those with an ``OpenAIInstrumentor`` of OpenTelemetry's kind."""
 _LOGFIRE = OtherInstrumentation("logfire", "logfire", None)
 _LANGFUSE = OtherInstrumentation(
-    "langfuse.openai", "langfuse", frozenset({"chat", "text_completion", "embeddings"})
+    "langfuse.openai", "langfuse", frozenset({CHAT.name, COMPLETIONS.name, EMBEDDINGS.name})
 )
 
 _PROTOCOL = "opentelemetry.util.genai.invocation"
@@ -90,11 +91,11 @@ def _is_instrumenting(module: str) -> bool:
 MODULES = frozenset(
     {*(other.module for other in _INSTRUMENTORS), _LOGFIRE.module, _LANGFUSE.module}
 )
-"""Of which none is imported where nobody else tells the calls of openai."""
+"""If none is imported, no other instrumentation records the calls of openai."""
 
 
 def warn_of_conflict(client: object) -> bool:
-    """Say once in a process that calls are told twice, and by whom; return whether they are.
+    """Warn once in a process that calls are recorded twice, and by whom; return whether they are.
 
     Another one may be switched on at any time, and logfire for single clients: until there is one,
     each call asks, which takes less than half a microsecond.
@@ -103,7 +104,7 @@ def warn_of_conflict(client: object) -> bool:
     if found:
         guard.warn_once(
             "coexistence",
-            "%s also instruments openai here: calls are told twice, with their tokens. "
+            "%s also instruments openai here: calls and their tokens are recorded twice. "
             "Keep one of the two, or leave the calls to it: TOKENTRAIL_ON_CONFLICT=defer.",
             " and ".join(other.title for other in found),
         )

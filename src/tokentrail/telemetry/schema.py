@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from tokentrail.model import operations
 from tokentrail.telemetry import semconv
 
 
@@ -33,41 +34,46 @@ class When(str, Enum):
     ALWAYS = "always"
     NAMED = "the request names a model"
     LOCATED = "the client has a base URL"
-    ASKED = "the request says it"
+    ASKED = "the request sets it"
     STREAMED = "streams"
-    BEGUN = "streams, once a chunk came"
-    GAPS = "`time_per_output_chunk`: streams, once a second chunk came"
-    ANSWERED = "the answer says it"
-    ANY_USAGE = "anything is known of the tokens"
+    BEGUN = "streams with at least one chunk"
+    GAPS = "`time_per_output_chunk`: streams with at least two chunks"
+    ANSWERED = "the answer has it"
+    ANY_USAGE = "any number of tokens is known"
     USED = "reported, or counted with the model's own encoding"
     BILLED = "the answer reports it, and it is not zero"
     COUNTED = "counted here"
-    SEEN = "counted here, of a model that may have thought more than it showed"
+    SEEN = "counted here, for a model that may have reasoned"
     GUESSED = "no better number is known"
-    COMPARED = "counted beside a report: `token_counting=always`"
-    SAMPLED = "counted beside a report: `count_verification_ratio`, `token_counting=always`"
+    COMPARED = "also counted: `token_counting=always`"
+    SAMPLED = "reported and also counted: `count_verification_ratio`, `token_counting=always`"
     PRICED = "`cost` asks for it, and the price is known"
     FAILED = "the call failed"
     RAISED = "the call ended with an exception"
     SHOWN = "the headers are shown: raw answers, streams, errors with a status"
-    SHOWN_ID = "as those, and plain answers"
-    WAITING = "an error says so"
-    FILTERED = "the content filter of Azure says so"
+    SHOWN_ID = "the same, and plain answers"
+    WAITING = "the error has it"
+    FILTERED = "Azure's content filter reports it"
     ASKED_FOR_USAGE = "`stream_usage=request`"
-    CAPTURED = "`capture_content` asks for it, and it was said"
+    CAPTURED = "`capture_content` asks for it, and there is some"
     QUOTED = "`capture_content` asks for it on events"
     EMITTED = "`emit_event`, or content goes to events"
     HEALTHY = "`internal_metrics`"
     SPLIT = "the modality is known; else `unknown`"
 
 
-CHAT, RESPONSES, COMPLETIONS = "chat", "responses", "completions"
-EMBEDDINGS, FETCH = "embeddings", "fetch_response"
-APIS: Final = (CHAT, RESPONSES, COMPLETIONS, EMBEDDINGS, FETCH)
-"""The APIs that are called; the first three are inferences."""
+CHAT, RESPONSES = operations.CHAT.part, operations.RESPONSES.part
+COMPLETIONS, EMBEDDINGS = operations.COMPLETIONS.part, operations.EMBEDDINGS.part
+FETCH = operations.FETCH.name
 MEDIA, LIVE = "images and audio", "realtime"
 """What the conventions have no operation for: recorded under names of its own, see the methods."""
-_INFERENCES: Final = (CHAT, RESPONSES, COMPLETIONS)
+_INFERENCES: Final = tuple(
+    row.part
+    for row in sorted(operations.OPERATIONS, key=lambda row: row.name)
+    if row.is_inference and row.path is not None
+)
+APIS: Final = (*_INFERENCES, EMBEDDINGS, FETCH)
+"""The APIs that are called; all before the last two are inferences."""
 _SAMPLED: Final = (CHAT, COMPLETIONS)
 _TALKS: Final = (CHAT, RESPONSES)
 _FETCHED: Final = (RESPONSES, FETCH)
@@ -113,7 +119,7 @@ SPAN: Final = (
     Attribute("gen_ai.request.stop_sequences", _P, When.ASKED, _SAMPLED, tuple),
     Attribute("gen_ai.request.reasoning.level", _P, When.ASKED, _TALKS),
     Attribute("gen_ai.request.previous_response.id", _P, When.ASKED, (RESPONSES,)),
-    Attribute("gen_ai.conversation.id", _C, When.ASKED, (RESPONSES,), note="never made up"),
+    Attribute("gen_ai.conversation.id", _C, When.ASKED, (RESPONSES,), note="never generated here"),
     Attribute("gen_ai.conversation.id", _X, When.ANSWERED, (FETCH,)),
     Attribute(
         "gen_ai.conversation.compacted", _P, When.ASKED, (RESPONSES,), bool, "true, or absent"
@@ -410,33 +416,25 @@ _TOKENS: Final = "gen_ai.client.token.usage"
 DIFFERENCES: Final = (
     Difference(
         "embeddings",
-        ("embeddings",),
+        (operations.EMBEDDINGS.name,),
         (_DURATION, _TOKENS),
         (_DURATION,),
         "the tokens are on spans and in `tokentrail.usage.tokens`",
     ),
     Difference(
         "responses fetched or cancelled, counted input, images, audio, moderations, decisions",
-        (
-            "fetch_response",
-            "cancel_response",
-            "count_tokens",
-            "generate_image",
-            "edit_image",
-            "vary_image",
-            "transcribe_audio",
-            "translate_audio",
-            "generate_speech",
-            "moderate",
-            "decide",
+        tuple(
+            row.name
+            for row in operations.OPERATIONS
+            if not (row.is_inference or row.has_token_metrics)
         ),
         (_DURATION, *_CHUNKS),
         (_DURATION,),
-        "nothing of the chunks of those that stream",
+        "`latest` has no chunk metrics for them",
     ),
     Difference(
         "inferences that failed after tokens were used",
-        ("chat", "text_completion"),
+        tuple(sorted(operations.INFERENCES)),
         (_TOKENS,),
         tuple(f"gen_ai.client.inference.usage.{kind}_tokens" for kind in ("input", "output")),
         "in the counters, not in the `operation.*_tokens` histograms",

@@ -18,7 +18,7 @@ RESPONSE_MODEL: Final = "gen_ai.response.model"
 SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 ERROR_TYPE: Final = "error.type"
-TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - a name, not a secret
+TOKEN_TYPE: Final = "gen_ai.token.type"
 
 API_TYPE: Final = "openai.api.type"
 REQUEST_SERVICE_TIER: Final = "openai.request.service_tier"
@@ -40,7 +40,7 @@ OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
 TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
 PROMPT_VARIABLE: Final = "gen_ai.prompt.variable."
-"""Content, told only where the user wants it; the last is a prefix."""
+"""Content, recorded only if the user asks for it; the last is a prefix."""
 
 DETAILS_EVENT: Final = "gen_ai.client.inference.operation.details"
 EXCEPTION_EVENT: Final = "gen_ai.client.operation.exception"
@@ -135,7 +135,7 @@ INPUT_DETAILS: Final = (
     ("image_cache_read_tokens", "gen_ai.usage.image.cache_read.input_tokens"),
     ("audio_cache_read_tokens", "gen_ai.usage.audio.cache_read.input_tokens"),
 )
-"""Fields of a report that are parts of the input; told only when they are not zero."""
+"""Fields of a report that are parts of the input; recorded only if they are not zero."""
 
 OUTPUT_DETAILS: Final = (
     ("reasoning_tokens", "gen_ai.usage.reasoning.output_tokens"),
@@ -143,13 +143,13 @@ OUTPUT_DETAILS: Final = (
     ("audio_output_tokens", "gen_ai.usage.audio.output_tokens"),
     ("image_output_tokens", "gen_ai.usage.image.output_tokens"),
 )
-"""Fields of a report that are parts of the output; told only when they are not zero."""
+"""Fields of a report that are parts of the output; recorded only if they are not zero."""
 
 
 DURATION: Final = "gen_ai.client.operation.duration"
 FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"
 OUTPUT_CHUNK: Final = "gen_ai.client.operation.time_per_output_chunk"
-TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - a name, not a secret
+TOKEN_USAGE: Final = "gen_ai.client.token.usage"
 """The metrics of the released conventions."""
 
 INFERENCE_DURATION: Final = "gen_ai.client.inference.duration"
@@ -187,9 +187,6 @@ every vocabulary: without them a cost that is worked out from totals is too high
 
 MODALITY: Final = "gen_ai.token.modality"
 
-
-COUNTED_OPERATIONS: Final = frozenset({"chat", "text_completion", "embeddings"})
-"""The operations whose tokens the conventional metrics tell; of all others only our own do."""
 
 USAGE_TOKENS: Final = "tokentrail.usage.tokens"
 COUNT_RATIO: Final = "tokentrail.usage.count_ratio"

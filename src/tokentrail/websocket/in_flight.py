@@ -1,6 +1,6 @@
 """The responses under way on one connection: which of them an event is about.
 
-What is asked for on one stream begins in turn. Pieces of an answer bear no id: they are of the
+Requests on one stream start in turn. Pieces of an answer have no id: they are of the
 response that began last on their stream. An id that is not known fits any.
 """
 

@@ -22,6 +22,7 @@ from tokentrail.apis.values import (
     sequence,
     telemetry_str,
 )
+from tokentrail.model.operations import CHAT
 from tokentrail.model.records import Prompt
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ class ChatAdapter:
         """Read the keyword arguments of a call."""
         return _PARAMETERS.read(
             arguments,
-            operation="chat",
-            api="chat_completions",
+            operation=CHAT.name,
+            api=CHAT.api,
             endpoint=endpoint,
             prompt=_prompt(arguments) if prompt else None,
         )

@@ -8,6 +8,7 @@ from tokentrail.apis.choices import accumulator, read_answer
 from tokentrail.apis.inputs import read_inputs
 from tokentrail.apis.parameters import SAMPLED, Parameters
 from tokentrail.apis.values import integer, nonempty_str
+from tokentrail.model.operations import COMPLETIONS
 from tokentrail.model.records import Prompt
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class CompletionsAdapter:
         shown, billed = integer(arguments.get("n")), integer(arguments.get("best_of"))
         return _PARAMETERS.read(
             arguments,
-            operation="text_completion",
-            api=None,
+            operation=COMPLETIONS.name,
+            api=COMPLETIONS.api,
             endpoint=endpoint,
             prompt=_prompt(arguments) if prompt else None,
             inexact_output=arguments.get("echo") is True or (billed or 1) > (shown or 1),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tokentrail.apis.inputs import read_inputs
 from tokentrail.apis.reported_usage import embeddings_usage
 from tokentrail.apis.values import fields, integer, telemetry_str
+from tokentrail.model.operations import EMBEDDINGS
 from tokentrail.model.records import Prompt, Request, Response
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ class EmbeddingsAdapter:
         get = arguments.get
         encoding = telemetry_str(get("encoding_format"))
         return Request(
-            operation="embeddings",
-            api=None,
+            operation=EMBEDDINGS.name,
+            api=EMBEDDINGS.api,
             endpoint=endpoint,
             model=telemetry_str(get("model")),
             dimension_count=integer(get("dimensions")),
@@ -34,7 +35,7 @@ class EmbeddingsAdapter:
             prompt=_prompt(get("input")) if prompt else None,
         )
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``CreateEmbeddingResponse``; there is no text for the sink."""
         given = fields(answer)
         return Response(
@@ -43,7 +44,7 @@ class EmbeddingsAdapter:
             complete=bool(given),
         )
 
-    def stream_accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:
         """Return an accumulator that knows nothing: embeddings do not stream."""
         return UnknownStream()
 

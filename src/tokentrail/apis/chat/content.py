@@ -1,4 +1,4 @@
-"""What comes in answer, gathered whole or piece by piece: nothing is made up, nothing lost.
+"""Content of chat completions: what a request says, and an answer, whole or piece by piece.
 
 A gathering may be asked at any time; what it has is what was received.
 """
@@ -6,42 +6,22 @@ A gathering may be asked at any time; what it has is what was received.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any
 
-from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
-from tokentrail.content import media
-from tokentrail.content.messages import (
+from tokentrail.apis import content_media as media
+from tokentrail.apis.chat.content_messages import (
     read_call,
     read_content,
     read_custom_call,
     read_message_parts,
+    read_messages,
 )
+from tokentrail.apis.content_tools import read_tools
+from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import Content, Message, Part, Reasoning, Text
-from tokentrail.content.stream import EventContentAccumulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from tokentrail.model.records import Request
-
-
-class ContentAccumulator(Protocol):
-    """Gathers the content of one answer."""
-
-    def add(self, chunk: object) -> None:
-        """Take the next chunk of a stream."""
-
-    def take(self, answer: object) -> None:
-        """Take a whole plain answer."""
-
-    def content(self) -> Content:
-        """Return what was said by now."""
-
-
-def content_accumulator(request: Request, *, schemas: bool) -> ContentAccumulator | None:
-    """Return what gathers the answer to ``request``; ``None`` where no content is known."""
-    make = _ACCUMULATORS.get((request.operation, request.api))
-    return None if make is None else make(schemas=schemas)
+    from collections.abc import Mapping
 
 
 @dataclass(slots=True)
@@ -74,7 +54,7 @@ class _Piece:
 class ChoiceContentAccumulator:
     """Gathers the choices of chat completions."""
 
-    def __init__(self, *, schemas: bool = False) -> None:  # noqa: ARG002 - as all gatherings
+    def __init__(self) -> None:
         self._choices: dict[int, dict[tuple[str, int], _Piece]] = {}
         self._roles: dict[int, str] = {}
         self._whole: dict[int, Message] = {}
@@ -176,30 +156,22 @@ class ChoiceContentAccumulator:
         return Content(output=tuple(messages[index] for index in sorted(messages)))
 
 
-class CompletionContentAccumulator(ChoiceContentAccumulator):
-    """Gathers the choices of legacy completions, whose pieces look like the whole."""
-
-    def _read(self, choice: Mapping[str, object]) -> Message | None:
-        said = nonempty_str(choice.get("text"))
-        return None if said is None else Message("assistant", (Text(said),))
-
-    def _add(self, choice: Mapping[str, object], index: int) -> None:
-        self._append(index, "text", 0, choice.get("text"))
-
-
 def _index(given: Mapping[str, object], position: int) -> int:
     index = given.get("index")
     return index if type(index) is int else position
 
 
-def _fetched(*, schemas: bool) -> EventContentAccumulator:
-    return EventContentAccumulator(schemas=schemas, asked=True)
+class ChatContent:
+    """Content of chat completions."""
 
+    def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
+        """Return the messages and the tools of a request."""
+        tools, functions = arguments.get("tools"), arguments.get("functions")
+        return Content(
+            input=read_messages(arguments.get("messages")),
+            tools=read_tools(tools, schemas=schemas) + read_tools(functions, schemas=schemas),
+        )
 
-_ACCUMULATORS: Final[dict[tuple[str, str | None], Callable[..., ContentAccumulator]]] = {
-    ("chat", "chat_completions"): ChoiceContentAccumulator,
-    ("text_completion", None): CompletionContentAccumulator,
-    ("chat", "responses"): EventContentAccumulator,
-    ("fetch_response", "responses"): _fetched,
-    ("cancel_response", "responses"): _fetched,
-}
+    def accumulator(self, *, schemas: bool) -> ChoiceContentAccumulator:
+        """Return what gathers choices."""
+        return ChoiceContentAccumulator()

@@ -19,6 +19,7 @@ from tokentrail.apis.values import (
     sequence,
     telemetry_str,
 )
+from tokentrail.model.operations import REALTIME
 from tokentrail.model.records import Request, Response
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ _PARAMETERS: Final = Parameters(
 
 
 class RealtimeAdapter:
-    """The responses of one realtime session; it learns of the session as it is told.
+    """The responses of one realtime session; it learns of the session from its events.
 
     Only the server says that a response begins, whether the application asked for it or somebody
     was heard to stop talking.
@@ -55,7 +56,7 @@ class RealtimeAdapter:
     asks: str | None = None
     ends = frozenset({"response.done"})
 
-    def __init__(self, model: str | None) -> None:
+    def __init__(self, model: str | None = None) -> None:
         """``model``: the one the connection was asked for."""
         self._asked = model
         self._model: str | None = None
@@ -84,21 +85,21 @@ class RealtimeAdapter:
         endpoint: Endpoint,
         arguments: Mapping[str, object],
         *,
-        prompt: bool = True,  # noqa: ARG002 - the server alone has the conversation
+        prompt: bool = True,
     ) -> Request:
         """Read what a response is to be, as it says itself when it begins."""
         speaks = _speaks(arguments)
         return _PARAMETERS.read(
             {"model": self._asked or self._model, **arguments},
-            operation="chat",
-            api="realtime",
+            operation=REALTIME.name,
+            api=REALTIME.api,
             endpoint=endpoint,
             stream=True,
             output_type="speech" if speaks else "text",
             inexact_output=speaks,
         )
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read nothing: every response comes by events."""
         return Response()
 

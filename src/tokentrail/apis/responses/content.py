@@ -1,13 +1,18 @@
-"""Answers of the responses API, gathered from the events of a stream or taken whole."""
+"""Content of the responses API: what a request says, and an answer, by events or taken whole."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.values import fields, plain_str, sequence
-from tokentrail.content.items import read_instructions, read_item, read_output
+from tokentrail.apis.content_tools import read_tools
+from tokentrail.apis.responses.content_items import (
+    read_input,
+    read_instructions,
+    read_item,
+    read_output,
+)
+from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import Content, Message
-from tokentrail.content.tools import read_tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +29,16 @@ _DELTAS: Final = {
 }
 """By the type of an event: the field of its item that grows; for a list of parts also the type of
 the part, the field of the part that grows, and what numbers the parts."""
+
+
+def _variables(given: object) -> tuple[tuple[str, str], ...]:
+    """Return those variables of a prompt that are text, bare or as a part."""
+    found: list[tuple[str, str]] = []
+    for name, value in fields(given).items():
+        said = nonempty_str(value) or nonempty_str(fields(value).get("text"))
+        if said is not None:
+            found.append((str(name), said))
+    return tuple(found)
 
 
 class _Item:
@@ -133,3 +148,32 @@ class EventContentAccumulator:
         items = [self._items[index].fields() for index in sorted(self._items)]
         parts = tuple(part for item in items for part in read_item(item))
         return (Message("assistant", parts),) if parts else ()
+
+
+class ResponsesContent:
+    """Content of the responses API."""
+
+    def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
+        """Return instructions, input, tools and the variables of a prompt."""
+        return Content(
+            system=read_instructions(arguments.get("instructions")),
+            input=read_input(arguments.get("input")),
+            tools=read_tools(arguments.get("tools"), schemas=schemas),
+            variables=_variables(fields(arguments.get("prompt")).get("variables")),
+        )
+
+    def accumulator(self, *, schemas: bool) -> EventContentAccumulator:
+        """Return what gathers items."""
+        return EventContentAccumulator(schemas=schemas)
+
+
+class FetchedContent:
+    """Content of a response that was made before: the request says nothing, its response all."""
+
+    def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
+        """Return nothing."""
+        return Content()
+
+    def accumulator(self, *, schemas: bool) -> EventContentAccumulator:
+        """Return what gathers items, and what the response repeats of its request."""
+        return EventContentAccumulator(schemas=schemas, asked=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.apis import content_media as media
 from tokentrail.apis.values import fields, is_sequence, nonempty_str, plain_str, sequence
-from tokentrail.content import media
 from tokentrail.content.parts import Message, Part, Reasoning, Text, ToolCall, ToolResponse
 from tokentrail.content.values import clean, parsed
 
