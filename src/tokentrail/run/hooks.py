@@ -36,11 +36,11 @@ def _openai(_: object) -> None:
 
 def _api(trace: Any) -> None:
     """Record what has no provider, without setting one: a program asks whether there is one."""
-    found = trace.ProxyTracer._tracer.fget  # noqa: SLF001 - there is no other way in
+    found = trace.ProxyTracer._tracer.fget
 
     def tracer(proxy: Any) -> Any:
         real = found(proxy)
-        if real is not proxy._noop_tracer:  # noqa: SLF001 - as above
+        if real is not proxy._noop_tracer:
             return real
         with suppress(Exception):
             from tokentrail.run import observer
@@ -48,7 +48,7 @@ def _api(trace: Any) -> None:
             return observer.tracer_for(proxy)
         return real
 
-    trace.ProxyTracer._tracer = property(tracer)  # noqa: SLF001 - as above
+    trace.ProxyTracer._tracer = property(tracer)
 
 
 def _sdk(sdk: Any) -> None:
@@ -56,7 +56,7 @@ def _sdk(sdk: Any) -> None:
     construct = sdk.TracerProvider.__init__
 
     @wraps(construct)
-    def __init__(provider: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+    def __init__(provider: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - the name of what it wraps
         construct(provider, *args, **kwargs)
         with suppress(Exception):
             from tokentrail.run import observer

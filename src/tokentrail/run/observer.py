@@ -65,9 +65,9 @@ def tracer_for(proxy: ProxyTracer) -> Tracer:
     if _fallback is None:  # its processor comes by the hook on all providers
         _fallback = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
     return _fallback.get_tracer(
-        proxy._instrumenting_module_name,  # noqa: SLF001 - what the proxy would ask for itself
-        proxy._instrumenting_library_version,  # noqa: SLF001 - as above
-        proxy._schema_url,  # noqa: SLF001 - as above
+        proxy._instrumenting_module_name,
+        proxy._instrumenting_library_version,
+        proxy._schema_url,
     )
 
 
