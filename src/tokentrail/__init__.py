@@ -78,7 +78,10 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
     disabled: bool | None = None,
     **unknown: NoReturn,
 ) -> None:
-    """Record the calls of the openai client from now on; a second call changes nothing.
+    """Record the calls of the openai client from now on.
+
+    A second call changes nothing, and warns of what it asks for that is not in force. If it would
+    have less content recorded (a ``redact`` of its own), no content is recorded from then on.
 
     docs/supported-methods.md lists the methods that are recorded. Neither openai nor tiktoken is
     imported: the client is patched when your program imports it. Clients made before are covered
@@ -132,7 +135,8 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
         content_max_chars: How much of each text is recorded; the JSON around it stays valid.
             Allowed: a number of characters from 1. Default: none.
         capture_binary: Whether images, audio and files in messages are recorded with their bytes,
-            not only their size. Allowed: true, false. Default: false.
+            not only their size, and their addresses with the query string, where a signature may
+            stand. Allowed: true, false. Default: false.
         capture_tool_schemas: Whether tool definitions are recorded with description and parameters,
             not only their name. Allowed: true, false. Default: false.
         on_conflict: What happens to calls that another instrumentation records as well, if the two

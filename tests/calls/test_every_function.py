@@ -46,10 +46,13 @@ APART = (
 EDGES = {
     "tokentrail.patching.wrappers": {
         "AsyncWrapper.__call__", "SyncWrapper.__call__", "_awaited", "_on_answer", "_on_error",
+        "_leave",
         "_on_refused", "_read", "_retry_kwargs", "_start", "_start_in_this_context",
         "PatchedMethod.__call__", "PatchedMethod.__get__", "PatchedMethod.__reduce_ex__",
         "RawRequestWrapper.__call__", "_Sending.__init__", "_Sending.without_us",
     },
+    "tokentrail.patching.request": {"SentCall.__init__"},
+    "tokentrail.support.threads": {"OwnThread.run"},
     "tokentrail.support.coroutines": {"Pending.__init__", "Pending.__del__", "named_as"},
     "tokentrail.patching.replay": {
         "_Recording.__class__", "_Recording.__getattr__", "_Recording.__iter__",

@@ -100,6 +100,20 @@ async def _load(url):
         await asyncio.gather(*(one(visit) for visit in visits))
 
 
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        [{"role": "user", "content": "x" * 32_001}],
+        [{"role": "user", "content": "x"}] * 201,
+    ],
+    ids=["none", "too long", "too many"],
+)
+def test_what_is_too_much_is_refused(service, model, messages):
+    url, _ = service
+    assert httpx.post(f"{url}/chat", json={"messages": messages}).status_code == 422
+
+
 async def test_under_load_every_call_is_told_once_whichever_worker_made_it(service, collector):
     url, process = service
     await _load(url)

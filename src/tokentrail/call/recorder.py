@@ -258,6 +258,8 @@ class Recorder:
             outcome = Outcome.COMPLETED
         begun, first = self._started, self._first
         duration = end - begun
+        if duration < 0:  # a clock that was set back; an end is never before its start
+            duration = 0.0
         operation = Operation(
             self._request,
             response,
@@ -266,7 +268,7 @@ class Recorder:
             duration,
             self._start_time + int(duration * 1e9),
             self._answered,
-            None if first is None else first - begun,
+            None if first is None else max(first - begun, 0.0),
             failure,
         )
         operation.usage_request = self.usage_request

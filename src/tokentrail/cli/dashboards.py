@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -50,6 +51,8 @@ def _run(asked: argparse.Namespace) -> int:
             raise CommandError(message, code=2)
         folder.mkdir(parents=True, exist_ok=True)
         for name, written in files.items():
+            if asked.force and (folder / name).is_symlink():
+                (folder / name).unlink()
             (folder / name).write_bytes(written)
             print(folder / name)
     except OSError as error:
@@ -60,14 +63,16 @@ def _run(asked: argparse.Namespace) -> int:
 
 def _files(label: str) -> dict[str, bytes]:
     """Return what is shipped, by name, for a store that names services by ``label``."""
-    shipped = sorted((Path(__file__).parents[1] / "dashboards").iterdir())
+    shipped = (resources.files("tokentrail") / "dashboards").iterdir()  # perhaps in a zip
     return {
         path.name: relabelled(
-            path.read_text("utf-8"), label, in_json=path.suffix == ".json"
+            path.read_text("utf-8"), label, in_json=path.name.endswith(".json")
         ).encode()
-        for path in shipped
+        for path in sorted(shipped, key=lambda path: path.name)
     }
 
 
 def _differs(written: bytes, there: Path) -> bool:
+    if there.is_symlink() and not there.exists():
+        return True  # a dangling link: to write would make a file elsewhere
     return there.exists() and there.read_bytes() != written

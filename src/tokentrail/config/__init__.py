@@ -5,6 +5,7 @@ from __future__ import annotations
 from tokentrail.config.environment import (
     EnvironmentValue,
     display_value,
+    read_arguments,
     read_environment,
     read_settings,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "TokenCounting",
     "describe_unknown",
     "display_value",
+    "read_arguments",
     "read_environment",
     "read_settings",
     "unknown_variables",

@@ -34,11 +34,7 @@ def read_settings(
         TypeError: an argument has a name that is no setting.
         ValueError: an argument has a value that is not allowed.
     """
-    known = {setting.name for setting in SETTINGS}
-    for name in arguments:
-        if name not in known:
-            message = f"tokentrail has no setting {name!r}; there are: {', '.join(sorted(known))}"
-            raise TypeError(message)
+    _require_known(arguments)
     if _value(_DISABLED, arguments.get("disabled"), environ):
         # Nothing is imported that a variable names.
         arguments, environ = {**arguments, "disabled": True}, {}
@@ -66,6 +62,27 @@ def _require_place_for_content(settings: Settings, arguments: Mapping[str, objec
     if arguments.get("capture_content") is not None or arguments.get("emit_event") is not None:
         raise ValueError(message)
     guard.warn_once("emit_event", "%s.", message)
+
+
+def read_arguments(arguments: Mapping[str, object]) -> dict[str, object]:
+    """Return the values of the keyword arguments alone; those that are ``None`` are left out.
+
+    Raises: as :func:`read_settings`.
+    """
+    _require_known(arguments)
+    return {
+        s.name: _value(s, arguments[s.name], {})
+        for s in SETTINGS
+        if arguments.get(s.name) is not None
+    }
+
+
+def _require_known(arguments: Mapping[str, object]) -> None:
+    known = {setting.name for setting in SETTINGS}
+    for name in arguments:
+        if name not in known:
+            message = f"tokentrail has no setting {name!r}; there are: {', '.join(sorted(known))}"
+            raise TypeError(message)
 
 
 def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> Any:

@@ -208,7 +208,7 @@ class Settings:
     capture_binary: bool = _switch(
         default=False,
         about="Whether images, audio and files in messages are recorded with their bytes, not only "
-        "their size.",
+        "their size, and their addresses with the query string, where a signature may stand.",
     )
     capture_tool_schemas: bool = _switch(
         default=False,

@@ -21,6 +21,7 @@ from tokentrail.patching import include_usage
 from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
 from tokentrail.support import guard
 from tokentrail.telemetry import request_attributes
+from tokentrail.telemetry.context import without_instrumentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +115,9 @@ class CallArguments:
 class SentCall:
     """A call on its way: its arguments, what observes it, and its telemetry."""
 
-    __slots__ = ("arguments", "call", "is_refused", "telemetry", "usage_injected")
+    __slots__ = (
+        "arguments", "call", "is_refused", "is_under_way", "telemetry", "usage_injected",
+    )  # fmt: skip
 
     def __init__(self, arguments: CallArguments) -> None:
         self.arguments = arguments
@@ -124,6 +127,8 @@ class SentCall:
         """``None`` until it is started."""
         self.usage_injected = arguments.usage_injected
         """The server was asked for the usage, and did not refuse."""
+        self.is_under_way = False
+        """Its span may be current."""
         self.is_refused = False
         """It did refuse, and was asked again without."""
 
@@ -147,6 +152,7 @@ class SentCall:
                 call.recorder.usage_request = "requested"
         if runtime.settings.request_hook is not None:
             self._run_hook("request hook", runtime.settings.request_hook, arguments.copy_to_show)
+        self.is_under_way = True
         telemetry.attach(arguments.client)
 
     def retry_kwargs(self, error: BaseException) -> dict[str, Any] | None:
@@ -166,6 +172,7 @@ class SentCall:
         with _CONTEXT_SHIELD:
             if self.telemetry is not None:
                 self.telemetry.detach()
+        self.is_under_way = False
 
     def on_success(self, answer: object) -> None:
         """Note that the call went well: if it did so only at the second try, that is remembered."""
@@ -181,9 +188,10 @@ class SentCall:
         self, title: str, hook: Callable[[Any, Any], object], shown: Callable[[], object]
     ) -> None:
         """Call a hook of the user's with the call's span; what it raises stays here."""
-        with guard.shield(title):
+        with guard.function_shield(title):
             if self.telemetry is not None:
-                hook(self.telemetry.span, shown())
+                with without_instrumentation():
+                    hook(self.telemetry.span, shown())
 
 
 def read_arguments(

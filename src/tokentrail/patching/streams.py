@@ -244,6 +244,9 @@ class StreamHooks:
         self.phase = Phase.ENDED
         try:
             end()
+        except BaseException:  # a signal, perhaps
+            self.call.discard_cut_off()
+            raise
         finally:
             self.remove()
 
@@ -304,8 +307,9 @@ class _Parse:
                 self._hooks.on_parsed(parsed)
 
     def __del__(self) -> None:
-        if self._hooks.phase in {Phase.UNPARSED, Phase.READ}:
-            _collect(self._hooks.call)
+        with suppress(AttributeError):  # it is half made
+            if self._hooks.phase in {Phase.UNPARSED, Phase.READ}:
+                _collect(self._hooks.call)
 
 
 class ObservedIterator:
@@ -326,10 +330,12 @@ class ObservedIterator:
         self._recorder = hooks.call.recorder
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self._inner, name)
+        # What is half made has no such field, and asking for it here would not come to an end.
+        return getattr(object.__getattribute__(self, "_inner"), name)
 
     def __del__(self) -> None:
-        _collect(self.hooks.call)
+        with suppress(AttributeError):  # it is half made
+            _collect(object.__getattribute__(self, "hooks").call)
 
 
 class SyncObservedIterator(ObservedIterator):

@@ -9,11 +9,12 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
 
+from tokentrail.apis.values import MAX_CHARS, encodable, integer
 from tokentrail.support import guard
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 KEY = otel_context.create_key("tokentrail-attributes")
 """Under which a context has the attributes that are set in it."""
+_Scalar = str | bool | int | float
 _KINDS = (str, bool, int, float)
 """What an attribute can be, or a list of; a boolean is a number, too, so it is asked for first."""
 _HERE: ContextVar[None] = ContextVar("tokentrail-here")
@@ -65,12 +67,13 @@ def _merged(
 ) -> dict[str, AttributeValue]:
     merged = dict(outside)
     for name, value in named.items():
+        name = encodable(name)  # noqa: PLW2901 - as the exporter can have it
         if value is None:
             merged.pop(name, None)
         elif isinstance(value, _KINDS):
-            merged[name] = value
+            merged[name] = _exportable(value)
         elif isinstance(value, (list, tuple)) and _is_uniform(value):
-            merged[name] = tuple(value)
+            merged[name] = _exportable_list(value)
         else:
             guard.warn_once(
                 f"attribute {name}",
@@ -80,6 +83,30 @@ def _merged(
                 type(value).__name__,
             )
     return merged
+
+
+def _exportable(value: _Scalar) -> _Scalar:
+    """Return a value as OTLP can carry it: one that it cannot fails the export of a whole batch.
+
+    A number beyond 64 bits is its digits.
+    """
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, float) or integer(int(value)) is not None:
+        return value
+    return _digits(value)
+
+
+def _digits(number: int) -> str:
+    try:
+        return str(number)
+    except ValueError:  # of more digits than Python writes
+        return "_OTHER"
+
+
+def _exportable_list(values: Sequence[Any]) -> AttributeValue:
+    made: Any = tuple(map(_exportable, values))
+    return made if _is_uniform(made) else tuple(map(str, made))
 
 
 def _is_uniform(values: Sequence[object]) -> bool:
@@ -96,8 +123,10 @@ def with_context_attributes(
     found = dict(request.attribution)
     for key in baggage_keys:
         carried = baggage.get_baggage(key, context)
-        if isinstance(carried, _KINDS):
-            found[key] = carried
+        if isinstance(carried, str):  # as it comes from a remote caller
+            found[key] = encodable(carried)[:MAX_CHARS]
+        elif isinstance(carried, _KINDS):
+            found[key] = _exportable(carried)
     if isinstance(set_here, dict):
         found.update(set_here)
     return replace(request, attribution=tuple(found.items()))

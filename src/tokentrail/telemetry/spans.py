@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import Status, StatusCode
 
+from tokentrail.apis.values import MAX_CHARS
 from tokentrail.model.records import ID_FIELDS, Source
 from tokentrail.support.bounded import BoundedCache
 from tokentrail.telemetry import content_attributes, semconv
@@ -103,7 +104,7 @@ def name(request: Request) -> str:
     """Return the name of a span."""
     if request.model is None:
         return request.operation
-    return f"{request.operation} {request.model}"
+    return f"{request.operation} {request.model}"[:MAX_CHARS]
 
 
 def finish(
