@@ -37,7 +37,8 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
     def instrument(self, **kwargs: Any) -> None:
         """Switch on; see :func:`tokentrail.instrument`.
 
-        If it is on already, what is asked for and not in force is named in a warning.
+        If it is on already, what is asked for and not in force is named in a warning, and what of
+        the client was imported anew is instrumented.
         """
         settings = {name: value for name, value in kwargs.items() if name not in _NO_SETTINGS}
         asked = read_arguments(settings)  # which raises also where nothing is to be done
@@ -50,6 +51,8 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
             super().instrument(**kwargs)
             # Where it was disabled, it may yet be switched on.
             self._is_instrumented_by_opentelemetry = runtime.current() is not None
+        else:
+            install.refresh()
 
     def uninstrument(self, **kwargs: Any) -> None:
         """Restore the client; see :func:`tokentrail.uninstrument`."""

@@ -232,11 +232,13 @@ async def test_a_second_done_changes_nothing(chat):
     chat.told("completed", chunks)
 
 
-async def test_headers_alone_cost_the_prompt(chat):
-    """A stream without a chunk has an input and no output, not an output of zero."""
+async def test_headers_alone_cost_nothing(chat):
+    """No model answered in a stream without a chunk."""
     chat.stage.streams([])
     assert await chat.driver.read(await chat.stream()) == []
-    chat.told("completed", [])
+    told = chat.trail.spans.attributes()
+    assert told["tokentrail.outcome"] == "truncated"
+    assert not [name for name in told if ".usage." in name]
 
 
 async def test_closing_after_the_end_is_too_late_to_matter(play):

@@ -73,7 +73,7 @@ async def test_an_item_nobody_knows_is_left_out(driver, serve, said):
 
 @pytest.mark.parametrize(
     "choices",
-    [None, 7, [None], [{}], [{"delta": 7}], [{"index": "x", "delta": {"content": 7}}],
+    [None, 7, [None], [{}], [{"delta": 7}], [{"index": "x", "delta": {"content": True}}],
      [{"index": 10**30, "delta": {"tool_calls": [{"index": -(10**30)}]}}],
      [{"index": 0, "delta": {"content": {"a": 1}, "tool_calls": [7, {"function": 7}]}}]],
 )  # fmt: skip

@@ -59,6 +59,7 @@ async def test_a_response_is_a_span_with_its_usage(api, peer, client, driver, tr
         await until(driver, connection)
     attributes = trail.spans.attributes()
     assert 0 < attributes.pop("gen_ai.response.time_to_first_chunk") < 30
+    assert 0 < attributes.pop("tokentrail.time_to_first_content") < 30
     speaks = api.type == "realtime"
     model = MODEL if speaks else TEXT_MODEL
     assert attributes == {

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 class Accumulator(Protocol):
     """Gathers a streamed answer chunk by chunk, in bounded memory."""
 
+    @property
+    def has_content(self) -> bool:
+        """Whether there was what a person waits for: text, a refusal, sound, a call."""
+
     def add(self, chunk: object) -> None:
         """Take the next chunk. O(1)."""
 

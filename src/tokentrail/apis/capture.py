@@ -156,6 +156,11 @@ class CapturingAccumulator:
         self._capture = capture
         self.response = accumulator.response
 
+    @property
+    def has_content(self) -> bool:
+        """Whether there was what a person waits for."""
+        return self._accumulator.has_content
+
     def add(self, chunk: object) -> None:
         """Take the next chunk."""
         self._capture.add(chunk)

@@ -162,9 +162,13 @@ class ObservedCall:
         """Take the whole plain answer: the call is completed."""
         self._go_on(self.recorder.on_response(answer))
 
-    def on_stream_end(self) -> None:
-        """Note that the stream came to its end."""
-        self._go_on(self.recorder.on_stream_end())
+    def on_stream_end(self, *, is_page: bool = False) -> None:
+        """Note that the stream came to its end; ``is_page``: it was a page for people."""
+        self._go_on(self.recorder.on_stream_end(is_page=is_page))
+
+    def on_unread_end(self) -> None:
+        """Note that the application had all of a stream's body, which nobody parsed here."""
+        self._go_on(self.recorder.on_unread_end())
 
     def on_closed(self, *, finalising: bool = False) -> None:
         """Note that the application closed the answer. ``finalising``: no lock may be taken."""
@@ -218,6 +222,7 @@ class ObservedCall:
         runtime = self._runtime
         runtime.open_calls.discard(self)
         self._live = None
+        self._name_model(operation)
         operation.request = request = self.request
         if request.background or request.fetches:
             operation.response = runtime.background.settled(request, operation.response)
@@ -234,6 +239,13 @@ class ObservedCall:
             self._record()
         else:
             self._count()
+
+    def _name_model(self, operation: Operation) -> None:
+        """Take the model that the answer names for that of a stored prompt, which names it."""
+        request, response = self.request, operation.response
+        if request.prompt_name is None or request.model is not None or response is None:
+            return
+        self.request = replace(request, model=response.model)
 
     def _queue_without_lock(self, gaps: Gaps | None) -> None:
         worker = self._runtime.worker

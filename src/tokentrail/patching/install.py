@@ -1,7 +1,7 @@
 """How methods of the client are wrapped: the table is walked by install and remove alike.
 
 Nothing of openai is imported here. A hook waits for each module; it cannot be unregistered, so it
-is registered once in a process and asks whether patching is wanted.
+waits once at a time and asks whether patching is wanted.
 """
 
 from __future__ import annotations
@@ -50,8 +50,6 @@ def install(families: Collection[str] = INSTRUMENTED_APIS) -> None:
         if name not in _hooked:
             _hooked.add(name)
             wrapt.register_post_import_hook(_imported, name)  # calls it if the module is there
-        elif (module := sys.modules.get(name)) is not None:
-            _imported(module)
 
 
 def remove() -> None:
@@ -70,7 +68,15 @@ def remove() -> None:
     _patched[:] = left
 
 
+def refresh() -> None:
+    """Wrap what was imported anew since, where anything is wrapped. Idempotent."""
+    if _wanted:
+        _below.cache_clear()
+        install(_wanted)
+
+
 def _imported(module: ModuleType) -> None:
+    _hooked.discard(module.__name__)  # a hook is called once: it may be imported anew
     if not _wanted:
         return
     for row in all_methods():

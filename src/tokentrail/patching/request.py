@@ -19,6 +19,7 @@ from tokentrail.config import StreamUsage
 from tokentrail.model.endpoint import endpoint_of
 from tokentrail.patching import include_usage
 from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
+from tokentrail.runtime.stream_usage import Habit
 from tokentrail.support import guard
 from tokentrail.telemetry import request_attributes
 from tokentrail.telemetry.context import without_instrumentation
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from tokentrail.apis import ApiAdapter
     from tokentrail.call.observed_call import ObservedCall
     from tokentrail.content import Content
-    from tokentrail.model.records import Request
+    from tokentrail.model.records import Endpoint, Request
+    from tokentrail.patching.include_usage import UsageFilter
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.context import CallContext
     from tokentrail.telemetry.emitter import CallTelemetry
@@ -69,6 +71,8 @@ class CallArguments:
     """The arguments as they were when it was sent, for a prompt that is read late."""
     usage_injected: bool = field(default=False, init=False)
     """The server is asked for the usage of the stream, which the application did not do."""
+    usage_filter: UsageFilter | None = field(default=None, init=False)
+    """What sees to the usage of the stream before the application does."""
 
     def take_snapshot(self) -> None:
         """Take what a late prompt will be read of: the application may go on with its lists.
@@ -161,6 +165,7 @@ class SentCall:
         if not self.usage_injected or call is None or not include_usage.is_refusal(error):
             return None
         self.usage_injected = False
+        self.arguments.usage_filter = None
         self.is_refused = True
         call.recorder.usage_request = "refused"
         return include_usage.taken_back(
@@ -182,7 +187,7 @@ class SentCall:
         if self.is_refused:
             key = arguments.request.endpoint.key
             server = include_usage.server_of(key, arguments.client, arguments.original)
-            runtime.refusals.add(server)
+            runtime.stream_usage.add_refusal(server)
 
     def _run_hook(
         self, title: str, hook: Callable[[Any, Any], object], shown: Callable[[], object]
@@ -194,16 +199,20 @@ class SentCall:
                     hook(self.telemetry.span, shown())
 
 
-def read_arguments(
+def read_arguments(  # noqa: PLR0913, PLR0917 - a call as wrapt has it, and where it goes
     runtime: Runtime,
     adapter: ApiAdapter,
     client: object,
     context: CallContext,
     args: tuple[Any, ...],
     original: dict[str, Any],
+    endpoint: Endpoint | None = None,
 ) -> CallArguments:
-    """Read a call of a method of ``client`` that is made in ``context``, but for its prompt."""
-    endpoint = endpoint_of(client)
+    """Read a call of a method of ``client`` that is made in ``context``, but for its prompt.
+
+    ``endpoint``: where it goes, if not to the client's base URL.
+    """
+    endpoint = endpoint_of(client) if endpoint is None else endpoint
     retryable, effective = original, original
     buffers: Kept = {}
     is_unusual = False
@@ -234,21 +243,27 @@ def read_arguments(
         arguments.is_unusual = True
     if buffers or not effective.get("stream"):
         arguments.is_read_late = True
-    if request.stream and _asks_for_usage(runtime, arguments):
-        arguments.sent = include_usage.added(retryable)
-        arguments.usage_injected = True
+    if request.stream and runtime.settings.stream_usage is StreamUsage.REQUEST:
+        _ask_for_usage(runtime, arguments)
     return arguments
 
 
-def _asks_for_usage(runtime: Runtime, arguments: CallArguments) -> bool:
-    """Whether the server is asked for the usage of a stream on the application's behalf."""
-    if runtime.settings.stream_usage is not StreamUsage.REQUEST:
-        return False
-    request, original = arguments.request, arguments.original
+def _ask_for_usage(runtime: Runtime, arguments: CallArguments) -> None:
+    """Ask the server for the usage of a stream on the application's behalf, if that is right."""
+    request, original, memory = arguments.request, arguments.original, runtime.stream_usage
     if not include_usage.is_open(request, original):
-        return False
+        return
     server = include_usage.server_of(request.endpoint.key, arguments.client, original)
-    return not runtime.refusals.has(server)
+    habit = memory.habit(server)
+    unasked = habit is Habit.UNASKED or include_usage.reports_unasked(request.endpoint.address)
+    if unasked or memory.refused(server):
+        return
+    if habit is Habit.DOUBT:
+        arguments.usage_filter = include_usage.UnaskedUsage(memory, server)
+        return
+    arguments.sent = include_usage.added(arguments.retryable)
+    arguments.usage_injected = True
+    arguments.usage_filter = include_usage.InjectedUsage(memory, server)
 
 
 def _listed(arguments: dict[str, object]) -> dict[str, object]:

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
-from tokentrail.apis import http_body
-from tokentrail.patching.include_usage import is_injected_usage_chunk
+from tokentrail.apis import http_body, http_metadata
 from tokentrail.support import guard
 from tokentrail.support.coroutines import Pending, named_as
 
@@ -26,18 +25,19 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from tokentrail.call.observed_call import ObservedCall
+    from tokentrail.patching.include_usage import UsageFilter
 
 
 _PROXY: Any = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
 """What instrumentations put around the client's objects; of two names, by release of wrapt."""
 
 
-def observe(answer: object, call: ObservedCall, *, hides_usage: bool = False) -> None:
+def observe(answer: object, call: ObservedCall, usage_filter: UsageFilter | None = None) -> None:
     """See to it that ``call`` learns how ``answer`` goes on, whatever kind of answer it is.
 
     A stream is observed chunk by chunk, a raw answer until it is parsed or closed; anything else
-    is a whole answer and ends the call. ``hides_usage``: the chunk that is there only because we
-    asked for it is recorded, but does not reach the application. Of what another instrumentation
+    is a whole answer and ends the call. ``usage_filter``: what is there only because we asked for
+    it is recorded, but does not reach the application. Of what another instrumentation
     has put around an answer, we observe what is inside: its hooks and ours then see the same
     chunks.
     """
@@ -46,7 +46,7 @@ def observe(answer: object, call: ObservedCall, *, hides_usage: bool = False) ->
         response = fields["response"]
         call.recorder.on_stream_opened()
         call.recorder.on_response_headers(response)
-        hooks = StreamHooks(response, call, is_stream=True, hides_usage=hides_usage)
+        hooks = StreamHooks(response, call, is_stream=True, usage_filter=usage_filter)
         _observe_stream(answer, hooks)
     elif "http_response" in fields and hasattr(answer, "parse"):
         _observe_raw(answer, fields, call)
@@ -111,14 +111,15 @@ class Phase(Enum):
     ========= ================================================= ======================
     UNPARSED  a raw answer is parsed as a stream                OBSERVED
     UNPARSED  it is parsed as a whole                           ENDED (response)
-    UNPARSED  the application reads a stream's body to its end  ENDED (stream's end)
+    UNPARSED  the application reads a stream's body to its end  ENDED (unread)
     UNPARSED  it reads another body to its end                  READ
     UNPARSED  it is closed, or dropped                          ENDED (see _on_unparsed_end)
     READ      it is parsed as a whole                           ENDED (response)
-    READ      it is closed, or dropped                          ENDED (response, else its end)
+    READ      it is closed, or dropped                          ENDED (response, else unread)
     OBSERVED  the iterator comes to its end                     ENDED (stream's end)
     OBSERVED  the iterator raises                               ENDED (error)
-    OBSERVED  it is closed or collected between two chunks      ENDED (closed)
+    OBSERVED  it is closed or collected between two chunks      ENDED (closed; error, if the
+                                                                client's helper raised it)
     OBSERVED  it is closed while the client is at a chunk,      CLOSING
               and not because of an error
     CLOSING   the iterator comes to its end                     ENDED (stream's end)
@@ -139,15 +140,20 @@ class StreamHooks:
     """The hooks that one call has on the application's objects, and what they mean together."""
 
     __slots__ = (
-        "_is_stream", "_placed", "_response", "call", "hides_usage", "is_pulling", "phase",
+        "_is_stream", "_placed", "_response", "call", "is_pulling", "phase", "usage_filter",
     )  # fmt: skip
 
     def __init__(
-        self, response: object, call: ObservedCall, *, is_stream: bool, hides_usage: bool = False
+        self,
+        response: object,
+        call: ObservedCall,
+        *,
+        is_stream: bool,
+        usage_filter: UsageFilter | None = None,
     ) -> None:
         self.call = call
-        self.hides_usage = hides_usage
-        """Whether the chunk that we asked for is kept from the application."""
+        self.usage_filter = usage_filter
+        """Keeps from the application what it did not ask for."""
         self.is_pulling = False
         """The client is at work on the next chunk: a close now may be its own."""
         self.phase = Phase.UNPARSED
@@ -189,24 +195,38 @@ class StreamHooks:
         # GeneratorExit: perhaps the collector is at work on a generator, and no lock may be taken.
         finalising = isinstance(error, GeneratorExit)
         if self.phase in {Phase.OBSERVED, Phase.CLOSING}:
-            self._on_observed_close(passing, finalising=finalising)
+            self._on_observed_close(passing, error, finalising=finalising)
         elif isinstance(passing, GeneratorExit):
             self._end(partial(self.call.on_closed, finalising=True))
         elif self._was_read_in(caller) and passing is None:
             self.phase = Phase.READ
             if self._is_stream:
-                self._end(self.call.on_stream_end)
+                self._end(self.call.on_unread_end)
         else:
             self._on_unparsed_close(error, finalising=finalising)
 
-    def _on_observed_close(self, passing: BaseException | None, *, finalising: bool) -> None:
+    def _on_observed_close(
+        self, passing: BaseException | None, error: BaseException | None, *, finalising: bool
+    ) -> None:
         if self.is_pulling:
             if passing is None:
                 self.phase = Phase.CLOSING
         elif isinstance(passing, GeneratorExit):
             self._end(self.call.on_collected)
+        elif error is not None and self._is_raised_by_helper(error):
+            self._end(partial(self.call.on_error, error))
         else:
             self._end(partial(self.call.on_closed, finalising=finalising))
+
+    def _is_raised_by_helper(self, error: BaseException) -> bool:
+        """Whether the client's own helper raised ``error`` while it read this stream."""
+        if not isinstance(error, Exception):
+            return False
+        for frame in _frames(error):
+            raw = _attributes(frame.f_locals.get("self")).get("_raw_stream")
+            if raw is not None and _attributes(raw).get("response") is self._response:
+                return True
+        return False
 
     def _was_read_in(self, frame: FrameType) -> bool:
         """Whether ``frame`` reads the body of this response."""
@@ -215,11 +235,11 @@ class StreamHooks:
 
     def _on_unparsed_close(self, error: BaseException | None, *, finalising: bool) -> None:
         """End the call of an answer that nobody parsed and that is closed now."""
-        content = None if self._is_stream else vars(self._response).get("_content")
-        if content is not None:
+        content = vars(self._response).get("_content")
+        if content is not None and not self._is_stream:
             self._end(partial(self.call.on_response, http_body.parse_body(content)))
-        elif self.phase is Phase.READ:
-            self._end(self.call.on_stream_end)
+        elif self.phase is Phase.READ or content is not None:
+            self._end(self.call.on_unread_end)
         elif error is not None and any(map(self._was_read_in, _frames(error))):
             self._end(partial(self.call.on_error, error))
         else:
@@ -232,7 +252,10 @@ class StreamHooks:
         goes on for the other.
         """
         if isinstance(error, (StopIteration, StopAsyncIteration)):
-            self._end(self.call.on_stream_end)
+            if self.usage_filter is not None:
+                self.usage_filter.on_end()
+            is_page = not self.call.recorder.has_begun and http_metadata.is_page(self._response)
+            self._end(partial(self.call.on_stream_end, is_page=is_page))
         elif getattr(inner, "gi_frame", None) or getattr(inner, "ag_frame", None):
             self.is_pulling = True
         elif self.phase is Phase.CLOSING:
@@ -315,7 +338,7 @@ class _Parse:
 class ObservedIterator:
     """Stands for the iterator inside a stream; each kind of stream has its own way to pull."""
 
-    __slots__ = ("_hides_usage", "_inner", "_next", "_recorder", "hooks")
+    __slots__ = ("_filter", "_inner", "_next", "_recorder", "hooks")
 
     def __init__(
         self,
@@ -326,7 +349,7 @@ class ObservedIterator:
         self._inner = inner
         self._next = pull
         self.hooks = hooks
-        self._hides_usage = hooks.hides_usage
+        self._filter = hooks.usage_filter
         self._recorder = hooks.call.recorder
 
     def __getattr__(self, name: str) -> object:
@@ -360,7 +383,7 @@ class SyncObservedIterator(ObservedIterator):
             try:
                 if self._recorder.on_chunk(chunk):
                     hooks.call.after_chunk()
-                if not (self._hides_usage and is_injected_usage_chunk(chunk)):
+                if self._filter is None or not self._filter.hides(chunk):
                     return chunk
             except Exception as error:  # noqa: BLE001 - a shield would cost a tenth of the chunk
                 guard.internal_error("chunk", error)
@@ -389,7 +412,7 @@ class AsyncObservedIterator(ObservedIterator):
             try:
                 if self._recorder.on_chunk(chunk):
                     hooks.call.after_chunk()
-                if not (self._hides_usage and is_injected_usage_chunk(chunk)):
+                if self._filter is None or not self._filter.hides(chunk):
                     return chunk
             except Exception as error:  # noqa: BLE001 - as in the plain iterator
                 guard.internal_error("chunk", error)

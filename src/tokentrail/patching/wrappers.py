@@ -212,12 +212,12 @@ class RawRequestWrapper:
                     args = raw_requests.show_body(enclosing.body_reader, parse, args)
         if posted is None:
             return wrapped(*args, **kwargs)
-        holder = raw_requests.ClientHolder(client)
+        holder = raw_requests.ClientHolder(client, posted.endpoint)
         return self._by_path[posted.path](posted, holder, (), posted.asked)
 
 
 def _read(
-    adapter: ApiAdapter, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    adapter: ApiAdapter, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> CallArguments | None:
     """Read a call before it is made; ``None`` if it is not to be recorded."""
     active = runtime.current()
@@ -227,7 +227,9 @@ def _read(
         client = getattr(instance, "_client", None)
         context = context_to_instrument(client)
         if context is not None:
-            return read_arguments(active, adapter, client, context, args, kwargs)
+            posted = type(instance) is raw_requests.ClientHolder
+            endpoint = instance.endpoint if posted else None
+            return read_arguments(active, adapter, client, context, args, kwargs, endpoint)
     return None
 
 
@@ -288,7 +290,7 @@ def _on_answer(sent: SentCall, answer: object) -> None:
                 if hasattr(type(answer), _OF_MODELS):
                     call.on_response(answer)
                 else:
-                    streams.observe(answer, call, hides_usage=sent.usage_injected)
+                    streams.observe(answer, call, sent.arguments.usage_filter)
         except Exception:
             with suppress(Exception):
                 if call is not None:

@@ -17,7 +17,7 @@ from tokentrail.config import Cost, OnConflict
 from tokentrail.content import Redaction
 from tokentrail.cost import Prices
 from tokentrail.counting import ENCODINGS
-from tokentrail.runtime.refusals import Refusals
+from tokentrail.runtime.stream_usage import StreamUsageMemory
 from tokentrail.runtime.worker import Worker
 from tokentrail.support import guard
 from tokentrail.support.bounded import BoundedCache
@@ -52,7 +52,7 @@ class Runtime:
         self.encodings = ENCODINGS
         self.worker = Worker()
         self.conflicts = Conflicts(settings.on_conflict)
-        self.refusals = Refusals()
+        self.stream_usage = StreamUsageMemory()
         self.background = BackgroundUsage()
         """Usage of responses that are made in the background."""
         self.prices = _prices(settings)

@@ -71,7 +71,9 @@ MEANINGS: Final = {
     "tokentrail.cost.amount": "Cost of the call, by list prices.",
     "tokentrail.cost.currency": "The currency of the cost.",
     "tokentrail.cost.source": "Prices that the cost is computed with.",
-    "tokentrail.outcome": "How the call ended.",
+    "tokentrail.outcome": "How the call ended; truncated: without a mark of its end.",
+    "tokentrail.time_to_first_content": "Seconds from the request to the first text, refusal, "
+    "sound or tool call: what a person waits for. Thought is not.",
     "tokentrail.stream_usage": "Whether asking for the stream's usage was accepted.",
     "tokentrail.request_id": "The server's id of the request.",
     "tokentrail.retries": "Retries that the client made.",

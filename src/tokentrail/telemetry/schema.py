@@ -37,6 +37,7 @@ class When(str, Enum):
     ASKED = "the request sets it"
     STREAMED = "streams"
     BEGUN = "streams with at least one chunk"
+    SHOWN_CONTENT = "streams with content"
     GAPS = "`time_per_output_chunk`: streams with at least two chunks"
     ANSWERED = "the answer has it"
     ANY_USAGE = "any number of tokens is known"
@@ -194,7 +195,10 @@ SPAN: Final = (
         "tokentrail.outcome",
         _X,
         When.ALWAYS,
-        note="`completed`, `closed_early`, `cancelled`, `failed`",
+        note="`completed`, `closed_early`, `cancelled`, `failed`, `truncated`",
+    ),
+    Attribute(
+        "tokentrail.time_to_first_content", _X, When.SHOWN_CONTENT, (*_INFERENCES, FETCH), float
     ),
     Attribute(
         "tokentrail.stream_usage",
@@ -339,6 +343,14 @@ METRICS: Final = (
         note="the whole picture: estimates too",
     ),
     Metric(semconv.OPERATIONS, _X, When.ALWAYS, _OWN),
+    Metric(
+        semconv.FIRST_CONTENT,
+        _X,
+        When.SHOWN_CONTENT,
+        _BASE,
+        apis=(*_INFERENCES, FETCH),
+        note="thought is no content",
+    ),
     Metric(semconv.COUNT_RATIO, _X, When.SAMPLED, (*_BASE, _OWN_TYPE), apis=_SPENDING),
     Metric(
         semconv.COMPARED_TOKENS, _X, When.SAMPLED, (*_BASE, _OWN_TYPE, _SOURCED), apis=_SPENDING

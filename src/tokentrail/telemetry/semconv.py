@@ -50,6 +50,7 @@ EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
 
 OUTCOME: Final = "tokentrail.outcome"
+TIME_TO_FIRST_CONTENT: Final = "tokentrail.time_to_first_content"
 USAGE_REQUEST: Final = "tokentrail.stream_usage"
 SOURCE: Final = "tokentrail.usage.source"
 INPUT_SOURCE: Final = "tokentrail.usage.input.source"
@@ -194,6 +195,7 @@ COMPARED_TOKENS: Final = "tokentrail.usage.compared_tokens"
 QUEUE_SIZE: Final = "tokentrail.internal.queue.size"
 INTERNAL_ERRORS: Final = "tokentrail.internal.errors"
 OPERATIONS: Final = "tokentrail.operations"
+FIRST_CONTENT: Final = "tokentrail.client.time_to_first_content"
 COUNTS_QUEUED: Final = "tokentrail.internal.counts.queued"
 COUNTS_ESTIMATED: Final = "tokentrail.internal.counts.estimated"
 
@@ -240,6 +242,9 @@ INSTRUMENTS: Final = {
             strict=True,
         )
     },
+    FIRST_CONTENT: Instrument(
+        "histogram", "s", "Time from the request to the first content of a stream."
+    ),
     USAGE_TOKENS: Instrument("counter", "{token}", "Tokens by where the number comes from."),
     OPERATIONS: Instrument("counter", "{operation}", "Operations that ended, by outcome."),
     COUNT_RATIO: Instrument(

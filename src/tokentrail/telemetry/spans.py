@@ -147,9 +147,7 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
     if shared is None:
         shared = shared_end_attributes(operation, end_request_attributes(operation.request))
     attributes = shared.copy()
-    ids = _REQUEST_IDS.read(operation.request)
-    if ids != _NO_IDS:
-        attributes.update(_REQUEST_IDS.named(ids))
+    _add_own(operation.request, attributes)
     if response is not None:
         if response.id is not None:
             attributes[semconv.RESPONSE_ID] = response.id
@@ -160,7 +158,7 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
     if http is not None:
         _add_http(http, attributes)
     if operation.first_chunk is not None:
-        attributes[semconv.TIME_TO_FIRST_CHUNK] = operation.first_chunk
+        _add_times(operation, attributes)
     if operation.cost is not None:
         attributes[semconv.COST_AMOUNT] = operation.cost.amount
         attributes[semconv.COST_CURRENCY] = operation.cost.currency
@@ -195,6 +193,23 @@ def shared_end_attributes(operation: Operation, asked: Attributes) -> Attributes
     if usage.output is not None:
         attributes[semconv.OUTPUT_SOURCE] = usage.output.source.value
     return attributes
+
+
+def _add_own(request: Request, attributes: Attributes) -> None:
+    """Add what no two requests share, and the model of a stored prompt, known by the answer."""
+    if request.prompt_name is not None and request.model is not None:
+        attributes[semconv.REQUEST_MODEL] = request.model
+    ids = _REQUEST_IDS.read(request)
+    if ids != _NO_IDS:
+        attributes.update(_REQUEST_IDS.named(ids))
+
+
+def _add_times(operation: Operation, attributes: Attributes) -> None:
+    """Add the seconds to the first chunk of a stream, and to the first with content."""
+    if operation.first_chunk is not None:
+        attributes[semconv.TIME_TO_FIRST_CHUNK] = operation.first_chunk
+    if operation.first_content is not None:
+        attributes[semconv.TIME_TO_FIRST_CONTENT] = operation.first_content
 
 
 def _add_http(http: HttpMetadata, attributes: Attributes) -> None:

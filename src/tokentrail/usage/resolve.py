@@ -209,8 +209,12 @@ def reported_output(operation: Operation) -> int | None:
     response = operation.response
     if response is None or response.reported is None or not response.final:
         return None
-    whole = operation.outcome is Outcome.COMPLETED or response.complete
+    whole = operation.outcome in _READ_TO_ITS_END or response.complete
     return response.reported.output_tokens if whole else None
+
+
+_READ_TO_ITS_END = frozenset({Outcome.COMPLETED, Outcome.TRUNCATED})
+"""Nothing came after the last report of such an answer."""
 
 
 def _reported(response: Response | None) -> Reported | None:

@@ -16,6 +16,13 @@ from tokentrail.apis.chat.content_messages import (
     read_message_parts,
     read_messages,
 )
+from tokentrail.apis.chat.tool_calls import (
+    CallPlaces,
+    arguments_text,
+    called,
+    each_call,
+    written_content,
+)
 from tokentrail.apis.content_tools import read_tools
 from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import Content, Message, Part, Reasoning, Text
@@ -47,11 +54,6 @@ class _Piece:
             return None
         return Reasoning(said) if self.kind == "reasoning" else Text(said)
 
-    def named(self, name: str | None) -> None:
-        """Add a piece of a name; some servers repeat it whole in each chunk."""
-        if name is not None and name != self.name:
-            self.name += name
-
 
 class ChoiceContentAccumulator:
     """Gathers the choices of chat completions."""
@@ -62,6 +64,7 @@ class ChoiceContentAccumulator:
         self._choices: dict[int, dict[tuple[str, int], _Piece]] = {}
         self._roles: dict[int, str] = {}
         self._whole: dict[int, Message] = {}
+        self._places = CallPlaces()
 
     def take(self, answer: object) -> None:
         """Take a whole plain answer."""
@@ -73,6 +76,9 @@ class ChoiceContentAccumulator:
 
     def _read(self, choice: Mapping[str, object]) -> Message | None:
         said = fields(choice.get("message"))
+        content = said.get("content")
+        if type(content) in {int, float}:
+            said = {**said, "content": written_content(content)}
         parts = read_message_parts(said)
         return Message(nonempty_str(said.get("role")) or "assistant", parts) if parts else None
 
@@ -101,43 +107,42 @@ class ChoiceContentAccumulator:
             self._roles[index] = role
         thought = said.get("reasoning_content") or said.get("reasoning")
         self._append(index, "reasoning", 0, thought)
-        content = said.get("content")
+        content = written_content(said.get("content"))
         for part in () if isinstance(content, str) else read_content(content):
-            if isinstance(part, Text):
-                self._append(index, "text", 0, part.content)
+            if isinstance(part, (Text, Reasoning)):
+                kind = "text" if isinstance(part, Text) else "reasoning"
+                self._append(index, kind, 0, part.content)
         self._append(index, "text", 0, content)
         self._append(index, "refusal", 0, said.get("refusal"))
         audio = fields(said.get("audio"))
         self._append(index, "text", 1, audio.get("transcript"))
         self._append(index, "sound", 0, audio.get("data"))
-        for position, call in enumerate(sequence(said.get("tool_calls"))):
-            self._add_call(fields(call), index, position)
+        calls = said.get("tool_calls")
+        for position, call in enumerate(each_call(calls) if calls else ()):
+            self._add_call(call, index, position)
         legacy = fields(said.get("function_call"))
         if legacy:
-            self._call(index, ("call", -1), None, legacy, "arguments")
+            self._call(index, ("call", -1), None, legacy, nonempty_str(legacy.get("name")))
 
     def _add_call(self, call: Mapping[str, object], index: int, position: int) -> None:
-        custom = fields(call.get("custom"))
-        place = _index(call, position)
-        if custom:
-            self._call(index, ("custom", place), call.get("id"), custom, "input")
-        else:
-            self._call(index, ("call", place), call.get("id"), fields(call.get("function")))
+        place, name = self._places.place(index, call, position)
+        kind = "custom" if fields(call.get("custom")) else "call"
+        self._call(index, (kind, place), call.get("id"), called(call), name)
 
     def _call(
         self,
         index: int,
         key: tuple[str, int],
         call_id: object,
-        called: Mapping[str, object],
-        arguments: str = "arguments",
+        said: Mapping[str, object],
+        name: str | None,
     ) -> None:
         piece = self._piece(index, *key)
         piece.id = nonempty_str(call_id) or piece.id
-        piece.named(nonempty_str(called.get("name")))
-        said = nonempty_str(called.get(arguments))
-        if said is not None:
-            piece.texts.append(said)
+        piece.name += name or ""
+        text = arguments_text(said.get("arguments")) or arguments_text(said.get("input"))
+        if text is not None:
+            piece.texts.append(text)
 
     def _append(self, index: int, kind: str, item: int, said: object) -> None:
         if said and isinstance(said, str):

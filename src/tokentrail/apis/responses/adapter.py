@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.apis.failures import NO_ANSWER, as_answer
 from tokentrail.apis.parameters import COMMON, Parameters, output_type, service_tier
 from tokentrail.apis.responses.input import read_prompt
 from tokentrail.apis.responses.output import feed_output, holds_compaction, read_response
@@ -77,7 +78,9 @@ class ResponsesAdapter:
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``Response``."""
-        given = fields(answer)
+        given = as_answer(answer)
+        if given is None:
+            return NO_ANSWER
         if sink is not None:
             feed_output(given.get("output"), sink)
         return read_response(given)
@@ -151,8 +154,13 @@ class FetchAdapter:
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``Response``."""
-        known = read_response(fields(answer))
-        return replace(known, compacted=None, error_type=None)
+        given = as_answer(answer)
+        if given is None:
+            return NO_ANSWER
+        known = read_response(given)
+        return replace(
+            known, compacted=None, error_type=known.error_type if known.unanswered else None
+        )
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:
         """Return an empty accumulator of ``ResponseStreamEvent``."""

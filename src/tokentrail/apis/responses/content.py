@@ -11,6 +11,7 @@ from tokentrail.apis.responses.content_items import (
     read_item,
     read_output,
 )
+from tokentrail.apis.responses.stream import WHOLE
 from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import Content, Message
 
@@ -59,8 +60,16 @@ class _Item:
         self._done = item
         self._texts.clear()
 
-    def add(self, place: tuple[str, str, str, int], piece: str, limit: int | None) -> None:
-        if self._done is not None:
+    def add(
+        self,
+        place: tuple[str, str, str, int],
+        piece: str,
+        limit: int | None,
+        *,
+        whole: bool = False,
+    ) -> None:
+        """Add a piece; a ``whole`` text where nothing of it came before."""
+        if self._done is not None or (whole and place in self._texts):
             return
         if limit is not None and place[1]:  # of JSON all is wanted: it is cut once it is read
             length = self._lengths.get(place, 0)
@@ -121,7 +130,10 @@ class EventContentAccumulator:
             return
         known = _DELTAS.get(kind)
         if known is not None:
-            self._grow(known, given)
+            self._grow(known, given, given.get("delta"))
+        elif kind in WHOLE:
+            delta, field = WHOLE[kind]
+            self._grow(_DELTAS[delta], given, given.get(field), whole=True)
         elif kind == "response.output_item.added":
             self._item(given).begin(fields(given.get("item")))
         elif kind == "response.output_item.done":
@@ -129,13 +141,20 @@ class EventContentAccumulator:
         elif "response" in given:
             self._response = fields(given["response"])
 
-    def _grow(self, known: tuple[str, str, str, str], given: Mapping[str, object]) -> None:
-        piece = plain_str(given.get("delta"))
+    def _grow(
+        self,
+        known: tuple[str, str, str, str],
+        given: Mapping[str, object],
+        text: object,
+        *,
+        whole: bool = False,
+    ) -> None:
+        piece = plain_str(text)
         if piece:
             field, kind, inner, numbering = known
             number = given.get(numbering)
             place = (field, kind, inner, number if type(number) is int else 0)
-            self._item(given).add(place, piece, self.limit)
+            self._item(given).add(place, piece, self.limit, whole=whole)
 
     def _item(self, given: Mapping[str, object]) -> _Item:
         index = given.get("output_index")

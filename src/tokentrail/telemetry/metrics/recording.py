@@ -62,6 +62,7 @@ class Metrics:
             for kind, field, name in semconv.DETAIL_COUNTERS
         ]
         self._numbers = attrgetter(*(field for _, field, _ in self._details))
+        self._first_content = instruments.histogram(meter, semconv.FIRST_CONTENT)
         self._ratio = instruments.histogram(meter, semconv.COUNT_RATIO)
         self._compared = total(provider, meter, semconv.COMPARED_TOKENS)
         # A class derived from it may do something.
@@ -139,6 +140,8 @@ class Metrics:
         if operation.first_chunk is not None:
             for histogram, attributes in series.first:
                 histogram.record(operation.first_chunk, attributes, context)
+        if operation.first_content is not None:
+            self._first_content.record(operation.first_content, shared.base, context)
         numbers = (read, written, operation.duration)
         for place, histogram, attributes in series.points:
             histogram.record(numbers[place], attributes, context)
