@@ -56,11 +56,11 @@ def _sdk(sdk: Any) -> None:
     construct = sdk.TracerProvider.__init__
 
     @wraps(construct)
-    def __init__(provider: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - the name of what it wraps
+    def construct_and_feed(provider: Any, *args: Any, **kwargs: Any) -> None:
         construct(provider, *args, **kwargs)
         with suppress(Exception):
             from tokentrail.run import observer
 
             provider.add_span_processor(observer.PROCESSOR)
 
-    sdk.TracerProvider.__init__ = __init__
+    sdk.TracerProvider.__init__ = construct_and_feed

@@ -94,7 +94,7 @@ def _why_none(calls: CallFile, environ: Mapping[str, str]) -> str:
 
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
     with _signals_for() as child:
-        process = subprocess.Popen(command, env=environ, close_fds=False)  # noqa: S603 - the user's
+        process = subprocess.Popen(command, env=environ, close_fds=False)
         child.append(process)
         return process.wait()
 
