@@ -47,6 +47,7 @@ QUEUE = series(semconv.QUEUE_SIZE)
 ERRORS = series(semconv.INTERNAL_ERRORS, "total")
 DEFERRED = series(semconv.COUNTS_QUEUED, "total")
 DEGRADED = series(semconv.COUNTS_ESTIMATED, "total")
+CORRECTED = series(semconv.COUNTS_CORRECTED, "total")
 _DETAILS = {field: series(name, "total") for _, field, name in semconv.DETAIL_COUNTERS}
 CACHED = _DETAILS["cache_read_tokens"]
 REASONING = _DETAILS["reasoning_tokens"]
@@ -229,8 +230,8 @@ def _glance() -> tuple[Panel, ...]:
         ),
         _stat(
             "Known tokens",
-            "Share of tokens that the server reported or that were counted exactly: the rest is"
-            " approximated, or only what a reasoning model let us see.",
+            "Share of tokens that the server reported, or that were counted exactly or calibrated:"
+            " the rest is approximated, or only what a reasoning model let us see.",
             f"{told} / {every}",
             unit="percentunit",
             steps=((None, "red"), (0.5, "yellow"), (0.9, "green")),
@@ -307,7 +308,8 @@ def _tokens(vocabulary: Vocabulary) -> tuple[Panel, ...]:
         Panel(
             "Tokens per second by source",
             "Tokens per second by where the number comes from: reported by the server, counted"
-            " here, visible (what a reasoning model let us see), approximated.",
+            " here, calibrated by reports of calls like it, visible (what a reasoning model let us"
+            " see), approximated.",
             "timeseries",
             (Query(summed(TOKENS, SOURCE, KIND), legend(SOURCE, KIND)),),
             stacked=True,
@@ -541,11 +543,13 @@ def _health() -> tuple[Panel, ...]:
         Panel(
             "Deferred and degraded calls",
             "Calls whose count was left to the worker (usual), and those that were estimated"
-            " because it had too much to do (a worry).",
+            " because it had too much to do (a worry). Corrected: a rule said otherwise than"
+            " reports of calls like it.",
             "timeseries",
             (
                 Query(ours(DEFERRED), legend(JOB, word="deferred")),
                 Query(ours(DEGRADED), legend(JOB, word="degraded")),
+                Query(ours(CORRECTED), legend(JOB, word="corrected")),
             ),
             width=8,
         ),

@@ -419,6 +419,7 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Own errors", "A"): _own("tokentrail_internal_errors_total", 0),
     ("Deferred and degraded calls", "A"): _own("tokentrail_internal_counts_queued_total"),
     ("Deferred and degraded calls", "B"): _own("tokentrail_internal_counts_estimated_total", 0),
+    ("Deferred and degraded calls", "C"): _own("tokentrail_internal_counts_corrected_total", 0),
     ("Calls, tokens and time", "A"): _increase(calls, *ROW),
     ("Calls, tokens and time", "B"): _increase(calls, *ROW, where=_is(OUTCOME, "failed")),
     ("Calls, tokens and time", "C"): _increase(tokens, *ROW, where=_is(KIND, "input")),

@@ -14,7 +14,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from tokentrail.config import Cost, OnConflict
+from tokentrail.config import Cost, OnConflict, TokenCounting
 from tokentrail.content import Redaction
 from tokentrail.cost import Prices
 from tokentrail.counting import ENCODINGS
@@ -26,6 +26,7 @@ from tokentrail.telemetry import coexistence
 from tokentrail.telemetry.metrics.batching import reject
 from tokentrail.usage import resolve
 from tokentrail.usage.background import BackgroundUsage
+from tokentrail.usage.calibration import Calibration
 
 if TYPE_CHECKING:
     from tokentrail.config import Settings
@@ -56,6 +57,9 @@ class Runtime:
         self.stream_usage = StreamUsageMemory()
         self.background = BackgroundUsage()
         """Usage of responses that are made in the background."""
+        counts = settings.token_counting is not TokenCounting.OFF
+        self.calibration = Calibration() if settings.calibration and counts else None
+        """``None`` where nothing is to be learned from reports."""
         self.prices = _prices(settings)
         """``None`` where cost is not asked for."""
         self.redaction = Redaction(
@@ -173,6 +177,8 @@ class Runtime:
         self.open_calls.clear()
         self.emitter.metrics.batch.forked()
         self.worker.forked()
+        if self.calibration is not None:
+            self.calibration.forked()
 
 
 def _end_by_interrupt_still() -> None:

@@ -41,7 +41,7 @@ class When(str, Enum):
     GAPS = "`time_per_output_chunk`: streams with at least two chunks"
     ANSWERED = "the answer has it"
     ANY_USAGE = "any number of tokens is known"
-    USED = "reported, or counted with the model's own encoding"
+    USED = "reported, counted with the model's own encoding, or calibrated"
     BILLED = "the answer reports it, and it is not zero"
     COUNTED = "counted here"
     SEEN = "counted here, for a model that may have reasoned"
@@ -169,7 +169,7 @@ SPAN: Final = (
         _X,
         When.ANY_USAGE,
         _SPENDING,
-        note="`reported`, `counted`, `approximated`",
+        note="`reported`, `counted`, `calibrated`, `approximated`",
     ),
     Attribute(
         "tokentrail.usage.output.source", _X, When.ANY_USAGE, _INFERENCES, note="or `visible`"
@@ -359,6 +359,7 @@ METRICS: Final = (
     Metric(semconv.INTERNAL_ERRORS, _X, When.HEALTHY, ()),
     Metric(semconv.COUNTS_QUEUED, _X, When.HEALTHY, ()),
     Metric(semconv.COUNTS_ESTIMATED, _X, When.HEALTHY, ()),
+    Metric(semconv.COUNTS_CORRECTED, _X, When.HEALTHY, ()),
 )
 """Metrics, conventional ones and our own."""
 
