@@ -20,11 +20,11 @@ not. A file there that is not the same is kept.
 """
 _EXAMPLES: Final = """\
 examples:
-  tokentrail dashboards grafana/     then import the JSON, or point Grafana's provisioning at it
+  tokentrail dashboards grafana/     then import the JSON in Grafana
   tokentrail dashboards . --force    after an upgrade, over the old ones
   tokentrail dashboards vm/ --service-label service_name    for VictoriaMetrics
 
-There is a dashboard for each vocabulary of metrics. docs/dashboards.md says how to load them.
+There is a dashboard for each vocabulary of metrics.
 """
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import weakref
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
@@ -166,6 +167,7 @@ class Runtime:
         """Record what is left at the end of the program, before the providers shut down."""
         self.end_open_calls()
         self.close()
+        _end_by_interrupt_still()
 
     def end_open_calls(self) -> None:
         """End the calls that are still open."""
@@ -180,6 +182,17 @@ class Runtime:
         self.worker.forked()
         if self.calibration is not None:
             self.calibration.forked()
+
+
+def _end_by_interrupt_still() -> None:
+    """Have a program that an unhandled ``KeyboardInterrupt`` ends exit by SIGINT all the same.
+
+    CPython forgets it when it executes the text of some code meanwhile, as each dataclass of a
+    module imported now does, and remembers it when such a text is interrupted.
+    """
+    if getattr(sys, "last_type", None) is KeyboardInterrupt:
+        with suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")  # noqa: S102 - a constant, and the only way to say so
 
 
 class Conflicts:
