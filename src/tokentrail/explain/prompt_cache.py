@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.model.records import CacheUse
@@ -57,7 +58,8 @@ def use_after(
     """
     reason = _difference(before, request, sections)
     idle = max(0.0, sent - before.sent) if reason is None else None
-    return CacheUse(rounded(min(before.tokens, tokens)), reason=reason or NOT_SERVED, idle=idle)
+    cacheable = rounded(min(before.tokens, tokens))
+    return CacheUse(cacheable, reason=reason or NOT_SERVED, differs=reason, idle=idle)
 
 
 def use_of_first(
@@ -89,13 +91,14 @@ def with_report(use: CacheUse | None, response: Response | None) -> CacheUse | N
         missed = response.cache_missed_tokens
         if missed is None and read is not None:
             missed = max(0, use.cacheable - read)
-        return CacheUse(use.cacheable, read, missed, response.cache_miss_reason, is_servers=True)
+        reason = response.cache_miss_reason
+        return replace(use, read=read, missed=missed, reason=reason, is_servers=True, idle=None)
     if read is None:
-        return CacheUse(use.cacheable, reason=UNKNOWN if use.cacheable else None)
+        return replace(use, reason=UNKNOWN if use.cacheable else None, idle=None)
     missed = max(0, use.cacheable - read)
     if missed == 0:
-        return CacheUse(use.cacheable, read, 0)
-    return CacheUse(use.cacheable, read, missed, use.reason, idle=use.idle)
+        return replace(use, read=read, missed=0, reason=None, idle=None)
+    return replace(use, read=read, missed=missed)
 
 
 def _difference(before: SeenCall, request: Request, sections: Sections) -> str | None:

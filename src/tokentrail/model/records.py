@@ -357,6 +357,8 @@ class CacheUse:
     """Why it was missed."""
     is_servers: bool = False
     """The server said so."""
+    differs: str | None = None
+    """What differs from the call before, whatever was served."""
     idle: float | None = None
     """Seconds since the prefix was last sent, where nothing else explains the miss."""
 
