@@ -41,7 +41,7 @@ WORDS = ("The", " quick", " brown", " fox", " jumps", " over", " the", " lazy", 
 QUESTION = [{"role": "user", "content": "Tell me of the fox."}]
 MEGABYTE = {
     "English": "The quick brown fox jumps over the lazy dog, and sleeps. ",
-    "Chinese": "敏捷的棕色狐狸跳过了懒狗，然后睡着了。",  # noqa: RUF001
+    "Chinese": "敏捷的棕色狐狸跳过了懒狗，然后睡着了。",
     "code": "def f(x):\n    return {'a': [1, 2], 'b': x['c'] + 3}\n\n",
     "base64": "aGVsbG8gd29ybGQsIHRoaXMgaXMgYmFzZTY0",
 }
@@ -85,7 +85,7 @@ def client_of(chunks: int) -> openai.OpenAI:
     return openai.OpenAI(api_key="k", http_client=httpx.Client(transport=transport))
 
 
-def instrument(**settings: Any) -> None:  # noqa: ANN401 - instrument() checks them
+def instrument(**settings: Any) -> None:
     """Tell everything, into memory."""
     spans = TracerProvider()
     spans.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))

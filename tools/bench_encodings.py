@@ -40,9 +40,9 @@ async def longest_gap(until: threading.Event) -> float:
 
 def lazily(name: str) -> None:
     """Build in the background beside a ticker."""
-    import tiktoken  # noqa: PLC0415 - its import is not what is measured
+    import tiktoken
 
-    from tokentrail.counting import Encodings  # noqa: PLC0415 - in this process alone
+    from tokentrail.counting import Encodings
 
     held = []
 
@@ -73,9 +73,9 @@ def idle(_: str) -> None:
 
 def forked(name: str, *, preload: bool) -> None:
     """Fork workers that count; print the sum of what all take for it, in MB."""
-    import tiktoken  # noqa: F401, PLC0415 - its import is not what is measured
+    import tiktoken  # noqa: F401 - its import is not what is measured
 
-    from tokentrail.counting import ENCODINGS  # noqa: PLC0415 - in this process alone
+    from tokentrail.counting import ENCODINGS
 
     if preload:
         ENCODINGS.load(name)
@@ -99,7 +99,7 @@ def forked(name: str, *, preload: bool) -> None:
 
 def _work(name: str, tell: int, go: int) -> None:
     """Count in a forked worker, and tell what it takes while all are alive."""
-    from tokentrail.counting import ENCODINGS  # noqa: PLC0415 - as above
+    from tokentrail.counting import ENCODINGS
 
     encoding = ENCODINGS.load(name) if name else None
     for _ in range(200 if encoding is not None else 0):
@@ -114,7 +114,7 @@ def _work(name: str, tell: int, go: int) -> None:
 def measured(what: str, name: str) -> list[str]:
     """Run one measurement in a process of its own; return what it printed."""
     command = [sys.executable, __file__, what, name]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - ourselves
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
     return run.stdout.split()
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tokentrail.cli.price_rules import COST
+from tokentrail.model.operations import FETCH
 from tokentrail.telemetry import semconv
 
 RATE = "$__rate_interval"
@@ -386,7 +387,7 @@ def _cost() -> tuple[Panel, ...]:
         return f"sum{group} ({COST}{{{CHOSEN}}})"
 
     by = ", ".join(TRACED)
-    calls = f'sum by ({by}) (rate({CALLS}{{{CHOSEN}, {OPERATION}!="fetch_response"}}[5m]))'
+    calls = f'sum by ({by}) (rate({CALLS}{{{CHOSEN}, {OPERATION}!="{FETCH.name}"}}[5m]))'
     return (
         Panel(
             "Cost",

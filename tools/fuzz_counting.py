@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = (  # RUF001: letters that look like others are what is wanted
     "é的中文字符한국어ไทยעבריתمرحباहिन्दीქართულიελληνικάРусскийདབུ་ཅན"
-    "𝐀𝟙ǅʰⅧKſß²½٣İıŉ。，、「」《》！？（）：；"  # noqa: RUF001
+    "𝐀𝟙ǅʰⅧKſß²½٣İıŉ。，、「」《》！？（）：；"
 )
 EMOJI = ("😀", "👨\u200d👩\u200d👧", "🇩🇪", "👍🏽", "❤️", "1️⃣", "🏴\U000e0067\U000e0062\U000e007f")
 SPACES = ("  ", "\n", "\n\n", "\r\n", "\t", "\u00a0", "\u3000", "\x85", "\x1c", "\u200b", "\u2028")
@@ -82,7 +82,7 @@ class Findings:
     def fail(self, kind: str, detail: object) -> None:
         """Note a failure; the first few with what made it."""
         self.failures[kind] += 1
-        if len(self.examples) < 10:  # noqa: PLR2004 - enough to go by
+        if len(self.examples) < 10:
             self.examples.append(f"{kind}: {detail!s:.400}")
 
 
@@ -93,9 +93,9 @@ def piece_of_text(chance: random.Random) -> str:
         return chr(chance.randrange(0x110000))
     if kind == 1:
         return "".join(chance.choices(SCRIPTS, k=chance.randint(1, 9)))
-    if kind == 2:  # noqa: PLR2004 - a die
+    if kind == 2:
         return chance.choice(HALVES)
-    if kind == 3:  # noqa: PLR2004 - a die
+    if kind == 3:
         return chance.choice(RUNS) * chance.choice((2, 3, 17, 90))
     tables = (EMOJI, SPACES, CODE, WORDS, SPECIAL, (" ",))
     return chance.choice(tables[kind - 4])
@@ -105,7 +105,7 @@ def make_text(chance: random.Random) -> str:
     """Return a text; one in forty holds a run that has no safe cut."""
     words = chance.choice((1, 3, 10, 40, 200, 1500))
     parts = [piece_of_text(chance) + " " * chance.randrange(2) for _ in range(words)]
-    if chance.random() < 0.025:  # noqa: PLR2004 - one in forty
+    if chance.random() < 0.025:
         run = chance.choice(RUNS) * chance.choice((3_000, 9_000, 30_000, 100_000))
         parts.insert(chance.randrange(len(parts) + 1), run)
     return "".join(parts) * (20 if chance.randrange(100) == 0 else 1)
@@ -216,7 +216,7 @@ def as_all(text: str, encoding: Encoding, chance: random.Random, found: Findings
 
 def run(seconds: float, seed: int) -> Findings:
     """Try texts for as long as there is time."""
-    chance, found = random.Random(seed), Findings()  # noqa: S311 - repeatable on purpose
+    chance, found = random.Random(seed), Findings()
     encodings = [ENCODINGS.load(name) for name in ("cl100k_base", "o200k_base")]
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from tests.counting.facts import FACTS, SCHEMAS, SOURCES, VISIBLE, Fact  # noqa: E402 - after the path
-from tools.rules import table as rule_table  # noqa: E402
+from tests.counting.facts import FACTS, SCHEMAS, SOURCES, VISIBLE, Fact
+from tools.rules import table as rule_table
 
-from tokentrail.apis.chat.adapter import ChatAdapter  # noqa: E402
-from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter  # noqa: E402
-from tokentrail.apis.responses.adapter import ResponsesAdapter  # noqa: E402
-from tokentrail.counting import ENCODINGS, InputTally, OutputTally  # noqa: E402
-from tokentrail.counting.evidence import EVIDENCE  # noqa: E402
-from tokentrail.model.records import Endpoint, Prompt, Source  # noqa: E402
-from tokentrail.usage import resolve  # noqa: E402
+from tokentrail.apis.chat.adapter import ChatAdapter
+from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
+from tokentrail.apis.responses.adapter import ResponsesAdapter
+from tokentrail.counting import ENCODINGS, InputTally, OutputTally
+from tokentrail.counting.evidence import EVIDENCE
+from tokentrail.model.records import Endpoint, Prompt, Source
+from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -173,7 +173,7 @@ def _target(panel: shown.Panel, letter: str, query: shown.Query) -> prometheus.D
     return target.legend_format(query.legend or "__auto")
 
 
-def _stat(panel: shown.Panel) -> stat.Panel:  # noqa: ARG001 - as the others
+def _stat(panel: shown.Panel) -> stat.Panel:
     reduce = common.ReduceDataOptions().calcs(["lastNotNull"]).values(values=False)
     return (
         stat.Panel()

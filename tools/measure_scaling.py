@@ -111,7 +111,7 @@ def resource() -> Resource:
 
 
 @contextmanager
-def told(**settings: Any) -> Iterator[tuple[openai.OpenAI, InMemorySpanExporter, Any]]:  # noqa: ANN401 - settings
+def told(**settings: Any) -> Iterator[tuple[openai.OpenAI, InMemorySpanExporter, Any]]:
     """Give a client whose calls are told: to an exporter of spans, and to a reader of metrics."""
     spans, reader = InMemorySpanExporter(), InMemoryMetricReader()
     tracers, meters = TracerProvider(resource=resource()), MeterProvider([reader], resource())
@@ -151,7 +151,7 @@ def load(
     kinds: tuple[Kind, ...],
     *,
     times: int = 3,
-    **settings: Any,  # noqa: ANN401 - settings
+    **settings: Any,
 ) -> Load:
     """Return what a process has told of its only model after these calls."""
     settings = {"count_verification_ratio": 1.0, "preload_encodings": "o200k_base", **settings}
@@ -202,7 +202,7 @@ class Weight:
     compressed: float
 
 
-def weight(name: str, kinds: tuple[Kind, ...], **settings: Any) -> Weight:  # noqa: ANN401 - settings
+def weight(name: str, kinds: tuple[Kind, ...], **settings: Any) -> Weight:
     """Return the mean weight of the spans of these kinds of calls."""
     with told(count_verification_ratio=0.0, **settings) as (client, spans, _):
         for number in range(BATCH):

@@ -53,7 +53,7 @@ def take(url: str, profile: str, picture: Path) -> None:
     ]
     if os.geteuid() == 0:
         options.append("--no-sandbox")  # it has none for root
-    subprocess.run([browser, *options, url], check=True, capture_output=True, timeout=120)  # noqa: S603 - found by name
+    subprocess.run([browser, *options, url], check=True, capture_output=True, timeout=120)
 
 
 def main(program: str) -> None:

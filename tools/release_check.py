@@ -53,7 +53,7 @@ class NotReadyError(Exception):
 
 def run(*command: str | Path, cwd: Path = ROOT) -> str:
     """Return what a program printed, or say why it failed."""
-    done = subprocess.run(  # noqa: S603 - written here
+    done = subprocess.run(
         command, cwd=cwd, capture_output=True, text=True, check=False, timeout=600
     )
     if done.returncode != 0:
@@ -69,7 +69,7 @@ def require(condition: object, why: str) -> None:
 
 def version() -> str:
     """Return the version, which must be one that may be released and stand in the changelog."""
-    from tokentrail.version import __version__  # noqa: PLC0415 - the tree's own
+    from tokentrail.version import __version__
 
     require(re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", __version__), f"version {__version__}?")
     check_changelog((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), __version__)

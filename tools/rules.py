@@ -30,14 +30,14 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from tokentrail.apis.chat.adapter import ChatAdapter  # noqa: E402 - after the path
-from tokentrail.apis.completions.adapter import CompletionsAdapter  # noqa: E402
-from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter  # noqa: E402
-from tokentrail.apis.responses.adapter import ResponsesAdapter  # noqa: E402
-from tokentrail.counting import ENCODINGS, RULES, InputTally, OutputTally, proves  # noqa: E402
-from tokentrail.counting.evidence import Evidence  # noqa: E402
-from tokentrail.model.records import Endpoint, Prompt  # noqa: E402
-from tokentrail.usage import resolve  # noqa: E402
+from tokentrail.apis.chat.adapter import ChatAdapter
+from tokentrail.apis.completions.adapter import CompletionsAdapter
+from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
+from tokentrail.apis.responses.adapter import ResponsesAdapter
+from tokentrail.counting import ENCODINGS, RULES, InputTally, OutputTally, proves
+from tokentrail.counting.evidence import Evidence
+from tokentrail.model.records import Endpoint, Prompt
+from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -144,7 +144,7 @@ def billed_output(usage: dict[str, Any]) -> int | None:
 
 
 def _request(
-    adapter: Any,  # noqa: ANN401 - one of ADAPTERS
+    adapter: Any,
     exchange: dict[str, Any],
 ) -> Request:
     arguments, host = dict(exchange["request"]), exchange.get("host") or ""
@@ -156,7 +156,7 @@ def _request(
 
 
 def _response(
-    adapter: Any,  # noqa: ANN401 - one of ADAPTERS
+    adapter: Any,
     exchange: dict[str, Any],
     request: Request,
     tally: OutputTally,
@@ -249,7 +249,7 @@ def written(found: dict[str, Evidence]) -> str:
 
 def published_rules() -> Counter[str]:
     """Return how many published numbers each rule fits."""
-    from tools.make_accuracy import published  # noqa: PLC0415 - it reads this module's table
+    from tools.make_accuracy import published
 
     return published()
 

@@ -33,7 +33,7 @@ class UnderWay(SpanProcessor):
     def __init__(self) -> None:
         self.spans: set[int] = set()
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK names it
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Know of one more."""
         self.spans.add(span.context.span_id)
 

@@ -70,10 +70,10 @@ def ask(rounds: int | None, pause: float, delay: float, slow: float) -> None:
                 route = f"POST /{scene.name.replace(', ', '-').replace(' ', '-')}"
                 with (
                     tracer.start_as_current_span(route, kind=trace.SpanKind.SERVER),
-                    tokentrail.attributes(tenant=random.choice(TENANTS)),  # noqa: S311 - no secret
+                    tokentrail.attributes(tenant=random.choice(TENANTS)),
                 ):
                     scene.play(stage)
-                time.sleep(random.uniform(0, 2 * pause))  # noqa: S311 - no secret
+                time.sleep(random.uniform(0, 2 * pause))
             server.calls.clear()  # it keeps them, and this goes on for ever
 
 

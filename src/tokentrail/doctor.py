@@ -200,7 +200,7 @@ def _other_instrumentations() -> Iterator[tuple[str, str]]:
 
 
 def _providers() -> Iterator[tuple[str, str]]:
-    from opentelemetry import _logs, metrics, trace  # noqa: PLC0415 - on demand
+    from opentelemetry import _logs, metrics, trace
 
     yield "traces", _kind(trace.get_tracer_provider())
     yield "metrics", _kind(metrics.get_meter_provider())

@@ -23,19 +23,19 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         """Return the openai versions that are supported."""
         return ("openai >= 1.40, < 4",)
 
-    def instrument(self, **kwargs: Any) -> None:  # noqa: ANN401 - the base class's signature
+    def instrument(self, **kwargs: Any) -> None:
         """Switch on; see :func:`tokentrail.instrument`. Does nothing if it is on already."""
         if not self.is_instrumented_by_opentelemetry:
             super().instrument(**kwargs)
             # Where it was disabled, it may yet be switched on.
             self._is_instrumented_by_opentelemetry = runtime.current() is not None
 
-    def uninstrument(self, **kwargs: Any) -> None:  # noqa: ANN401 - the base class's signature
+    def uninstrument(self, **kwargs: Any) -> None:
         """Switch off; see :func:`tokentrail.uninstrument`. Does nothing if it is off already."""
         if self.is_instrumented_by_opentelemetry:
             super().uninstrument(**kwargs)
 
-    def _instrument(self, **kwargs: Any) -> None:  # noqa: ANN401 - the base class's signature
+    def _instrument(self, **kwargs: Any) -> None:
         tracer_provider = kwargs.pop("tracer_provider", None)
         meter_provider = kwargs.pop("meter_provider", None)
         logger_provider = kwargs.pop("logger_provider", None)
@@ -51,7 +51,7 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         runtime.activate(active)
         install.install(settings.instrumented_apis)
 
-    def _uninstrument(self, **kwargs: Any) -> None:  # noqa: ANN401, ARG002 - the base's signature
+    def _uninstrument(self, **kwargs: Any) -> None:
         active = runtime.current()
         runtime.activate(None)
         install.remove()

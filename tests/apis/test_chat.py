@@ -384,7 +384,7 @@ def test_azures_first_chunk_says_nothing() -> None:
 
 def test_before_the_first_chunk_only_a_choice_is_awaited() -> None:
     """Expected but never received: what was never read has an "error" for a finish reason."""
-    assert stream() == Response(complete=False, finish_reasons=("error",))
+    assert stream() == Response(complete=False, ended=False, finish_reasons=("error",))
 
 
 def test_usage_may_come_in_parts() -> None:
@@ -444,7 +444,7 @@ def test_a_stream_closed_early_has_an_error_for_a_finish_reason() -> None:
 
 
 def test_usage_on_every_chunk_is_final_only_on_the_last() -> None:
-    """The last number wins; without a finish reason nobody said that it was the last."""
+    """The last number wins; without a finish reason nobody said that it was the last chunk."""
     partial = {"prompt_tokens": 12, "completion_tokens": 1}
     for finish in (None, "stop"):
         answer = stream(
@@ -452,7 +452,8 @@ def test_usage_on_every_chunk_is_final_only_on_the_last() -> None:
             chunk(delta(content="b", finish=finish), usage=USAGE),
         )
         assert answer.reported == Reported(input_tokens=12, output_tokens=3)
-        assert answer.final is answer.complete is (finish is not None)
+        assert answer.final
+        assert answer.ended is answer.complete is (finish is not None)
 
 
 @pytest.mark.parametrize("after", [None, {}, {"completion_tokens": None}, "none", 0])

@@ -490,7 +490,7 @@ def test_usage_of_before_is_kept_and_not_final() -> None:
 
 def test_before_the_first_event_only_an_answer_is_awaited() -> None:
     """Expected but never received: what was never read has an "error" for a finish reason."""
-    assert stream() == Response(complete=False, finish_reasons=("error",))
+    assert stream() == Response(complete=False, ended=False, finish_reasons=("error",))
 
 
 def test_text_that_comes_whole_at_the_end_is_taken_then(sink: Any) -> None:

@@ -154,7 +154,7 @@ def _broken(function):
         raise OurBug(SECRET)
 
     scope = {}
-    exec(_BROKEN.format(cells=" = ".join([*free, "_"]), free=", ".join(free)), scope)  # noqa: S102
+    exec(_BROKEN.format(cells=" = ".join([*free, "_"]), free=", ".join(free)), scope)  # noqa: S102 - a function with the same cells
     own, function.__globals__["__bug"] = function.__code__, bug
     function.__code__ = scope["outer"]().__code__
     try:
@@ -199,7 +199,7 @@ async def test_a_bug_of_ours_is_ours_alone(driver, stage, apis, trail, lenient, 
         trail.instrument(**EVERYTHING)
         try:
             noticed[place] = await _with_a_bug(program, met[place], caplog, place in SILENT)
-        except Exception as error:  # noqa: BLE001 - told below, with all others
+        except Exception as error:
             noticed[place] = repr(error)
         for active in list(_runtimes):
             active.open_calls.clear()  # what a broken function never ended, nobody will

@@ -35,7 +35,7 @@ SECRET = f"our own bug, quoting {PROMPT}"
 PLACE = re.compile(r"tokentrail failed at ([\w :.]+) \(")
 
 
-class OurBug(Exception):  # noqa: N818 - it is one
+class OurBug(Exception):
     """What the broken seams raise."""
 
 
@@ -218,7 +218,9 @@ async def test_a_bug_in_reading_or_counting_does_not_cost_the_span(
         await program.closed_early()
         tokentrail.flush(1)
     endings = [span.attributes["tokentrail.outcome"] for span in trail.spans.all()]
-    assert endings == ["completed", "closed_early"]
+    # Where no chunk could be read, the mark of the end was not seen.
+    first = "truncated" if seam.endswith("Accumulator.add") else "completed"
+    assert endings == [first, "closed_early"]
 
 
 async def test_a_bug_in_the_worker_s_hands_does_not_stop_it(program, trail, lenient, monkeypatch):

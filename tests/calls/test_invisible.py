@@ -147,7 +147,7 @@ async def _run(situation, driver, stage):
             async for thing in steps:
                 run.seen.append((_shown(thing), _context(before)))
                 assert otel_context.get_current() is current
-        except Exception as error:  # noqa: BLE001 - what the application gets is compared
+        except Exception as error:
             run.raised = _error(error)
         assert otel_context.get_current() is current
         run.seen.append(_context(before))

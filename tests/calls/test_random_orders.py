@@ -98,7 +98,7 @@ class Life(RuleBasedStateMachine):
             answer = step()
             if hasattr(answer, "__await__"):
                 answer = self.loop.run_until_complete(_awaited(answer))
-        except Exception as error:  # noqa: BLE001 - the application's own
+        except Exception as error:
             return error
         return answer
 
@@ -364,7 +364,7 @@ async def _read_through(call, count):
     try:
         for _ in range(count):
             call.took(await through.__anext__())
-    except Exception as error:  # noqa: BLE001 - the stream's own
+    except Exception as error:
         call.took(error)
     await through.aclose()
 
@@ -375,7 +375,7 @@ async def _both(call, second):
     if not first.done():
         try:
             second.append(await call.stream.__anext__())
-        except Exception as error:  # noqa: BLE001 - what is looked at
+        except Exception as error:
             second.append(error)
     with suppress(Exception):
         await first

@@ -241,6 +241,8 @@ def test_what_comes_after_an_end_is_ignored_whenever_that_was(stamped):
 class _Broken:
     """A shape whose accumulator cannot say what it gathered."""
 
+    has_content = False
+
     def stream_accumulator(self, request, sink):
         return self
 

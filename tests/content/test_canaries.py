@@ -30,7 +30,7 @@ async def _ends(driver, call):
         answer = await call
         if isinstance(answer, (openai.Stream, openai.AsyncStream)):
             await driver.read(answer)
-    except Exception:  # noqa: BLE001 - the application's own trouble
+    except Exception:
         gc.collect()
 
 

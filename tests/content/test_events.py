@@ -143,7 +143,7 @@ async def test_what_is_no_failure_is_no_exception(driver, serve, trail):
 
 @pytest.mark.settings(capture_content="EVENT_ONLY")
 async def test_an_exception_that_cannot_be_put_into_words_is_told(driver, serve, trail):
-    class Silent(Exception):  # noqa: N818 - it is an error by what it does
+    class Silent(Exception):
         def __str__(self):
             raise RuntimeError
 
@@ -172,7 +172,7 @@ async def test_the_text_of_an_exception_is_made_only_where_content_is_told(
     """To make it is code of the application, which may take any time and do anything."""
     made = []
 
-    class Wordy(Exception):  # noqa: N818 - it is an error by what it does
+    class Wordy(Exception):
         def __str__(self):
             made.append(self)
             return "You said: Hello?"
@@ -197,7 +197,7 @@ async def test_a_span_that_is_not_recorded_takes_its_content_with_it(
 ):
     """An event is told all the same: the conventions do not sample it."""
     read = []
-    from tokentrail.content import Capture
+    from tokentrail.apis.capture import Capture
 
     take = Capture.take
     monkeypatch.setattr(Capture, "take", lambda self, answer: (read.append(1), take(self, answer)))
@@ -217,7 +217,7 @@ async def test_without_a_provider_nothing_is_read_for_events(driver, serve, span
 
     if not hasattr(NoOpLogger, "enabled"):
         pytest.skip("this OpenTelemetry cannot tell")
-    from tokentrail.content import Capture
+    from tokentrail.apis.capture import Capture
 
     monkeypatch.setattr(Capture, "take", lambda *_: pytest.fail("content was read for nobody"))
     tokentrail.uninstrument()

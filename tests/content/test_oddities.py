@@ -73,7 +73,7 @@ async def test_an_item_nobody_knows_is_left_out(driver, serve, said):
 
 @pytest.mark.parametrize(
     "choices",
-    [None, 7, [None], [{}], [{"delta": 7}], [{"index": "x", "delta": {"content": 7}}],
+    [None, 7, [None], [{}], [{"delta": 7}], [{"index": "x", "delta": {"content": True}}],
      [{"index": 10**30, "delta": {"tool_calls": [{"index": -(10**30)}]}}],
      [{"index": 0, "delta": {"content": {"a": 1}, "tool_calls": [7, {"function": 7}]}}]],
 )  # fmt: skip
@@ -92,14 +92,15 @@ async def test_an_error_of_ours_costs_the_content_and_nothing_else(
     def fail(*_args, **_kwargs):
         raise ValueError(place)
 
-    from tokentrail.content import Redaction, response
+    from tokentrail.apis.chat.content import ChoiceContentAccumulator
+    from tokentrail.content import Redaction
 
     monkeypatch.setattr(guard, "strict", False)
     monkeypatch.setattr(guard, "_told", set())
     if place == "request":
         monkeypatch.setattr("tokentrail.patching.request.read_request_content", fail)
     elif place == "chunk":
-        monkeypatch.setattr(response.ChoiceContentAccumulator, "add", fail)
+        monkeypatch.setattr(ChoiceContentAccumulator, "add", fail)
     else:
         monkeypatch.setattr(Redaction, "content", fail)
     create = driver.client(serve(Stream(chat.chunks(Answer(("Hello.",)))))).chat.completions.create

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.content.schemas import MESSAGES, SYSTEM, TOOLS, Draft202012Validator, check
 
+from tokentrail.apis.readers import read_request_content
 from tokentrail.content import (
     Redaction,
-    read_request_content,
     serialize_messages,
     serialize_parts,
     serialize_tools,

@@ -105,7 +105,7 @@ async def test_between_them_a_share_is(monkeypatch, driver, trail, serve):
     """By a chance of our own."""
     from tokentrail.call import observed_call
 
-    monkeypatch.setattr(observed_call, "_chance", random.Random(1))  # noqa: S311 - repeatable
+    monkeypatch.setattr(observed_call, "_chance", random.Random(1))
     server = serve(reply(ANSWER, stream=False))
     client = driver.client(server)
     for _ in range(40):

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.dashboards.scenes import SCENES
 
+from tokentrail.model.operations import INFERENCES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -34,7 +36,7 @@ KIND, SOURCE, OUTCOME, ERROR = (
 )
 TRACED = (JOB, MODEL)
 """What tells the series of a panel apart that leads to traces, and maybe more."""
-INFERENCE = ("chat", "text_completion")
+INFERENCE = tuple(sorted(INFERENCES))
 DAY_BUDGET = 10_000_000
 
 

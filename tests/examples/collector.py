@@ -57,7 +57,7 @@ class Collector:
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._http.server_port}"
 
-    def __enter__(self) -> Collector:  # noqa: PYI034 - typing.Self is newer than Python 3.10
+    def __enter__(self) -> Collector:
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
         self._thread.start()
         return self

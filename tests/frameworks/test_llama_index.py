@@ -21,8 +21,8 @@ from tests.frameworks.conftest import (
 
 llama_index = pytest.importorskip("llama_index.llms.openai")
 
-from llama_index.core.llms import ChatMessage  # noqa: E402 - where it is installed
-from llama_index.core.tools import FunctionTool  # noqa: E402
+from llama_index.core.llms import ChatMessage
+from llama_index.core.tools import FunctionTool
 
 pytestmark = ON_TOP
 PACKAGES = ("llama-index-llms-openai", "llama-index-core")

@@ -13,10 +13,10 @@ from tests.frameworks.conftest import ANSWER, CLOSED_EARLY, MODEL, ON_TOP, QUEST
 
 pydantic_ai = pytest.importorskip("pydantic_ai")
 
-from pydantic_ai.capabilities import Instrumentation  # noqa: E402 - where it is
-from pydantic_ai.models.instrumented import InstrumentationSettings  # noqa: E402
-from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel  # noqa: E402
-from pydantic_ai.providers.openai import OpenAIProvider  # noqa: E402
+from pydantic_ai.capabilities import Instrumentation
+from pydantic_ai.models.instrumented import InstrumentationSettings
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.providers.openai import OpenAIProvider
 
 pytestmark = ON_TOP
 PACKAGES = ("pydantic-ai-slim",)

@@ -160,7 +160,7 @@ async def test_a_record_that_is_none_of_theirs_harms_nothing(
     await _ask(driver, inside())
     assert trail.spans.one().attributes["tokentrail.outcome"] == "completed"
     assert trail.metrics.one("gen_ai.client.operation.duration").count == 1
-    assert "tokentrail failed at company" in caplog.text
+    assert "tokentrail failed at inner attributes" in caplog.text
 
 
 @pytest.mark.parametrize("order", ["ours outside"])

@@ -126,7 +126,7 @@ def _yesterday():
     return yesterday, int(start.timestamp())
 
 
-def test_planted_differences_are_found_and_nothing_else(prometheus, reconcile):  # noqa: F811
+def test_planted_differences_are_found_and_nothing_else(prometheus, reconcile):  # noqa: F811 - the fixture above
     """Two processes: 3 and 2 calls answered by a dated model, and a stream that broke.
 
     The first process exports before its day begins, twice in it and once after it.
@@ -180,7 +180,7 @@ def test_planted_differences_are_found_and_nothing_else(prometheus, reconcile): 
     assert rows["gpt-never", "input"]["reasons"][0]["code"] == "never_seen"
 
 
-def test_the_cost_that_the_price_rules_record_is_summed_up(prometheus, reconcile):  # noqa: F811
+def test_the_cost_that_the_price_rules_record_is_summed_up(prometheus, reconcile):  # noqa: F811 - the fixture above
     """A tenth of a cent per second for an hour, in samples a minute apart: 3.60 USD."""
     yesterday, start = _yesterday()
     request = ExportMetricsServiceRequest()

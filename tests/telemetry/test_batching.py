@@ -53,7 +53,7 @@ async def test_the_worker_records_soon_what_nobody_asks_for(trail, ask, recorded
     assert recorded == []
     end = time.monotonic() + 2.5
     while len(recorded) < 3 and time.monotonic() < end:
-        time.sleep(0.01)  # noqa: ASYNC251 - the worker must not need this thread's loop
+        time.sleep(0.01)
     assert recorded == ["tokentrail"] * 3
 
 
@@ -268,7 +268,7 @@ async def test_who_collects_on_the_worker_finds_every_point(trail, ask, monkeypa
     assert runtime.current().submit(Collecting())
     end = time.monotonic() + 5.0
     while not found and time.monotonic() < end:
-        time.sleep(0.01)  # noqa: ASYNC251 - as above
+        time.sleep(0.01)
     assert found == [1]
 
 

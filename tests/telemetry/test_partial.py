@@ -27,9 +27,11 @@ def _bare(usage):
 THREE = [_said("one", _usage(1)), _said(" two", _usage(2)), _said(" three", _usage(3))]
 ENDS = {
     # what comes, the source of the output, its tokens
-    "as if cut off": (THREE[:2], "counted", 2),
-    "with a done": ([*THREE[:2], DONE], "counted", 2),
-    "having reported more than was seen": ([_said("one", _usage(9))], "approximated", 9),
+    "as if cut off": (THREE[:2], "reported", 2),
+    "with a done": ([*THREE[:2], DONE], "reported", 2),
+    "having reported more than was seen": ([_said("one", _usage(9))], "reported", 9),
+    "with more after the last report": ([*THREE[:2], _said(" three", None)], "counted", 3),
+    "with an empty one after a running total": ([*THREE[:2], _said("", None)], "counted", 2),
     "with a reason": ([*THREE[:2], _said("", _usage(3), "stop"), DONE], "reported", 3),
     "with a reason before": ([_said("one", None, "stop"), _said("", _usage(3))], "reported", 3),
     "with a chunk for the report": ([*THREE[:2], _bare(_usage(3)), DONE], "reported", 3),
@@ -38,8 +40,10 @@ ENDS = {
 
 @pytest.mark.usefixtures("encodings")
 @pytest.mark.parametrize(("events", "source", "tokens"), ENDS.values(), ids=ENDS)
-async def test_a_report_by_the_way_is_no_last_word(driver, trail, serve, events, source, tokens):
-    """A server that reports on every chunk may be cut off cleanly: its number was that so far."""
+async def test_the_last_report_of_a_stream_read_to_its_end_counts(
+    driver, trail, serve, events, source, tokens
+):
+    """A server that reports on every chunk may be cut off cleanly: nothing came after that."""
     client = driver.client(serve(Stream(events)))
     stream = await driver.call(
         client.chat.completions.create, model="gpt-4o-mini", messages=MESSAGES, stream=True

@@ -106,11 +106,11 @@ async def test_a_raw_answer_is_parsed_by_the_application_alone(trail, driver, se
     assert len(trail.spans.all()) == 1
 
 
-async def test_a_raw_answer_that_is_no_json_is_an_answer(trail, driver, serve):
+async def test_a_raw_answer_that_is_no_json_is_no_answer(trail, driver, serve):
     reply = Plain(b"not JSON", headers={"content-type": "application/json"})
     client = driver.client(serve(reply))
     raw = await driver.call(client.chat.completions.with_raw_response.create, **ASKED)
     with pytest.raises(json.JSONDecodeError):
         raw.parse()
     said = trail.spans.attributes()
-    assert (said["tokentrail.outcome"], OUT in said) == ("completed", False)
+    assert (said["tokentrail.outcome"], OUT in said) == ("failed", False)

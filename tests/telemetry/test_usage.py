@@ -23,7 +23,7 @@ from tokentrail.model.records import (
 from tokentrail.usage import resolve
 
 OFF, SPANS_ONLY, MISSING, ALWAYS = TokenCounting
-COMPLETED, CLOSED_EARLY, CANCELLED, FAILED = Outcome
+COMPLETED, CLOSED_EARLY, CANCELLED, FAILED, TRUNCATED = Outcome
 ENDPOINT = Endpoint("openai", "a.example", 443, "a")
 NOTHING = dict.fromkeys(field.name for field in dataclasses.fields(Operation))
 

@@ -33,7 +33,7 @@ class Peer:
     received: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
 
-    def __enter__(self) -> Peer:  # noqa: PYI034 - Self is newer than the oldest Python
+    def __enter__(self) -> Peer:
         self._server = serve(self._serve, "127.0.0.1", 0)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()

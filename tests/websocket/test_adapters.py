@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.websocket.apis import APIS, MODEL, NAMED
 
+from tokentrail.apis.realtime.adapter import RealtimeAdapter
 from tokentrail.model.records import Endpoint
-from tokentrail.websocket.realtime import RealtimeAdapter
 
 HERE = Endpoint("openai", None, None, "here")
 SPEECH = APIS[0]

@@ -281,7 +281,7 @@ async def _conversation(api, peer, driver, client):
         ]
         try:
             connection.parse_event("{")
-        except Exception as error:  # noqa: BLE001 - it is compared
+        except Exception as error:
             seen.append((type(error), str(error)))
         for _ in range(2):
             await api.ask(driver, connection)
@@ -293,7 +293,7 @@ async def _conversation(api, peer, driver, client):
             while True:
                 event = await driver.call(connection.recv)
                 seen.append((type(event), event.to_json()))
-        except Exception as error:  # noqa: BLE001 - it is compared
+        except Exception as error:
             seen.append((type(error), str(error)))
     return faces, seen, json.dumps(peer.received), peer.paths
 
@@ -332,7 +332,7 @@ async def test_one_thread_sends_while_another_reads(api, peer, client, driver, t
 @pytest.mark.parametrize("seed", range(5))
 async def test_in_whatever_order_each_is_told_once(api, seed, client, driver, trail):
     """Events that belong to nothing under way, or come again, are nobody's."""
-    chance, begun, ended = random.Random(seed), 0, 0  # noqa: S311 - it is to come again
+    chance, begun, ended = random.Random(seed), 0, 0
     under_way = set()
     async with driver.within(api.connect(client)) as connection:
         for _ in range(200):

@@ -144,11 +144,11 @@ async def test_an_error_that_nothing_follows_was_the_end(
         await api.ask(driver, connection)
         for _ in WORDS[:3]:
             await until(driver, connection, "response.output_text.delta")
-        time.sleep(0.05)  # noqa: ASYNC251 - nothing else is to run
+        time.sleep(0.05)
         read = time.time_ns()
         await until(driver, connection, "error")
         seen = time.time_ns()
-        time.sleep(0.2)  # noqa: ASYNC251 - nothing else is to run
+        time.sleep(0.2)
         assert trail.spans.all() == ()
         await how(driver, connection)
         span = trail.spans.one()
@@ -302,7 +302,7 @@ async def test_whatever_goes_wrong_each_is_told_once_and_by_its_own(
     The next may be sent at any time, except that an objection to nothing known is taken for its
     refusal as long as it waits.
     """
-    chance = random.Random(seed)  # noqa: S311 - it is to come again
+    chance = random.Random(seed)
     stories = [_story(chance, api, f"resp_{number}") for number in range(40)]
     peer.answers = [[] for _ in stories]
     sent = 0

@@ -103,7 +103,7 @@ class Process:
 
     def __init__(self, subject: Subject, interpreter: Path, mode: str) -> None:
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
-        self._process = subprocess.Popen(  # noqa: S603 - arguments written here
+        self._process = subprocess.Popen(
             [str(interpreter), "-m", "bench.turns", subject.name, mode],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -194,7 +194,7 @@ def _starts(subjects: list[tuple[Subject, Path]], results: Results, *, quick: bo
             if subject.home or (subject.name != OURS and number >= others):
                 continue
             try:
-                ran = subprocess.run(  # noqa: S603 - arguments written here
+                ran = subprocess.run(
                     [str(interpreter), "-m", "bench.startup", subject.name],
                     capture_output=True,
                     text=True,

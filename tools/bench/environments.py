@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".bench"
 
 
-class Unavailable(Exception):  # noqa: N818 - a subject is, and that is no error of ours
+class Unavailable(Exception):
     """A subject cannot be installed here; the text is the reason."""
 
 
@@ -37,7 +37,7 @@ def python(subject: Subject) -> Path:
     print(f"installing {subject.title} ...", flush=True)
     venv.create(place, clear=True, with_pip=True)
     ours = ["--editable", str(ROOT)] if subject.name == OURS else []
-    ran = subprocess.run(  # noqa: S603 - arguments written here
+    ran = subprocess.run(
         [
             *(str(interpreter), "-m", "pip", "install", "-qq", "--disable-pip-version-check"),
             *(*subject.requires, *ours),
@@ -60,7 +60,7 @@ def versions(interpreter: Path, packages: tuple[str, ...]) -> str:
         "    print(name, metadata.version(name))"
     )
     names = [package.split()[0] for package in packages]
-    ran = subprocess.run(  # noqa: S603 - arguments written here
+    ran = subprocess.run(
         [str(interpreter), "-c", asked, *names], capture_output=True, text=True, check=True
     )
     return ", ".join(ran.stdout.splitlines())

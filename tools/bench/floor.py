@@ -36,7 +36,7 @@ class _Floor:
 class _Call:
     __slots__ = ("begun", "context", "floor", "operation", "span", "started", "token")
 
-    def __init__(self, floor: _Floor, owner: Any, operation: str, model: str) -> None:  # noqa: ANN401
+    def __init__(self, floor: _Floor, owner: Any, operation: str, model: str) -> None:
         url = owner._client.base_url  # noqa: SLF001 - where it stands
         self.floor = floor
         self.operation = operation
@@ -73,7 +73,7 @@ class _Call:
         self.span.end()
 
 
-def _end(call: _Call, answer: Any) -> None:  # noqa: ANN401 - one of three
+def _end(call: _Call, answer: Any) -> None:
     usage = answer.usage
     if call.operation == "embeddings":
         call.end((answer.model, None), usage.prompt_tokens, None)
@@ -98,7 +98,7 @@ class _Seen:
         self.reason: str | None = None
         self.usage: Any = None
 
-    def chunk(self, chunk: Any) -> None:  # noqa: ANN401 - the client's
+    def chunk(self, chunk: Any) -> None:
         self.last = time.perf_counter()
         if self.first is None:
             self.first = self.last
@@ -111,7 +111,7 @@ class _Seen:
         if chunk.usage is not None:
             self.usage = chunk.usage
 
-    def event(self, event: Any) -> None:  # noqa: ANN401 - the client's
+    def event(self, event: Any) -> None:
         self.last = time.perf_counter()
         if self.first is None:
             self.first = self.last
@@ -134,7 +134,7 @@ class _Seen:
 
 
 class _Stream:
-    def __init__(self, inner: Any, call: _Call) -> None:  # noqa: ANN401 - the client's
+    def __init__(self, inner: Any, call: _Call) -> None:
         self._inner = inner
         self._seen = _Seen(call)
         self._look = self._seen.event if call.operation == "responses" else self._seen.chunk
@@ -142,7 +142,7 @@ class _Stream:
     def __iter__(self) -> _Stream:
         return self
 
-    def __next__(self) -> Any:  # noqa: ANN401 - the client's
+    def __next__(self) -> Any:
         try:
             chunk = self._inner.__next__()
         except StopIteration:
@@ -156,7 +156,7 @@ class _AsyncStream(_Stream):
     def __aiter__(self) -> _AsyncStream:
         return self
 
-    async def __anext__(self) -> Any:  # noqa: ANN401 - the client's
+    async def __anext__(self) -> Any:
         try:
             chunk = await self._inner.__anext__()
         except StopAsyncIteration:
@@ -178,9 +178,9 @@ def install(traces: TracerProvider, metrics: MeterProvider) -> None:
         awaited.create = _async(floor, awaited.create, operation)
 
 
-def _sync(floor: _Floor, bare: Any, operation: str) -> Any:  # noqa: ANN401 - methods
+def _sync(floor: _Floor, bare: Any, operation: str) -> Any:
     @functools.wraps(bare)
-    def create(self: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the client's
+    def create(self: Any, **kwargs: Any) -> Any:
         call = _Call(floor, self, operation, kwargs["model"])
         try:
             answer = bare(self, **kwargs)
@@ -194,9 +194,9 @@ def _sync(floor: _Floor, bare: Any, operation: str) -> Any:  # noqa: ANN401 - me
     return create
 
 
-def _async(floor: _Floor, bare: Any, operation: str) -> Any:  # noqa: ANN401 - methods
+def _async(floor: _Floor, bare: Any, operation: str) -> Any:
     @functools.wraps(bare)
-    async def create(self: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the client's
+    async def create(self: Any, **kwargs: Any) -> Any:
         call = _Call(floor, self, operation, kwargs["model"])
         try:
             answer = await bare(self, **kwargs)

@@ -40,7 +40,7 @@ class Bench:
         """Waits until all that ended is told."""
         self.sync, self.waiters = wire.clients()
         self.loop = asyncio.new_event_loop()
-        self._chance = random.Random(7)  # noqa: S311 - an order, not a secret
+        self._chance = random.Random(7)
 
     def measure(self, name: str, arguments: list[Any]) -> Samples:
         """Take one turn of a measure."""
@@ -90,13 +90,13 @@ class Bench:
         """Return who goes first and who second: by chance, as the one may warm up the other."""
         return self._chance.choice(((False, True), (True, False)))
 
-    def _opened(self, api: str, length: int) -> Any:  # noqa: ANN401 - a stream, or what stands for it
+    def _opened(self, api: str, length: int) -> Any:
         asked = {"stream": True, "extra_headers": {wire.LENGTH: str(length)}}
         if api == "chat":
             return iter(self.sync.chat.completions.create(**wire.CHAT, **asked))
         return iter(self.sync.responses.create(**wire.RESPONSES, **asked))
 
-    async def _opened_async(self, api: str, length: int, *, pause: bool = False) -> Any:  # noqa: ANN401
+    async def _opened_async(self, api: str, length: int, *, pause: bool = False) -> Any:
         headers = {wire.LENGTH: str(length), **({wire.PAUSE: "yes"} if pause else {})}
         asked = {"stream": True, "extra_headers": headers}
         if api == "chat":
@@ -280,7 +280,7 @@ def _empty_chunks() -> Samples:
     return {"bare": [], "on": [], "end_bare": [], "end_on": [], "others": []}
 
 
-def _end(stream: Any) -> float:  # noqa: ANN401 - a stream, or what stands for it
+def _end(stream: Any) -> float:
     """Read what is left of a stream, and return what the pull took that found it over."""
     while True:
         begun = time.thread_time()
@@ -290,7 +290,7 @@ def _end(stream: Any) -> float:  # noqa: ANN401 - a stream, or what stands for i
             return time.thread_time() - begun
 
 
-async def _end_async(stream: Any) -> float:  # noqa: ANN401 - a stream, or what stands for it
+async def _end_async(stream: Any) -> float:
     while True:
         begun = time.thread_time()
         try:

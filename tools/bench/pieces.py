@@ -41,7 +41,7 @@ _SDK: tuple[tuple[str, type, str], ...] = (
 """What is taken away, in this order; what is left then is the instrumentation's own."""
 
 
-def _nothing(*args: object, **kwargs: object) -> Any:  # noqa: ANN401, ARG001 - stands for anything
+def _nothing(*args: object, **kwargs: object) -> Any:
     return INVALID_SPAN
 
 
@@ -59,10 +59,10 @@ def _pieces(name: str) -> Iterator[tuple[str, float]]:
     """Yield each piece and the microseconds that a call is shorter without it."""
     completions = wire.clients()[0].chat.completions
     answer = completions.create(**wire.CHAT)  # type: ignore[call-overload]
-    Completions.create = lambda self, **asked: answer  # type: ignore[assignment, method-assign] # noqa: ARG005
+    Completions.create = lambda self, **asked: answer  # type: ignore[assignment, method-assign] # noqa: ARG005 - takes what the client gives
     bare = _shortest(completions)
     if name == OURS:
-        from tokentrail.telemetry.metrics import batching  # noqa: PLC0415 - in its environment
+        from tokentrail.telemetry.metrics import batching
 
         batching.MAX_WAITING = 0  # type: ignore[misc]
     BY_NAME[name].switch(*providers("on"))
@@ -84,7 +84,7 @@ def main() -> None:
         return
     command = [sys.executable, "-m", "bench.pieces"]
     columns = [
-        json.loads(subprocess.run([*command, name], capture_output=True, check=True).stdout)  # noqa: S603 - written here
+        json.loads(subprocess.run([*command, name], capture_output=True, check=True).stdout)
         for name in (FLOOR, OURS)
     ]
     print("| µs of a hot call | floor | tokentrail |\n| --- | ---: | ---: |")

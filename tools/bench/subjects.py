@@ -51,19 +51,19 @@ def _nobody(traces: TracerProvider, metrics: MeterProvider) -> None:
 
 
 def _floor(traces: TracerProvider, metrics: MeterProvider) -> None:
-    from bench import floor  # noqa: PLC0415 - wants openai
+    from bench import floor
 
     floor.install(traces, metrics)
 
 
 def _tokentrail(traces: TracerProvider, metrics: MeterProvider) -> None:
-    import tokentrail  # noqa: PLC0415 - in its environment
+    import tokentrail
 
     tokentrail.instrument(tracer_provider=traces, meter_provider=metrics)
 
 
 def _genai(traces: TracerProvider, metrics: MeterProvider) -> None:
-    from opentelemetry.instrumentation.genai.openai import (  # noqa: PLC0415 - in its environment
+    from opentelemetry.instrumentation.genai.openai import (
         OpenAIInstrumentor,
     )
 
@@ -72,16 +72,16 @@ def _genai(traces: TracerProvider, metrics: MeterProvider) -> None:
 
 def _openllmetry(traces: TracerProvider, metrics: MeterProvider) -> None:
     os.environ["TRACELOOP_TRACE_CONTENT"] = "false"
-    from opentelemetry.instrumentation.openai import (  # noqa: PLC0415 - in its environment
+    from opentelemetry.instrumentation.openai import (
         OpenAIInstrumentor,
     )
 
     OpenAIInstrumentor().instrument(tracer_provider=traces, meter_provider=metrics)
 
 
-def _openinference(traces: TracerProvider, metrics: MeterProvider) -> None:  # noqa: ARG001
-    from openinference.instrumentation import TraceConfig  # noqa: PLC0415 - in its environment
-    from openinference.instrumentation.openai import (  # noqa: PLC0415 - in its environment
+def _openinference(traces: TracerProvider, metrics: MeterProvider) -> None:
+    from openinference.instrumentation import TraceConfig
+    from openinference.instrumentation.openai import (
         OpenAIInstrumentor,
     )
 
@@ -90,9 +90,9 @@ def _openinference(traces: TracerProvider, metrics: MeterProvider) -> None:  # n
 
 
 def _openlit(traces: TracerProvider, metrics: MeterProvider) -> None:
-    import openlit  # noqa: PLC0415 - in its environment
-    from opentelemetry import metrics as otel_metrics  # noqa: PLC0415 - as the next
-    from opentelemetry import trace  # noqa: PLC0415 - the parent wants no OpenTelemetry
+    import openlit
+    from opentelemetry import metrics as otel_metrics
+    from opentelemetry import trace
 
     # It takes the global providers where there are some.
     trace.set_tracer_provider(traces)
@@ -105,19 +105,19 @@ def _openlit(traces: TracerProvider, metrics: MeterProvider) -> None:
     )
 
 
-def _logfire(traces: TracerProvider, metrics: MeterProvider) -> None:  # noqa: ARG001
-    import logfire  # noqa: PLC0415 - in its environment
+def _logfire(traces: TracerProvider, metrics: MeterProvider) -> None:
+    import logfire
 
     logfire.configure(send_to_logfire=False, console=False, inspect_arguments=False)
     logfire.instrument_openai()
 
 
-def _langfuse(traces: TracerProvider, metrics: MeterProvider) -> None:  # noqa: ARG001
-    from langfuse import Langfuse  # noqa: PLC0415 - in its environment
-    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult  # noqa: PLC0415
+def _langfuse(traces: TracerProvider, metrics: MeterProvider) -> None:
+    from langfuse import Langfuse
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
     class Nowhere(SpanExporter):
-        def export(self, spans: Any) -> SpanExportResult:  # noqa: ANN401, ARG002
+        def export(self, spans: Any) -> SpanExportResult:
             return SpanExportResult.SUCCESS
 
     Langfuse(
@@ -127,7 +127,7 @@ def _langfuse(traces: TracerProvider, metrics: MeterProvider) -> None:  # noqa: 
         tracer_provider=traces,
         span_exporter=Nowhere(),
     )
-    import langfuse.openai  # noqa: F401, PLC0415 - the import is the switch
+    import langfuse.openai  # noqa: F401 - the import is the switch
 
 
 _NEWEST = ("openai", "opentelemetry-sdk")

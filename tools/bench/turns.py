@@ -41,7 +41,7 @@ def providers(mode: str) -> tuple[otel_trace.TracerProvider, otel_metrics.MeterP
 
 
 def _bench(name: str, mode: str) -> Bench:
-    from bench import wire  # noqa: PLC0415 - imports the client, which is not ours to hurry
+    from bench import wire
 
     traces, metrics = providers(mode)
     sync, _ = wire.clients()
@@ -57,7 +57,7 @@ def _bench(name: str, mode: str) -> Bench:
 def _flush(name: str):  # noqa: ANN202 - a function of nothing
     if name != OURS:
         return lambda: None
-    import tokentrail  # noqa: PLC0415 - in its environment
+    import tokentrail
 
     return lambda: tokentrail.flush(60)
 

@@ -52,7 +52,7 @@ WAIT = 0.001
 """Seconds that a plain answer takes to come."""
 
 
-def _httpx() -> Any:  # noqa: ANN401 - httpx or its successor, whichever the client stands on
+def _httpx() -> Any:
     for name in ("httpx2", "httpx"):
         if hasattr(openai._base_client, name):  # noqa: SLF001 - nothing public says it
             return import_module(name)
@@ -81,12 +81,12 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class _Transport(httpx.MockTransport):  # type: ignore[misc, name-defined]
-    def handle_request(self, request: Any) -> Any:  # noqa: ANN401 - as in answer
+    def handle_request(self, request: Any) -> Any:
         if LENGTH not in request.headers:
             time.sleep(WAIT)
         return super().handle_request(request)
 
-    async def handle_async_request(self, request: Any) -> Any:  # noqa: ANN401 - as in answer
+    async def handle_async_request(self, request: Any) -> Any:
         if LENGTH not in request.headers:
             await asyncio.sleep(WAIT)
         if PAUSE in request.headers:
@@ -107,7 +107,7 @@ def clients(
     )
 
 
-def answer(request: Any) -> Any:  # noqa: ANN401 - httpx or its successor
+def answer(request: Any) -> Any:
     """Answer a request with canned bytes."""
     path = request.url.path.rpartition("/v1/")[2]
     asked = json.loads(request.content)
@@ -187,7 +187,7 @@ _MESSAGE = {
 }
 
 
-def _responses_events(length: int, asked: dict[str, Any]) -> Iterator[bytes]:  # noqa: ARG001
+def _responses_events(length: int, asked: dict[str, Any]) -> Iterator[bytes]:
     begun = {**_RESPONSE, "status": "in_progress", "usage": None}
     yield _typed({"type": "response.created", "response": begun, "sequence_number": 0})
     place = {"item_id": _MESSAGE["id"], "output_index": 0, "content_index": 0}

@@ -123,7 +123,7 @@ class Worker:
 
     def __init__(self, tree: Path) -> None:
         with (tree.parent / f"{tree.name}.log").open("w") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "tools.mutate.worker", str(tree)],
                 cwd=scope.ROOT,
                 stdin=subprocess.PIPE,

@@ -29,7 +29,7 @@ def copy(number: int) -> Path:
 
 def _files() -> list[str]:
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - git is where the path says
         cwd=scope.ROOT, stdout=subprocess.PIPE, check=True, text=True,
     )  # fmt: skip
     return [path for path in listed.stdout.split("\0") if path]

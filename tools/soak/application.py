@@ -34,10 +34,10 @@ WARM = 3
 THINKS = 2.0
 """Seconds that a thread waits at most between two calls, or 200 would leave the loop no turn."""
 FAILS = "x-soak-fails"
-chance = random.Random(7)  # noqa: S311 - a mixture of endings, not a secret
+chance = random.Random(7)
 
 
-class Enough(Exception):  # noqa: N818 - an error of the application's, raised in its loop
+class Enough(Exception):
     """Raised by the application in the middle of a stream."""
 
 
@@ -218,7 +218,7 @@ class Reading:
     seen: int = 0
     stream: Any = None
 
-    def is_enough(self, chunk: Any) -> bool:  # noqa: ANN401 - any version's class
+    def is_enough(self, chunk: Any) -> bool:
         """Take a chunk; return whether it is the last that is wanted."""
         self.seen += bool(chunk.choices and chunk.choices[0].delta.content)
         if self.ending == "read" or self.seen < self.until:
@@ -227,7 +227,7 @@ class Reading:
             raise Enough
         return True
 
-    async def one_of(self, create: Any) -> None:  # noqa: ANN401 - any version's method
+    async def one_of(self, create: Any) -> None:
         """Open a stream and read what is wanted of it."""
         self.stream = await create(**wire.CHAT, **_streamed(self))
         async for chunk in self.stream:
@@ -247,7 +247,7 @@ def say(text: str) -> None:
     print(f"  {text}", flush=True)
 
 
-def _reply(request: Any) -> Any:  # noqa: ANN401 - httpx or its successor
+def _reply(request: Any) -> Any:
     if FAILS in request.headers:
         return wire.httpx.Response(500, json={"error": {"message": "no"}})
     return wire.answer(request)

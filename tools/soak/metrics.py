@@ -45,7 +45,7 @@ def output(reader: InMemoryMetricReader) -> dict[str, int]:
     }
 
 
-def _is_output(point: Any) -> bool:  # noqa: ANN401 - one of two kinds of point
+def _is_output(point: Any) -> bool:
     return bool(point.attributes.get("gen_ai.token.type") == "output")
 
 

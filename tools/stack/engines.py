@@ -91,7 +91,7 @@ def _build(engine: Engine, folder: Path) -> None:
     made, log = folder / f"{engine.name}.new", folder / f"{engine.name}.log"
     command = ["go", "build", "-v", "-buildvcs=false", "-o", str(made.absolute()), engine.package]
     with log.open("w", encoding="utf-8") as output:
-        process = subprocess.Popen(  # noqa: S603 - its parts are written here
+        process = subprocess.Popen(
             command,
             cwd=PINS / engine.pins,
             stdin=subprocess.DEVNULL,

@@ -58,7 +58,7 @@ class Load:
         return encoded
 
 
-def load(name: str, **settings: Any) -> Load:  # noqa: ANN401 - settings
+def load(name: str, **settings: Any) -> Load:
     """Return a batch of spans of real calls, streams among them."""
     asked = "Plan a quiet day in the old town. " * (WORDS // 8)
     with measure_scaling.told(count_verification_ratio=0.0, **settings) as (client, spans, _):

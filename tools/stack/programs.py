@@ -52,7 +52,7 @@ class Program:
         self.name = Path(command[0]).name
         self.log = log
         with log.open("a", encoding="utf-8") as output:
-            self.process = subprocess.Popen(  # noqa: S603 - what the stack is made of, or its user named
+            self.process = subprocess.Popen(
                 command,
                 env={**os.environ, **variables},
                 stdin=subprocess.DEVNULL,
@@ -116,7 +116,7 @@ class Stack:
             **{name: str(port) for name, port in self.ports.items()},
         }
 
-    def __enter__(self) -> Stack:  # noqa: PYI034 - typing.Self is newer than Python 3.10
+    def __enter__(self) -> Stack:
         """Start all three, each once what it sends to is there."""
         check_ports(self.ports)
         try:

@@ -1,6 +1,6 @@
-"""What openai says, read into plain records: one module per API shape.
+"""What openai says, read into plain records: a folder for each API.
 
-A shape reads structurally (``vars()`` of the model objects, plain dicts of the caller), so it
+An adapter reads structurally (``vars()`` of the model objects, plain dicts of the caller), so it
 imports nothing of openai, copes with fields a version lacks, and never raises for what a server
 may send.
 """
@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokentrail.content.parts import Content
     from tokentrail.model.records import Endpoint, Request, Response, TextSink
 
 
 class Accumulator(Protocol):
     """Gathers a streamed answer chunk by chunk, in bounded memory."""
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there was what a person waits for: text, a refusal, sound, a call."""
 
     def add(self, chunk: object) -> None:
         """Take the next chunk. O(1)."""
@@ -41,3 +46,26 @@ class ApiAdapter(Protocol):
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> Accumulator:
         """Return an empty accumulator for a streamed answer to ``request``."""
+
+
+class ContentAccumulator(Protocol):
+    """Gathers the content of one answer."""
+
+    def add(self, chunk: object) -> None:
+        """Take the next chunk of a stream."""
+
+    def take(self, answer: object) -> None:
+        """Take a whole plain answer."""
+
+    def content(self) -> Content:
+        """Return what was said by now."""
+
+
+class ContentReader(Protocol):
+    """Reads what is said in the calls of one API."""
+
+    def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
+        """Return what the keyword arguments say; ``schemas``: with those of the tools."""
+
+    def accumulator(self, *, schemas: bool) -> ContentAccumulator:
+        """Return what gathers the content of an answer; ``schemas``: as of a request."""

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tokentrail.apis.content_filter import Findings, read_answer_filters
-from tokentrail.apis.reported_usage import chat_usage, has_numbers, merge_usage
+from tokentrail.apis.failures import (
+    NO_ANSWER,
+    as_answer,
+    error_of_answer,
+    error_of_choices,
+    error_type,
+)
+from tokentrail.apis.reported_usage import (
+    find_usage,
+    merge_reports,
+    read_usage,
+    totals,
+    without_empty,
+)
 from tokentrail.apis.values import fields, integer, sequence, telemetry_str
 from tokentrail.model.records import Response
 from tokentrail.model.text_buffer import MOST_WAITING, NOWHERE, SMALL
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from tokentrail.model.records import Reported, Request, TextSink
     from tokentrail.model.text_buffer import TextBuffer
-
-    FeedText = Callable[[Mapping[str, object], int, TextSink], None]
-    """Hands the text of a choice, given by its fields and index, to the sink."""
 
 MOST_CHOICES: Final = 128
 """More choices than the API gives. The finish reasons of further ones are not kept."""
@@ -26,22 +36,31 @@ CONTENT: Final = 0
 """The item of kind "text" that is a choice's content."""
 NEVER_RECEIVED: Final = "error"
 """The conventions' finish reason for a choice whose own never came."""
+NOTHING, THOUGHT, CONTENT_SHOWN = range(3)
+"""What a choice shows: nothing, thought alone, or what a person waits for."""
 _FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "usage")
 
 
-def index_of(given: Mapping[str, object], position: int) -> int:
-    """Return the index that a choice or tool call bears; its position where it bears none."""
-    index = given.get("index")
-    return index if type(index) is int else position
+class ChoiceReader(Protocol):
+    """Reads what the choices of one answer say."""
+
+    def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
+        """Hand the text of a choice to the sink."""
+
+    def shows(self, choice: Mapping[str, object]) -> int:
+        """Return what it shows: ``NOTHING``, ``THOUGHT`` or ``CONTENT_SHOWN``."""
 
 
-def read_answer(answer: object, feed: FeedText, sink: TextSink | None) -> Response:
-    """Read a plain answer; ``tell`` hands over the text of one choice.
+def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> Response:
+    """Read a plain answer, its text into ``sink``.
 
-    What is no such answer (the bare text that ``extra_body={"stream": True}`` gives) tells
-    nothing and is not complete.
+    What is no such answer (the bare text that ``extra_body={"stream": True}`` gives) says nothing
+    and is not complete.
     """
-    given = fields(answer)
+    given = as_answer(answer) if isinstance(answer, (str, bytes)) else fields(answer)
+    if given is None:
+        return NO_ANSWER
+    has_failed = False
     reasons: dict[int, str | None] = {}
     filters: list[object] = []
     choices = given.get("choices")
@@ -52,11 +71,19 @@ def read_answer(answer: object, feed: FeedText, sink: TextSink | None) -> Respon
             index = position
         if 0 <= index < MOST_CHOICES:
             reasons[index] = telemetry_str(said.get("finish_reason"))
+            has_failed |= reasons[index] == "error" or bool(said.get("error"))
         if "content_filter_results" in said:
             filters.append(said["content_filter_results"])
         if sink is not None:
-            feed(said, index, sink)
+            reader.feed(said, index, sink)
     prompts, created = given.get("prompt_filter_results"), given.get("created")
+    usage, error = given.get("usage"), None
+    reported = read_usage(find_usage(given) if usage is None else usage)
+    if reported is not None and not reported.output_tokens:
+        shown = any(reader.shows(fields(choice)) for choice in sequence(choices))
+        reported = without_empty(reported, shown=shown)
+    if has_failed or not choices or given.get("error"):
+        error = error_of_answer(given, answered=bool(choices)) or error_of_choices(choices)
     return Response(
         id=telemetry_str(given.get("id")),
         model=telemetry_str(given.get("model")),
@@ -66,10 +93,12 @@ def read_answer(answer: object, feed: FeedText, sink: TextSink | None) -> Respon
         content_filter=None
         if prompts is None and not filters
         else read_answer_filters(prompts, filters),
-        reported=chat_usage(given.get("usage")),
+        reported=reported,
         complete=bool(given),
         # Of any size, without a call of integer(): it is compared and never exported.
         created=created if type(created) is int else None,
+        error_type=error,
+        unanswered=error is not None and not choices and reported is None,
     )
 
 
@@ -87,36 +116,48 @@ class ChunkAccumulator:
 
     The last non-empty id, model, tier and fingerprint win: Azure's first chunk has empty ones. They
     are not looked for where a chunk bears one more piece of content and nothing else.
-    Of usage the last wins, for each direction apart, on whatever chunk it stood.
+    Of usage the largest wins, for each direction apart, on whatever chunk it stood: some servers
+    send zeros after it. A delta that is empty is no content that comes after it.
     """
 
     __slots__ = (
         "_asked",
-        "_beside",
         "_buffers",
         "_created",
+        "_error",
         "_expected",
-        "_feed",
         "_final",
         "_findings",
         "_fingerprint",
         "_id",
+        "_is_last",
+        "_is_running",
         "_made",
         "_model",
+        "_most_asked",
+        "_most_made",
+        "_reader",
         "_reasons",
+        "_says",
         "_sink",
         "_tier",
+        "has_content",
     )  # fmt: skip
 
     def __init__(
-        self, expected: int | None, feed: FeedText, sink: TextSink | None, *, filtered: bool = False
+        self,
+        expected: int | None,
+        reader: ChoiceReader,
+        sink: TextSink | None,
+        *,
+        filtered: bool = False,
     ) -> None:
-        """Await ``expected`` choices (one, if ``None``) and hand their text to ``tell``.
+        """Await ``expected`` choices (one, if ``None``) and hand their text to ``sink``.
 
         ``filtered``: a content filter speaks on its chunks. One that speaks first is heard, too.
         """
         self._expected = range(min(max(expected or 1, 1), MOST_CHOICES))
-        self._feed = feed
+        self._reader = reader
         self._sink = sink
         self._findings = Findings() if filtered else None
         self._id: object = None
@@ -127,14 +168,23 @@ class ChunkAccumulator:
         self._reasons: dict[int, str | None] = {}
         self._buffers: dict[object, TextBuffer | deque[str]] = {}
         """Where more content of a choice may be left; none where its chunks are read as a whole:
-        before the model is named, where a filter speaks, and after a usage."""
+        before the model is named and content came, where a filter speaks, and after a usage."""
         self._asked: object = None
         """The last usage that said what the input was."""
         self._made: object = None
         """The last that said what the output was by then: most often the same."""
+        self._most_asked = self._most_made = -1
         self._final = True
-        self._beside = False
-        """The last usage stood beside a choice, as some servers' does on every chunk."""
+        """No content came after the last usage."""
+        self._is_running = False
+        """There were several, each larger than the one before."""
+        self._is_last = True
+        """No choice at all came after the last one."""
+        self._error: str | None = None
+        self._says = False
+        """There was text, thought or a call."""
+        self.has_content = False
+        """There was what a person waits for: text, a refusal, sound or a call."""
 
     def add(self, chunk: object) -> None:
         """Take the next chunk, of any type."""
@@ -174,30 +224,47 @@ class ChunkAccumulator:
             self._tier = tier
         if fingerprint:
             self._fingerprint = fingerprint
-        choices = given.get("choices")
-        known = choices if type(choices) is list else ()
-        if usage is not None and self._takes(usage):
-            self._final = True
-            self._beside = bool(known)
-        elif known:
-            self._final = False
-        for choice in known:
-            self._choose(fields(choice))
+        if given.get("error"):
+            self._error = error_type(given["error"])
+        choices, said = given.get("choices"), NOTHING
+        for choice in choices if type(choices) is list else ():
+            said = max(said, self._choose(fields(choice)))
+        usage = find_usage(given) if usage is None else usage
+        self._note_usage(usage, said, has_choices=bool(choices))
+
+    def _note_usage(self, usage: object, said: int, *, has_choices: bool) -> None:
+        """Take the usage of a chunk, or note that there was more after the last one."""
         if usage is not None:
             self._buffers.clear()  # content that comes after it is to show that it was not final
+        if usage is not None and self._takes(usage):
+            self._final = self._is_last = True
+        elif said:
+            self._final = False
+        elif has_choices:
+            self._is_last = False
 
-    def _choose(self, said: Mapping[str, object]) -> None:
-        """Note a choice and its finish reason; one that bears no index is the first."""
-        index = said.get("index")
+    def _choose(self, said: Mapping[str, object]) -> int:
+        """Note a choice and its finish reason; one that bears no index is the first.
+
+        Return what it shows, where that matters: until content came, and after a usage.
+        """
+        index, reason = said.get("index"), said.get("finish_reason")
         known = index if type(index) is int else 0
         if 0 <= known < MOST_CHOICES:
-            self._reasons[known] = telemetry_str(said.get("finish_reason")) or self._reasons.get(
-                known
-            )
+            self._reasons[known] = telemetry_str(reason) or self._reasons.get(known)
+        if reason == "error" or said.get("error"):
+            self._error = error_of_choices((said,))
         if self._sink is not None:
-            self._feed(said, known, self._sink)
-        if self._model is not None and self._findings is None and known in self._reasons:
+            self._reader.feed(said, known, self._sink)
+        shown = NOTHING
+        if not self.has_content or self._most_made >= 0:
+            shown = self._reader.shows(said)
+            self._says |= bool(shown)
+            self.has_content |= shown == CONTENT_SHOWN
+        lends = self.has_content and self._model is not None and self._findings is None
+        if lends and known in self._reasons:
             self._lend_buffer(known)
+        return shown
 
     def _lend_buffer(self, index: int) -> None:
         """Have further content of a choice left where it is awaited, if it may be."""
@@ -207,13 +274,14 @@ class ChunkAccumulator:
             self._buffers[index] = buffer
 
     def _takes(self, usage: object) -> bool:
-        """Keep a usage that says anything; return whether it says what the output is by now."""
-        asked, made = has_numbers(usage)
-        if asked:
-            self._asked = usage
-        if made:
-            self._made = usage
-        return made
+        """Keep a usage that says more; return whether it says what the output is by now."""
+        asked, made = totals(usage)
+        if asked is not None and asked >= self._most_asked:
+            self._asked, self._most_asked = usage, asked
+        if made is not None and made >= self._most_made:
+            self._is_running |= 0 < self._most_made < made
+            self._made, self._most_made = usage, made
+        return made is not None
 
     def _find(self, given: Mapping[str, object]) -> None:
         """Take what a content filter found, where there is one."""
@@ -238,20 +306,24 @@ class ChunkAccumulator:
             service_tier=telemetry_str(self._tier),
             system_fingerprint=telemetry_str(self._fingerprint),
             content_filter=None if findings is None else findings.outcome(),
-            reported=self._reported(),
-            final=self._final and (not self._beside or any(reasons.values())),
+            reported=without_empty(self._reported(), shown=self._says),
+            # A running total may be that of the chunk before: then even an empty one outdates it.
+            final=self._final and (self._is_last or not self._is_running),
             complete=all(reasons.get(index) for index in {*reasons, *expected}),
+            ended=bool(reasons) and all(reasons.values()),
             created=integer(self._created),
+            error_type=self._error,
         )
 
     def _reported(self) -> Reported | None:
         asked, made = self._asked, self._made
         if asked is None and made is None:
             return None
-        return chat_usage(asked) if asked is made else chat_usage(merge_usage(asked, made))
+        read = read_usage(made)
+        return read if asked is made else merge_reports(read_usage(asked), read)
 
 
-def accumulator(request: Request, feed: FeedText, sink: TextSink | None) -> ChunkAccumulator:
+def accumulator(request: Request, reader: ChoiceReader, sink: TextSink | None) -> ChunkAccumulator:
     """Return an empty accumulator for the chunks that ``request`` will bring."""
     azure = request.endpoint.provider == "azure.ai.openai"
-    return ChunkAccumulator(request.choice_count, feed, sink, filtered=azure)
+    return ChunkAccumulator(request.choice_count, reader, sink, filtered=azure)

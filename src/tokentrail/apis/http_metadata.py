@@ -104,6 +104,28 @@ def answer_in_error(error: BaseException) -> object:
     return body if answered and isinstance(body, dict) else None
 
 
+def chunk_in_error(error: BaseException) -> Mapping[str, object] | None:
+    """Return the chunk that made the client raise, as it came: it may have the usage in it.
+
+    The client takes a chunk with an error for an exception and shows the error alone.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name == "__stream__":
+            chunk = trace.tb_frame.f_locals.get("data")
+            if isinstance(chunk, dict) and chunk.get("error"):
+                return chunk
+        trace = trace.tb_next
+    return None
+
+
+def is_page(response: object) -> bool:
+    """Whether an HTTP response says of itself that it is a page for people."""
+    headers = getattr(response, "headers", None)
+    kind = headers.get("content-type") if isinstance(headers, Mapping) else None
+    return isinstance(kind, str) and "html" in kind.lower()
+
+
 def _read(
     message: object,
     table: Mapping[bytes, tuple[str, Callable[[str], object]]],

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.parameters import COMMON, Parameters, choice_count
-from tokentrail.apis.reported_usage import audio_usage, images_usage, responses_usage
+from tokentrail.apis.reported_usage import audio_usage, read_usage
 from tokentrail.apis.values import fields, plain_str, telemetry_str
+from tokentrail.model import operations
 from tokentrail.model.records import Response
 
 if TYPE_CHECKING:
@@ -47,12 +48,8 @@ def _form(given: object) -> str | None:
     return _FORMS.get(plain_str(given) or "")
 
 
-def _images(answer: object) -> Reported | None:
-    return images_usage(fields(answer).get("usage"))
-
-
-def _decision(answer: object) -> Reported | None:
-    return responses_usage(fields(answer).get("usage"))
+def _own(answer: object) -> Reported | None:
+    return read_usage(fields(answer).get("usage"))
 
 
 def _transcript(answer: object) -> Reported | None:
@@ -99,7 +96,7 @@ class MediaAdapter:
         endpoint: Endpoint,
         arguments: Mapping[str, object],
         *,
-        prompt: bool = True,  # noqa: ARG002 - nothing is counted
+        prompt: bool = True,
     ) -> Request:
         """Read the keyword arguments; files, prompts and texts are left alone."""
         known: dict[str, Any] = {}
@@ -113,7 +110,7 @@ class MediaAdapter:
             **known,
         )
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a plain answer: an object, a text or sound. None of it is for the sink."""
         given = fields(answer)
         return Response(
@@ -122,7 +119,7 @@ class MediaAdapter:
             reported=self.usage(answer),
         )
 
-    def stream_accumulator(self, request: Request, sink: TextSink | None) -> FinalUsage:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> FinalUsage:
         """Return what waits for the usage at the end of a stream."""
         return FinalUsage(self.usage, request.choice_count or 1)
 
@@ -130,23 +127,26 @@ class MediaAdapter:
 class FinalUsage:
     """A stream of which only the end counts; pictures and text pass by."""
 
-    __slots__ = ("_awaited", "_read", "_reported")
+    __slots__ = ("_awaited", "_read", "_reported", "has_content")
 
     def __init__(self, read: Callable[[object], Reported | None], awaited: int) -> None:
         """``awaited``: how many events of the end there will be."""
         self._read = read
         self._awaited = awaited
         self._reported: Reported | None = None
+        self.has_content = False
 
     def add(self, chunk: object) -> None:
         """Take the next event."""
+        self.has_content = True  # each is a piece of text or sound, or a picture
         if fields(chunk).get("type") in _DONE:
             self._awaited -= 1
             self._reported = _merged(self._reported, self._read(chunk))
 
     def response(self) -> Response:
         """Return what is known by now."""
-        return Response(reported=self._reported, complete=self._awaited <= 0)
+        complete = self._awaited <= 0
+        return Response(reported=self._reported, complete=complete, ended=complete)
 
 
 def _merged(earlier: Reported | None, latest: Reported | None) -> Reported | None:
@@ -168,11 +168,11 @@ def _sum(earlier: int | None, latest: int | None) -> int | None:
 _PICTURES: Final = Parameters(*COMMON, ("n", "choice_count", choice_count))
 _TRANSCRIPTS: Final = Parameters(*COMMON, ("response_format", "output_type", _form))
 
-GENERATE_IMAGE: Final = MediaAdapter("generate_image", _images, _PICTURES, "image")
-EDIT_IMAGE: Final = MediaAdapter("edit_image", _images, _PICTURES, "image")
-VARY_IMAGE: Final = MediaAdapter("vary_image", _images, _PICTURES, "image")
-TRANSCRIBE: Final = MediaAdapter("transcribe_audio", _transcript, _TRANSCRIPTS)
-TRANSLATE: Final = MediaAdapter("translate_audio", _transcript, _TRANSCRIPTS)
-SPEAK: Final = MediaAdapter("generate_speech", _speech, output_type="speech")
-MODERATE: Final = MediaAdapter("moderate")
-DECIDE: Final = MediaAdapter("decide", _decision)
+GENERATE_IMAGE: Final = MediaAdapter(operations.GENERATE_IMAGE.name, _own, _PICTURES, "image")
+EDIT_IMAGE: Final = MediaAdapter(operations.EDIT_IMAGE.name, _own, _PICTURES, "image")
+VARY_IMAGE: Final = MediaAdapter(operations.VARY_IMAGE.name, _own, _PICTURES, "image")
+TRANSCRIBE: Final = MediaAdapter(operations.TRANSCRIBE.name, _transcript, _TRANSCRIPTS)
+TRANSLATE: Final = MediaAdapter(operations.TRANSLATE.name, _transcript, _TRANSCRIPTS)
+SPEAK: Final = MediaAdapter(operations.SPEAK.name, _speech, output_type="speech")
+MODERATE: Final = MediaAdapter(operations.MODERATE.name)
+DECIDE: Final = MediaAdapter(operations.DECIDE.name, _own)

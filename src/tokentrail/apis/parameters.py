@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.chat.messages import read_tools
@@ -16,20 +15,16 @@ from tokentrail.apis.values import (
     plain_str,
     telemetry_str,
 )
-from tokentrail.model.records import ID_FIELDS, Request
+from tokentrail.model.records import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Mapping
 
     from tokentrail.model.records import Prompt
 
     Parameter = tuple[str, str, Callable[[Any], object]]
     """A keyword argument, the field of a Request that it fills, and how it is read."""
 
-MAX_REQUESTS: Final = 256
-"""Requests that are kept for the next that ask for the same."""
-_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
-"""Kinds of arguments that cannot change."""
 _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
 
 
@@ -88,58 +83,19 @@ SAMPLED: Final[tuple[Parameter, ...]] = (
 class Parameters:
     """Reads the keyword arguments of one API's calls, of which most give but a few."""
 
-    def __init__(self, *rows: Parameter, said: tuple[Parameter, ...] = ()) -> None:
-        """Where two rows fill the same field, the later counts.
-
-        ``said``: rows of arguments that hold what is said, which must not be kept.
-        """
-        self._said = said
+    def __init__(self, *rows: Parameter) -> None:
+        """Where two rows fill the same field, the later counts."""
         self._rows: dict[str, list[tuple[int, str, Callable[[Any], object]]]] = {}
         for rank, (name, field, read) in enumerate(rows):
             self._rows.setdefault(name, []).append((rank, field, read))
-        self._ids = frozenset(name for name, field, _ in rows if field in ID_FIELDS)
-        self._requests: dict[Hashable, Request] = {}
-        """What was read before: many calls of a program ask for the same."""
 
     def read(
         self,
         arguments: Mapping[str, object],
         prompt: Prompt | None = None,
-        **known: Any,  # noqa: ANN401 - the other fields of a Request
+        **known: Any,
     ) -> Request:
-        """Return what the arguments ask; the same object where they ask the same."""
-        plain, key = prompt is None, [*known.values()]
-        for name, value in arguments.items():
-            if name in self._rows:
-                plain = plain and type(value) in _PLAIN and name not in self._ids
-                key += (name, type(value), value)
-        if plain:
-            kept = self._requests.get(tuple(key))
-            request = self._kept(tuple(key), arguments, known) if kept is None else kept
-        else:
-            request = self._read(arguments, prompt, known)
-        return self._with_conversation(request, arguments) if self._said else request
-
-    def _kept(
-        self, key: Hashable, arguments: Mapping[str, object], known: dict[str, Any]
-    ) -> Request:
-        """Keep what was read for the next that ask for the same, and return it."""
-        if len(self._requests) >= MAX_REQUESTS:
-            self._requests.clear()
-        request = self._requests[key] = self._read(arguments, None, known)
-        return request
-
-    def _with_conversation(self, request: Request, arguments: Mapping[str, object]) -> Request:
-        """Return ``request`` with what the arguments say that hold what is said."""
-        told: dict[str, Any] = {}
-        for name, field, read in self._said:
-            if name in arguments and (value := read(arguments[name])) is not None:
-                told[field] = value
-        return replace(request, **told) if told else request
-
-    def _read(
-        self, arguments: Mapping[str, object], prompt: Prompt | None, known: dict[str, Any]
-    ) -> Request:
+        """Return what the arguments ask."""
         ranks: dict[str, int] = {}
         for name, given in arguments.items():
             for rank, field, read in self._rows.get(name, ()):

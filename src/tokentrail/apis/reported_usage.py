@@ -1,4 +1,8 @@
-"""The server's own numbers. Null, missing and wrong-typed ones are absent, not zero."""
+"""The server's own numbers, wherever they stand and whatever they are called.
+
+One reader for all APIs: a table of places, a table of names, and the server's own arithmetic. Null,
+missing and wrong-typed numbers are absent, not zero. No rule looks at who the server is.
+"""
 
 from __future__ import annotations
 
@@ -6,141 +10,185 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.values import MAX_TOKENS, fields, number, tokens
+from tokentrail.apis.values import MAX_TOKENS, fields, number, sequence, tokens
 from tokentrail.model.records import Reported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    _Numbers = dict[str, str]
 
-def has_numbers(usage: object) -> tuple[bool, bool]:
-    """Tell cheaply whether a chunk's usage speaks of chat or completions input, and of output."""
+INPUT_NAMES: Final = ("prompt_tokens", "input_tokens")
+OUTPUT_NAMES: Final = ("completion_tokens", "output_tokens")
+"""Names of the totals, the first that is there counts."""
+
+_INPUT_PARTS: Final[_Numbers] = {
+    "cached_tokens": "cache_read_tokens",
+    "cache_write_tokens": "cache_write_tokens",
+    "audio_tokens": "audio_input_tokens",
+    "text_tokens": "text_input_tokens",
+    "image_tokens": "image_input_tokens",
+}
+_OUTPUT_PARTS: Final[_Numbers] = {
+    "reasoning_tokens": "reasoning_tokens",
+    "audio_tokens": "audio_output_tokens",
+    "text_tokens": "text_output_tokens",
+    "image_tokens": "image_output_tokens",
+}
+DETAILS: Final[dict[str, _Numbers]] = {
+    "prompt_tokens_details": _INPUT_PARTS,
+    "input_tokens_details": _INPUT_PARTS,
+    "input_token_details": _INPUT_PARTS,
+    "completion_tokens_details": _OUTPUT_PARTS,
+    "output_tokens_details": _OUTPUT_PARTS,
+    "output_token_details": _OUTPUT_PARTS,
+}
+"""Objects inside a usage, the names in them, and the field of the report that each fills."""
+TOP: Final[_Numbers] = {
+    "cached_tokens": "cache_read_tokens",
+    "num_cached_tokens": "cache_read_tokens",
+    "cache_read_input_tokens": "cache_read_tokens",
+    "prompt_cache_hit_tokens": "cache_read_tokens",
+    "cache_creation_input_tokens": "cache_write_tokens",
+    "reasoning_tokens": "reasoning_tokens",
+}
+"""Parts that stand beside the totals: what a detail says goes before."""
+_HOLDERS: Final = ("x_groq",)
+"""Objects of an answer in which a usage stands, where the answer itself has none."""
+
+
+def find_usage(answer: Mapping[str, object]) -> object:
+    """Return the usage of an answer or a chunk, wherever it stands; ``None`` if there is none."""
+    usage = answer.get("usage")
+    if usage is not None:
+        return usage
+    for name in _HOLDERS:
+        if name in answer and (usage := fields(answer[name]).get("usage")) is not None:
+            return usage
+    choices = answer.get("choices")
+    for choice in choices if type(choices) is list else sequence(choices):
+        if (usage := fields(choice).get("usage")) is not None:
+            return usage
+    return None
+
+
+def totals(usage: object) -> tuple[int | None, int | None]:
+    """Return the totals of input and of output as the server wrote them, cheaply."""
+    given = usage if type(usage) is dict else fields(usage)
+    read, written = given.get("prompt_tokens"), given.get("completion_tokens")
+    if type(read) is int is type(written) and 0 <= read < MAX_TOKENS > written >= 0:
+        return read, written  # as nearly always
+    return _first(given, INPUT_NAMES), _first(given, OUTPUT_NAMES)
+
+
+def _first(given: Mapping[str, object], names: tuple[str, ...]) -> int | None:
+    for name in names:
+        if (found := tokens(given.get(name))) is not None:
+            return found
+    return None
+
+
+def merge_reports(asked: Reported | None, made: Reported | None) -> Reported | None:
+    """Return one report out of two, the input of one and the output of the other."""
+    if asked is None or made is None or asked is made:
+        return made or asked
+    parts = (*_INPUT_PARTS.values(), "input_tokens")
+    return replace(made, **{name: getattr(asked, name) for name in parts})
+
+
+def read_usage(usage: object) -> Reported | None:
+    """Return what a usage reports, whole; ``None`` if it says nothing."""
     given = fields(usage)
-    asked, generated = given.get("prompt_tokens"), given.get("completion_tokens")
-    return tokens(asked) is not None, tokens(generated) is not None
+    parts: dict[str, int] = {}
+    for name, value in given.items():
+        if value is not None and name in DETAILS:
+            names = DETAILS[name]
+            for part, detail in fields(value).items():  # as tokens(), without its calls
+                if type(detail) is int and 0 <= detail < MAX_TOKENS and part in names:
+                    parts[names[part]] = detail
+        elif name in TOP and (top := tokens(value)) is not None:
+            parts.setdefault(TOP[name], top)
+    read, written = totals(given)
+    if read is None and written is None and not parts:
+        return None
+    if read is not None and written is not None:
+        read, written = _whole(read, written, parts, given)
+    return Reported(read, written, **parts)
 
 
-def merge_usage(asked: object, generated: object) -> Mapping[str, object]:
-    """Return one usage of chat completions or completions out of two, each for its direction."""
-    given = fields(asked)
-    parts = {name: given.get(name) for name in ("prompt_tokens", "prompt_tokens_details")}
-    return {**fields(generated), **parts}
+def _whole(
+    read: int, written: int, parts: dict[str, int], given: Mapping[str, object]
+) -> tuple[int, int]:
+    """Return both totals with what the server left out of them, by its own arithmetic.
 
-
-_Numbers = dict[str, str]
-"""Names of the server, and the field of the report that each fills."""
-
-_CHAT_DETAILS: Final[dict[str, _Numbers]] = {
-    "prompt_tokens_details": {
-        "cached_tokens": "cache_read_tokens",
-        "cache_write_tokens": "cache_write_tokens",
-        "audio_tokens": "audio_input_tokens",
-        "text_tokens": "text_input_tokens",
-        "image_tokens": "image_input_tokens",
-    },
-    "completion_tokens_details": {
-        "reasoning_tokens": "reasoning_tokens",
-        "audio_tokens": "audio_output_tokens",
-        "text_tokens": "text_output_tokens",
-    },
-}
-_RESPONSES_DETAILS: Final[dict[str, _Numbers]] = {
-    "input_tokens_details": {
-        "cached_tokens": "cache_read_tokens",
-        "cache_write_tokens": "cache_write_tokens",
-    },
-    "output_tokens_details": {"reasoning_tokens": "reasoning_tokens"},
-}
-_REALTIME_DETAILS: Final[dict[str, _Numbers]] = {
-    "input_token_details": {
-        "cached_tokens": "cache_read_tokens",
-        "audio_tokens": "audio_input_tokens",
-        "text_tokens": "text_input_tokens",
-        "image_tokens": "image_input_tokens",
-    },
-    "output_token_details": {
-        "audio_tokens": "audio_output_tokens",
-        "text_tokens": "text_output_tokens",
-    },
-}
-_IMAGES_DETAILS: Final[dict[str, _Numbers]] = {
-    "input_tokens_details": {
-        "text_tokens": "text_input_tokens",
-        "image_tokens": "image_input_tokens",
-        "cached_tokens": "cache_read_tokens",
-    },
-    "output_tokens_details": {
-        "text_tokens": "text_output_tokens",
-        "image_tokens": "image_output_tokens",
-    },
-}
-_AUDIO_DETAILS: Final[dict[str, _Numbers]] = {
-    "input_token_details": {
-        "text_tokens": "text_input_tokens",
-        "audio_tokens": "audio_input_tokens",
-    }
-}
-
-
-def chat_usage(usage: object) -> Reported | None:
-    """Return the usage of chat completions and completions; ``None`` if it says nothing."""
-    given = fields(usage)
-    return _reported(
-        given, given.get("prompt_tokens"), given.get("completion_tokens"), _CHAT_DETAILS
+    Where the sum of all is larger than both, a part that explains the rest is what was left out:
+    thought of the output, cached text or sound of the input. Where none does, it is thought that
+    only the sum shows. A part that is larger than its whole is not in it.
+    """
+    total = given.get("total_tokens")
+    if type(total) is int and read + written < total < MAX_TOKENS:
+        rest = total - read - written
+        apart = _part_of_input(parts, rest)
+        if apart is None:  # of the sound in a prompt some report but the seconds
+            apart = rest if number(given.get("prompt_audio_seconds")) else 0
+        return read + apart, written + rest - apart
+    get = parts.get
+    thought = get("reasoning_tokens", 0)
+    outside = max(get(_APART[0], 0), get(_APART[1], 0), get(_APART[2], 0))
+    return (
+        read + outside if outside > read else read,
+        written + thought if thought > written else written,
     )
 
 
-def responses_usage(usage: object) -> Reported | None:
-    """Return the usage of a response or a compaction; ``None`` if it says nothing."""
-    return _of_both(usage, _RESPONSES_DETAILS)
+_APART: Final = ("audio_input_tokens", "cache_read_tokens", "cache_write_tokens")
+"""Parts of the input that servers leave out of it."""
 
 
-def _of_both(usage: object, details: dict[str, _Numbers]) -> Reported | None:
-    given = fields(usage)
-    return _reported(given, given.get("input_tokens"), given.get("output_tokens"), details)
+def _part_of_input(parts: dict[str, int], rest: int) -> int | None:
+    """Return how much of the rest is input, if the details explain the rest exactly."""
+    thought = parts.get("reasoning_tokens", 0)
+    if rest == thought:
+        return 0
+    known = [parts.get(name, 0) for name in _APART]
+    for part in (*known, known[1] + known[2], sum(known)):
+        if part and rest in {part, part + thought}:
+            return part
+    return None
+
+
+def without_empty(reported: Reported | None, *, shown: bool) -> Reported | None:
+    """Return a report without zeros for what was seen: a report of nothing is none.
+
+    ``shown``: there is text, thought or a call in the answer.
+    """
+    if reported is None or reported.output_tokens or not shown:
+        return reported
+    if not reported.input_tokens:
+        return None
+    return replace(reported, output_tokens=None)
 
 
 def realtime_usage(usage: object) -> Reported | None:
     """Return the usage of a realtime response; ``None`` if it says nothing.
 
-    Sound that is cached costs another price than text that is: the parts of the cached are told.
+    Sound that is cached costs another price than text that is, so the parts of the cached count.
     """
-    told = _of_both(usage, _REALTIME_DETAILS)
+    reported = read_usage(usage)
     cached = fields(fields(fields(usage).get("input_token_details")).get("cached_tokens_details"))
-    return told and replace(
-        told,
+    return reported and replace(
+        reported,
         audio_cache_read_tokens=tokens(cached.get("audio_tokens")),
         text_cache_read_tokens=tokens(cached.get("text_tokens")),
         image_cache_read_tokens=tokens(cached.get("image_tokens")),
     )
 
 
-def _reported(
-    usage: Mapping[str, object], asked: object, made: object, details: dict[str, _Numbers]
-) -> Reported | None:
-    """Return what a usage says: both totals, and the details that have a name."""
-    parts: dict[str, int] = {}
-    for part, names in details.items():
-        detail = usage.get(part)
-        if detail is not None:
-            for name, value in fields(detail).items():  # as tokens(), without its calls
-                if type(value) is int and 0 <= value < MAX_TOKENS and name in names:
-                    parts[names[name]] = value
-    asked, made = tokens(asked), tokens(made)
-    if asked is None and made is None and not parts:
-        return None
-    return Reported(asked, made, **parts)
-
-
 def embeddings_usage(usage: object) -> Reported | None:
-    """Return the usage of embeddings: they have an input only."""
-    prompt = tokens(fields(usage).get("prompt_tokens"))
-    return None if prompt is None else Reported(input_tokens=prompt)
-
-
-def images_usage(usage: object) -> Reported | None:
-    """Return the usage of pictures; ``None`` if it says nothing."""
-    return _of_both(usage, _IMAGES_DETAILS)
+    """Return the usage of embeddings, which have an input only; some name but the total."""
+    given = fields(usage)
+    read = _first(given, (*INPUT_NAMES, "total_tokens"))
+    return None if not read else Reported(input_tokens=read)
 
 
 def audio_usage(usage: object, duration: object = None) -> Reported | None:
@@ -148,7 +196,7 @@ def audio_usage(usage: object, duration: object = None) -> Reported | None:
 
     ``duration``: how long the sound is, where the answer says so; some releases have it as text.
     """
-    reported = _of_both(usage, _AUDIO_DETAILS)
+    reported = read_usage(usage)
     if reported is not None:
         return reported
     lasted = _seconds(fields(usage).get("seconds"))

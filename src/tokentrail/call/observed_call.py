@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterator
 
+    from tokentrail.apis.capture import Capture
     from tokentrail.call.reader import RequestReader
     from tokentrail.call.recorder import Recorder
-    from tokentrail.content import Capture, Content
+    from tokentrail.content import Content
     from tokentrail.model.records import CallCost, Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
@@ -158,9 +159,13 @@ class ObservedCall:
         """Take the whole plain answer: the call is completed."""
         self._go_on(self.recorder.on_response(answer))
 
-    def on_stream_end(self) -> None:
-        """Note that the stream came to its end."""
-        self._go_on(self.recorder.on_stream_end())
+    def on_stream_end(self, *, is_page: bool = False) -> None:
+        """Note that the stream came to its end; ``is_page``: it was a page for people."""
+        self._go_on(self.recorder.on_stream_end(is_page=is_page))
+
+    def on_unread_end(self) -> None:
+        """Note that the application had all of a stream's body, which nobody parsed here."""
+        self._go_on(self.recorder.on_unread_end())
 
     def on_closed(self, *, finalising: bool = False) -> None:
         """Note that the application closed the answer. ``finalising``: no lock may be taken."""

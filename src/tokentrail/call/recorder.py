@@ -13,17 +13,20 @@ from array import array
 from typing import TYPE_CHECKING
 
 from tokentrail.apis import http_metadata
-from tokentrail.model.records import Operation, Outcome, RaisedException, Usage
+from tokentrail.apis.failures import NO_ANSWER
+from tokentrail.model.records import Operation, Outcome, RaisedException, Response, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokentrail.apis import Accumulator, ApiAdapter
-    from tokentrail.model.records import HttpMetadata, Request, Response, TextSink
+    from tokentrail.model.records import HttpMetadata, Request, TextSink
 
 STAMP_BLOCK = 512
 """Chunk times kept before they are handed on."""
 _NOTHING_YET = Usage()
+NOTHING_CAME = Response(complete=False, ended=False, unanswered=True)
+"""What is known of a stream that ended before its first chunk."""
 
 
 class Recorder:
@@ -35,6 +38,7 @@ class Recorder:
     """The accumulator, as long as all that becomes of a chunk is to be added to it."""
     _error: object = None
     _first: float | None = None
+    _first_content: float | None = None
     _full_block: array[float] | None = None
     _response: Response | None = None
     _stamps: array[float] | None = None
@@ -80,6 +84,11 @@ class Recorder:
         self._stamps = array("d")
 
     @property
+    def has_begun(self) -> bool:
+        """Whether any chunk of a stream came."""
+        return self._first is not None
+
+    @property
     def is_open(self) -> bool:
         """Whether the call is not over yet."""
         return bool(self._once)
@@ -120,17 +129,20 @@ class Recorder:
 
     def _on_other_chunk(self, chunk: object) -> bool:
         """Take the first chunk, one whose time is kept or that is waited for, or one too late."""
+        accumulator = self._accumulator
         if self._first is None and self._once:
             self._first = self.seen
-            if self._stamps is None and not self.is_followed:
-                self._direct = self._accumulator
         if not self._once:  # asked last: a signal or another thread may have ended it just now
             self._direct = None
             return False
         if self._stamps is not None:
             self._keep_time(self._stamps, self.seen)
-        if self._accumulator is not None:
-            self._accumulator.add(chunk)
+        if accumulator is not None:
+            accumulator.add(chunk)
+            if self._first_content is None and accumulator.has_content:
+                self._first_content = self.seen
+                if self._stamps is None and not self.is_followed:
+                    self._direct = accumulator
         return self.is_followed or self._full_block is not None
 
     def _keep_time(self, stamps: array[float], seen: float) -> None:
@@ -185,8 +197,18 @@ class Recorder:
         self._read(answer)
         return self._end(Outcome.COMPLETED)
 
-    def on_stream_end(self) -> Operation | None:
-        """Note that the stream came to its end."""
+    def on_stream_end(self, *, is_page: bool = False) -> Operation | None:
+        """Note that the stream came to its end.
+
+        ``is_page``: it was no stream at all but a page for people, so no model answered.
+        """
+        if self._first is None and self._error is None:
+            self._response = NO_ANSWER if is_page else NOTHING_CAME
+        return self._end(Outcome.COMPLETED)
+
+    def on_unread_end(self) -> Operation | None:
+        """Note that the application had all of a stream's body, which nobody parsed here."""
+        self._accumulator = None
         return self._end(Outcome.COMPLETED)
 
     def on_closed(self) -> Operation | None:
@@ -208,6 +230,12 @@ class Recorder:
             self.on_body(shown)
         if self._answer is not None and self._response is None:
             self._read(self._answer)
+        chunk = None if self._accumulator is None else http_metadata.chunk_in_error(error)
+        if chunk is not None and self._once and self._accumulator is not None:
+            self._accumulator.add(chunk)
+            known = self._accumulator.response()
+            if self._first is None and known.reported is None:
+                self._response = NO_ANSWER
         return self._end(Outcome.FAILED, error)
 
     def on_collected(self) -> Operation | None:
@@ -252,10 +280,13 @@ class Recorder:
         self, outcome: Outcome, end: float, error: Exception | None, response: Response | None
     ) -> Operation:
         failure = None if response is None else response.error_type
-        if failure is not None:
-            outcome = Outcome.FAILED
-        elif outcome is Outcome.CLOSED_EARLY and response is not None and response.complete:
-            outcome = Outcome.COMPLETED
+        answered = self._answered
+        if response is not None:
+            answered = answered and not response.unanswered
+            if outcome is not Outcome.COMPLETED or response.error_type or not response.ended:
+                outcome = self._judged(outcome, response)
+        if error is not None:
+            failure = _class_name(error)
         begun, first = self._started, self._first
         duration = end - begun
         operation = Operation(
@@ -265,17 +296,28 @@ class Recorder:
             outcome,
             duration,
             self._start_time + int(duration * 1e9),
-            self._answered,
+            answered,
             None if first is None else first - begun,
+            None if self._first_content is None else self._first_content - begun,
             failure,
         )
         operation.usage_request = self.usage_request
         operation.http = self.http
         if error is not None:
-            operation.error_type = _class_name(error)
             operation.error_description = _error_description(error)
             operation.raised = _raised(error, quoted=self.keeps_error_text)
         return operation
+
+    def _judged(self, outcome: Outcome, response: Response) -> Outcome:
+        """Return how the call ended, by what the server said of it too."""
+        if response.error_type is not None:
+            return Outcome.FAILED
+        if outcome is Outcome.CLOSED_EARLY and response.complete:
+            return Outcome.COMPLETED
+        goes_on = self._request.background or (self._request.fetches and not self._request.stream)
+        if outcome is Outcome.COMPLETED and not (response.ended or goes_on):
+            return Outcome.TRUNCATED
+        return outcome
 
 
 def _raised(error: Exception, *, quoted: bool) -> RaisedException:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from tokentrail.apis.capture import Capture, CapturingAdapter
+from tokentrail.apis.readers import content_accumulator
 from tokentrail.call.observed_call import ObservedCall
 from tokentrail.call.recorder import Recorder
 from tokentrail.call.usage_counter import StreamEncoder
 from tokentrail.config import TokenCounting
-from tokentrail.content import Capture, CapturingAdapter, Content, content_accumulator
+from tokentrail.content.parts import Content
 from tokentrail.counting import OutputTally
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass
@@ -50,9 +52,9 @@ def start_call(runtime: Runtime, call: CallToRecord) -> tuple[ObservedCall | Non
     """
     runtime.prepare()
     delegated = runtime.conflicts.is_recorded_elsewhere(call.client, call.request.operation)
-    request = attribution.with_context_attributes(
-        call.request, runtime.settings.baggage_keys, call.context
-    )
+    request, baggage_keys = call.request, runtime.settings.baggage_keys
+    if baggage_keys or attribution.KEY in call.context or attribution.BLOCK.get() is not None:
+        request = attribution.with_context_attributes(request, baggage_keys, call.context)
     begun = time.perf_counter()
     telemetry = runtime.emitter.start(request, call.context, delegated=delegated)
     is_observed = telemetry.is_observed

@@ -56,7 +56,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from tokentrail.counting import ENCODINGS, InputTally  # noqa: PLC0415 - on demand
+    from tokentrail.counting import ENCODINGS, InputTally
 
     encoding = _encoding(asked.model, asked.encoding)
     prompt = _prompt(asked)
@@ -79,7 +79,7 @@ def _run(asked: argparse.Namespace) -> int:
 
 def _foreign(model: str, encoding: str) -> str | None:
     """Return what to say of an encoding that is known not to be the model's."""
-    from tokentrail.counting import encoding_name  # noqa: PLC0415 - on demand
+    from tokentrail.counting import encoding_name
 
     own = encoding_name(model)
     return None if own in {None, encoding} else f"not as {model} counts ({own})"
@@ -87,14 +87,14 @@ def _foreign(model: str, encoding: str) -> str | None:
 
 def _is_ruleless(prompt: Prompt, model: str) -> bool:
     """Return whether no published rule says what these messages are billed."""
-    from tokentrail.counting import encoding_name, may_reason  # noqa: PLC0415 - on demand
+    from tokentrail.counting import encoding_name, may_reason
 
     has_calls = any(said.tool_calls or said.function_call for said in prompt.messages)
     return bool(prompt.tools) or has_calls or may_reason(model) or encoding_name(model) is None
 
 
 def _encoding(model: str, encoding: str | None) -> str:
-    from tokentrail.counting import ENCODINGS, encoding_name, resolve  # noqa: PLC0415 - on demand
+    from tokentrail.counting import ENCODINGS, encoding_name, resolve
 
     found = encoding_name(model) if encoding is None else resolve(encoding)
     if found is None and encoding is not None:
@@ -113,7 +113,7 @@ def _encoding(model: str, encoding: str | None) -> str:
 
 
 def _prompt(asked: argparse.Namespace) -> Prompt:
-    from tokentrail.model.records import Prompt  # noqa: PLC0415 - on demand
+    from tokentrail.model.records import Prompt
 
     if asked.messages is not None:
         return _messages(_read(asked.messages, "--messages"), asked.messages)
@@ -124,8 +124,8 @@ def _prompt(asked: argparse.Namespace) -> Prompt:
 
 def _messages(content: str, name: str) -> Prompt:
     """Return the prompt of a list of messages, or of a whole request of chat completions."""
-    from tokentrail.apis.chat.adapter import ChatAdapter  # noqa: PLC0415 - on demand
-    from tokentrail.model.records import Endpoint, Prompt  # noqa: PLC0415 - on demand
+    from tokentrail.apis.chat.adapter import ChatAdapter
+    from tokentrail.model.records import Endpoint, Prompt
 
     try:
         given = json.loads(content)

@@ -66,7 +66,7 @@ def add(commands: Commands) -> None:
 
 def _run(asked: argparse.Namespace) -> int:
     if asked.serve is not None:
-        from tokentrail.demo import serve  # noqa: PLC0415 - on demand
+        from tokentrail.demo import serve
 
         return serve.run(asked.serve)
     if (asked.model or asked.yes) and not asked.live:
@@ -81,7 +81,7 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _play(asked: argparse.Namespace) -> int:
-    from tokentrail.demo import dash, live, run  # noqa: PLC0415 - on demand
+    from tokentrail.demo import dash, live, run
 
     if asked.live:
         return live.run(asked.model, consent=asked.yes, environ=os.environ)

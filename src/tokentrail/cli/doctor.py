@@ -38,7 +38,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from tokentrail import doctor  # noqa: PLC0415 - on demand
+    from tokentrail import doctor
 
     # A second or more: openai is imported, which is most of it, and both encodings are built.
     with status("looking at the client and the encodings"):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokentrail.cost import genai_prices
 from tokentrail.cost.promql_patterns import escape_regex, model_matcher
 from tokentrail.cost.user_prices import STANDARD_TIERS
+from tokentrail.model.operations import EMBEDDINGS
 from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _summed(selector: str) -> str:
 
 def _embeddings() -> str:
     """Return embeddings where only the latest names are told, which have no tokens of them."""
-    embeddings, known = 'gen_ai_operation_name="embeddings"', '"reported|counted"'
+    embeddings, known = f'gen_ai_operation_name="{EMBEDDINGS.name}"', '"reported|counted"'
     told = f"sum by ({_BY}) ({_RELEASED}{{{embeddings}}})"
     own = f"{_OWN}{{{embeddings}, tokentrail_usage_source=~{known}}}"
     return f"({_summed(own)} unless on ({_BY}) {told})"
@@ -239,7 +240,7 @@ def _budget_rules(budget: float) -> list[list[str]]:
     ]
 
 
-def _tiers(model: Any) -> list[str]:  # noqa: ANN401 - the package's ModelInfo
+def _tiers(model: Any) -> list[str]:
     said = (v.when.get("service_tier") for v in model.price_variants or () if len(v.when) == 1)
     return sorted({tier for tier in said if genai_prices.is_standard_tier(tier) is not None})
 
@@ -253,7 +254,7 @@ def _matching(mine: str, others: str | None) -> str:
     return condition if others is None else f"{condition}, tokentrail_model!~{_quoted(others)}"
 
 
-def _held(model: Any, before: list[Any], wanted: frozenset[str] | None) -> frozenset[str]:  # noqa: ANN401
+def _held(model: Any, before: list[Any], wanted: frozenset[str] | None) -> frozenset[str]:
     return frozenset(
         name
         for name in wanted or ()

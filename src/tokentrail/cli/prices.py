@@ -82,7 +82,7 @@ def _usd(given: str) -> float:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from tokentrail.cli import price_rules  # noqa: PLC0415 - on demand
+    from tokentrail.cli import price_rules
 
     own = _own(asked.overrides)
     wanted = _wanted(asked.models)

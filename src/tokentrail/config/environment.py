@@ -49,7 +49,7 @@ def read_settings(
     return settings
 
 
-def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
+def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> Any:
     if argument is not None:
         try:
             return setting.parse(argument)

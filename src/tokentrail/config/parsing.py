@@ -38,7 +38,7 @@ def boolean(value: object) -> bool:
 def seconds(value: object) -> float:
     """Read a time of up to a minute."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError  # noqa: TRY004 - one kind of refusal, worded by the caller
+        raise ValueError
     number = float(value)
     if not math.isfinite(number) or not 0 <= number <= 60:  # noqa: PLR2004 - a minute
         raise ValueError
@@ -57,7 +57,7 @@ def choice(kind: type[Enum]) -> Callable[[object], Enum]:
 def length(value: object) -> int:
     """Read a whole number from one."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise ValueError  # noqa: TRY004 - one kind of refusal, worded by the caller
+        raise ValueError
     number = int(value)
     if number < 1:
         raise ValueError
@@ -72,7 +72,7 @@ def function(value: object) -> object:
     """Take what can be called, or import it by its name; whoever calls it awaits nothing."""
     found = _imported(value.strip()) if isinstance(value, str) else value
     if not callable(found):
-        raise ValueError  # noqa: TRY004 - as above
+        raise ValueError
     if _is_awaited(found) or _is_awaited(type(found).__call__):
         message = "a coroutine function: nobody would await it"
         raise FunctionError(message)
@@ -104,7 +104,7 @@ def _is_awaited(found: object) -> bool:
 def ratio(value: object) -> float:
     """Read a number from nought to one."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError  # noqa: TRY004 - as above
+        raise ValueError
     number = float(value)
     if not 0 <= number <= 1:
         raise ValueError
@@ -118,7 +118,7 @@ def names(value: object, known: Collection[str] | None = None) -> tuple[str, ...
     """Return names out of ``known``, or else any that a key of an attribute can be."""
     given = value.split(",") if isinstance(value, str) else value
     if not isinstance(given, (list, tuple, set, frozenset)):
-        raise ValueError  # noqa: TRY004 - as above
+        raise ValueError
     if not all(isinstance(name, str) for name in given):
         raise ValueError
     found = tuple(name.strip() for name in given if name.strip())
@@ -181,7 +181,7 @@ def model_aliases(value: object) -> Mapping[str, str]:
             raise ValueError
         value = {name.strip(): model.strip() for name, _, model in pairs}
     if not isinstance(value, Mapping):
-        raise ValueError  # noqa: TRY004 - one kind of refusal, worded by the caller
+        raise ValueError
     if not all(isinstance(part, str) and part for item in value.items() for part in item):
         raise ValueError
     if not all(resolve(model) for model in value.values()):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from tokentrail.config import parsing
 from tokentrail.config.values import (
@@ -66,7 +66,7 @@ class Setting:
         return str(value) if isinstance(value, (str, float, int)) else "none"
 
 
-def _setting(  # noqa: PLR0913 - the columns of the table, by name
+def _setting(
     *,
     default: _T,
     accepts: str,
@@ -74,7 +74,6 @@ def _setting(  # noqa: PLR0913 - the columns of the table, by name
     about: str,
     parse: _Parse,
     variable: str | None = None,
-    fallback: object = None,
 ) -> _T:
     row = {
         "default": default,
@@ -83,7 +82,6 @@ def _setting(  # noqa: PLR0913 - the columns of the table, by name
         "allowed": allowed,
         "about": about,
         "parse": parse,
-        "fallback": default if fallback is None else fallback,
     }
     return field(default_factory=lambda: default, metadata=row)
 
@@ -199,7 +197,6 @@ class Settings:
         "returns is recorded instead. Where the variable names no such function, no content is "
         "recorded at all. May run in tokentrail's own thread.",
         parse=parsing.function,
-        fallback=redact_everything,
     )
     content_max_chars: int | None = _setting(
         default=None,
@@ -296,7 +293,12 @@ class Settings:
 def _row(found: Field[Any]) -> Setting:
     facts = {**found.metadata}
     facts["variable"] = facts["variable"] or f"TOKENTRAIL_{found.name.upper()}"
-    return Setting(name=found.name, **facts)
+    fallback = _SAFER.get(found.name, facts["default"])
+    return Setting(name=found.name, fallback=fallback, **facts)
+
+
+_SAFER: Final = {"redact": redact_everything}
+"""What holds where a variable is wrong, if the default would show more than was wanted."""
 
 
 SETTINGS: tuple[Setting, ...] = tuple(map(_row, fields(Settings)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from tokentrail.model.operations import CLIENT_PARTS
+
 
 class TokenCounting(str, Enum):
     """When tokens are counted here."""
@@ -102,15 +104,5 @@ DEFAULT_METRIC_ATTRIBUTES = tuple(name for name, there in METRIC_ATTRIBUTES.item
 OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 """The ecosystem's own switch; it speaks where ``metric_names`` is not set."""
 
-INSTRUMENTED_APIS = (
-    "chat",
-    "completions",
-    "responses",
-    "embeddings",
-    "images",
-    "audio",
-    "moderations",
-    "decisions",
-    "realtime",
-)
+INSTRUMENTED_APIS = CLIENT_PARTS
 """Parts of the client, by their names on it, whose methods are told."""

@@ -1,27 +1,20 @@
-"""What is said in a call: messages, instructions and tools, read only where the user wants it.
+"""What is said in a call: messages, instructions and tools, where the user wants it recorded.
 
-Nothing here knows openai's classes or OpenTelemetry. What a request and its answer say is read
-into frozen records (:class:`Content`), what the user's :class:`Rules` leave of them is kept, and
-``written_*`` give the JSON of the conventions' message schemas. Where content is not captured,
+Nothing here knows an API or OpenTelemetry. The readers of each API, in ``tokentrail.apis``, give
+frozen records (:class:`Content`), what the user's :class:`Redaction` leaves of them is kept, and
+``serialize_*`` give the JSON of the conventions' message schemas. Where content is not captured,
 nothing of this package runs.
 """
 
-from tokentrail.content.capture import Capture, CapturingAdapter
 from tokentrail.content.parts import Content
 from tokentrail.content.redaction import KINDS, Redaction
-from tokentrail.content.request import read_request_content
-from tokentrail.content.response import content_accumulator
 from tokentrail.content.serialize import serialize_messages, serialize_parts, serialize_tools
 from tokentrail.content.values import to_json
 
 __all__ = [
     "KINDS",
-    "Capture",
-    "CapturingAdapter",
     "Content",
     "Redaction",
-    "content_accumulator",
-    "read_request_content",
     "serialize_messages",
     "serialize_parts",
     "serialize_tools",

@@ -109,7 +109,7 @@ def models_of(provider: str) -> Iterator[tuple[str, Model]]:
 
 
 def _found(provider: str, name: str) -> tuple[Model | None, bool]:
-    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - on demand
+    from genai_prices.data_snapshot import get_snapshot
 
     known = PROVIDERS.get(provider)
     if known is None:
@@ -122,18 +122,18 @@ def _found(provider: str, name: str) -> tuple[Model | None, bool]:
 
 
 def _providers() -> list[Any]:
-    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - on demand
+    from genai_prices.data_snapshot import get_snapshot
 
     return list(get_snapshot().providers)
 
 
-def _rates(prices: Any) -> Rates | None:  # noqa: ANN401 - the package's ModelPrice
+def _rates(prices: Any) -> Rates | None:
     found = {name: _rate(vars(prices).get(key)) for name, key in _KEYS.items()}
     given = found.pop("input")
     return None if given is None else Rates(given, **found)
 
 
-def _rate(price: Any) -> Rate | None:  # noqa: ANN401 - a number, or the package's TieredPrices
+def _rate(price: Any) -> Rate | None:
     if price is None:
         return None
     steps = tuple((tier.start, tier.price) for tier in getattr(price, "tiers", ()))

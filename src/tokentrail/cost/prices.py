@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.cost import genai_prices
 from tokentrail.cost.rates import cost_of
+from tokentrail.model.operations import BILLED
 from tokentrail.model.records import CallCost, CostSource
 from tokentrail.support import guard
+from tokentrail.support.bounded import BoundedCache
 
 if TYPE_CHECKING:
     from tokentrail.cost.rates import Rates
@@ -18,15 +20,6 @@ MAX_PRICES: Final = 512
 """Prices that are remembered."""
 _QUARTER: Final = 900 * 10**9
 """Nanoseconds for which a price holds: some change at a date, some with the time of day."""
-_BILLED: Final = {
-    "chat": True,
-    "text_completion": True,
-    "embeddings": False,
-    "fetch_response": True,
-    "cancel_response": True,
-}
-"""Operations that cost, and whether they have an output. To fetch an old answer costs nothing: it
-has no usage, unless it was made in the background."""
 
 Key = tuple[str, "tuple[str, ...]", "str | None", int]
 Sourced = tuple["Rates", CostSource]
@@ -39,7 +32,7 @@ class Prices:
         """``counted``: calls are priced by our own exact counts too, where nothing is reported."""
         self._own = own
         self._counted = counted
-        self._known: dict[Key, Sourced | None] = {}
+        self._known: BoundedCache[Key, Sourced | None] = BoundedCache(MAX_PRICES)
         self._published = genai_prices.is_installed()
         if not self._published:
             guard.warn_once(
@@ -51,7 +44,7 @@ class Prices:
 
     def is_cheap(self, request: Request, names: tuple[str, ...], tier: str | None, at: int) -> bool:
         """Whether the price is known without looking it up, which may take milliseconds."""
-        return request.operation not in _BILLED or _key(request, names, tier, at) in self._known
+        return request.operation not in BILLED or _key(request, names, tier, at) in self._known
 
     def cost(
         self,
@@ -66,7 +59,7 @@ class Prices:
         ``names``: of the model, the surest first: that of the answer, then that of the request.
         ``at``: nanoseconds since the epoch.
         """
-        generates = _BILLED.get(request.operation)
+        generates = BILLED.get(request.operation)
         if generates is None or usage.input is None:
             return None
         found = self._rates(_key(request, names, tier, at))
@@ -78,11 +71,7 @@ class Prices:
 
     def _rates(self, key: Key) -> Sourced | None:
         if key not in self._known:
-            found = self._looked_up(key)
-            if len(self._known) >= MAX_PRICES:
-                self._known.clear()
-            self._known[key] = found
-            return found
+            return self._known.keep(key, self._looked_up(key))
         return self._known.get(key)
 
     def _looked_up(self, key: Key) -> Sourced | None:

@@ -172,7 +172,7 @@ def build_encoding(name: str) -> Encoding:
         message = f"encoding {name!r} is not shipped; shipped are {', '.join(sorted(RECIPES))}"
         raise ValueError(message)
     with _importing:
-        from tiktoken import Encoding  # noqa: PLC0415 - imported when first needed, on purpose
+        from tiktoken import Encoding
 
         resources.files(__package__)  # which imports, too
     ranks = _read_ranks(name, recipe.sha256)

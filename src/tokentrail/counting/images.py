@@ -54,7 +54,7 @@ class Patches:
 
     factor: float
 
-    def price(self, size: tuple[int, int], detail: str | None) -> Part:  # noqa: ARG002
+    def price(self, size: tuple[int, int], detail: str | None) -> Part:
         """Return the price, whatever the detail."""
         patches, rule = _covering(*size), RuleId.IMAGE_PATCHES
         if patches > _PATCHES:

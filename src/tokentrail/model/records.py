@@ -46,6 +46,8 @@ class Outcome(str, Enum):
     """The application stopped reading: its right, not an error."""
     CANCELLED = "cancelled"
     FAILED = "failed"
+    TRUNCATED = "truncated"
+    """The stream ended, and the server had not said that it would."""
 
     __hash__ = str.__hash__  # as Source
 
@@ -259,6 +261,10 @@ class Response:
     """The report stood at the end of the answer: its output number is the whole one."""
     complete: bool = True
     """Everything the model had to say was received."""
+    ended: bool = True
+    """The server said that this is the end: a finish reason, an event of the end."""
+    unanswered: bool = False
+    """No model answered: an error with status 200, a page of HTML. Nothing of it is counted."""
     created: int | None = None
     """Seconds since the epoch, by the server's clock."""
     reasoning_level: str | None = None
@@ -330,6 +336,8 @@ class Operation:
     """The response headers came: tokens were spent."""
     first_chunk: float | None = None
     """Seconds from the request to the first chunk of a stream, if one was read."""
+    first_content: float | None = None
+    """Seconds to the first chunk with text, a refusal, sound or a tool call in it."""
     error_type: str | None = None
     error_description: str | None = None
     usage_request: str | None = None

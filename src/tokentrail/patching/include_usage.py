@@ -14,6 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.http_metadata import is_raw
+from tokentrail.model.operations import WITH_USAGE_OPTION
 from tokentrail.patching.replay import repeatable
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 OPTION: Final = "stream_options"
 _WANTED: Final = "include_usage"
-_APIS: Final = frozenset({"chat", "text_completion"})
 _REFUSALS: Final = frozenset({400, 422})
 _VERSION: Final = "api-version"
 _READ_ONCE: Final = ("messages", "prompt", "tools", "functions")
@@ -46,7 +46,7 @@ def is_open(request: Request, kwargs: Mapping[str, Any]) -> bool:
     arguments of which something can be read but once: they could not be sent again without the
     option. An iterator that is an argument itself is kept while it is read, with all that is in it.
     """
-    if not request.stream or request.api == "responses" or request.operation not in _APIS:
+    if not request.stream or (request.operation, request.api) not in WITH_USAGE_OPTION:
         return False
     if any(_reads_once(kwargs.get(name)) for name in _READ_ONCE):
         return False

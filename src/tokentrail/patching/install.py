@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from types import ModuleType
 
+    from tokentrail.apis.responses.connection import ConnectionAdapter
     from tokentrail.patching.methods import Method
-    from tokentrail.websocket.responses import ConnectionAdapter
 
 _logger = logging.getLogger("tokentrail")
 _CLIENT = "openai"
@@ -44,7 +44,7 @@ _wanted: frozenset[str] = frozenset()
 
 def install(families: Collection[str] = INSTRUMENTED_APIS) -> None:
     """Wrap the methods of ``families``, now or when their module is imported. Idempotent."""
-    global _wanted  # noqa: PLW0603 - import hooks cannot be unregistered, so they ask here
+    global _wanted
     _wanted = frozenset(families)
     for name in (_CLIENT, *{name for row in all_methods() for name in row.modules}):
         if name not in _hooked:
@@ -59,7 +59,7 @@ def remove() -> None:
 
     A method that somebody wrapped after us keeps our wrapper inside theirs; it does nothing then.
     """
-    global _wanted  # noqa: PLW0603 - see install
+    global _wanted
     _wanted = frozenset()
     left = []
     for owner, method, original, patched in _patched:
@@ -115,7 +115,7 @@ def _patch(module: ModuleType, row: Method) -> None:
     _patched.append((owner, row.method, original, patched))
 
 
-def _around(original: Any, wrapper: Callable[..., Any]) -> object:  # noqa: ANN401 - a function
+def _around(original: Any, wrapper: Callable[..., Any]) -> object:
     """Return the method with our wrapper around it, but inside of what says that it is deprecated.
 
     That warns of the line by which it was called, which shall be the application's.

@@ -5,31 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokentrail.apis.chat.adapter import ChatAdapter
-from tokentrail.apis.completions.adapter import CompletionsAdapter
-from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
-from tokentrail.apis.media import (
-    DECIDE,
-    EDIT_IMAGE,
-    GENERATE_IMAGE,
-    MODERATE,
-    SPEAK,
-    TRANSCRIBE,
-    TRANSLATE,
-    VARY_IMAGE,
-)
-from tokentrail.apis.responses.adapter import (
-    CompactAdapter,
-    FetchAdapter,
-    ResponsesAdapter,
-    TokenCountAdapter,
-)
-from tokentrail.websocket.realtime import RealtimeAdapter
-from tokentrail.websocket.responses import ResponsesConnectionAdapter
+from tokentrail.apis.readers import adapter_of
+from tokentrail.apis.realtime.adapter import RealtimeAdapter
+from tokentrail.apis.responses.adapter import CompactAdapter
+from tokentrail.apis.responses.connection import ResponsesConnectionAdapter
+from tokentrail.model import operations
+from tokentrail.model.operations import OperationRow
 
 if TYPE_CHECKING:
     from tokentrail.apis import ApiAdapter
-    from tokentrail.websocket.responses import ConnectionAdapter
+    from tokentrail.apis.responses.connection import ConnectionAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +54,11 @@ def _pair(
     modules: tuple[str, ...],
     owner: str,
     method: str,
-    adapter: ApiAdapter,
+    read_as: OperationRow | ApiAdapter,
     *,
     optional: bool = False,
 ) -> tuple[Method, Method]:
+    adapter = adapter_of(read_as) if isinstance(read_as, OperationRow) else read_as
     return (
         Method(modules, owner, method, adapter, is_async=False, optional=optional),
         Method(modules, "Async" + owner, method, adapter, is_async=True, optional=optional),
@@ -94,29 +80,29 @@ _MODERATIONS = ("openai.resources.moderations",)
 _DECISIONS = ("openai.resources.decisions",)
 
 ROWS: tuple[Method, ...] = (
-    *_pair(_CHAT, "Completions", "create", ChatAdapter()),
-    *_pair(_CHAT, "Completions", "parse", ChatAdapter(), optional=True),
-    *_pair(_COMPLETIONS, "Completions", "create", CompletionsAdapter()),
-    *_pair(_RESPONSES, "Responses", "create", ResponsesAdapter(), optional=True),
-    *_pair(_RESPONSES, "Responses", "parse", ResponsesAdapter(), optional=True),
-    *_pair(_RESPONSES, "Responses", "retrieve", FetchAdapter(), optional=True),
+    *_pair(_CHAT, "Completions", "create", operations.CHAT),
+    *_pair(_CHAT, "Completions", "parse", operations.CHAT, optional=True),
+    *_pair(_COMPLETIONS, "Completions", "create", operations.COMPLETIONS),
+    *_pair(_RESPONSES, "Responses", "create", operations.RESPONSES, optional=True),
+    *_pair(_RESPONSES, "Responses", "parse", operations.RESPONSES, optional=True),
+    *_pair(_RESPONSES, "Responses", "retrieve", operations.FETCH, optional=True),
     *_pair(_RESPONSES, "Responses", "compact", CompactAdapter(), optional=True),
-    *_pair(_RESPONSES, "Responses", "cancel", FetchAdapter("cancel_response"), optional=True),
-    *_pair(_INPUT_TOKENS, "InputTokens", "count", TokenCountAdapter(), optional=True),
-    *_pair(_BETA_RESPONSES, "Responses", "create", ResponsesAdapter(), optional=True),
-    *_pair(_BETA_RESPONSES, "Responses", "retrieve", FetchAdapter(), optional=True),
+    *_pair(_RESPONSES, "Responses", "cancel", operations.CANCEL, optional=True),
+    *_pair(_INPUT_TOKENS, "InputTokens", "count", operations.COUNT_INPUT, optional=True),
+    *_pair(_BETA_RESPONSES, "Responses", "create", operations.RESPONSES, optional=True),
+    *_pair(_BETA_RESPONSES, "Responses", "retrieve", operations.FETCH, optional=True),
     *_pair(_BETA_RESPONSES, "Responses", "compact", CompactAdapter(), optional=True),
-    *_pair(_BETA_RESPONSES, "Responses", "cancel", FetchAdapter("cancel_response"), optional=True),
-    *_pair(_BETA_INPUT_TOKENS, "InputTokens", "count", TokenCountAdapter(), optional=True),
-    *_pair(_EMBEDDINGS, "Embeddings", "create", EmbeddingsAdapter()),
-    *_pair(_IMAGES, "Images", "generate", GENERATE_IMAGE),
-    *_pair(_IMAGES, "Images", "edit", EDIT_IMAGE),
-    *_pair(_IMAGES, "Images", "create_variation", VARY_IMAGE),
-    *_pair(_TRANSCRIPTIONS, "Transcriptions", "create", TRANSCRIBE),
-    *_pair(_TRANSLATIONS, "Translations", "create", TRANSLATE),
-    *_pair(_SPEECH, "Speech", "create", SPEAK),
-    *_pair(_MODERATIONS, "Moderations", "create", MODERATE),
-    *_pair(_DECISIONS, "Decisions", "create", DECIDE, optional=True),
+    *_pair(_BETA_RESPONSES, "Responses", "cancel", operations.CANCEL, optional=True),
+    *_pair(_BETA_INPUT_TOKENS, "InputTokens", "count", operations.COUNT_INPUT, optional=True),
+    *_pair(_EMBEDDINGS, "Embeddings", "create", operations.EMBEDDINGS),
+    *_pair(_IMAGES, "Images", "generate", operations.GENERATE_IMAGE),
+    *_pair(_IMAGES, "Images", "edit", operations.EDIT_IMAGE),
+    *_pair(_IMAGES, "Images", "create_variation", operations.VARY_IMAGE),
+    *_pair(_TRANSCRIPTIONS, "Transcriptions", "create", operations.TRANSCRIBE),
+    *_pair(_TRANSLATIONS, "Translations", "create", operations.TRANSLATE),
+    *_pair(_SPEECH, "Speech", "create", operations.SPEAK),
+    *_pair(_MODERATIONS, "Moderations", "create", operations.MODERATE),
+    *_pair(_DECISIONS, "Decisions", "create", operations.DECIDE, optional=True),
 )
 
 DIRECT: tuple[Method, ...] = tuple(

@@ -12,29 +12,21 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from tokentrail.apis.chat.adapter import ChatAdapter
-from tokentrail.apis.completions.adapter import CompletionsAdapter
-from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
 from tokentrail.apis.http_metadata import is_raw
-from tokentrail.apis.responses.adapter import ResponsesAdapter
+from tokentrail.apis.readers import adapter_of
+from tokentrail.model.operations import OPERATIONS
 from tokentrail.support import guard
 from tokentrail.telemetry.context import context_to_instrument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokentrail.apis import ApiAdapter
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.context import BodyReader
 
-PATHS: dict[str, ApiAdapter] = {
-    "chat/completions": ChatAdapter(),
-    "completions": CompletionsAdapter(),
-    "responses": ResponsesAdapter(),
-    "embeddings": EmbeddingsAdapter(),
-}
+PATHS: Final = {row.path: adapter_of(row) for row in OPERATIONS if row.path is not None}
 """What is told of a POST, by its path below the base URL."""
 
 
@@ -57,7 +49,7 @@ class PostedCall:
     asked: dict[str, Any]
     """What the method would have been given."""
 
-    def __call__(self, **asked: Any) -> object:  # noqa: ANN401 - arguments of any method
+    def __call__(self, **asked: Any) -> object:
         """Send the request as it is, but for what differs in ``asked``."""
         changed = {name: v for name, v in asked.items() if self.asked.get(name) is not v}
         if not changed:
@@ -87,7 +79,7 @@ def _showing(reader: BodyReader, parse: Callable[[Any], object]) -> Callable[[An
     """Return the client's parser of an answer, which is shown to ``reader`` before."""
 
     @wraps(parse)  # the client may log it
-    def shown(answer: Any) -> object:  # noqa: ANN401 - any class of the client's
+    def shown(answer: Any) -> object:
         with guard.shield("answer"):
             reader.on_body(answer)
         return parse(answer)
@@ -97,7 +89,7 @@ def _showing(reader: BodyReader, parse: Callable[[Any], object]) -> Callable[[An
 
 def posted_call(
     active: Runtime,
-    send: Any,  # noqa: ANN401 - the client's own function
+    send: Any,
     client: object,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -117,7 +109,7 @@ def posted_call(
     return PostedCall(send, (cast_to, options, *args[2:]), named, path, asked)
 
 
-def _extra(options: Any) -> dict[str, Any]:  # noqa: ANN401 - any version's class
+def _extra(options: Any) -> dict[str, Any]:
     """Return what a method takes beside the body."""
     extra = {"extra_headers": options.headers, "extra_body": options.extra_json}
     return {name: value for name, value in extra.items() if isinstance(value, Mapping)}

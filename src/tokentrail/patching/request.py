@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tokentrail.apis.readers import read_request_content
 from tokentrail.apis.values import deep_copy, is_other_collection
 from tokentrail.call.start import CallToRecord, start_call
 from tokentrail.config import StreamUsage
-from tokentrail.content import read_request_content
 from tokentrail.model.endpoint import endpoint_of
 from tokentrail.patching import include_usage
 from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
@@ -76,7 +76,8 @@ class CallArguments:
         stream's is read at once, since a stream is long and mostly silent on its usage.
         """
         if self.is_read_late and self.snapshot is None:
-            self.snapshot = taken = dict(self._listed())
+            effective = self._listed() if self.is_unusual else self.effective
+            self.snapshot = taken = dict(effective)
             buffers = self.replay_buffers
             for name in taken.keys() & _CONTAINERS:
                 taken[name] = buffers[name][0] if name in buffers else deep_copy(taken[name])
@@ -225,7 +226,7 @@ def read_arguments(
         arguments.is_unusual = True
     if buffers or not effective.get("stream"):
         arguments.is_read_late = True
-    if _asks_for_usage(runtime, arguments):
+    if request.stream and _asks_for_usage(runtime, arguments):
         arguments.sent = include_usage.added(retryable)
         arguments.usage_injected = True
     return arguments

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
-from tokentrail.apis import http_body
+from tokentrail.apis import http_body, http_metadata
 from tokentrail.patching.include_usage import is_injected_usage_chunk
 from tokentrail.support import guard
 from tokentrail.support.coroutines import Pending, named_as
@@ -79,7 +79,7 @@ def _attributes(thing: object) -> dict[str, Any]:
     return getattr(thing, "__dict__", None) or {}
 
 
-def _observe_stream(stream: Any, hooks: StreamHooks) -> None:  # noqa: ANN401 - any version's class
+def _observe_stream(stream: Any, hooks: StreamHooks) -> None:
     inner = stream._iterator  # noqa: SLF001 - the seam
     if isinstance(inner, ObservedIterator):
         return
@@ -91,7 +91,7 @@ def _observe_stream(stream: Any, hooks: StreamHooks) -> None:  # noqa: ANN401 - 
     hooks.on_stream_observed()
 
 
-def _observe_raw(raw: Any, fields: dict[str, Any], call: ObservedCall) -> None:  # noqa: ANN401
+def _observe_raw(raw: Any, fields: dict[str, Any], call: ObservedCall) -> None:
     response = fields["http_response"]
     call.recorder.on_response_headers(response)
     is_stream = bool(fields.get("_stream") or fields.get("_is_sse_stream"))
@@ -111,14 +111,15 @@ class Phase(Enum):
     ========= ================================================= ======================
     UNPARSED  a raw answer is parsed as a stream                OBSERVED
     UNPARSED  it is parsed as a whole                           ENDED (response)
-    UNPARSED  the application reads a stream's body to its end  ENDED (stream's end)
+    UNPARSED  the application reads a stream's body to its end  ENDED (unread)
     UNPARSED  it reads another body to its end                  READ
     UNPARSED  it is closed, or dropped                          ENDED (see _on_unparsed_end)
     READ      it is parsed as a whole                           ENDED (response)
-    READ      it is closed, or dropped                          ENDED (response, else its end)
+    READ      it is closed, or dropped                          ENDED (response, else unread)
     OBSERVED  the iterator comes to its end                     ENDED (stream's end)
     OBSERVED  the iterator raises                               ENDED (error)
-    OBSERVED  it is closed or collected between two chunks      ENDED (closed)
+    OBSERVED  it is closed or collected between two chunks      ENDED (closed; error, if the
+                                                                client's helper raised it)
     OBSERVED  it is closed while the client is at a chunk,      CLOSING
               and not because of an error
     CLOSING   the iterator comes to its end                     ENDED (stream's end)
@@ -157,7 +158,7 @@ class StreamHooks:
         for name in ("close", "aclose"):
             self.place(response, name, _Close(getattr(response, name), self))
 
-    def place(self, owner: Any, name: str, hook: object) -> None:  # noqa: ANN401 - any object
+    def place(self, owner: Any, name: str, hook: object) -> None:
         """Put ``hook`` on ``owner``, to be taken away at the end."""
         setattr(owner, name, hook)
         self._placed.append((owner, name, hook))
@@ -189,24 +190,38 @@ class StreamHooks:
         # GeneratorExit: perhaps the collector is at work on a generator, and no lock may be taken.
         finalising = isinstance(error, GeneratorExit)
         if self.phase in {Phase.OBSERVED, Phase.CLOSING}:
-            self._on_observed_close(passing, finalising=finalising)
+            self._on_observed_close(passing, error, finalising=finalising)
         elif isinstance(passing, GeneratorExit):
             self._end(partial(self.call.on_closed, finalising=True))
         elif self._was_read_in(caller) and passing is None:
             self.phase = Phase.READ
             if self._is_stream:
-                self._end(self.call.on_stream_end)
+                self._end(self.call.on_unread_end)
         else:
             self._on_unparsed_close(error, finalising=finalising)
 
-    def _on_observed_close(self, passing: BaseException | None, *, finalising: bool) -> None:
+    def _on_observed_close(
+        self, passing: BaseException | None, error: BaseException | None, *, finalising: bool
+    ) -> None:
         if self.is_pulling:
             if passing is None:
                 self.phase = Phase.CLOSING
         elif isinstance(passing, GeneratorExit):
             self._end(self.call.on_collected)
+        elif error is not None and self._is_raised_by_helper(error):
+            self._end(partial(self.call.on_error, error))
         else:
             self._end(partial(self.call.on_closed, finalising=finalising))
+
+    def _is_raised_by_helper(self, error: BaseException) -> bool:
+        """Whether the client's own helper raised ``error`` while it read this stream."""
+        if not isinstance(error, Exception):
+            return False
+        for frame in _frames(error):
+            raw = _attributes(frame.f_locals.get("self")).get("_raw_stream")
+            if raw is not None and _attributes(raw).get("response") is self._response:
+                return True
+        return False
 
     def _was_read_in(self, frame: FrameType) -> bool:
         """Whether ``frame`` reads the body of this response."""
@@ -215,11 +230,11 @@ class StreamHooks:
 
     def _on_unparsed_close(self, error: BaseException | None, *, finalising: bool) -> None:
         """End the call of an answer that nobody parsed and that is closed now."""
-        content = None if self._is_stream else vars(self._response).get("_content")
-        if content is not None:
+        content = vars(self._response).get("_content")
+        if content is not None and not self._is_stream:
             self._end(partial(self.call.on_response, http_body.parse_body(content)))
-        elif self.phase is Phase.READ:
-            self._end(self.call.on_stream_end)
+        elif self.phase is Phase.READ or content is not None:
+            self._end(self.call.on_unread_end)
         elif error is not None and any(map(self._was_read_in, _frames(error))):
             self._end(partial(self.call.on_error, error))
         else:
@@ -232,7 +247,8 @@ class StreamHooks:
         goes on for the other.
         """
         if isinstance(error, (StopIteration, StopAsyncIteration)):
-            self._end(self.call.on_stream_end)
+            is_page = not self.call.recorder.has_begun and http_metadata.is_page(self._response)
+            self._end(partial(self.call.on_stream_end, is_page=is_page))
         elif getattr(inner, "gi_frame", None) or getattr(inner, "ag_frame", None):
             self.is_pulling = True
         elif self.phase is Phase.CLOSING:
@@ -315,7 +331,7 @@ class ObservedIterator:
 
     def __init__(
         self,
-        inner: Any,  # noqa: ANN401 - the client's, or a stranger's
+        inner: Any,
         pull: Callable[[], Any],
         hooks: StreamHooks,
     ) -> None:

@@ -8,7 +8,7 @@ application's.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
@@ -31,6 +31,8 @@ _FAILURE_SHIELD = guard.shield("failure")
 _ANSWER_SHIELD = guard.shield("answer")
 """Made once: each takes as long to make as to enter."""
 
+_OF_MODELS: Final = "__pydantic_fields_set__"
+"""What classes of whole answers have, and no stream, raw answer or proxy of another's."""
 _Method = Any
 """The client's own function, bound."""
 
@@ -44,7 +46,7 @@ class _Bare:
     __slots__ = ()
     __copy__ = __deepcopy__ = None  # wrapt's raise; without them ``copy`` asks as ``pickle`` does
 
-    def __reduce_ex__(self: Any, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:
         return self.__wrapped__.__reduce_ex__(protocol)
 
     def __repr__(self: Any) -> str:
@@ -60,16 +62,16 @@ class PatchedMethod(_Bare, wrapt.FunctionWrapper):  # type: ignore[misc, type-ar
 
     __bound_function_wrapper__ = _Bound
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:  # noqa: ANN401 - as of functions
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else super().__get__(instance, owner)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the client's
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the method on its first argument."""
         if not args:
             return self.__wrapped__(**kwargs)  # which refuses it in its own words
         return super().__get__(None, type(args[0]))(*args, **kwargs)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:  # noqa: ANN401 - what pickle wants and takes
+    def __reduce_ex__(self, protocol: Any) -> Any:
         return self.__qualname__  # by its name, as functions are
 
 
@@ -166,12 +168,12 @@ class _Sending(Pending):
 
     __slots__ = ("args", "wrapped")
 
-    def __init__(self, wrapped: _Method, args: tuple[Any, ...], coroutine: Any) -> None:  # noqa: ANN401
+    def __init__(self, wrapped: _Method, args: tuple[Any, ...], coroutine: Any) -> None:
         super().__init__(coroutine)
         self.wrapped = wrapped
         self.args = args
 
-    def without_us(self, arguments: CallArguments) -> Any:  # noqa: ANN401 - a coroutine of the client
+    def without_us(self, arguments: CallArguments) -> Any:
         """Return the client's coroutine for what the application itself asked."""
         if arguments.usage_injected:
             self.coroutine.close()
@@ -274,7 +276,10 @@ def _on_answer(sent: SentCall, answer: object) -> None:
             if sent.arguments.runtime.settings.response_hook is not None or sent.is_refused:
                 sent.on_success(answer)
             if call is not None:
-                streams.observe(answer, call, hides_usage=sent.usage_injected)
+                if hasattr(type(answer), _OF_MODELS):
+                    call.on_response(answer)
+                else:
+                    streams.observe(answer, call, hides_usage=sent.usage_injected)
         except Exception:
             with suppress(Exception):
                 if call is not None:

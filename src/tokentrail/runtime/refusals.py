@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from tokentrail.support.bounded import BoundedCache
+
 REMEMBERED: Final = 256
 """Servers whose refusal is remembered."""
 FORGOTTEN_AFTER: Final = 600.0
@@ -15,14 +17,11 @@ class Refusals:
     """Which servers refused the option a short while ago."""
 
     def __init__(self) -> None:
-        self._until: dict[str, float] = {}
+        self._until: BoundedCache[str, float] = BoundedCache(REMEMBERED)
 
     def add(self, server: str) -> None:
         """Remember that ``server`` (see ``include_usage.server_of``) refused."""
-        self._until[server] = time.monotonic() + FORGOTTEN_AFTER
-        if len(self._until) > REMEMBERED:
-            # A list is made in one step, whatever other threads add meanwhile.
-            self._until.pop(list(self._until)[0], None)  # noqa: RUF015 - for that
+        self._until.keep(server, time.monotonic() + FORGOTTEN_AFTER)
 
     def has(self, server: str) -> bool:
         """Whether ``server`` refused lately."""

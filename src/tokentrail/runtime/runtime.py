@@ -20,6 +20,7 @@ from tokentrail.counting import ENCODINGS
 from tokentrail.runtime.refusals import Refusals
 from tokentrail.runtime.worker import Worker
 from tokentrail.support import guard
+from tokentrail.support.bounded import BoundedCache
 from tokentrail.telemetry import coexistence
 from tokentrail.telemetry.metrics.batching import reject
 from tokentrail.usage import resolve
@@ -63,7 +64,7 @@ class Runtime:
         """Calls that have not ended."""
         self.generation = 0
         """Differs in a forked child, which must not record its parent's calls."""
-        self._models: dict[tuple[str, str], str] = {}
+        self._models: BoundedCache[tuple[str, str], str] = BoundedCache(_REMEMBERED)
         self._is_prepared = False
         self._is_closed = False
         emitter.metrics.batch.submit = self.submit_unless_on_worker
@@ -105,13 +106,11 @@ class Runtime:
         model = response.model if response is not None else None
         if model is None or request.model is None:
             return
-        models, deployment = self._models, (request.endpoint.key, request.model)
+        deployment = request.endpoint.key, request.model
         if model == request.model:
-            models.pop(deployment, None)
-            return
-        models[deployment] = model
-        if len(models) > _REMEMBERED:
-            models.pop(next(iter(models)), None)
+            self._models.pop(deployment, None)
+        elif self._models.get(deployment) != model:
+            self._models.keep(deployment, model)
 
     @property
     def emits_internal_metrics(self) -> bool:
@@ -211,7 +210,7 @@ def current() -> Runtime | None:
 
 def activate(runtime: Runtime | None) -> None:
     """Put ``runtime`` in force from now on; ``None`` for nothing."""
-    global _current  # noqa: PLW0603 - the one name of what is in force
+    global _current
     _current = runtime
 
 

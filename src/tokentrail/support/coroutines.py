@@ -23,7 +23,7 @@ class Pending:
         self.coroutine.close()
 
 
-def named_as(original: Any, ours: Any) -> Any:  # noqa: ANN401 - coroutines have names to change
+def named_as(original: Any, ours: Any) -> Any:
     """Return our coroutine under the name of the original."""
     ours.__name__, ours.__qualname__ = original.__name__, original.__qualname__
     return ours

@@ -61,7 +61,7 @@ def internal_error(place: str, error: BaseException) -> None:
 
 
 def _note(place: str, error: BaseException) -> None:
-    global swallowed  # noqa: PLW0603 - one number for the process
+    global swallowed
     swallowed += 1
     if strict or place in _told:
         return

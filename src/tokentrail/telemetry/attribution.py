@@ -1,9 +1,9 @@
 """Whose call it is: names and values that the application sets for all calls of a stretch of code.
 
 They travel in OpenTelemetry's context and in a variable of our own, so they follow the code into
-coroutines and tasks, not into threads of its own making. A framework that puts another OpenTelemetry
-context in force, as FastAPI does after dependencies ran, leaves the variable; a context that is
-passed on by hand leaves the variable behind. They are taken when the call is made, and stay with it.
+coroutines and tasks, not into threads of its own making. A framework that puts another context in
+force, as FastAPI does after dependencies ran, leaves the variable; a context that is passed on by
+hand leaves the variable behind. They are taken when the call is made, and stay with it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from tokentrail.model.records import AttributeValue, Request
 
 
-_KEY = otel_context.create_key("tokentrail-attributes")
+KEY = otel_context.create_key("tokentrail-attributes")
+"""Under which a context has the attributes that are set in it."""
 _KINDS = (str, bool, int, float)
 """What an attribute can be, or a list of; a boolean is a number, too, so it is asked for first."""
 
@@ -48,7 +49,7 @@ class _Block:
         return block is other
 
 
-_BLOCK: ContextVar[_Block | None] = ContextVar("tokentrail-attributes", default=None)
+BLOCK: ContextVar[_Block | None] = ContextVar("tokentrail-attributes", default=None)
 """The block that the code is in. Can be reset only where it was set."""
 
 
@@ -57,7 +58,7 @@ def _current(context: Context) -> _Block | None:
 
     If neither is inside the other the context was passed on by hand, and counts.
     """
-    passed, here = context.get(_KEY), _BLOCK.get()
+    passed, here = context.get(KEY), BLOCK.get()
     if here is passed or here is None:
         return passed if isinstance(passed, _Block) else None
     if isinstance(passed, _Block) and not here.is_inside(passed):
@@ -82,15 +83,15 @@ def attributes(
     around = _current(otel_context.get_current())
     held = {} if around is None else around.attributes
     block = _Block(_merged(held, {**(named or {}), **more}), around)
-    here = _BLOCK.set(block)
-    token = otel_context.attach(otel_context.set_value(_KEY, block))
+    here = BLOCK.set(block)
+    token = otel_context.attach(otel_context.set_value(KEY, block))
     try:
         yield
     finally:
         # A generator that is closed elsewhere has left the place where they were attached for good,
         # and OpenTelemetry would log an error.
         with suppress(ValueError):
-            _BLOCK.reset(here)
+            BLOCK.reset(here)
             otel_context.detach(token)
 
 
@@ -126,8 +127,6 @@ def with_context_attributes(
 ) -> Request:
     """Return ``request`` with what ``context`` says of whose it is."""
     block = _current(context)
-    if block is None and not baggage_keys:
-        return request
     found = dict(request.attribution)
     for key in baggage_keys:
         carried = baggage.get_baggage(key, context)

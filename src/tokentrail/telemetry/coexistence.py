@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from tokentrail.model.operations import CANCEL, CHAT, COMPLETIONS, EMBEDDINGS, FETCH
 from tokentrail.support import guard
 
 
@@ -26,29 +27,29 @@ class OtherInstrumentation:
 OFFICIAL = OtherInstrumentation(
     "opentelemetry.instrumentation.genai.openai",
     "opentelemetry-instrumentation-genai-openai",
-    frozenset({"chat", "embeddings", "fetch_response"}),
+    frozenset({CHAT.name, EMBEDDINGS.name, FETCH.name}),
 )
 _INSTRUMENTORS = (
     OFFICIAL,
     OtherInstrumentation(
         "opentelemetry.instrumentation.openai_v2",
         "opentelemetry-instrumentation-openai-v2",
-        frozenset({"chat", "embeddings"}),
+        frozenset({CHAT.name, EMBEDDINGS.name}),
     ),
     OtherInstrumentation(
         "opentelemetry.instrumentation.openai",
         "OpenLLMetry (opentelemetry-instrumentation-openai)",
-        frozenset({"chat", "text_completion", "embeddings", "fetch_response", "cancel_response"}),
+        frozenset({CHAT.name, COMPLETIONS.name, EMBEDDINGS.name, FETCH.name, CANCEL.name}),
     ),
     OtherInstrumentation("openinference.instrumentation.openai", "OpenInference", None),
     OtherInstrumentation(
-        "openlit.instrumentation.openai", "openlit", frozenset({"chat", "embeddings"})
+        "openlit.instrumentation.openai", "openlit", frozenset({CHAT.name, EMBEDDINGS.name})
     ),
 )
 """Those with an ``OpenAIInstrumentor`` of OpenTelemetry's kind."""
 _LOGFIRE = OtherInstrumentation("logfire", "logfire", None)
 _LANGFUSE = OtherInstrumentation(
-    "langfuse.openai", "langfuse", frozenset({"chat", "text_completion", "embeddings"})
+    "langfuse.openai", "langfuse", frozenset({CHAT.name, COMPLETIONS.name, EMBEDDINGS.name})
 )
 
 _PROTOCOL = "opentelemetry.util.genai.invocation"

@@ -38,7 +38,7 @@ def load() -> Hook | None:
     if not name:
         return None
     try:
-        from opentelemetry.util.genai import (  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - optional
+        from opentelemetry.util.genai import (  # type: ignore[import-not-found, unused-ignore]
             completion_hook,
             types,
         )
@@ -85,7 +85,7 @@ def _is_there(module: str) -> bool:
 class Hook:
     """A hook, and the types it takes."""
 
-    def __init__(self, hook: Any, types: Any) -> None:  # noqa: ANN401 - of an optional package
+    def __init__(self, hook: Any, types: Any) -> None:
         self._hook = hook
         self._types = types
         self._parts: dict[type, Callable[[Any], object]] = {

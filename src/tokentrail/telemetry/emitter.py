@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -13,7 +14,7 @@ from tokentrail.telemetry import completion_hook, genai_util, internal_metrics, 
 from tokentrail.telemetry.context import EnclosingCall
 from tokentrail.telemetry.events import Events
 from tokentrail.telemetry.metrics.recording import Metrics
-from tokentrail.telemetry.span_templates import SpanTemplates
+from tokentrail.telemetry.spans import SpanTemplates
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
@@ -28,12 +29,11 @@ if TYPE_CHECKING:
     from tokentrail.content import Content
     from tokentrail.model.records import Operation, Request, Usage
     from tokentrail.telemetry.internal_metrics import Measured
-    from tokentrail.telemetry.span_templates import SpanTemplate
-    from tokentrail.telemetry.spans import Attributes
+    from tokentrail.telemetry.spans import Attributes, SpanTemplate
 
 _METRICS_SHIELD = guard.shield("metrics")
 _EVENTS_SHIELD = guard.shield("events")
-_COMPANY_SHIELD = guard.shield("company")
+_INNER_SHIELD = guard.shield("inner attributes")
 _COMPLETION_HOOK_SHIELD = guard.shield("completion hook")
 """Made once: each takes as long to make as to enter."""
 
@@ -52,7 +52,7 @@ class Emitter:
         current: Callable[[], Measured | None],
     ) -> None:
         """``current``: returns what internal metrics are about."""
-        from opentelemetry import metrics  # noqa: PLC0415 - the name is wanted for our own module
+        from opentelemetry import metrics
 
         self._tracer = trace.get_tracer(
             "tokentrail", __version__, tracer_provider, semconv.SCHEMA_URL
@@ -195,13 +195,15 @@ class CallTelemetry(EnclosingCall):
             labelled, learned = self._enriched(operation)
         try:
             with _METRICS_SHIELD:
-                self._metrics.finish(labelled, self._context)
+                metrics = self._metrics
+                if metrics.is_observed:
+                    metrics.batch.add(partial(metrics.record, labelled, self._context))
                 if self.span.is_recording():
                     shared = self._templates.end_attributes(self._template, operation)
         finally:
             try:
-                with _EVENTS_SHIELD:
-                    if operation.raised is not None or self._outputs.needs_details:
+                if operation.raised is not None or self._outputs.needs_details:
+                    with _EVENTS_SHIELD:
                         self._emit_events(operation, content, learned)
             finally:
                 on_span = content if self._outputs.on_spans else None
@@ -209,7 +211,7 @@ class CallTelemetry(EnclosingCall):
 
     def _enriched(self, operation: Operation) -> tuple[Operation, Attributes]:
         """Return ``operation`` for metrics, and what others inside it knew beside."""
-        with _COMPANY_SHIELD:
+        with _INNER_SHIELD:
             learned = genai_util.inner_attributes(self._record, operation)
             return genai_util.with_inner_labels(self._record, operation), learned
         return operation, _NOTHING
@@ -239,7 +241,7 @@ class JoinedCallTelemetry(CallTelemetry):
 
     __slots__ = ("records_gaps", "wants_partial_usage")
 
-    def __init__(self, *parts: Any) -> None:  # noqa: ANN401 - those of any call
+    def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self.wants_partial_usage = self._record is not None
         # In metrics that the other one has not.
@@ -269,7 +271,7 @@ class JoinedCallTelemetry(CallTelemetry):
         """Whether anybody would see the content of this call: the other one sees to that."""
         return False
 
-    def finish(self, operation: Operation, content: Content | None) -> None:  # noqa: ARG002 - there is none
+    def finish(self, operation: Operation, content: Content | None) -> None:
         """Record the call in our own counters, and publish what it was to the other one."""
         with _METRICS_SHIELD:
             self._metrics.finish_own(operation, self._context, joined=self._record is not None)

@@ -17,6 +17,7 @@ from opentelemetry import attributes as otel_attributes
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
 
+from tokentrail.model.operations import WITH_DETAILS_EVENT
 from tokentrail.telemetry import content_attributes, semconv, spans
 from tokentrail.version import __version__
 
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from tokentrail.config import Settings
     from tokentrail.content import Content
     from tokentrail.model.records import Operation, Request
-
-INFERENCES = frozenset({"chat", "text_completion"})
-"""The operations of which the conventions have details."""
 
 _HAS_NAME = "event_name" in inspect.signature(LogRecord.__init__).parameters
 _IS_STRUCTURED = (
@@ -66,7 +64,7 @@ class Events:
         return self._content and self._is_enabled()
 
     def _want_details(self, request: Request) -> bool:
-        return self.emits_details and request.operation in INFERENCES and self._is_enabled()
+        return self.emits_details and request.operation in WITH_DETAILS_EVENT and self._is_enabled()
 
     def _is_enabled(self) -> bool:
         enabled = getattr(self._logger, "enabled", None)

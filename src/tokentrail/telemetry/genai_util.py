@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 
+from tokentrail.model.operations import EMBEDDINGS, FETCH, INFERENCES
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv, spans
 
@@ -31,10 +32,9 @@ MODULE: Final = "opentelemetry.util.genai.invocation"
 
 _INFERENCE: Final = ("opentelemetry.genai.client.inference.context", "InferenceData")
 _RECORDS: Final = {
-    "chat": _INFERENCE,
-    "text_completion": _INFERENCE,
-    "embeddings": ("opentelemetry.genai.client.embedding.context", "EmbeddingData"),
-    "fetch_response": (
+    **dict.fromkeys(INFERENCES, _INFERENCE),
+    EMBEDDINGS.name: ("opentelemetry.genai.client.embedding.context", "EmbeddingData"),
+    FETCH.name: (
         "opentelemetry.genai.client.fetch_response.context",
         "FetchResponseData",
     ),

@@ -43,13 +43,13 @@ class Measured(Protocol):
 
 def note_queued() -> None:
     """Add a call whose count was left to the worker. The number never falls in this process."""
-    global _queued  # noqa: PLW0603 - one number for the process
+    global _queued
     _queued += 1
 
 
 def note_estimated() -> None:
     """Add a call that was estimated for lack of time to count. The number never falls, either."""
-    global _estimated  # noqa: PLW0603 - as above
+    global _estimated
     _estimated += 1
 
 
@@ -83,15 +83,15 @@ def _drained_backlog(measured: Measured, options: CallbackOptions) -> int:
     return measured.backlog()
 
 
-def _errors(measured: Measured, options: CallbackOptions) -> int:  # noqa: ARG001 - as the others
+def _errors(measured: Measured, options: CallbackOptions) -> int:
     return guard.swallowed
 
 
-def _left(measured: Measured, options: CallbackOptions) -> int:  # noqa: ARG001 - as the others
+def _left(measured: Measured, options: CallbackOptions) -> int:
     return _queued
 
 
-def _guessed(measured: Measured, options: CallbackOptions) -> int:  # noqa: ARG001 - as the others
+def _guessed(measured: Measured, options: CallbackOptions) -> int:
     return _estimated
 
 

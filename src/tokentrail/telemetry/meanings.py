@@ -71,7 +71,9 @@ MEANINGS: Final = {
     "tokentrail.cost.amount": "What the call costs, by list prices.",
     "tokentrail.cost.currency": "The currency of the cost.",
     "tokentrail.cost.source": "Whose prices the cost is worked out with.",
-    "tokentrail.outcome": "How the call ended.",
+    "tokentrail.outcome": "How the call ended; truncated: without a mark of its end.",
+    "tokentrail.time_to_first_content": "Seconds from the request to the first text, refusal, "
+    "sound or tool call: what a person waits for. Thought is not.",
     "tokentrail.stream_usage": "What became of asking for a stream's usage.",
     "tokentrail.request_id": "The server's id of the request.",
     "tokentrail.retries": "Tries of the client before the last.",

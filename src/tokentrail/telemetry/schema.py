@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from tokentrail.model import operations
 from tokentrail.telemetry import semconv
 
 
@@ -36,6 +37,7 @@ class When(str, Enum):
     ASKED = "the request says it"
     STREAMED = "streams"
     BEGUN = "streams, once a chunk came"
+    SHOWN_CONTENT = "streams, once content came"
     GAPS = "`time_per_output_chunk`: streams, once a second chunk came"
     ANSWERED = "the answer says it"
     ANY_USAGE = "anything is known of the tokens"
@@ -61,13 +63,18 @@ class When(str, Enum):
     SPLIT = "the modality is known; else `unknown`"
 
 
-CHAT, RESPONSES, COMPLETIONS = "chat", "responses", "completions"
-EMBEDDINGS, FETCH = "embeddings", "fetch_response"
-APIS: Final = (CHAT, RESPONSES, COMPLETIONS, EMBEDDINGS, FETCH)
-"""The APIs that are called; the first three are inferences."""
+CHAT, RESPONSES = operations.CHAT.part, operations.RESPONSES.part
+COMPLETIONS, EMBEDDINGS = operations.COMPLETIONS.part, operations.EMBEDDINGS.part
+FETCH = operations.FETCH.name
 MEDIA, LIVE = "images and audio", "realtime"
 """What the conventions have no operation for: recorded under names of its own, see the methods."""
-_INFERENCES: Final = (CHAT, RESPONSES, COMPLETIONS)
+_INFERENCES: Final = tuple(
+    row.part
+    for row in sorted(operations.OPERATIONS, key=lambda row: row.name)
+    if row.is_inference and row.path is not None
+)
+APIS: Final = (*_INFERENCES, EMBEDDINGS, FETCH)
+"""The APIs that are called; all before the last two are inferences."""
 _SAMPLED: Final = (CHAT, COMPLETIONS)
 _TALKS: Final = (CHAT, RESPONSES)
 _FETCHED: Final = (RESPONSES, FETCH)
@@ -188,8 +195,9 @@ SPAN: Final = (
         "tokentrail.outcome",
         _X,
         When.ALWAYS,
-        note="`completed`, `closed_early`, `cancelled`, `failed`",
+        note="`completed`, `closed_early`, `cancelled`, `failed`, `truncated`",
     ),
+    Attribute("tokentrail.time_to_first_content", _X, When.SHOWN_CONTENT, _INFERENCES, float),
     Attribute(
         "tokentrail.stream_usage",
         _X,
@@ -333,6 +341,14 @@ METRICS: Final = (
         note="the whole picture: estimates too",
     ),
     Metric(semconv.OPERATIONS, _X, When.ALWAYS, _OWN),
+    Metric(
+        semconv.FIRST_CONTENT,
+        _X,
+        When.SHOWN_CONTENT,
+        _BASE,
+        apis=_INFERENCES,
+        note="thought is no content",
+    ),
     Metric(semconv.COUNT_RATIO, _X, When.SAMPLED, (*_BASE, _OWN_TYPE), apis=_SPENDING),
     Metric(
         semconv.COMPARED_TOKENS, _X, When.SAMPLED, (*_BASE, _OWN_TYPE, _SOURCED), apis=_SPENDING
@@ -410,25 +426,17 @@ _TOKENS: Final = "gen_ai.client.token.usage"
 DIFFERENCES: Final = (
     Difference(
         "embeddings",
-        ("embeddings",),
+        (operations.EMBEDDINGS.name,),
         (_DURATION, _TOKENS),
         (_DURATION,),
         "the tokens are on spans and in `tokentrail.usage.tokens`",
     ),
     Difference(
         "responses fetched or cancelled, counted input, images, audio, moderations, decisions",
-        (
-            "fetch_response",
-            "cancel_response",
-            "count_tokens",
-            "generate_image",
-            "edit_image",
-            "vary_image",
-            "transcribe_audio",
-            "translate_audio",
-            "generate_speech",
-            "moderate",
-            "decide",
+        tuple(
+            row.name
+            for row in operations.OPERATIONS
+            if not (row.is_inference or row.has_token_metrics)
         ),
         (_DURATION, *_CHUNKS),
         (_DURATION,),
@@ -436,7 +444,7 @@ DIFFERENCES: Final = (
     ),
     Difference(
         "inferences that failed after tokens were used",
-        ("chat", "text_completion"),
+        tuple(sorted(operations.INFERENCES)),
         (_TOKENS,),
         tuple(f"gen_ai.client.inference.usage.{kind}_tokens" for kind in ("input", "output")),
         "in the counters, not in the `operation.*_tokens` histograms",

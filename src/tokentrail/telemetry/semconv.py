@@ -18,7 +18,7 @@ RESPONSE_MODEL: Final = "gen_ai.response.model"
 SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 ERROR_TYPE: Final = "error.type"
-TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - a name, not a secret
+TOKEN_TYPE: Final = "gen_ai.token.type"
 
 API_TYPE: Final = "openai.api.type"
 REQUEST_SERVICE_TIER: Final = "openai.request.service_tier"
@@ -50,6 +50,7 @@ EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
 
 OUTCOME: Final = "tokentrail.outcome"
+TIME_TO_FIRST_CONTENT: Final = "tokentrail.time_to_first_content"
 USAGE_REQUEST: Final = "tokentrail.stream_usage"
 SOURCE: Final = "tokentrail.usage.source"
 INPUT_SOURCE: Final = "tokentrail.usage.input.source"
@@ -149,7 +150,7 @@ OUTPUT_DETAILS: Final = (
 DURATION: Final = "gen_ai.client.operation.duration"
 FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"
 OUTPUT_CHUNK: Final = "gen_ai.client.operation.time_per_output_chunk"
-TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - a name, not a secret
+TOKEN_USAGE: Final = "gen_ai.client.token.usage"
 """The metrics of the released conventions."""
 
 INFERENCE_DURATION: Final = "gen_ai.client.inference.duration"
@@ -188,15 +189,13 @@ every vocabulary: without them a cost that is worked out from totals is too high
 MODALITY: Final = "gen_ai.token.modality"
 
 
-COUNTED_OPERATIONS: Final = frozenset({"chat", "text_completion", "embeddings"})
-"""The operations whose tokens the conventional metrics tell; of all others only our own do."""
-
 USAGE_TOKENS: Final = "tokentrail.usage.tokens"
 COUNT_RATIO: Final = "tokentrail.usage.count_ratio"
 COMPARED_TOKENS: Final = "tokentrail.usage.compared_tokens"
 QUEUE_SIZE: Final = "tokentrail.internal.queue.size"
 INTERNAL_ERRORS: Final = "tokentrail.internal.errors"
 OPERATIONS: Final = "tokentrail.operations"
+FIRST_CONTENT: Final = "tokentrail.client.time_to_first_content"
 COUNTS_QUEUED: Final = "tokentrail.internal.counts.queued"
 COUNTS_ESTIMATED: Final = "tokentrail.internal.counts.estimated"
 
@@ -243,6 +242,9 @@ INSTRUMENTS: Final = {
             strict=True,
         )
     },
+    FIRST_CONTENT: Instrument(
+        "histogram", "s", "Time from the request to the first content of a stream."
+    ),
     USAGE_TOKENS: Instrument("counter", "{token}", "Tokens by where the number comes from."),
     OPERATIONS: Instrument("counter", "{operation}", "Operations that ended, by outcome."),
     COUNT_RATIO: Instrument(

@@ -1,4 +1,4 @@
-"""A call told as a span."""
+"""A call as a span, and what the spans of calls that are alike share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.trace import Status, StatusCode
 
 from tokentrail.model.records import ID_FIELDS, Source
+from tokentrail.support.bounded import BoundedCache
 from tokentrail.telemetry import content_attributes, semconv
 
 if TYPE_CHECKING:
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Columns:
-    """Fields of a record, and the attribute that each becomes.
-
-    Most calls of a program are alike, so what they bear is made once for all of them.
-    """
+    """Fields of a record, and the attribute that each becomes."""
 
     def __init__(
         self,
@@ -42,30 +40,15 @@ class _Columns:
         """Returns the values of a record's fields."""
         self._zeros = zeros
         self._names = tuple(name for _, name in rows)
-        self._made: dict[Hashable, Attributes] = {}
-
-    def of(self, record: object) -> Attributes:
-        """Return the attributes of a record, not to be changed."""
-        values = self.read(record)
-        made = self._made.get(values)
-        return remember(self._made, values, self.named(values)) if made is None else made
 
     def named(self, values: tuple[Any, ...]) -> Attributes:
         """Return what such values of the fields become."""
+        if not any(values) and not self._zeros:  # as most details are
+            return {}
         pairs, told = zip(self._names, values, strict=True), self._zeros
         return {name: value for name, value in pairs if value or (told and value is not None)}
 
 
-def remember(made: dict[Hashable, Attributes], key: Hashable, attributes: Attributes) -> Attributes:
-    """Keep ``attributes`` for the next of that kind, and return them."""
-    if len(made) >= MAX_TEMPLATES:
-        made.clear()
-    made[key] = attributes
-    return attributes
-
-
-MAX_TEMPLATES: Final = 256
-"""What is kept of records that are alike, for the next of that kind."""
 _REQUEST: Final = _Columns(semconv.REQUEST_ATTRIBUTES, without=ID_FIELDS)
 _REQUEST_IDS: Final = _Columns(
     tuple(row for row in semconv.REQUEST_ATTRIBUTES if row[0] in ID_FIELDS)
@@ -172,11 +155,11 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
         if response.conversation_id is not None:
             attributes[semconv.CONVERSATION_ID] = response.conversation_id
         if response.content_filter is not None:
-            attributes.update(_FILTER.of(response.content_filter))
+            attributes.update(_FILTER.named(_FILTER.read(response.content_filter)))
     if http is not None:
         _add_http(http, attributes)
     if operation.first_chunk is not None:
-        attributes[semconv.TIME_TO_FIRST_CHUNK] = operation.first_chunk
+        _add_times(operation, attributes)
     if operation.cost is not None:
         attributes[semconv.COST_AMOUNT] = operation.cost.amount
         attributes[semconv.COST_CURRENCY] = operation.cost.currency
@@ -213,12 +196,20 @@ def shared_end_attributes(operation: Operation, asked: Attributes) -> Attributes
     return attributes
 
 
+def _add_times(operation: Operation, attributes: Attributes) -> None:
+    """Add the seconds to the first chunk of a stream, and to the first with content."""
+    if operation.first_chunk is not None:
+        attributes[semconv.TIME_TO_FIRST_CHUNK] = operation.first_chunk
+    if operation.first_content is not None:
+        attributes[semconv.TIME_TO_FIRST_CONTENT] = operation.first_content
+
+
 def _add_http(http: HttpMetadata, attributes: Attributes) -> None:
     if http.request_id is not None:
         attributes[semconv.REQUEST_ID] = http.request_id
-    attributes.update(_HTTP.of(http))
+    attributes.update(_HTTP.named(_HTTP.read(http)))
     if http.content_filter is not None:
-        attributes.update(_FILTER.of(http.content_filter))
+        attributes.update(_FILTER.named(_FILTER.read(http.content_filter)))
 
 
 def _add_usage(usage: Usage, attributes: Attributes) -> None:
@@ -229,9 +220,9 @@ def _add_usage(usage: Usage, attributes: Attributes) -> None:
         _add(made, _OUTPUT[made.source], attributes)
     if reported is not None:
         if given is not None and given.source is Source.REPORTED:
-            attributes.update(_INPUT_DETAILS.of(reported))
+            attributes.update(_INPUT_DETAILS.named(_INPUT_DETAILS.read(reported)))
         if made is not None and made.source is Source.REPORTED:
-            attributes.update(_OUTPUT_DETAILS.of(reported))
+            attributes.update(_OUTPUT_DETAILS.named(_OUTPUT_DETAILS.read(reported)))
     if usage.counted_input is not None:
         _add(usage.counted_input, semconv.COUNTED_INPUT, attributes)
     if usage.counted_output is not None:
@@ -244,3 +235,55 @@ def _add(count: Count, name: str, attributes: Attributes) -> None:
     attributes[name] = count.tokens
     if count.encoding is not None:
         attributes[semconv.ENCODING] = count.encoding
+
+
+MAX_TEMPLATES: Final = 256
+"""What is kept of records that are alike, for the next of that kind."""
+
+
+class SpanTemplate:
+    """Calls that ask for the same, but for their prompts, ids and whose they are."""
+
+    __slots__ = ("asked", "name", "started")
+
+    def __init__(self, request: Request) -> None:
+        self.name = name(request)
+        """Of their """
+        self.started = request_attributes(request)
+        """What their spans bear from the start, and ..."""
+        self.asked = end_request_attributes(request)
+        """... at the end."""
+
+
+class SpanTemplates:
+    """Finds what is kept of calls like one."""
+
+    def __init__(self) -> None:
+        self._templates: BoundedCache[Hashable, SpanTemplate] = BoundedCache(MAX_TEMPLATES)
+        """A call saves 4 to 6 microseconds by its template."""
+        self._ended: BoundedCache[Hashable, Attributes] = BoundedCache(MAX_TEMPLATES)
+
+    def of(self, request: Request) -> SpanTemplate:
+        """Return the template of calls that ``request`` is of."""
+        endpoint = request.endpoint
+        key = (template_key(request), endpoint.key, endpoint.provider)
+        template = self._templates.get(key)
+        return self._templates.keep(key, SpanTemplate(request)) if template is None else template
+
+    def end_attributes(self, template: SpanTemplate, operation: Operation) -> Attributes:
+        """Return what spans of that template bear that ended like this one, not to be changed."""
+        response, usage = operation.response, operation.usage
+        given, made = usage.input, usage.output
+        key = (
+            template,
+            None if response is None else response_key(response),
+            operation.outcome,
+            operation.error_type,
+            operation.usage_request,
+            None if given is None else given.source,
+            None if made is None else made.source,
+        )
+        attributes = self._ended.get(key)
+        if attributes is None:
+            return self._ended.keep(key, shared_end_attributes(operation, template.asked))
+        return attributes

@@ -37,7 +37,7 @@ class Listener(ThreadingHTTPServer):
         TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", self.socket.getsockname()[1]
 
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's
+    def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a new connection in a thread that is remembered."""
         thread = threading.Thread(
             target=self.process_request_thread,
@@ -48,14 +48,14 @@ class Listener(ThreadingHTTPServer):
         self._open[thread] = request
         thread.start()
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve a connection until it ends."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._open.pop(threading.current_thread(), None)
 
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - the base class's
+    def shutdown_request(self, request: Any) -> None:
         """Close a connection; not half first where it is to be reset: that is an ordinary end."""
         if request.fileno() >= 0 and _resets(request):
             self.close_request(request)
@@ -73,7 +73,7 @@ class Listener(ThreadingHTTPServer):
             thread.join(5)
 
 
-class _HungUp(Exception):  # noqa: N818 an ending, not an error
+class _HungUp(Exception):
     """The client is gone."""
 
 
@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             call.ended.set()
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 the base class's names
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the base class's names
 
     def _read(self) -> Call:
         parts = urlsplit(self.path)
@@ -182,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.close_connection = True
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class's
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's
         """Say nothing."""
 
 

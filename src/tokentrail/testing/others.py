@@ -52,19 +52,19 @@ def _tokens(asked: JsonObject, name: str) -> int:
     return sum(len(pieces(text)) for text in prompts(asked.get(name)))
 
 
-def _generated(asked: JsonObject, model: str) -> Shown:  # noqa: ARG001 - as all others
+def _generated(asked: JsonObject, model: str) -> Shown:
     tokens = _tokens(asked, "prompt")
     whole = images.images(text_tokens=tokens, count=_count(asked.get("n")))
     return Shown(whole, images.events(text_tokens=tokens))
 
 
-def _edited(asked: JsonObject, model: str) -> Shown:  # noqa: ARG001 - as all others
+def _edited(asked: JsonObject, model: str) -> Shown:
     tokens = _tokens(asked, "prompt")
     whole = images.images(text_tokens=tokens, given=1, count=_count(asked.get("n")))
     return Shown(whole, images.events(text_tokens=tokens, given=1))
 
 
-def _varied(asked: JsonObject, model: str) -> Shown:  # noqa: ARG001 - as all others
+def _varied(asked: JsonObject, model: str) -> Shown:
     whole = images.images(text_tokens=0, count=_count(asked.get("n")))
     return Shown({name: value for name, value in whole.items() if name != "usage"})
 
@@ -74,11 +74,11 @@ def _transcribed(asked: JsonObject, model: str) -> Shown:
     return Shown(heard, audio.events())
 
 
-def _translated(asked: JsonObject, model: str) -> Shown:  # noqa: ARG001 - as all others
+def _translated(asked: JsonObject, model: str) -> Shown:
     return Shown(audio.translation(_form(asked)))
 
 
-def _spoken(asked: JsonObject, model: str) -> Shown:  # noqa: ARG001 - as all others
+def _spoken(asked: JsonObject, model: str) -> Shown:
     told = asked.get("stream_format") == "sse"
     return Shown(audio.speech_events() if told else audio.SPOKEN)
 

@@ -95,11 +95,11 @@ class Server:
         self.calls.append(call)
         try:
             return self._respond(call)
-        except Exception as failure:  # noqa: BLE001 the caller's script: told, not hidden
+        except Exception as failure:  # noqa: BLE001 - the caller's script: told, not hidden
             self.failures.append(failure)
             return Plain({"error": {"message": repr(failure), "type": "server_error"}}, 500)
 
-    def __enter__(self) -> Server:  # noqa: PYI034 typing.Self is newer than Python 3.10
+    def __enter__(self) -> Server:
         """Start."""
         self.start()
         return self

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.support.bounded import BoundedCache
+
 if TYPE_CHECKING:
     from tokentrail.model.records import Request, Response
 
@@ -28,7 +30,7 @@ class BackgroundUsage:
     """The responses of which nobody has seen the end."""
 
     def __init__(self) -> None:
-        self._responses: dict[tuple[str, str], None] = {}
+        self._responses: BoundedCache[tuple[str, str], bool] = BoundedCache(REMEMBERED)
 
     def settled(self, request: Request, response: Response | None) -> Response | None:
         """Return ``response`` as the call is to tell it: with its usage, or without."""
@@ -37,22 +39,9 @@ class BackgroundUsage:
             return response
         key = (request.endpoint.key, name)
         if is_unfinished(request, response):
-            self._add(key)
+            self._responses.keep(key, value=True)
         elif request.fetches and response.reported is not None:
             finished = response.status not in _UNFINISHED
-            if not (finished and self._take(key)):
+            if not (finished and self._responses.pop(key, False)):
                 return replace(response, reported=None)
         return response
-
-    def _add(self, key: tuple[str, str]) -> None:
-        self._responses[key] = None
-        if len(self._responses) > REMEMBERED:
-            # A list is made in one step, whatever other threads add meanwhile.
-            self._responses.pop(list(self._responses)[0], None)  # noqa: RUF015 - for that
-
-    def _take(self, key: tuple[str, str]) -> bool:
-        try:
-            del self._responses[key]
-        except KeyError:
-            return False
-        return True

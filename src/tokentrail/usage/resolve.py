@@ -24,6 +24,7 @@ from tokentrail.counting import (
     resolve,
     schema_name,
 )
+from tokentrail.model.operations import CHAT, COMPLETIONS, RESPONSES, WITH_OUTPUT
 from tokentrail.model.records import ALLOWED, Count, Outcome, Prompt, Reported, Source, Usage
 from tokentrail.usage.background import is_unfinished
 
@@ -85,7 +86,11 @@ class NeededCounts:
 def needed_counts(operation: Operation, prompt: Prompt | None, mode: TokenCounting) -> NeededCounts:
     """Return what must be counted because it is not reported, or to be compared."""
     request, response = operation.request, operation.response
-    if mode is TokenCounting.OFF or not operation.answered or is_unfinished(request, response):
+    if (
+        mode is TokenCounting.OFF
+        or not operation.answered
+        or (request.background and is_unfinished(request, response))
+    ):
         return NeededCounts(input=False, output=False)
     always = mode is TokenCounting.ALWAYS
     readable = prompt is not None and not prompt.unknowable
@@ -107,7 +112,7 @@ def surcharges(
 ) -> Surcharges:
     """Return what is known of the billing of what was generated, beside the text itself."""
     asked = prompt if prompt is not None else Prompt()
-    choice, responses = asked.tool_choice or "", request.api == "responses"
+    choice, responses = asked.tool_choice or "", request.api == RESPONSES.api
     gpt_4 = is_gpt_4(model.name)
     only = (responses or gpt_4) and choice == "required" and len(asked.tools) == 1
     reasons = (response.finish_reasons if response is not None else None) or ()
@@ -116,7 +121,7 @@ def surcharges(
         dialect=dialect_of(model.name),
         gpt_4=gpt_4,
         of_responses=responses,
-        completion=request.operation == "text_completion",
+        completion=request.operation == COMPLETIONS.name,
         tools=bool(asked.tools),
         hosted_tools=asked.hosted_tools,
         names_tool=":" in choice or only,
@@ -156,7 +161,7 @@ def _end(request: Request, response: Response | None, model: Model) -> RuleId | 
         early = created is not None and created < _END_AZURE
         # Seen of gpt-4o and its successors; what is older was never seen to change.
         return None if early or model.encoding == _OLDER else RuleId.ANSWER_END_AZURE
-    if request.api != "chat_completions" or created is None:
+    if request.api != CHAT.api or created is None:
         return None
     return RuleId.ANSWER_END_2025 if _END_2025[0] <= created < _END_2025[1] else None
 
@@ -185,7 +190,7 @@ def is_complete(operation: Operation, mode: TokenCounting) -> bool:
 
 def generates(request: Request) -> bool:
     """Whether the operation has output tokens at all."""
-    return request.operation in {"chat", "text_completion"}
+    return request.operation in WITH_OUTPUT
 
 
 def shows_output(request: Request) -> bool:
@@ -204,8 +209,12 @@ def reported_output(operation: Operation) -> int | None:
     response = operation.response
     if response is None or response.reported is None or not response.final:
         return None
-    whole = operation.outcome is Outcome.COMPLETED or response.complete
+    whole = operation.outcome in _READ_TO_ITS_END or response.complete
     return response.reported.output_tokens if whole else None
+
+
+_READ_TO_ITS_END = frozenset({Outcome.COMPLETED, Outcome.TRUNCATED})
+"""Nothing came after the last report of such an answer."""
 
 
 def _reported(response: Response | None) -> Reported | None:

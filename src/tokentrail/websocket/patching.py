@@ -25,7 +25,7 @@ from tokentrail.support.coroutines import Pending, named_as
 from tokentrail.websocket.session import WebSocketSession
 
 if TYPE_CHECKING:
-    from tokentrail.websocket.responses import ConnectionAdapter
+    from tokentrail.apis.responses.connection import ConnectionAdapter
 
 _Method = Any
 """The client's own function, bound."""

@@ -9,22 +9,22 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from tokentrail.apis.readers import read_request_content
+from tokentrail.apis.responses.connection import BEGINS, ERROR, is_of_a_stream
 from tokentrail.apis.values import fields, nonempty_str
 from tokentrail.call.start import CallToRecord, start_call
-from tokentrail.content import read_request_content
 from tokentrail.model.endpoint import socket_endpoint_of
 from tokentrail.runtime import runtime
 from tokentrail.telemetry.context import context_to_instrument
 from tokentrail.websocket.in_flight import InFlightResponse, InFlightResponses
-from tokentrail.websocket.responses import BEGINS, ERROR, is_of_a_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokentrail.apis.responses.connection import ConnectionAdapter
     from tokentrail.call.observed_call import ObservedCall
     from tokentrail.content import Content
     from tokentrail.model.records import Request
-    from tokentrail.websocket.responses import ConnectionAdapter
 
 
 def _stay() -> None:

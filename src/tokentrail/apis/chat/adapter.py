@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.chat.messages import read_content, read_messages, read_tool_choice, read_tools
-from tokentrail.apis.choices import CONTENT, accumulator, index_of, read_answer
+from tokentrail.apis.chat.answer import DeltaReader, MessageReader
+from tokentrail.apis.chat.messages import read_messages, read_tool_choice, read_tools
+from tokentrail.apis.choices import accumulator, read_answer
 from tokentrail.apis.parameters import (
     SAMPLED,
     Parameters,
@@ -19,9 +20,11 @@ from tokentrail.apis.values import (
     integer,
     is_absent,
     nonempty_str,
+    plain_str,
     sequence,
     telemetry_str,
 )
+from tokentrail.model.operations import CHAT
 from tokentrail.model.records import Prompt
 
 if TYPE_CHECKING:
@@ -30,11 +33,6 @@ if TYPE_CHECKING:
     from tokentrail.apis.choices import ChunkAccumulator
     from tokentrail.model.records import Endpoint, Request, Response, TextSink
 
-_TRANSCRIPT: Final = 1
-"""The item of kind "text" beside the content."""
-_FUNCTION_CALL: Final = -1
-"""The legacy function call, beside the tool calls that are numbered from 0."""
-
 
 def _output_speech(modalities: object) -> str | None:
     return "speech" if _asks_for_audio(modalities) else None
@@ -42,6 +40,20 @@ def _output_speech(modalities: object) -> str | None:
 
 def _asks_for_audio(modalities: object) -> bool | None:
     return True if "audio" in sequence(modalities) else None
+
+
+def _has_server_tools(tools: object) -> bool | None:
+    """Whether the server is to run tools of its own, such as ``openrouter:web_search``."""
+    kinds = (plain_str(fields(tool).get("type")) for tool in sequence(tools))
+    return True if any(kind not in _OWN_TOOLS for kind in kinds) else None
+
+
+def _has_plugins(plugins: object) -> bool | None:
+    return True if sequence(plugins) else None
+
+
+_OWN_TOOLS: Final = frozenset({None, "function", "custom"})
+"""Types of tools that the application runs."""
 
 
 def _has_prediction(prediction: object) -> bool | None:
@@ -55,9 +67,14 @@ _PARAMETERS: Final = Parameters(
     ("modalities", "output_type", _output_speech),
     ("modalities", "inexact_output", _asks_for_audio),
     ("prediction", "inexact_output", _has_prediction),
+    ("tools", "inexact_output", _has_server_tools),
+    ("plugins", "inexact_output", _has_plugins),
     ("reasoning_effort", "reasoning_level", telemetry_str),
     ("service_tier", "service_tier", service_tier),
 )
+
+
+_MESSAGES: Final = MessageReader()
 
 
 class ChatAdapter:
@@ -69,19 +86,19 @@ class ChatAdapter:
         """Read the keyword arguments of a call."""
         return _PARAMETERS.read(
             arguments,
-            operation="chat",
-            api="chat_completions",
+            operation=CHAT.name,
+            api=CHAT.api,
             endpoint=endpoint,
             prompt=_prompt(arguments) if prompt else None,
         )
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``ChatCompletion``."""
-        return read_answer(answer, _feed_message, sink)
+        return read_answer(answer, _MESSAGES, sink)
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> ChunkAccumulator:
         """Return an empty accumulator of ``ChatCompletionChunk``."""
-        return accumulator(request, _feed_delta, sink)
+        return accumulator(request, DeltaReader(), sink)
 
 
 def _prompt(arguments: Mapping[str, object]) -> Prompt:
@@ -113,63 +130,3 @@ def _schema(form: object) -> object:
     if isinstance(form, type):
         return form
     return deep_copy(fields(fields(form).get("json_schema")).get("schema"))
-
-
-def _feed_message(choice: Mapping[str, object], index: int, sink: TextSink) -> None:
-    _feed(fields(choice.get("message")), index, sink)
-
-
-def _feed_delta(choice: Mapping[str, object], index: int, sink: TextSink) -> None:
-    _feed(fields(choice.get("delta")), index, sink)
-
-
-def _feed(said: Mapping[str, object], index: int, sink: TextSink) -> None:
-    """Hand over the text of a message or a delta, which bear the same names.
-
-    ``reasoning_content`` and ``reasoning`` are those of compatible servers; a server that sends
-    both repeats itself.
-    """
-    get = said.get
-    content = get("content")
-    if content:
-        if type(content) is str:
-            sink.add("text", index, CONTENT, content)
-        else:
-            for part in read_content(content).texts:
-                sink.add("text", index, CONTENT, part)
-    value = get("refusal")
-    if value and type(value) is str:
-        sink.add("refusal", index, 0, value)
-    value = get("reasoning_content") or get("reasoning")
-    if value and type(value) is str:
-        sink.add("reasoning", index, 0, value)
-    value = get("tool_calls")
-    if value:
-        _feed_tool_calls(value, index, sink)
-    value = get("function_call")
-    if value:
-        _feed_call(fields(value), index, _FUNCTION_CALL, sink)
-    value = get("audio")
-    if value:
-        sink.add("unknown", index, _TRANSCRIPT, "")
-        transcript = nonempty_str(fields(value).get("transcript"))
-        if transcript is not None:
-            sink.add("text", index, _TRANSCRIPT, transcript)
-
-
-def _feed_tool_calls(calls: object, index: int, sink: TextSink) -> None:
-    for position, call in enumerate(sequence(calls)):
-        given = fields(call)
-        item = index_of(given, position)
-        if given.get("type") == "custom" or given.get("custom"):
-            sink.add("custom_call", index, item, "")
-        _feed_call(fields(given.get("function")) or fields(given.get("custom")), index, item, sink)
-
-
-def _feed_call(call: Mapping[str, object], index: int, item: int, sink: TextSink) -> None:
-    name = nonempty_str(call.get("name"))
-    if name is not None:
-        sink.add("tool_name", index, item, name)
-    arguments = nonempty_str(call.get("arguments")) or nonempty_str(call.get("input"))
-    if arguments is not None:
-        sink.add("tool_arguments", index, item, arguments)

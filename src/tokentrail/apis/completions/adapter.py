@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.choices import accumulator, read_answer
+from tokentrail.apis.choices import CONTENT_SHOWN, NOTHING, accumulator, read_answer
 from tokentrail.apis.inputs import read_inputs
 from tokentrail.apis.parameters import SAMPLED, Parameters
 from tokentrail.apis.values import integer, nonempty_str
+from tokentrail.model.operations import COMPLETIONS
 from tokentrail.model.records import Prompt
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class CompletionsAdapter:
         shown, billed = integer(arguments.get("n")), integer(arguments.get("best_of"))
         return _PARAMETERS.read(
             arguments,
-            operation="text_completion",
-            api=None,
+            operation=COMPLETIONS.name,
+            api=COMPLETIONS.api,
             endpoint=endpoint,
             prompt=_prompt(arguments) if prompt else None,
             inexact_output=arguments.get("echo") is True or (billed or 1) > (shown or 1),
@@ -45,11 +46,11 @@ class CompletionsAdapter:
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``Completion``."""
-        return read_answer(answer, _feed, sink)
+        return read_answer(answer, _TEXTS, sink)
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> ChunkAccumulator:
         """Return an empty accumulator of streamed ``Completion`` objects."""
-        return accumulator(request, _feed, sink)
+        return accumulator(request, _TEXTS, sink)
 
 
 def _prompt(arguments: Mapping[str, object]) -> Prompt:
@@ -62,7 +63,18 @@ def _prompt(arguments: Mapping[str, object]) -> Prompt:
     )
 
 
-def _feed(choice: Mapping[str, object], index: int, sink: TextSink) -> None:
-    text = choice.get("text")
-    if text and type(text) is str:
-        sink.add("text", index, 0, text)
+class _TextReader:
+    """Reads the choices of completions, whose pieces look like the whole."""
+
+    def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
+        """Hand over the text of a choice."""
+        text = choice.get("text")
+        if text and type(text) is str:
+            sink.add("text", index, 0, text)
+
+    def shows(self, choice: Mapping[str, object]) -> int:
+        """Return what a choice shows."""
+        return CONTENT_SHOWN if choice.get("text") else NOTHING
+
+
+_TEXTS: Final = _TextReader()

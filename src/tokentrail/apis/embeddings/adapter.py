@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokentrail.apis.failures import NO_ANSWER, as_answer, error_of_answer
 from tokentrail.apis.inputs import read_inputs
-from tokentrail.apis.reported_usage import embeddings_usage
-from tokentrail.apis.values import fields, integer, telemetry_str
+from tokentrail.apis.reported_usage import embeddings_usage, find_usage
+from tokentrail.apis.values import integer, telemetry_str
+from tokentrail.model.operations import EMBEDDINGS
 from tokentrail.model.records import Prompt, Request, Response
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ class EmbeddingsAdapter:
         get = arguments.get
         encoding = telemetry_str(get("encoding_format"))
         return Request(
-            operation="embeddings",
-            api=None,
+            operation=EMBEDDINGS.name,
+            api=EMBEDDINGS.api,
             endpoint=endpoint,
             model=telemetry_str(get("model")),
             dimension_count=integer(get("dimensions")),
@@ -34,16 +36,23 @@ class EmbeddingsAdapter:
             prompt=_prompt(get("input")) if prompt else None,
         )
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``CreateEmbeddingResponse``; there is no text for the sink."""
-        given = fields(answer)
+        given = as_answer(answer)
+        if given is None:
+            return NO_ANSWER
+        reported = embeddings_usage(find_usage(given))
+        data = given.get("data") is not None  # never looked into
+        error = error_of_answer(given, answered=data)
         return Response(
             model=telemetry_str(given.get("model")),
-            reported=embeddings_usage(given.get("usage")),
+            reported=reported,
             complete=bool(given),
+            error_type=error,
+            unanswered=error is not None and not data and reported is None,
         )
 
-    def stream_accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:
         """Return an accumulator that knows nothing: embeddings do not stream."""
         return UnknownStream()
 
@@ -52,6 +61,7 @@ class UnknownStream:
     """A stream where none is known: whatever it brings, nothing is told of it."""
 
     __slots__ = ()
+    has_content = False
 
     def add(self, chunk: object) -> None:
         """Take a chunk and leave it."""

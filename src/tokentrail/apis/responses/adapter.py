@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.apis.failures import NO_ANSWER, as_answer
 from tokentrail.apis.parameters import COMMON, Parameters, output_type, service_tier
 from tokentrail.apis.responses.input import read_prompt
 from tokentrail.apis.responses.output import feed_output, holds_compaction, read_response
 from tokentrail.apis.responses.stream import EventAccumulator, FetchAccumulator
 from tokentrail.apis.values import fields, integer, is_absent, telemetry_str
+from tokentrail.model.operations import CANCEL, COUNT_INPUT, FETCH, RESPONSES
 from tokentrail.model.records import Request, Response
 
 if TYPE_CHECKING:
@@ -51,12 +53,10 @@ _PARAMETERS: Final = Parameters(
     ("conversation", "conversation_id", _conversation_id),
     ("previous_response_id", "previous_response_id", telemetry_str),
     ("background", "background", _is_set),
-    said=(
-        ("prompt", "prompt_name", _template),
-        ("prompt", "prompt_version", _template_version),
-        ("input", "compacted", holds_compaction),
-        ("context_management", "inexact_output", _is_given),
-    ),
+    ("prompt", "prompt_name", _template),
+    ("prompt", "prompt_version", _template_version),
+    ("input", "compacted", holds_compaction),
+    ("context_management", "inexact_output", _is_given),
 )
 
 
@@ -69,8 +69,8 @@ class ResponsesAdapter:
         """Read the keyword arguments of a call."""
         return _PARAMETERS.read(
             arguments,
-            operation="chat",
-            api="responses",
+            operation=RESPONSES.name,
+            api=RESPONSES.api,
             endpoint=endpoint,
             output_type=_output_type(arguments),
             prompt=read_prompt(arguments) if prompt else None,
@@ -78,12 +78,14 @@ class ResponsesAdapter:
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``Response``."""
-        given = fields(answer)
+        given = as_answer(answer)
+        if given is None:
+            return NO_ANSWER
         if sink is not None:
             feed_output(given.get("output"), sink)
         return read_response(given)
 
-    def stream_accumulator(self, request: Request, sink: TextSink | None) -> EventAccumulator:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> EventAccumulator:
         """Return an empty accumulator of ``ResponseStreamEvent``."""
         return EventAccumulator(sink)
 
@@ -114,9 +116,9 @@ class TokenCountAdapter(ResponsesAdapter):
     ) -> Request:
         """Read the keyword arguments of a call."""
         asked = super().parse_request(endpoint, arguments, prompt=prompt)
-        return replace(asked, operation="count_tokens", prompt=None)
+        return replace(asked, operation=COUNT_INPUT.name, prompt=None)
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read nothing: an ``InputTokenCountResponse`` is a number."""
         return Response()
 
@@ -128,23 +130,21 @@ class FetchAdapter:
     failure of then is no error of the fetching. Nothing is counted: no sink is used.
     """
 
-    def __init__(self, operation: str = "fetch_response") -> None:
-        """Call the operation ``operation`` (``gen_ai.operation.name``)."""
-        self._operation = operation
+    operation = FETCH.name
 
     def parse_request(
         self,
         endpoint: Endpoint,
         arguments: Mapping[str, object],
         *,
-        prompt: bool = True,  # noqa: ARG002
+        prompt: bool = True,
     ) -> Request:
         """Read the arguments; ``response_id`` may be given by position and must be named here."""
         get = arguments.get
         cursor = integer(get("starting_after"))
         return Request(
-            operation=self._operation,
-            api="responses",
+            operation=self.operation,
+            api=FETCH.api,
             endpoint=endpoint,
             stream=bool(get("stream")),
             response_id=telemetry_str(get("response_id")),
@@ -152,14 +152,25 @@ class FetchAdapter:
             fetches=True,
         )
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read a ``Response``."""
-        known = read_response(fields(answer))
-        return replace(known, compacted=None, error_type=None)
+        given = as_answer(answer)
+        if given is None:
+            return NO_ANSWER
+        known = read_response(given)
+        return replace(
+            known, compacted=None, error_type=known.error_type if known.unanswered else None
+        )
 
-    def stream_accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:  # noqa: ARG002
+    def stream_accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:
         """Return an empty accumulator of ``ResponseStreamEvent``."""
         return FetchAccumulator(None)
+
+
+class CancelAdapter(FetchAdapter):
+    """``responses.cancel``, which answers with the response as it is then."""
+
+    operation = CANCEL.name
 
 
 def _output_type(arguments: Mapping[str, object]) -> str | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.apis.chat.tool_calls import arguments_text
 from tokentrail.apis.content_filter import read_response_filters
-from tokentrail.apis.reported_usage import responses_usage
+from tokentrail.apis.failures import OTHER_ERROR, error_of_answer
+from tokentrail.apis.reported_usage import read_usage, without_empty
 from tokentrail.apis.values import (
     error_code,
     fields,
@@ -19,25 +21,32 @@ from tokentrail.apis.values import (
 from tokentrail.model.records import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tokentrail.model.records import TextSink
 
-OTHER_ERROR: Final = "_OTHER"
-"""The conventions' ``error.type`` where nothing better is known."""
 TOOL_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 """Items by which the model hands over to the application."""
 OUTPUT_CALLS: Final = TOOL_CALLS | {"mcp_call"}
 """Items with a name and arguments that the model wrote."""
 UNDERSTOOD: Final = frozenset({"message", "reasoning", "function_call"})
 """Items of which it is known what is billed."""
+UNFINISHED: Final = frozenset({"queued", "in_progress"})
+"""Statuses of a response that the server has not ended."""
 _STATUSES: Final = {"completed": "stop", "failed": "error", "cancelled": "error"}
 _REASONS: Final = {"max_output_tokens": "length"}
 
 
 def read_response(given: Mapping[str, object]) -> Response:
     """Read the fields of a ``Response``, or of a ``CompactedResponse``, which has few of them."""
-    status = telemetry_str(given.get("status"))
+    status, output = telemetry_str(given.get("status")), given.get("output")
+    reported, error = read_usage(given.get("usage")), None
+    if reported is not None and not reported.output_tokens:
+        reported = without_empty(reported, shown=bool(output))
+    if status == "failed":
+        error = error_code(fields(given.get("error")).get("code")) or OTHER_ERROR
+    elif status is None:
+        error = error_of_answer(given, answered=bool(output))
     return Response(
         id=telemetry_str(given.get("id")),
         model=telemetry_str(given.get("model")),
@@ -45,13 +54,15 @@ def read_response(given: Mapping[str, object]) -> Response:
         status=status,
         service_tier=telemetry_str(given.get("service_tier")),
         conversation_id=telemetry_str(fields(given.get("conversation")).get("id")),
-        compacted=holds_compaction(given.get("output")),
+        compacted=holds_compaction(output),
         content_filter=read_response_filters(given.get("content_filters")),
-        reported=responses_usage(given.get("usage")),
-        complete=bool(given) and status not in {"queued", "in_progress"},
+        reported=reported,
+        complete=bool(given) and status not in UNFINISHED,
+        ended=status not in UNFINISHED,
         created=_seconds(given.get("created_at")),
         reasoning_level=telemetry_str(fields(given.get("reasoning")).get("effort")),
-        error_type=_error_type(given) if status == "failed" else None,
+        error_type=error,
+        unanswered=error is not None and status is None and not output and reported is None,
     )
 
 
@@ -85,26 +96,27 @@ def holds_compaction(items: object) -> bool | None:
     return any(fields(item).get("type") == "compaction" for item in sequence(items)) or None
 
 
-def _error_type(given: Mapping[str, object]) -> str:
-    return error_code(fields(given.get("error")).get("code")) or OTHER_ERROR
-
-
 def feed_output(output: object, sink: TextSink) -> None:
     """Hand over what the model wrote, keyed as the events of a stream key it."""
     for index, item in enumerate(sequence(output)):
         given = fields(item)
-        kind = given.get("type")
-        feed_kind(kind, index, sink)
-        if kind == "message":
-            _feed_parts(given.get("content"), index, sink)
-        elif kind == "reasoning":
-            _feed_parts(given.get("content"), index, sink)
-            _feed_parts(given.get("summary"), index, sink)
-        elif kind == "code_interpreter_call":
-            _feed_piece("tool_arguments", given.get("code"), index, sink)
-        elif isinstance(kind, str) and kind in OUTPUT_CALLS:
-            _feed_piece("tool_name", given.get("name"), index, sink)
-            _feed_piece("tool_arguments", given.get("arguments", given.get("input")), index, sink)
+        feed_kind(given.get("type"), index, sink)
+        for kind, part, text in item_pieces(given):
+            sink.add(kind, index, part, text)
+
+
+def item_pieces(item: Mapping[str, object]) -> Iterator[tuple[str, int, str]]:
+    """Yield what the model wrote in an item: kind of text, number of its part, and the text."""
+    kind = plain_str(item.get("type"))
+    if kind in {"message", "reasoning"}:
+        yield from _part_pieces(item.get("content"))
+        if kind == "reasoning":
+            yield from _part_pieces(item.get("summary"))
+    elif kind == "code_interpreter_call":
+        yield from _piece("tool_arguments", item.get("code"))
+    elif kind in OUTPUT_CALLS:
+        yield from _piece("tool_name", item.get("name"))
+        yield from _piece("tool_arguments", item.get("arguments", item.get("input")))
 
 
 def feed_kind(kind: object, index: int, sink: TextSink) -> None:
@@ -125,16 +137,15 @@ _PARTS: Final = {
 """Kind of text, and the field it stands in, by the type of a part."""
 
 
-def _feed_parts(parts: object, index: int, sink: TextSink) -> None:
-    for item, part in enumerate(sequence(parts)):
+def _part_pieces(parts: object) -> Iterator[tuple[str, int, str]]:
+    for place, part in enumerate(sequence(parts)):
         given = fields(part)
         known = _PARTS.get(plain_str(given.get("type")) or "")
         if known is not None:
-            kind, name = known
-            _feed_piece(kind, given.get(name), index, sink, item)
+            yield from _piece(known[0], given.get(known[1]), place)
 
 
-def _feed_piece(kind: str, piece: object, index: int, sink: TextSink, item: int = 0) -> None:
-    said = nonempty_str(piece)
-    if said is not None:
-        sink.add(kind, index, item, said)
+def _piece(kind: str, value: object, place: int = 0) -> Iterator[tuple[str, int, str]]:
+    text = arguments_text(value) if kind == "tool_arguments" else nonempty_str(value)
+    if text is not None:
+        yield kind, place, text

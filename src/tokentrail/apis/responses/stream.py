@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.choices import NEVER_RECEIVED
+from tokentrail.apis.reported_usage import without_empty
 from tokentrail.apis.responses.output import (
     OUTPUT_CALLS,
     TOOL_CALLS,
     feed_kind,
-    feed_output,
+    item_pieces,
     read_response,
 )
-from tokentrail.apis.values import error_code, fields, nonempty_str, plain_str
+from tokentrail.apis.values import error_code, fields, nonempty_str, plain_str, sequence
 from tokentrail.model.records import Response
 from tokentrail.model.text_buffer import MOST_WAITING, SMALL
 
@@ -35,6 +37,26 @@ _DELTAS: Final = {
     "response.shell_call_command.delta": ("tool_arguments", "command_index"),
 }
 """Kind of text, and the field that numbers the parts of an item, by the type of an event."""
+WHOLE: Final = {
+    "response.output_text.done": ("response.output_text.delta", "text"),
+    "response.refusal.done": ("response.refusal.delta", "refusal"),
+    "response.reasoning_text.done": ("response.reasoning_text.delta", "text"),
+    "response.reasoning_summary_text.done": ("response.reasoning_summary_text.delta", "text"),
+    "response.function_call_arguments.done": (
+        "response.function_call_arguments.delta",
+        "arguments",
+    ),
+    "response.custom_tool_call_input.done": ("response.custom_tool_call_input.delta", "input"),
+    "response.mcp_call_arguments.done": ("response.mcp_call_arguments.delta", "arguments"),
+    "response.code_interpreter_call_code.done": (
+        "response.code_interpreter_call_code.delta",
+        "code",
+    ),
+}
+"""The delta whose text an event of its end repeats, and the field it stands in."""
+_THOUGHT: Final = frozenset({"reasoning", "summary"})
+MAX_PLACES: Final = 1024
+"""Places of texts that are remembered: what comes whole at others is not counted again."""
 _ENDINGS: Final = {
     "response.completed": "completed",
     "response.incomplete": "incomplete",
@@ -51,7 +73,10 @@ class EventAccumulator:
     out is kept from those before it.
     """
 
-    __slots__ = ("_buffers", "_called", "_ended", "_error", "_response", "_said", "_sink")
+    __slots__ = (
+        "_buffers", "_called", "_ended", "_error", "_places", "_response", "_says", "_sink",
+        "has_content",
+    )  # fmt: skip
 
     def __init__(self, sink: TextSink | None) -> None:
         """Hand text to ``sink``, where there is one."""
@@ -60,8 +85,10 @@ class EventAccumulator:
         self._called = False
         self._ended = False
         self._error: str | None = None
-        self._said = False
-        """Some text came by the way."""
+        self._places: set[tuple[str, int, int]] = set()
+        """Where some text came by the way."""
+        self._says = False
+        self.has_content = False
         self._buffers: dict[tuple[str, int, int], TextBuffer] = {}
         """Where more of a text may be left, by the type of its events and its place."""
 
@@ -84,20 +111,42 @@ class EventAccumulator:
         if type(kind) is not str:
             return
         known = _DELTAS.get(kind)
-        if known is None:
+        if known is not None:
+            self._feed_delta(kind, known, given)
+        elif kind in WHOLE:
+            delta, field = WHOLE[kind]
+            place = _place(_DELTAS[delta], given)
+            if self._is_new(place):  # it may come whole, at its end
+                self._feed(place, given.get(field))
+        else:
             self._take(kind, given)
-        elif self._sink is not None:
-            delta = given.get("delta")
-            if delta and type(delta) is str:
-                choice, item = given.get("output_index"), given.get(known[1])
-                if type(choice) is not int:
-                    choice = 0
-                part = (known[0], choice, item if type(item) is int else 0)
-                self._sink.add(*part, delta)
-                self._said = True
-                buffer = self._sink.append_buffer(*part) if known[1] == "content_index" else None
-                if buffer is not None:
-                    self._buffers[kind, choice, part[2]] = buffer
+
+    def _feed_delta(self, kind: str, known: tuple[str, str], given: Mapping[str, object]) -> None:
+        place = _place(known, given)
+        self._feed(place, given.get("delta"))
+        if self._sink is None or known[1] != "content_index" or place not in self._places:
+            return
+        buffer = self._sink.append_buffer(*place)
+        if buffer is not None:
+            self._buffers[kind, place[1], place[2]] = buffer
+
+    def _feed(self, place: tuple[str, int, int], text: object) -> None:
+        """Take a piece of text at its place."""
+        if not text or type(text) is not str:
+            return
+        self._remember(place)
+        self._says = True
+        self.has_content = self.has_content or place[0] not in _THOUGHT
+        if self._sink is not None:
+            self._sink.add(*place, text)
+
+    def _remember(self, place: tuple[str, int, int]) -> None:
+        if len(self._places) < MAX_PLACES:
+            self._places.add(place)
+
+    def _is_new(self, place: tuple[str, int, int]) -> bool:
+        """Whether no text came at a place, as far as places are remembered."""
+        return place not in self._places and len(self._places) < MAX_PLACES
 
     def _take(self, kind: str, given: Mapping[str, object]) -> None:
         if kind in _STAGES:
@@ -106,16 +155,42 @@ class EventAccumulator:
             self._ended = True
             known = _given(given.get("response"))
             self._learn({"status": _ENDINGS[kind], **known})
-            if self._sink is not None and not self._said:  # it may come whole, at the end
-                feed_output(known.get("output"), self._sink)
+            self._close_all(list(map(fields, sequence(known.get("output")))))
         elif kind == "response.output_item.added":
             self._open(fields(given.get("item")), given.get("output_index"))
+        elif kind == "response.output_item.done":
+            self._close(fields(given.get("item")), given.get("output_index"))
         elif kind == "error":
             said = given.get("code") or fields(given.get("error")).get("code")
             self._error = error_code(said) or "error"
 
+    def _close(self, item: Mapping[str, object], index: object) -> None:
+        """Take an item that is whole: of it, what did not come by the way."""
+        place = index if type(index) is int else 0
+        if self._is_new(("", place, 0)):
+            self._note_kind(plain_str(item.get("type")), place)
+        for kind, number, text in list(item_pieces(item)):
+            if self._is_new((kind, place, number)):
+                self._feed((kind, place, number), text)
+
+    def _close_all(self, items: list[Mapping[str, object]]) -> None:
+        """Take all items: of those kinds of text of which more is in them than came by the way.
+
+        Not every server numbers its events by the places of the items.
+        """
+        seen = Counter(kind for kind, _, _ in self._places)
+        whole = Counter(kind for item in items for kind, _, _ in item_pieces(item))
+        if any(whole[kind] > seen[kind] for kind in whole) or not self._places:
+            for index, item in enumerate(items):
+                kinds = {kind for kind, _, _ in item_pieces(item)}
+                if not kinds or any(whole[kind] > seen[kind] for kind in kinds):
+                    self._close(item, index)
+
     def _learn(self, given: Mapping[str, object]) -> None:
         before, now = self._response, read_response(given)
+        reported = now.reported
+        if reported is None or (not reported.output_tokens and before.reported is not None):
+            reported = before.reported or reported
         self._response = replace(
             now,
             id=now.id or before.id,
@@ -126,20 +201,24 @@ class EventAccumulator:
             content_filter=now.content_filter or before.content_filter,
             created=now.created or before.created,
             reasoning_level=now.reasoning_level or before.reasoning_level,
-            reported=now.reported or before.reported,
+            reported=reported,
             final=self._ended and now.reported is not None,
         )
 
     def _open(self, item: Mapping[str, object], index: object) -> None:
         """Note an item that begins: the name of a call comes with it, and only there."""
         kind = plain_str(item.get("type"))
-        self._called |= kind in TOOL_CALLS
         name, place = nonempty_str(item.get("name")), index if type(index) is int else 0
-        if self._sink is None:
-            return
-        feed_kind(kind, place, self._sink)
+        self._note_kind(kind, place)
         if kind in OUTPUT_CALLS and name is not None:
-            self._sink.add("tool_name", place, 0, name)
+            self._feed(("tool_name", place, 0), name)
+
+    def _note_kind(self, kind: str | None, place: int) -> None:
+        """Note of what kind the item at a place is."""
+        self._remember(("", place, 0))
+        self._called |= kind in TOOL_CALLS
+        if self._sink is not None:
+            feed_kind(kind, place, self._sink)
 
     def response(self) -> Response:
         """Return what is known by now."""
@@ -148,6 +227,9 @@ class EventAccumulator:
             known,
             finish_reasons=self._finish_reasons(),
             complete=self._ended,
+            ended=self._ended,
+            unanswered=self._error is not None and known.id is None and not self._says,
+            reported=without_empty(known.reported, shown=self._says),
             error_type=known.error_type or self._error,
         )
 
@@ -156,6 +238,16 @@ class EventAccumulator:
             return (NEVER_RECEIVED,)
         reasons = self._response.finish_reasons
         return ("tool_call",) if self._called and reasons == ("stop",) else reasons
+
+
+def _place(known: tuple[str, str], given: Mapping[str, object]) -> tuple[str, int, int]:
+    """Return where the text of an event belongs: kind, item of the output, part of the item."""
+    choice, number = given.get("output_index"), given.get(known[1])
+    return (
+        known[0],
+        choice if type(choice) is int else 0,
+        number if type(number) is int else 0,
+    )
 
 
 def _given(response: object) -> dict[str, object]:

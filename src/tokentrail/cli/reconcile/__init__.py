@@ -72,8 +72,8 @@ def add(commands: Commands) -> None:
 
 def _run(asked: argparse.Namespace) -> int:
     # What reads takes a while to import, and other commands do without it.
-    from tokentrail.cli.reconcile import bill, comparison, output, prometheus  # noqa: PLC0415
-    from tokentrail.cli.reconcile.facts import Days  # noqa: PLC0415
+    from tokentrail.cli.reconcile import bill, comparison, output, prometheus
+    from tokentrail.cli.reconcile.facts import Days
 
     days = Days(asked.first, asked.last)
     _check(asked)
@@ -92,7 +92,7 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _check(asked: argparse.Namespace) -> None:
-    from tokentrail.cli.reconcile.facts import is_url  # noqa: PLC0415 - on demand
+    from tokentrail.cli.reconcile.facts import is_url
 
     if asked.last < asked.first:
         message = f"--to {asked.last} is before --from {asked.first}"

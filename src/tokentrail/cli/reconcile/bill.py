@@ -38,7 +38,7 @@ def billed_by_openai(days: Days, url: str) -> Bill:
         message = "OPENAI_ADMIN_KEY has no key: set it to an admin key, others read no bill"
         raise CommandError(message, code=2)
     try:
-        import openai  # noqa: PLC0415 - on demand
+        import openai
     except ImportError as error:
         message = f"the bill is read with openai: pip install 'openai>={RELEASE}'"
         raise CommandError(message, code=2) from error
@@ -67,7 +67,7 @@ def billed_by_openai(days: Days, url: str) -> Bill:
             _fail(type(error).__name__)
 
 
-def _read(usage: Any, days: Days) -> Bill:  # noqa: ANN401 - of a release that has it
+def _read(usage: Any, days: Days) -> Bill:
     tokens: Counter[Key] = Counter()
     batch: Counter[Key] = Counter()
     requests: Counter[str] = Counter()
@@ -94,7 +94,7 @@ def _read(usage: Any, days: Days) -> Bill:  # noqa: ANN401 - of a release that h
     return Bill(dict(tokens), dict(batch), dict(requests), dict(tools), _cost(usage, days))
 
 
-def _cost(usage: Any, days: Days) -> dict[str, dict[str, float]]:  # noqa: ANN401 - see above
+def _cost(usage: Any, days: Days) -> dict[str, dict[str, float]]:
     cost: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for result in _results(usage.costs, days, group_by=["line_item"]):
         amount = getattr(result, "amount", None)
@@ -105,7 +105,7 @@ def _cost(usage: Any, days: Days) -> dict[str, dict[str, float]]:  # noqa: ANN40
     return {currency: dict(items) for currency, items in cost.items()}
 
 
-def _results(method: Method, days: Days, **more: Any) -> Iterator[Any]:  # noqa: ANN401 - arguments
+def _results(method: Method, days: Days, **more: Any) -> Iterator[Any]:
     """Yield what every day has, of every page."""
     seen: set[int] = set()
     cursors: set[str] = set()
@@ -129,7 +129,7 @@ def _results(method: Method, days: Days, **more: Any) -> Iterator[Any]:  # noqa:
         asked["page"] = page.next_page
 
 
-def _buckets(page: Any, method: Method) -> list[Any]:  # noqa: ANN401 - what a server answered
+def _buckets(page: Any, method: Method) -> list[Any]:
     """Return the days of a page: the client checks no answer, and a wrong address has others."""
     data = getattr(page, "data", None)
     if not isinstance(data, list) or not isinstance(getattr(page, "has_more", None), bool):
@@ -142,14 +142,14 @@ def _buckets(page: Any, method: Method) -> list[Any]:  # noqa: ANN401 - what a s
     return data
 
 
-def _number(result: Any, name: str) -> int:  # noqa: ANN401 - what a server answered
+def _number(result: Any, name: str) -> int:
     number = getattr(result, name, None)
     if not isinstance(number, int):
         _fail(f"a result has no {name}")
     return number
 
 
-def _model(result: Any) -> str:  # noqa: ANN401 - what a server answered
+def _model(result: Any) -> str:
     model = getattr(result, "model", None)
     return model if isinstance(model, str) and model else "(no model)"
 

@@ -44,7 +44,7 @@ _OUTCOME: Final = _translated(semconv.OUTCOME)
 class _NoRedirect(HTTPRedirectHandler):
     """Follows no redirect: no other host is asked than the one that was named."""
 
-    def redirect_request(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - as the base class
+    def redirect_request(self, *_: Any, **__: Any) -> None:
         """Return no request."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.support.bounded import BoundedCache
 from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class MetricAttributes:
         self._allowed = frozenset(allowed)
         self._models: set[str] = set()
         self._asked: dict[str, set[AttributeValue]] = {name: set() for name in asked}
-        self._series: dict[Hashable, SeriesAttributes] = {}
+        self._series: BoundedCache[Hashable, SeriesAttributes] = BoundedCache(MAX_SERIES)
         self._said: dict[str, set[AttributeValue]] = {}
         """What servers said, and which they were: as many as they like."""
 
@@ -63,9 +64,7 @@ class MetricAttributes:
         key = (request.operation, request.model, endpoint.provider, endpoint.key, named, error)
         shared = self._series.get(key)
         if shared is None:
-            if len(self._series) >= MAX_SERIES:
-                self._series.clear()
-            shared = self._series[key] = self._made(operation)
+            return self._series.keep(key, self._made(operation))
         return shared
 
     def _made(self, operation: Operation) -> SeriesAttributes:

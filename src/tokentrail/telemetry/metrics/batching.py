@@ -101,7 +101,7 @@ class PointBatch:
         self._overdue = 0.0
 
 
-def reject(job: object) -> bool:  # noqa: ARG001 - the signature of all who take jobs
+def reject(job: object) -> bool:
     """Take no job."""
     return False
 

@@ -7,8 +7,9 @@ operations that are none. Token counters are split by modality.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from tokentrail.model.operations import INFERENCES
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics.instruments import counter, histogram
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from tokentrail.telemetry.metrics.attributes import SeriesAttributes
     from tokentrail.telemetry.metrics.instruments import Record
     from tokentrail.telemetry.metrics.series import Attributes, MetricSeries
-
-INFERENCES: Final = frozenset({"chat", "text_completion"})
 
 
 class LatestMetrics:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeGuard
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 from opentelemetry.metrics import NoOpHistogram
 
 from tokentrail.config import MetricNames, TokenCounting
+from tokentrail.model.operations import INFERENCES, WITH_TOKEN_METRICS
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics import instruments
 from tokentrail.telemetry.metrics.attributes import MetricAttributes
 from tokentrail.telemetry.metrics.batching import PointBatch
-from tokentrail.telemetry.metrics.latest import INFERENCES, LatestMetrics
+from tokentrail.telemetry.metrics.latest import LatestMetrics
 from tokentrail.telemetry.metrics.modality import split
 from tokentrail.telemetry.metrics.released import ReleasedMetrics
 from tokentrail.telemetry.metrics.series import INPUT, OUTPUT, TOKEN_TYPES, MetricSeries
@@ -62,6 +62,7 @@ class Metrics:
             for kind, field, name in semconv.DETAIL_COUNTERS
         ]
         self._numbers = attrgetter(*(field for _, field, _ in self._details))
+        self._first_content = instruments.histogram(meter, semconv.FIRST_CONTENT)
         self._ratio = instruments.histogram(meter, semconv.COUNT_RATIO)
         self._compared = total(provider, meter, semconv.COMPARED_TOKENS)
         # A class derived from it may do something.
@@ -100,10 +101,9 @@ class Metrics:
                         record(gap, attributes, context if gap is longest else None)
             yield
 
-    def finish(self, operation: Operation, context: Context) -> None:
-        """Have the points of a call that ended recorded."""
-        if self.is_observed:
-            self.batch.add(partial(self._record, operation, self._vocabularies, context))
+    def record(self, operation: Operation, context: Context) -> None:
+        """Record the points of a call that ended; :attr:`batch` has it done a little later."""
+        self._record(operation, self._vocabularies, context)
 
     def finish_own(self, operation: Operation, context: Context, *, joined: bool) -> None:
         """Record our own points of a call that another instrumentation tells as well.
@@ -140,6 +140,8 @@ class Metrics:
         if operation.first_chunk is not None:
             for histogram, attributes in series.first:
                 histogram.record(operation.first_chunk, attributes, context)
+        if operation.first_content is not None:
+            self._first_content.record(operation.first_content, shared.base, context)
         numbers = (read, written, operation.duration)
         for place, histogram, attributes in series.points:
             histogram.record(numbers[place], attributes, context)
@@ -152,7 +154,7 @@ class Metrics:
         """Look up where the numbers of calls like this one go."""
         points, usage, name = self._points, operation.usage, operation.request.operation
         series = MetricSeries(self._ended.sum(points.own_attributes(operation)))
-        series.details = told is not None and name in semconv.COUNTED_OPERATIONS
+        series.details = told is not None and name in WITH_TOKEN_METRICS
         for place, count in ((INPUT, usage.input), (OUTPUT, usage.output)):
             if count is None or (self.only_reported and not _is_reported(count)):
                 continue

@@ -29,14 +29,14 @@ class ReleasedMetrics:
         self._gap = histogram(meter, semconv.OUTPUT_CHUNK)
         self._tokens = histogram(meter, semconv.TOKEN_USAGE)
 
-    def gap_recorder(self, request: Request) -> Record | None:  # noqa: ARG002 - as the other's
+    def gap_recorder(self, request: Request) -> Record | None:
         """Return what records the seconds before a chunk."""
         return self._gap.record
 
     def add_times(
         self,
         series: MetricSeries,
-        operation: Operation,  # noqa: ARG002 - the signature of every vocabulary
+        operation: Operation,
         shared: SeriesAttributes,
     ) -> None:
         """Have the seconds told that it took to the first chunk, and in all."""
@@ -46,7 +46,7 @@ class ReleasedMetrics:
     def add_tokens(
         self,
         series: MetricSeries,
-        operation: Operation,  # noqa: ARG002 - the signature of every vocabulary
+        operation: Operation,
         place: int,
         count: Count,
         shared: SeriesAttributes,

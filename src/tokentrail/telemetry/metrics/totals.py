@@ -67,7 +67,7 @@ class Total:
         with _lock:
             found[0] += number
 
-    def observe(self, options: CallbackOptions) -> Iterable[Observation]:  # noqa: ARG002
+    def observe(self, options: CallbackOptions) -> Iterable[Observation]:
         """Return every sum."""
         with _lock:
             return [Observation(number, dict(key)) for key, (number,) in self._sums.items()]
@@ -85,7 +85,7 @@ def total(provider: MeterProvider, meter: Meter, name: str) -> Total:
 
 def _forked() -> None:
     """Do without a lock that the parent process may have held at the fork."""
-    global _lock  # noqa: PLW0603 - one for the process
+    global _lock
     _lock = threading.Lock()
 
 

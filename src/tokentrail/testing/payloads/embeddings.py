@@ -38,7 +38,7 @@ def embeddings(
 
 
 @lru_cache(maxsize=4 * _KINDS)
-def _vector(seed: int, dimensions: int, as_base64: bool) -> str | list[float]:  # noqa: FBT001 cache key
+def _vector(seed: int, dimensions: int, as_base64: bool) -> str | list[float]:  # noqa: FBT001 - cached by it
     wave = [math.sin((seed + 1) * (position + 1)) for position in range(dimensions)]
     length = math.sqrt(sum(value * value for value in wave)) or 1.0
     vector = array("f", (value / length for value in wave))

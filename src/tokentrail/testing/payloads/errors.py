@@ -26,7 +26,7 @@ def deployment_not_found() -> Plain:
 
 def wrong_key(key: str) -> Plain:
     """Return 401, with the key masked as OpenAI masks it."""
-    shown = f"{key[:4]}{'*' * max(0, len(key) - 8)}{key[-4:]}" if len(key) > 8 else "****"  # noqa: PLR2004
+    shown = f"{key[:4]}{'*' * max(0, len(key) - 8)}{key[-4:]}" if key[8:] else "****"
     message = (
         f"Incorrect API key provided: {shown}. You can find your API key at "
         "https://platform.openai.com/account/api-keys."

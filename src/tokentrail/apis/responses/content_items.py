@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.values import fields, is_absent, nonempty_str, plain_str, sequence
-from tokentrail.content.messages import (
+from tokentrail.apis.chat.content_messages import (
     read_call,
     read_content,
     read_custom_call,
     read_message,
     read_result,
 )
+from tokentrail.apis.values import fields, is_absent, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import (
     Compaction,
     Message,

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.choices import NEVER_RECEIVED
+from tokentrail.apis.failures import OTHER_ERROR
 from tokentrail.apis.parameters import Parameters
 from tokentrail.apis.reported_usage import realtime_usage
-from tokentrail.apis.responses.output import OTHER_ERROR
 from tokentrail.apis.values import (
     error_code,
     fields,
@@ -19,6 +19,7 @@ from tokentrail.apis.values import (
     sequence,
     telemetry_str,
 )
+from tokentrail.model.operations import REALTIME
 from tokentrail.model.records import Request, Response
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _DELTAS: Final = {
 }
 """Kind of text by the type of an event, as it is named now and as it was in beta. Sound is not
 among them: nobody can count it."""
+_SOUND: Final = frozenset({"response.output_audio.delta", "response.audio.delta"})
 _SESSIONS: Final = frozenset({"session.created", "session.updated"})
 _PARAMETERS: Final = Parameters(
     ("model", "model", telemetry_str),
@@ -55,7 +57,7 @@ class RealtimeAdapter:
     asks: str | None = None
     ends = frozenset({"response.done"})
 
-    def __init__(self, model: str | None) -> None:
+    def __init__(self, model: str | None = None) -> None:
         """``model``: the one the connection was asked for."""
         self._asked = model
         self._model: str | None = None
@@ -84,21 +86,21 @@ class RealtimeAdapter:
         endpoint: Endpoint,
         arguments: Mapping[str, object],
         *,
-        prompt: bool = True,  # noqa: ARG002 - the server alone has the conversation
+        prompt: bool = True,
     ) -> Request:
         """Read what a response is to be, as it says itself when it begins."""
         speaks = _speaks(arguments)
         return _PARAMETERS.read(
             {"model": self._asked or self._model, **arguments},
-            operation="chat",
-            api="realtime",
+            operation=REALTIME.name,
+            api=REALTIME.api,
             endpoint=endpoint,
             stream=True,
             output_type="speech" if speaks else "text",
             inexact_output=speaks,
         )
 
-    def parse_response(self, answer: object, sink: TextSink | None) -> Response:  # noqa: ARG002
+    def parse_response(self, answer: object, sink: TextSink | None) -> Response:
         """Read nothing: every response comes by events."""
         return Response()
 
@@ -116,12 +118,13 @@ def _speaks(given: Mapping[str, object]) -> bool:
 class RealtimeAccumulator:
     """Gathers the events of one response. O(1) for each; sound is not held."""
 
-    __slots__ = ("_called", "_response", "_sink")
+    __slots__ = ("_called", "_response", "_sink", "has_content")
 
     def __init__(self, model: str | None, sink: TextSink | None) -> None:
         """``model``: the session's, since a response names none."""
         self._sink = sink
         self._called = False
+        self.has_content = False
         self._response = Response(model=model, finish_reasons=(NEVER_RECEIVED,), complete=False)
 
     def add(self, chunk: object) -> None:
@@ -130,13 +133,16 @@ class RealtimeAccumulator:
         kind = plain_str(given.get("type")) or ""
         told = _DELTAS.get(kind)
         if told is not None:
+            self.has_content = True
             self._feed(told, given, given.get("delta"))
+        elif kind in _SOUND:
+            self.has_content = True
         elif kind in {"response.created", "response.done"}:
             self._learn(fields(given.get("response")), done=kind == "response.done")
         elif kind == "response.output_item.added":
             item = fields(given.get("item"))
             if plain_str(item.get("type")) == "function_call":
-                self._called = True
+                self._called = self.has_content = True
                 self._feed("tool_name", given, item.get("name"))
 
     def _feed(self, kind: str, given: Mapping[str, object], piece: object) -> None:
@@ -157,6 +163,7 @@ class RealtimeAccumulator:
             conversation_id=telemetry_str(given.get("conversation_id")),
             reported=realtime_usage(given.get("usage")),
             complete=done,
+            ended=done,
             error_type=(error or OTHER_ERROR) if failed else None,
         )
         if done:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.apis import content_media as media
+from tokentrail.apis.chat.tool_calls import arguments_text, each_call
 from tokentrail.apis.values import fields, is_sequence, nonempty_str, plain_str, sequence
-from tokentrail.content import media
 from tokentrail.content.parts import Message, Part, Reasoning, Text, ToolCall, ToolResponse
 from tokentrail.content.values import clean, parsed
 
@@ -67,7 +68,7 @@ def read_result(content: object) -> object:
 
 def read_call(name: object, arguments: object, call_id: object) -> ToolCall | None:
     """Read a call whose arguments are the text of a JSON object."""
-    called, given = nonempty_str(name), plain_str(arguments)
+    called, given = nonempty_str(name), arguments_text(arguments)
     if called is None and not given:
         return None
     return ToolCall(called or "", parsed(given) if given else None, nonempty_str(call_id))
@@ -83,7 +84,7 @@ def read_custom_call(name: object, given: object, call_id: object) -> ToolCall |
 
 def _calls(given: Mapping[str, object]) -> list[Part]:
     found: list[ToolCall | None] = []
-    for call in map(fields, sequence(given.get("tool_calls"))):
+    for call in each_call(given.get("tool_calls")):
         function, custom = fields(call.get("function")), fields(call.get("custom"))
         if function:
             found.append(read_call(function.get("name"), function.get("arguments"), call.get("id")))
@@ -133,6 +134,13 @@ def _thought(part: Mapping[str, object]) -> Reasoning | None:
     return None if said is None else Reasoning(said)
 
 
+def _thinking(part: Mapping[str, object]) -> Reasoning | None:
+    """Read thought as Mistral writes it: text, or parts of text."""
+    parts = read_content(part.get("thinking"))
+    said = "".join(part.content for part in parts if isinstance(part, (Text, Reasoning)))
+    return Reasoning(said) if said else None
+
+
 _PARTS: Final[dict[str, Callable[[Mapping[str, object]], Part | None]]] = {
     "text": _text,
     "input_text": _text,
@@ -140,6 +148,7 @@ _PARTS: Final[dict[str, Callable[[Mapping[str, object]], Part | None]]] = {
     "refusal": _refusal,
     "reasoning_text": _thought,
     "summary_text": _thought,
+    "thinking": _thinking,
     "image_url": media.image,
     "input_image": media.image,
     "computer_screenshot": media.image,

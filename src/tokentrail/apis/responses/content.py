@@ -1,13 +1,19 @@
-"""Answers of the responses API, gathered from the events of a stream or taken whole."""
+"""Content of the responses API: what a request says, and an answer, by events or taken whole."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.values import fields, plain_str, sequence
-from tokentrail.content.items import read_instructions, read_item, read_output
+from tokentrail.apis.content_tools import read_tools
+from tokentrail.apis.responses.content_items import (
+    read_input,
+    read_instructions,
+    read_item,
+    read_output,
+)
+from tokentrail.apis.responses.stream import WHOLE
+from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import Content, Message
-from tokentrail.content.tools import read_tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +30,16 @@ _DELTAS: Final = {
 }
 """By the type of an event: the field of its item that grows; for a list of parts also the type of
 the part, the field of the part that grows, and what numbers the parts."""
+
+
+def _variables(given: object) -> tuple[tuple[str, str], ...]:
+    """Return those variables of a prompt that are text, bare or as a part."""
+    found: list[tuple[str, str]] = []
+    for name, value in fields(given).items():
+        said = nonempty_str(value) or nonempty_str(fields(value).get("text"))
+        if said is not None:
+            found.append((str(name), said))
+    return tuple(found)
 
 
 class _Item:
@@ -43,8 +59,9 @@ class _Item:
         self._done = item
         self._texts.clear()
 
-    def add(self, place: tuple[str, str, str, int], piece: str) -> None:
-        if self._done is None:
+    def add(self, place: tuple[str, str, str, int], piece: str, *, whole: bool = False) -> None:
+        """Add a piece; a ``whole`` text where nothing of it came before."""
+        if self._done is None and not (whole and place in self._texts):
             self._texts.setdefault(place, []).append(piece)
 
     def fields(self) -> Mapping[str, object]:
@@ -97,7 +114,10 @@ class EventContentAccumulator:
             return
         known = _DELTAS.get(kind)
         if known is not None:
-            self._grow(known, given)
+            self._grow(known, given, given.get("delta"))
+        elif kind in WHOLE:
+            delta, field = WHOLE[kind]
+            self._grow(_DELTAS[delta], given, given.get(field), whole=True)
         elif kind == "response.output_item.added":
             self._item(given).begin(fields(given.get("item")))
         elif kind == "response.output_item.done":
@@ -105,13 +125,20 @@ class EventContentAccumulator:
         elif "response" in given:
             self._response = fields(given["response"])
 
-    def _grow(self, known: tuple[str, str, str, str], given: Mapping[str, object]) -> None:
-        piece = plain_str(given.get("delta"))
+    def _grow(
+        self,
+        known: tuple[str, str, str, str],
+        given: Mapping[str, object],
+        text: object,
+        *,
+        whole: bool = False,
+    ) -> None:
+        piece = plain_str(text)
         if piece:
             field, kind, inner, numbering = known
             number = given.get(numbering)
             place = (field, kind, inner, number if type(number) is int else 0)
-            self._item(given).add(place, piece)
+            self._item(given).add(place, piece, whole=whole)
 
     def _item(self, given: Mapping[str, object]) -> _Item:
         index = given.get("output_index")
@@ -133,3 +160,32 @@ class EventContentAccumulator:
         items = [self._items[index].fields() for index in sorted(self._items)]
         parts = tuple(part for item in items for part in read_item(item))
         return (Message("assistant", parts),) if parts else ()
+
+
+class ResponsesContent:
+    """Content of the responses API."""
+
+    def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
+        """Return instructions, input, tools and the variables of a prompt."""
+        return Content(
+            system=read_instructions(arguments.get("instructions")),
+            input=read_input(arguments.get("input")),
+            tools=read_tools(arguments.get("tools"), schemas=schemas),
+            variables=_variables(fields(arguments.get("prompt")).get("variables")),
+        )
+
+    def accumulator(self, *, schemas: bool) -> EventContentAccumulator:
+        """Return what gathers items."""
+        return EventContentAccumulator(schemas=schemas)
+
+
+class FetchedContent:
+    """Content of a response that was made before: the request says nothing, its response all."""
+
+    def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
+        """Return nothing."""
+        return Content()
+
+    def accumulator(self, *, schemas: bool) -> EventContentAccumulator:
+        """Return what gathers items, and what the response repeats of its request."""
+        return EventContentAccumulator(schemas=schemas, asked=True)

@@ -17,14 +17,14 @@ from tokentrail.support import guard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tokentrail.apis import Accumulator, ApiAdapter
+    from tokentrail.apis import Accumulator, ApiAdapter, ContentAccumulator
     from tokentrail.content.parts import Part
     from tokentrail.content.redaction import Redaction
-    from tokentrail.content.response import ContentAccumulator
     from tokentrail.model.records import Endpoint, Request, Response, TextSink
 
 CHEAP_CHARS: Final = 32 * 1024
 """Characters that are made ready on the spot, in well under a millisecond."""
+_CHUNK_SHIELD: Final = guard.shield("content of a chunk")
 _UNKNOWN: Final = 512
 """Characters that a value which is no text is taken for."""
 
@@ -56,10 +56,8 @@ class Capture:
         """Take the next chunk of a stream."""
         gathering = self._gathering
         if gathering is not None:
-            try:
+            with _CHUNK_SHIELD:  # counting goes on
                 gathering.add(chunk)
-            except Exception as error:  # noqa: BLE001 - counting goes on
-                guard.internal_error("content of a chunk", error)
 
     def take(self, answer: object) -> None:
         """Take the whole plain answer."""
@@ -151,6 +149,11 @@ class CapturingAccumulator:
         self._accumulator = accumulator
         self._capture = capture
         self.response = accumulator.response
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there was what a person waits for."""
+        return self._accumulator.has_content
 
     def add(self, chunk: object) -> None:
         """Take the next chunk."""

@@ -63,7 +63,7 @@ class ResponsesConnectionAdapter(ResponsesAdapter):
         }
     )
 
-    def opened(self, model: str | None) -> ResponsesConnectionAdapter:  # noqa: ARG002
+    def opened(self, model: str | None) -> ResponsesConnectionAdapter:
         """Return this one: every response says its own model."""
         return self
 

@@ -1,4 +1,4 @@
-"""What comes in answer, gathered whole or piece by piece: nothing is made up, nothing lost.
+"""Content of chat completions: what a request says, and an answer, whole or piece by piece.
 
 A gathering may be asked at any time; what it has is what was received.
 """
@@ -6,42 +6,29 @@ A gathering may be asked at any time; what it has is what was received.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any
 
-from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
-from tokentrail.content import media
-from tokentrail.content.messages import (
+from tokentrail.apis import content_media as media
+from tokentrail.apis.chat.content_messages import (
     read_call,
     read_content,
     read_custom_call,
     read_message_parts,
+    read_messages,
 )
+from tokentrail.apis.chat.tool_calls import (
+    CallPlaces,
+    arguments_text,
+    called,
+    each_call,
+    written_content,
+)
+from tokentrail.apis.content_tools import read_tools
+from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import Content, Message, Part, Reasoning, Text
-from tokentrail.content.stream import EventContentAccumulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from tokentrail.model.records import Request
-
-
-class ContentAccumulator(Protocol):
-    """Gathers the content of one answer."""
-
-    def add(self, chunk: object) -> None:
-        """Take the next chunk of a stream."""
-
-    def take(self, answer: object) -> None:
-        """Take a whole plain answer."""
-
-    def content(self) -> Content:
-        """Return what was said by now."""
-
-
-def content_accumulator(request: Request, *, schemas: bool) -> ContentAccumulator | None:
-    """Return what gathers the answer to ``request``; ``None`` where no content is known."""
-    make = _ACCUMULATORS.get((request.operation, request.api))
-    return None if make is None else make(schemas=schemas)
+    from collections.abc import Mapping
 
 
 @dataclass(slots=True)
@@ -65,19 +52,15 @@ class _Piece:
             return None
         return Reasoning(said) if self.kind == "reasoning" else Text(said)
 
-    def named(self, name: str | None) -> None:
-        """Add a piece of a name; some servers repeat it whole in each chunk."""
-        if name is not None and name != self.name:
-            self.name += name
-
 
 class ChoiceContentAccumulator:
     """Gathers the choices of chat completions."""
 
-    def __init__(self, *, schemas: bool = False) -> None:  # noqa: ARG002 - as all gatherings
+    def __init__(self) -> None:
         self._choices: dict[int, dict[tuple[str, int], _Piece]] = {}
         self._roles: dict[int, str] = {}
         self._whole: dict[int, Message] = {}
+        self._places = CallPlaces()
 
     def take(self, answer: object) -> None:
         """Take a whole plain answer."""
@@ -89,6 +72,9 @@ class ChoiceContentAccumulator:
 
     def _read(self, choice: Mapping[str, object]) -> Message | None:
         said = fields(choice.get("message"))
+        content = said.get("content")
+        if type(content) in {int, float}:
+            said = {**said, "content": written_content(content)}
         parts = read_message_parts(said)
         return Message(nonempty_str(said.get("role")) or "assistant", parts) if parts else None
 
@@ -117,43 +103,42 @@ class ChoiceContentAccumulator:
             self._roles[index] = role
         thought = said.get("reasoning_content") or said.get("reasoning")
         self._append(index, "reasoning", 0, thought)
-        content = said.get("content")
+        content = written_content(said.get("content"))
         for part in () if isinstance(content, str) else read_content(content):
-            if isinstance(part, Text):
-                self._append(index, "text", 0, part.content)
+            if isinstance(part, (Text, Reasoning)):
+                kind = "text" if isinstance(part, Text) else "reasoning"
+                self._append(index, kind, 0, part.content)
         self._append(index, "text", 0, content)
         self._append(index, "refusal", 0, said.get("refusal"))
         audio = fields(said.get("audio"))
         self._append(index, "text", 1, audio.get("transcript"))
         self._append(index, "sound", 0, audio.get("data"))
-        for position, call in enumerate(sequence(said.get("tool_calls"))):
-            self._add_call(fields(call), index, position)
+        calls = said.get("tool_calls")
+        for position, call in enumerate(each_call(calls) if calls else ()):
+            self._add_call(call, index, position)
         legacy = fields(said.get("function_call"))
         if legacy:
-            self._call(index, ("call", -1), None, legacy, "arguments")
+            self._call(index, ("call", -1), None, legacy, nonempty_str(legacy.get("name")))
 
     def _add_call(self, call: Mapping[str, object], index: int, position: int) -> None:
-        custom = fields(call.get("custom"))
-        place = _index(call, position)
-        if custom:
-            self._call(index, ("custom", place), call.get("id"), custom, "input")
-        else:
-            self._call(index, ("call", place), call.get("id"), fields(call.get("function")))
+        place, name = self._places.place(index, call, position)
+        kind = "custom" if fields(call.get("custom")) else "call"
+        self._call(index, (kind, place), call.get("id"), called(call), name)
 
     def _call(
         self,
         index: int,
         key: tuple[str, int],
         call_id: object,
-        called: Mapping[str, object],
-        arguments: str = "arguments",
+        said: Mapping[str, object],
+        name: str | None,
     ) -> None:
         piece = self._piece(index, *key)
         piece.id = nonempty_str(call_id) or piece.id
-        piece.named(nonempty_str(called.get("name")))
-        said = nonempty_str(called.get(arguments))
-        if said is not None:
-            piece.texts.append(said)
+        piece.name += name or ""
+        text = arguments_text(said.get("arguments")) or arguments_text(said.get("input"))
+        if text is not None:
+            piece.texts.append(text)
 
     def _append(self, index: int, kind: str, item: int, said: object) -> None:
         if said and isinstance(said, str):
@@ -176,30 +161,22 @@ class ChoiceContentAccumulator:
         return Content(output=tuple(messages[index] for index in sorted(messages)))
 
 
-class CompletionContentAccumulator(ChoiceContentAccumulator):
-    """Gathers the choices of legacy completions, whose pieces look like the whole."""
-
-    def _read(self, choice: Mapping[str, object]) -> Message | None:
-        said = nonempty_str(choice.get("text"))
-        return None if said is None else Message("assistant", (Text(said),))
-
-    def _add(self, choice: Mapping[str, object], index: int) -> None:
-        self._append(index, "text", 0, choice.get("text"))
-
-
 def _index(given: Mapping[str, object], position: int) -> int:
     index = given.get("index")
     return index if type(index) is int else position
 
 
-def _fetched(*, schemas: bool) -> EventContentAccumulator:
-    return EventContentAccumulator(schemas=schemas, asked=True)
+class ChatContent:
+    """Content of chat completions."""
 
+    def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
+        """Return the messages and the tools of a request."""
+        tools, functions = arguments.get("tools"), arguments.get("functions")
+        return Content(
+            input=read_messages(arguments.get("messages")),
+            tools=read_tools(tools, schemas=schemas) + read_tools(functions, schemas=schemas),
+        )
 
-_ACCUMULATORS: Final[dict[tuple[str, str | None], Callable[..., ContentAccumulator]]] = {
-    ("chat", "chat_completions"): ChoiceContentAccumulator,
-    ("text_completion", None): CompletionContentAccumulator,
-    ("chat", "responses"): EventContentAccumulator,
-    ("fetch_response", "responses"): _fetched,
-    ("cancel_response", "responses"): _fetched,
-}
+    def accumulator(self, *, schemas: bool) -> ChoiceContentAccumulator:
+        """Return what gathers choices."""
+        return ChoiceContentAccumulator()

@@ -1,0 +1,132 @@
+"""Calls of tools in a streamed answer: what begins a call, and what continues one.
+
+Servers number the deltas of calls as OpenAI does, or give each the number 0, or none; they repeat
+the name on every delta, or the id, or neither. Within a choice a delta with a new id begins a new
+call, and so does one with a name where the place has arguments; all others continue the last.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from tokentrail.apis.values import fields, is_absent, nonempty_str, sequence
+
+MAX_CALLS: Final = 1024
+"""Calls of a choice that are told apart; all further ones are the last."""
+
+
+def arguments_text(value: object) -> str | None:
+    """Return the arguments of a call as text; an object is the JSON that the model wrote."""
+    if isinstance(value, str) or is_absent(value):
+        return nonempty_str(value)
+    if isinstance(value, (Mapping, list)):
+        try:
+            return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        except (TypeError, ValueError):
+            return None
+    return None
+
+
+def written_content(content: object) -> object:
+    """Return the content of an answer; a number is the text that the model wrote."""
+    return json.dumps(content) if type(content) in {int, float} else content
+
+
+def each_call(calls: object) -> list[Mapping[str, object]]:
+    """Return the fields of each call; some servers send one that stands in no list."""
+    if isinstance(calls, (list, tuple)):
+        return [fields(call) for call in sequence(calls)]
+    given = fields(calls)
+    return [given] if given else []
+
+
+def called(call: Mapping[str, object]) -> Mapping[str, object]:
+    """Return what a call says of the function, or of the custom tool."""
+    return fields(call.get("function")) or fields(call.get("custom"))
+
+
+class _OpenCall:
+    """A call that further deltas may continue."""
+
+    __slots__ = ("arguments", "id", "may_end", "name", "slot")
+
+    def __init__(self, slot: int) -> None:
+        self.slot = slot
+        self.id: str | None = None
+        self.name = ""
+        self.arguments = ""
+        """The last piece of them."""
+        self.may_end = False
+        """Its name came once more, after arguments that may be whole."""
+
+
+class CallPlaces:
+    """Tells of each delta of a call which call of its choice it is of, and what its name adds."""
+
+    __slots__ = ("_last", "_open", "_slots")
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[int, object], _OpenCall] = {}
+        """By choice and the number that the server gave."""
+        self._last: dict[int, _OpenCall] = {}
+        self._slots: dict[int, dict[int, None]] = {}
+
+    def place(
+        self, choice: int, call: Mapping[str, object], position: int = 0
+    ) -> tuple[int, str | None]:
+        """Return the number of the call, and the piece of its name that is new.
+
+        ``position``: of the delta among those of the same chunk.
+        """
+        index = call.get("index")
+        number = index if type(index) is int else None
+        own = self._open.get((choice, number)) if number is not None else self._last.get(choice)
+        said = called(call)
+        name, call_id = nonempty_str(said.get("name")), nonempty_str(call.get("id"))
+        text = arguments_text(said.get("arguments")) or arguments_text(said.get("input")) or ""
+        beside = number is None and position > 0 and name is not None and call_id is None
+        if own is None or beside or self._begins(own, call_id, name, text):
+            name = name or (own.name if own is not None and own.may_end else None)
+            own = self._begin(choice, number)
+        self._last[choice] = own
+        if number is not None and len(self._open) < MAX_CALLS:
+            self._open[choice, number] = own
+        return own.slot, self._note(own, call_id, name, text)
+
+    @staticmethod
+    def _begins(own: _OpenCall, call_id: str | None, name: str | None, text: str) -> bool:
+        """Whether a delta is of another call than the one at its place."""
+        if call_id is not None and own.id is not None:
+            return call_id != own.id
+        starts = text.lstrip().startswith("{")
+        if name is None or not own.arguments:
+            return own.may_end and starts
+        if name != own.name:
+            return True
+        # The name once more: a server that repeats it, or the same function called again. After
+        # a whole object no other can begin in the same arguments.
+        whole = own.arguments.rstrip().endswith("}")
+        own.may_end = whole and not text
+        return whole and starts
+
+    def _begin(self, choice: int, number: int | None) -> _OpenCall:
+        """Return a new call; it has the server's number where no other has it."""
+        slots = self._slots.setdefault(choice, {})
+        slot = len(slots) if number is None else number
+        while slot in slots and len(slots) < MAX_CALLS:
+            slot = max(slots) + 1
+        slots[slot] = None
+        return _OpenCall(slot)
+
+    @staticmethod
+    def _note(own: _OpenCall, call_id: str | None, name: str | None, text: str) -> str | None:
+        """Keep what a delta says; return the piece of a name that it adds."""
+        own.id = own.id or call_id
+        if text:
+            own.arguments = text
+        if name is None or name == own.name:
+            return None
+        own.name += name
+        return name

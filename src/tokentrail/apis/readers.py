@@ -1,0 +1,49 @@
+"""What reads an operation, by the names that its row has."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+from tokentrail.content.parts import Content
+from tokentrail.model.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokentrail.apis import ApiAdapter, ContentAccumulator, ContentReader
+    from tokentrail.model.operations import OperationRow
+    from tokentrail.model.records import Request
+
+
+@cache
+def adapter_of(row: OperationRow) -> ApiAdapter:
+    """Return what reads the requests and answers of an operation: one for all of its methods."""
+    return cast("ApiAdapter", _named(row.adapter))
+
+
+def read_request_content(
+    request: Request, arguments: Mapping[str, object], *, schemas: bool
+) -> Content:
+    """Return what the keyword arguments of a call say."""
+    reader = _content_readers().get((request.operation, request.api))
+    return Content() if reader is None else reader.read_request(arguments, schemas=schemas)
+
+
+def content_accumulator(request: Request, *, schemas: bool) -> ContentAccumulator | None:
+    """Return what gathers the answer to ``request``; ``None`` where no content is known."""
+    reader = _content_readers().get((request.operation, request.api))
+    return None if reader is None else reader.accumulator(schemas=schemas)
+
+
+@cache
+def _content_readers() -> dict[tuple[str, str | None], ContentReader]:
+    """Return what reads content, by operation and API; imported where the first is captured."""
+    return {row.key: _named(row.content) for row in OPERATIONS if row.content is not None}
+
+
+def _named(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    found = getattr(import_module(f"tokentrail.apis.{module}"), attribute)
+    return found() if isinstance(found, type) else found

@@ -1,0 +1,1 @@
+"""The realtime API: sessions over a WebSocket, and the responses in them."""

@@ -1,0 +1,163 @@
+"""What is true of each operation: one row for each, from which all sets of names are derived.
+
+An operation is what ``gen_ai.operation.name`` says; ``chat`` has a row for each API that has it.
+What reads it is named here and stands in a layer above: see :mod:`tokentrail.apis.readers`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+
+@dataclass(frozen=True)
+class OperationRow:
+    """One operation of one API."""
+
+    name: str
+    part: str
+    """The part of the client it belongs to; ``instrumented_apis`` chooses among them."""
+    adapter: str
+    """What reads its requests and answers, below ``tokentrail.apis``: ``module:name``."""
+    api: str | None = None
+    """Which API, where more than one has the operation (``openai.api.type``)."""
+    path: str | None = None
+    """Of its POST below the base URL, where requests of the client's own ``post`` are recorded."""
+    content: str | None = None
+    """What reads its content, as ``adapter``; ``None`` where none is recorded."""
+    is_inference: bool = False
+    """The conventions' metrics of an inference are for it."""
+    has_output: bool = False
+    """A model generates its answer, so it has output tokens to count."""
+    has_token_metrics: bool = False
+    """The conventions' metrics of tokens are for it; of all others only our own are."""
+    has_details_event: bool = False
+    """The conventions' event of an inference's details is for it."""
+    is_billed: bool = False
+    """It has a price."""
+    is_output_billed: bool = False
+    """Its price has a part for output."""
+    has_usage_option: bool = False
+    """A stream of it reports its usage where ``stream_options.include_usage`` asks for it."""
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """What a request of it says of itself: ``Request.operation`` and ``Request.api``."""
+        return self.name, self.api
+
+
+def _inference(
+    name: str,
+    part: str,
+    adapter: str,
+    *,
+    api: str | None = None,
+    path: str | None = None,
+    content: str | None = None,
+) -> OperationRow:
+    """Return the row of an operation of which the conventions know everything."""
+    return OperationRow(
+        name,
+        part,
+        adapter,
+        api,
+        path,
+        content,
+        is_inference=True,
+        has_output=True,
+        has_token_metrics=True,
+        has_details_event=True,
+        is_billed=True,
+        is_output_billed=True,
+    )
+
+
+CHAT: Final = replace(
+    _inference(
+        "chat",
+        "chat",
+        "chat.adapter:ChatAdapter",
+        api="chat_completions",
+        path="chat/completions",
+        content="chat.content:ChatContent",
+    ),
+    has_usage_option=True,
+)
+COMPLETIONS: Final = replace(
+    _inference(
+        "text_completion",
+        "completions",
+        "completions.adapter:CompletionsAdapter",
+        path="completions",
+        content="completions.content:CompletionsContent",
+    ),
+    has_usage_option=True,
+)
+RESPONSES: Final = _inference(
+    "chat",
+    "responses",
+    "responses.adapter:ResponsesAdapter",
+    api="responses",
+    path="responses",
+    content="responses.content:ResponsesContent",
+)
+FETCH: Final = OperationRow(
+    "fetch_response",
+    "responses",
+    "responses.adapter:FetchAdapter",
+    api="responses",
+    content="responses.content:FetchedContent",
+    # Of one that was made in the background; any other has no usage here.
+    is_billed=True,
+    is_output_billed=True,
+)
+CANCEL: Final = replace(FETCH, name="cancel_response", adapter="responses.adapter:CancelAdapter")
+COUNT_INPUT: Final = OperationRow(
+    "count_tokens", "responses", "responses.adapter:TokenCountAdapter", api="responses"
+)
+EMBEDDINGS: Final = OperationRow(
+    "embeddings",
+    "embeddings",
+    "embeddings.adapter:EmbeddingsAdapter",
+    path="embeddings",
+    has_token_metrics=True,
+    is_billed=True,
+)
+GENERATE_IMAGE: Final = OperationRow("generate_image", "images", "media:GENERATE_IMAGE")
+EDIT_IMAGE: Final = OperationRow("edit_image", "images", "media:EDIT_IMAGE")
+VARY_IMAGE: Final = OperationRow("vary_image", "images", "media:VARY_IMAGE")
+TRANSCRIBE: Final = OperationRow("transcribe_audio", "audio", "media:TRANSCRIBE")
+TRANSLATE: Final = OperationRow("translate_audio", "audio", "media:TRANSLATE")
+SPEAK: Final = OperationRow("generate_speech", "audio", "media:SPEAK")
+MODERATE: Final = OperationRow("moderate", "moderations", "media:MODERATE")
+DECIDE: Final = OperationRow("decide", "decisions", "media:DECIDE")
+REALTIME: Final = _inference("chat", "realtime", "realtime.adapter:RealtimeAdapter", api="realtime")
+
+OPERATIONS: Final = (
+    CHAT,
+    COMPLETIONS,
+    RESPONSES,
+    FETCH,
+    CANCEL,
+    COUNT_INPUT,
+    EMBEDDINGS,
+    GENERATE_IMAGE,
+    EDIT_IMAGE,
+    VARY_IMAGE,
+    TRANSCRIBE,
+    TRANSLATE,
+    SPEAK,
+    MODERATE,
+    DECIDE,
+    REALTIME,
+)
+"""All rows."""
+
+INFERENCES: Final = frozenset(row.name for row in OPERATIONS if row.is_inference)
+WITH_OUTPUT: Final = frozenset(row.name for row in OPERATIONS if row.has_output)
+WITH_TOKEN_METRICS: Final = frozenset(row.name for row in OPERATIONS if row.has_token_metrics)
+WITH_DETAILS_EVENT: Final = frozenset(row.name for row in OPERATIONS if row.has_details_event)
+BILLED: Final = {row.name: row.is_output_billed for row in OPERATIONS if row.is_billed}
+"""The operations that cost, and whether their output does."""
+WITH_USAGE_OPTION: Final = frozenset(row.key for row in OPERATIONS if row.has_usage_option)
+CLIENT_PARTS: Final = tuple(dict.fromkeys(row.part for row in OPERATIONS))

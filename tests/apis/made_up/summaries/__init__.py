@@ -1,0 +1,1 @@
+"""An API that no server has: texts are summed up."""
