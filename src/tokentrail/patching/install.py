@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 import wrapt
 
 from tokentrail.config import INSTRUMENTED_APIS
-from tokentrail.patching import wrappers
-from tokentrail.patching.methods import all_methods
+from tokentrail.patching import exchanges, wrappers
+from tokentrail.patching.methods import ANSWERED, RETRIED, all_methods
 from tokentrail.patching.wrappers import PatchedMethod
 from tokentrail.support import guard
 from tokentrail.websocket import patching
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("tokentrail")
 _CLIENT = "openai"
+_EXCHANGES = {ANSWERED: exchanges.on_processed, RETRIED: exchanges.on_retry}
 _OPENING = frozenset({"__enter__", "__aenter__", "enter"})
 
 
@@ -133,6 +134,8 @@ def _around(original: Any, wrapper: Callable[..., Any]) -> object:
 
 
 def _wrapper(row: Method) -> Callable[..., Any]:
+    if row.method in _EXCHANGES:
+        return _EXCHANGES[row.method]
     if row.adapter is None:
         return wrappers.RawRequestWrapper(is_async=row.is_async)
     if row.method in _OPENING:

@@ -127,6 +127,21 @@ class MetricAttributes:
             attributes[semconv.REQUEST_MODEL] = self._bounded(request.model)
         return attributes
 
+    def with_value(self, operation: Operation, name: str, value: str) -> Attributes:
+        """Return what the points bear that are told apart by what a server said of a call."""
+        attributes = self.own_attributes(operation)
+        del attributes[semconv.OUTCOME]
+        attributes[name] = self._of(name, value)
+        return attributes
+
+    def of_account(self, request: Request, kind: str) -> Attributes:
+        """Return what the points of a provider's limit bear: it holds whoever calls."""
+        attributes: Attributes = {semconv.PROVIDER_NAME: request.endpoint.provider}
+        if request.model is not None:
+            attributes[semconv.REQUEST_MODEL] = self._bounded(request.model)
+        attributes[semconv.RATE_LIMIT_TYPE] = kind
+        return attributes
+
     def own_tokens(self, operation: Operation, kind: str, count: Count) -> Attributes:
         """Return what the points of our own counter of tokens bear."""
         source = {semconv.TOKEN_TYPE: kind, semconv.SOURCE: count.source.value}
