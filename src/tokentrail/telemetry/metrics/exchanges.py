@@ -1,4 +1,4 @@
-"""Points about the exchanges below calls: retries, what the provider's limits leave, finish reasons.
+"""Points about the exchanges below calls: retries, what limits leave, finish reasons.
 
 Recorded with the other points of a call, after it ended.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.metrics import Observation
 
+from tokentrail.model.records import Outcome
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics.totals import total
 
@@ -92,7 +93,9 @@ class ExchangeMetrics:
         for cause in operation.retries:
             self._retries.add(1, self._points.with_value(operation, semconv.ERROR_TYPE, cause))
         response = operation.response
-        for reason in (response and response.finish_reasons) or ():
+        # of what did not complete the conventions have "error" for want of a reason
+        completed = operation.outcome is Outcome.COMPLETED
+        for reason in (completed and response and response.finish_reasons) or ():
             self._choices.add(1, self._points.with_value(operation, semconv.FINISH_REASON, reason))
         if operation.headers is not None and self._is_due(operation.request):
             for kind, limit, remaining in _limits(operation.headers):
