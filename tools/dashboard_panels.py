@@ -176,7 +176,7 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
             " network or the client. Calls that the application closed or cancelled are no errors.",
             share(CALLS, f'{OUTCOME}="failed"', calls),
             unit="percentunit",
-            steps=((None, GOOD), (0.01, WARNING), (0.05, BAD)),
+            steps=((None, "text"), (0.0, GOOD), (0.01, WARNING), (0.05, BAD)),
             decimals=1,
         ),
         _tile(
@@ -196,7 +196,7 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
             ask.p95(FIRST_CONTENT, over=NOW),
             unit="s",
             empty=NO_STREAMS,
-            steps=((None, GOOD), (2.0, WARNING), (5.0, BAD)),
+            steps=((None, "text"), (0.0, GOOD), (2.0, WARNING), (5.0, BAD)),
             decimals=2,
         ),
         _tile(
@@ -205,7 +205,7 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
             " of the answer.",
             ask.p95(DURATION, over=NOW),
             unit="s",
-            steps=((None, GOOD), (30.0, WARNING), (60.0, BAD)),
+            steps=((None, "text"), (0.0, GOOD), (30.0, WARNING), (60.0, BAD)),
             decimals=1,
         ),
         Panel(
@@ -226,7 +226,7 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
             " early, cancelled, truncated or failed. The server bills them.",
             share(TOKENS, f'{OUTCOME}!="completed"', tokens),
             unit="percentunit",
-            steps=((None, GOOD), (0.1, WARNING), (0.25, BAD)),
+            steps=((None, "text"), (0.0, GOOD), (0.1, WARNING), (0.25, BAD)),
             decimals=1,
         ),
         _tile(
@@ -235,7 +235,7 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
             " counted exactly. The rest is approximated, or what a reasoning model let us see.",
             share(TOKENS, f'{SOURCE}=~"reported|counted"', tokens),
             unit="percentunit",
-            steps=((None, BAD), (0.5, WARNING), (0.9, GOOD)),
+            steps=((None, "text"), (0.0, BAD), (0.5, WARNING), (0.9, GOOD)),
             decimals=1,
         ),
     )
