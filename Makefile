@@ -59,11 +59,12 @@ soak: $(VENV)/.dev ## use it hard for minutes: spans, tokens, memory; ARGS="load
 mutate: $(VENV)/.dev ## see which changes of the code no test notices; ARGS="--seconds 120"
 	@$(BIN)/python -m tools.mutate $(ARGS)
 
-lint: $(VENV)/.dev ## check style, format, types and spelling
+lint: $(VENV)/.dev ## check style, format, types, spelling, and prose and links of the pages
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/codespell
+	@$(BIN)/python -m tools.check_pages
 
 format: $(VENV)/.dev ## mend style and format where a program can
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -46,10 +46,11 @@ INTEROP = (
     "opentelemetry-instrumentation-genai-openai",
     "opentelemetry-instrumentation-genai-langchain",
     "opentelemetry-util-genai[upload]",
+    "opentelemetry-instrumentation-aws-lambda",
     "langchain",
     "langchain-openai",
 )
-"""The official instrumentations of the client and of a framework, and the framework."""
+"""The official instrumentations of the client, of a framework and of AWS Lambda; the framework."""
 
 FRAMEWORKS = {
     "agents": ("openai-agents",),

@@ -26,6 +26,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests.shared import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -71,6 +72,14 @@ def pytest_runtest_logfinish() -> None:
     if len(gc.get_objects(2)) > MANY:
         gc.collect()
         gc.freeze()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out a test of what is not beside the checkout."""
+    for marker in item.iter_markers("outside"):
+        (path,) = marker.args
+        if not (OUTSIDE / path).exists():
+            pytest.skip(f"{path} is not beside the checkout")
 
 
 # No way out --------------------------------------------------------------------------------------

@@ -57,13 +57,13 @@ has. `strict` changes nothing that is known. The numbers of gpt-3.5-turbo are of
 declarations were written on several lines.""",
     "Tool calls and their results in a prompt": """\
 A call is a message with a dot, the name, the arguments and a frame of 6, 4 in the Responses API;
-the result bears the function's name in place of its role. Several of one answer stand as one.""",
+the result has the function's name in place of its role. Several of one answer are one message.""",
     "Function messages, function_call (of 2023)": """\
 Found by hmarr.""",
     "Images": """\
 By tiles or patches, as OpenAI's guide says, from the size in the header of a `data:` URL. Nothing
 is fetched: an image of unknown size is taken for one of 400 x 300 at its model's price. **A
-guess**, told as `approximated`: images of unknown size; those that are shrunk because they have
+guess**, recorded as `approximated`: images of unknown size; those that are shrunk because they have
 more than 1,536 patches; those of o1, gpt-5.1 and computer-use-preview.""",
     SCHEMAS: """\
 Written as in OpenAI's open harmony format, as minified JSON in ASCII, without what a strict schema
@@ -85,7 +85,7 @@ call. Made by `python tools/make_accuracy.py`; a test fails when this page is no
 writes around it is counted by rules, which stand [below](#the-rules-and-their-evidence) with what
 speaks for each and against it; it may change without notice. So a share of your own calls with
 reported usage (`count_verification_ratio`, 1 %) is counted too, and the histogram
-`tokentrail.usage.count_ratio` tells how close the counts came, per model: a new model that makes a
+`tokentrail.usage.count_ratio` shows how close the counts came, per model: a new model that makes a
 rule wrong shows there. It takes nothing from a program that needs no counting: a call is compared
 only where the encoding of its model is built already, for a call that was counted or by
 [`preload_encodings`](preloading.md). So where every call is plain, or every stream is asked for its
@@ -111,16 +111,16 @@ rules is proven; one without makes it `approximated`.
 TAIL = """\
 ## What is not counted
 
-- Audio, files that are no text, tools that are no functions: the rest is counted and told as
+- Audio, files that are no text, tools that are no functions: the rest is counted and recorded as
   `approximated`.
 - `previous_response_id`, `conversation`, stored prompts, and tools that the server runs itself
   (web search): the server adds what the application never sent. The input is absent, not wrong.
-- Thought that is not shown: see above. `stream_usage="request"` has the server tell it.
+- Thought that is not shown: see above. `stream_usage="request"` asks the server for it.
 - The output of a legacy completion with `echo`: the prompt stands before it.
 - Text that comes faster than it can be counted. It waits, up to 64 KB of memory for a call; what is
-  more is counted without regard for words and told as `approximated`. Chunks of more than 16 KB are
-  too heavy to be counted on the application's thread, and so that they stay exact, a call that has
-  some may hold 1 MB. Before the encoding is built, nothing can be counted at all.
+  more is counted without regard for words and recorded as `approximated`. Chunks of more than 16 KB
+  are too heavy to be counted on the application's thread; a call that has some may hold 1 MB, so
+  that they stay exact. Before the encoding is built, nothing can be counted at all.
 
 ## Where the numbers are from
 
@@ -208,7 +208,7 @@ def summary() -> Iterator[str]:
 
 def table(facts: Iterable[Fact]) -> Iterator[str]:
     """Yield the rows of one category."""
-    yield "| call | model | billed | counted | error | told as | from |"
+    yield "| call | model | billed | counted | error | recorded as | from |"
     yield "| --- | --- | ---: | ---: | ---: | --- | --- |"
     for fact in facts:
         counted = count(fact)

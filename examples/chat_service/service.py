@@ -35,13 +35,13 @@ class Message(BaseModel):
     """What was said, and by whom."""
 
     role: Literal["user", "assistant"]
-    content: str
+    content: str = Field(max_length=32_000)
 
 
 class Conversation(BaseModel):
     """All that was said so far; its last message is the question."""
 
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, max_length=200)
 
 
 @asynccontextmanager

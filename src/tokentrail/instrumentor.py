@@ -1,50 +1,70 @@
-"""The instrumentor: what ``instrument()`` and ``opentelemetry-instrument`` switch on and off."""
+"""The instrumentor that ``instrument()`` and ``opentelemetry-instrument`` switch on and off."""
 
 from __future__ import annotations
 
+import logging
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
-from tokentrail.config import read_settings
+from tokentrail.config import read_arguments, read_settings
+from tokentrail.config.differences import different_settings, would_withhold
 from tokentrail.patching import install
 from tokentrail.runtime import runtime
-from tokentrail.telemetry.emitter import Emitter
+from tokentrail.telemetry.emitter import PROVIDERS, Emitter
 from tokentrail.websocket import patching
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
+
+_logger = logging.getLogger("tokentrail")
+_NO_SETTINGS = frozenset({*PROVIDERS, "skip_dep_check", "raise_exception_on_conflict"})
+"""What ``instrument()`` takes beside settings; the last two are OpenTelemetry's own."""
 
 
 class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
-    """Instruments the openai client. One in a process; both directions are idempotent."""
+    """Instruments the openai client; for ``opentelemetry-instrument`` and other tools.
+
+    There is one in a process. Instrumenting or uninstrumenting twice does nothing.
+    """
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return the openai versions that are supported."""
         return ("openai >= 1.40, < 4",)
 
     def instrument(self, **kwargs: Any) -> None:
-        """Switch on; see :func:`tokentrail.instrument`. Does nothing if it is on already."""
+        """Switch on; see :func:`tokentrail.instrument`.
+
+        If it is on already, what is asked for and not in force is named in a warning, and what of
+        the client was imported anew is instrumented.
+        """
+        settings = {name: value for name, value in kwargs.items() if name not in _NO_SETTINGS}
+        asked = read_arguments(settings)  # which raises also where nothing is to be done
+        active = runtime.current()
+        if active is not None:
+            _note_second(active, kwargs, asked)
+        if _is_without_metadata():
+            kwargs["skip_dep_check"] = True
         if not self.is_instrumented_by_opentelemetry:
             super().instrument(**kwargs)
             # Where it was disabled, it may yet be switched on.
             self._is_instrumented_by_opentelemetry = runtime.current() is not None
+        else:
+            install.refresh()
 
     def uninstrument(self, **kwargs: Any) -> None:
-        """Switch off; see :func:`tokentrail.uninstrument`. Does nothing if it is off already."""
+        """Restore the client; see :func:`tokentrail.uninstrument`."""
         if self.is_instrumented_by_opentelemetry:
             super().uninstrument(**kwargs)
 
     def _instrument(self, **kwargs: Any) -> None:
-        tracer_provider = kwargs.pop("tracer_provider", None)
-        meter_provider = kwargs.pop("meter_provider", None)
-        logger_provider = kwargs.pop("logger_provider", None)
+        tracers, meters, loggers = (kwargs.pop(name, None) for name in PROVIDERS)
         settings = read_settings(kwargs)
         if settings.disabled:
             return
-        emitter = Emitter(
-            tracer_provider, meter_provider, logger_provider, settings, runtime.current
-        )
+        emitter = Emitter(tracers, meters, loggers, settings, runtime.current)
         active = runtime.Runtime(settings, emitter)
         for name in settings.preload_encodings:
             active.encodings.load(name)
@@ -58,3 +78,36 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         patching.release()
         if active is not None:
             active.close()
+
+
+def _is_without_metadata() -> bool:
+    """Whether openai can be imported and has no metadata, as in a program that was frozen."""
+    try:
+        version("openai")
+    except PackageNotFoundError:
+        return find_spec("openai") is not None
+    return False
+
+
+def _note_second(
+    active: runtime.Runtime, given: Mapping[str, object], asked: Mapping[str, object]
+) -> None:
+    """Warn of what a second ``instrument()`` asked for in vain; it may stop content for good."""
+    names = different_settings(active.settings, asked) + active.emitter.different_providers(given)
+    if not names:
+        return
+    stops = active.emitter.captures_content and would_withhold(active.settings, asked)
+    if stops:
+        active.emitter.stop_content()
+    _logger.warning(
+        "tokentrail.instrument() was called again with other values of %s, which are not in "
+        "force: the first call's are, until uninstrument().%s",
+        ", ".join(names),
+        _STOPPED if stops else "",
+    )
+
+
+_STOPPED = (
+    " No content is recorded from now on: the second call would have less of it recorded, and two "
+    "redactions are not combined."
+)

@@ -15,6 +15,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk
 from opentelemetry.trace import StatusCode
+from tests.shared import helper_stream
 
 from tokentrail.testing.payloads import Usage, errors, responses
 from tokentrail.testing.server import Cut, Drop, Event, Plain, Raw, Stream
@@ -830,16 +831,11 @@ def test_a_call_never_awaited_is_none_and_warns_as_ever(trail, way):
 # The helpers' streams ----------------------------------------------------------------------------
 
 
-def _helper(client):
-    owner = client.chat if hasattr(client.chat.completions, "stream") else client.beta.chat
-    return owner.completions.stream
-
-
 @pytest.fixture
 def help_(chat):
     client = chat.driver.client(chat.stage.server)
     chat.begun = time.time_ns()
-    return lambda: _helper(client)(model="gpt-4o-mini", **chat.api.asked)
+    return lambda: helper_stream(client)(model="gpt-4o-mini", **chat.api.asked)
 
 
 async def test_a_helper_stream_read_to_its_end(chat, help_):

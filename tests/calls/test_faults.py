@@ -201,7 +201,7 @@ def _break(monkeypatch, seam):
         "counting.output:OutputTally.steps",
         "counting.prompt:InputTally.steps",
         "call.observed_call:ObservedCall.ready",
-        "telemetry.metrics.recording:Metrics.finish",
+        "telemetry.metrics.batching:PointBatch.add",
         "call.jobs:Gaps.steps",
         "usage.resolve:count_source",
         "call.observed_call:ObservedCall.prompt",

@@ -1,4 +1,17 @@
-"""Nothing that the application can see differs from a run without us."""
+"""Nothing that the application can see differs from a run without us.
+
+To add a case:
+
+- a situation is an async generator ``(driver, client, stage)`` below ``@situation``: it sets what
+  the server says (``_plain``, ``_streamed``), uses the client by ``driver``, and yields all that
+  it gets hold of;
+- it is played with us and without; both runs must be the same in what was yielded, raised, sent,
+  warned and logged, and in the context after each step;
+- what differs from run to run by itself is replaced in ``_stable`` or ``Log``, by as narrow a
+  pattern as does;
+- a difference that must be is a seam: it stands in CONTRIBUTING.md with its reason, and in
+  ``tests/surface/test_seams.py``.
+"""
 
 from __future__ import annotations
 

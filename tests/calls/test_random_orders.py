@@ -2,6 +2,19 @@
 
 The steps are those of applications, on the client's own objects and a transport inside the process;
 ``test_recorder`` has the laws of the recorder alone.
+
+To add a case:
+
+- what an application can do is a ``@rule`` of ``Life``, with a precondition for when it can
+  (``some_open``, ``some_awaited``); it does it on the client's own objects, by ``self.run``;
+- a call that is held is a ``Call`` (``played``) in ``self.open``: tell it what was pulled by
+  ``took``, and how it ended by ``end``; one that is let go of puts ``call.account()`` into
+  ``self.expected``;
+- a way in which a server ends an answer is a word of ENDS, and what it then sends is in
+  ``answer``;
+- what holds for every run is asserted in ``teardown``.
+
+A run that fails is printed as a program of steps: make it a test of its own before you mend it.
 """
 
 from __future__ import annotations

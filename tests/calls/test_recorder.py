@@ -138,6 +138,8 @@ class Life(RuleBasedStateMachine):
             return
         if ending is Outcome.CLOSED_EARLY and self.finished:
             ending = Outcome.COMPLETED  # all that the model had to say was there
+        if ending is Outcome.COMPLETED and self.headers is not None and not self.finished:
+            ending = Outcome.TRUNCATED  # nobody said that this is the end
         self.end = (ending, self.now if at is None else at, error)
 
     @invariant()
@@ -157,8 +159,9 @@ class Life(RuleBasedStateMachine):
         assert told.duration == at - 7.0
         assert told.end_time == EPOCH + int((at - 7.0) * 1e9)
         assert told.first_chunk == (self.chunks[0] - 7.0 if self.chunks else None)
-        assert told.answered is (self.headers is not None)
-        assert (told.response is not None) is told.answered
+        nothing_came = outcome is Outcome.TRUNCATED and not self.chunks
+        assert told.answered is (self.headers is not None and not nothing_came)
+        assert (told.response is not None) is (self.headers is not None)
         assert (told.error_type, told.error_description) == (error, None)
 
     @invariant()

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests import shared
 from tests.content.schemas import SCHEMAS, check
 
 # tokentrail is imported in the fixtures: strictness must be settled before.
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from tokentrail.testing.server import Server
+    from collections.abc import Mapping
 
 
-@pytest.fixture(autouse=True)
-def no_chance(monkeypatch) -> None:
-    """Leave out what is done for a random share of the calls."""
-    monkeypatch.setenv("TOKENTRAIL_COUNT_VERIFICATION_RATIO", "0")
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
-    """Start a server that gives these replies in turn, then the last one again and again."""
-    from tokentrail.testing.server import Server
-
-    with contextlib.ExitStack() as servers:
-
-        def start(*replies: Any) -> Server:
-            left = list(replies)
-            return servers.enter_context(
-                Server(lambda _: left.pop(0) if len(left) > 1 else left[0])
-            )
-
-        yield start
+no_chance = shared.no_chance
+serve = shared.serve_in_turn
 
 
 def thawed(value: Any) -> Any:

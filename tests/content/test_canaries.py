@@ -106,7 +106,7 @@ async def test_our_own_bug_says_where_and_not_what(driver, serve, trail, caplog,
     def bug(self, operation, *_args):
         raise ValueError(operation)
 
-    monkeypatch.setattr("tokentrail.telemetry.metrics.recording.Metrics.finish", bug)
+    monkeypatch.setattr("tokentrail.telemetry.metrics.batching.PointBatch.add", bug)
     server = serve(Plain(chat.completion(Answer(("canary-answer",)))))
     await driver.call(driver.client(server).chat.completions.create, **ASKED)
     assert trail.spans.one()

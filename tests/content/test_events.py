@@ -272,3 +272,35 @@ async def test_the_callers_span_is_not_written_on(driver, serve, trail):
     with trail.spans.provider.get_tracer("app").start_as_current_span("app"):
         await ask(driver, serve)
         assert trace.get_current_span().attributes == {}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("redacted", "left"), [("***", ("***",)), (None, None)])
+async def test_stop_texts_are_redacted_where_content_is(
+    driver, serve, trail, stream, redacted, left
+):
+    trail.instrument(
+        capture_content="SPAN_AND_EVENT",
+        redact=lambda kind, text: redacted if kind == "stop" else text,
+    )
+    reply = Stream(chat.chunks(ANSWER, "last")) if stream else None
+    for _ in range(2):
+        await ask(driver, serve, reply, stream=stream, stop=["a secret"])
+    for span in trail.spans.all():
+        assert span.attributes.get("gen_ai.request.stop_sequences") == left
+    for record in trail.logs.events("operation.details"):
+        stop = record.attributes.get("gen_ai.request.stop_sequences")
+        assert (stop if stop is None else tuple(stop)) == left
+
+
+@pytest.mark.parametrize(
+    ("redact", "description"),
+    [(lambda kind, text: text, "429 sk_secret"), (lambda kind, text: "***", "429")],
+)
+async def test_codes_that_a_server_echoes_are_redacted_where_content_is(
+    driver, serve, trail, redact, description
+):
+    trail.instrument(capture_content="EVENT_ONLY", redact=redact)
+    with pytest.raises(openai.RateLimitError):
+        await ask(driver, serve, errors.reply(429, "No.", code="sk_secret"))
+    assert trail.spans.one().status.description == description

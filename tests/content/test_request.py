@@ -66,7 +66,7 @@ CHAT_PARTS = [
     ([{"type": "image_url", "image_url": {"url": PNG}}], [{**BLOB, "content": ""}]),
     (
         [{"type": "image_url", "image_url": {"url": "https://x/y.png?k=1"}}],
-        [{"type": "uri", "modality": "image", "uri": "https://x/y.png?k=1"}],
+        [{"type": "uri", "modality": "image", "uri": "https://x/y.png"}],
     ),
     (
         [{"type": "input_audio", "input_audio": {"data": "aGVsbG8=", "format": "wav"}}],

@@ -5,6 +5,9 @@ from __future__ import annotations
 import openai
 import pytest
 
+from tokentrail.apis.readers import content_accumulator
+from tokentrail.content import Content, Redaction
+from tokentrail.model.records import Endpoint, Request
 from tokentrail.testing.payloads import Answer, ToolCall, chat, completions, responses
 from tokentrail.testing.server import Cut, Event, Plain, Stream
 
@@ -424,3 +427,19 @@ async def test_a_coroutine_tells_what_it_is_given_until_it_is_awaited(driver, se
     messages.append({"role": "user", "content": "Hello?"})
     await coroutine
     assert said.everywhere()["input.messages"] == QUESTION
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "responses"])
+def test_no_more_is_gathered_than_will_be_kept(api):
+    """Of a long answer, where no ``redact`` wants to see all of it."""
+    request = Request("chat", api, Endpoint("openai", None, None, ""))
+    gathering = content_accumulator(request, schemas=False, limit=100)
+    piece = {"choices": [{"index": 0, "delta": {"content": "sea " * 5}}]}
+    if api == "responses":
+        piece = {"type": "response.output_text.delta", "output_index": 0, "delta": "sea " * 5}
+    for _ in range(1000):
+        gathering.add(piece)
+    (message,) = gathering.content().output
+    assert len(message.parts[0].content) == 120
+    (kept,) = Redaction(limit=100).content(Content(output=(message,))).output
+    assert len(kept.parts[0].content) == 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import threading
 from dataclasses import replace
@@ -11,11 +10,14 @@ import pytest
 from opentelemetry import trace as otel_trace
 from opentelemetry.sdk.metrics import AlwaysOnExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from tests import shared
 
 import tokentrail
 from tokentrail.counting import ENCODINGS, Encodings
 from tokentrail.testing.payloads import Answer, Usage, chat
-from tokentrail.testing.server import Plain, Server, Stream
+from tokentrail.testing.server import Plain, Stream
+
+serve = shared.serve_in_turn
 
 MESSAGES = [{"role": "user", "content": "Hello, how are you?"}]
 """13 tokens (a published count)."""
@@ -29,12 +31,6 @@ COMPARED = "tokentrail.usage.compared_tokens"
 def encodings():
     ENCODINGS.load("o200k_base")
     ENCODINGS.load("cl100k_base")
-
-
-@pytest.fixture
-def serve():
-    with contextlib.ExitStack() as servers:
-        yield lambda reply: servers.enter_context(Server(lambda _: reply))
 
 
 async def ask(driver, server, model="gpt-4o", *, stream=False, **more):

@@ -131,7 +131,7 @@ def test_load_by_many_threads_builds_once(builder):
 PanicException = type("PanicException", (BaseException,), {})
 
 
-@pytest.mark.parametrize("error", [OSError("no such file"), PanicException("panicked")])
+@pytest.mark.parametrize("error", [ValueError("wrong checksum"), PanicException("panicked")])
 def test_a_failure_is_told_logged_once_and_not_tried_again(builder, caplog, error):
     encodings, ready = Encodings(), threading.Event()
     builder.error = error
@@ -142,6 +142,35 @@ def test_a_failure_is_told_logged_once_and_not_tried_again(builder, caplog, erro
     assert encodings.failed("o200k_base")
     assert builder.calls == 1
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), MemoryError()])
+def test_a_passing_shortage_is_tried_again(builder, caplog, monkeypatch, error):
+    """As of files or memory, while a process starts."""
+    encodings, ready = Encodings(), threading.Event()
+    monkeypatch.setattr(module, "RETRY_AFTER", 0.1)
+    builder.error = error
+    for _ in range(2):
+        encodings.start("o200k_base", ready.set)
+        assert ready.wait(5)
+        assert encodings.load("o200k_base") is None
+        assert encodings.failed("o200k_base")
+        time.sleep(0.11)
+        ready.clear()
+    builder.error = None
+    encodings.start("o200k_base", ready.set)
+    assert ready.wait(5)
+    assert encodings.get("o200k_base") == "<o200k_base>"
+    assert builder.calls == 3
+    assert len(caplog.records) == 1
+
+
+def test_an_encoding_whose_ranks_are_wrong_is_not_tried_again(builder, monkeypatch):
+    encodings = Encodings()
+    monkeypatch.setattr(module, "RETRY_AFTER", 0.0)
+    builder.error = ValueError("wrong checksum")
+    assert [encodings.load("o200k_base") for _ in range(2)] == [None, None]
+    assert builder.calls == 1
 
 
 def test_an_interrupt_while_loading_is_the_application_s(builder):

@@ -1,10 +1,10 @@
 import time
-from pathlib import Path
 from sys import getsizeof
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.shared import OUTSIDE
 
 from tokentrail.counting import ENCODINGS, OutputTally, Surcharges, estimate
 from tokentrail.counting import output as module
@@ -13,7 +13,7 @@ from tokentrail.counting.output import KEYS
 from tokentrail.counting.text import INLINE, RUN, weight
 from tokentrail.model.text_buffer import MOST_WAITING, SMALL, TextBuffer
 
-REPLY = Path(__file__).parents[3] / "shared" / "recordings" / "solar_system_reply.txt"
+REPLY = "recordings/solar_system_reply.txt"
 PROSE = "The 8 planets, in order of distance:\n- Mercury (0.39 AU)\n- Venus; it's hot.\n"
 UNITS = st.sampled_from(
     [
@@ -322,13 +322,12 @@ def test_an_encoding_is_asked_for_until_there_is_one(o200k):
     assert tally.tokens > 0
 
 
+@pytest.mark.outside(REPLY)
 def test_the_recorded_answer_is_what_was_billed(cl100k):
-    if not REPLY.exists():
-        pytest.skip("the recordings are not here")
     for size in (1, 4, 20, 10_000):
         tally = OutputTally()
         tally.use(cl100k)
-        for piece in pieces_of(REPLY.read_text(), [size]):
+        for piece in pieces_of((OUTSIDE / REPLY).read_text(), [size]):
             tally.add("text", 0, 0, piece)
         assert finish(tally, cl100k).tokens == 366
         assert tally.exact

@@ -1,12 +1,12 @@
 """What a prompt costs beside its texts, and how it is counted; what was billed is in facts.py."""
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.counting import facts
+from tests.shared import OUTSIDE
 
 from tokentrail.apis.chat.messages import read_messages
 from tokentrail.counting import InputTally
@@ -14,7 +14,7 @@ from tokentrail.counting.rules import RuleId
 from tokentrail.counting.text import INLINE
 from tokentrail.model.records import Image, Message, Prompt, ToolCall
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "published-counts.json"
+PUBLISHED = "reference/published-counts.json"
 
 
 def count(encoding, prompt, model="gpt-4o"):
@@ -31,12 +31,11 @@ def messages(*pairs):
 COOKBOOK = Prompt(messages=read_messages(facts.COOKBOOK))
 
 
+@pytest.mark.outside(PUBLISHED)
 def test_the_published_messages_are_among_the_facts():
-    if not PUBLISHED.exists():
-        pytest.skip("the reference is not here")
     published = [
         (case["message"], case["cl100k_base"], case["o200k_base"])
-        for case in json.loads(PUBLISHED.read_text())["single_messages"]
+        for case in json.loads((OUTSIDE / PUBLISHED).read_text())["single_messages"]
     ]
     assert published == facts.SINGLE
 

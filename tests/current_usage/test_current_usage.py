@@ -8,13 +8,17 @@ import threading
 
 import openai
 import pytest
+from tests import shared
+from tests.shared import helper_stream
 
 import tokentrail
 from tokentrail.call.observed_call import ObservedCall
 from tokentrail.counting import ENCODINGS, Encodings, InputTally, OutputTally
 from tokentrail.model.records import Count, Source
 from tokentrail.testing.payloads import Answer, Usage, chat, completions, responses
-from tokentrail.testing.server import Plain, Server, Stream
+from tokentrail.testing.server import Plain, Stream
+
+serve = shared.serve_in_turn
 
 MESSAGES = [{"role": "user", "content": "Hello, how are you?"}]
 """13 tokens (a published count)."""
@@ -34,12 +38,6 @@ def o200k():
 @pytest.fixture(autouse=True)
 def no_chance(monkeypatch, o200k):
     monkeypatch.setenv("TOKENTRAIL_COUNT_VERIFICATION_RATIO", "0")
-
-
-@pytest.fixture
-def serve():
-    with contextlib.ExitStack() as servers:
-        yield lambda reply: servers.enter_context(Server(lambda _: reply))
 
 
 def in_pieces(text):
@@ -114,16 +112,11 @@ async def test_a_report_replaces_the_counts(driver, serve):
     assert known.reported.output_tokens == 107
 
 
-def _helper(client):
-    owner = client.chat if hasattr(client.chat.completions, "stream") else client.beta.chat
-    return owner.completions.stream
-
-
 @pytest.mark.usefixtures("trail")
 async def test_a_helper_s_stream_is_known_too(driver, serve, o200k):
     """It has a stream of its own inside."""
     server = serve(Stream(chat.chunks(said(MIXED))))
-    manager = _helper(driver.client(server))(model="gpt-4o-mini", messages=MESSAGES)
+    manager = helper_stream(driver.client(server))(model="gpt-4o-mini", messages=MESSAGES)
     received, asked = "", 0
     async with driver.within(manager) as stream:
         with contextlib.suppress(StopAsyncIteration):

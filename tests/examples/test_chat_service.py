@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from collections import Counter
 
 import httpx
 import pytest
+from tests.shared import free_port
 
 from tokentrail.testing.model import Model
 
@@ -30,16 +30,10 @@ OPEN = 6
 ASKED = {"messages": [{"role": "user", "content": "Tell me everything about the sea."}]}
 
 
-def _free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 @pytest.fixture
 def service(request, examples, environment, collector):
     """Run the service as its README says; return where it listens and what stops it."""
-    port = _free_port()
+    port = free_port()
     command = ["-m", "uvicorn", "service:app", "--workers", str(WORKERS), "--port", str(port)]
     # On a busy machine a worker may be slow to say that it lives, and would be killed for it.
     patient = ("--timeout-worker-healthcheck", "60")
@@ -104,6 +98,20 @@ async def _load(url):
 
         visits = [_read] * READERS + [_leave] * LEAVERS
         await asyncio.gather(*(one(visit) for visit in visits))
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        [{"role": "user", "content": "x" * 32_001}],
+        [{"role": "user", "content": "x"}] * 201,
+    ],
+    ids=["none", "too long", "too many"],
+)
+def test_what_is_too_much_is_refused(service, model, messages):
+    url, _ = service
+    assert httpx.post(f"{url}/chat", json={"messages": messages}).status_code == 422
 
 
 async def test_under_load_every_call_is_told_once_whichever_worker_made_it(service, collector):

@@ -26,7 +26,7 @@ def test_two_streams_are_told_once_each_and_gain_their_tokens(examples, environm
     assert done.returncode == 0, done.stderr
     alone, beside = done.stdout.split("tokentrail beside it\n")
     assert alone.count("in -  out -  source -  outcome -") == 2
-    told = re.findall(r"in (\d+)  out (\d+)  source (\w+)  ending (\w+)", beside)
+    told = re.findall(r"in (\d+)  out (\d+)  source (\w+)  outcome (\w+)", beside)
     (_, whole, *first), (_, partial, *second) = told
     assert [first, second] == [["counted", "completed"], ["counted", "closed_early"]]
     assert 0 < int(partial) < int(whole)

@@ -1,8 +1,9 @@
 """litellm.
 
-Chat completions go by `client.post("/chat/completions", ...)`, not by the client's methods, and are
-told all the same. litellm asks for a stream's usage only where `stream_options` says so.
-`litellm.responses()` and other providers use an HTTP client of litellm's own: those are not told.
+Chat completions use `client.post("/chat/completions", ...)`, not the client's methods, and are
+recorded too. litellm asks for a stream's usage only if `stream_options` says so.
+`litellm.responses()` and other providers use an HTTP client of litellm's own: those are not
+recorded.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
+from tests import shared
 
 from tokentrail.counting import ENCODINGS
 from tokentrail.testing.payloads import Answer, Usage, chat, completions
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tokentrail.testing.replies import Call, Reply, Step
+
+no_chance = shared.no_chance
 
 MESSAGES = [{"role": "user", "content": "Tell me of the sea."}]
 BILLED = Usage(113, 1070, reasoning=1000)
@@ -73,12 +76,6 @@ def encodings() -> None:
     """Have the encodings ready."""
     ENCODINGS.load("o200k_base")
     ENCODINGS.load("cl100k_base")
-
-
-@pytest.fixture(autouse=True)
-def no_chance(monkeypatch) -> None:
-    """Leave out what is done for a random share of the calls."""
-    monkeypatch.setenv("TOKENTRAIL_COUNT_VERIFICATION_RATIO", "0")
 
 
 def seen(chunk: Any) -> tuple[Any, ...]:

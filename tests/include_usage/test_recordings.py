@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
+from tests.shared import OUTSIDE
 
 from tokentrail.testing.server import Event, Stream
 
 from .conftest import is_asked, seen
 
-HOME = Path(__file__).parents[3] / "shared" / "recordings"
+HOME = OUTSIDE / "recordings"
 USAGE = {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17}
 
 
@@ -30,9 +30,7 @@ def _streams():
 
 RECORDED = list(_streams()) if HOME.exists() else []
 
-pytestmark = pytest.mark.skipif(
-    not RECORDED, reason="no recordings: they stand in ../shared/recordings, beside the checkout"
-)
+pytestmark = pytest.mark.outside("recordings")
 
 
 def _asked(events):

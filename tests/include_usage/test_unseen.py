@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import openai
 import pytest
+from tests.shared import helper_stream
 
 from tokentrail.testing.payloads import ToolCall, chat, completions, errors
 from tokentrail.testing.server import Cut, Event, Plain, Server, Stream
@@ -94,18 +95,13 @@ async def test_a_legacy_stream_shows_no_difference(ways, serve, texts):
     assert {**told, **REPORTED} == told
 
 
-def _helper(client):
-    owner = client.chat if hasattr(client.chat.completions, "stream") else client.beta.chat
-    return owner.completions.stream
-
-
 @pytest.mark.parametrize("answer", [ANSWER, replace(ANSWER, texts=("",), tool_calls=CALLS)])
 async def test_a_helper_stream_shows_no_difference(ways, serve, answer):
     """Its events, and the whole completion, which has no usage either way."""
     client = ways.driver.client(serve(says(answer)))
 
     async def program():
-        manager = _helper(client)(model="gpt-4o-mini", messages=MESSAGES)
+        manager = helper_stream(client)(model="gpt-4o-mini", messages=MESSAGES)
         async with ways.driver.within(manager) as stream:
             events = [seen(event) for event in await ways.driver.read(stream)]
             whole = await ways.driver.call(stream.get_final_completion)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests import shared
 
 # tokentrail is imported in the fixtures: strictness must be settled before.
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from tokentrail.testing.server import Server
+
+unsaid = shared.unsaid
+server = shared.model
 
 
 @pytest.fixture(autouse=True)
@@ -26,25 +29,6 @@ def settled(monkeypatch) -> None:
     monkeypatch.setenv("TOKENTRAIL_COUNT_VERIFICATION_RATIO", "0")
     for name in ("cl100k_base", "o200k_base"):
         assert ENCODINGS.load(name) is not None
-
-
-@pytest.fixture
-def unsaid(monkeypatch) -> None:
-    """Let warnings that are said once in a process be said once in the test."""
-    from tokentrail.support import guard
-
-    monkeypatch.setattr(guard, "_told", set())
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """Give a model that reports the usage of a stream only if it is asked to."""
-    from tokentrail.testing.model import Model
-    from tokentrail.testing.server import Server
-
-    with Server(Model()) as server:
-        yield server
-    assert server.failures == []
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 
@@ -15,7 +16,8 @@ import tokentrail
 from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.patching.request import SentCall, read_arguments
 from tokentrail.runtime import runtime
-from tokentrail.telemetry.metrics.attributes import MAX_VALUES, OTHER
+from tokentrail.support import guard
+from tokentrail.telemetry.metrics.label_values import MAX_VALUES, OTHER
 from tokentrail.telemetry.spans import MAX_TEMPLATES
 
 DIRECTIONS = 2
@@ -51,7 +53,7 @@ def test_a_new_model_with_each_call(told):
         sync.chat.completions.create(**{**wire.CHAT, "model": f"model-{number}"})
     _is_bounded(told)
     duration = told.points("gen_ai.client.operation.duration", gen_ai_request_model=OTHER)
-    assert sum(point.count for point in duration) == CALLS - MAX_VALUES // 2
+    assert sum(point.count for point in duration) == CALLS - MAX_VALUES
 
 
 def _answer(model, **more):
@@ -96,6 +98,78 @@ def test_a_new_server_with_each_call(told):
         other = sync.with_options(base_url=f"http://host-{number}.example/v1")
         other.chat.completions.create(**wire.CHAT)
     _is_bounded(told)
+
+
+@pytest.fixture
+def unsaid(monkeypatch):
+    monkeypatch.setattr(guard, "_told", set())
+
+
+def test_names_that_never_succeed_take_no_places(told, caplog, unsaid):
+    """Of junk 32 are kept, so that an outage shows its models, and no table is full of it."""
+    good = {f"good-{number}" for number in range(MAX_VALUES)}
+
+    def reply(request):
+        model = json.loads(request.content)["model"]
+        return _answer(model) if model in good else wire.httpx.Response(404, json={})
+
+    sync, _ = wire.clients(reply)
+
+    def ask(model):
+        with contextlib.suppress(openai.NotFoundError):
+            sync.chat.completions.create(**{**wire.CHAT, "model": model})
+
+    for number in range(MAX_VALUES + 60):
+        ask(f"junk-{number}")
+    ask("good-0")
+    for model in sorted(good):
+        ask(model)
+    points = told.points("gen_ai.client.operation.duration")
+    seen = {point.attributes["gen_ai.request.model"] for point in points}
+    assert good <= seen
+    assert {name for name in seen if name.startswith("junk")} == {f"junk-{n}" for n in range(32)}
+    own = told.points("tokentrail.operations", gen_ai_request_model=OTHER)
+    assert sum(point.value for point in own) == MAX_VALUES + 60 - 32
+    (full,) = [r.getMessage() for r in caplog.records if "_OTHER" in r.getMessage()]
+    assert full == (
+        "Metrics have 32 values of calls that never succeeded of gen_ai.request.model: "
+        "further ones are _OTHER from now on. Spans have all."
+    )
+
+
+def test_a_name_that_failed_before_has_its_place_once_it_succeeds(told):
+    up = []
+    failed = lambda: wire.httpx.Response(503, json={})  # noqa: E731 - one line
+    sync, _ = wire.clients(lambda request: _answer("m") if up else failed())
+
+    def ask(number):
+        with contextlib.suppress(openai.InternalServerError):
+            sync.chat.completions.create(**{**wire.CHAT, "model": f"model-{number}"})
+
+    for number in range(40):
+        ask(number)
+    up.append(True)
+    for number in range(40):
+        ask(number)
+    up.clear()
+    ask(39)
+    failures = told.points("tokentrail.operations", tokentrail_outcome="failed")
+    assert {"model-39", OTHER} <= {p.attributes["gen_ai.request.model"] for p in failures}
+
+
+def test_long_names_are_cut(trail):
+    """What a server or an application calls something may be as long as a prompt."""
+    long = "x" * 5000
+    reply = _answer(long, id=long, service_tier=long, system_fingerprint=long)
+    sync, _ = wire.clients(lambda request: reply)
+    sync.chat.completions.create(**{**wire.CHAT, "model": long, "stop": [long]})
+    span = trail.spans.one()
+    texts = [span.name]
+    for value in span.attributes.values():
+        texts += [value] if isinstance(value, str) else value if isinstance(value, tuple) else []
+    assert max(map(len, texts)) == 1024
+    point = trail.metrics.one("gen_ai.client.operation.duration")
+    assert max(len(v) for v in point.attributes.values() if isinstance(v, str)) == 256
 
 
 @pytest.mark.thorough

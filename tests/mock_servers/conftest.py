@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from tests.mock_servers.table import MOCK_SERVERS, MockServer
+from tests.shared import free_port
 
 ENVIRONMENTS = Path(__file__).parents[2] / ".nox" / "mock-servers"
 STARTING = 20.0
@@ -52,12 +53,6 @@ def _install(facts):
     return python
 
 
-def _free_port():
-    with closing(socket.socket()) as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
 def _await_connection(port, process, log):
     end = time.monotonic() + STARTING
     while time.monotonic() < end and process.poll() is None:
@@ -70,7 +65,7 @@ def _await_connection(port, process, log):
 
 @contextmanager
 def _serving(facts, folder):
-    python, port = _install(facts), _free_port()
+    python, port = _install(facts), free_port()
     for name, text in facts.files.items():
         (folder / name).write_text(text)
     # mockllm would load rank files for tiktoken: it is not to get out, and counts words instead.

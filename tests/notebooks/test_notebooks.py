@@ -16,6 +16,7 @@ import nbformat
 import pytest
 import tiktoken
 from nbclient import NotebookClient
+from tests.shared import OUTSIDE
 
 from tokentrail.counting import ENCODINGS
 from tokentrail.demo.error import DemoError
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.thorough
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "notebooks"
 OWN = Path(__file__).with_name("answer.txt")
-RECORDED = ROOT.parent / "shared" / "recordings" / "solar_system_reply.txt"
+RECORDED = "recordings/solar_system_reply.txt"
 
 PAGE = ROOT / "docs" / "from-the-notebooks-to-production.md"
 
@@ -50,11 +51,14 @@ NAMED = {"OPENAI_API_KEY": "the-key", "OPENAI_API_DEPLOY": "mine"}
 MODELS = {"openai": "gpt-3.5-turbo-0613", "azure": "gpt-35-turbo"}
 
 
-@pytest.fixture(params=[OWN, RECORDED], ids=["own", "recorded"])
+@pytest.fixture(
+    params=[
+        pytest.param(OWN, id="own"),
+        pytest.param(OUTSIDE / RECORDED, id="recorded", marks=pytest.mark.outside(RECORDED)),
+    ]
+)
 def text(request):
     """Give what the model answers; the recording stays where it is and is not copied."""
-    if not request.param.exists():
-        pytest.skip("../shared/recordings is not here")
     return request.param.read_text(encoding="utf-8").strip()
 
 

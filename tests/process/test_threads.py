@@ -242,6 +242,9 @@ async def test_flush_gives_up_in_time_and_says_so(trail, driver, short, encoding
     class Waiting:
         deadline = time.monotonic() + 60
 
+        def size(self):
+            return 0
+
         def ready(self):
             return gate.is_set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import threading
 import time
 import weakref
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tokentrail.runtime.worker import Worker
+from tokentrail.support.threads import OwnThread
 
 NEVER = 60.0
 
@@ -29,11 +31,15 @@ class Job:
     not_ready: BaseException | None = None
     hurried: bool = False
     deadline: float = 0.0
+    bytes: int = 0
     done: threading.Event = field(default_factory=threading.Event)
     thread: str = ""
 
     def __post_init__(self) -> None:
         self.deadline = time.monotonic() + self.seconds
+
+    def size(self) -> int:
+        return self.bytes
 
     def ready(self) -> bool:
         if self.not_ready is not None:
@@ -443,7 +449,7 @@ def test_a_child_is_not_held_up_by_a_thread_that_started_the_parents_worker(
     """What such a thread had locked at the fork, nobody unlocks in the child."""
     begun, go = threading.Event(), threading.Event()
 
-    class Slow(threading.Thread):
+    class Slow(OwnThread):
         def __init__(self, **options):
             begun.set()
             assert go.wait(5.0)
@@ -451,7 +457,7 @@ def test_a_child_is_not_held_up_by_a_thread_that_started_the_parents_worker(
 
     starting = threading.Thread(target=worker.ensure)
     with monkeypatch.context() as patched:
-        patched.setattr(threading, "Thread", Slow)
+        patched.setattr(sys.modules[Worker.__module__], "OwnThread", Slow)
         starting.start()
         assert begun.wait(5.0)
     child = os.fork()
@@ -466,3 +472,84 @@ def test_a_child_is_not_held_up_by_a_thread_that_started_the_parents_worker(
     go.set()
     starting.join(5.0)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.parametrize(
+    "kind", [SystemExit, KeyboardInterrupt, type("Panic", (BaseException,), {})]
+)
+@pytest.mark.parametrize("failure", ["error", "not_ready"])
+def test_nothing_that_work_raises_ends_the_thread(worker, log, monkeypatch, kind, failure):
+    shown = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: shown.append(args.exc_type))
+    _put(worker, Job(log, "bad", **{failure: kind()}))
+    (thread,) = [t for t in threading.enumerate() if t.name == "tokentrail"]
+    _put(worker, Job(log, "good"))
+    assert worker.flush(5.0)
+    assert log[-1] == "good"
+    assert thread.is_alive()
+    assert kind in shown
+
+
+def test_who_waits_for_a_thread_that_was_ended_gets_another(worker, log, monkeypatch):
+    """Gevent may kill it as any other greenlet."""
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    held = Held(log, "held")
+    _put(worker, held)
+    assert held.begun.wait(5.0)
+    monkeypatch.setattr(worker, "_look_at_parked", iter([]).__next__)
+    left, found = Job(log, "left"), []
+    worker.put(left)
+    flush = threading.Thread(target=lambda: found.append(worker.flush(10.0)))
+    flush.start()
+    held.go.set()
+    while worker.running:
+        time.sleep(0.001)
+    monkeypatch.undo()
+    flush.join(10.0)
+    assert found == [True]
+    assert log == ["held", "left"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError(), MemoryError(), OSError(11, "again")])
+def test_where_no_thread_can_be_started_a_flush_does_the_work(worker, log, monkeypatch, error):
+    def refused(self):
+        raise error
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    assert worker.ensure() is False
+    worker.put(Job(log))
+    assert worker.flush(1.0)
+    assert log == ["job"]
+
+
+def test_it_is_full_by_what_its_work_holds(log):
+    worker, gate = Worker(most_bytes=100), threading.Event()
+    _put(worker, Job(log, gate=gate, bytes=99))
+    assert not worker.full()
+    worker.put(Job(log, gate=gate, bytes=1))
+    assert worker.full()
+    gate.set()
+    worker.wake()
+    assert worker.flush(5.0)
+    assert (worker.full(), worker.held()) == (False, 0)
+    worker.stop(5.0)
+
+
+def test_finalisers_hand_over_a_bounded_number(worker, log, caplog):
+    jobs = [Job(log) for _ in range(33)]
+    assert [worker.put_finalised(job) for job in jobs] == [True] * 32 + [False]
+    assert worker.flush(5.0)
+    assert len(log) == 32
+    assert worker.dropped == 1
+
+
+def test_only_the_first_who_waits_for_work_that_hangs_waits(worker, log):
+    held = Held(log, "held")
+    _put(worker, held)
+    assert held.begun.wait(5.0)
+    assert not worker.is_stuck
+    assert worker.flush(0.01) is False
+    assert worker.is_stuck
+    held.go.set()
+    assert worker.flush(5.0)
+    assert not worker.is_stuck

@@ -5,16 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import openai
 import pytest
+from tests.shared import OUTSIDE
 
-HOME = Path(__file__).parents[3] / "shared" / "recordings"
+HOME = OUTSIDE / "recordings"
 
-pytestmark = pytest.mark.skipif(
-    not (HOME / "replay.py").exists(), reason="the recordings are not beside the project"
-)
+pytestmark = pytest.mark.outside("recordings/replay.py")
 
 INPUT, OUTPUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import graphlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -155,6 +156,12 @@ def layer_of(module: str) -> int:
 def test_every_module_has_a_layer():
     top = {".".join(name.split(".")[:2]) for name, _ in _modules()}
     assert top == set(LAYERS)
+
+
+def test_the_page_of_the_architecture_has_the_same_list():
+    page = (ROOT.parents[1] / "docs" / "architecture.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)`(?: itself)? \|", page, re.MULTILINE)
+    assert rows == [name.rpartition(".")[2] for name in LAYERS]
 
 
 def test_a_module_imports_only_from_layers_before_its_own():

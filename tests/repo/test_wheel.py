@@ -89,6 +89,7 @@ def test_every_file_of_the_package_is_in_it_and_nothing_else(wheel):
         "tokentrail/counting/data/o200k_base.tiktoken.gz",
         "tokentrail/counting/data/ORIGIN.md",
         f"tokentrail-{__version__}.dist-info/licenses/LICENSE",
+        f"tokentrail-{__version__}.dist-info/licenses/src/tokentrail/counting/data/LICENSE",
     ],
 )
 def test_it_carries(wheel, name):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests import shared
 
 # tokentrail is imported in the fixtures: strictness must be settled before.
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
     from tokentrail.testing.payloads import Answer
     from tokentrail.testing.server import Server
+
+no_chance = shared.no_chance
+unsaid = shared.unsaid
 
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
 """13 tokens in o200k_base (a published count)."""
@@ -35,12 +39,6 @@ class Ask:
             return await self.driver.call(client.chat.completions.create, **asked)
         chunks = await self.driver.call(client.chat.completions.create, stream=True, **asked)
         return await self.driver.read(chunks)
-
-
-@pytest.fixture(autouse=True)
-def no_chance(monkeypatch) -> None:
-    """Leave out what is done for a random share of the calls."""
-    monkeypatch.setenv("TOKENTRAIL_COUNT_VERIFICATION_RATIO", "0")
 
 
 @pytest.fixture
@@ -74,14 +72,6 @@ def answer() -> Answer:
     from tokentrail.testing.payloads import Answer, Usage
 
     return Answer(("Hello there.",), Usage(100, 30), "gpt-4o-2024-08-06")
-
-
-@pytest.fixture
-def unsaid(monkeypatch) -> None:
-    """Let warnings that are said once in a process be said once in the test."""
-    from tokentrail.support import guard
-
-    monkeypatch.setattr(guard, "_told", set())
 
 
 @pytest.fixture

@@ -10,10 +10,6 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import openai
 import pytest
-from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-)
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -26,6 +22,8 @@ import tokentrail
 from tokentrail.testing.payloads import Answer, Usage, chat
 from tokentrail.testing.server import Cut, Plain, Server, Stream
 
+_encoder = pytest.importorskip("opentelemetry.exporter.otlp.proto.common.metrics_encoder")
+_service = pytest.importorskip("opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")
 ALIAS, DATED = "gpt-4o-mini", "gpt-4o-mini-2024-07-18"
 READ, WRITTEN = 1000, 40
 WORDS = "The sea is old and wide."
@@ -64,7 +62,7 @@ class Process:
 
     def export(self, at: int) -> None:
         """Send all metrics by OTLP, as collected ``at`` seconds since the epoch."""
-        request = encode_metrics(self._reader.get_metrics_data())
+        request = _encoder.encode_metrics(self._reader.get_metrics_data())
         for resource in request.resource_metrics:
             for scope in resource.scope_metrics:
                 for metric in scope.metrics:
@@ -183,7 +181,7 @@ def test_planted_differences_are_found_and_nothing_else(prometheus, reconcile): 
 def test_the_cost_that_the_price_rules_record_is_summed_up(prometheus, reconcile):  # noqa: F811 - the fixture above
     """A tenth of a cent per second for an hour, in samples a minute apart: 3.60 USD."""
     yesterday, start = _yesterday()
-    request = ExportMetricsServiceRequest()
+    request = _service.ExportMetricsServiceRequest()
     scope = request.resource_metrics.add().scope_metrics.add()
     cost = scope.metrics.add(name="tokentrail:cost_usd:rate5m").gauge
     tokens = scope.metrics.add(name="tokentrail.usage.tokens").sum

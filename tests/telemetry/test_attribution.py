@@ -11,20 +11,13 @@ import openai
 import pytest
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
+from tests import shared
 
 import tokentrail
 
+server = shared.model
+
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
-
-
-@pytest.fixture
-def server():
-    from tokentrail.testing.model import Model
-    from tokentrail.testing.server import Server
-
-    with Server(Model()) as server:
-        yield server
-    assert server.failures == []
 
 
 @pytest.fixture
@@ -132,7 +125,8 @@ async def test_by_default_metrics_bear_none(trail, ask):
 
 def test_values_without_end_end_on_metrics():
     from tokentrail.model.records import Endpoint, Request
-    from tokentrail.telemetry.metrics.attributes import MAX_VALUES, OTHER, MetricAttributes
+    from tokentrail.telemetry.metrics.attributes import MetricAttributes
+    from tokentrail.telemetry.metrics.label_values import MAX_VALUES, OTHER
 
     points = MetricAttributes((), ("user",))
     nowhere = Endpoint("openai", None, None, "")
@@ -296,4 +290,36 @@ async def test_half_a_character_does_not_reach_a_metric(trail, ask):
     with tokentrail.attributes(team="\ud800 blue"):
         await ask()
     point = trail.metrics.one("gen_ai.client.operation.duration")
-    assert point.attributes["team"] == "? blue"
+    assert point.attributes["team"] == trail.spans.attributes()["team"] == "\ufffd blue"
+
+
+@pytest.mark.parametrize(
+    ("value", "exported"),
+    [
+        (2**63 - 1, 2**63 - 1),
+        (2**63, "9223372036854775808"),
+        ([1, 2**64], ("1", "18446744073709551616")),
+        (10**5000, "_OTHER"),
+        ("\ud83d\ude00", "\U0001f600"),
+        (["a", "\udfff"], ("a", "\ufffd")),
+    ],
+    ids=["fits", "beyond", "beyond in a list", "far beyond", "a pair", "half a pair"],
+)
+async def test_what_otlp_cannot_carry_is_made_fit(trail, ask, value, exported):
+    """One such attribute, and the whole batch of spans is not exported."""
+    with tokentrail.attributes({"name \udfff": value}):
+        await ask()
+    attributes = trail.spans.attributes()
+    assert attributes["name \ufffd"] == exported
+
+
+async def test_baggage_of_a_remote_caller_is_bounded(trail, ask):
+    trail.instrument(baggage_keys="tenant", custom_metric_attributes="tenant")
+    token = otel_context.attach(baggage.set_baggage("tenant", "x" * 5000))
+    try:
+        await ask()
+    finally:
+        otel_context.detach(token)
+    point = trail.metrics.one("gen_ai.client.operation.duration")
+    assert len(point.attributes["tenant"]) == 256
+    assert len(trail.spans.attributes()["tenant"]) == 1024

@@ -7,24 +7,19 @@ import io
 
 import openai
 import pytest
+from tests import shared
 
 from tokentrail.apis import http_body
-from tokentrail.testing.model import Model
 from tokentrail.testing.payloads import audio, images
-from tokentrail.testing.server import Cut, Event, Plain, Server, Stream
+from tokentrail.testing.server import Cut, Event, Plain, Stream
+
+model = shared.model
 
 PNG = ("sea.png", b"\x89PNG\r\n\x1a\n", "image/png")
 SPEECH = {"model": "gpt-4o-mini-tts", "input": "A secret sea.", "voice": "alloy"}
 DRAWN = {"model": "gpt-image-1", "prompt": "A secret sea."}
 SPENT = "gen_ai.usage."
 SECRETS = ("secret", "iVBOR", "PNG", "ID3", "old and wide")
-
-
-@pytest.fixture
-def model():
-    with Server(Model()) as server:
-        yield server
-    assert server.failures == []
 
 
 def _sound():

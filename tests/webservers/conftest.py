@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.frameworks.results import pytest_deselected, pytest_sessionfinish  # noqa: F401 - hooks
+from tests.shared import free_port
 
 from tokentrail.testing.model import Model
 from tokentrail.testing.server import Server, Stream, Wait
@@ -118,12 +119,6 @@ class Web:
         self.process.wait(PATIENCE)
 
 
-def _free_port() -> int:
-    with contextlib.closing(socket.socket()) as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
 def _listens(port: int) -> bool:
     with contextlib.closing(socket.socket()) as connecting:
         return connecting.connect_ex(("127.0.0.1", port)) == 0
@@ -145,7 +140,7 @@ def serve(tmp_path, talker) -> Iterator[Callable[..., Web]]:
     running = []
 
     def serve(*command: str) -> Web:
-        port, log = _free_port(), tmp_path / "log"
+        port, log = free_port(), tmp_path / "log"
         told = tmp_path / "told.jsonl"
         environment = {
             **os.environ,

@@ -21,6 +21,8 @@ from tests.websocket.apis import (
 )
 
 import tokentrail
+from tokentrail.runtime import runtime
+from tokentrail.websocket.in_flight import MAX_IN_FLIGHT
 
 pytestmark = pytest.mark.surface
 
@@ -57,6 +59,7 @@ async def test_a_response_is_a_span_with_its_usage(api, peer, client, driver, tr
         await until(driver, connection)
     attributes = trail.spans.attributes()
     assert 0 < attributes.pop("gen_ai.response.time_to_first_chunk") < 30
+    assert 0 < attributes.pop("tokentrail.time_to_first_content") < 30
     speaks = api.type == "realtime"
     model = MODEL if speaks else TEXT_MODEL
     assert attributes == {
@@ -466,3 +469,20 @@ async def test_lanes_of_the_clients_own_session(api, peer, client, driver, trail
     assert attributes.items() >= REPORTED.items()
     assert attributes["gen_ai.response.model"] == TEXT_NAMED
     assert "gen_ai.request.model" not in attributes
+
+
+async def test_responses_that_never_end_are_bounded(api, peer, client, driver, trail):
+    """Of a server that begins them and ends none, the oldest are let go, as closed early."""
+    begun = MAX_IN_FLIGHT + 20
+    peer.greeting += [api.created(f"resp_{number}") for number in range(begun)]
+    peer.greeting.append(api.done(f"resp_{begun - 1}"))
+    async with driver.within(api.connect(client)) as connection:
+        await until(driver, connection)
+        ended = [span.attributes for span in trail.spans.all()]
+        assert len(runtime.current().open_calls) == MAX_IN_FLIGHT - 1
+    assert [each["gen_ai.response.id"] for each in ended] == [
+        *(f"resp_{number}" for number in range(20)),
+        f"resp_{begun - 1}",
+    ]
+    assert [each["tokentrail.outcome"] for each in ended] == ["closed_early"] * 20 + ["completed"]
+    assert len(trail.spans.all()) == begun

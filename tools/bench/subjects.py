@@ -133,7 +133,7 @@ def _langfuse(traces: TracerProvider, metrics: MeterProvider) -> None:
 _NEWEST = ("openai", "opentelemetry-sdk")
 
 SUBJECTS = (
-    Subject(NOBODY, "nobody (the noise)", (), "json", _nobody, home=OURS),
+    Subject(NOBODY, "no instrumentation (noise)", (), "json", _nobody, home=OURS),
     Subject(FLOOR, "floor, written by hand", (), "json", _floor, modes=True, home=OURS),
     Subject(OURS, "tokentrail", _NEWEST, "tokentrail", _tokentrail, modes=True),
     Subject(

@@ -91,10 +91,10 @@ class Told(SpanProcessor):
 class Application:
     """An instrumented program on a transport inside the process."""
 
-    def __init__(self, *processors: SpanProcessor) -> None:
+    def __init__(self, *processors: SpanProcessor, **settings: Any) -> None:
         self.ledger = Ledger()
         self.told = Told()
-        traces = TracerProvider()
+        self.traces = traces = TracerProvider()
         for processor in (self.told, *processors):
             traces.add_span_processor(processor)
         self.reader = InMemoryMetricReader()
@@ -106,6 +106,7 @@ class Application:
             meter_provider=MeterProvider(metric_readers=[self.reader]),
             preload_encodings="o200k_base",
             count_verification_ratio=0.0,
+            **settings,
         )
 
     def forked(self) -> None:
@@ -220,7 +221,7 @@ class Reading:
 
     def is_enough(self, chunk: Any) -> bool:
         """Take a chunk; return whether it is the last that is wanted."""
-        self.seen += bool(chunk.choices and chunk.choices[0].delta.content)
+        self.seen += tokens_of(chunk)
         if self.ending == "read" or self.seen < self.until:
             return False
         if self.ending == "raised":
@@ -233,6 +234,12 @@ class Reading:
         async for chunk in self.stream:
             if self.is_enough(chunk):
                 break
+
+
+def tokens_of(chunk: Any) -> int:
+    """Return the tokens that a chunk is billed: a piece of text is one, and so is the end."""
+    choices = chunk.choices
+    return sum(bool(choice.delta.content or choice.finish_reason) for choice in choices)
 
 
 def over_in(seconds: float) -> threading.Event:

@@ -15,12 +15,13 @@ from opentelemetry.trace import NoOpTracerProvider
 
 import tokentrail
 from soak import metrics
-from soak.application import Application, over_in, say
+from soak.application import Application, over_in, say, tokens_of
+from soak.attacks import ATTACKS
 from soak.growth import Growth
 from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.patching.request import SentCall, read_arguments
 from tokentrail.runtime import runtime
-from tokentrail.telemetry.metrics.attributes import MAX_VALUES
+from tokentrail.telemetry.metrics.label_values import MAX_VALUES
 
 if TYPE_CHECKING:
     import argparse
@@ -86,7 +87,7 @@ def forks(asked: argparse.Namespace) -> list[str]:
             application.run(over_in(asked.seconds / 2), threads=asked.threads // WORKERS)
             os._exit(bool(application.check()))
         children.append(child)
-    application.ledger.add(sum(bool(chunk.choices[0].delta.content) for chunk in stream))
+    application.ledger.add(sum(map(tokens_of, stream)))
     application.run(over_in(asked.seconds / 2), threads=asked.threads // WORKERS)
     failed = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
     wrong = ["a worker's accounts do not add up"] if any(failed) else []
@@ -150,4 +151,4 @@ def _record(call: ObservedCall, number: int, answer: object, chunks: list[Any]) 
         getattr(call, end)()
 
 
-PARTS = {"load": load, "slow": slow, "forks": forks, "recorder": recorder}
+PARTS = {"load": load, "slow": slow, "forks": forks, "recorder": recorder, **ATTACKS}

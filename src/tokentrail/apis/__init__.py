@@ -51,6 +51,9 @@ class ApiAdapter(Protocol):
 class ContentAccumulator(Protocol):
     """Gathers the content of one answer."""
 
+    limit: int | None
+    """Characters of a streamed text after which no more of it is gathered."""
+
     def add(self, chunk: object) -> None:
         """Take the next chunk of a stream."""
 

@@ -52,6 +52,12 @@ class Capture:
         self._foreign = foreign or rules.redact is not None
         self.rules = rules
 
+    @property
+    def held(self) -> tuple[object, ...]:
+        """What it holds."""
+        cells = getattr(self._asked, "__closure__", None) or ()
+        return self._gathering, self._said, *(cell.cell_contents for cell in cells)
+
     def add(self, chunk: object) -> None:
         """Take the next chunk of a stream."""
         gathering = self._gathering

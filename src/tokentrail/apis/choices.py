@@ -11,6 +11,7 @@ from tokentrail.apis.failures import (
     error_of_answer,
     error_of_choices,
     error_type,
+    is_error,
 )
 from tokentrail.apis.reported_usage import (
     find_usage,
@@ -224,7 +225,7 @@ class ChunkAccumulator:
             self._tier = tier
         if fingerprint:
             self._fingerprint = fingerprint
-        if given.get("error"):
+        if is_error(given.get("error")):
             self._error = error_type(given["error"])
         choices, said = given.get("choices"), NOTHING
         for choice in choices if type(choices) is list else ():
@@ -253,7 +254,7 @@ class ChunkAccumulator:
         if 0 <= known < MOST_CHOICES:
             self._reasons[known] = telemetry_str(reason) or self._reasons.get(known)
         if reason == "error" or said.get("error"):
-            self._error = error_of_choices((said,))
+            self._error = error_of_choices((said,)) or self._error
         if self._sink is not None:
             self._reader.feed(said, known, self._sink)
         shown = NOTHING

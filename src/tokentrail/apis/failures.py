@@ -21,6 +21,13 @@ _EVENTS: Final = ("data:", "event:", ":", "id:", "retry:")
 """What a body of events begins with: it is an answer, which nobody read as one."""
 
 
+def is_error(error: object) -> bool:
+    """Whether the value of a field says that something went wrong."""
+    if is_absent(error):
+        return False
+    return bool(error) if isinstance(error, (str, int, list)) else bool(fields(error))
+
+
 def error_type(error: object) -> str:
     """Return the short code of an error, which may be a number or the error itself."""
     code = fields(error).get("code", error)
@@ -34,11 +41,11 @@ def error_of_answer(answer: Mapping[str, object], *, answered: bool) -> str | No
     ``answered``: the model's own words are there.
     """
     error = answer.get("error")
-    if error and not is_absent(error):
+    if is_error(error):
         return error_type(error)
     if plain_str(answer.get("object")) == "error":
         return error_type(answer)
-    if not answered and any(answer.get(name) for name in _COMPLAINTS):
+    if not answered and any(is_error(answer.get(name)) for name in _COMPLAINTS):
         return OTHER_ERROR
     return None
 
@@ -48,7 +55,7 @@ def error_of_choices(choices: object) -> str | None:
     for choice in sequence(choices):
         given = fields(choice)
         error = given.get("error")
-        if error and not is_absent(error):
+        if is_error(error):
             return error_type(error)
         if given.get("finish_reason") == "error":
             return OTHER_ERROR

@@ -28,7 +28,7 @@ def parse_body(body: object) -> object:
         return _ends(body)
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of JSON that is too deep
         return body
 
 
@@ -53,5 +53,5 @@ def _last(field: re.Pattern[str], text: str) -> object:
 def _value(text: str, at: int) -> object:
     try:
         return _READER.raw_decode(text, at)[0]
-    except ValueError:  # cut off
+    except (ValueError, RecursionError):  # cut off, or too deep
         return None

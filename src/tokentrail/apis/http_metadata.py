@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.content_filter import read_refusal
-from tokentrail.apis.values import nonempty_str
+from tokentrail.apis.values import telemetry_str
 from tokentrail.model.records import ContentFilter, HttpMetadata
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _milliseconds(said: str) -> float | None:
 
 
 _RESPONSE_HEADERS: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {
-    b"x-request-id": ("request_id", nonempty_str),
+    b"x-request-id": ("request_id", telemetry_str),
     b"x-ratelimit-limit-requests": ("requests_limit", integer),
     b"x-ratelimit-remaining-requests": ("requests_remaining", integer),
     b"x-ratelimit-reset-requests": ("requests_reset", seconds),
@@ -71,7 +71,7 @@ def is_raw(headers: object) -> bool:
 def metadata_of_answer(answer: object) -> HttpMetadata | None:
     """Return what a plain answer shows: the client writes the request id on it."""
     given = getattr(answer, "__dict__", None)
-    known = nonempty_str(given.get("_request_id")) if type(given) is dict else None
+    known = telemetry_str(given.get("_request_id")) if type(given) is dict else None
     return None if known is None else HttpMetadata(request_id=known)
 
 

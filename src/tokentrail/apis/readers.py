@@ -31,10 +31,19 @@ def read_request_content(
     return Content() if reader is None else reader.read_request(arguments, schemas=schemas)
 
 
-def content_accumulator(request: Request, *, schemas: bool) -> ContentAccumulator | None:
-    """Return what gathers the answer to ``request``; ``None`` where no content is known."""
+def content_accumulator(
+    request: Request, *, schemas: bool, limit: int | None = None
+) -> ContentAccumulator | None:
+    """Return what gathers the answer to ``request``; ``None`` where no content is known.
+
+    ``limit``: of each streamed text not much more than so many characters is kept.
+    """
     reader = _content_readers().get((request.operation, request.api))
-    return None if reader is None else reader.accumulator(schemas=schemas)
+    if reader is None:
+        return None
+    made = reader.accumulator(schemas=schemas)
+    made.limit = limit
+    return made
 
 
 @cache

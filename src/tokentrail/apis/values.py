@@ -15,6 +15,8 @@ from typing import Any, Final, TypeGuard
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _SENTINELS: Final = frozenset({"NoneType", "NotGiven", "Omit"})
 _CODE: Final = re.compile(r"[\w.\-]{1,64}", re.ASCII)
+MAX_CHARS: Final = 1024
+"""Characters of a name or an id: they come from outside, and may be as long as a prompt."""
 _INT64: Final = 1 << 63
 """Telemetry carries integers of 64 bits; a larger one would break an exporter's whole batch."""
 MAX_TOKENS: Final = 10**12
@@ -112,19 +114,20 @@ def nonempty_str(value: object) -> str | None:
 
 
 def telemetry_str(value: object) -> str | None:
-    """Return a word that telemetry can carry: halves of a surrogate pair are replaced.
+    """Return a word that telemetry can carry: of MAX_CHARS at most, and without half characters.
 
-    One of them in a label would make all of Prometheus' scrapes fail from then on.
+    One half of a surrogate pair in a label would make all of Prometheus' scrapes fail from then on.
     """
     if value is None:
         return None
     if type(value) is str and value.isascii():  # as nearly always
-        return value or None
+        return value[:MAX_CHARS] or None
     said = nonempty_str(value)
-    return None if said is None else _encodable(said)
+    return None if said is None else encodable(said)[:MAX_CHARS]
 
 
-def _encodable(said: str) -> str:
+def encodable(said: str) -> str:
+    """Return a text with halves of a surrogate pair replaced."""
     if said.isascii():
         return said
     return said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -139,7 +142,7 @@ def error_code(value: object) -> str | None:
 def nonempty_strs(value: object) -> tuple[str, ...] | None:
     """Return a non-empty list of strings; ``None`` if anything else stands in it."""
     found = tuple(map(plain_str, sequence(value)))
-    given = tuple(_encodable(item) for item in found if item is not None)
+    given = tuple(encodable(item)[:MAX_CHARS] for item in found if item is not None)
     return given if given and len(given) == len(found) else None
 
 

@@ -26,6 +26,10 @@ class _NoDeadline:
 
     deadline = float("inf")
 
+    def size(self) -> int:
+        """Return about how many bytes it holds."""
+        return 0
+
     def ready(self) -> bool:
         """Nothing has to be waited for."""
         return True
@@ -45,6 +49,10 @@ class Gaps(_NoDeadline):
         self._stamps = stamps
         self._model = model
 
+    def size(self) -> int:
+        """Return the bytes of the times."""
+        return 8 * len(self._stamps)
+
     def is_short(self) -> bool:
         """Whether it is done in half a millisecond."""
         return len(self._stamps) <= SHORT
@@ -63,6 +71,10 @@ class LongPrompt(_NoDeadline):
         self.done = False
         self._encoder = encoder
         self._model = model
+
+    def size(self) -> int:
+        """Return about how much text is counted."""
+        return self.tally.weight
 
     def steps(self) -> Iterator[None]:
         """Count slice by slice."""
@@ -86,6 +98,12 @@ class Comparison(_NoDeadline):
         self._model = model
         self._encoder = encoder
         self._tallies = tallies
+
+    def size(self) -> int:
+        """Return about how much text is counted."""
+        read, generated = self._tallies
+        weight = 0 if read is None else read.weight
+        return weight + (0 if generated is None else generated.held)
 
     def steps(self) -> Iterator[None]:
         """Count, then record the ratios."""

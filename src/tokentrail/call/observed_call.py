@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 from tokentrail.call.jobs import Comparison, Gaps
 from tokentrail.call.live_usage import LiveUsage
 from tokentrail.call.price import PriceLookup
+from tokentrail.call.redacted_words import redact_words
 from tokentrail.call.usage_counter import UsageCounter
 from tokentrail.config import TokenCounting
 from tokentrail.counting import INLINE, OutputTally
 from tokentrail.model.records import Source, Usage
 from tokentrail.support import guard
+from tokentrail.support.size import approximate_size
 from tokentrail.telemetry import internal_metrics
+from tokentrail.telemetry.context import without_instrumentation
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
@@ -183,13 +186,25 @@ class ObservedCall:
         """Note, in a finaliser, that nobody holds the answer any more."""
         self._go_on(self.recorder.on_collected(), finalising=True)
 
+    def discard_cut_off(self) -> None:
+        """End the span, at least, if a signal cut off the end of a call that nobody else has."""
+        if self.state is CallState.OPEN and not self.recorder.is_open:
+            self.state = CallState.RECORDED
+            self._runtime.open_calls.discard(self)
+            self.telemetry.discard()
+
     def _go_on(self, operation: Operation | None, *, finalising: bool = False) -> None:
         """Go on with a call that has just ended, if it has; then raise what reading it raised."""
         try:
             if operation is not None:
-                self.state = CallState.ENDED
+                self.state, self._operation = CallState.ENDED, operation
+                self.telemetry.client = None  # a call that is over hides no other
                 if self._is_ours():
                     self._end(operation, finalising=finalising)
+        except BaseException:  # a bug of ours, or a signal: it is recorded with what is known
+            if self.state is CallState.ENDED and not finalising and self._is_ours():
+                self._record()
+            raise
         finally:
             error = self.recorder.reading_error
             if error is not None:
@@ -206,7 +221,8 @@ class ObservedCall:
         """Record the call if that is quick; in a finaliser the worker does all of it."""
         runtime = self._runtime
         runtime.open_calls.discard(self)
-        self._live, self._operation = None, operation
+        self._live = None
+        self._name_model(operation)
         operation.request = request = self.request
         if request.background or request.fetches:
             operation.response = runtime.background.settled(request, operation.response)
@@ -224,14 +240,38 @@ class ObservedCall:
         else:
             self._count()
 
+    def _name_model(self, operation: Operation) -> None:
+        """Take the model that the answer names for that of a stored prompt, which names it."""
+        request, response = self.request, operation.response
+        if request.prompt_name is None or request.model is not None or response is None:
+            return
+        self.request = replace(request, model=response.model)
+
     def _queue_without_lock(self, gaps: Gaps | None) -> None:
         worker = self._runtime.worker
         if gaps is not None and not worker.full():
-            worker.put(gaps)
+            worker.put_finalised(gaps)
         self._set_deadline()
+        if worker.full():
+            self._let_go_of_text()
         self.state = CallState.QUEUED
-        worker.put(self)
-        internal_metrics.note_queued()
+        if worker.put_finalised(self):
+            internal_metrics.note_queued()
+
+    def _let_go_of_text(self) -> None:
+        """Keep what is known by now: of what would be counted too much waits already."""
+        capture, self.capture = self.capture, None
+        if capture is not None:
+            capture.release()
+        self._prompt = self._reader = None
+        self._is_expired = True
+
+    def size(self) -> int:
+        """Return about how many bytes of text wait with it."""
+        capture = self.capture
+        held = None if capture is None else capture.held
+        output = 0 if self._output is None else self._output.held
+        return output + approximate_size(self._prompt, held)
 
     def _count(self) -> None:
         """Count and record at once if that is quick, else by the worker."""
@@ -348,10 +388,17 @@ class ObservedCall:
         self.state = CallState.RECORDED
         runtime, operation = self._runtime, self._operation
         operation.request, operation.usage = self.request, self.usage or Usage()
-        if runtime.prices is not None:
-            operation.cost = self._cost()
-        content = None if self.capture is None else self._take_content(self.capture)
-        self.telemetry.finish(operation, content)
+        content = None
+        try:
+            if runtime.prices is not None:
+                operation.cost = self._cost()
+            content = None if self.capture is None else self._take_content(self.capture)
+        finally:  # whatever a function of the user's raises, or a signal meanwhile
+            try:
+                self.telemetry.finish(operation, content)
+            except BaseException:
+                self.telemetry.discard()
+                raise
         runtime.remember(operation.request, operation.response)
         if _chance.random() < runtime.settings.count_verification_ratio:
             self._compare(operation)
@@ -370,11 +417,16 @@ class ObservedCall:
         operation, raised, content = self._operation, self._operation.raised, None
         self.capture = None
         operation.raised = raised and replace(raised, message=None)
+        if not self._runtime.emitter.captures_content:  # no longer: see OpenAIInstrumentor
+            capture.release()
+            return None
         try:
-            with guard.shield("content"):
+            with guard.shield("content"), without_instrumentation():
                 message = raised.message if raised is not None else None
                 if raised is not None and message is not None:
                     message = capture.rules.text("error", message)
+                if capture.rules.redact is not None:
+                    redact_words(operation, capture.rules)
                 content = capture.content()
                 operation.raised = raised and replace(raised, message=message)
         finally:

@@ -39,6 +39,7 @@ class Recorder:
     _error: object = None
     _first: float | None = None
     _first_content: float | None = None
+    _has_events = False
     _full_block: array[float] | None = None
     _response: Response | None = None
     _stamps: array[float] | None = None
@@ -167,6 +168,7 @@ class Recorder:
     def on_control_event(self, event: object) -> None:
         """Take an event that stands beside the chunks of an answer: it has no time of its own."""
         if self._once and self._accumulator is not None:
+            self._has_events = True
             self._accumulator.add(event)
 
     def on_error_event(self, event: object) -> None:
@@ -206,7 +208,7 @@ class Recorder:
 
         ``is_page``: it was no stream at all but a page for people, so no model answered.
         """
-        if self._first is None and self._error is None:
+        if self._first is None and self._error is None and not self._has_events:
             self._response = NO_ANSWER if is_page else NOTHING_CAME
         return self._end(Outcome.COMPLETED)
 
@@ -270,7 +272,9 @@ class Recorder:
         try:
             if self._error is not None and self._accumulator is not None:
                 self._accumulator.add(self._error)
-            response = self._known_response()
+            response = self._response
+            if response is None or not self._answered:
+                response = self._known_response()
         except BaseException as failure:  # noqa: BLE001 - as above
             self.reading_error = failure
         return self._build_operation(outcome, end, error, response)
@@ -293,6 +297,8 @@ class Recorder:
             failure = _class_name(error)
         begun, first = self._started, self._first
         duration = end - begun
+        if duration < 0:  # a clock that was set back; an end is never before its start
+            duration = 0.0
         operation = Operation(
             self._request,
             response,
@@ -301,8 +307,8 @@ class Recorder:
             duration,
             self._start_time + int(duration * 1e9),
             answered,
-            None if first is None else first - begun,
-            None if self._first_content is None else self._first_content - begun,
+            None if first is None else max(first - begun, 0.0),
+            None if self._first_content is None else max(self._first_content - begun, 0.0),
             failure,
         )
         operation.usage_request = self.usage_request

@@ -57,10 +57,10 @@ def start_call(runtime: Runtime, call: CallToRecord) -> tuple[ObservedCall | Non
         request = attribution.with_context_attributes(request, baggage_keys, call.context)
     begun = time.perf_counter()
     telemetry = runtime.emitter.start(request, call.context, delegated=delegated)
-    is_observed = telemetry.is_observed
-    if not (is_observed or call.always_record):
-        return None, telemetry
     try:
+        is_observed = telemetry.is_observed
+        if not (is_observed or call.always_record):
+            return None, telemetry
         output = _output_tally(runtime, request) if is_observed and request.stream else None
         capture = _capture(runtime, call, request, telemetry)
         recorder = _recorder(call, request, telemetry, output, capture, begun)
@@ -70,22 +70,23 @@ def start_call(runtime: Runtime, call: CallToRecord) -> tuple[ObservedCall | Non
         if call.read_prompt_now:
             with guard.shield("request"):
                 observed.prompt()
+        if _records_gaps(runtime, telemetry):
+            recorder.keep_chunk_times()
+        if output is not None:
+            output.ask(StreamEncoder(runtime, request, recorder))
+        if _needs_encoding(runtime, call):
+            runtime.start_encoding(runtime.identify(request, None).encoding)
+        runtime.open_calls.add(observed)
     except BaseException:  # an interrupt: to read what is long takes a while
         telemetry.discard()
         raise
-    if _records_gaps(runtime, telemetry):
-        recorder.keep_chunk_times()
-    if output is not None:
-        output.ask(StreamEncoder(runtime, request, recorder))
-    if _needs_encoding(runtime, call):
-        runtime.start_encoding(runtime.identify(request, None).encoding)
-    runtime.open_calls.add(observed)
     return observed, telemetry
 
 
 def _output_tally(runtime: Runtime, request: Request) -> OutputTally | None:
     """Return what counts the answer of a stream, if it is counted; have the worker ready."""
     runtime.worker.ensure()
+    runtime.emitter.provider_flush.look_again()  # a finaliser, which may queue it, does not
     mode = runtime.settings.token_counting
     if mode is TokenCounting.OFF or not resolve.shows_output(request):
         return None
@@ -99,7 +100,8 @@ def _capture(
     emitter, settings = runtime.emitter, runtime.settings
     if not (emitter.captures_content and telemetry.wants_content):
         return None
-    gathering = content_accumulator(request, schemas=settings.capture_tool_schemas)
+    limit = settings.content_max_chars if settings.redact is None else None
+    gathering = content_accumulator(request, schemas=settings.capture_tool_schemas, limit=limit)
     asked = _request_content(call.reader)
     return Capture(asked, gathering, runtime.redaction, foreign=emitter.has_hook)
 

@@ -22,7 +22,7 @@ __all__ = ["CommandError", "main"]
 _COMMANDS: Final = (demo, count, dashboards, prices, reconcile, doctor)
 """In the order in which the help shows them."""
 
-_ABOUT: Final = "Every call of the openai client told to OpenTelemetry, its tokens known."
+_ABOUT: Final = "OpenTelemetry spans and metrics of your openai calls, with their token usage."
 _EXAMPLES: Final = """\
 examples:
   tokentrail demo                                what is told, shown without key or network

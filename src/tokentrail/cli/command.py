@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES: Final = "exit codes: 0 done, 1 tried and failed, 2 cannot be done as asked"
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - nothing public names it
 """Where a command adds its parser, whose ``run`` takes what was asked and returns the exit code."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -55,6 +56,8 @@ def _run(asked: argparse.Namespace) -> int:
             raise CommandError(message, code=2)
         folder.mkdir(parents=True, exist_ok=True)
         for name, written in files.items():
+            if asked.force and (folder / name).is_symlink():
+                (folder / name).unlink()
             (folder / name).write_bytes(written)
             print(folder / name)
     except OSError as error:
@@ -65,18 +68,23 @@ def _run(asked: argparse.Namespace) -> int:
 
 def _files(asked: argparse.Namespace) -> dict[str, bytes]:
     """Return what is shipped, by name, as it is asked for."""
-    shipped = Path(__file__).parents[1] / "dashboards"
+    shipped = resources.files("tokentrail") / "dashboards"  # perhaps in a zip
     board = "tokentrail.json" if asked.by is None else "tokentrail-by.json"
     files = {"tokentrail.json": board, "tokentrail.rules.yml": "tokentrail.rules.yml"}
-    return {name: _adapted(shipped / source, asked).encode() for name, source in files.items()}
+    return {
+        name: _adapted((shipped / source).read_text("utf-8"), name, asked).encode()
+        for name, source in files.items()
+    }
 
 
-def _adapted(path: Path, asked: argparse.Namespace) -> str:
-    text = docs_option.with_docs(path.read_text("utf-8"), asked.docs)
+def _adapted(text: str, name: str, asked: argparse.Namespace) -> str:
+    text = docs_option.with_docs(text, asked.docs)
     if asked.by is not None:
         text = label_option.labelled(text, asked.by)
-    return relabelled(text, asked.service_label, in_json=path.suffix == ".json")
+    return relabelled(text, asked.service_label, in_json=name.endswith(".json"))
 
 
 def _differs(written: bytes, there: Path) -> bool:
+    if there.is_symlink() and not there.exists():
+        return True  # a dangling link: to write would make a file elsewhere
     return there.exists() and there.read_bytes() != written

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tokentrail.config.environment import (
     EnvironmentValue,
     display_value,
+    read_arguments,
     read_environment,
     read_settings,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "StreamUsage",
     "TokenCounting",
     "display_value",
+    "read_arguments",
     "read_environment",
     "read_settings",
 ]

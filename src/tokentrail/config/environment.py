@@ -1,8 +1,7 @@
-"""How settings are read: a keyword argument goes over the environment, which goes over the default.
+"""How settings are read: from a keyword, else from the environment, else the default.
 
-A wrong keyword argument raises when ``instrument()`` is called, with the setting, the value and
-what is allowed. A wrong environment value must not stop a program: it warns once and the default
-holds.
+A wrong keyword raises when ``instrument()`` is called, with the setting, the value and what is
+allowed. A wrong variable must not stop a program: it warns once, and the default is used.
 """
 
 from __future__ import annotations
@@ -34,11 +33,7 @@ def read_settings(
         TypeError: an argument has a name that is no setting.
         ValueError: an argument has a value that is not allowed.
     """
-    known = {setting.name for setting in SETTINGS}
-    for name in arguments:
-        if name not in known:
-            message = f"tokentrail has no setting {name!r}; there are: {', '.join(sorted(known))}"
-            raise TypeError(message)
+    _require_known(arguments)
     if _value(_DISABLED, arguments.get("disabled"), environ):
         # Nothing is imported that a variable names.
         arguments, environ = {**arguments, "disabled": True}, {}
@@ -47,6 +42,27 @@ def read_settings(
     if settings.withhold:
         return replace(settings, capture_content=ContentCapture.NO_CONTENT)
     return settings
+
+
+def read_arguments(arguments: Mapping[str, object]) -> dict[str, object]:
+    """Return the values of the keyword arguments alone; those that are ``None`` are left out.
+
+    Raises: as :func:`read_settings`.
+    """
+    _require_known(arguments)
+    return {
+        s.name: _value(s, arguments[s.name], {})
+        for s in SETTINGS
+        if arguments.get(s.name) is not None
+    }
+
+
+def _require_known(arguments: Mapping[str, object]) -> None:
+    known = {setting.name for setting in SETTINGS}
+    for name in arguments:
+        if name not in known:
+            message = f"tokentrail has no setting {name!r}; there are: {', '.join(sorted(known))}"
+            raise TypeError(message)
 
 
 def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> Any:
@@ -106,7 +122,7 @@ def _reason(error: ValueError) -> str:
 def _instead(setting: Setting) -> str:
     if setting.fallback is redact_everything:
         return "No content is recorded."
-    return f"The default ({setting.default_text}) holds."
+    return f"The default ({setting.default_text}) is used."
 
 
 def display_value(value: object) -> object:

@@ -65,7 +65,7 @@ def length(value: object) -> int:
 
 
 class FunctionError(ValueError):
-    """Says why a function cannot be had."""
+    """Says why a function cannot be used."""
 
 
 def function(value: object) -> object:
@@ -74,7 +74,7 @@ def function(value: object) -> object:
     if not callable(found):
         raise ValueError
     if _is_awaited(found) or _is_awaited(type(found).__call__):
-        message = "a coroutine function: nobody would await it"
+        message = "a coroutine function, which is never awaited here"
         raise FunctionError(message)
     return found
 
@@ -102,7 +102,7 @@ def _is_awaited(found: object) -> bool:
 
 
 def ratio(value: object) -> float:
-    """Read a number from nought to one."""
+    """Read a number from 0 to 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError
     number = float(value)
@@ -130,7 +130,7 @@ def names(value: object, known: Collection[str] | None = None) -> tuple[str, ...
 
 
 def metric_attributes(value: object) -> tuple[str, ...]:
-    """Read names of attributes that metrics may bear; "none" for no name at all."""
+    """Read names of attributes that metrics may have; "none" for no name at all."""
     if isinstance(value, str) and value.strip().lower() == "none":
         return ()
     return names(value, METRIC_ATTRIBUTES)
@@ -145,7 +145,7 @@ def custom_metric_attributes(value: object) -> tuple[str, ...]:
 
 
 def request_attributes(value: object) -> tuple[str, ...]:
-    """Read names of arguments that say whose a call is."""
+    """Read names of arguments that identify the user of a call."""
     return names(value, REQUEST_ATTRIBUTES)
 
 

@@ -130,19 +130,19 @@ class Settings:
     )
     time_per_output_chunk: bool = _switch(
         default=False,
-        about="Whether the gap before each chunk of a stream is recorded as a metric, which costs "
-        "several times what else is done for a chunk, in a thread of its own.",
+        about="Whether the gap before each chunk of a stream is recorded as a metric. It costs "
+        "several times the other work for a chunk, in a thread of its own.",
     )
     metric_names: MetricNames = _choice(
         MetricNames.RELEASED,
-        "Names of the conventional metrics: those that dashboards know, those to come, or both. "
-        f"Where it is not set, gen_ai_latest_experimental in {OPT_IN} means both.",
+        "Names of the conventional metrics: the released ones, those of the next conventions, or "
+        f"both. If it is not set, gen_ai_latest_experimental in {OPT_IN} means both.",
     )
     metric_attributes: tuple[str, ...] = _setting(
         default=DEFAULT_METRIC_ATTRIBUTES,
         accepts=_NAMES,
         allowed=f"names separated by commas, of: {', '.join(METRIC_ATTRIBUTES)}; or none",
-        about="Attributes of metrics beside operation, provider and request model.",
+        about="Attributes of metrics in addition to operation, provider and request model.",
         parse=parsing.metric_attributes,
     )
     internal_metrics: bool = _switch(
@@ -153,13 +153,13 @@ class Settings:
     stream_usage: StreamUsage = _choice(
         StreamUsage.OBSERVE,
         "Whether chat and completions streams are asked for the server's usage "
-        "(stream_options.include_usage) where the application did not ask; it sees no difference.",
+        "(stream_options.include_usage) if your application did not ask; it sees no difference.",
     )
     count_verification_ratio: float = _setting(
         default=0.01,
         accepts="float",
         allowed="a share from 0 to 1",
-        about="The share of calls with reported usage that are counted too, after they are "
+        about="The share of calls with reported usage that are also counted, after they are "
         "recorded, to show how good the counts are (tokentrail.usage.count_ratio).",
         parse=parsing.ratio,
     )
@@ -184,7 +184,7 @@ class Settings:
         accepts="bool",
         allowed="true, false",
         about="Whether each inference is also emitted as a log event, with all that its span has. "
-        "Where it is not set, only if content goes to events. False also silences the event of a "
+        "If it is not set, only if content goes to events. False also switches off the event of a "
         "failure.",
         parse=parsing.boolean,
         variable="OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT",
@@ -193,9 +193,9 @@ class Settings:
         default=None,
         accepts="Callable[[str, str], str | None] | str",
         allowed="a function of (kind, text) that returns the text to keep, or None; " + _BY_NAME,
-        about="Called for every text before it is recorded, with what it is and the text; what it "
-        "returns is recorded instead. Where the variable names no such function, no content is "
-        "recorded at all. May run in tokentrail's own thread.",
+        about="Called with the kind and the text of everything before it is recorded; the text "
+        "that it returns is recorded instead. If the variable names no such function, no content "
+        "is recorded at all. May run in tokentrail's own thread.",
         parse=parsing.function,
     )
     content_max_chars: int | None = _setting(
@@ -207,8 +207,8 @@ class Settings:
     )
     capture_binary: bool = _switch(
         default=False,
-        about="Whether images, sound and files that stand in messages are recorded with their "
-        "bytes, not only their size.",
+        about="Whether images, audio and files in messages are recorded with their bytes, not only "
+        "their size, and their addresses with the query string, where a signature may stand.",
     )
     capture_tool_schemas: bool = _switch(
         default=False,
@@ -217,16 +217,16 @@ class Settings:
     )
     on_conflict: OnConflict = _choice(
         OnConflict.BOTH,
-        "What becomes of calls that another instrumentation records as well, where the two cannot "
-        "share a span: recorded by both, with a warning, or left to the other, whose span gains "
-        "what we know.",
+        "What happens to calls that another instrumentation records as well, if the two cannot "
+        "share a span: both record them, with a warning; or the other one does, and its span gets "
+        "our attributes.",
     )
     custom_metric_attributes: tuple[str, ...] = _setting(
         default=(),
         accepts=_NAMES,
         allowed="names separated by commas, without blanks, that are not the metrics' own",
-        about="Which of the application's own attributes (tokentrail.attributes(), baggage_keys, "
-        "request_attributes) metrics have: those of few values. Spans have all.",
+        about="Your own attributes (tokentrail.attributes(), baggage_keys, request_attributes) "
+        "that metrics have too. Choose those with few values. Spans have all.",
         parse=parsing.custom_metric_attributes,
     )
     baggage_keys: tuple[str, ...] = _setting(
@@ -249,7 +249,7 @@ class Settings:
         default=INSTRUMENTED_APIS,
         accepts=_NAMES,
         allowed="names separated by commas, of: " + ", ".join(INSTRUMENTED_APIS),
-        about="The APIs whose calls are recorded; of one that is left out nothing is patched.",
+        about="The APIs to record; nothing of the others is patched.",
         parse=parsing.instrumented_apis,
     )
     request_hook: Callable[[Any, dict[str, Any]], object] | None = _setting(
@@ -263,26 +263,24 @@ class Settings:
         default=None,
         accepts="Callable[[Span, Any], object] | str",
         allowed="a function of (span, answer); " + _BY_NAME,
-        about="Called with the span and what the application is about to get: an answer, or a "
+        about="Called with the span and the answer that your application gets: an object, or a "
         "stream that is not read yet.",
         parse=parsing.function,
     )
     cost: Cost = _choice(
         Cost.OFF,
-        "Which spans have tokentrail.cost.amount: of calls whose tokens the server reported, or "
-        "also of those that were counted exactly. Needs tokentrail[cost] for prices not your own.",
+        "Which spans have tokentrail.cost.amount: those of calls with reported tokens, or also "
+        "those with counted tokens. Needs tokentrail[cost], unless you set your own prices.",
     )
     prices: UserPrices = _setting(
         default=UserPrices(),
         accepts="Mapping[str, Any] | str | PathLike[str]",
         allowed="a JSON file, or a mapping: for each model "
         f"{', '.join(PRICE_NAMES)}, in USD per million tokens",
-        about="Your own prices, which go before the published ones (docs/pricing.md).",
+        about="Your own prices, used before the published ones (docs/pricing.md).",
         parse=parsing.prices,
     )
-    disabled: bool = _switch(
-        default=False, about="Whether instrument() leaves everything as it is."
-    )
+    disabled: bool = _switch(default=False, about="Whether instrument() does nothing.")
 
     @property
     def withhold(self) -> bool:

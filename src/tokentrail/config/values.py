@@ -17,7 +17,7 @@ class TokenCounting(str, Enum):
 
 
 class StreamUsage(str, Enum):
-    """How the usage of a chat or completions stream is come by."""
+    """How the usage of a chat or completions stream is obtained."""
 
     OBSERVE = "observe"
     REQUEST = "request"
@@ -32,7 +32,7 @@ class MetricNames(str, Enum):
 
 
 class Cost(str, Enum):
-    """Which calls are priced, by where their tokens are known from."""
+    """Which calls are priced, by the source of their tokens."""
 
     OFF = "off"
     REPORTED = "reported"
@@ -40,14 +40,14 @@ class Cost(str, Enum):
 
 
 class OnConflict(str, Enum):
-    """What becomes of a call that another instrumentation tells as well."""
+    """What happens to a call that another instrumentation records as well."""
 
     BOTH = "both"
     DEFER = "defer"
 
 
 class ContentCapture(str, Enum):
-    """Where content goes."""
+    """Where content is recorded."""
 
     NO_CONTENT = "no_content"
     SPAN_ONLY = "span_only"
@@ -56,19 +56,19 @@ class ContentCapture(str, Enum):
 
     @property
     def on_spans(self) -> bool:
-        """Whether spans bear content."""
+        """Whether spans have content."""
         return self in {ContentCapture.SPAN_ONLY, ContentCapture.SPAN_AND_EVENT}
 
     @property
     def on_events(self) -> bool:
-        """Whether log events bear content."""
+        """Whether log events have content."""
         return self in {ContentCapture.EVENT_ONLY, ContentCapture.SPAN_AND_EVENT}
 
 
 def redact_everything(kind: str, text: str) -> None:
-    """Stand for a ``redact`` that the environment names and that cannot be had.
+    """Replace a ``redact`` that the environment names and that cannot be imported.
 
-    Whoever named one wants no text told as it is.
+    If you set one, you want no text recorded without it.
     """
 
 
@@ -94,15 +94,15 @@ RESERVED_METRIC_ATTRIBUTES = frozenset(
         *METRIC_ATTRIBUTES,
     }
 )
-"""What metrics bear of their own: none of it can be the application's."""
+"""Attributes that metrics have already: the application cannot use these names."""
 
 REQUEST_ATTRIBUTES = ("metadata", "user", "safety_identifier")
-"""Arguments of a call that say whose it is."""
+"""Arguments of a call that identify its user."""
 
 DEFAULT_METRIC_ATTRIBUTES = tuple(name for name, there in METRIC_ATTRIBUTES.items() if there)
 
 OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
-"""The ecosystem's own switch; it speaks where ``metric_names`` is not set."""
+"""OpenTelemetry's own variable; it is used if ``metric_names`` is not set."""
 
 INSTRUMENTED_APIS = CLIENT_PARTS
-"""Parts of the client, by their names on it, whose methods are told."""
+"""Parts of the client that can be recorded, by their names on it."""

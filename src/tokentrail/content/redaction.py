@@ -35,6 +35,7 @@ KINDS: Final = (
     "name",
     "uri",
     "error",
+    "stop",
 )
 """What the user's ``redact`` is told of a text. Of values that are not text it gets the JSON."""
 
@@ -55,7 +56,7 @@ class Redaction:
         kept: str | None = clean(said)
         if self.redact is not None and kept is not None:
             redacted = None
-            with guard.shield("redact"):  # the user's own function may raise
+            with guard.function_shield("redact"):  # the user's own function may raise
                 redacted = self.redact(kind, kept)
             if not isinstance(redacted, str):
                 return None
@@ -118,7 +119,7 @@ class Redaction:
         if isinstance(part, Blob):
             return part if self.binary else replace(part, content=None)
         if isinstance(part, Uri):
-            address = self.text("uri", part.uri)
+            address = self.text("uri", part.uri if self.binary else _without_query(part.uri))
             return None if address is None else replace(part, uri=address)
         if isinstance(part, ServerToolCall):
             return replace(part, call=self._payload("tool_arguments", part.call))
@@ -146,6 +147,11 @@ class Redaction:
             description=None if about is None else self.text("tool_definition", about),
             parameters=self.value("tool_definition", taken),
         )
+
+
+def _without_query(address: str) -> str:
+    """Return an address without what follows the path: a signature there opens what is private."""
+    return address.partition("?")[0].partition("#")[0]
 
 
 def _without_binary(value: object, name: str = "") -> object:

@@ -26,10 +26,10 @@ Sourced = tuple["Rates", CostSource]
 
 
 class Prices:
-    """Prices calls. Without genai-prices the user's own prices are all there are."""
+    """Prices calls. Without genai-prices only the user's own prices are used."""
 
     def __init__(self, own: UserPrices, *, counted: bool) -> None:
-        """``counted``: calls are priced by our own exact counts too, where nothing is reported."""
+        """``counted``: calls without a report are priced by their exact counts."""
         self._own = own
         self._counted = counted
         self._known: BoundedCache[Key, Sourced | None] = BoundedCache(MAX_PRICES)

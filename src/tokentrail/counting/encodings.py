@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
+import math
 import threading
 import time
 from binascii import a2b_base64
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 _importing = ForkLock()
 """Entered while modules are imported in the background: of one that is half imported, a child would
 never have the other half."""
+RETRY_AFTER = 10.0
+"""Seconds after a passing shortage until an encoding is built anew; a try costs half a second."""
 _SLICE = 16 * 1024
 """Bytes of a rank file parsed between two yields of the GIL: about half a millisecond."""
 
@@ -77,7 +80,8 @@ class Encodings:
     def __init__(self) -> None:
         """Know no encoding yet."""
         self._built: dict[str, Encoding] = {}
-        self._failed: set[str] = set()
+        self._failed: dict[str, float] = {}
+        """``time.monotonic()`` until which one is not tried again."""
         self.forked()
 
     def forked(self) -> None:
@@ -85,8 +89,8 @@ class Encodings:
 
         What was built stays, and shares the parent's memory.
         """
-        self._lock = threading.Lock()
-        self._building = threading.Lock()
+        self._lock = threading.RLock()
+        self._building = threading.RLock()
         self._waiting: dict[str, list[Callable[[], None]]] = {}
 
     def get(self, name: str) -> Encoding | None:
@@ -94,8 +98,12 @@ class Encodings:
         return self._built.get(name)
 
     def failed(self, name: str) -> bool:
-        """Tell whether building this encoding was tried in vain; it is not tried again."""
-        return name in self._failed
+        """Tell whether building this encoding was tried in vain, and is not tried again by now.
+
+        Of a passing shortage (no memory, no file to open) it is, after RETRY_AFTER seconds.
+        """
+        until = self._failed.get(name)
+        return until is not None and time.monotonic() < until
 
     def start(self, name: str, ready: Callable[[], None]) -> None:
         """Build the encoding in a daemon thread; ``ready`` is called once that ended, well or not.
@@ -104,7 +112,7 @@ class Encodings:
         encoding is being built is called once.
         """
         with self._lock:
-            done = name in self._built or name in self._failed
+            done = name in self._built or self.failed(name)
             first = not done and name not in self._waiting
             if not done:
                 callbacks = self._waiting.setdefault(name, [])
@@ -117,10 +125,10 @@ class Encodings:
 
     def load(self, name: str) -> Encoding | None:
         """Return the encoding, building it if need be; None if that fails."""
-        if name in self._built or name in self._failed:
+        if name in self._built or self.failed(name):
             return self._built.get(name)
         with self._building:
-            if name not in self._built and name not in self._failed:
+            if name not in self._built and not self.failed(name):
                 self._build(name)
         return self._built.get(name)
 
@@ -131,7 +139,7 @@ class Encodings:
         try:
             import_module("concurrent.futures.thread")  # tiktoken's; it has hooks at forks, too
             thread.start()
-        except RuntimeError:  # The interpreter is shutting down, or threads have run out.
+        except Exception:  # noqa: BLE001 - the program is ending, or threads or memory have run out
             self._notify(name)
 
     def _load_and_notify(self, name: str) -> None:
@@ -152,8 +160,21 @@ class Encodings:
         except BaseException as error:
             if not isinstance(error, Exception) and not is_panic(error):
                 raise
-            self._failed.add(name)
-            logger.warning("The encoding %s cannot be built, counts are estimates: %s", name, error)
+            self._note_failure(name, error)
+        else:
+            self._failed.pop(name, None)
+
+    def _note_failure(self, name: str, error: BaseException) -> None:
+        is_final = isinstance(error, ValueError)  # no such encoding, or a wrong checksum
+        is_first = name not in self._failed
+        self._failed[name] = math.inf if is_final else time.monotonic() + RETRY_AFTER
+        if is_first or is_final:
+            logger.warning(
+                "The encoding %s cannot be built, counts are estimates%s: %s",
+                name,
+                "" if is_final else ", and it is tried again later",
+                str(error) or type(error).__name__,
+            )
 
 
 ENCODINGS = Encodings()

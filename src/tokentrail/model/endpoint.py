@@ -9,14 +9,23 @@ from urllib.parse import urlsplit
 from tokentrail.model.records import Endpoint
 
 AZURE = "azure.ai.openai"
+BEDROCK = "aws.bedrock"
 OPENAI = "openai"
 
-_AZURE_CLIENTS = frozenset({"AzureOpenAI", "AsyncAzureOpenAI", "BaseAzureClient"})
+CLIENTS = {
+    "AzureOpenAI": AZURE,
+    "AsyncAzureOpenAI": AZURE,
+    "BaseAzureClient": AZURE,
+    "BedrockOpenAI": BEDROCK,
+    "AsyncBedrockOpenAI": BEDROCK,
+}
+"""Clients of openai that are for one provider, whatever their host."""
 
-_HOSTS: tuple[tuple[str, str], ...] = (
+HOSTS: tuple[tuple[str, str], ...] = (
     ("openai.azure.com", AZURE),
     ("services.ai.azure.com", AZURE),
     ("cognitiveservices.azure.com", AZURE),
+    ("models.ai.azure.com", "azure.ai.inference"),
     ("api.groq.com", "groq"),
     ("api.deepseek.com", "deepseek"),
     ("api.x.ai", "x_ai"),
@@ -33,7 +42,7 @@ _HOSTS: tuple[tuple[str, str], ...] = (
 )
 """Host suffixes and the conventions' well-known value of ``gen_ai.provider.name``."""
 
-_BEDROCK = re.compile(r"(.+\.)?bedrock[\w-]*\..+\.amazonaws\.com(\.cn)?")
+_BEDROCK = re.compile(r"(.+\.)?bedrock[\w-]*\.(.+\.amazonaws\.com(\.cn)?|[\w-]+\.api\.aws)")
 """The service stands in front of region and suffix: other hosts of amazonaws.com are anybody's."""
 
 _DEFAULT_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
@@ -67,6 +76,13 @@ def socket_endpoint_of(client: object) -> Endpoint:
     return _endpoint(type(client).__mro__, url.hostname or "", url.port, url.scheme, url.path)
 
 
+def endpoint_at(url: str, client: object) -> Endpoint:
+    """Return the endpoint of an absolute URL that a client calls: the host is the URL's own."""
+    parts, own = urlsplit(url), endpoint_of(client)
+    at = _endpoint((), parts.hostname or "", parts.port, parts.scheme, parts.path)
+    return own if (at.address, at.port) == (own.address, own.port) else at
+
+
 @lru_cache(maxsize=256)
 def _endpoint(
     classes: tuple[type, ...], host: str, port: int | None, scheme: str, path: str
@@ -81,9 +97,10 @@ def _endpoint(
 
 
 def _provider(classes: tuple[type, ...], host: str) -> str:
-    if any(base.__name__ in _AZURE_CLIENTS for base in classes):
-        return AZURE
-    for suffix, provider in _HOSTS:
+    for base in classes:
+        if base.__name__ in CLIENTS:
+            return CLIENTS[base.__name__]
+    for suffix, provider in HOSTS:
         if host == suffix or host.endswith(("." + suffix, "-" + suffix)):
             return provider
-    return "aws.bedrock" if _BEDROCK.fullmatch(host) else OPENAI
+    return BEDROCK if _BEDROCK.fullmatch(host) else OPENAI

@@ -1,8 +1,8 @@
-"""What happened: plain records of one call, from request to ending; frozen, but for the whole.
+"""Plain records of one call, from its request to its outcome.
 
-Nothing here knows openai, OpenTelemetry or tiktoken. Shapes fill these records, counting and
-the recorder complete them, tellers read them. Absent is ``None``, never zero, an empty text or
-a guess.
+Nothing here knows openai, OpenTelemetry or tiktoken. ``apis`` fills these records, counting and
+the recorder complete them, ``telemetry`` reads them. What is not known is ``None``, never zero, an
+empty text or a guess.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Source(str, Enum):
     COUNTED = "counted"
     """tiktoken's count, with an encoding known for the model."""
     VISIBLE = "visible"
-    """tiktoken's count of what a model that may reason let us see: a lower bound."""
+    """tiktoken's count of the visible output of a reasoning model: a lower bound."""
     APPROXIMATED = "approximated"
-    """Anything weaker: a guessed encoding, a length heuristic, a partial report."""
+    """An estimate: a guessed encoding, a length, an unproven rule, a partial report."""
 
     __hash__ = str.__hash__  # as the string it is: Enum's own is no C
 
@@ -43,7 +43,7 @@ class Outcome(str, Enum):
 
     COMPLETED = "completed"
     CLOSED_EARLY = "closed_early"
-    """The application stopped reading: its right, not an error."""
+    """The application stopped reading; not an error."""
     CANCELLED = "cancelled"
     FAILED = "failed"
     TRUNCATED = "truncated"
@@ -53,7 +53,7 @@ class Outcome(str, Enum):
 
 
 class Endpoint(NamedTuple):
-    """Who is called. ``key`` names the base URL for bounded memories; it is never told."""
+    """The server that is called. ``key`` is the base URL, for bounded caches; never recorded."""
 
     provider: str
     address: str | None
@@ -70,7 +70,7 @@ class ToolCall:
     id: str | None = None
     """By which its result refers to it."""
     completed: bool = False
-    """It bears the status with which the server gave it."""
+    """It has the status that the server gave it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class Request:
     background: bool = False
     """The server goes on with it, whether anybody waits or not."""
     fetches: bool = False
-    """What it answers with was made by another call, which told its usage if it could."""
+    """Its answer was made by another call, which recorded the usage if it could."""
     attribution: tuple[tuple[str, AttributeValue], ...] = ()
     """Whose call it is, in the application's own words: names and values."""
     prompt: Prompt | None = None
@@ -179,7 +179,7 @@ class Request:
     """The text shown is not what is billed as output (audio, rejected predictions, candidates of
     ``best_of``, echoed prompts, a context that the server edits): a count of it is a guess."""
     unknowable_output: bool = False
-    """Nor can it be told apart (an echoed prompt stands before it): it is not even counted."""
+    """Nor can it be separated from an echoed prompt: it is not even counted."""
 
 
 ID_FIELDS = ("conversation_id", "previous_response_id", "response_id", "stream_cursor")
@@ -275,20 +275,22 @@ class Response:
 
 @lean_dataclass(frozen=True, slots=True)
 class Count:
-    """A number of tokens and what it is worth."""
+    """A number of tokens and its source."""
 
     tokens: int
     source: Source
     encoding: str | None = None
+    """The encoding that it was counted with."""
 
 
 @lean_dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of a call by direction, each with its source."""
+    """Token usage of a call by direction, each number with its source."""
 
     input: Count | None = None
     output: Count | None = None
     reported: Reported | None = None
+    """All that the server reported, cached and reasoning tokens included."""
     counted_input: Count | None = None
     """A count made beside a report, for comparison."""
     counted_output: Count | None = None
@@ -304,7 +306,7 @@ class RaisedException:
 
 
 class CostSource(str, Enum):
-    """Whose prices a cost is worked out with."""
+    """The prices that a cost is computed with."""
 
     OWN_PRICES = "own_prices"
     PUBLISHED_PRICES = "published_prices"

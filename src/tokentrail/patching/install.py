@@ -1,7 +1,7 @@
 """How methods of the client are wrapped: the table is walked by install and remove alike.
 
 Nothing of openai is imported here. A hook waits for each module; it cannot be unregistered, so it
-is registered once in a process and asks whether patching is wanted.
+waits once at a time and asks whether patching is wanted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import wrapt
 from tokentrail.config import INSTRUMENTED_APIS
 from tokentrail.patching import exchanges, wrappers
 from tokentrail.patching.methods import ANSWERED, RETRIED, all_methods
-from tokentrail.patching.wrappers import PatchedMethod
+from tokentrail.patching.wrappers import PatchedMethod, PatchedSeam
 from tokentrail.support import guard
 from tokentrail.websocket import patching
 
@@ -51,8 +51,6 @@ def install(families: Collection[str] = INSTRUMENTED_APIS) -> None:
         if name not in _hooked:
             _hooked.add(name)
             wrapt.register_post_import_hook(_imported, name)  # calls it if the module is there
-        elif (module := sys.modules.get(name)) is not None:
-            _imported(module)
 
 
 def remove() -> None:
@@ -71,7 +69,15 @@ def remove() -> None:
     _patched[:] = left
 
 
+def refresh() -> None:
+    """Wrap what was imported anew since, where anything is wrapped. Idempotent."""
+    if _wanted:
+        _below.cache_clear()
+        install(_wanted)
+
+
 def _imported(module: ModuleType) -> None:
+    _hooked.discard(module.__name__)  # a hook is called once: it may be imported anew
     if not _wanted:
         return
     for row in all_methods():
@@ -111,7 +117,9 @@ def _patch(module: ModuleType, row: Method) -> None:
         return
     if is_patched(original):
         return
-    patched = _around(original, _wrapper(row))
+    wrapper = _wrapper(row)
+    is_seam = row.method in _EXCHANGES
+    patched = PatchedSeam(original, wrapper) if is_seam else _around(original, wrapper)
     setattr(owner, row.method, patched)
     _patched.append((owner, row.method, original, patched))
 
@@ -158,7 +166,7 @@ def is_patched(function: object) -> bool:
     """Whether our wrapper is anywhere in ``function``."""
     seen = 0
     while function is not None and seen < 100:  # noqa: PLR2004 - deeper is a loop
-        if isinstance(function, PatchedMethod):
+        if isinstance(function, (PatchedMethod, PatchedSeam)):
             return True
         function = getattr(function, "__wrapped__", None)
         seen += 1

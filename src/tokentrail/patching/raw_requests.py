@@ -13,9 +13,11 @@ from copy import copy
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from tokentrail.apis.http_metadata import is_raw
 from tokentrail.apis.readers import adapter_of
+from tokentrail.model.endpoint import endpoint_at
 from tokentrail.model.operations import OPERATIONS
 from tokentrail.support import guard
 from tokentrail.telemetry.context import context_to_instrument
@@ -23,11 +25,13 @@ from tokentrail.telemetry.context import context_to_instrument
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokentrail.model.records import Endpoint
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.context import BodyReader
 
 PATHS: Final = {row.path: adapter_of(row) for row in OPERATIONS if row.path is not None}
 """What is told of a POST, by its path below the base URL."""
+_BY_LENGTH: Final = sorted(PATHS, key=len, reverse=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class ClientHolder:
     """Stands where a call's resource stands otherwise."""
 
     _client: object
+    endpoint: Endpoint | None = None
+    """Where the request goes, if not to the client's base URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ class PostedCall:
     path: str
     asked: dict[str, Any]
     """What the method would have been given."""
+    endpoint: Endpoint | None = None
+    """Where it goes, if its URL is an absolute one."""
 
     def __call__(self, **asked: Any) -> object:
         """Send the request as it is, but for what differs in ``asked``."""
@@ -100,13 +108,25 @@ def posted_call(
     named = dict(kwargs)
     cast_to = args[0] if args else named.pop("cast_to")
     options = args[1] if len(args) > 1 else named.pop("options")
-    path, body = options.url.strip("/"), options.json_data
+    url, body = str(options.url), options.json_data
+    path = _path(url, client)
     if path not in PATHS or options.method.lower() != "post" or not isinstance(body, Mapping):
         return None
     if path.partition("/")[0] not in active.settings.instrumented_apis:
         return None
     asked = {**body, "stream": named.get("stream", False), **_extra(options)}
-    return PostedCall(send, (cast_to, options, *args[2:]), named, path, asked)
+    endpoint = endpoint_at(url, client) if "://" in url else None
+    return PostedCall(send, (cast_to, options, *args[2:]), named, path, asked, endpoint)
+
+
+def _path(url: str, client: object) -> str:
+    """Return the path of a URL below the base URL; of another server's, what ends it."""
+    if "://" not in url:
+        return url.strip("/")
+    path, base = urlsplit(url).path.strip("/"), getattr(client, "base_url", None)
+    below = path.removeprefix(str(getattr(base, "path", "")).strip("/")).strip("/")
+    ends = (known for known in _BY_LENGTH if path.endswith("/" + known))
+    return below if below in PATHS else next(ends, path)
 
 
 def _extra(options: Any) -> dict[str, Any]:

@@ -51,7 +51,8 @@ class _Recording:
         return item
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self._items, name)
+        # What is half made has no such field, and asking for it here would not come to an end.
+        return getattr(object.__getattribute__(self, "_items"), name)
 
 
 def repeatable(item: object) -> object:

@@ -19,8 +19,10 @@ from tokentrail.config import StreamUsage
 from tokentrail.model.endpoint import endpoint_of
 from tokentrail.patching import include_usage
 from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
+from tokentrail.runtime.stream_usage import Habit
 from tokentrail.support import guard
 from tokentrail.telemetry import request_attributes
+from tokentrail.telemetry.context import without_instrumentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from tokentrail.apis import ApiAdapter
     from tokentrail.call.observed_call import ObservedCall
     from tokentrail.content import Content
-    from tokentrail.model.records import Request
+    from tokentrail.model.records import Endpoint, Request
+    from tokentrail.patching.include_usage import UsageFilter
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.context import CallContext
     from tokentrail.telemetry.emitter import CallTelemetry
@@ -68,6 +71,8 @@ class CallArguments:
     """The arguments as they were when it was sent, for a prompt that is read late."""
     usage_injected: bool = field(default=False, init=False)
     """The server is asked for the usage of the stream, which the application did not do."""
+    usage_filter: UsageFilter | None = field(default=None, init=False)
+    """What sees to the usage of the stream before the application does."""
 
     def take_snapshot(self) -> None:
         """Take what a late prompt will be read of: the application may go on with its lists.
@@ -114,7 +119,9 @@ class CallArguments:
 class SentCall:
     """A call on its way: its arguments, what observes it, and its telemetry."""
 
-    __slots__ = ("arguments", "call", "is_refused", "telemetry", "usage_injected")
+    __slots__ = (
+        "arguments", "call", "is_refused", "is_under_way", "telemetry", "usage_injected",
+    )  # fmt: skip
 
     def __init__(self, arguments: CallArguments) -> None:
         self.arguments = arguments
@@ -124,6 +131,8 @@ class SentCall:
         """``None`` until it is started."""
         self.usage_injected = arguments.usage_injected
         """The server was asked for the usage, and did not refuse."""
+        self.is_under_way = False
+        """Its span may be current."""
         self.is_refused = False
         """It did refuse, and was asked again without."""
 
@@ -147,6 +156,7 @@ class SentCall:
                 call.recorder.usage_request = "requested"
         if runtime.settings.request_hook is not None:
             self._run_hook("request hook", runtime.settings.request_hook, arguments.copy_to_show)
+        self.is_under_way = True
         telemetry.attach(arguments.client)
 
     def retry_kwargs(self, error: BaseException) -> dict[str, Any] | None:
@@ -155,6 +165,7 @@ class SentCall:
         if not self.usage_injected or call is None or not include_usage.is_refusal(error):
             return None
         self.usage_injected = False
+        self.arguments.usage_filter = None
         self.is_refused = True
         call.recorder.usage_request = "refused"
         return include_usage.taken_back(
@@ -166,6 +177,7 @@ class SentCall:
         with _CONTEXT_SHIELD:
             if self.telemetry is not None:
                 self.telemetry.detach()
+        self.is_under_way = False
 
     def on_success(self, answer: object) -> None:
         """Note that the call went well: if it did so only at the second try, that is remembered."""
@@ -175,27 +187,32 @@ class SentCall:
         if self.is_refused:
             key = arguments.request.endpoint.key
             server = include_usage.server_of(key, arguments.client, arguments.original)
-            runtime.refusals.add(server)
+            runtime.stream_usage.add_refusal(server)
 
     def _run_hook(
         self, title: str, hook: Callable[[Any, Any], object], shown: Callable[[], object]
     ) -> None:
         """Call a hook of the user's with the call's span; what it raises stays here."""
-        with guard.shield(title):
+        with guard.function_shield(title):
             if self.telemetry is not None:
-                hook(self.telemetry.span, shown())
+                with without_instrumentation():
+                    hook(self.telemetry.span, shown())
 
 
-def read_arguments(
+def read_arguments(  # noqa: PLR0913, PLR0917 - a call as wrapt has it, and where it goes
     runtime: Runtime,
     adapter: ApiAdapter,
     client: object,
     context: CallContext,
     args: tuple[Any, ...],
     original: dict[str, Any],
+    endpoint: Endpoint | None = None,
 ) -> CallArguments:
-    """Read a call of a method of ``client`` that is made in ``context``, but for its prompt."""
-    endpoint = endpoint_of(client)
+    """Read a call of a method of ``client`` that is made in ``context``, but for its prompt.
+
+    ``endpoint``: where it goes, if not to the client's base URL.
+    """
+    endpoint = endpoint_of(client) if endpoint is None else endpoint
     retryable, effective = original, original
     buffers: Kept = {}
     is_unusual = False
@@ -226,21 +243,27 @@ def read_arguments(
         arguments.is_unusual = True
     if buffers or not effective.get("stream"):
         arguments.is_read_late = True
-    if request.stream and _asks_for_usage(runtime, arguments):
-        arguments.sent = include_usage.added(retryable)
-        arguments.usage_injected = True
+    if request.stream and runtime.settings.stream_usage is StreamUsage.REQUEST:
+        _ask_for_usage(runtime, arguments)
     return arguments
 
 
-def _asks_for_usage(runtime: Runtime, arguments: CallArguments) -> bool:
-    """Whether the server is asked for the usage of a stream on the application's behalf."""
-    if runtime.settings.stream_usage is not StreamUsage.REQUEST:
-        return False
-    request, original = arguments.request, arguments.original
+def _ask_for_usage(runtime: Runtime, arguments: CallArguments) -> None:
+    """Ask the server for the usage of a stream on the application's behalf, if that is right."""
+    request, original, memory = arguments.request, arguments.original, runtime.stream_usage
     if not include_usage.is_open(request, original):
-        return False
+        return
     server = include_usage.server_of(request.endpoint.key, arguments.client, original)
-    return not runtime.refusals.has(server)
+    habit = memory.habit(server)
+    unasked = habit is Habit.UNASKED or include_usage.reports_unasked(request.endpoint.address)
+    if unasked or memory.refused(server):
+        return
+    if habit is Habit.DOUBT:
+        arguments.usage_filter = include_usage.UnaskedUsage(memory, server)
+        return
+    arguments.sent = include_usage.added(arguments.retryable)
+    arguments.usage_injected = True
+    arguments.usage_filter = include_usage.InjectedUsage(memory, server)
 
 
 def _listed(arguments: dict[str, object]) -> dict[str, object]:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from tokentrail.apis import http_body, http_metadata
-from tokentrail.patching.include_usage import is_injected_usage_chunk
 from tokentrail.support import guard
 from tokentrail.support.coroutines import Pending, named_as
 
@@ -26,18 +25,19 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from tokentrail.call.observed_call import ObservedCall
+    from tokentrail.patching.include_usage import UsageFilter
 
 
 _PROXY: Any = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
 """What instrumentations put around the client's objects; of two names, by release of wrapt."""
 
 
-def observe(answer: object, call: ObservedCall, *, hides_usage: bool = False) -> None:
+def observe(answer: object, call: ObservedCall, usage_filter: UsageFilter | None = None) -> None:
     """See to it that ``call`` learns how ``answer`` goes on, whatever kind of answer it is.
 
     A stream is observed chunk by chunk, a raw answer until it is parsed or closed; anything else
-    is a whole answer and ends the call. ``hides_usage``: the chunk that is there only because we
-    asked for it is recorded, but does not reach the application. Of what another instrumentation
+    is a whole answer and ends the call. ``usage_filter``: what is there only because we asked for
+    it is recorded, but does not reach the application. Of what another instrumentation
     has put around an answer, we observe what is inside: its hooks and ours then see the same
     chunks.
     """
@@ -46,7 +46,7 @@ def observe(answer: object, call: ObservedCall, *, hides_usage: bool = False) ->
         response = fields["response"]
         call.recorder.on_stream_opened()
         call.recorder.on_response_headers(response)
-        hooks = StreamHooks(response, call, is_stream=True, hides_usage=hides_usage)
+        hooks = StreamHooks(response, call, is_stream=True, usage_filter=usage_filter)
         _observe_stream(answer, hooks)
     elif "http_response" in fields and hasattr(answer, "parse"):
         _observe_raw(answer, fields, call)
@@ -140,15 +140,20 @@ class StreamHooks:
     """The hooks that one call has on the application's objects, and what they mean together."""
 
     __slots__ = (
-        "_is_stream", "_placed", "_response", "call", "hides_usage", "is_pulling", "phase",
+        "_is_stream", "_placed", "_response", "call", "is_pulling", "phase", "usage_filter",
     )  # fmt: skip
 
     def __init__(
-        self, response: object, call: ObservedCall, *, is_stream: bool, hides_usage: bool = False
+        self,
+        response: object,
+        call: ObservedCall,
+        *,
+        is_stream: bool,
+        usage_filter: UsageFilter | None = None,
     ) -> None:
         self.call = call
-        self.hides_usage = hides_usage
-        """Whether the chunk that we asked for is kept from the application."""
+        self.usage_filter = usage_filter
+        """Keeps from the application what it did not ask for."""
         self.is_pulling = False
         """The client is at work on the next chunk: a close now may be its own."""
         self.phase = Phase.UNPARSED
@@ -247,6 +252,8 @@ class StreamHooks:
         goes on for the other.
         """
         if isinstance(error, (StopIteration, StopAsyncIteration)):
+            if self.usage_filter is not None:
+                self.usage_filter.on_end()
             is_page = not self.call.recorder.has_begun and http_metadata.is_page(self._response)
             self._end(partial(self.call.on_stream_end, is_page=is_page))
         elif getattr(inner, "gi_frame", None) or getattr(inner, "ag_frame", None):
@@ -260,6 +267,9 @@ class StreamHooks:
         self.phase = Phase.ENDED
         try:
             end()
+        except BaseException:  # a signal, perhaps
+            self.call.discard_cut_off()
+            raise
         finally:
             self.remove()
 
@@ -320,14 +330,15 @@ class _Parse:
                 self._hooks.on_parsed(parsed)
 
     def __del__(self) -> None:
-        if self._hooks.phase in {Phase.UNPARSED, Phase.READ}:
-            _collect(self._hooks.call)
+        with suppress(AttributeError):  # it is half made
+            if self._hooks.phase in {Phase.UNPARSED, Phase.READ}:
+                _collect(self._hooks.call)
 
 
 class ObservedIterator:
     """Stands for the iterator inside a stream; each kind of stream has its own way to pull."""
 
-    __slots__ = ("_hides_usage", "_inner", "_next", "_recorder", "hooks")
+    __slots__ = ("_filter", "_inner", "_next", "_recorder", "hooks")
 
     def __init__(
         self,
@@ -338,14 +349,16 @@ class ObservedIterator:
         self._inner = inner
         self._next = pull
         self.hooks = hooks
-        self._hides_usage = hooks.hides_usage
+        self._filter = hooks.usage_filter
         self._recorder = hooks.call.recorder
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self._inner, name)
+        # What is half made has no such field, and asking for it here would not come to an end.
+        return getattr(object.__getattribute__(self, "_inner"), name)
 
     def __del__(self) -> None:
-        _collect(self.hooks.call)
+        with suppress(AttributeError):  # it is half made
+            _collect(object.__getattribute__(self, "hooks").call)
 
 
 class SyncObservedIterator(ObservedIterator):
@@ -370,7 +383,7 @@ class SyncObservedIterator(ObservedIterator):
             try:
                 if self._recorder.on_chunk(chunk):
                     hooks.call.after_chunk()
-                if not (self._hides_usage and is_injected_usage_chunk(chunk)):
+                if self._filter is None or not self._filter.hides(chunk):
                     return chunk
             except Exception as error:  # noqa: BLE001 - a shield would cost a tenth of the chunk
                 guard.internal_error("chunk", error)
@@ -399,7 +412,7 @@ class AsyncObservedIterator(ObservedIterator):
             try:
                 if self._recorder.on_chunk(chunk):
                     hooks.call.after_chunk()
-                if not (self._hides_usage and is_injected_usage_chunk(chunk)):
+                if self._filter is None or not self._filter.hides(chunk):
                     return chunk
             except Exception as error:  # noqa: BLE001 - as in the plain iterator
                 guard.internal_error("chunk", error)

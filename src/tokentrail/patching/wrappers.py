@@ -75,6 +75,10 @@ class PatchedMethod(_Bare, wrapt.FunctionWrapper):  # type: ignore[misc, type-ar
         return self.__qualname__  # by its name, as functions are
 
 
+class PatchedSeam(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """A private method of the client with our wrapper around it: nobody looks at its class."""
+
+
 class SyncWrapper:
     """wrapt's wrapper for a plain method whose calls ``adapter`` reads."""
 
@@ -90,11 +94,10 @@ class SyncWrapper:
         arguments = _read(self._adapter, instance, args, kwargs)
         if arguments is None:
             return wrapped(*args, **kwargs)
-        sent = _start(arguments)
-        if sent is None:
-            return wrapped(*args, **arguments.retryable)
-        answer: object = None
+        sent, answer = SentCall(arguments), None
         try:
+            if not _start(sent):
+                return wrapped(*args, **arguments.retryable)
             retry = None
             try:
                 answer = wrapped(*args, **arguments.sent)
@@ -105,10 +108,13 @@ class SyncWrapper:
             # Out here, so that what this raises has not the first error in its context.
             if retry is not None:
                 answer = wrapped(*args, **retry)
+            _on_answer(sent, answer)
         except BaseException as error:
             _on_error(sent, error)
             raise
-        _on_answer(sent, answer)
+        finally:
+            if sent.is_under_way:  # a signal came while that was noted
+                _leave(sent)
         return answer
 
 
@@ -142,11 +148,10 @@ class AsyncWrapper:
 
 
 async def _awaited(pending: _Sending, arguments: CallArguments) -> object:
-    sent = _start_in_this_context(arguments)
-    if sent is None:
-        return await pending.without_us(arguments)
-    answer: object = None
+    sent, answer = SentCall(arguments), None
     try:
+        if not _start_in_this_context(sent):
+            return await pending.without_us(arguments)
         retry = None
         try:  # as in the plain wrapper
             answer = await pending.coroutine
@@ -156,10 +161,13 @@ async def _awaited(pending: _Sending, arguments: CallArguments) -> object:
                 raise
         if retry is not None:
             answer = await pending.wrapped(*pending.args, **retry)
+        _on_answer(sent, answer)
     except BaseException as error:
         _on_error(sent, error)
         raise
-    _on_answer(sent, answer)
+    finally:
+        if sent.is_under_way:
+            _leave(sent)
     return answer
 
 
@@ -208,12 +216,12 @@ class RawRequestWrapper:
                     args = raw_requests.show_body(enclosing.body_reader, parse, args)
         if posted is None:
             return wrapped(*args, **kwargs)
-        holder = raw_requests.ClientHolder(client)
+        holder = raw_requests.ClientHolder(client, posted.endpoint)
         return self._by_path[posted.path](posted, holder, (), posted.asked)
 
 
 def _read(
-    adapter: ApiAdapter, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    adapter: ApiAdapter, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> CallArguments | None:
     """Read a call before it is made; ``None`` if it is not to be recorded."""
     active = runtime.current()
@@ -223,27 +231,28 @@ def _read(
         client = getattr(instance, "_client", None)
         context = context_to_instrument(client)
         if context is not None:
-            return read_arguments(active, adapter, client, context, args, kwargs)
+            posted = type(instance) is raw_requests.ClientHolder
+            endpoint = instance.endpoint if posted else None
+            return read_arguments(active, adapter, client, context, args, kwargs, endpoint)
     return None
 
 
-def _start(arguments: CallArguments) -> SentCall | None:
-    """Start a call; ``None`` if that fails."""
-    sent = None
+def _start(sent: SentCall) -> bool:
+    """Start a call; return whether that went well."""
     with _START_SHIELD:
-        sent = SentCall(arguments)
         sent.start()
-    return None if sent is None or sent.telemetry is None else sent
+    return sent.telemetry is not None
 
 
-def _start_in_this_context(arguments: CallArguments) -> SentCall | None:
-    """Start a call that was read before, perhaps elsewhere; ``None`` if it is not wanted here."""
+def _start_in_this_context(sent: SentCall) -> bool:
+    """Start a call that was read before, perhaps elsewhere, if it is wanted here."""
+    arguments = sent.arguments
     with _START_SHIELD:
         context = context_to_instrument(arguments.client)
         if context is not None:
             arguments.context = context
-            return _start(arguments)
-    return None
+            return _start(sent)
+    return False
 
 
 def _retry_kwargs(sent: SentCall, error: Exception) -> dict[str, Any] | None:
@@ -254,8 +263,8 @@ def _retry_kwargs(sent: SentCall, error: Exception) -> dict[str, Any] | None:
 
 def _on_refused(arguments: CallArguments, error: BaseException) -> None:
     """Record a call that the client refused before it made a coroutine, as the plain wrapper."""
-    sent = _start(arguments)
-    if sent is not None:
+    sent = SentCall(arguments)
+    if _start(sent):
         _on_error(sent, error)
 
 
@@ -264,8 +273,14 @@ def _on_error(sent: SentCall, error: BaseException) -> None:
         try:
             if sent.call is not None:
                 sent.call.on_error(error)
+                sent.call.discard_cut_off()
         finally:
             sent.detach()
+
+
+def _leave(sent: SentCall) -> None:
+    with _FAILURE_SHIELD:
+        sent.detach()
 
 
 def _on_answer(sent: SentCall, answer: object) -> None:
@@ -279,7 +294,7 @@ def _on_answer(sent: SentCall, answer: object) -> None:
                 if hasattr(type(answer), _OF_MODELS):
                     call.on_response(answer)
                 else:
-                    streams.observe(answer, call, hides_usage=sent.usage_injected)
+                    streams.observe(answer, call, sent.arguments.usage_filter)
         except Exception:
             with suppress(Exception):
                 if call is not None:

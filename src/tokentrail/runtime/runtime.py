@@ -17,7 +17,7 @@ from tokentrail.config import Cost, OnConflict
 from tokentrail.content import Redaction
 from tokentrail.cost import Prices
 from tokentrail.counting import ENCODINGS
-from tokentrail.runtime.refusals import Refusals
+from tokentrail.runtime.stream_usage import StreamUsageMemory
 from tokentrail.runtime.worker import Worker
 from tokentrail.support import guard
 from tokentrail.support.bounded import BoundedCache
@@ -52,7 +52,7 @@ class Runtime:
         self.encodings = ENCODINGS
         self.worker = Worker()
         self.conflicts = Conflicts(settings.on_conflict)
-        self.refusals = Refusals()
+        self.stream_usage = StreamUsageMemory()
         self.background = BackgroundUsage()
         """Usage of responses that are made in the background."""
         self.prices = _prices(settings)
@@ -68,6 +68,7 @@ class Runtime:
         self._is_prepared = False
         self._is_closed = False
         emitter.metrics.batch.submit = self.submit_unless_on_worker
+        emitter.provider_flush.drain = self.flush
         _runtimes.add(self)
 
     def prepare(self) -> None:
@@ -77,12 +78,14 @@ class Runtime:
             atexit.register(self._exit)
             # tiktoken needs it in the background, and it cannot be loaded while a program exits.
             import_module("concurrent.futures.thread")
+            self.emitter.inform_of_no_provider()
 
     def submit(self, job: Job) -> bool:
         """Give ``job`` to the worker; return whether it was taken. Not for finalisers."""
         if self._is_closed or self.worker.full() or not self.worker.ensure():
             return False
         self.worker.put(job)
+        self.emitter.provider_flush.look_again()
         return True
 
     def submit_unless_on_worker(self, job: Job) -> bool:
@@ -130,6 +133,10 @@ class Runtime:
             with guard.shield("metrics"):
                 batch.empty()  # what came to the worker too late, or not at all
 
+    def drain(self, timeout: float) -> bool:
+        """Flush; a function of the user's that hangs holds up only the first who waits for it."""
+        return self.flush(0.0 if self.worker.is_stuck else timeout)
+
     def backlog(self) -> int:
         """Return the number of pieces of work that wait for the worker."""
         return self.worker.backlog()
@@ -142,6 +149,7 @@ class Runtime:
         self.worker.stop(until - time.monotonic())
         batch = self.emitter.metrics.batch
         batch.submit = reject
+        self.emitter.provider_flush.remove()
         with guard.shield("metrics"):
             batch.empty()
         if not self.open_calls:  # else whoever drops an open stream leaves it to the program's end

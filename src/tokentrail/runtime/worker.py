@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from tokentrail.support import guard
+from tokentrail.support.threads import OwnThread, is_own_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 _SLICE = 0.0005
 """Seconds of work before a breath."""
 _BREATH = 0.0002
+MOST_BYTES = 64 * 1024 * 1024
+"""Bytes that what waits may hold."""
+_DROPPED = 4
+"""So many times the capacity may wait where finalisers hand over: further work is dropped."""
+_LOOK = 0.25
+"""Seconds after which who waits for the thread looks whether it lives."""
 _GRACE = 1.0
 """Seconds in which a thread that is told to stop is through with work whose time is over."""
 
@@ -35,6 +42,9 @@ class Job(Protocol):
 
     deadline: float
     """``time.monotonic()`` after which the work is ended with what is known."""
+
+    def size(self) -> int:
+        """Return about how many bytes it holds. Takes no lock."""
 
     def ready(self) -> bool:
         """Whether the work can be done now; asked again after each wake-up."""
@@ -67,9 +77,10 @@ _Item = Job | _Barrier | _Wake | _Stop
 class Worker:
     """The thread and its queue; started when first needed."""
 
-    def __init__(self, capacity: int = 2048) -> None:
+    def __init__(self, capacity: int = 2048, most_bytes: int = MOST_BYTES) -> None:
         self._capacity = capacity
-        self._lock = threading.Lock()
+        self._most_bytes = most_bytes
+        self._lock = threading.RLock()
         self._reset()
 
     def _reset(self) -> None:
@@ -78,11 +89,18 @@ class Worker:
         self._patient: deque[Job] = deque()
         """Work without a deadline: what has one goes first."""
         self._barriers: list[_Barrier] = []
-        self._thread: threading.Thread | None = None
+        self._thread: OwnThread | None = None
+        self._sizes: dict[int, int] = {}
+        """Bytes that each job holds which waits, by its id."""
+        self._at_work: Job | None = None
+        self._stuck: Job | None = None
+        """What the thread was at when somebody waited for it in vain."""
+        self.dropped = 0
+        """Pieces of work that finalisers could not hand over."""
 
     def forked(self) -> None:
         """Forget everything: the thread and the work belong to the parent process."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._reset()
 
     def ensure(self) -> bool:
@@ -91,21 +109,28 @@ class Worker:
         Takes a lock: not for finalisers. No thread can be started when the interpreter shuts down
         (Python 3.12), or where there are too many.
         """
-        if self._thread is not None:
+        mine = None if self.running else self._new_thread()
+        if mine is None:
             return True
-        mine = None
-        with self._lock:  # and nothing in here that waits, as the start of a thread does
-            if self._thread is None:
-                self._renew()
-                mine = threading.Thread(target=self._run, name="tokentrail", daemon=True)
-                self._thread = mine
         try:
-            if mine is not None:
-                mine.start()
-        except RuntimeError:
+            mine.start()
+        except Exception:  # noqa: BLE001 - whatever there is too little of
             self._thread = None
             return False
+        except BaseException:  # an interrupt of the application's: the thread may have begun
+            if mine.ident is None:
+                self._thread = None
+            raise
         return True
+
+    def _new_thread(self) -> OwnThread | None:
+        """Return a thread to be started; ``None`` if another one is there by now."""
+        with self._lock:  # and nothing in here that waits, as the start of a thread does
+            self._renew()
+            if self.running:  # last: a signal's handler may enter here meanwhile
+                return None
+            self._thread = mine = OwnThread(target=self._run, name="tokentrail", daemon=True)
+            return mine
 
     def _renew(self) -> None:
         """Have a queue of the kind that there is now.
@@ -113,7 +138,7 @@ class Worker:
         gevent puts another in its place, perhaps only after ours was made: threads are greenlets
         from then on, and one that waits for a queue of before would hold up all others.
         """
-        if type(self._queue) is not queue.SimpleQueue:
+        if not self.running and type(self._queue) is not queue.SimpleQueue:
             made, self._queue = self._queue, queue.SimpleQueue()
             while not made.empty():
                 self._queue.put(made.get())
@@ -121,7 +146,8 @@ class Worker:
     @property
     def running(self) -> bool:
         """Whether work that is handed over now will be done."""
-        return self._thread is not None
+        thread = self._thread
+        return thread is not None and not thread.is_over
 
     def is_current(self) -> bool:
         """Whether it is this thread."""
@@ -129,15 +155,34 @@ class Worker:
 
     def full(self) -> bool:
         """Whether so much waits that no more should come."""
-        return self.backlog() >= self._capacity
+        return self.backlog() >= self._capacity or self.held() >= self._most_bytes
 
     def backlog(self) -> int:
         """Return the number of pieces of work that wait."""
         return self._queue.qsize() + len(self._parked) + len(self._patient)
 
+    def held(self) -> int:
+        """Return about how many bytes the work holds that waits."""
+        return sum(list(self._sizes.values()))  # a list is made in one step
+
     def put(self, job: Job) -> None:
-        """Hand over ``job``. Never blocks, takes no lock."""
+        """Hand over ``job``. Never blocks. Not for finalisers."""
+        with guard.shield("worker"):
+            self._sizes[id(job)] = job.size()
         self._queue.put(job)
+
+    def put_finalised(self, job: Job) -> bool:
+        """Hand over ``job`` in a finaliser, unless far too much waits; return whether it was.
+
+        Takes no lock.
+        """
+        if self.backlog() >= _DROPPED * self._capacity:
+            self.dropped += 1
+            return False
+        with suppress(Exception):  # the log takes a lock
+            self._sizes[id(job)] = job.size()
+        self._queue.put(job)
+        return True
 
     def wake(self) -> None:
         """Look at the work that waits for an encoding again. Never blocks."""
@@ -146,15 +191,27 @@ class Worker:
     def flush(self, timeout: float) -> bool:
         """Wait until all work handed over by now is done; return whether it is.
 
-        At most ``timeout`` seconds. On the worker's own thread it returns at once.
+        At most ``timeout`` seconds. On the worker's own thread it returns at once. Where no thread
+        can be started, the work is ended here.
         """
-        if self.backlog() > 0:
-            self.ensure()  # a finaliser hands over work and starts no thread
+        # A finaliser hands over work and starts no thread.
+        if self.backlog() > 0 and not self.ensure() and timeout > 0:
+            self._end_all()
         if self._thread is None or threading.current_thread() is self._thread:
             return self.backlog() == 0
-        barrier = _Barrier()
+        barrier, until = _Barrier(), time.monotonic() + timeout
         self._queue.put(barrier)
-        return barrier.passed.wait(timeout)
+        while not barrier.passed.wait(min(max(until - time.monotonic(), 0.0), _LOOK)):
+            if time.monotonic() >= until:
+                self._stuck = self._at_work
+                return False
+            self.ensure()  # something may have ended it
+        return True
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it is at the same piece of work as when somebody waited for it in vain."""
+        return self._stuck is not None and self._stuck is self._at_work
 
     def stop(self, timeout: float) -> None:
         """End the thread after the work that is queued; wait for it at most ``timeout`` s.
@@ -191,7 +248,7 @@ class Worker:
         try:
             if self._thread is threading.current_thread():  # or it was stopped before it began
                 self._work(self._queue)
-        except Exception as error:  # noqa: BLE001 - a bug of ours; who is needed next is another
+        except BaseException as error:  # noqa: BLE001 - a bug of ours; who is needed next is another
             if self._thread is threading.current_thread():
                 self._thread = None
             _report("worker", error)
@@ -250,7 +307,8 @@ class Worker:
                 self._parked.append(job)
 
     def _do(self, job: Job) -> None:
-        """Do ``job`` in slices; expire it when its time is over."""
+        """Do ``job`` in slices; expire it when its time is over. No error of it ends the thread."""
+        self._at_work = job
         try:
             begun = time.perf_counter()
             if job.deadline <= time.monotonic():
@@ -261,21 +319,38 @@ class Worker:
                     if job.deadline <= time.monotonic():
                         job.expire()
                     begun = time.perf_counter()
-        except Exception as error:  # noqa: BLE001 - the worker must live on
+        except BaseException as error:
+            if not is_own_thread() and not isinstance(error, Exception):
+                raise  # the application's thread does the work where there is none of ours
             _report("worker", error)
+        finally:
+            self._at_work = self._stuck = None
+            self._sizes.pop(id(job), None)
+        self._note_dropped()
+
+    def _note_dropped(self) -> None:
+        if self.dropped:
+            guard.warn_once(
+                "queue",
+                "Too much waits for tokentrail's thread: %s calls whose streams were dropped are "
+                "not recorded. Said once.",
+                self.dropped,
+            )
 
 
 def _is_ready(job: Job) -> bool:
     try:
         return job.ready()
-    except Exception as error:  # noqa: BLE001 - the worker must live on
+    except BaseException as error:
+        if not is_own_thread() and not isinstance(error, Exception):
+            raise
         _report("worker", error)
         return True
 
 
-def _report(place: str, error: Exception) -> None:
+def _report(place: str, error: BaseException) -> None:
     try:
         guard.internal_error(place, error)
-    except Exception:  # noqa: BLE001 - strict: shown by the thread's hook, the worker lives on
+    except BaseException:  # noqa: BLE001 - strict: shown by the thread's hook, the worker lives on
         args = (type(error), error, error.__traceback__, threading.current_thread())
         threading.excepthook(threading.ExceptHookArgs(args))

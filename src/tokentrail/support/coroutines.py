@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class Pending:
         self.coroutine = coroutine
 
     def __del__(self) -> None:
-        self.coroutine.close()
+        with suppress(AttributeError):  # it is half made
+            self.coroutine.close()
 
 
 def named_as(original: Any, ours: Any) -> Any:

@@ -10,10 +10,15 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING
+
+from tokentrail.support.threads import is_own_thread
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,7 +36,8 @@ swallowed: int = 0
 class shield:  # noqa: N801 - reads as the statement it makes: with guard.shield("answer")
     """Has errors of ours end at the end of the block; the application's code goes on after it.
 
-    What is no Exception passes: an interrupt is the application's.
+    What is no Exception passes: an interrupt is the application's, unless the thread is ours. So
+    does what a handler of a signal raised while our lines ran.
     """
 
     __slots__ = ("_place",)
@@ -44,20 +50,67 @@ class shield:  # noqa: N801 - reads as the statement it makes: with guard.shield
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> bool:
         """Swallow an error of ours, or let it pass where :data:`strict` is set."""
-        if not isinstance(error, Exception):
+        if error is None or not _is_ours(error):
             return False
         _note(self._place, error)
         return not strict
+
+
+class function_shield(shield):  # noqa: N801 - as above
+    """Has errors of a function of the user's end here, also those that would end the program."""
+
+    __slots__ = ()
+
+    def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> bool:
+        """Swallow what the function raised, or let it pass where :data:`strict` is set."""
+        if error is None or not (_is_ours(error) or _would_end_program(error)):
+            return False
+        _note(self._place, error)
+        return not strict
+
+
+def _would_end_program(error: BaseException) -> bool:
+    """Whether it is no Exception and nobody's way to interrupt the application: exits, panics."""
+    is_exit = isinstance(error, SystemExit) or type(error).__name__ == "PanicException"
+    return is_exit and not _came_by_signal(error)
 
 
 def internal_error(place: str, error: BaseException) -> None:
     """Count ``error``, log it once for ``place``; raise it where :data:`strict` is set.
 
     For the path of a chunk, on which a :class:`shield` takes too long, and for threads of ours.
+    What is the application's is raised, see :class:`shield`.
     """
+    if not _is_ours(error):
+        raise error
     _note(place, error)
     if strict:
         raise error
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether ``error`` is for nobody but us."""
+    if isinstance(error, GeneratorExit):
+        return False
+    if is_own_thread():
+        return True
+    return isinstance(error, Exception) and not _came_by_signal(error)
+
+
+def _came_by_signal(error: BaseException) -> bool:
+    """Whether a handler of a signal raised ``error``, as a task's soft time limit does."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    handlers = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
+    return any(frame.f_code in handlers for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _code_of(handler: object) -> CodeType | None:
+    for function in (handler, vars(type(handler)).get("__call__")):
+        code = getattr(getattr(function, "__func__", function), "__code__", None)
+        if isinstance(code, CodeType):
+            return code
+    return None
 
 
 def _note(place: str, error: BaseException) -> None:
@@ -84,3 +137,11 @@ def warn_once(key: str, message: str, *args: object) -> None:
         _told.add(key)
         with suppress(Exception):  # as above
             _logger.warning(message, *args)
+
+
+def inform_once(key: str, message: str, *args: object) -> None:
+    """Log what is no fault, once in the life of the process for ``key``."""
+    if key not in _told:
+        _told.add(key)
+        with suppress(Exception):  # as above
+            _logger.info(message, *args)

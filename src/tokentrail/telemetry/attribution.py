@@ -1,9 +1,9 @@
-"""Whose call it is: names and values that the application sets for all calls of a stretch of code.
+"""Attributes that the application sets on the spans of all calls made inside a block.
 
 They travel in OpenTelemetry's context and in a variable of our own, so they follow the code into
-coroutines and tasks, not into threads of its own making. A framework that puts another context in
-force, as FastAPI does after dependencies ran, leaves the variable; a context that is passed on by
-hand leaves the variable behind. They are taken when the call is made, and stay with it.
+coroutines and tasks, but not into threads that it starts. A framework that makes another context
+current, as FastAPI does after dependencies ran, keeps the variable; a context that is passed on by
+hand leaves it behind. They are read when the call is made, and do not change after that.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
 
+from tokentrail.apis.values import MAX_CHARS, encodable, integer
 from tokentrail.support import guard
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 KEY = otel_context.create_key("tokentrail-attributes")
 """Under which a context has the attributes that are set in it."""
+_Scalar = str | bool | int | float
 _KINDS = (str, bool, int, float)
 """What an attribute can be, or a list of; a boolean is a number, too, so it is asked for first."""
 
@@ -70,15 +72,15 @@ def _current(context: Context) -> _Block | None:
 def attributes(
     named: Mapping[str, AttributeValue | None] | None = None, /, **more: AttributeValue | None
 ) -> Iterator[None]:
-    """Tell every call made inside with these attributes, beside those of a stretch around it.
+    """Add these attributes to the span of every call made inside the block.
 
-    They are on spans and events, and on metrics where ``custom_metric_attributes`` names them and
-    they are no lists. A stream bears those that held when it was asked for. A value of ``None``
-    takes an attribute of the stretch around away.
+    Blocks can be nested: attributes of the outer block stay, and ``None`` removes one. They are on
+    spans and events, and on metrics where ``custom_metric_attributes`` names them, lists excepted.
+    A stream has the attributes that were set when it was requested.
 
     Args:
         named: Attributes whose names are no Python names, as ``{"enduser.id": "7"}``.
-        more: Attributes by name: text, a number, a boolean, or a list of either kind of these.
+        more: Attributes by name: text, a number, a boolean, or a list of one of these types.
     """
     around = _current(otel_context.get_current())
     held = {} if around is None else around.attributes
@@ -100,20 +102,46 @@ def _merged(
 ) -> dict[str, AttributeValue]:
     merged = dict(outside)
     for name, value in named.items():
+        name = encodable(name)  # noqa: PLW2901 - as the exporter can have it
         if value is None:
             merged.pop(name, None)
         elif isinstance(value, _KINDS):
-            merged[name] = value
+            merged[name] = _exportable(value)
         elif isinstance(value, (list, tuple)) and _is_uniform(value):
-            merged[name] = tuple(value)
+            merged[name] = _exportable_list(value)
         else:
             guard.warn_once(
                 f"attribute {name}",
-                "tokentrail.attributes(): %s is a %s, which no attribute can be: left out.",
+                "tokentrail.attributes(): %s is a %s, which no attribute can be, so it is left "
+                "out; allowed: str, bool, int, float, or a list of one of these.",
                 name,
                 type(value).__name__,
             )
     return merged
+
+
+def _exportable(value: _Scalar) -> _Scalar:
+    """Return a value as OTLP can carry it: one that it cannot fails the export of a whole batch.
+
+    A number beyond 64 bits is its digits.
+    """
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, float) or integer(int(value)) is not None:
+        return value
+    return _digits(value)
+
+
+def _digits(number: int) -> str:
+    try:
+        return str(number)
+    except ValueError:  # of more digits than Python writes
+        return "_OTHER"
+
+
+def _exportable_list(values: Sequence[Any]) -> AttributeValue:
+    made: Any = tuple(map(_exportable, values))
+    return made if _is_uniform(made) else tuple(map(str, made))
 
 
 def _is_uniform(values: Sequence[object]) -> bool:
@@ -130,8 +158,10 @@ def with_context_attributes(
     found = dict(request.attribution)
     for key in baggage_keys:
         carried = baggage.get_baggage(key, context)
-        if isinstance(carried, _KINDS):
-            found[key] = carried
+        if isinstance(carried, str):  # as it comes from a remote caller
+            found[key] = encodable(carried)[:MAX_CHARS]
+        elif isinstance(carried, _KINDS):
+            found[key] = _exportable(carried)
     if block is not None:
         found.update(block.attributes)
     return replace(request, attribution=tuple(found.items()))

@@ -91,11 +91,11 @@ def _is_instrumenting(module: str) -> bool:
 MODULES = frozenset(
     {*(other.module for other in _INSTRUMENTORS), _LOGFIRE.module, _LANGFUSE.module}
 )
-"""Of which none is imported where nobody else tells the calls of openai."""
+"""If none is imported, no other instrumentation records the calls of openai."""
 
 
 def warn_of_conflict(client: object) -> bool:
-    """Say once in a process that calls are told twice, and by whom; return whether they are.
+    """Warn once in a process that calls are recorded twice, and by whom; return whether they are.
 
     Another one may be switched on at any time, and logfire for single clients: until there is one,
     each call asks, which takes less than half a microsecond.
@@ -104,7 +104,7 @@ def warn_of_conflict(client: object) -> bool:
     if found:
         guard.warn_once(
             "coexistence",
-            "%s also instruments openai here: calls are told twice, with their tokens. "
+            "%s also instruments openai here: calls and their tokens are recorded twice. "
             "Keep one of the two, or leave the calls to it: TOKENTRAIL_ON_CONFLICT=defer.",
             " and ".join(other.title for other in found),
         )

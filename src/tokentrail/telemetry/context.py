@@ -23,6 +23,8 @@ def _suppressing() -> tuple[str, ...]:
         return tuple(otel_context.get_current())
 
 
+without_instrumentation = suppress_instrumentation
+"""Has nothing recorded of what is done inside it: functions of the user's may ask a model."""
 _SUPPRESSING = Variables().run(_suppressing)
 """The keys under which a context says that nothing in it shall be recorded."""
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry import _logs as otel_logs
 from opentelemetry import trace
 
 from tokentrail.support import guard
 from tokentrail.telemetry import completion_hook, genai_util, internal_metrics, semconv, spans
-from tokentrail.telemetry.context import EnclosingCall
+from tokentrail.telemetry.context import EnclosingCall, without_instrumentation
 from tokentrail.telemetry.events import Events
 from tokentrail.telemetry.metrics.recording import Metrics
+from tokentrail.telemetry.provider_flush import ProviderFlush
 from tokentrail.telemetry.spans import SpanTemplates
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.context import Context
@@ -34,9 +36,11 @@ if TYPE_CHECKING:
 _METRICS_SHIELD = guard.shield("metrics")
 _EVENTS_SHIELD = guard.shield("events")
 _INNER_SHIELD = guard.shield("inner attributes")
-_COMPLETION_HOOK_SHIELD = guard.shield("completion hook")
+_COMPLETION_HOOK_SHIELD = guard.function_shield("completion hook")
 """Made once: each takes as long to make as to enter."""
 
+PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
+"""Keywords that name the providers."""
 _NOTHING: dict[str, Any] = {}
 
 
@@ -58,6 +62,8 @@ class Emitter:
             "tokentrail", __version__, tracer_provider, semconv.SCHEMA_URL
         )
         provider = meter_provider or metrics.get_meter_provider()
+        self.providers = (tracer_provider, meter_provider, logger_provider)
+        """Those that were given; ``None``: the global one."""
         meter = provider.get_meter("tokentrail", __version__, semconv.SCHEMA_URL)
         self.outputs = ContentOutputs(logger_provider, settings)
         self.captures_content = self.outputs.captures_content
@@ -66,6 +72,42 @@ class Emitter:
         internal_metrics.observe(provider, meter, current)
         self.metrics = Metrics(provider, meter, settings)
         self.templates = SpanTemplates()
+        self.provider_flush = ProviderFlush(tracer_provider, logger_provider)
+
+    def different_providers(self, asked: Mapping[str, object]) -> list[str]:
+        """Return the names of providers that are ``asked`` for and not in use."""
+        from opentelemetry import metrics
+
+        current = (
+            trace.get_tracer_provider,
+            metrics.get_meter_provider,
+            otel_logs.get_logger_provider,
+        )
+        in_use = zip(PROVIDERS, self.providers, current, strict=True)
+        return [
+            name
+            for name, provider, get_global in in_use
+            if asked.get(name) is not None and asked[name] is not (provider or get_global())
+        ]
+
+    def inform_of_no_provider(self) -> None:
+        """Log once that no provider takes anything: to use the API alone may be meant so."""
+        from opentelemetry import metrics
+
+        current = (trace.get_tracer_provider, metrics.get_meter_provider)
+        pairs = zip(self.providers[:2], current, strict=True)
+        if not any(given or _is_sdk(get_global()) for given, get_global in pairs):
+            guard.inform_once(
+                "no provider",
+                "Calls of openai are recorded, and go nowhere: there is no tracer or meter "
+                "provider. Run the program under opentelemetry-instrument, or set one up, as with "
+                "opentelemetry.trace.set_tracer_provider().",
+            )
+
+    def stop_content(self) -> None:
+        """Record no content from now on, also of calls that have not ended."""
+        self.captures_content = False
+        self.outputs.stop_content()
 
     @property
     def has_hook(self) -> bool:
@@ -96,6 +138,13 @@ class Emitter:
         return CallTelemetry(self, template, span, context, start_time, record)
 
 
+def _is_sdk(provider: object) -> bool:
+    """Whether it is more than the API's own providers, which pass on to nobody."""
+    return not type(provider).__module__.startswith(
+        ("opentelemetry.trace", "opentelemetry.metrics")
+    )
+
+
 class ContentOutputs:
     """Where content and events go."""
 
@@ -103,11 +152,19 @@ class ContentOutputs:
         self.events = Events(logger_provider, settings)
         self.hook = None if settings.withhold else completion_hook.load()
         self.on_spans = settings.capture_content.on_spans
+        self.redacts = settings.redact is not None
+        """Whether a function of the user's changes content."""
         self.captures_content = (
             self.on_spans or settings.capture_content.on_events or self.hook is not None
         )
         self.needs_details = self.events.emits_details or self.hook is not None
         """Whether there is something to emit of a call that went well."""
+
+    def stop_content(self) -> None:
+        """Let content go nowhere from now on."""
+        self.on_spans = self.captures_content = False
+        self.hook = None
+        self.events.stop_content()
 
 
 class CallTelemetry(EnclosingCall):
@@ -162,8 +219,9 @@ class CallTelemetry(EnclosingCall):
         """Take what is known of the usage of a stream."""
 
     def discard(self) -> None:
-        """End the span of a call that is not made."""
-        self.span.end()
+        """End the span of a call that is not made, or whose end failed."""
+        if self.span.is_recording():
+            self.span.end()
 
     def record_gaps(
         self, gaps: Iterator[float], request: Request, model: str | None
@@ -198,7 +256,8 @@ class CallTelemetry(EnclosingCall):
                 metrics = self._metrics
                 if metrics.is_observed:
                     metrics.batch.add(partial(metrics.record, labelled, self._context))
-                if self.span.is_recording():
+                # What redact left of the request is this call's alone.
+                if self.span.is_recording() and not (content and self._outputs.redacts):
                     shared = self._templates.end_attributes(self._template, operation)
         finally:
             try:
@@ -224,7 +283,8 @@ class CallTelemetry(EnclosingCall):
         details = events.details(operation, content, self._context, learned)
         with _COMPLETION_HOOK_SHIELD:
             if hook is not None and content is not None:
-                hook.completed(content, self.span, details)
+                with without_instrumentation():
+                    hook.completed(content, self.span, details)
         if operation.raised is not None:
             events.emit(events.exception(operation, self._context))
         if details is not None:

@@ -53,6 +53,10 @@ class Events:
         self._content = on_events and self._exceptions
         """Whether events bear content: not where they are switched off altogether."""
 
+    def stop_content(self) -> None:
+        """Leave content out of all events from now on."""
+        self._content = False
+
     @property
     def want_any(self) -> bool:
         """Whether anybody would get an event, be it only that of a failure."""

@@ -34,8 +34,11 @@ class Measured(Protocol):
     def emits_internal_metrics(self) -> bool:
         """Whether the numbers are wanted at all."""
 
-    def flush(self, timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds until all that ended is recorded."""
+    def drain(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds until all that ended is recorded.
+
+        Not at all for what others waited for in vain.
+        """
 
     def backlog(self) -> int:
         """Return the number of pieces of work that wait."""
@@ -79,7 +82,7 @@ def observe(provider: MeterProvider, meter: Meter, current: Callable[[], Measure
 
 
 def _drained_backlog(measured: Measured, options: CallbackOptions) -> int:
-    measured.flush(min(LONGEST_WAIT, options.timeout_millis / 2000))
+    measured.drain(min(LONGEST_WAIT, options.timeout_millis / 2000))
     return measured.backlog()
 
 

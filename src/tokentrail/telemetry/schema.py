@@ -34,31 +34,31 @@ class When(str, Enum):
     ALWAYS = "always"
     NAMED = "the request names a model"
     LOCATED = "the client has a base URL"
-    ASKED = "the request says it"
+    ASKED = "the request sets it"
     STREAMED = "streams"
-    BEGUN = "streams, once a chunk came"
-    SHOWN_CONTENT = "streams, once content came"
-    GAPS = "`time_per_output_chunk`: streams, once a second chunk came"
-    ANSWERED = "the answer says it"
+    BEGUN = "streams with at least one chunk"
+    SHOWN_CONTENT = "streams with content"
+    GAPS = "`time_per_output_chunk`: streams with at least two chunks"
+    ANSWERED = "the answer has it"
     REPEATED = "the client tried again"
-    LIMITED = "headers of the answer say it"
-    ANY_USAGE = "anything is known of the tokens"
+    LIMITED = "the answer's headers have it"
+    ANY_USAGE = "any number of tokens is known"
     USED = "reported, or counted with the model's own encoding"
     BILLED = "the answer reports it, and it is not zero"
     COUNTED = "counted here"
-    SEEN = "counted here, of a model that may have thought more than it showed"
+    SEEN = "counted here, for a model that may have reasoned"
     GUESSED = "no better number is known"
-    COMPARED = "counted beside a report: `token_counting=always`"
-    SAMPLED = "counted beside a report: `count_verification_ratio`, `token_counting=always`"
+    COMPARED = "also counted: `token_counting=always`"
+    SAMPLED = "reported and also counted: `count_verification_ratio`, `token_counting=always`"
     PRICED = "`cost` asks for it, and the price is known"
     FAILED = "the call failed"
     RAISED = "the call ended with an exception"
     SHOWN = "the headers are shown: raw answers, streams, errors with a status"
-    SHOWN_ID = "as those, and plain answers"
-    WAITING = "an error says so"
-    FILTERED = "the content filter of Azure says so"
+    SHOWN_ID = "the same, and plain answers"
+    WAITING = "the error has it"
+    FILTERED = "Azure's content filter reports it"
     ASKED_FOR_USAGE = "`stream_usage=request`"
-    CAPTURED = "`capture_content` asks for it, and it was said"
+    CAPTURED = "`capture_content` asks for it, and there is some"
     QUOTED = "`capture_content` asks for it on events"
     EMITTED = "`emit_event`, or content goes to events"
     HEALTHY = "`internal_metrics`"
@@ -122,7 +122,7 @@ SPAN: Final = (
     Attribute("gen_ai.request.stop_sequences", _P, When.ASKED, _SAMPLED, tuple),
     Attribute("gen_ai.request.reasoning.level", _P, When.ASKED, _TALKS),
     Attribute("gen_ai.request.previous_response.id", _P, When.ASKED, (RESPONSES,)),
-    Attribute("gen_ai.conversation.id", _C, When.ASKED, (RESPONSES,), note="never made up"),
+    Attribute("gen_ai.conversation.id", _C, When.ASKED, (RESPONSES,), note="never generated here"),
     Attribute("gen_ai.conversation.id", _X, When.ANSWERED, (FETCH,)),
     Attribute(
         "gen_ai.conversation.compacted", _P, When.ASKED, (RESPONSES,), bool, "true, or absent"
@@ -199,7 +199,9 @@ SPAN: Final = (
         When.ALWAYS,
         note="`completed`, `closed_early`, `cancelled`, `failed`, `truncated`",
     ),
-    Attribute("tokentrail.time_to_first_content", _X, When.SHOWN_CONTENT, _INFERENCES, float),
+    Attribute(
+        "tokentrail.time_to_first_content", _X, When.SHOWN_CONTENT, (*_INFERENCES, FETCH), float
+    ),
     Attribute(
         "tokentrail.stream_usage",
         _X,
@@ -352,7 +354,7 @@ METRICS: Final = (
         _X,
         When.SHOWN_CONTENT,
         _BASE,
-        apis=_INFERENCES,
+        apis=(*_INFERENCES, FETCH),
         note="thought is no content",
     ),
     Metric(
@@ -463,7 +465,7 @@ DIFFERENCES: Final = (
         ),
         (_DURATION, *_CHUNKS),
         (_DURATION,),
-        "nothing of the chunks of those that stream",
+        "`latest` has no chunk metrics for them",
     ),
     Difference(
         "inferences that failed after tokens were used",

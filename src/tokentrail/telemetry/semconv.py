@@ -40,7 +40,7 @@ OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
 TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
 PROMPT_VARIABLE: Final = "gen_ai.prompt.variable."
-"""Content, told only where the user wants it; the last is a prefix."""
+"""Content, recorded only if the user asks for it; the last is a prefix."""
 
 DETAILS_EVENT: Final = "gen_ai.client.inference.operation.details"
 EXCEPTION_EVENT: Final = "gen_ai.client.operation.exception"
@@ -138,7 +138,7 @@ INPUT_DETAILS: Final = (
     ("image_cache_read_tokens", "gen_ai.usage.image.cache_read.input_tokens"),
     ("audio_cache_read_tokens", "gen_ai.usage.audio.cache_read.input_tokens"),
 )
-"""Fields of a report that are parts of the input; told only when they are not zero."""
+"""Fields of a report that are parts of the input; recorded only if they are not zero."""
 
 OUTPUT_DETAILS: Final = (
     ("reasoning_tokens", "gen_ai.usage.reasoning.output_tokens"),
@@ -146,7 +146,7 @@ OUTPUT_DETAILS: Final = (
     ("audio_output_tokens", "gen_ai.usage.audio.output_tokens"),
     ("image_output_tokens", "gen_ai.usage.image.output_tokens"),
 )
-"""Fields of a report that are parts of the output; told only when they are not zero."""
+"""Fields of a report that are parts of the output; recorded only if they are not zero."""
 
 
 DURATION: Final = "gen_ai.client.operation.duration"

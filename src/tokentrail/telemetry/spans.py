@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import Status, StatusCode
 
+from tokentrail.apis.values import MAX_CHARS
 from tokentrail.model.records import ID_FIELDS, Source
 from tokentrail.support.bounded import BoundedCache
 from tokentrail.telemetry import content_attributes, semconv
@@ -103,7 +104,7 @@ def name(request: Request) -> str:
     """Return the name of a span."""
     if request.model is None:
         return request.operation
-    return f"{request.operation} {request.model}"
+    return f"{request.operation} {request.model}"[:MAX_CHARS]
 
 
 def finish(
@@ -146,9 +147,7 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
     if shared is None:
         shared = shared_end_attributes(operation, end_request_attributes(operation.request))
     attributes = shared.copy()
-    ids = _REQUEST_IDS.read(operation.request)
-    if ids != _NO_IDS:
-        attributes.update(_REQUEST_IDS.named(ids))
+    _add_own(operation.request, attributes)
     if response is not None:
         if response.id is not None:
             attributes[semconv.RESPONSE_ID] = response.id
@@ -194,6 +193,15 @@ def shared_end_attributes(operation: Operation, asked: Attributes) -> Attributes
     if usage.output is not None:
         attributes[semconv.OUTPUT_SOURCE] = usage.output.source.value
     return attributes
+
+
+def _add_own(request: Request, attributes: Attributes) -> None:
+    """Add what no two requests share, and the model of a stored prompt, known by the answer."""
+    if request.prompt_name is not None and request.model is not None:
+        attributes[semconv.REQUEST_MODEL] = request.model
+    ids = _REQUEST_IDS.read(request)
+    if ids != _NO_IDS:
+        attributes.update(_REQUEST_IDS.named(ids))
 
 
 def _add_times(operation: Operation, attributes: Attributes) -> None:

@@ -1,6 +1,6 @@
 """The responses under way on one connection: which of them an event is about.
 
-What is asked for on one stream begins in turn. Pieces of an answer bear no id: they are of the
+Requests on one stream start in turn. Pieces of an answer have no id: they are of the
 response that began last on their stream. An id that is not known fits any.
 """
 
@@ -9,12 +9,17 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokentrail.call.observed_call import ObservedCall
+
+
+MAX_IN_FLIGHT: Final = 64
+"""Responses under way on one connection: of a server that begins them and ends none, the oldest are
+let go. So a look-up by id, which happens where one begins or ends, is bounded, too."""
 
 
 class InFlightResponse:
@@ -87,7 +92,9 @@ class InFlightResponses:
 
     def __init__(self) -> None:
         self._by_stream: dict[str | None, _Stream] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._order: dict[InFlightResponse, str | None] = {}
+        """All of them, the oldest first, with their streams."""
         self._last: str | None = None
         """The id of the response that ended last: its end may be seen again."""
 
@@ -111,12 +118,22 @@ class InFlightResponses:
     def ask(self, stream_id: str | None, response: InFlightResponse) -> None:
         """Note that a response is asked for."""
         with self._lock:
+            self._order[response] = stream_id
             self._by_stream.setdefault(stream_id, _Stream()).asked.append(response)
 
     def open(self, stream_id: str | None, response: InFlightResponse) -> None:
         """Note that a response begins that nobody was seen to ask for."""
         with self._lock:
+            self._order[response] = stream_id
             self._by_stream.setdefault(stream_id, _Stream()).begun.append(response)
+
+    def oldest_beyond(self) -> InFlightResponse | None:
+        """Take out, and return, the oldest if there are too many. O(1)."""
+        if len(self._order) <= MAX_IN_FLIGHT:
+            return None
+        with self._lock:
+            response, stream_id = next(iter(self._order.items()))
+            return self._remove(stream_id, response)
 
     def next(self, stream_id: str | None) -> InFlightResponse | None:
         """Return the response that begins next: the oldest that was asked for."""
@@ -173,6 +190,7 @@ class InFlightResponses:
             self._remove(stream_id, response)
 
     def _remove(self, stream_id: str | None, response: InFlightResponse) -> InFlightResponse:
+        self._order.pop(response, None)
         known = self._by_stream.get(stream_id)
         if known is not None:
             known.remove(response)
@@ -183,6 +201,6 @@ class InFlightResponses:
     def clear(self, *, finalising: bool = False) -> Iterator[InFlightResponse]:
         """Take out, and return, all; ``finalising``: no lock may be taken."""
         with nullcontext() if finalising else self._lock:
-            streams, self._by_stream = self._by_stream, {}
+            streams, self._by_stream, self._order = self._by_stream, {}, {}
         for known in streams.values():
             yield from (*known.begun, *known.asked)

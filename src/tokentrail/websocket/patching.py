@@ -146,7 +146,7 @@ def _send_later(session: WebSocketSession) -> Callable[..., Any]:
 def _asking(
     session: WebSocketSession, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Callable[[BaseException], None]:
-    """Take what is about to be sent; return what is told of a failure to send it."""
+    """Read what is about to be sent; return what to call if sending fails."""
     with guard.shield("request over a connection"):
         asked = session.asked(args[0] if args else kwargs.get("event"))
         if asked is not None:
@@ -184,7 +184,7 @@ def _trying(
     kwargs: dict[str, Any],
     failed: Callable[[BaseException], None],
 ) -> object:
-    """Call a plain or a coroutine function of the client; ``failed`` is told what it raises."""
+    """Call a plain or a coroutine function of the client; ``failed`` gets what it raises."""
     try:
         answer = wrapped(*args, **kwargs)
     except BaseException as error:

@@ -111,7 +111,14 @@ class WebSocketSession:
             answer = self._start(response)
             if answer is not None:
                 self._in_flight.open(stream_id, answer)
+                self._end_oldest()
         return _begun(answer, name)
+
+    def _end_oldest(self) -> None:
+        """End the oldest response if too many are under way: its end was not seen."""
+        oldest = self._in_flight.oldest_beyond()
+        if oldest is not None and oldest.call is not None:
+            oldest.call.on_closed()
 
     def _end_failing(self, stream_id: str | None) -> None:
         """End what an error was seen of, and no more: on a stream one response follows another."""
@@ -159,6 +166,7 @@ class WebSocketSession:
         if answer is None:
             return None
         self._in_flight.ask(stream_id, answer)
+        self._end_oldest()
         return stream_id, answer
 
     def unsent(self, stream_id: str | None, answer: InFlightResponse, error: BaseException) -> None:

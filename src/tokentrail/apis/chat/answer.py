@@ -73,7 +73,7 @@ def feed_words(said: Mapping[str, object], index: int, sink: TextSink) -> None:
     content = get("content")
     if content and type(content) is str:
         sink.add("text", index, CONTENT, content)
-    elif not is_absent(content):
+    elif type(content) is not str and not is_absent(content):
         for kind, text in content_pieces(content):
             sink.add(kind, index, CONTENT, text)
     value = get("refusal")
@@ -115,21 +115,24 @@ def content_pieces(content: object) -> Iterator[tuple[str, str]]:
     """Yield the pieces of a content that is no text: kind and text, "unknown" without any."""
     bare = plain_str(written_content(content))
     if bare is not None:
-        yield "text", bare
+        if bare:
+            yield "text", bare
         return
     if not isinstance(content, (list, tuple)):
         yield "unknown", ""
     for part in sequence(content):
         text = plain_str(part)
         if text is not None:
-            yield "text", text
+            if text:
+                yield "text", text
             continue
         given = fields(part)
         kind = plain_str(given.get("type")) or ""
         if kind == "thinking":
             yield from _thought(given.get("thinking"))
         elif (text := plain_str(given.get(_TEXTS.get(kind, "")))) is not None:
-            yield "text", text
+            if text:
+                yield "text", text
         else:
             yield "unknown", ""
 

@@ -39,6 +39,8 @@ class _Piece:
     texts: list[str] = field(default_factory=list)
     name: str = ""
     id: str | None = None
+    length: int = 0
+    """Characters of a text that were gathered."""
 
     def part(self) -> Part | None:
         """Return the part, if it says anything."""
@@ -55,6 +57,8 @@ class _Piece:
 
 class ChoiceContentAccumulator:
     """Gathers the choices of chat completions."""
+
+    limit: int | None = None
 
     def __init__(self) -> None:
         self._choices: dict[int, dict[tuple[str, int], _Piece]] = {}
@@ -142,7 +146,10 @@ class ChoiceContentAccumulator:
 
     def _append(self, index: int, kind: str, item: int, said: object) -> None:
         if said and isinstance(said, str):
-            self._piece(index, kind, item).texts.append(plain_str(said) or "")
+            piece = self._piece(index, kind, item)
+            if self.limit is None or kind == "sound" or piece.length <= self.limit:
+                piece.texts.append(plain_str(said) or "")
+                piece.length += len(said)
 
     def _piece(self, index: int, kind: str, item: int) -> _Piece:
         pieces = self._choices.setdefault(index, {})

@@ -48,7 +48,7 @@ _PARAMETERS: Final = Parameters(
 
 
 class RealtimeAdapter:
-    """The responses of one realtime session; it learns of the session as it is told.
+    """The responses of one realtime session; it learns of the session from its events.
 
     Only the server says that a response begins, whether the application asked for it or somebody
     was heard to stop talking.

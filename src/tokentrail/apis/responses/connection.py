@@ -38,7 +38,7 @@ class ConnectionAdapter(ApiAdapter, Protocol):
     """The type of the application's event that asks for a response; ``None`` if not every one is
     asked for."""
     ends: frozenset[str]
-    """The types of the events that are the last of a response, and bear its id."""
+    """The types of the events that end a response, and have its id."""
 
     def opened(self, model: str | None) -> ConnectionAdapter:
         """Return the shape of one connection, which was asked for with this model."""
@@ -47,7 +47,7 @@ class ConnectionAdapter(ApiAdapter, Protocol):
         """Take an event that is about no response under way."""
 
     def stream_id(self, event: Mapping[str, object]) -> str | None:
-        """Return what tells the responses apart that are under way at once."""
+        """Return what distinguishes responses that run at once."""
 
 
 class ResponsesConnectionAdapter(ResponsesAdapter):

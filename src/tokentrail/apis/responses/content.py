@@ -45,12 +45,13 @@ def _variables(given: object) -> tuple[tuple[str, str], ...]:
 class _Item:
     """An item of the output, as far as it came."""
 
-    __slots__ = ("_begun", "_done", "_texts")
+    __slots__ = ("_begun", "_done", "_lengths", "_texts")
 
     def __init__(self) -> None:
         self._begun: Mapping[str, object] = {}
         self._done: Mapping[str, object] | None = None
         self._texts: dict[tuple[str, str, str, int], list[str]] = {}
+        self._lengths: dict[tuple[str, str, str, int], int] = {}
 
     def begin(self, item: Mapping[str, object]) -> None:
         self._begun = item
@@ -59,10 +60,23 @@ class _Item:
         self._done = item
         self._texts.clear()
 
-    def add(self, place: tuple[str, str, str, int], piece: str, *, whole: bool = False) -> None:
+    def add(
+        self,
+        place: tuple[str, str, str, int],
+        piece: str,
+        limit: int | None,
+        *,
+        whole: bool = False,
+    ) -> None:
         """Add a piece; a ``whole`` text where nothing of it came before."""
-        if self._done is None and not (whole and place in self._texts):
-            self._texts.setdefault(place, []).append(piece)
+        if self._done is not None or (whole and place in self._texts):
+            return
+        if limit is not None and place[1]:  # of JSON all is wanted: it is cut once it is read
+            length = self._lengths.get(place, 0)
+            if length > limit:
+                return
+            self._lengths[place] = length + len(piece)
+        self._texts.setdefault(place, []).append(piece)
 
     def fields(self) -> Mapping[str, object]:
         """Return the item as the server would give it, were this its end."""
@@ -94,6 +108,8 @@ def _kind(grown: Mapping[str, object]) -> str | None:
 
 class EventContentAccumulator:
     """Gathers one response."""
+
+    limit: int | None = None
 
     def __init__(self, *, schemas: bool = False, asked: bool = False) -> None:
         """Gather nothing yet; ``asked``: the request is another's, and the response repeats it."""
@@ -138,7 +154,7 @@ class EventContentAccumulator:
             field, kind, inner, numbering = known
             number = given.get(numbering)
             place = (field, kind, inner, number if type(number) is int else 0)
-            self._item(given).add(place, piece, whole=whole)
+            self._item(given).add(place, piece, self.limit, whole=whole)
 
     def _item(self, given: Mapping[str, object]) -> _Item:
         index = given.get("output_index")

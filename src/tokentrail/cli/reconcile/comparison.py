@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.cli.reconcile.facts import Bill, Gap, Key, Recorded
 from tokentrail.model.records import Source
-from tokentrail.telemetry.metrics.attributes import OTHER
+from tokentrail.telemetry.metrics.label_values import OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.support.bounded import BoundedCache
 from tokentrail.telemetry import semconv
+from tokentrail.telemetry.metrics.label_values import LabelValues
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable
@@ -15,11 +16,6 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Count, Operation, Request
     from tokentrail.telemetry.metrics.series import Attributes, MetricSeries
 
-MAX_VALUES: Final = 200
-"""Names of models, and values of each attribute of the application's own, that are told apart on
-metrics in the life of a process."""
-OTHER: Final = "_OTHER"
-"""Stands for every further one: a program may send a new name with each call."""
 MAX_SERIES: Final = 512
 """Kinds of calls whose attributes are kept for the next of that kind."""
 
@@ -46,11 +42,11 @@ class MetricAttributes:
     def __init__(self, allowed: Collection[str], asked: tuple[str, ...] = ()) -> None:
         """``asked``: the application's own attributes that points may bear."""
         self._allowed = frozenset(allowed)
-        self._models: set[str] = set()
-        self._asked: dict[str, set[AttributeValue]] = {name: set() for name in asked}
+        self._models = LabelValues(semconv.REQUEST_MODEL)
+        self._asked = {name: LabelValues(name) for name in asked}
         self._series: BoundedCache[Hashable, SeriesAttributes] = BoundedCache(MAX_SERIES)
-        self._said: dict[str, set[AttributeValue]] = {}
-        """What servers said, and which they were: as many as they like."""
+        self._reported: dict[str, LabelValues] = {}
+        """What servers reported, and which they were: as many as they like."""
 
     def of_series(self, operation: Operation) -> SeriesAttributes:
         """Return the attributes of all calls like this one."""
@@ -69,23 +65,29 @@ class MetricAttributes:
 
     def _made(self, operation: Operation) -> SeriesAttributes:
         response, error = operation.response, operation.error_type
-        base = self.base(operation.request, response.model if response else None)
+        model, proven = operation.request.model, _succeeded(operation)
+        if proven and model is not None and self._models.is_new(model):
+            self._series.clear()  # they may have it among others
+        named = response.model if response else None
+        base = self.base(operation.request, named, proven=proven)
         refined = self._refined(operation, base)
         timed = refined
         if error is not None:
             timed = {**refined, semconv.ERROR_TYPE: self._of(semconv.ERROR_TYPE, error)}
         return SeriesAttributes(base, refined, timed)
 
-    def base(self, request: Request, response_model: str | None) -> Attributes:
-        """Return what every conventional point bears."""
+    def base(
+        self, request: Request, response_model: str | None, *, proven: bool = True
+    ) -> Attributes:
+        """Return what every conventional point bears; ``proven``: as in :class:`LabelValues`."""
         endpoint, allowed = request.endpoint, self._allowed
         attributes = self.asked(request)  # below all that is ours to say
         attributes[semconv.OPERATION_NAME] = request.operation
         attributes[semconv.PROVIDER_NAME] = endpoint.provider
         if request.model is not None:
-            attributes[semconv.REQUEST_MODEL] = self._bounded(request.model)
+            attributes[semconv.REQUEST_MODEL] = self._models.bounded(request.model, proven=proven)
         if response_model is not None and semconv.RESPONSE_MODEL in allowed:
-            attributes[semconv.RESPONSE_MODEL] = self._bounded(response_model)
+            attributes[semconv.RESPONSE_MODEL] = self._of(semconv.RESPONSE_MODEL, response_model)
         if endpoint.address is not None and semconv.SERVER_ADDRESS in allowed:
             attributes[semconv.SERVER_ADDRESS] = self._of(semconv.SERVER_ADDRESS, endpoint.address)
         if endpoint.port is not None and semconv.SERVER_PORT in allowed:
@@ -98,7 +100,7 @@ class MetricAttributes:
             return {}
         said = dict(request.attribution)
         return {
-            name: self._one_of(values, said[name])
+            name: values.bounded(said[name])
             for name, values in self._asked.items()
             if isinstance(said.get(name), (str, bool, int, float))
         }
@@ -124,7 +126,8 @@ class MetricAttributes:
         attributes[semconv.PROVIDER_NAME] = request.endpoint.provider
         attributes[semconv.OUTCOME] = operation.outcome.value
         if request.model is not None:
-            attributes[semconv.REQUEST_MODEL] = self._bounded(request.model)
+            proven = _succeeded(operation)
+            attributes[semconv.REQUEST_MODEL] = self._models.bounded(request.model, proven=proven)
         return attributes
 
     def with_value(self, operation: Operation, name: str, value: str) -> Attributes:
@@ -134,11 +137,13 @@ class MetricAttributes:
         attributes[name] = self._of(name, value)
         return attributes
 
-    def of_account(self, request: Request, kind: str) -> Attributes:
+    def of_account(self, operation: Operation, kind: str) -> Attributes:
         """Return what the points of a provider's limit bear: it holds whoever calls."""
+        request = operation.request
         attributes: Attributes = {semconv.PROVIDER_NAME: request.endpoint.provider}
         if request.model is not None:
-            attributes[semconv.REQUEST_MODEL] = self._bounded(request.model)
+            proven = _succeeded(operation)
+            attributes[semconv.REQUEST_MODEL] = self._models.bounded(request.model, proven=proven)
         attributes[semconv.RATE_LIMIT_TYPE] = kind
         return attributes
 
@@ -147,28 +152,12 @@ class MetricAttributes:
         source = {semconv.TOKEN_TYPE: kind, semconv.SOURCE: count.source.value}
         return {**self.own_attributes(operation), **source}
 
-    def _bounded(self, model: str) -> str:
-        models = self._models
-        if model in models:
-            return model
-        if len(models) >= MAX_VALUES:
-            return OTHER
-        models.add(model)
-        return model
-
     def _of(self, name: str, value: AttributeValue) -> AttributeValue:
-        return self._one_of(self._said.setdefault(name, set()), value)
+        names = self._reported.get(name)
+        if names is None:
+            names = self._reported.setdefault(name, LabelValues(name))
+        return names.bounded(value)
 
-    def _one_of(self, values: set[AttributeValue], value: AttributeValue) -> AttributeValue:
-        """Return ``value``, or what stands for every further one, as for models.
 
-        Half a surrogate pair, in a name of the application's, would break each later scrape.
-        """
-        if isinstance(value, str) and not value.isascii():
-            value = value.encode("utf-8", "replace").decode()
-        if value in values:
-            return value
-        if len(values) >= MAX_VALUES:
-            return OTHER
-        values.add(value)
-        return value
+def _succeeded(operation: Operation) -> bool:
+    return operation.answered and operation.error_type is None

@@ -79,6 +79,10 @@ class PointBatch:
             with suppress(IndexError):  # others are at it, too
                 _record_guarded(self._waiting.popleft())
 
+    def size(self) -> int:
+        """Return nothing: what waits is bounded by itself."""
+        return 0
+
     def ready(self) -> bool:
         """Whether it shall be done at once."""
         return bool(self.waiters) or not self._waiting

@@ -99,7 +99,7 @@ class ExchangeMetrics:
             self._choices.add(1, self._points.with_value(operation, semconv.FINISH_REASON, reason))
         if operation.headers is not None and self._is_due(operation.request):
             for kind, limit, remaining in _limits(operation.headers):
-                attributes = self._points.of_account(operation.request, kind)
+                attributes = self._points.of_account(operation, kind)
                 self._limit.set(limit, attributes)
                 self._remaining.set(remaining, attributes)
 

@@ -34,8 +34,8 @@ OVERFLOW = (("otel.metric.overflow", True),)
 _totals: weakref.WeakKeyDictionary[MeterProvider, dict[str, Total]] = weakref.WeakKeyDictionary()
 
 
-_lock = threading.Lock()
-"""Of all totals: a call adds to several."""
+_lock = threading.RLock()
+"""Of all totals: a call adds to several. A handler of a signal may enter it again."""
 
 
 def add(sums: list[Sum], read: int, written: int) -> None:
@@ -86,7 +86,7 @@ def total(provider: MeterProvider, meter: Meter, name: str) -> Total:
 def _forked() -> None:
     """Do without a lock that the parent process may have held at the fork."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

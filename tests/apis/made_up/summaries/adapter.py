@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokentrail.apis.parameters import COMMON, Parameters
-from tokentrail.apis.reported_usage import chat_usage
+from tokentrail.apis.reported_usage import read_usage
 from tokentrail.apis.values import fields, nonempty_str, telemetry_str
 from tokentrail.model.operations import SUMMARIES
 from tokentrail.model.records import Prompt, Response
@@ -38,15 +38,17 @@ class SummaryAccumulator:
 
     def __init__(self, sink):
         self._sink = sink
+        self.has_content = False
         self._model = self._reported = None
         self._done = False
 
     def add(self, chunk):
         given = fields(chunk)
         self._model = telemetry_str(given.get("model")) or self._model
-        self._reported = chat_usage(given.get("usage")) or self._reported
+        self._reported = read_usage(given.get("usage")) or self._reported
         self._done = given.get("done") is True
         text = nonempty_str(given.get("summary"))
+        self.has_content |= text is not None
         if self._sink is not None and text is not None:
             self._sink.add("text", 0, 0, text)
 
@@ -56,4 +58,5 @@ class SummaryAccumulator:
             finish_reasons=("stop" if self._done else "error",),
             reported=self._reported,
             complete=self._done,
+            ended=self._done,
         )

@@ -1,0 +1,81 @@
+"""The values of one attribute that metrics tell apart: few, short, and of calls that succeeded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.apis.values import encodable
+from tokentrail.support import guard
+
+if TYPE_CHECKING:
+    from opentelemetry.util.types import AttributeValue
+
+MAX_VALUES: Final = 200
+"""Values that are told apart in the life of a process."""
+MAX_UNPROVEN: Final = 32
+"""Names of calls that never succeeded, told apart beside those: an outage still shows its models,
+and who asks for what there is not fills no table for good."""
+MAX_LENGTH: Final = 256
+"""Characters of a value on a metric."""
+OTHER: Final = "_OTHER"
+"""Stands for every further value: a program may send a new one with each call."""
+
+
+class LabelValues:
+    """The table of one attribute."""
+
+    __slots__ = ("_name", "_proven", "_unproven")
+
+    def __init__(self, name: str) -> None:
+        """``name``: of the attribute, for the log."""
+        self._name = name
+        self._proven: set[AttributeValue] = set()
+        self._unproven: set[AttributeValue] = set()
+
+    def is_new(self, value: AttributeValue) -> bool:
+        """Whether no call that succeeded had ``value`` so far, and it may yet get a place."""
+        return fitting(value) not in self._proven and len(self._proven) < MAX_VALUES
+
+    def bounded(self, value: AttributeValue, *, proven: bool = True) -> AttributeValue:
+        """Return ``value``, fit for a metric, or what stands for every further one.
+
+        ``proven``: a call that has it succeeded.
+        """
+        value = fitting(value)
+        if value in self._proven:
+            return value
+        if proven and len(self._proven) < MAX_VALUES:
+            self._proven.add(value)
+            self._unproven.discard(value)
+            return value
+        if value in self._unproven:
+            return value
+        if proven:
+            self._note_full(MAX_VALUES, "values")
+        elif len(self._unproven) < MAX_UNPROVEN:
+            self._unproven.add(value)
+            return value
+        else:
+            self._note_full(MAX_UNPROVEN, "values of calls that never succeeded")
+        return OTHER
+
+    def _note_full(self, most: int, what: str) -> None:
+        guard.warn_once(
+            f"full {self._name} {most}",
+            "Metrics have %s %s of %s: further ones are _OTHER from now on. Spans have all.",
+            most,
+            what,
+            self._name,
+        )
+
+
+def fitting(value: AttributeValue) -> AttributeValue:
+    """Return ``value`` as a metric can have it.
+
+    Half a surrogate pair would break each later scrape, and a name may be as long as a prompt.
+    """
+    if not isinstance(value, str):
+        return value
+    if len(value) > MAX_LENGTH:
+        value = value[:MAX_LENGTH]
+    return encodable(value)

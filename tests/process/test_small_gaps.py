@@ -1,0 +1,99 @@
+"""Frozen programs, clocks that jump, deep JSON, deployments named at once, links that dangle."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import threading
+
+import pytest
+
+import tokentrail
+from tokentrail.apis import http_body
+from tokentrail.apis.chat.adapter import ChatAdapter
+from tokentrail.call.recorder import Recorder
+from tokentrail.cli import main
+from tokentrail.content.parts import Content, Message, Uri
+from tokentrail.content.redaction import Redaction
+from tokentrail.model.records import Endpoint, Request, Response
+from tokentrail.runtime import runtime
+
+NOWHERE = Endpoint("openai", None, None, "")
+
+
+def test_openai_without_metadata_is_instrumented(monkeypatch):
+    """As in a program that PyInstaller froze."""
+    from openai.resources.chat.completions import Completions
+
+    found = importlib.metadata.Distribution.from_name
+
+    def from_name(name):
+        if name == "openai":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return found(name)
+
+    monkeypatch.setattr(importlib.metadata.Distribution, "from_name", from_name)
+    bare = Completions.__dict__["create"]
+    tokentrail.instrument()
+    try:
+        assert Completions.__dict__["create"] is not bare
+    finally:
+        tokentrail.uninstrument()
+
+
+def test_an_end_is_never_before_its_start():
+    clock = iter([10.0, 9.0, 8.0, 8.0]).__next__
+    recorder = Recorder(Request("chat", None, NOWHERE), ChatAdapter(), None, clock, 5_000)
+    operation = recorder.on_closed()
+    assert (operation.duration, operation.end_time) == (0.0, 5_000)
+
+
+@pytest.mark.parametrize("padding", [0, http_body.MAX_PARSED_BYTES])
+def test_json_that_is_too_deep_is_no_failure_of_ours(padding):
+    body = b'{"usage": ' + b"[" * 200_000 + b" " * padding
+    assert http_body.parse_body(body) in (body, {})
+
+
+def test_deployments_are_remembered_by_many_threads_at_once(trail):
+    active, errors = runtime.current(), []
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def remember(start):
+        try:
+            for number in range(start, start + 3000):
+                request = Request("chat", None, NOWHERE, f"deployment-{number}")
+                active.remember(request, Response(model="gpt-4o"))
+        except RuntimeError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=remember, args=(n * 10_000,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sys.setswitchinterval(before)
+    assert errors == []
+
+
+@pytest.mark.parametrize(
+    ("binary", "kept"),
+    [(False, "https://x/cat.png"), (True, "https://x/cat.png?sig=secret#top")],
+)
+def test_a_signature_stays_out_of_addresses(binary, kept):
+    message = Message("user", (Uri("image", "https://x/cat.png?sig=secret#top"),))
+    content = Redaction(binary=binary).content(Content(input=(message,)))
+    assert content.input[0].parts[0].uri == kept
+
+
+def test_dashboards_are_not_written_through_a_dangling_link(tmp_path, capsys):
+    assert main(["dashboards", str(tmp_path / "first")]) == 0
+    name = min(path.name for path in (tmp_path / "first").iterdir())
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / name).symlink_to(tmp_path / "elsewhere")
+    assert main(["dashboards", str(second)]) == 2
+    assert not (tmp_path / "elsewhere").exists()
+    assert main(["dashboards", str(second), "--force"]) == 0
+    assert not (tmp_path / "elsewhere").exists()
+    assert not (second / name).is_symlink()

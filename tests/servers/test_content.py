@@ -1,0 +1,202 @@
+"""Tool calls and texts in the odd forms of servers: content and count alike."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tokentrail.testing.server import Event, Plain, Stream
+
+from .conftest import chunk, completion, streamed
+
+pytestmark = pytest.mark.settings(capture_content="SPAN_ONLY")
+WEATHER, TIME = ("weather_of", {"city": "Ulm"}), ("time_of", {"zone": "CET"})
+CALLS = [WEATHER, TIME]
+
+
+def _part(call, *, text=True):
+    name, arguments = call
+    return {"name": name, "arguments": json.dumps(arguments) if text else arguments}
+
+
+def _output(trail):
+    told = trail.spans.attributes()
+    (message,) = json.loads(told["gen_ai.output.messages"])
+    return message["parts"], told
+
+
+def _calls(trail):
+    parts, told = _output(trail)
+    return [(part["name"], part["arguments"]) for part in parts], told
+
+
+def _delta(call, index=None, name=None, arguments=None, **more):
+    function = {"name": name or call[0], "arguments": arguments or json.dumps(call[1])}
+    return {**({} if index is None else {"index": index}), "function": function, **more}
+
+
+def _pieces(call, index=None):
+    """Return deltas as MiniMax sends them: the name on each."""
+    text = json.dumps(call[1])
+    cut = len(text) // 2
+    return [_delta(call, index, arguments=piece) for piece in (text[:cut], text[cut:])]
+
+
+PLACED = [_delta(call, n, id=f"c{n}") for n, call in enumerate(CALLS)]
+STREAMS = {
+    "as OpenAI": [[one] for one in PLACED],
+    "index 0 each, by id": [[_delta(call, 0, id=call[0])] for call in CALLS],
+    "index 0 each, by name": [[_delta(call, 0)] for call in CALLS],
+    "no index, in two chunks": [[_delta(call)] for call in CALLS],
+    "no index, in one chunk": [[_delta(call) for call in CALLS]],
+    "the name repeated": [[piece] for n, c in enumerate(CALLS) for piece in _pieces(c, n)],
+    "the name repeated, index 0 each": [[piece] for c in CALLS for piece in _pieces(c, 0)],
+    "an object for arguments": [
+        [{"index": n, "id": f"c{n}", "function": _part(call, text=False)}]
+        for n, call in enumerate(CALLS)
+    ],
+    "no list": PLACED,
+}
+
+
+async def _counted(trail, ask, deltas):
+    events = [chunk({"tool_calls": delta}) for delta in deltas]
+    await ask(streamed(*events, chunk({}, "tool_calls")), stream=True)
+    return _calls(trail)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+async def test_two_calls_are_two_calls_however_they_are_numbered(trail, ask, name):
+    """Content and count are those of the form that OpenAI sends."""
+    calls, told = await _counted(trail, ask, STREAMS[name])
+    assert calls == CALLS
+    output = told["gen_ai.usage.output_tokens"]
+    assert told["tokentrail.usage.output.source"] == "counted"
+    trail.spans.clear()
+    _, usual = await _counted(trail, ask, STREAMS["as OpenAI"])
+    assert output == usual["gen_ai.usage.output_tokens"]
+
+
+async def test_the_same_function_twice_is_two_calls(trail, ask):
+    """By its name once more after whole arguments, without an id, or by a new id."""
+    twice = [WEATHER, ("weather_of", {"city": "Bonn"})]
+    calls, _ = await _counted(trail, ask, [[_delta(call, 0)] for call in twice])
+    assert calls == twice
+
+
+async def test_a_call_in_pieces_with_one_id_is_one_call(trail, ask):
+    pieces = [[{**piece, "id": "same"}] for piece in _pieces(WEATHER, 0)]
+    calls, _ = await _counted(trail, ask, pieces)
+    assert calls == [WEATHER]
+
+
+PLAIN = {
+    "index 0 each": [{"index": 0, "function": _part(call)} for call in CALLS],
+    "an object for arguments": [{"function": _part(call, text=False)} for call in CALLS],
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+async def test_the_calls_of_a_plain_answer(trail, ask, name):
+    await ask(completion({"content": None, "tool_calls": PLAIN[name]}, "tool_calls"))
+    calls, told = _calls(trail)
+    assert calls == CALLS
+    assert told["tokentrail.usage.output.source"] == "counted"
+
+
+async def test_a_call_that_stands_in_no_list(trail, ask):
+    await ask(completion({"tool_calls": {"id": "x", "function": _part(TIME)}}, "tool_calls"))
+    calls, _ = _calls(trail)
+    assert calls == [TIME]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_number_for_content_is_text(trail, ask, stream):
+    said = {"content": 40.5}
+    await ask(
+        streamed(chunk(said), chunk({}, "stop")) if stream else completion(said), stream=stream
+    )
+    parts, told = _output(trail)
+    assert parts == [{"type": "text", "content": "40.5"}]
+    assert told["gen_ai.usage.output_tokens"] == 3
+
+
+THINKING = [
+    {"type": "thinking", "thinking": [{"type": "text", "text": "Near water, so"}]},
+    {"type": "text", "text": "Alders."},
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_parts_of_thinking_are_reasoning(trail, ask, stream):
+    said = {"content": THINKING}
+    await ask(
+        streamed(chunk(said), chunk({}, "stop")) if stream else completion(said), stream=stream
+    )
+    parts, told = _output(trail)
+    assert [(part["type"], part["content"]) for part in parts] == [
+        ("reasoning", "Near water, so"),
+        ("text", "Alders."),
+    ]
+    assert told["gen_ai.usage.output_tokens"] == 4 + 4
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_was_not_understood_is_not_counted(trail, ask, stream):
+    said = {"content": [{"type": "hologram", "beam": "x"}, {"type": "text", "text": "Alders."}]}
+    await ask(
+        streamed(chunk(said), chunk({}, "stop")) if stream else completion(said), stream=stream
+    )
+    assert trail.spans.attributes()["tokentrail.usage.output.source"] == "approximated"
+
+
+def _usage(told):
+    return {name: value for name, value in told.items() if ".usage." in name}
+
+
+def _event(kind, **more):
+    return Event({"type": kind, "sequence_number": 1, **more}, kind)
+
+
+def _done(*, with_output):
+    call = {"type": "function_call", "id": "f", "call_id": "k", "status": "completed"}
+    whole = {**call, "name": "weather_of", "arguments": '{"city":"Ulm"}'}
+    text = {"type": "output_text", "text": "I will look.", "annotations": []}
+    message = {"type": "message", "id": "m", "role": "assistant", "status": "completed"}
+    output = [{**message, "content": [text]}, whole] if with_output else []
+    response = {"id": "r", "object": "response", "created_at": 5, "model": "gpt-4o-mini"}
+    place = {"output_index": 0, "content_index": 0, "item_id": "m"}
+    begun = {"output_index": 1, "item": {**call, "name": "weather_of", "arguments": ""}}
+    end = {**response, "status": "completed", "output": output}
+    return [
+        _event("response.created", response={**response, "status": "in_progress", "output": []}),
+        _event("response.output_item.added", output_index=0, item={**message, "content": []}),
+        _event("response.output_text.delta", delta="I will look.", logprobs=[], **place),
+        _event("response.output_text.done", text="I will look.", logprobs=[], **place),
+        _event("response.output_item.added", **begun),
+        _event(
+            "response.function_call_arguments.done",
+            output_index=1,
+            item_id="f",
+            arguments='{"city":"Ulm"}',
+        ),
+        _event("response.completed", response=end),
+    ]
+
+
+@pytest.mark.parametrize("with_output", [False, True])
+async def test_arguments_that_come_only_when_they_are_done(trail, driver, serve, with_output):
+    """The count is that of the same answer, whole; what came by deltas is not counted twice."""
+    asked = {"model": "gpt-4o-mini", "input": "Weather?"}
+    streams = serve(Stream(_done(with_output=with_output)))
+    stream = await driver.call(driver.client(streams).responses.create, **asked, stream=True)
+    await driver.read(stream)
+    parts, told = _output(trail)
+    assert [part["type"] for part in parts] == ["text", "tool_call"]
+    assert parts[1]["arguments"] == {"city": "Ulm"}
+    trail.spans.clear()
+    whole = _done(with_output=True)[-1].data["response"]
+    await driver.call(driver.client(serve(Plain(whole))).responses.create, **asked)
+    assert _usage(told) == _usage(trail.spans.attributes())
+    assert 22 in _usage(told).values()

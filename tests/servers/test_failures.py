@@ -1,0 +1,218 @@
+"""Failures with status 200: outcome, error and status agree, and no tokens are made up."""
+
+from __future__ import annotations
+
+import openai
+import pytest
+from opentelemetry.trace import StatusCode
+from pydantic import BaseModel, ValidationError
+
+from tokentrail.testing.payloads import Answer, Usage, chat, responses
+from tokentrail.testing.server import Event, Plain, Stream
+
+from .conftest import MESSAGES, chunk, completion, streamed
+
+
+def _usage(attributes):
+    return {name: value for name, value in attributes.items() if ".usage." in name}
+
+
+def _check(trail, outcome, error):
+    """Span, status, metrics and events say the same; return the attributes."""
+    span = trail.spans.one()
+    told = dict(span.attributes)
+    assert (told["tokentrail.outcome"], told.get("error.type")) == (outcome, error)
+    assert (span.status.status_code is StatusCode.ERROR) == (error is not None)
+    assert trail.metrics.one("tokentrail.operations").attributes["tokentrail.outcome"] == outcome
+    point = trail.metrics.one("gen_ai.client.operation.duration")
+    assert point.attributes.get("error.type") == error
+    (event,) = trail.logs.events("operation.details")
+    assert event.attributes.get("error.type") == error
+    assert event.attributes["tokentrail.outcome"] == outcome
+    return told
+
+
+BODIES = {
+    "a code": ({"error": {"code": "model_down", "message": "Try later."}}, "model_down"),
+    "a number": ({"error": {"code": 502, "message": "The provider is away."}}, "502"),
+    "words": ({"error": {"message": "no code at all"}}, "_OTHER"),
+    "a text": ({"error": "The upstream has hung up on us."}, "_OTHER"),
+    "an object": ({"object": "error", "message": "no", "code": "bad_model"}, "bad_model"),
+    "a framework's": ({"detail": "Not Found"}, "_OTHER"),
+    "html": (b"<!doctype html><html><body>Please log in</body></html>", "_OTHER"),
+    "nothing": (b"", "_OTHER"),
+}
+KINDS = {"html": "text/html; charset=utf-8", "nothing": "text/plain"}
+
+
+@pytest.mark.settings(emit_event=True)
+@pytest.mark.parametrize("way", ["chat", "responses", "raw"])
+@pytest.mark.parametrize("name", BODIES)
+async def test_an_error_with_status_200_is_a_failure_that_cost_nothing(
+    trail, driver, serve, name, way
+):
+    body, error = BODIES[name]
+    headers = {"content-type": KINDS[name]} if name in KINDS else {}
+    client = driver.client(serve(Plain(body, headers=headers)))
+    if way == "responses":
+        await driver.call(client.responses.create, model="gpt-4o-mini", input="Which trees?")
+    else:
+        calls = client.chat.completions
+        create = calls.create if way == "chat" else calls.with_raw_response.create
+        await driver.call(create, model="gpt-4o-mini", messages=MESSAGES)
+    assert _usage(_check(trail, "failed", error)) == {}
+    assert not trail.metrics.names() & {"gen_ai.client.token.usage", "tokentrail.usage.tokens"}
+
+
+CHOICES = {
+    "an error": ({"error": {"code": "overloaded", "message": "busy"}}, "length", "overloaded"),
+    "a number": ({"error": {"code": 504, "message": "slow"}}, "stop", "504"),
+    "a reason": ({}, "error", "_OTHER"),
+}
+
+
+@pytest.mark.settings(emit_event=True)
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", CHOICES)
+async def test_an_error_inside_a_choice_is_a_failure_of_what_was_used(trail, ask, name, stream):
+    more, finish, error = CHOICES[name]
+    usage = {"prompt_tokens": 31, "completion_tokens": 4, "total_tokens": 35}
+    said = {"content": "Willows and"}
+    plain = completion(said, finish, choice=more, usage=usage)
+    reply = streamed(chunk(said), chunk({}, finish, choice=more, usage=usage)) if stream else plain
+    await ask(reply, stream=stream)
+    told = _check(trail, "failed", error)
+    assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (31, 4)
+
+
+class Tree(BaseModel):
+    """What the application wants."""
+
+    name: str
+
+
+CUT = Answer(('{"nam',), Usage(17, 3), "gpt-4o-mini", finish_reason="length")
+
+
+@pytest.mark.settings(emit_event=True)
+async def test_what_the_client_s_chat_helper_raises_is_the_failure(trail, driver, serve):
+    client = driver.client(serve(Stream(chat.chunks(CUT, "finish"))))
+    helper = getattr(client.chat.completions, "stream", None) or client.beta.chat.completions.stream
+    with pytest.raises(openai.LengthFinishReasonError):
+        async with driver.within(
+            helper(model="gpt-4o-mini", messages=MESSAGES, response_format=Tree)
+        ) as stream:
+            await driver.read(stream)
+    told = _check(trail, "failed", "openai.LengthFinishReasonError")
+    assert told["gen_ai.usage.output_tokens"] == 3
+
+
+@pytest.mark.settings(emit_event=True)
+async def test_what_the_client_s_responses_helper_raises_is_the_failure(trail, driver, serve):
+    wrong = Answer(('{"name": 7}',), Usage(17, 3), "gpt-4o-mini")
+    client = driver.client(serve(Stream(responses.events(wrong))))
+    with pytest.raises(ValidationError):
+        async with driver.within(
+            client.responses.stream(model="gpt-4o-mini", input="A tree.", text_format=Tree)
+        ) as stream:
+            await driver.read(stream)
+    _check(trail, "failed", "pydantic_core._pydantic_core.ValidationError")
+
+
+async def test_what_the_application_raises_is_no_failure_of_the_call(trail, driver, serve):
+    client = driver.client(serve(Stream(chat.chunks(Answer(), "none"))))
+    helper = getattr(client.chat.completions, "stream", None) or client.beta.chat.completions.stream
+    with pytest.raises(LookupError):  # noqa: PT012 - the body of the application
+        async with driver.within(helper(model="gpt-4o-mini", messages=MESSAGES)) as stream:
+            await driver.next(stream)
+            raise LookupError
+    told = trail.spans.attributes()
+    assert (told["tokentrail.outcome"], "error.type" in told) == ("closed_early", False)
+
+
+SAID = chunk({"role": "assistant", "content": "Alders."})
+BEGUN = responses.events(Answer(("Alders.",), None, "gpt-4o-mini"))
+TRUNCATED = {
+    "no finish reason": ("chat", [SAID], 4),
+    "no event": ("chat", [], None),
+    "no response.completed": ("responses", BEGUN[:-3], 4),
+    "in progress": ("responses", BEGUN[:2], None),
+}
+
+
+@pytest.mark.settings(emit_event=True)
+@pytest.mark.parametrize("name", TRUNCATED)
+async def test_a_stream_without_a_mark_of_its_end_is_truncated(trail, driver, serve, name):
+    api, events, written = TRUNCATED[name]
+    client = driver.client(serve(Stream(events)))
+    more = {"messages": MESSAGES} if api == "chat" else {"input": "Which trees?"}
+    create = client.chat.completions.create if api == "chat" else client.responses.create
+    await driver.read(await driver.call(create, model="gpt-4o-mini", stream=True, **more))
+    told = _check(trail, "truncated", None)
+    assert (told.get("gen_ai.usage.output_tokens") or 0) == (written or 0)
+    if name == "no event":
+        assert _usage(told) == {}
+
+
+async def test_a_plain_response_in_progress_is_truncated_unless_in_the_background(
+    trail, driver, serve
+):
+    body = responses.response(Answer(("Alders.",), None, "gpt-4o-mini"), "in_progress")
+    client = driver.client(serve(Plain(body)))
+    for more in ({}, {"background": True}):
+        await driver.call(client.responses.create, model="gpt-4o-mini", input="Trees?", **more)
+    told = [span.attributes["tokentrail.outcome"] for span in trail.spans.all()]
+    assert told == ["truncated", "completed"]
+
+
+async def test_html_in_place_of_a_stream_is_a_failure(trail, ask):
+    page = Plain(b"<html>Log in</html>", headers={"content-type": "text/html"})
+    assert await ask(page, stream=True) == []
+    told = trail.spans.attributes()
+    assert (told["tokentrail.outcome"], told["error.type"]) == ("failed", "_OTHER")
+    assert _usage(told) == {}
+
+
+async def test_an_error_event_that_comes_first_costs_nothing(trail, ask):
+    with pytest.raises(openai.APIError):
+        await ask(streamed(Event({"error": {"message": "no", "code": "full"}})), stream=True)
+    told = trail.spans.attributes()
+    assert told["tokentrail.outcome"] == "failed"
+    assert _usage(told) == {}
+
+
+async def test_the_usage_on_the_chunk_of_an_error_is_read(trail, ask):
+    usage = {"prompt_tokens": 43, "completion_tokens": 9, "total_tokens": 52}
+    end = chunk({}, "length")
+    broken = Event({**chunk({"content": ""}).data, "error": {"code": 400}, "usage": usage})
+    with pytest.raises(openai.APIError):
+        await ask(streamed(SAID, end, broken), stream=True)
+    told = trail.spans.attributes()
+    assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (43, 9)
+
+
+async def _lines(driver, answer):
+    if driver.mode == "async":
+        return [line async for line in answer.iter_lines()]
+    return list(answer.iter_lines())
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+async def test_a_body_that_the_application_reads_itself_is_completed(trail, driver, serve, loaded):
+    """By lines, or after a hook of the HTTP client loaded it: nothing is known, nothing made up."""
+    client = driver.client(serve(streamed(SAID, chunk({}, "stop"))))
+
+    async def load_async(response):
+        await response.aread()
+
+    if loaded:
+        hook = load_async if driver.mode == "async" else lambda response: response.read()
+        client._client.event_hooks["response"].append(hook)
+    create = client.chat.completions.with_streaming_response.create
+    call = create(model="gpt-4o-mini", messages=MESSAGES, stream=True)
+    async with driver.within(call) as answer:
+        assert len(await _lines(driver, answer)) > 2
+    told = trail.spans.attributes()
+    assert told["tokentrail.outcome"] == "completed"
+    assert "gen_ai.response.finish_reasons" not in told
+    assert "gen_ai.usage.output_tokens" not in told

@@ -1,0 +1,198 @@
+"""The server's own numbers, wherever a server puts them, by its own arithmetic."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokentrail.apis.reported_usage import DETAILS, TOP, find_usage, read_usage
+from tokentrail.model.records import Reported
+from tokentrail.testing.server import Plain
+
+from .conftest import chunk, completion, reply_of, streamed
+
+IN, OUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
+CACHED, THOUGHT = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.reasoning.output_tokens"
+TEXT = {"content": "Alders and willows."}
+
+
+def _usage(read, written, total=None, **more):
+    total = read + written if total is None else total
+    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": total, **more}
+
+
+def _thought(number):
+    return {"completion_tokens_details": {"reasoning_tokens": number}}
+
+
+ARITHMETIC = {
+    "thought inside": (_usage(71, 90, **_thought(60)), {IN: 71, OUT: 90, THOUGHT: 60}),
+    "thought beside, in the sum": (_usage(71, 30, 161, **_thought(60)), {IN: 71, OUT: 90}),
+    "thought beside, in no sum": (_usage(71, 30, **_thought(60)), {IN: 71, OUT: 90}),
+    "thought in the sum alone": (_usage(71, 30, 155), {IN: 71, OUT: 84}),
+    "sound beside": (
+        _usage(7, 30, 137, prompt_tokens_details={"audio_tokens": 100}),
+        {IN: 107, OUT: 30},
+    ),
+    "sound by its seconds": (_usage(7, 30, 137, prompt_audio_seconds=9), {IN: 107, OUT: 30}),
+    "cached and thought beside": (
+        _usage(7, 30, 97, prompt_tokens_details={"cached_tokens": 40}, **_thought(20)),
+        {IN: 47, OUT: 50, CACHED: 40, THOUGHT: 20},
+    ),
+    "the names of responses": ({"input_tokens": 71, "output_tokens": 30}, {IN: 71, OUT: 30}),
+    **{
+        f"{name} at the top": (_usage(71, 30, **{name: 64}), {IN: 71, OUT: 30, CACHED: 64})
+        for name, field in TOP.items()
+        if field == "cache_read_tokens"
+    },
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", ARITHMETIC)
+async def test_the_server_s_sums_say_what_is_part_of_what(trail, ask, name, stream):
+    usage, expected = ARITHMETIC[name]
+    reply = completion(TEXT, usage=usage)
+    if stream:
+        reply = streamed(chunk(TEXT), chunk({}, "stop"), chunk(choice={}, usage=usage))
+    await ask(reply, stream=stream)
+    told = trail.spans.attributes()
+    assert {name: told.get(name) for name in expected} == expected
+    assert told["tokentrail.usage.output.source"] == "reported"
+    assert (
+        trail.metrics.one("gen_ai.client.token.usage", gen_ai_token_type="output").sum
+        == (expected[OUT])
+    )
+
+
+USAGE = _usage(83, 12)
+PLACES = {
+    "on a chunk of its own": [chunk(TEXT), chunk({}, "stop"), chunk(choice={}, usage=USAGE)],
+    "on the finish chunk": [chunk(TEXT), chunk({}, "stop", usage=USAGE)],
+    "x_groq": [chunk(TEXT), chunk({}, "stop", x_groq={"id": "r", "usage": USAGE})],
+    "in the choice": [chunk(TEXT), chunk({}, "stop", choice={"usage": USAGE})],
+    "before an empty delta": [
+        chunk(TEXT),
+        chunk({}, "stop"),
+        chunk({}, usage=USAGE),
+        chunk({"content": ""}),
+    ],
+    "beside content, no finish reason": [chunk(TEXT), chunk({"content": " Ash."}, usage=USAGE)],
+    "zeros after it": [chunk(TEXT), chunk({}, "stop", usage=USAGE), chunk({}, usage=_usage(0, 0))],
+    "zeros before it": [chunk(TEXT, usage=_usage(0, 0)), chunk({}, "stop", usage=USAGE)],
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+async def test_the_usage_of_a_stream_is_found_where_it_stands(trail, ask, name):
+    await ask(streamed(*PLACES[name]), stream=True)
+    told = trail.spans.attributes()
+    assert (told[IN], told[OUT]) == (83, 12)
+    assert told["tokentrail.usage.output.source"] == "reported"
+
+
+@pytest.mark.parametrize("where", ["x_groq", "choice"])
+async def test_the_usage_of_an_answer_is_found_where_it_stands(trail, ask, where):
+    more = {"x_groq": {"usage": USAGE}} if where == "x_groq" else {"choice": {"usage": USAGE}}
+    await ask(completion(TEXT, **more))
+    told = trail.spans.attributes()
+    assert (told[IN], told[OUT]) == (83, 12)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_zeros_for_text_that_was_seen_are_no_report(trail, ask, stream):
+    await ask(reply_of(TEXT, stream=stream, usage=_usage(0, 0)), stream=stream)
+    told = trail.spans.attributes()
+    assert (told[IN], told[OUT]) == (14, 7)
+    assert told["tokentrail.usage.input.source"] == told["tokentrail.usage.output.source"]
+    assert told["tokentrail.usage.output.source"] == "counted"
+
+
+async def test_embeddings_of_which_only_the_sum_is_reported(trail, driver, serve):
+    body = {"object": "list", "model": "v", "data": [{"index": 0, "embedding": [0.5]}]}
+    client = driver.client(serve(Plain({**body, "usage": {"total_tokens": 21}})))
+    await driver.call(client.embeddings.create, model="v", input="Alders", encoding_format="float")
+    told = trail.spans.attributes()
+    assert (told[IN], told["tokentrail.usage.input.source"]) == (21, "reported")
+
+
+SUMMARY = [{"type": "reasoning.summary", "summary": "Thinking of trees", "index": 0}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_summary_of_thought_is_not_counted_as_thought(trail, ask, stream):
+    said = {**TEXT, "reasoning": "Thinking of trees", "reasoning_details": SUMMARY}
+    await ask(reply_of(said, stream=stream), stream=stream)
+    told = trail.spans.attributes()
+    assert told["tokentrail.usage.output.source"] == "visible"
+    assert told["tokentrail.usage.visible.output_tokens"] == 7
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_beside_a_tool_that_the_server_runs_the_output_is_not_counted(trail, ask, stream):
+    await ask(
+        reply_of(TEXT, stream=stream), stream=stream, tools=[{"type": "openrouter:web_search"}]
+    )
+    told = trail.spans.attributes()
+    assert told["tokentrail.usage.output.source"] == "approximated"
+
+
+# Made-up servers ---------------------------------------------------------------------------------
+
+_NUMBER = st.integers(1, 10**6)
+
+
+@st.composite
+def servers(draw):
+    """Draw numbers, and a usage by which a server may report them, at one of the places."""
+    read, shown, thought, cached = (draw(_NUMBER) for _ in range(4))
+    cached = min(cached, read)
+    given, made = draw(
+        st.sampled_from([("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens")])
+    )
+    inside = draw(st.booleans())
+    usage = {given: read, made: shown + thought if inside else shown}
+    usage["total_tokens"] = read + shown + thought
+    details = [name for name in DETAILS if "reasoning_tokens" in DETAILS[name]]
+    form = draw(st.sampled_from([*details, "reasoning_tokens", "only the sum"]))
+    if form in details:
+        usage[form] = {"reasoning_tokens": thought}
+    elif form != "only the sum":
+        usage[form] = thought
+    cache = draw(
+        st.sampled_from(
+            [name for name, field in TOP.items() if field == "cache_read_tokens"]
+            + [name for name in DETAILS if "cached_tokens" in DETAILS[name]]
+        )
+    )
+    if cache in DETAILS:
+        usage[cache] = {"cached_tokens": cached}
+    # A cached part that equals the rest would explain it as well: no server can be told from it.
+    elif cached not in {thought, 2 * thought} or inside:
+        usage[cache] = cached
+    place = draw(st.sampled_from(["usage", "x_groq", "choice"]))
+    answer = {
+        "usage": {"usage": usage},
+        "x_groq": {"x_groq": {"usage": usage}},
+        "choice": {"choices": [{"usage": usage}]},
+    }[place]
+    rest = 0 if inside else thought
+    ambiguous = form == "only the sum" and rest == cached
+    return answer, read, shown + thought, ambiguous
+
+
+@given(servers())
+def test_the_same_numbers_are_found_in_each_of_the_places(drawn):
+    answer, read, written, ambiguous = drawn
+    found = read_usage(find_usage(answer))
+    if ambiguous:
+        return
+    assert (found.input_tokens, found.output_tokens) == (read, written)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.text() | st.floats() | st.integers(), st.lists))
+def test_nonsense_is_no_report(value):
+    for usage in (value, {"prompt_tokens": value}, {"completion_tokens_details": value}):
+        found = read_usage(usage)
+        assert found is None or isinstance(found, Reported)
