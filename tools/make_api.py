@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "api.md"
 FUNCTIONS = (
     *("instrument", "uninstrument", "flush"),
-    *("attributes", "current_usage", "count_tokens"),
+    *("attributes", "current_usage", "count_tokens", "doctor"),
 )
 """In the order of the page; the classes follow."""
 CLASSES = ("Usage", "Count", "Source", "OpenAIInstrumentor")

@@ -83,7 +83,8 @@ def main() -> None:
     # Built before the first chunk comes, so that the very first count is exact.
     tokentrail.instrument(preload_encodings=[MODEL])
     for tokens in (ask(budget), asyncio.run(ask_async(budget))):
-        print(f"\n\n-- cut off at {tokens} tokens, with a budget of {budget}\n")
+        ended = "cut off" if tokens >= budget else "ended by itself"
+        print(f"\n\n-- {ended} at {tokens} tokens, with a budget of {budget}\n")
 
 
 if __name__ == "__main__":

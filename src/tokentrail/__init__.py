@@ -38,6 +38,7 @@ __all__ = [
     "attributes",
     "count_tokens",
     "current_usage",
+    "doctor",
     "flush",
     "instrument",
     "uninstrument",
@@ -164,9 +165,9 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
         cost: Which spans have tokentrail.cost.amount: those of calls with reported tokens, or also
             those with counted tokens. Needs tokentrail[cost], unless you set your own prices.
             Allowed: off, reported, counted. Default: off.
-        prices: Your own prices, used before the published ones (docs/pricing.md). Allowed: a JSON
-            file, or a mapping: for each model input, output, cache_read, cache_write, audio_input,
-            image_input, reasoning, audio_output, in USD per million tokens. Default: none.
+        prices: Your own prices, used before the published ones. Allowed: a JSON file, or a mapping:
+            for each model input, output, cache_read, cache_write, audio_input, image_input,
+            reasoning, audio_output, in USD per million tokens. Default: none.
         disabled: Whether instrument() does nothing. Allowed: true, false. Default: false.
         unknown: Any other name is refused.
 
@@ -201,6 +202,18 @@ def flush(timeout: float = 2.0, *, end_open_calls: bool = False) -> bool:
         Whether everything was recorded within the time.
     """
     return runtime.flush(timeout, end_open_calls=end_open_calls)
+
+
+def doctor(*, connect: bool = False, verbose: bool = False) -> str:
+    """Return whether calls made in this process are exported, to whom, and if not, why not.
+
+    Args:
+        connect: Whether to connect to the endpoints, to know whether somebody answers.
+        verbose: Whether to list settings, versions, methods, providers and encodings too.
+    """
+    from tokentrail import diagnosis
+
+    return diagnosis.report(diagnosis.diagnose(connect=connect), verbose=verbose)
 
 
 def current_usage(stream: object) -> Usage | None:

@@ -38,7 +38,8 @@ from tokentrail.support import guard
 pytestmark = pytest.mark.thorough
 
 APART = (
-    "cli", "config", "demo", "doctor", "instrumentor", "patching.install", "support.guard",
+    "cli", "config", "demo", "diagnosis", "instrumentor", "patching.install", "pytest",
+    "run.", "support.guard",
     "testing", "__main__",
 )  # fmt: skip
 """What no call enters, and the guard, in which all ends."""

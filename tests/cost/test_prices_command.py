@@ -88,7 +88,7 @@ def test_it_writes_only_the_models_that_are_named(prices, tmp_path, own):
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["--models", "nought"], 1, "none of --models nought has a price: name your own with"),
+        (["--models", "nought"], 2, "none of --models nought has a price: name your own with"),
         (["--models", ","], 2, "--models names none: write --models gpt-4o,gpt-4o-mini"),
         (["--overrides", "/nought"], 2, "/nought: No such file or directory: name a file that"),
         (["--output", "/nought/x"], 1, "--output /nought/x: No such file or directory: name a"),
@@ -107,7 +107,7 @@ def test_a_mistake_names_its_mend(prices, arguments, code, complaint):
 def test_without_the_package_it_says_so_and_writes_what_is_your_own(prices, own, monkeypatch):
     monkeypatch.setattr(genai_prices, "is_installed", lambda: False)
     code, told, said = prices()
-    assert (code, told) == (1, "")
+    assert (code, told) == (2, "")
     assert "pip install 'tokentrail[cost]', or name your own with --overrides" in said
     code, told, said = prices("--overrides", own)
     assert (code, len(_costs(told))) == (0, 3)

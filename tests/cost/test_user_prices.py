@@ -77,7 +77,9 @@ def test_a_bad_file_says_what_is_wrong_with_it(file, content, why):
 
 def test_a_file_that_is_not_there_raises_and_in_the_environment_warns_once(caplog, monkeypatch):
     monkeypatch.setattr(guard, "_told", set())
-    with pytest.raises(ValueError, match=r"prices='/nought.json' is not allowed \(No such file"):
+    with pytest.raises(
+        ValueError, match=r"prices='/nought.json' is not allowed \(/nought.json: No such file"
+    ):
         read_settings({"prices": "/nought.json"}, {})
     with pytest.raises(ValueError, match="neither the name of a file nor a mapping"):
         read_settings({"prices": 3}, {})
@@ -87,5 +89,28 @@ def test_a_file_that_is_not_there_raises_and_in_the_environment_warns_once(caplo
             assert len(found.prices) == 0
     (record,) = caplog.records
     assert record.getMessage().startswith(
-        "TOKENTRAIL_PRICES='/nought.json' is not allowed (No such file or directory); allowed: "
+        "TOKENTRAIL_PRICES='/nought.json' is not allowed (/nought.json: No such file or directory)"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{\n"gpt-4o": {"input": 1},\n"gpt-4": {\n"imput": 2}}', "line 3: 'gpt-4': the price of"),
+        (
+            '{\n"gpt-4o": {"input": 1,\n"outptu": 2}}',
+            "line 3: 'gpt-4o': 'outptu' is no price",
+        ),
+        (
+            '{"a": {"input": 1, "service_tiers": {\n\n"flex": {"input": "x"}}}}',
+            "line 3: 'a, flex': input is 'x'",
+        ),
+        ('{\n"a": }', "line 2: it is no JSON"),
+    ],
+)
+def test_what_is_wrong_in_a_file_has_its_line(tmp_path, text, said):
+    path = tmp_path / "prices.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ValueError, match="is not allowed") as raised:
+        read_settings({"prices": str(path)})
+    assert f"({path}, {said}" in str(raised.value)

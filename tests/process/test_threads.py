@@ -172,6 +172,9 @@ async def test_a_full_queue_estimates_and_drops_no_span(trail, driver, short, en
         begun = threading.Event()
         released = threading.Event()
 
+        def size(self):
+            return 0
+
         def ready(self):
             return True
 

@@ -43,7 +43,7 @@ client = openai.OpenAI()
 """What a reader has by then: the packages, and a client."""
 
 NOT_RUN = {"CHANGELOG.md"}
-FRAGMENTS = {"web-servers.md"}
+FRAGMENTS = {"celery.md", "web-servers.md"}
 """Pages with pieces of applications, which want a server: tests/webservers runs whole ones."""
 CALLED = {"py": "python"}
 """Other words for a language."""

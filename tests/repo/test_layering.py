@@ -33,9 +33,11 @@ LAYERS = (
     "tokentrail.websocket",
     "tokentrail.patching",
     "tokentrail.instrumentor",
+    "tokentrail.diagnosis",
     "tokentrail",
     "tokentrail.testing",
-    "tokentrail.doctor",
+    "tokentrail.run",
+    "tokentrail.pytest",
     "tokentrail.demo",
     "tokentrail.cli",
     "tokentrail.__main__",
@@ -43,7 +45,9 @@ LAYERS = (
 """All of the package, from what knows nobody to what knows everything before it. A module imports
 from layers before its own, for types too."""
 
-APPLICATIONS = {f"tokentrail.{name}" for name in ("cli", "demo", "doctor", "__main__")}
+APPLICATIONS = {
+    f"tokentrail.{name}" for name in ("cli", "demo", "diagnosis", "pytest", "run", "__main__")
+}
 """Programs of their own, which may import what they like."""
 
 OWNERS = {

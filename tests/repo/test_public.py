@@ -20,6 +20,7 @@ NAMES = {
     "attributes",
     "count_tokens",
     "current_usage",
+    "doctor",
     "flush",
     "instrument",
     "uninstrument",

@@ -10,11 +10,17 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from tokentrail import cli, doctor
+from tokentrail import cli, diagnosis
 from tokentrail.config import OPT_IN, SETTINGS
-from tokentrail.doctor import JOINED
+from tokentrail.diagnosis import findings as doctor
+from tokentrail.diagnosis.findings import JOINED
 from tokentrail.patching import methods
 from tokentrail.telemetry import completion_hook
+
+
+def _listed(environ):
+    """Return what ``--verbose`` shows."""
+    return diagnosis.report(diagnosis.diagnose(environ), verbose=True)
 
 
 def _setting(found, name):
@@ -54,7 +60,6 @@ def test_every_method_of_the_table_is_looked_for():
     rows = (*methods.ROWS, *methods.CONNECTIONS)
     assert [method.name for method in found.methods] == [row.title for row in rows]
     assert {method.state for method in found.methods} <= {"found", "absent"}
-    assert any("not switched on" in note for note in found.notes)
 
 
 def test_in_an_instrumented_process_they_are_patched(trail):
@@ -87,17 +92,6 @@ def test_an_encoding_that_cannot_be_built_is_a_problem(monkeypatch):
     assert all("cannot be built" in problem for problem in found.problems)
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("OTEL_SDK_DISABLED", "true"),
-        ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "flask, tokentrail"),
-    ],
-)
-def test_a_switch_of_the_ecosystem_is_noted(name, text):
-    assert any(note.startswith(name) for note in doctor.examine({name: text}).notes)
-
-
 HOOK = "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK"
 PATH = "OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH"
 
@@ -105,8 +99,8 @@ PATH = "OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH"
 def test_a_completion_hook_is_listed_and_none_too():
     found = doctor.examine({})
     assert (found.completion_hook, found.problems) == (None, ())
-    assert re.search(rf"{HOOK} +none", found.as_text())
-    assert re.search(rf"{HOOK} +upload", doctor.examine({HOOK: "upload"}).as_text())
+    assert re.search(rf"{HOOK} +none", _listed({}))
+    assert re.search(rf"{HOOK} +upload", _listed({HOOK: "upload"}))
     assert doctor.examine({HOOK: "upload"}).as_json()["completion_hook"] == "upload"
 
 
@@ -148,20 +142,23 @@ def test_their_upload_needs_a_path_and_fsspec(hooks):
     assert "fsspec is not installed" in problem
 
 
-@pytest.mark.parametrize(("environ", "code"), [({}, 0), ({"TOKENTRAIL_METRIC_NAMES": "old"}, 1)])
-def test_the_exit_code_says_whether_all_is_well(monkeypatch, capsys, environ, code):
-    for name, text in environ.items():
-        monkeypatch.setenv(name, text)
-    assert cli.main(["doctor"]) == code
+def test_the_long_lists_are_there_when_they_are_asked_for(monkeypatch, capsys):
+    monkeypatch.setenv("TOKENTRAIL_METRIC_NAMES", "old")
+    assert cli.main(["doctor"]) == 2
+    said = capsys.readouterr().out
+    assert said.startswith("cannot tell from here; but TOKENTRAIL_METRIC_NAMES='old' is not")
+    assert "count_timeout" not in said
+    assert cli.main(["doctor", "--verbose"]) == 2
     said = capsys.readouterr().out
     assert "count_timeout = 2.0  (default)" in said
-    assert ("TOKENTRAIL_METRIC_NAMES='old'" in said) == bool(code)
+    assert max(map(len, said.splitlines())) <= 80
 
 
 def test_for_programs_it_is_json():
     command = [sys.executable, "-m", "tokentrail", "doctor", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=50)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
     found = json.loads(done.stdout)
+    assert (done.returncode, found["state"]) == (2, "cannot tell")
     assert found["problems"] == []
     assert found["versions"]["openai"]
     assert found["encodings"] == {"cl100k_base": "built", "o200k_base": "built"}
@@ -192,5 +189,5 @@ def test_another_instrumentation_is_installed_or_at_work(monkeypatch, wheel, mod
     assert {name: states[name] for name in names} == {
         name: "at work" if name == wheel else "installed" for name in names
     }
-    assert any("told twice" in note and JOINED not in note for note in found.notes)
-    assert JOINED in found.as_text()
+    assert any("recorded twice" in note and JOINED not in note for note in found.notes)
+    assert JOINED in _listed({})

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 import tokentrail
-from tokentrail import doctor
 from tokentrail.config import read_settings
+from tokentrail.diagnosis import findings as doctor
 from tokentrail.testing.payloads import Answer, chat
 from tokentrail.testing.server import Plain, Server
 

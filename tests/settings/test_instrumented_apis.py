@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import tokentrail
-from tokentrail import doctor
 from tokentrail.config import INSTRUMENTED_APIS, read_settings
+from tokentrail.diagnosis import findings as doctor
 from tokentrail.patching import install, methods
 from tokentrail.testing.model import Model
 from tokentrail.testing.server import Server

@@ -169,7 +169,7 @@ WRONG = [
     ("count_timeout", True),
     ("count_timeout", "soon"),
     ("count_timeout", [2]),
-    ("time_per_output_chunk", "yes"),
+    ("time_per_output_chunk", "maybe"),
     ("time_per_output_chunk", 2),
     ("metric_names", "old"),
     ("metric_attributes", "server.port,gen_ai.request.temperature"),
@@ -245,7 +245,7 @@ WRONG = [
     ("prices", "/nought.json"),
     ("prices", ["mine"]),
     ("prices", {"mine": 1}),
-    ("disabled", "on"),
+    ("disabled", "perhaps"),
 ]
 REASONED = {"prices", "redact", "request_hook", "response_hook"}
 """Those of which there may be more to say than what is allowed."""

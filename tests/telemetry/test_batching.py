@@ -234,6 +234,9 @@ async def test_nobody_waits_for_a_worker_that_is_held_up(trail, ask, monkeypatch
     class Slow:
         deadline = float("inf")
 
+        def size(self):
+            return 0
+
         def steps(self):
             held.set()
             go.wait(20.0)
@@ -259,6 +262,9 @@ async def test_who_collects_on_the_worker_finds_every_point(trail, ask, monkeypa
 
     class Collecting:
         deadline = float("inf")
+
+        def size(self):
+            return 0
 
         def steps(self):
             found.append(_collected(trail))

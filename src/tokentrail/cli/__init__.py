@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.cli import count, dashboards, demo, doctor, prices, reconcile
+from tokentrail.cli import count, dashboards, demo, doctor, prices, reconcile, run
 from tokentrail.cli.command import CommandError, manual
 from tokentrail.version import __version__
 
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 __all__ = ["CommandError", "main"]
 
-_COMMANDS: Final = (demo, count, dashboards, prices, reconcile, doctor)
+_COMMANDS: Final = (demo, run, count, dashboards, prices, reconcile, doctor)
 """In the order in which the help shows them."""
 
 _ABOUT: Final = "OpenTelemetry spans and metrics of your openai calls, with their token usage."
 _EXAMPLES: Final = """\
 examples:
-  tokentrail demo                                what is told, shown without key or network
-  tokentrail doctor                              what is installed, set, patched and wrong here
-  tokentrail count "How many?" --model gpt-4o    the tokens of a text
-  tokentrail dashboards grafana/                 for Grafana and Prometheus
+  tokentrail demo                              what is recorded, without a key
+  tokentrail run app.py                       the same of your own program
+  tokentrail doctor                           are calls exported here
+  tokentrail count "How many?" --model gpt-4o  the tokens of a text
+  tokentrail dashboards grafana/              for Grafana and Prometheus
 
 tokentrail COMMAND --help says more of each.
 """

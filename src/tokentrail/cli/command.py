@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import contextmanager
+from functools import partial
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WIDTH: Final = 80
 EXIT_CODES: Final = "exit codes: 0 done, 1 tried and failed, 2 cannot be done as asked"
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - nothing public names it
@@ -19,9 +22,9 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # n
 def manual(about: str, examples: str, exit_codes: str = EXIT_CODES) -> dict[str, Any]:
     """Return what makes a parser's help read as a manual does: what it is for, then examples."""
     return {
-        "description": about,
+        "description": "\n\n".join(fill(part, WIDTH) for part in about.split("\n\n")),
         "epilog": f"{examples}\n{exit_codes}",
-        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "formatter_class": partial(argparse.RawDescriptionHelpFormatter, width=WIDTH),
     }
 
 

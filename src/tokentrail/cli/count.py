@@ -27,7 +27,7 @@ examples:
   git diff | tokentrail count --model gpt-4o
   tokentrail count --model my-deployment --encoding cl100k_base "Hello"
 
-Text is exact where the encoding is known. docs/accuracy.md has the rules for messages.
+Text is exact where the encoding is known. Messages go by rules with evidence.
 """
 
 

@@ -21,13 +21,13 @@ A file there that is not the same is kept.
 """
 _EXAMPLES: Final = """\
 examples:
-  tokentrail dashboards grafana/     then import the JSON, or point Grafana's provisioning at it
+  tokentrail dashboards grafana/     then import the JSON in Grafana
   tokentrail dashboards . --force    after an upgrade, over the old ones
   tokentrail dashboards vm/ --service-label service_name    for VictoriaMetrics
-  tokentrail dashboards grafana/ --by tenant         calls, cost and tokens by tenant, too
-  tokentrail dashboards . --docs https://git.example/tokentrail/docs    links to runbooks
+  tokentrail dashboards grafana/ --by tenant    calls, cost, tokens by tenant
+  tokentrail dashboards . --docs https://git.example/docs    for runbooks
 
-The dashboard reads both vocabularies of metrics. docs/dashboards.md says how to load it.
+The dashboard reads both vocabularies of metrics.
 """
 
 

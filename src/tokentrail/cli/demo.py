@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from tokentrail.cli.command import Commands
 
 MAX_PORT: Final = 65_535
-_NEEDS: Final = {"rich": "rich", "opentelemetry.sdk": "opentelemetry-sdk", "openai": "openai"}
+_NEEDS: Final = {"opentelemetry.sdk": "opentelemetry-sdk", "openai": "openai"}
 
 _ABOUT: Final = """\
-Makes calls of the openai client, and shows the spans and metrics that were told of them. The
+Makes calls of the openai client, and shows the spans and metrics recorded of them. The
 server is embedded: no key, no network. With --live it is your own.
 """
 _EXAMPLES: Final = """\
 examples:
-  tokentrail demo                    nine calls, each told in its own way
+  tokentrail demo                    nine calls, each of another kind
   tokentrail demo --watch            the same without end, as a small dashboard
-  tokentrail demo --live             three cheap calls with your own key, after asking
-  tokentrail demo --serve 8000       a server that answers like OpenAI, for your own programs
+  tokentrail demo --live             three cheap calls with your own key
+  tokentrail demo --serve 8000       a server that answers like OpenAI
 """
 
 
@@ -33,7 +33,7 @@ def add(commands: Commands) -> None:
     """Add the command to the parser's."""
     demo = commands.add_parser(
         "demo",
-        help="make a few calls and show what is told of them",
+        help="make a few calls and show what is recorded",
         **manual(_ABOUT, _EXAMPLES),
     )
     kind = demo.add_mutually_exclusive_group()
@@ -81,11 +81,22 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _play(asked: argparse.Namespace) -> int:
+    if not _is_there("rich"):
+        return _play_plain(asked)
     from tokentrail.demo import dash, live, run
 
     if asked.live:
         return live.run(asked.model, consent=asked.yes, environ=os.environ)
     return dash.run() if asked.watch else run.run()
+
+
+def _play_plain(asked: argparse.Namespace) -> int:
+    if asked.live or asked.watch:
+        message = "--live and --watch need rich: pip install 'tokentrail[demo]'"
+        raise CommandError(message, code=2)
+    from tokentrail.demo import plain
+
+    return plain.run()
 
 
 def _port(text: str) -> int:
@@ -102,7 +113,7 @@ def _require() -> None:
             f"the demo needs {', '.join(missing)}, not installed here:"
             " pip install 'tokentrail[demo]'"
         )
-        raise CommandError(message)
+        raise CommandError(message, code=2)
 
 
 def _is_there(module: str) -> bool:

@@ -1,4 +1,4 @@
-"""``tokentrail doctor``: what is installed and set here, and what is wrong with it."""
+"""``tokentrail doctor``: whether calls made here are exported, and if not, why not."""
 
 from __future__ import annotations
 
@@ -14,34 +14,45 @@ if TYPE_CHECKING:
     from tokentrail.cli.command import Commands
 
 _ABOUT: Final = """\
-Lists every setting with its value, where it comes from and what is allowed; versions; the methods
-that are told; other instrumentations; providers; encodings.
+Says whether calls of the openai client made in this process are exported, and
+to whom; if not, why not. With --verbose every setting with its value and where
+it comes from, versions, methods, other instrumentations, providers, encodings.
 """
 _EXAMPLES: Final = """\
 examples:
-  tokentrail doctor                                here
-  opentelemetry-instrument tokentrail doctor       as a program started like this would be told
+  opentelemetry-instrument tokentrail doctor   as your program starts
+  opentelemetry-instrument tokentrail doctor --connect
+  tokentrail doctor --verbose                  what is installed and set here
   tokentrail doctor --json | jq .settings
 """
-_EXIT_CODES: Final = "exit codes: 0 all is well, 1 something is wrong"
+_EXIT_CODES: Final = """\
+exit codes: 0 exported, 1 not exported or something is wrong, 2 cannot be told
+from here: no instrumentation is at work in this process"""
 
 
 def add(commands: Commands) -> None:
     """Add the command to the parser's."""
     doctor = commands.add_parser(
         "doctor",
-        help="say what is installed and set here, and what is wrong with it",
+        help="say whether calls are exported here, and if not, why not",
         **manual(_ABOUT, _EXAMPLES, _EXIT_CODES),
     )
     doctor.add_argument("--json", action="store_true", help="print an object, for programs")
+    doctor.add_argument("--verbose", action="store_true", help="all that was found, too")
+    doctor.add_argument(
+        "--connect", action="store_true", help="connect to the endpoints: does somebody answer?"
+    )
     doctor.set_defaults(run=_run)
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from tokentrail import doctor
+    from tokentrail import diagnosis
 
     # A second or more: openai is imported, which is most of it, and both encodings are built.
     with status("looking at the client and the encodings"):
-        found = doctor.examine(os.environ)
-    print(json.dumps(found.as_json(), indent=2) if asked.json else found.as_text())
-    return 1 if found.problems else 0
+        verdict = diagnosis.diagnose(os.environ, connect=asked.connect)
+    if asked.json:
+        print(json.dumps(verdict.as_json(), indent=2))
+    else:
+        print(diagnosis.report(verdict, verbose=asked.verbose))
+    return verdict.exit_code

@@ -28,19 +28,20 @@ A model without a price has no cost. The Cost row of the dashboards shows what t
 """
 _EXAMPLES: Final = """\
 examples:
-  tokentrail prices                               all models of OpenAI and Azure, to the screen
+  tokentrail prices                            all models, to the screen
   tokentrail prices -o prices.rules.yml --models gpt-4o,gpt-4o-mini,o4-mini
   tokentrail prices -o prices.rules.yml --overrides contract.json --budget 50
   tokentrail prices --provider groq --provider deepseek
-  tokentrail prices --by tenant --budget-each 10 --budget-each acme=50 -o prices.rules.yml
-  tokentrail prices --service-label service_name     for VictoriaMetrics, which has no job
+  tokentrail prices --by tenant --budget-each 10 --budget-each acme=50
+  tokentrail prices --service-label service_name      for VictoriaMetrics
 
---overrides takes JSON, in USD per million tokens; the names are those of answers, or of requests
+--overrides takes JSON, in USD per million tokens; the names are those of
+answers, or of requests
 (an Azure deployment, say):
   {"gpt-4o": {"input": 2.5, "output": 10, "cache_read": 1.25},
    "our-llama": {"input": 0.1, "output": 0.3}}
 
-Past tokens are priced anew with promtool: see "Past tokens" in docs/pricing.md.
+Past tokens are priced anew with promtool; the page on pricing has the command.
 """
 _DEFAULT: Final = ("openai", "azure.ai.openai")
 
@@ -119,10 +120,10 @@ def _run(asked: argparse.Namespace) -> int:
         message = (
             f"there are no prices: {genai_prices.INSTALL_HINT}, or name your own with --overrides"
         )
-        raise CommandError(message)
+        raise CommandError(message, code=2)
     if not priced:
         message = f"none of --models {asked.models} has a price: name your own with --overrides"
-        raise CommandError(message)
+        raise CommandError(message, code=2)
     text = price_rules.text(priced, asked.budget, _head(now, asked.overrides), by, shares)
     text = docs_option.with_docs(text, asked.docs)
     _write(relabelled(text, asked.service_label), asked.output)
@@ -137,8 +138,8 @@ def _own(name: str | None) -> UserPrices:
         return read_prices(name)
     except PricesError as error:
         # What is wrong inside a file says itself how it should be.
-        mend = ": name a file that can be read" if isinstance(error.__context__, OSError) else ""
-        message = f"--overrides {name}: {error}{mend}"
+        mend = ": name a file that can be read" if isinstance(error.__cause__, OSError) else ""
+        message = f"--overrides {error}{mend}"
         raise CommandError(message, code=2) from error
 
 
@@ -160,7 +161,7 @@ def _head(now: datetime, overrides: str | None) -> str:
     return (
         f"Made by tokentrail {__version__} on {now:%Y-%m-%d}: {source}{mine}.\n"
         "USD per second by job, provider and model; numbers are USD per million tokens (e-6).\n"
-        "Make it anew when prices change: see docs/pricing.md."
+        "Make it anew when prices change."
     )
 
 

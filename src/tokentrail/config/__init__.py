@@ -10,6 +10,7 @@ from tokentrail.config.environment import (
     read_settings,
 )
 from tokentrail.config.schema import SETTINGS, Setting, Settings
+from tokentrail.config.unknown import describe_unknown, unknown_variables
 from tokentrail.config.values import (
     INSTRUMENTED_APIS,
     OPT_IN,
@@ -34,8 +35,10 @@ __all__ = [
     "Settings",
     "StreamUsage",
     "TokenCounting",
+    "describe_unknown",
     "display_value",
     "read_arguments",
     "read_environment",
     "read_settings",
+    "unknown_variables",
 ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokentrail.config.parsing import FunctionError
 from tokentrail.config.schema import SETTINGS, Setting, Settings
+from tokentrail.config.unknown import describe_unknown, unknown_variables
 from tokentrail.config.values import OPT_IN, ContentCapture, redact_everything
 from tokentrail.cost.user_prices import PricesError, UserPrices
 from tokentrail.support import guard
@@ -37,11 +38,30 @@ def read_settings(
     if _value(_DISABLED, arguments.get("disabled"), environ):
         # Nothing is imported that a variable names.
         arguments, environ = {**arguments, "disabled": True}, {}
+    for name, nearest in unknown_variables(environ).items():
+        guard.warn_once(name, "%s.", describe_unknown(name, nearest))
     values = {s.name: _value(s, arguments.get(s.name), environ) for s in SETTINGS}
     settings = Settings(**values)
+    _require_place_for_content(settings, arguments)
     if settings.withhold:
         return replace(settings, capture_content=ContentCapture.NO_CONTENT)
     return settings
+
+
+def _require_place_for_content(settings: Settings, arguments: Mapping[str, object]) -> None:
+    """Refuse content that goes to events alone where there are none to be."""
+    if (
+        settings.capture_content is not ContentCapture.EVENT_ONLY
+        or settings.emit_event is not False
+    ):
+        return
+    message = (
+        "capture_content=EVENT_ONLY has no place beside emit_event=False: content would be"
+        " recorded nowhere; leave emit_event out, or take SPAN_ONLY"
+    )
+    if arguments.get("capture_content") is not None or arguments.get("emit_event") is not None:
+        raise ValueError(message)
+    guard.warn_once("emit_event", "%s.", message)
 
 
 def read_arguments(arguments: Mapping[str, object]) -> dict[str, object]:

@@ -24,15 +24,16 @@ if TYPE_CHECKING:
     from enum import Enum
 
 
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+
+
 def boolean(value: object) -> bool:
-    """Read true or false, or 1 or 0."""
-    if isinstance(value, bool):
-        return value
-    words = {"true": True, "1": True, "false": False, "0": False}
-    try:
-        return words[str(value).strip().lower()]
-    except KeyError:
-        raise ValueError from None
+    """Read true, yes, on or 1; false, no, off or 0."""
+    word = str(value).strip().lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError
+    return word in _TRUE
 
 
 def seconds(value: object) -> float:

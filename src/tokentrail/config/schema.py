@@ -277,7 +277,7 @@ class Settings:
         accepts="Mapping[str, Any] | str | PathLike[str]",
         allowed="a JSON file, or a mapping: for each model "
         f"{', '.join(PRICE_NAMES)}, in USD per million tokens",
-        about="Your own prices, used before the published ones (docs/pricing.md).",
+        about="Your own prices, used before the published ones.",
         parse=parsing.prices,
     )
     disabled: bool = _switch(default=False, about="Whether instrument() does nothing.")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.cost.rates import Rate, Rates
 from tokentrail.cost.user_prices import STANDARD_TIERS
+from tokentrail.support.fork import ForkLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,8 @@ _KEYS: Final = {
     "reasoning": "output_reasoning_mtok",
     "audio_output": "output_audio_mtok",
 }
+
+_IMPORT: Final = ForkLock()
 
 Model = Any
 """The package's ``ModelInfo``."""
@@ -109,22 +112,25 @@ def models_of(provider: str) -> Iterator[tuple[str, Model]]:
 
 
 def _found(provider: str, name: str) -> tuple[Model | None, bool]:
-    from genai_prices.data_snapshot import get_snapshot
-
     known = PROVIDERS.get(provider)
     if known is None:
         return None, False
     try:
-        owner, model = get_snapshot().find_provider_model(name, None, known, None)
+        owner, model = _snapshot().find_provider_model(name, None, known, None)
     except LookupError:
         return None, False
     return model, any(model is one for one in owner.models)
 
 
 def _providers() -> list[Any]:
-    from genai_prices.data_snapshot import get_snapshot
+    return list(_snapshot().providers)
 
-    return list(get_snapshot().providers)
+
+def _snapshot() -> Any:
+    with _IMPORT:  # a fork in the middle would leave the child with half a module
+        from genai_prices.data_snapshot import get_snapshot
+
+        return get_snapshot()
 
 
 def _rates(prices: Any) -> Rates | None:

@@ -26,6 +26,11 @@ Table = Mapping[tuple[str, "str | None"], Rates]
 class PricesError(ValueError):
     """Prices that cannot be taken; says where and why."""
 
+    def __init__(self, message: str, *keys: str) -> None:
+        """``keys``: those that lead to what is wrong, the outermost first."""
+        super().__init__(message)
+        self.keys = keys
+
 
 @dataclass(frozen=True, slots=True)
 class UserPrices:
@@ -69,14 +74,29 @@ def read_prices(value: object) -> UserPrices:
         message = "neither the name of a file nor a mapping"
         raise PricesError(message)
     path = Path(value)
+    text = ""
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return UserPrices(_table(json.loads(text)), str(path))
     except OSError as error:
-        raise PricesError(error.strerror or "it cannot be read") from None
-    except ValueError as error:  # no UTF-8, or no JSON
-        message = f"it is no JSON: {error}"
-        raise PricesError(message) from None
-    return UserPrices(_table(given), str(path))
+        message = f"{path}: {error.strerror or 'it cannot be read'}"
+        raise PricesError(message) from error
+    except json.JSONDecodeError as error:
+        message = f"{path}, line {error.lineno}: it is no JSON: {error}"
+    except UnicodeDecodeError as error:
+        message = f"{path}: it is no JSON: {error}"
+    except PricesError as error:
+        message = f"{path}, line {_line_of(text, error.keys)}: {error}"
+    raise PricesError(message)
+
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int:
+    """Return the line on which the last of ``keys`` stands, each inside the one before."""
+    at = 0
+    for key in keys:
+        found = text.find(json.dumps(key, ensure_ascii=False), at)
+        at = at if found < 0 else found
+    return text.count("\n", 0, at) + 1
 
 
 def _table(given: object) -> Table:
@@ -87,31 +107,32 @@ def _table(given: object) -> Table:
     for model, prices in given.items():
         if not isinstance(model, str) or not model or not isinstance(prices, Mapping):
             message = f'{model!r}: write {{"input": 2.5, "output": 10}} after the model'
-            raise PricesError(message)
+            raise PricesError(message, str(model))
         tiers = prices.get(TIERS, {})
         if not isinstance(tiers, Mapping):
             message = f'{model!r}: write {{"flex": {{"input": 1.25, "output": 5}}}} after {TIERS}'
-            raise PricesError(message)
+            raise PricesError(message, model, TIERS)
         ordinary = {name: price for name, price in prices.items() if name != TIERS}
-        table[model, None] = _rates(model, ordinary)
+        table[model, None] = _rates((model,), ordinary)
         for tier, own in tiers.items():
-            table[model, tier] = _rates(f"{model}, {tier}", own)
+            table[model, tier] = _rates((model, TIERS, str(tier)), own)
     return MappingProxyType(table)
 
 
-def _rates(where: str, given: object) -> Rates:
+def _rates(keys: tuple[str, ...], given: object) -> Rates:
+    where = ", ".join(key for key in keys if key != TIERS)
     if not isinstance(given, Mapping) or "input" not in given:
         message = f"{where!r}: the price of its input is missing"
-        raise PricesError(message)
+        raise PricesError(message, *keys)
     for name, price in given.items():
         if name not in PRICE_NAMES:
             message = (
                 f"{where!r}: {name!r} is no price; there are {', '.join(PRICE_NAMES)}, {TIERS}"
             )
-            raise PricesError(message)
+            raise PricesError(message, *keys, name)
         if isinstance(price, bool) or not isinstance(price, (int, float)) or not _is_price(price):
             message = f"{where!r}: {name} is {price!r}, not a number of USD per million tokens"
-            raise PricesError(message)
+            raise PricesError(message, *keys, name)
     return Rates(**{name: Rate(Decimal(str(price))) for name, price in given.items()})
 
 

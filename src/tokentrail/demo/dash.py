@@ -24,7 +24,7 @@ from tokentrail.demo import readback
 from tokentrail.demo.error import DemoError
 from tokentrail.demo.run import DELAY, title
 from tokentrail.demo.scenes import DEPLOYED, DEPLOYMENT, SCENES, Stage
-from tokentrail.demo.show import SIGNS
+from tokentrail.run.signs import SIGNS
 from tokentrail.testing.model import Model
 from tokentrail.testing.server import Server
 

@@ -44,6 +44,8 @@ class RecordedCall:
     input: Tokens | None
     output: Tokens | None
     encoding: str | None
+    cost: float | None
+    """In USD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,7 @@ def _call(span: ReadableSpan, scene: str) -> RecordedCall:
             semconv.APPROXIMATED_OUTPUT,
         ),
         encoding=_text(read.get(semconv.ENCODING)),
+        cost=cost if isinstance(cost := read.get(semconv.COST_AMOUNT), float) else None,
     )
 
 

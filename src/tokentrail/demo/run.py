@@ -19,10 +19,11 @@ from rich.padding import Padding
 from rich.text import Text
 
 import tokentrail
-from tokentrail.demo import readback
+from tokentrail.demo import plain, readback
 from tokentrail.demo.error import DemoError
 from tokentrail.demo.scenes import DEPLOYED, DEPLOYMENT, SCENES, Stage
-from tokentrail.demo.show import WIDTH, Show
+from tokentrail.demo.show import Show
+from tokentrail.run.signs import WIDTH
 from tokentrail.testing.model import Model
 from tokentrail.testing.server import Server
 
@@ -50,7 +51,9 @@ class Ledger:
     @contextmanager
     def instrumented(self) -> Iterator[None]:
         """Have every call of openai told here; the application's own spans are here as well."""
-        tokentrail.instrument(tracer_provider=self._tracers, meter_provider=self._meters)
+        tokentrail.instrument(
+            tracer_provider=self._tracers, meter_provider=self._meters, cost=plain.cost()
+        )
         try:
             yield
         finally:
@@ -167,4 +170,5 @@ def run() -> int:
 
         play(console, scenes)
     console.print(Padding(Text("With your own key: tokentrail demo --live", "dim"), (1, 0, 0, 1)))
+    console.print(Padding(Text(plain.NEXT.strip()), (1, 0, 0, 1)))
     return 0

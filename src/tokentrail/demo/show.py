@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -14,38 +13,22 @@ from rich.table import Table
 from rich.text import Text
 
 from tokentrail.demo.readback import SOURCES, RecordedCall, Times, Tokens, TokenSum
+from tokentrail.run.signs import (
+    ABSENT,
+    OUTCOME_STYLES,
+    SIGNS,
+    duration_text,
+    money_text,
+    outcome_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-WIDTH = 80
 _MARGIN = (0, 0, 0, 1)
-_OUTCOMES = {"completed": "", "closed_early": "yellow", "cancelled": "yellow", "failed": "red"}
 _RULE_ONLY = box.Box("    \n    \n -- \n    \n    \n -- \n    \n    \n", ascii=True)
 """box.SIMPLE_HEAD for terminals without its line."""
-_ABSENT = "\u2013"
 _ARROW = "\u2192"
-
-
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """How a source of tokens is shown."""
-
-    glyph: str
-    letter: str
-    """Instead of the glyph where the terminal's encoding has none."""
-    style: str
-    meaning: str
-
-
-SIGNS = {
-    "reported": Sign("●", "R", "green", "reported by the server"),
-    "counted": Sign("◆", "C", "cyan", "counted here"),
-    "visible": Sign(
-        "◐", "V", "yellow", "counted as far as seen: thought, unseen, is billed as well"
-    ),
-    "approximated": Sign("≈", "~", "magenta", "approximated, and kept out of gen_ai.*"),
-}
 
 
 class Show:
@@ -82,6 +65,11 @@ class Show:
             for scene, count in Counter(call.scene for call in calls).items()
             if count > 1
         ]
+        costs = [call.cost for call in calls if call.cost is not None]
+        if costs:
+            lines.append(
+                Text(f"cost: {money_text(sum(costs))}, of {len(costs)} calls with a price")
+            )
         return Padding(Group(*lines), _MARGIN)
 
     def tokens(self, sums: Sequence[TokenSum]) -> RenderableType:
@@ -98,7 +86,7 @@ class Show:
                 _total(part.tokens for part in sums if (_place(part), part.source) == (row, source))
                 for source in sources
             ]
-            words = _words(tuple(_OUTCOMES)[outcome]) if outcome >= 0 else ""
+            words = outcome_text(tuple(OUTCOME_STYLES)[outcome]) if outcome >= 0 else ""
             table.add_row(name if name != shown else "", kind, words, *cells)
             shown = name
         return Padding(table, _MARGIN)
@@ -109,19 +97,22 @@ class Show:
         for heading, width in (("points", 9), ("half within", 12), ("longest", 9)):
             _add_numbers(table, heading, width)
         for row in times:
-            half, longest = _duration(row.half_within), _duration(row.longest)
+            half, longest = duration_text(row.half_within), duration_text(row.longest)
             table.add_row(row.name, f"{row.count:,}", half, longest)
         return Padding(table, _MARGIN)
 
     def _row(self, calls: Sequence[RecordedCall]) -> list[Text]:
         firsts = [call.first_chunk for call in calls if call.first_chunk is not None]
         outcomes = sorted({call.outcome for call in calls if call.outcome})
-        ended = [Text(_words(outcome), style=_OUTCOMES.get(outcome, "")) for outcome in outcomes]
+        ended = [
+            Text(outcome_text(outcome), style=OUTCOME_STYLES.get(outcome, ""))
+            for outcome in outcomes
+        ]
         return [
             self._text(_model(calls[0])),
             Text(", ").join(ended),
-            self._text(_duration(max(firsts)) if firsts else _ABSENT),
-            self._text(_duration(max(call.duration for call in calls))),
+            self._text(duration_text(max(firsts)) if firsts else ABSENT),
+            self._text(duration_text(max(call.duration for call in calls))),
             self._tokens([call.input for call in calls]),
             self._tokens([call.output for call in calls]),
         ]
@@ -133,7 +124,7 @@ class Show:
             if same:
                 sign = self._sign(source)
                 parts.append(Text.assemble((f"{sum(same):,} ", SIGNS[source].style), sign))
-        return Text(" ").join(parts) if parts else self._text(_ABSENT)
+        return Text(" ").join(parts) if parts else self._text(ABSENT)
 
     def _table(self, widths: Mapping[str, int]) -> Table:
         table = Table(
@@ -151,7 +142,7 @@ class Show:
         return Text(sign.letter if self._ascii else sign.glyph, style=sign.style)
 
     def _text(self, text: str) -> Text:
-        return Text(text.replace(_ARROW, "->").replace(_ABSENT, "-") if self._ascii else text)
+        return Text(text.replace(_ARROW, "->").replace(ABSENT, "-") if self._ascii else text)
 
 
 def _add_numbers(table: Table, heading: str, width: int, style: str = "") -> None:
@@ -175,7 +166,7 @@ def _encodings(source: str, calls: Iterable[RecordedCall]) -> str:
 
 def _place(part: TokenSum) -> tuple[str, str, int]:
     """Return what orders the rows: metric, direction, and the outcome's place, -1 without one."""
-    outcome = list(_OUTCOMES).index(part.outcome) if part.outcome in _OUTCOMES else -1
+    outcome = list(OUTCOME_STYLES).index(part.outcome) if part.outcome in OUTCOME_STYLES else -1
     return part.name, part.kind, outcome
 
 
@@ -187,17 +178,6 @@ def _model(call: RecordedCall) -> str:
     return f"{call.model} {_ARROW} {answered}"
 
 
-def _words(outcome: str) -> str:
-    return outcome.replace("_", " ")
-
-
 def _total(numbers: Iterable[int]) -> str:
     found = list(numbers)
     return f"{sum(found):,}" if found else ""
-
-
-def _duration(seconds: float) -> str:
-    """Return a time in at most six characters, up to a quarter of an hour."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.{max(0, 3 - len(str(int(seconds))))}f} s"

@@ -58,10 +58,10 @@ class Emitter:
         """``current``: returns what internal metrics are about."""
         from opentelemetry import metrics
 
-        self._tracer = trace.get_tracer(
+        self.tracer = trace.get_tracer(
             "tokentrail", __version__, tracer_provider, semconv.SCHEMA_URL
         )
-        provider = meter_provider or metrics.get_meter_provider()
+        self.meter_provider = provider = meter_provider or metrics.get_meter_provider()
         self.providers = (tracer_provider, meter_provider, logger_provider)
         """Those that were given; ``None``: the global one."""
         meter = provider.get_meter("tokentrail", __version__, semconv.SCHEMA_URL)
@@ -129,7 +129,7 @@ class Emitter:
         attributes = template.started.copy()
         if request.attribution:
             attributes = {**dict(request.attribution), **attributes}
-        span = self._tracer.start_span(
+        span = self.tracer.start_span(
             template.name, parent, trace.SpanKind.CLIENT, attributes, start_time=start_time
         )
         context = trace.set_span_in_context(span, parent)

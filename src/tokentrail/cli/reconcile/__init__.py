@@ -28,7 +28,6 @@ examples:
       --prometheus http://localhost:9090 --billed azure.csv \\
       --selector 'gen_ai_provider_name="azure.ai.openai"'
 
-docs/reconcile.md says what is compared, and how to read the differences.
 """
 _EXIT_CODES: Final = "exit codes: 0 within the tolerance, 1 beyond it, 2 it could not be compared"
 

@@ -1,4 +1,4 @@
-"""What is installed and set here, and what is wrong with it: ``tokentrail doctor``."""
+"""What is installed and set here, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from tokentrail.config import SETTINGS, display_value, read_environment
+from tokentrail.config import (
+    SETTINGS,
+    describe_unknown,
+    display_value,
+    read_environment,
+    unknown_variables,
+)
 from tokentrail.counting import ENCODINGS
 from tokentrail.counting.encodings import RECIPES
 from tokentrail.patching import install, methods
@@ -43,13 +49,7 @@ PEERS: Final = {
 }
 """Other instrumentations: their distribution, and the module by which each is known."""
 JOINED: Final = "opentelemetry-instrumentation-genai-openai"
-"""The one that is no conflict: a call is told once, by both together."""
-
-_SWITCHES: Final = {
-    "OTEL_SDK_DISABLED": ("true",),
-    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": ("tokentrail", "*"),
-}
-"""Variables of the ecosystem that leave nothing told, and the words in them that do."""
+"""The one that is no conflict: a call is each call once, by both together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,6 @@ class Findings:
         """Return all of it in values that JSON has."""
         return asdict(self)
 
-    def as_text(self) -> str:
-        """Return all of it for people."""
-        return "\n".join(_lines(self))
-
 
 def examine(environ: Mapping[str, str]) -> Findings:
     """Look at this interpreter and ``environ``; openai is imported."""
@@ -117,7 +113,7 @@ def examine(environ: Mapping[str, str]) -> Findings:
         other_instrumentations=peers,
         providers=dict(_providers()),
         encodings=encodings,
-        notes=tuple(_notes(environ, peers)),
+        notes=tuple(_notes(peers)),
         problems=(
             *_misnamed(environ, settings),
             *_problems(settings, versions, methods, encodings),
@@ -196,7 +192,7 @@ def _other_instrumentations() -> Iterator[tuple[str, str]]:
     for name, module in PEERS.items():
         if (installed := _version(name)) is not None:
             state = f"{installed}, {'at work' if module in working else 'installed'}"
-            yield name, f"{state}, told once, by both together" if name == JOINED else state
+            yield name, f"{state}, each call once, by both together" if name == JOINED else state
 
 
 def _providers() -> Iterator[tuple[str, str]]:
@@ -218,16 +214,12 @@ def _encoding(name: str) -> str:
     return "cannot be built" if ENCODINGS.load(name) is None else "built"
 
 
-def _notes(environ: Mapping[str, str], peers: Collection[str]) -> Iterator[str]:
-    for name, words in _SWITCHES.items():
-        said = {word.strip().lower() for word in environ.get(name, "").split(",")}
-        if said & set(words):
-            yield f"{name}={environ[name]}: nothing is told"
-    if runtime.current() is None:
-        yield "tokentrail is not switched on in this process: no method is patched"
+def _notes(peers: Collection[str]) -> Iterator[str]:
     others = [name for name in peers if name != JOINED]
     if others:
-        yield f"calls may be told twice, by {', '.join(others)} too: see TOKENTRAIL_ON_CONFLICT"
+        yield (
+            f"calls may be recorded twice, by {', '.join(others)} too: see TOKENTRAIL_ON_CONFLICT"
+        )
 
 
 def _misnamed(environ: Mapping[str, str], settings: tuple[SettingFound, ...]) -> Iterator[str]:
@@ -236,6 +228,8 @@ def _misnamed(environ: Mapping[str, str], settings: tuple[SettingFound, ...]) ->
         if found.refused is not None:
             said = f"{found.variable}={found.refused!r} is not allowed{found.reason}"
             yield f"{said}; allowed: {found.allowed}"
+    for name, nearest in unknown_variables(environ).items():
+        yield describe_unknown(name, nearest)
     if (missing := completion_hook.missing_requirement(environ)) is not None:
         yield f"{completion_hook.ENVIRON}={environ[completion_hook.ENVIRON]!r}: {missing}"
 
@@ -258,27 +252,3 @@ def _problems(
     for name, state in encodings.items():
         if state != "built":
             yield f"the encoding {name} {state}: install tokentrail again"
-
-
-def _lines(found: Findings) -> Iterator[str]:
-    yield from _table("versions", {k: v or "not installed" for k, v in found.versions.items()})
-    yield "settings"
-    for setting in found.settings:
-        yield f"  {setting.name} = {setting.value}  ({setting.source})"
-        yield f"      {setting.variable}: {setting.allowed}"
-    yield from _table("completion hook", {completion_hook.ENVIRON: found.completion_hook or "none"})
-    yield from _table("methods", {method.name: method.state for method in found.methods})
-    yield from _table("other instrumentations", found.other_instrumentations)
-    yield from _table("providers", found.providers)
-    yield from _table("encodings", found.encodings)
-    for title, said in (("notes", found.notes), ("problems", found.problems)):
-        yield title
-        yield from (f"  {line}" for line in said or ("none",))
-
-
-def _table(title: str, rows: Mapping[str, str]) -> Iterator[str]:
-    yield title
-    width = max(map(len, rows), default=0)
-    yield from (f"  {name:{width}}  {value}" for name, value in rows.items())
-    if not rows:
-        yield "  none"

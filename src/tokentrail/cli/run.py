@@ -1,0 +1,155 @@
+"""``tokentrail run``: a program as it is, and a row for each of its calls."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.cli.command import CommandError, manual
+from tokentrail.run.totals import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokentrail.cli.command import Commands
+    from tokentrail.run.supervisor import Output
+
+_ABOUT: Final = """\
+Runs a Python program unchanged, and shows on standard error each call of the
+openai client as it ends: tokens, their source, cost; at the end what all come to.
+Nothing is exported. Standard input and output, arguments, signals and the exit
+code are the program's own.
+"""
+_EXAMPLES: Final = """\
+examples:
+  tokentrail run app.py                     rows of its calls
+  tokentrail run -m mypackage.app --port 80
+  tokentrail run uvicorn app:app            a command that runs on this Python
+  tokentrail run --record calls.jsonl --quiet app.py
+  tokentrail run --max-cost 0.05 app.py     for CI: exit code 9 if it was more
+"""
+_EXIT_CODES: Final = """\
+exit codes: 0 done; else the program's own; 9 it ended well and passed a limit;
+2 cannot be done as asked"""
+_PYTHON: Final = {".py", ".pyw", ".pyz", ".zip"}
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser's."""
+    run = commands.add_parser(
+        "run",
+        help="run a program and show its calls as they end",
+        usage="tokentrail run [options] (PROGRAM | -m MODULE) [ARGUMENTS ...]",
+        **manual(_ABOUT, _EXAMPLES, _EXIT_CODES),
+    )
+    look = run.add_mutually_exclusive_group()
+    look.add_argument("--json", action="store_true", help="rows as JSON, an object a line")
+    look.add_argument("--quiet", action="store_true", help="no rows and no summary")
+    run.add_argument("--record", type=Path, metavar="FILE", help="write a line of JSON per call")
+    run.add_argument(
+        "--content",
+        action="store_true",
+        help="put messages into FILE, and on spans; without it none are",
+    )
+    run.add_argument("--max-tokens", type=_tokens, metavar="N", help="tokens in and out, in all")
+    run.add_argument("--max-cost", type=_cost, metavar="USD", help="what all calls may cost")
+    run.add_argument(
+        "-m",
+        dest="module",
+        nargs=argparse.REMAINDER,
+        metavar="MODULE",
+        help="run a module, as python -m does",
+    )
+    run.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    run.set_defaults(run=_run)
+
+
+def _run(asked: argparse.Namespace) -> int:
+    from tokentrail.run import supervisor
+
+    command = _command(asked)
+    _require()
+    record = _emptied(asked.record)
+    if asked.content and record is None:
+        message = "--content goes with --record: name the file that the messages go to"
+        raise CommandError(message, code=2)
+    code = supervisor.supervise(
+        command,
+        _output(asked),
+        limits=Limits(asked.max_tokens, asked.max_cost),
+        rows=not asked.quiet,
+        record=record,
+        content=asked.content,
+    )
+    return code if code >= 0 else supervisor.die_by(-code)
+
+
+def _output(asked: argparse.Namespace) -> Output:
+    from tokentrail.run.display import Display, JsonLines
+
+    return JsonLines(sys.stderr) if asked.json else Display(sys.stderr)
+
+
+def _command(asked: argparse.Namespace) -> list[str]:
+    """Return what is to be executed: a file or module with this Python, else a command."""
+    if asked.module is not None:
+        rest = [*asked.module, *asked.program]
+        if not rest:
+            message = "-m wants the name of a module"
+            raise CommandError(message, code=2)
+        return [sys.executable, "-m", *rest]
+    words: Sequence[str] = asked.program[asked.program[:1] == ["--"] :]
+    if not words:
+        message = "nothing to run: tokentrail run app.py"
+        raise CommandError(message, code=2)
+    path = Path(words[0])
+    if path.is_dir() or (path.is_file() and (path.suffix in _PYTHON or not _is_program(path))):
+        return [sys.executable, *words]
+    found = shutil.which(words[0])
+    if found is None:
+        message = f"{words[0]}: no such file, and no such command on PATH"
+        raise CommandError(message, code=2)
+    return [found, *words[1:]]
+
+
+def _is_program(path: Path) -> bool:
+    return os.access(path, os.X_OK)
+
+
+def _emptied(record: Path | None) -> Path | None:
+    if record is not None:
+        try:
+            record.write_bytes(b"")
+        except OSError as error:
+            message = f"--record {record}: {error.strerror}"
+            raise CommandError(message, code=2) from None
+    return record
+
+
+def _require() -> None:
+    if find_spec("opentelemetry.sdk") is None:
+        message = "run needs opentelemetry-sdk, not installed here: pip install 'tokentrail[run]'"
+        raise CommandError(message, code=2)
+
+
+def _tokens(text: str) -> int:
+    if text.replace("_", "").isdecimal():
+        return int(text)
+    message = f"{text!r} is no number of tokens"
+    raise argparse.ArgumentTypeError(message)
+
+
+def _cost(text: str) -> float:
+    try:
+        amount = float(text.removeprefix("$"))
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < float("inf"):
+        message = f"{text!r} is no amount of USD"
+        raise argparse.ArgumentTypeError(message)
+    return amount

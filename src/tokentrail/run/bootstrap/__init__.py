@@ -1,0 +1,1 @@
+"""The folder that ``tokentrail run`` puts on the path of a program."""
