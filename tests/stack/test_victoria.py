@@ -105,4 +105,4 @@ def test_prometheus_reads_the_rules_for_any_label(engines, tmp_path, label):
     command = [engines.absolute() / "promtool", "check", "rules", path]
     assert subprocess.run(command, check=False, capture_output=True).returncode == 0
     by = f'"{label}"' if "." in label else label
-    assert f"sum by ({by}) (rate(tokentrail_usage_tokens_total[5m]))" in path.read_text("utf-8")
+    assert f"sum by ({by}) (rate(tokentrail_usage_tokens_total[15m]))" in path.read_text("utf-8")
