@@ -14,7 +14,9 @@ import math
 import sys
 import threading
 import time
+from collections import defaultdict
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -43,7 +45,7 @@ from tokentrail.testing.payloads import (
 from tokentrail.testing.server import Cut, Plain, Server, Stream, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tests.dashboards.scenes import Scene
 
@@ -51,13 +53,16 @@ if TYPE_CHECKING:
 
 BY_NAME = {scene.name: scene for scene in SCENES}
 INTERVAL = 0.5
+_ASKED: dict[str, Iterator[int]] = defaultdict(count)
+"""How often each scene was asked for: the oldest clients do not say which try a request is."""
 MESSAGES = [{"role": "user", "content": QUESTION}]
 
 
 def respond(call: Call) -> Reply:
     """Answer as the scene has it that the call names in a header."""
     scene = BY_NAME[call.headers["x-scene"]]
-    if int(call.headers.get("x-stainless-retry-count", "0")) < scene.refusals:
+    asked = next(_ASKED[scene.name])
+    if asked % (scene.refusals + 1) < scene.refusals:
         return replace(errors.reply(429, "Slow down."), headers={"retry-after-ms": "1"})
     return replace(_answer(call, scene), headers=LIMITS)
 

@@ -269,7 +269,7 @@ BY_PRICES = {SPENT, BUDGET, "ALERTS"}
 UNITS = {"s": "_seconds", "1": "_ratio"}
 
 
-def _in_prometheus():
+def in_prometheus():
     """Return the labels of each series that the table of telemetry makes, by its name there."""
     series: dict[str, set[str]] = {}
     for row in schema.METRICS:
@@ -286,7 +286,7 @@ def test_every_query_asks_for_a_metric_and_labels_of_the_table():
     pytest.importorskip("promql_parser", reason="needs tokentrail[dashboards]")
     from tests.dashboards import promql
 
-    known, asked = _in_prometheus(), set()
+    known, asked = in_prometheus(), set()
     recorded = {rule.name for rule in rules() if not rule.alert} | BY_PRICES
     for expr in (*(target.expr for target in targets()), *(rule.expr for rule in rules())):
         for name, labels in promql.selected(filled(expr)):
