@@ -15,6 +15,7 @@ from dashboard_queries import (
     CALLS,
     CHOSEN,
     COMPARED,
+    CORRECTED,
     DURATION,
     ERROR,
     ERRORS,
@@ -45,6 +46,8 @@ from dashboard_queries import (
     legend,
     or_zero,
 )
+
+from tokentrail.model.operations import FETCH
 
 Steps = tuple[tuple[float | None, str], ...]
 
@@ -232,8 +235,8 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
         _tile(
             "Known tokens",
             "Share of the tokens of the last 15 minutes that the server reported or that were"
-            " counted exactly. The rest is approximated, or what a reasoning model let us see.",
-            share(TOKENS, f'{SOURCE}=~"reported|counted"', tokens),
+            " counted or calibrated. The rest is approximated, or what a model let us see.",
+            share(TOKENS, f'{SOURCE}=~"reported|counted|calibrated"', tokens),
             unit="percentunit",
             steps=((None, "text"), (0.0, BAD), (0.5, WARNING), (0.9, GOOD)),
             decimals=1,
@@ -619,8 +622,8 @@ def _shares(ask: Queries, kind: str) -> Panel:
     whole = ask.total(TOKENS, where=_kind(kind))
     return Panel(
         f"{kind.capitalize()} tokens by source",
-        f"What share of {kind} tokens was reported by the server, counted here, visible (what a"
-        " reasoning model let us see) or approximated.",
+        f"What share of {kind} tokens was reported by the server, counted here, calibrated by"
+        " reports, visible (what a reasoning model let us see) or approximated.",
         "timeseries",
         (Query(f"{shares} / on () group_left () {whole}", legend(SOURCE)),),
         unit="percentunit",
@@ -633,7 +636,7 @@ def _shares(ask: Queries, kind: str) -> Panel:
 
 def _cost(ask: Queries) -> tuple[Panel, ...]:
     by = ", ".join(TRACED)
-    calls = ask.total(CALLS, *TRACED, where=f'{OPERATION}!="fetch_response"', over="5m")
+    calls = ask.total(CALLS, *TRACED, where=f'{OPERATION}!="{FETCH.name}"', over="5m")
     return (
         Panel(
             "Cost of a day against its budget",
@@ -806,13 +809,14 @@ def _itself(ask: Queries) -> tuple[Panel, ...]:
             steps=((None, "green"), (1.0, "red")),
         ),
         Panel(
-            "Counts queued and estimated",
-            "Counts that were left to the worker (usual), and those that were estimated because it"
-            " had too much to do (a worry).",
+            "Counts queued, estimated and corrected",
+            "Counts that were left to the worker (usual), those that were estimated because it had"
+            " too much to do (a worry), and those that a calibration corrected.",
             "timeseries",
             (
                 Query(ours(QUEUED), f"{legend(JOB)} / queued"),
                 Query(ours(ESTIMATED), f"{legend(JOB)} / estimated"),
+                Query(ours(CORRECTED), f"{legend(JOB)} / corrected"),
             ),
             empty=about,
             decimals=0,

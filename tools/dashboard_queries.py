@@ -55,6 +55,7 @@ LIMIT = series(semconv.RATE_LIMIT_LIMIT)
 QUEUE = series(semconv.QUEUE_SIZE)
 ERRORS = series(semconv.INTERNAL_ERRORS, "total")
 QUEUED = series(semconv.COUNTS_QUEUED, "total")
+CORRECTED = series(semconv.COUNTS_CORRECTED, "total")
 ESTIMATED = series(semconv.COUNTS_ESTIMATED, "total")
 _DETAILS = {field: series(name, "total") for _, field, name in semconv.DETAIL_COUNTERS}
 CACHED = _DETAILS["cache_read_tokens"]

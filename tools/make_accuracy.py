@@ -95,6 +95,33 @@ family that the table of models has, or `model_aliases` says what it is. What is
 
 """
 
+CALIBRATION = """\
+## Calibration
+
+An application sends the same tools, schema and instructions again and again, and most of its calls
+get a report. What the server adds to the text of such calls is a constant, whatever the rules say.
+So reports teach, and the input of a call of the same kind that has none (closed early, cancelled, a
+stream without usage) is its count and that constant: `calibrated`, as good as `counted` in
+`gen_ai.usage.*`, metrics and cost. Input only: no constant stands for what a model says.
+
+- Of one kind are calls of one provider, host, deployment, API and answering model, with the same
+  tools, tool choice, format, effort, verbosity and `parallel_tool_calls`, with instructions or
+  without, and with as many earlier turns of each kind. Of their content only a hash is kept.
+- A kind is known once three reports of different length, at least 20 tokens apart, differ from the
+  count by the same number. One that disagrees takes it back, and then fifty in a row have to agree.
+  A retry of the same request counts once. Where two models answer by one name, an answer that names
+  none is not calibrated.
+- Where proven rules say the same, the number stays `counted`. Where they say otherwise, what was
+  learned wins, and `tokentrail.internal.counts.corrected` counts it.
+- Never what no constant stands for: `previous_response_id`, conversations, stored prompts, hosted
+  and custom tools, `truncation="auto"`, reasoning items, compactions, files, images of unknown
+  size, models whose encoding is guessed, anything that was not understood.
+- Reported calls are counted for it until their kind is known, then as `count_verification_ratio`
+  says, by tokentrail's own thread, and only where the encoding is built already. What it may take
+  is bounded ([figures](performance.md#calibration)). `calibration=False` switches it off.
+
+"""
+
 EVIDENCE_HEAD = """\
 ## The rules and their evidence
 
@@ -232,7 +259,8 @@ def page() -> str:
         parts.append(f"## {category}\n\n{RULES[category]}\n\n" + "\n".join(table(facts)) + "\n\n")
     sources = "\n".join(f"- **{name}**: {about}." for name, about in SOURCES.items())
     rules = "\n".join(rule_table(EVIDENCE))
-    return "".join([*parts, EVIDENCE_HEAD, rules, "\n\n", TAIL.format(sources=sources)])
+    tail = TAIL.format(sources=sources)
+    return "".join([*parts, CALIBRATION, EVIDENCE_HEAD, rules, "\n\n", tail])
 
 
 def main() -> int:

@@ -26,7 +26,7 @@ FUNCTIONS = (
     *("attributes", "current_usage", "count_tokens", "doctor"),
 )
 """In the order of the page; the classes follow."""
-CLASSES = ("Usage", "Count", "Source", "OpenAIInstrumentor")
+CLASSES = ("Usage", "Count", "Source", "TokenCount", "TokenPart", "OpenAIInstrumentor")
 
 HEAD = """\
 # API reference

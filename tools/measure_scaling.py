@@ -50,6 +50,7 @@ HEALTH = {
     semconv.INTERNAL_ERRORS,
     semconv.COUNTS_QUEUED,
     semconv.COUNTS_ESTIMATED,
+    semconv.COUNTS_CORRECTED,
 }
 """Told once for a process, whatever it calls."""
 

@@ -17,180 +17,38 @@ each rule of it; if not, it contradicts the one that is most often among counts 
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
 import json
-import re
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from tokentrail.apis.chat.adapter import ChatAdapter
-from tokentrail.apis.completions.adapter import CompletionsAdapter
-from tokentrail.apis.embeddings.adapter import EmbeddingsAdapter
-from tokentrail.apis.responses.adapter import ResponsesAdapter
-from tokentrail.counting import ENCODINGS, RULES, InputTally, OutputTally, proves
+from tokentrail.cli.check_counts.replay import Counted, lines, replay
+from tokentrail.counting import RULES, proves
 from tokentrail.counting.evidence import Evidence
-from tokentrail.model.records import Endpoint, Prompt
-from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tokentrail.counting import Part
-    from tokentrail.model.records import Request, Response
 
 EVIDENCE = ROOT / "src" / "tokentrail" / "counting" / "evidence.py"
-ADAPTERS: dict[str, Any] = {
-    "chat": ChatAdapter(),
-    "responses": ResponsesAdapter(),
-    "completions": CompletionsAdapter(),
-    "embeddings": EmbeddingsAdapter(),
-}
-_DEPLOYMENT = re.compile(r"/deployments/([^/]+)/")
 UNKNOWN = frozenset({"input.not_read", "output.not_read"})
 _ZERO = Counter[str]()
-
-
-@dataclass(frozen=True)
-class Counted:
-    """One direction of one exchange: what was billed, and what the count is made of."""
-
-    id: str
-    project: str
-    month: str
-    direction: str
-    billed: int
-    parts: tuple[Part, ...]
-    measured: bool
-    source: str
-    model: str
-
-    @property
-    def tokens(self) -> int:
-        """What was counted."""
-        return sum(part.tokens for part in self.parts)
-
-    @property
-    def right(self) -> bool:
-        """Whether that is what was billed."""
-        return self.tokens == self.billed
-
-    @property
-    def far(self) -> bool:
-        """Whether it is more than a tenth off."""
-        return abs(self.tokens - self.billed) > self.billed / 10
-
-    @property
-    def rules(self) -> set[str]:
-        """The names of the rules."""
-        return {part.rule.value for part in self.parts}
 
 
 def read(paths: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Yield the exchanges of files."""
     for path in paths:
-        opened = gzip.open if path.endswith(".gz") else open
-        with opened(path, "rt", encoding="utf-8") as lines:
-            yield from map(json.loads, lines)
+        yield from map(json.loads, lines(path))
 
 
 def half_of(exchange: dict[str, Any]) -> int:
     """Return in which half of the projects an exchange is."""
     return hashlib.sha256(str(exchange.get("repo")).encode()).digest()[0] % 2
-
-
-def replay(exchange: dict[str, Any]) -> Iterator[Counted]:
-    """Count both directions of an exchange, as far as they were billed and can be counted."""
-    adapter = ADAPTERS.get(exchange["api"])
-    usage = exchange.get("response_usage") or {}
-    if adapter is None:
-        return
-    request = _request(adapter, exchange)
-    tally = OutputTally()
-    response = _response(adapter, exchange, request, tally)
-    model = resolve.identify(request.model, response.model, None, {})
-    encoding, prompt = ENCODINGS.load(model.encoding), request.prompt or Prompt()
-    billed = billed_input(usage), billed_output(usage)
-    made = resolve.input_tally(prompt, response)
-    if billed[0] and not prompt.unknowable:
-        for _ in made.steps(encoding, model.name):
-            pass
-        yield _counted(exchange, request, model, made, billed[0], output=False)
-    if billed[1] and resolve.shows_output(request):
-        tally.surcharges = resolve.surcharges(request, prompt, response, model)
-        for _ in tally.steps(encoding):
-            pass
-        yield _counted(exchange, request, model, tally, billed[1], output=True)
-
-
-def billed_input(usage: dict[str, Any]) -> int | None:
-    """Return the input that was billed."""
-    return usage.get("prompt_tokens", usage.get("input_tokens"))
-
-
-def billed_output(usage: dict[str, Any]) -> int | None:
-    """Return the output that was billed, thought beside ``completion_tokens`` included."""
-    made = usage.get("completion_tokens", usage.get("output_tokens"))
-    total, given = usage.get("total_tokens"), billed_input(usage)
-    if None not in (made, total, given) and total > given + made:
-        return total - given
-    return made
-
-
-def _request(
-    adapter: Any,
-    exchange: dict[str, Any],
-) -> Request:
-    arguments, host = dict(exchange["request"]), exchange.get("host") or ""
-    found = _DEPLOYMENT.search(exchange.get("url_path") or "")
-    if found and not arguments.get("model"):
-        arguments["model"] = found[1]
-    provider = "azure.ai.openai" if "azure" in host else "openai"
-    return adapter.parse_request(Endpoint(provider, host, 443, host), arguments)
-
-
-def _response(
-    adapter: Any,
-    exchange: dict[str, Any],
-    request: Request,
-    tally: OutputTally,
-) -> Response:
-    answer = exchange.get("response")
-    if not isinstance(answer, list):
-        return adapter.parse_response(answer or {}, tally)
-    accumulator = adapter.stream_accumulator(request, tally)
-    for chunk in answer:
-        accumulator.add(chunk)
-    return accumulator.response()
-
-
-def _counted(
-    exchange: dict[str, Any],
-    request: Request,
-    model: resolve.Model,
-    tally: InputTally | OutputTally,
-    billed: int,
-    *,
-    output: bool,
-) -> Counted:
-    count = resolve.to_count(request, model, tally, output=output)
-    return Counted(
-        id=str(exchange.get("id")),
-        project=str(exchange.get("repo")),
-        month=str(exchange.get("when"))[:7],
-        direction="output" if output else "input",
-        billed=billed,
-        parts=tally.parts,
-        measured=tally.measured and model.known and not (output and request.inexact_output),
-        source=count.source.value if count is not None else "absent",
-        model=model.name,
-    )
 
 
 def evidence(counted: Iterable[Counted], published: Counter[str] = _ZERO) -> dict[str, Evidence]:

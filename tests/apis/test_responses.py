@@ -266,6 +266,7 @@ def test_tools_and_schema() -> None:
         tool_choice="name:f",
         schema={"type": "object"},
         schema_name="s",
+        variant="[null, null, null, [true]]",
         of_responses=True,
     )
     assert prompt(text_format=Answer).schema is Answer

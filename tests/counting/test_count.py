@@ -122,3 +122,85 @@ def test_a_wrong_type_is_refused_by_the_arguments_name(wrong, complaint):
     with pytest.raises(TypeError) as refused:
         count_tokens(given.pop("messages_or_text"), **given)
     assert str(refused.value) == complaint
+
+
+LOOK = {"name": "look", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
+CALL = {"id": "c", "type": "function", "function": {"name": "look", "arguments": '{"a":"b"}'}}
+CHAT = {
+    "model": "gpt-4o",
+    "messages": [
+        {"role": "system", "content": "Be brief."},
+        *SAY,
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "c", "content": "sunny"},
+    ],
+    "tools": [{"type": "function", "function": LOOK}],
+    "temperature": 0.5,
+}
+RESPONSE = {
+    "model": "gpt-4o",
+    "instructions": "Be brief.",
+    "input": SAY,
+    "text": {"format": {"type": "json_schema", "name": "s", "schema": {"type": "object"}}},
+}
+REQUESTS = {
+    # the request, its tokens, their worth, and the places of its parts in order
+    "chat": (
+        CHAT,
+        66,
+        "counted",
+        ["request", *(f"messages[{n}]" for n in (0, 1, 2, 3)), "tools"],
+    ),
+    "responses": (RESPONSE, 32, "counted", ["request", "instructions", "input[0]", "schema"]),
+    "a text": ({**RESPONSE, "input": "hello"}, 28, "counted", None),
+    "a model that reasons": ({"model": "gpt-5", "messages": SAY}, 11, "counted", None),
+    "an image of unknown size": (
+        {
+            "model": "gpt-4o",
+            "input": [
+                {"role": "user", "content": [{"type": "input_image", "image_url": "http://x"}]}
+            ],
+        },
+        262,
+        "approximated",
+        ["request", "input[0]"],
+    ),
+    "more before": ({**RESPONSE, "previous_response_id": "resp_1"}, None, None, None),
+}
+
+
+@pytest.mark.parametrize(("request_", "tokens", "worth", "of"), REQUESTS.values(), ids=REQUESTS)
+def test_a_whole_request_is_counted_part_by_part(request_, tokens, worth, of):
+    counted = count_tokens(request=request_)
+    assert (counted.tokens, counted.worth and counted.worth.value) == (tokens, worth)
+    assert (counted.model, counted.encoding) == (request_["model"], "o200k_base")
+    if tokens is not None:
+        assert sum(part.tokens for part in counted.parts) == tokens
+    if of is not None:
+        assert list(dict.fromkeys(part.of for part in counted.parts)) == of
+
+
+def test_each_part_says_by_which_rule_it_is_counted_and_what_that_is_worth():
+    counted = count_tokens(request=CHAT)
+    found = {(part.of, part.rule): (part.tokens, part.worth.value) for part in counted.parts}
+    assert found["messages[3]", "input.messages"] == (2, "counted")  # sun, ny
+    assert found["tools", "input.tools.chat"] == (5, "counted")
+    assert all(part.says for part in counted.parts)
+    unread = count_tokens(request={**CHAT, "messages": [{"role": "user", "content": [{}]}]})
+    assert unread.worth.value == "approximated"
+    found = {part.rule: (part.of, part.tokens, part.worth.value) for part in unread.parts}
+    assert found["input.not_read"] == ("messages[0]", 0, "approximated")
+    assert found["input.tools.chat"][2] == "counted"
+
+
+def test_what_is_no_request_is_refused():
+    with pytest.raises(ValueError, match="neither messages"):
+        count_tokens(request={"model": "gpt-4o"})
+    with pytest.raises(TypeError, match="request must be a dict"):
+        count_tokens(request=SAY)
+    with pytest.raises(TypeError, match="the whole of it"):
+        count_tokens(SAY, request=CHAT)
+    with pytest.raises(TypeError, match="takes messages_or_text, or request="):
+        count_tokens(model="gpt-4o")
+    with pytest.raises(TypeError, match="model must be a str"):
+        count_tokens(request={"messages": SAY})

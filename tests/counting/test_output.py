@@ -11,7 +11,9 @@ from tokentrail.counting import output as module
 from tokentrail.counting.models import Dialect
 from tokentrail.counting.output import KEYS
 from tokentrail.counting.text import INLINE, RUN, weight
+from tokentrail.model.records import Endpoint, Prompt, Request, Response
 from tokentrail.model.text_buffer import MOST_WAITING, SMALL, TextBuffer
+from tokentrail.usage import resolve
 
 REPLY = "recordings/solar_system_reply.txt"
 PROSE = "The 8 planets, in order of distance:\n- Mercury (0.39 AU)\n- Venus; it's hot.\n"
@@ -382,6 +384,24 @@ def test_several_calls_of_one_answer_are_written_as_one(o200k):
         use = f'{{"recipient_name":"functions.look","parameters":{arguments}}}'
         written = f'{{"tool_uses":[{use},{use}]}}'
         assert finish(tally, o200k).tokens == whole(o200k, written) + 10 + of_responses
+
+
+@pytest.mark.parametrize(
+    ("created", "more", "known"),
+    [(1751126400, 9, False), (1759276800, 10, True), (None, 10, True)],
+    ids=["June 2025", "October 2025", "not said when"],
+)
+def test_several_calls_of_responses_cost_one_less_before_october_2025(o200k, created, more, known):
+    request = Request("chat", "responses", Endpoint("openai", None, None, ""), "gpt-4o")
+    model = resolve.identify("gpt-4o", None, None, {})
+    answer = Response(created=created, finish_reasons=("tool_calls",))
+    tally = OutputTally(resolve.surcharges(request, Prompt(), answer, model))
+    for item in range(2):
+        tally.add("tool_name", item, 0, "look")
+        tally.add("tool_arguments", item, 0, "{}")
+    use = '{"recipient_name":"functions.look","parameters":{}}'
+    assert finish(tally, o200k).tokens == whole(o200k, f'{{"tool_uses":[{use},{use}]}}') + more + 1
+    assert tally.exact is known
 
 
 def test_calls_of_several_choices_are_each_by_itself(o200k):

@@ -447,7 +447,7 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Tokens", "A"): _increase(tokens, where=_is(KIND, "input")),
     ("Tokens", "B"): _increase(tokens, where=_is(KIND, "output")),
     ("Wasted tokens", "A"): _share(tokens, _unfinished),
-    ("Known tokens", "A"): _share(tokens, _is(SOURCE, "reported", "counted")),
+    ("Known tokens", "A"): _share(tokens, _is(SOURCE, "reported", "counted", "calibrated")),
     ("Services and models", "A"): _rounded(_increase(calls, *TRACED)),
     ("Services and models", "B"): _failed_share(*TRACED),
     ("Services and models", "C"): _spent(*TRACED),
@@ -496,8 +496,15 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Counted over reported tokens", "A"): lambda w: _ratio(w, *TRACED, KIND),
     ("Waiting work", "A"): lambda w: {Labels({(JOB, w.job)}): 0.0},
     ("Internal errors", "A"): _own("tokentrail_internal_errors_total", 0),
-    ("Counts queued and estimated", "A"): _own("tokentrail_internal_counts_queued_total"),
-    ("Counts queued and estimated", "B"): _own("tokentrail_internal_counts_estimated_total", 0),
+    ("Counts queued, estimated and corrected", "A"): _own(
+        "tokentrail_internal_counts_queued_total"
+    ),
+    ("Counts queued, estimated and corrected", "B"): _own(
+        "tokentrail_internal_counts_estimated_total", 0
+    ),
+    ("Counts queued, estimated and corrected", "C"): _own(
+        "tokentrail_internal_counts_corrected_total", 0
+    ),
 }
 BY_TENANT: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Cost per hour by tenant", "A"): lambda w: times(

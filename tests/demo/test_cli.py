@@ -82,12 +82,25 @@ def test_messages_are_counted_as_they_are_billed(count, said):
     [
         ({"messages": SAID, "tools": TOOLS}, "gpt-4o"),
         (SAID, "o4-mini"),
-        ([{"role": "user", "content": [{"type": "input_audio"}]}], "gpt-4o"),
+        ({"instructions": "Be brief.", "input": "Hello"}, "gpt-4o"),
     ],
-    ids=["tools", "reasoning", "audio"],
+    ids=["tools", "reasoning", "responses"],
 )
-def test_what_has_no_rule_is_an_estimate(count, said, content, model):
+def test_what_has_proven_rules_is_exact(count, said, content, model):
     code, told, _ = count("--messages", said(content), "--model", model)
+    assert (code, told.endswith("exact\n")) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{"role": "user", "content": [{"type": "input_audio"}]}],
+        {"input": SAID, "tools": [{"type": "custom", "name": "c"}]},
+    ],
+    ids=["audio", "a custom tool"],
+)
+def test_what_has_no_proven_rule_is_an_estimate(count, said, content):
+    code, told, _ = count("--messages", said(content), "--model", "gpt-4o")
     assert (code, told.endswith("estimate\n")) == (0, True)
 
 

@@ -30,7 +30,9 @@ from tokentrail.telemetry.metrics import batching
 from tokentrail.telemetry.metrics.attributes import MAX_SERIES, MetricAttributes
 from tokentrail.telemetry.spans import MAX_TEMPLATES, SpanTemplates
 
-pytestmark = pytest.mark.settings(time_per_output_chunk=False, count_verification_ratio=0)
+pytestmark = pytest.mark.settings(
+    time_per_output_chunk=False, count_verification_ratio=0, calibration=False
+)
 """Without gaps, as by default: the fixture has them on. And without what only some calls pay."""
 
 OURS = str(Path(tokentrail.__file__).parent)
@@ -83,6 +85,21 @@ def test_a_plain_call_enters_few_functions(trail, client):
     with counted_calls() as names:
         client.chat.completions.create(**wire.CHAT)
     assert len(names) <= 97
+
+
+@pytest.mark.settings(time_per_output_chunk=False, count_verification_ratio=0)
+def test_a_call_that_teaches_nothing_new_enters_two_functions_more(trail, client):
+    """But for one in 32, at which calibration looks whether that is still so."""
+    ENCODINGS.load("o200k_base")
+    entered = []
+    for _ in range(100):
+        with counted_calls() as names:
+            client.chat.completions.create(**wire.CHAT)
+        tokentrail.flush(10)
+        entered.append([name for name in names if name.endswith(("._check", ".may_learn"))])
+        entered[-1] += [name for name in names if name.startswith("call.learning.")]
+    looked_at = [names for names in entered[-64:] if len(names) != 2]
+    assert len(looked_at) == 2
 
 
 def test_calls_that_are_alike_share_the_attributes_of_their_points(trail, client):

@@ -177,15 +177,17 @@ def test_an_exit_code_and_an_error_stay_the_programs_own(run, end, code, last):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_program_as_ever(run, number):
+@pytest.mark.parametrize("cost", ["off", "counted"])
+def test_a_signal_ends_the_program_as_ever(run, number, cost):
     """It dies of the signal, as the shell wants to see it; an interrupted stream is cancelled.
 
+    With cost, the package of prices is imported at the exit, which has Python forget the signal.
     Whoever is terminated says nothing more: neither would the provider.
     """
     run.count += 1
-    source = """
+    source = f"""
         import tokentrail
-        tokentrail.instrument(tracer_provider=provider(batch=True))
+        tokentrail.instrument(tracer_provider=provider(batch=True), cost="{cost}")
         from tokentrail.counting import ENCODINGS
         ENCODINGS.load("o200k_base")
         import openai

@@ -15,6 +15,8 @@ NAMES = {
     "Count",
     "OpenAIInstrumentor",
     "Source",
+    "TokenCount",
+    "TokenPart",
     "Usage",
     "__version__",
     "attributes",

@@ -85,10 +85,10 @@ FIELDS = {
 """Fields of records."""
 
 SETTINGS_BEFORE = {
-    *("attributes_on_metrics", "calibration", "content_limit", "families", "flush_timeout"),
+    *("attributes_on_metrics", "content_limit", "families", "flush_timeout"),
     *("health", "metrics", "models", "preload"),
 }
-"""Keywords, and by them environment variables. ``calibration`` may come back as another setting."""
+"""Keywords, and by them environment variables."""
 
 ARGUMENTS = {"flush": {"break_off"}, "start_call": {"early", "watched", "said"}}
 """Arguments by function."""
@@ -130,7 +130,7 @@ HEADINGS = {
 """Of pages, as they are spelt."""
 
 FOLDERS = {
-    *("calibration", "company", "costs", "house", "imitations", "live", "shapes", "telling"),
+    *("company", "costs", "house", "imitations", "live", "shapes", "telling"),
     "usage_request",
 }
 """Of tests."""

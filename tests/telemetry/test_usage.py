@@ -213,7 +213,7 @@ numbers = st.none() | st.integers(0, 1000)
 counts = st.none() | st.builds(
     Count,
     st.integers(0, 1000),
-    st.sampled_from([Source.COUNTED, Source.VISIBLE, Source.APPROXIMATED]),
+    st.sampled_from([Source.COUNTED, Source.CALIBRATED, Source.VISIBLE, Source.APPROXIMATED]),
     st.just("o200k_base"),
 )
 reports = st.none() | st.builds(Reported, input_tokens=numbers, output_tokens=numbers)

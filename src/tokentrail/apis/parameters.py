@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.chat.messages import read_tools
@@ -13,6 +14,7 @@ from tokentrail.apis.values import (
     nonempty_strs,
     number,
     plain_str,
+    sequence,
     telemetry_str,
 )
 from tokentrail.model.records import Request
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     Parameter = tuple[str, str, Callable[[Any], object]]
     """A keyword argument, the field of a Request that it fills, and how it is read."""
 
+_UNSAID: Final = [None, None, None]
 _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
 
 
@@ -52,6 +55,19 @@ def output_type(form: object) -> str | None:
         return "json"
     kind = plain_str(fields(form).get("type"))
     return None if kind is None else _OUTPUT_TYPES.get(kind)
+
+
+def input_variant(arguments: Mapping[str, object]) -> str | None:
+    """Return other settings by which the server may write the input otherwise, in JSON."""
+    strict = [_is_strict(fields(tool)) for tool in sequence(arguments.get("tools"))]
+    verbosity = fields(arguments.get("text")).get("verbosity"), arguments.get("verbosity")
+    given = (arguments.get("parallel_tool_calls"), *verbosity)
+    said = [value if isinstance(value, (str, bool)) else None for value in given]
+    return json.dumps([*said, strict]) if any(strict) or said != _UNSAID else None
+
+
+def _is_strict(tool: Mapping[str, object]) -> bool:
+    return (fields(tool.get("function")) or tool).get("strict") is True
 
 
 def holds_only_functions(tools: object) -> bool:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterator
 
+    from tokentrail.call.learning import Lesson
     from tokentrail.counting import Encoder, OutputTally
     from tokentrail.model.records import Operation, Prompt, Request
     from tokentrail.telemetry.emitter import CallTelemetry
@@ -92,12 +93,15 @@ class Comparison(_NoDeadline):
         model: resolve.Model,
         encoder: Encoder,
         tallies: tuple[InputTally | None, OutputTally | None],
+        lesson: Lesson | None,
     ) -> None:
+        """``lesson``: learns from the same count of the input."""
         self._telemetry = telemetry
         self._operation = operation
         self._model = model
         self._encoder = encoder
         self._tallies = tallies
+        self._lesson = lesson
 
     def size(self) -> int:
         """Return about how much text is counted."""
@@ -110,6 +114,8 @@ class Comparison(_NoDeadline):
         read, generated = self._tallies
         if read is not None:
             yield from read.steps(self._encoder, self._model.name)
+            if self._lesson is not None:
+                yield from self._lesson.of_count(read)
         if generated is not None:
             yield from generated.steps(self._encoder)
         operation, model = self._operation, self._model

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tokentrail.call.jobs import Comparison, Gaps
+from tokentrail.call.learning import Lesson, calibrated
 from tokentrail.call.live_usage import LiveUsage
 from tokentrail.call.price import PriceLookup
 from tokentrail.call.redacted_words import redact_words
@@ -29,12 +30,13 @@ from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tokentrail.apis.capture import Capture
     from tokentrail.call.reader import RequestReader
     from tokentrail.call.recorder import Recorder
     from tokentrail.content import Content
+    from tokentrail.counting import Encoder
     from tokentrail.model.records import CallCost, Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
@@ -80,6 +82,8 @@ class ObservedCall:
     """Once it ended, what is known of its usage; once it is recorded, all."""
     _counter: UsageCounter | None = None
     _is_expired = False
+    _is_settled = False
+    """It was counted."""
     _live: LiveUsage | None = None
     _operation: Operation
     """The whole call, once it ended."""
@@ -276,13 +280,21 @@ class ObservedCall:
     def _count(self) -> None:
         """Count and record at once if that is quick, else by the worker."""
         self._set_deadline()
-        if not self._is_cheap():
-            self.state = CallState.QUEUED
-            if self._runtime.submit(self):
-                internal_metrics.note_queued()
-                return
-            self.state = CallState.ENDED
-            self.expire()
+        is_cheap = self._is_cheap()
+        if is_cheap and self._may_be_calibrated():
+            with guard.shield("count"):  # whoever asks now gets the count, the span what is better
+                for _ in self._settle():
+                    pass
+        elif is_cheap:
+            for _ in self.steps():
+                pass
+            return
+        self.state = CallState.QUEUED
+        if self._runtime.submit(self):
+            internal_metrics.note_queued()
+            return
+        self.state = CallState.ENDED
+        self.expire()
         for _ in self.steps():
             pass
 
@@ -302,6 +314,13 @@ class ObservedCall:
         with guard.shield("end of a call"):
             return self._is_cheap_to_emit() and self.ready() and self._counting().weight <= INLINE
         return True  # the span must end whatever happens
+
+    def _may_be_calibrated(self) -> bool:
+        """Whether reports of such calls may have taught what the input is: the worker knows."""
+        calibration = self._runtime.calibration
+        if calibration is None or not calibration.may_know(self.request):
+            return False
+        return resolve.reported_input(self._operation) is None
 
     def _is_cheap_to_emit(self) -> bool:
         """Whether the price is at hand, and the content is short."""
@@ -369,15 +388,37 @@ class ObservedCall:
         """Count what has to be counted in short slices, then record the call."""
         try:
             with guard.shield("count"):
-                counter = self._counting()
-                yield from counter.steps()
-                if self._is_expired and counter.has_work:
-                    internal_metrics.note_estimated()
-                read, generated = counter.counts(self.request)
-                mode = self._runtime.settings.token_counting
-                self.usage = resolve.resolve_usage(self._operation, read, generated, mode)
+                if not self._is_settled:
+                    yield from self._settle()
+                if self.state is CallState.QUEUED and not self._is_expired:
+                    yield from self._put_right()
         finally:
             self._record()
+
+    def _settle(self) -> Iterator[None]:
+        """Count, and put counts and reports together."""
+        counter = self._counting()
+        yield from counter.steps()
+        if self._is_expired and counter.has_work:
+            internal_metrics.note_estimated()
+        read, generated = counter.counts(self.request)
+        mode = self._runtime.settings.token_counting
+        self.usage = resolve.resolve_usage(self._operation, read, generated, mode)
+        self._is_settled = True
+
+    def _put_right(self) -> Iterator[None]:
+        """Put a counted input right by what reports of calls like it taught."""
+        calibration, prompt, usage = self._runtime.calibration, self.prompt(), self.usage
+        tally = self._counting().counted_input
+        if calibration is None or prompt is None or tally is None:
+            return
+        if usage is None or usage.input is None or not self._may_be_calibrated():
+            return
+        response = self._operation.response
+        answered = response.model if response is not None else None
+        counted = (tally, usage.input)
+        better = yield from calibrated(calibration, self.request, prompt, answered, counted)
+        self.usage = replace(usage, input=better)
 
     # ENDED or QUEUED -> RECORDED -----------------------------------------------------------------
 
@@ -400,8 +441,9 @@ class ObservedCall:
                 self.telemetry.discard()
                 raise
         runtime.remember(operation.request, operation.response)
-        if _chance.random() < runtime.settings.count_verification_ratio:
-            self._compare(operation)
+        is_chosen = _chance.random() < runtime.settings.count_verification_ratio
+        if runtime.encodings.has_any and (is_chosen or runtime.calibration is not None):
+            self._check(operation, is_chosen=is_chosen)
         self._counter = self._output = None
 
     def _cost(self) -> CallCost | None:
@@ -433,19 +475,47 @@ class ObservedCall:
             capture.release()
         return content
 
-    def _compare(self, operation: Operation) -> None:
-        """Have a share of the reported calls counted too, where that costs no waiting."""
+    def _check(self, operation: Operation, *, is_chosen: bool) -> None:
+        """Have a reported call counted too, where that costs no waiting.
+
+        To record how good such a count is, if it was chosen for that; to learn from, while there is
+        anything to learn.
+        """
         runtime, read = self._runtime, operation.usage.input
-        reported = read is not None and read.source is Source.REPORTED
-        if not reported or runtime.settings.token_counting is not TokenCounting.MISSING:
+        if read is None or read.source is not Source.REPORTED:
+            return
+        is_compared = is_chosen and runtime.settings.token_counting is TokenCounting.MISSING
+        calibration = runtime.calibration
+        learns = calibration is not None and (is_chosen or calibration.may_learn(self.request))
+        if not (is_compared or learns):
             return
         model = runtime.identify(self.request, operation.response)
         encoder = runtime.encodings.get(model.encoding)
         if encoder is None or not model.known:
             return
+        lesson = None
+        if calibration is not None and learns:
+            lesson = Lesson(calibration, operation, (model, encoder), self._late_prompt())
+            lesson.verifies = is_chosen
+        if is_compared:
+            self._compare(operation, model, encoder, lesson)
+        elif lesson is not None and calibration is not None:
+            calibration.wait(lesson)
+            if not runtime.submit(lesson):
+                calibration.begin(lesson)
+
+    def _compare(
+        self, operation: Operation, model: resolve.Model, encoder: Encoder, lesson: Lesson | None
+    ) -> None:
         prompt = self.prompt()
         given = None
         if prompt is not None and not prompt.unknowable:
             given = resolve.input_tally(prompt, operation.response)
         made = self._output_tally(prompt) if resolve.shows_output(self.request) else None
-        runtime.submit(Comparison(self.telemetry, operation, model, encoder, (given, made)))
+        tallies = (given, made)
+        self._runtime.submit(Comparison(self.telemetry, operation, model, encoder, tallies, lesson))
+
+    def _late_prompt(self) -> Callable[[], Prompt | None]:
+        """Return what gives the prompt later, without keeping the call."""
+        reader, prompt = self._reader, self._prompt
+        return (lambda: prompt) if reader is None else (lambda: reader.read_request().prompt)

@@ -45,6 +45,11 @@ class UsageCounter:
         return self._input is not None or self._output is not None
 
     @property
+    def counted_input(self) -> InputTally | None:
+        """The tally of the input, if that is counted with a known model's encoding."""
+        return self._input if self._encoder is not None and self._model.known else None
+
+    @property
     def weight(self) -> int:
         """How much text has to be counted yet."""
         weight = self._input.weight if self._input is not None else 0

@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
     what.add_argument(
         "--messages",
         metavar="FILE",
-        help="JSON: a list of messages, or a request with its messages and tools; - as above",
+        help="JSON: a list of messages, or a request of chat or responses; - as above",
     )
     count.add_argument("--model", required=True, help="whose tokens, for example gpt-4o-mini")
     count.add_argument(
@@ -65,8 +65,7 @@ def _run(asked: argparse.Namespace) -> int:
         pass
     foreign = _foreign(asked.model, encoding)
     # A text has the tokens it has, whatever rule says what it is billed.
-    known = tally.measured if prompt.texts else tally.exact
-    exact = known and not (prompt.messages and _is_ruleless(prompt, asked.model))
+    exact = tally.measured if prompt.texts else tally.exact and _is_known(asked.model)
     if asked.json:
         counted = {"tokens": tally.tokens, "model": asked.model, "encoding": encoding}
         print(json.dumps({**counted, "exact": exact and foreign is None}))
@@ -85,12 +84,11 @@ def _foreign(model: str, encoding: str) -> str | None:
     return None if own in {None, encoding} else f"not as {model} counts ({own})"
 
 
-def _is_ruleless(prompt: Prompt, model: str) -> bool:
-    """Return whether no published rule says what these messages are billed."""
-    from tokentrail.counting import encoding_name, may_reason
+def _is_known(model: str) -> bool:
+    """Return whether the model's own encoding is known: of another the rules say nothing."""
+    from tokentrail.counting import encoding_name
 
-    has_calls = any(said.tool_calls or said.function_call for said in prompt.messages)
-    return bool(prompt.tools) or has_calls or may_reason(model) or encoding_name(model) is None
+    return encoding_name(model) is not None
 
 
 def _encoding(model: str, encoding: str | None) -> str:
@@ -123,9 +121,9 @@ def _prompt(asked: argparse.Namespace) -> Prompt:
 
 
 def _messages(content: str, name: str) -> Prompt:
-    """Return the prompt of a list of messages, or of a whole request of chat completions."""
-    from tokentrail.apis.chat.adapter import ChatAdapter
-    from tokentrail.model.records import Endpoint, Prompt
+    """Return the prompt of a list of messages, or of a whole request of either API."""
+    from tokentrail.model.records import Prompt
+    from tokentrail.usage.count_request import read_request
 
     try:
         given = json.loads(content)
@@ -137,15 +135,15 @@ def _messages(content: str, name: str) -> Prompt:
         raise CommandError(message, code=2) from error
     request = given if isinstance(given, dict) else {"messages": given}
     messages = request.get("messages")
+    if messages is None and "input" in request:
+        return read_request(request).prompt or Prompt()
     if not isinstance(messages, list) or not all(isinstance(said, dict) for said in messages):
         message = (
             f"--messages {name} holds no messages:"
             ' write [{"role": "user", "content": "..."}], or {"messages": [...], "tools": [...]}'
         )
         raise CommandError(message, code=2)
-    nowhere = Endpoint(provider="openai", address=None, port=None, key="")
-    prompt = ChatAdapter().parse_request(nowhere, request).prompt
-    return prompt if prompt is not None else Prompt()
+    return read_request(request).prompt or Prompt()
 
 
 def _read(name: str, option: str) -> str:

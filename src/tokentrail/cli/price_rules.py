@@ -167,7 +167,10 @@ def _summed(selector: str) -> str:
 
 def _embeddings() -> str:
     """Return embeddings where only the latest names are told, which have no tokens of them."""
-    embeddings, known = f'gen_ai_operation_name="{EMBEDDINGS.name}"', '"reported|counted"'
+    embeddings, known = (
+        f'gen_ai_operation_name="{EMBEDDINGS.name}"',
+        '"reported|counted|calibrated"',
+    )
     told = f"sum by ({_BY}) ({_RELEASED}{{{embeddings}}})"
     own = f"{_OWN}{{{embeddings}, tokentrail_usage_source=~{known}}}"
     return f"({_summed(own)} unless on ({_BY}) {told})"

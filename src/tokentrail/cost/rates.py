@@ -60,7 +60,7 @@ WRITTEN: Final = (("reasoning", "reasoning_tokens"), ("audio_output", "audio_out
 
 
 _REPORTED: Final = (Source.REPORTED,)
-_KNOWN: Final = (Source.REPORTED, Source.COUNTED)
+_KNOWN: Final = (Source.REPORTED, Source.COUNTED, Source.CALIBRATED)
 
 
 def cost_of(usage: Usage, rates: Rates, *, counted: bool, generates: bool) -> float | None:

@@ -8,6 +8,7 @@ from tokentrail.counting.encodings import ENCODINGS, Encodings
 from tokentrail.counting.models import (
     GUESSED_ENCODING,
     Dialect,
+    base_name,
     dialect_of,
     encoding_name,
     is_gpt_4,
@@ -21,6 +22,7 @@ from tokentrail.counting.rules import RULES, Part, RuleId, evidence_of, is_prove
 from tokentrail.counting.schemas import schema_name
 from tokentrail.counting.surcharges import Surcharges
 from tokentrail.counting.text import INLINE, Encoder, estimate, weight
+from tokentrail.counting.turns import Turn, turns
 
 __all__ = [
     "ENCODINGS",
@@ -36,6 +38,8 @@ __all__ = [
     "Part",
     "RuleId",
     "Surcharges",
+    "Turn",
+    "base_name",
     "dialect_of",
     "encoding_name",
     "estimate",
@@ -47,5 +51,6 @@ __all__ = [
     "proves",
     "resolve",
     "schema_name",
+    "turns",
     "weight",
 ]

@@ -80,6 +80,8 @@ class Encodings:
     def __init__(self) -> None:
         """Know no encoding yet."""
         self._built: dict[str, Encoding] = {}
+        self.has_any = False
+        """Whether any is built."""
         self._failed: dict[str, float] = {}
         """``time.monotonic()`` until which one is not tried again."""
         self.forked()
@@ -157,6 +159,7 @@ class Encodings:
     def _build(self, name: str) -> None:
         try:
             self._built[name] = build_encoding(name)
+            self.has_any = True
         except BaseException as error:
             if not isinstance(error, Exception) and not is_panic(error):
                 raise

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from tokentrail.counting.turns import Turn
     from tokentrail.model.records import Message, Prompt, ToolCall
 
+Place = int | str
+"""What tokens are of: the number of a message, "tools", "tool_choice", "schema", or "request" as a
+whole."""
 TOOL_WEIGHT = 64
 """What a tool or schema weighs beside its texts and keys."""
 
@@ -76,17 +79,24 @@ class InputTally:
         "_model",
         "_overhead",
         "_parts",
+        "_place",
+        "_placed",
         "_prompt",
         "_reasons",
         "_sum",
     )
 
-    def __init__(self, prompt: Prompt, *, billed_at: int | None = None) -> None:
+    def __init__(
+        self, prompt: Prompt, *, billed_at: int | None = None, places: bool = False
+    ) -> None:
         """Keep the prompt; count nothing yet.
 
         ``billed_at``: when it was answered, in seconds since the epoch, where that is known.
+        ``places``: keep also what the tokens are of, for `placed_parts`.
         """
         self._prompt = prompt
+        self._placed: dict[tuple[Place, Id], int] | None = {} if places else None
+        self._place: Place = "request"
         self._early = _early(prompt, billed_at)
         self._begin(None, "")
 
@@ -109,6 +119,12 @@ class InputTally:
     def parts(self) -> tuple[Part, ...]:
         """What the tokens so far are made of, by rule."""
         return tuple(Part(rule, tokens) for rule, tokens in self._parts.items())
+
+    @property
+    def placed_parts(self) -> tuple[tuple[Place, Part], ...]:
+        """The same by what they are of, in the order of the prompt, where that was asked for."""
+        placed = self._placed or {}
+        return tuple((place, Part(rule, tokens)) for (place, rule), tokens in placed.items())
 
     @property
     def weight(self) -> int:
@@ -141,8 +157,10 @@ class InputTally:
         if prompt.messages:
             yield from self._messages()
         if prompt.tools:
+            self._place = "tools"
             yield from self._tools()
         if prompt.schema is not None:
+            self._place = "schema"
             yield from self._schema()
 
     def _begin(self, encoding: Encoder | None, model: str) -> None:
@@ -150,16 +168,26 @@ class InputTally:
         self._encoding, self._model, self._reasons = encoding, model, dialect.reasons
         self._overhead: Overhead = overhead(dialect, of_responses=self._prompt.of_responses)
         self._parts: dict[Id, int] = {}
+        self._place = "request"
+        if self._placed:
+            self._placed.clear()
         self._sum = Sum()
 
     def _add(self, rule: Id, tokens: int) -> None:
         self._sum.tokens += tokens
         self._parts[rule] = self._parts.get(rule, 0) + tokens
+        if self._placed is not None:
+            key = (self._place, rule)
+            self._placed[key] = self._placed.get(key, 0) + tokens
 
     def _text(self, rule: Id, text: str) -> Iterator[None]:
         before = self._sum.tokens
         yield from self._sum.steps(self._encoding, text)
-        self._parts[rule] = self._parts.get(rule, 0) + self._sum.tokens - before
+        tokens = self._sum.tokens - before
+        self._parts[rule] = self._parts.get(rule, 0) + tokens
+        if self._placed is not None:
+            key = (self._place, rule)
+            self._placed[key] = self._placed.get(key, 0) + tokens
 
     def _messages(self) -> Iterator[None]:
         self._add(*self._overhead.start)
@@ -168,12 +196,14 @@ class InputTally:
         first = prompt.messages[0]
         names = {call.id: call.name for said in prompt.messages for call in said.tool_calls}
         for turn in turns(prompt):
+            self._place = turn.first
             if turn.calls:
                 yield from self._calls(turn)
                 continue
             pads = unpadded and turn.message is first and first.role in _SYSTEM
             unpadded = unpadded and not pads
             yield from self._message(turn, pads=pads, name=names.get(turn.message.call_id))
+        self._place = "request"
         if unpadded and self._overhead.joined:
             self._add(self._overhead.tools.rule, self._overhead.message + _ROLE)
 
@@ -270,7 +300,8 @@ class InputTally:
         for call in turn.calls:
             yield from self._call(call, alone=not several)
         names = {call.id: call.name for call in turn.calls}
-        for result, call in zip(turn.results, turn.calls, strict=False):
+        for number, (result, call) in enumerate(zip(turn.results, turn.calls, strict=False)):
+            self._place = turn.first_result + number
             yield from self._result(result, names.get(result.call_id, call.name))
 
     def _call(self, call: ToolCall, *, alone: bool) -> Iterator[None]:
@@ -336,6 +367,7 @@ class InputTally:
         yield from self._choice()
 
     def _choice(self) -> Iterator[None]:
+        self._place = "tool_choice"
         choice = self._prompt.tool_choice or ""
         kind, _, name = choice.partition(":")
         if choice.endswith(ALLOWED):

@@ -140,6 +140,7 @@ class RuleId(str, Enum):
     ANSWER_CALL_ALLOWED = "output.call.allowed"
     ANSWER_CALLS_CHAT = "output.calls.chat"
     ANSWER_CALLS_RESPONSES = "output.calls.responses"
+    ANSWER_CALLS_EARLY = "output.calls.responses.early"
     ANSWER_CALLS_LONG = "output.calls.long"
     ANSWER_CALL_WRAPPED = "output.call.wrapped"
     ANSWER_TEXT_AND_CALL = "output.text_and_call"
@@ -327,7 +328,12 @@ RULES = tuple(
             _PLAIN,
             ("chat, several calls: 10 and the JSON of multi_tool_use.parallel, without blanks"),
         ),
-        (RuleId.ANSWER_CALLS_RESPONSES, _PLAIN, "Responses, several calls: 10 and that JSON"),
+        (
+            RuleId.ANSWER_CALLS_RESPONSES,
+            _PLAIN,
+            ("Responses, several calls, since October 2025: 10 and that JSON"),
+        ),
+        (RuleId.ANSWER_CALLS_EARLY, _PLAIN, "Responses, several calls before: 9 and that JSON"),
         (RuleId.ANSWER_CALLS_LONG, _PLAIN, "several long calls: 16 and 6 for each"),
         (
             RuleId.ANSWER_CALL_WRAPPED,

@@ -29,7 +29,7 @@ _SCHEMA = 2
 _REFUSAL = 1
 _CALL = 7
 _CALL_GPT_4 = 4
-_SEVERAL = 10
+_SEVERAL, _SEVERAL_EARLY = 10, 9
 """Several calls, beside their JSON; beside names and arguments _LONG, and _LONG_CALL for each."""
 _LONG, _LONG_CALL = 16, 6
 _TEXT_AND_CALL, _TEXT_AND_CALL_RESPONSES = 2, 1
@@ -98,6 +98,8 @@ class Surcharges:
     """The rule by which the end of such an answer is billed, where it is."""
     stops: Id | None = None
     """The rule for answers that a stop sequence may have ended, where some were given."""
+    early: bool = False
+    """It was made before October 2025."""
     allowed: bool = False
     """It demanded a call of one of some of the tools."""
 
@@ -155,7 +157,9 @@ class Surcharges:
 
     def _of_calls(self, answer: Answer, joined: int | None) -> Iterator[Part]:
         several = len(answer.calls)
-        if joined is not None:
+        if joined is not None and several > 1 and self.of_responses and self.early:
+            yield Part(Id.ANSWER_CALLS_EARLY, joined + _SEVERAL_EARLY)
+        elif joined is not None:
             rule = Id.ANSWER_CALLS_RESPONSES if self.of_responses else Id.ANSWER_CALLS_CHAT
             yield Part(rule if several > 1 else Id.ANSWER_CALL_WRAPPED, joined + _SEVERAL)
         elif several > 1:

@@ -22,6 +22,9 @@ class Turn:
     message: Message
     calls: tuple[ToolCall, ...] = ()
     results: tuple[Message, ...] = ()
+    first: int = 0
+    """Which message of the prompt it begins with, and which one the results."""
+    first_result: int = 0
     dropped: bool = False
     """It is reasoning of an earlier turn, which the server leaves out."""
 
@@ -34,7 +37,8 @@ def turns(prompt: Prompt) -> Iterator[Turn]:
         message, first = messages[at], at
         at += 1
         if not message.tool_calls:
-            yield Turn(message, dropped=message.role == "reasoning" and first < last_asked)
+            dropped = message.role == "reasoning" and first < last_asked
+            yield Turn(message, first=first, dropped=dropped)
             continue
         calls = [*message.tool_calls]
         while prompt.of_responses and at < len(messages) and _only_calls(messages[at]):
@@ -43,7 +47,7 @@ def turns(prompt: Prompt) -> Iterator[Turn]:
         end = at
         while end < min(len(messages), at + len(calls)) and messages[end].role == "tool":
             end += 1
-        yield Turn(message, tuple(calls), tuple(messages[at:end]))
+        yield Turn(message, tuple(calls), tuple(messages[at:end]), first, at)
         at = end
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
-SOURCES = ("reported", "counted", "visible", "approximated")
+SOURCES = ("reported", "counted", "calibrated", "visible", "approximated")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class Source(str, Enum):
     """The server's own number."""
     COUNTED = "counted"
     """tiktoken's count, with an encoding known for the model."""
+    CALIBRATED = "calibrated"
+    """tiktoken's count of the text, and what reports of calls like it showed the server to add."""
     VISIBLE = "visible"
     """tiktoken's count of the visible output of a reasoning model: a lower bound."""
     APPROXIMATED = "approximated"
@@ -130,6 +132,10 @@ class Prompt:
     """The server adds what the caller never sent: the input cannot be counted."""
     incomplete: bool = False
     """Something was sent that could not be read here: a count of the rest is a guess."""
+    truncates: bool = False
+    """The server may leave some of it out."""
+    variant: str | None = None
+    """Other settings by which the server may write it otherwise, in JSON."""
     of_responses: bool = False
     """Of the Responses API, where what frames tools and their calls costs less than in chat."""
 

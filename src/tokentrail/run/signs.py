@@ -24,6 +24,7 @@ class Sign:
 SIGNS: Final = {
     "reported": Sign("●", "R", "green", "reported by the server"),
     "counted": Sign("◆", "C", "cyan", "counted here"),
+    "calibrated": Sign("◈", "K", "cyan", "counted, put right by reports of calls like it"),
     "visible": Sign(
         "◐", "V", "yellow", "counted as far as seen: thought, unseen, is billed as well"
     ),

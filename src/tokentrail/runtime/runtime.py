@@ -10,10 +10,11 @@ import os
 import sys
 import time
 import weakref
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from tokentrail.config import Cost, OnConflict
+from tokentrail.config import Cost, OnConflict, TokenCounting
 from tokentrail.content import Redaction
 from tokentrail.cost import Prices
 from tokentrail.counting import ENCODINGS
@@ -25,6 +26,7 @@ from tokentrail.telemetry import coexistence
 from tokentrail.telemetry.metrics.batching import reject
 from tokentrail.usage import resolve
 from tokentrail.usage.background import BackgroundUsage
+from tokentrail.usage.calibration import Calibration
 
 if TYPE_CHECKING:
     from tokentrail.config import Settings
@@ -55,6 +57,9 @@ class Runtime:
         self.stream_usage = StreamUsageMemory()
         self.background = BackgroundUsage()
         """Usage of responses that are made in the background."""
+        counts = settings.token_counting is not TokenCounting.OFF
+        self.calibration = Calibration() if settings.calibration and counts else None
+        """``None`` where nothing is to be learned from reports."""
         self.prices = _prices(settings)
         """``None`` where cost is not asked for."""
         self.redaction = Redaction(
@@ -159,6 +164,7 @@ class Runtime:
         """Record what is left at the end of the program, before the providers shut down."""
         self.end_open_calls()
         self.close()
+        _end_by_interrupt_still()
 
     def end_open_calls(self) -> None:
         """End the calls that are still open."""
@@ -171,6 +177,19 @@ class Runtime:
         self.open_calls.clear()
         self.emitter.metrics.batch.forked()
         self.worker.forked()
+        if self.calibration is not None:
+            self.calibration.forked()
+
+
+def _end_by_interrupt_still() -> None:
+    """Have a program that an unhandled ``KeyboardInterrupt`` ends exit by SIGINT all the same.
+
+    CPython forgets it when it executes the text of some code meanwhile, as each dataclass of a
+    module imported now does, and remembers it when such a text is interrupted.
+    """
+    if getattr(sys, "last_type", None) is KeyboardInterrupt:
+        with suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")  # noqa: S102 - a constant, and the only way to say so
 
 
 class Conflicts:

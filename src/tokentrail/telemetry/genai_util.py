@@ -161,7 +161,7 @@ def namespaced_attributes(operation: Operation, told: Attributes) -> Attributes:
         (semconv.COUNTED_INPUT, operation.usage.input),
         (semconv.COUNTED_OUTPUT, operation.usage.output),
     ):
-        if count is not None and count.source is Source.COUNTED:
+        if count is not None and count.source in {Source.COUNTED, Source.CALIBRATED}:
             attributes[name] = count.tokens
     return attributes
 

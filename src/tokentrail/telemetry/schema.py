@@ -43,7 +43,7 @@ class When(str, Enum):
     REPEATED = "the client tried again"
     LIMITED = "the answer's headers have it"
     ANY_USAGE = "any number of tokens is known"
-    USED = "reported, or counted with the model's own encoding"
+    USED = "reported, counted with the model's own encoding, or calibrated"
     BILLED = "the answer reports it, and it is not zero"
     COUNTED = "counted here"
     SEEN = "counted here, for a model that may have reasoned"
@@ -171,7 +171,7 @@ SPAN: Final = (
         _X,
         When.ANY_USAGE,
         _SPENDING,
-        note="`reported`, `counted`, `approximated`",
+        note="`reported`, `counted`, `calibrated`, `approximated`",
     ),
     Attribute(
         "tokentrail.usage.output.source", _X, When.ANY_USAGE, _INFERENCES, note="or `visible`"
@@ -382,6 +382,7 @@ METRICS: Final = (
     Metric(semconv.INTERNAL_ERRORS, _X, When.HEALTHY, ()),
     Metric(semconv.COUNTS_QUEUED, _X, When.HEALTHY, ()),
     Metric(semconv.COUNTS_ESTIMATED, _X, When.HEALTHY, ()),
+    Metric(semconv.COUNTS_CORRECTED, _X, When.HEALTHY, ()),
 )
 """Metrics, conventional ones and our own."""
 

@@ -204,6 +204,7 @@ RATE_LIMIT_LIMIT: Final = "tokentrail.rate_limit.limit"
 FINISHED_CHOICES: Final = "tokentrail.choices"
 COUNTS_QUEUED: Final = "tokentrail.internal.counts.queued"
 COUNTS_ESTIMATED: Final = "tokentrail.internal.counts.estimated"
+COUNTS_CORRECTED: Final = "tokentrail.internal.counts.corrected"
 
 
 class Instrument(NamedTuple):
@@ -278,6 +279,11 @@ INSTRUMENTS: Final = {
     COUNTS_QUEUED: Instrument("counter", "{count}", "Counts that were left to the worker."),
     COUNTS_ESTIMATED: Instrument(
         "counter", "{count}", "Counts that were estimated because there was no time."
+    ),
+    COUNTS_CORRECTED: Instrument(
+        "counter",
+        "{count}",
+        "Counts by proven rules that reports of such calls showed to be wrong.",
     ),
 }
 """By the name of the metric."""

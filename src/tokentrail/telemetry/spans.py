@@ -68,17 +68,19 @@ response_key: Final = _RESPONSE.read
 _INPUT: Final = {
     Source.REPORTED: semconv.INPUT_TOKENS,
     Source.COUNTED: semconv.INPUT_TOKENS,
+    Source.CALIBRATED: semconv.INPUT_TOKENS,
     Source.VISIBLE: semconv.APPROXIMATED_INPUT,
     Source.APPROXIMATED: semconv.APPROXIMATED_INPUT,
 }
 _OUTPUT: Final = {
     Source.REPORTED: semconv.OUTPUT_TOKENS,
     Source.COUNTED: semconv.OUTPUT_TOKENS,
+    Source.CALIBRATED: semconv.OUTPUT_TOKENS,
     Source.VISIBLE: semconv.VISIBLE_OUTPUT,
     Source.APPROXIMATED: semconv.APPROXIMATED_OUTPUT,
 }
 """Where a number of tokens stands, by what it is worth."""
-CONVENTIONAL: Final = frozenset({Source.REPORTED, Source.COUNTED})
+CONVENTIONAL: Final = frozenset({Source.REPORTED, Source.COUNTED, Source.CALIBRATED})
 """What is good enough to stand under a ``gen_ai.*`` name."""
 
 

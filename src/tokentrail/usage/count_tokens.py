@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, overload
 
 from tokentrail.apis.chat.messages import read_messages, read_tool_choice, read_tools
 from tokentrail.apis.values import fields, is_absent
@@ -16,10 +16,15 @@ from tokentrail.counting import (
     resolve,
 )
 from tokentrail.model.records import Prompt
+from tokentrail.usage.count_request import TokenCount, count_request, read_request
+from tokentrail.usage.resolve import Model
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from tokentrail.counting import Encoder
+
+_ABSENT: Final = object()
 _ENCODINGS = ("cl100k_base", "o200k_base")
 _warned: set[str] = set()
 _MOST_WARNED = 1000
@@ -27,6 +32,7 @@ _SINGLE = (str, bytes, bytearray, memoryview, Mapping)
 """Collections by their type, but each is one thing to us."""
 
 
+@overload
 def count_tokens(
     messages_or_text: str | Collection[object],
     *,
@@ -34,13 +40,34 @@ def count_tokens(
     tools: Collection[Mapping[str, object]] | None = None,
     tool_choice: object = None,
     encoding: str | None = None,
-) -> int:
+) -> int: ...
+
+
+@overload
+def count_tokens(
+    *, request: Mapping[str, object], model: str | None = None, encoding: str | None = None
+) -> TokenCount: ...
+
+
+def count_tokens(
+    messages_or_text: object = _ABSENT,
+    *,
+    model: str | None = None,
+    tools: object = None,
+    tool_choice: object = None,
+    encoding: str | None = None,
+    request: Mapping[str, object] | None = None,
+) -> int | TokenCount:
     """Return the number of tokens of a text, or of a prompt as it will be billed.
 
     A text is counted alone, as for embeddings. Messages are counted with everything around them,
     as ``usage.prompt_tokens`` of a chat completion. The number is exact for text and for messages
     of text; for tools, tool calls and images where docs/accuracy.md has a rule with evidence; an
     estimate otherwise. Audio, and files that are no text, are left out.
+
+    ``request``, in place of these: a whole request of chat completions or responses, as its
+    arguments or as JSON (instructions, input, tools, schema, images, model). Of it comes a
+    :class:`TokenCount`: each part with its tokens, its rule, and what they are worth.
 
     The first call for an encoding builds it, in up to 0.35 s; nothing is downloaded. If the
     encoding of a model is not known, the count is an estimate with ``o200k_base``, and a
@@ -52,26 +79,52 @@ def count_tokens(
         model: The model that will be called.
         tools: Tools of the request.
         tool_choice: ``tool_choice`` of the request.
+        request: A whole request, in place of messages, tools and tool choice.
         encoding: ``"o200k_base"`` or ``"cl100k_base"``, for a model whose encoding is not known.
 
     Returns:
-        The number of tokens.
+        The number of tokens; of a request a :class:`TokenCount`.
 
     Raises:
         ValueError: The encoding is not known.
         TypeError: An argument, or an item of one, has another type.
         RuntimeError: The encoding cannot be built; the log says why.
     """
+    if request is not None:
+        return _of_request(request, model, encoding, (messages_or_text, tools, tool_choice))
+    if messages_or_text is _ABSENT:
+        message = "count_tokens() takes messages_or_text, or request="
+        raise TypeError(message)
     name = _encoding_name(model, encoding)
     prompt = _prompt(messages_or_text, tools, tool_choice)
+    tally = InputTally(prompt)
+    for _ in tally.steps(_loaded(name), str(model)):
+        pass
+    return tally.tokens
+
+
+def _of_request(
+    request: object, model: object, encoding: str | None, others: tuple[object, ...]
+) -> TokenCount:
+    if not isinstance(request, Mapping):
+        _refuse("request", request, "a dict, the arguments of a call")
+    if others != (_ABSENT, None, None):
+        message = "request= is the whole of it: pass no messages_or_text, tools or tool_choice"
+        raise TypeError(message)
+    read = read_request(request)
+    called = read.model if model is None else model
+    name = _encoding_name(called, encoding)
+    is_known = encoding is not None or encoding_name(str(called)) is not None
+    counted_as = Model(str(called), name, known=is_known)
+    return count_request(read, request, counted_as, _loaded(name))
+
+
+def _loaded(name: str) -> Encoder:
     loaded = ENCODINGS.load(name)
     if loaded is None:
         message = f"the encoding {name!r} cannot be built; the log says why"
         raise RuntimeError(message)
-    tally = InputTally(prompt)
-    for _ in tally.steps(loaded, model):
-        pass
-    return tally.tokens
+    return loaded
 
 
 def _encoding_name(model: object, encoding: object) -> str:

@@ -117,6 +117,7 @@ def surcharges(
     only = (responses or gpt_4) and choice == "required" and len(asked.tools) == 1
     reasons = (response.finish_reasons if response is not None else None) or ()
     name = None if asked.schema is None else schema_name(asked.schema, asked.schema_name)
+    created = response.created if response is not None else None
     return Surcharges(
         dialect=dialect_of(model.name),
         gpt_4=gpt_4,
@@ -132,6 +133,7 @@ def surcharges(
         ended=sum(reason not in _CUT for reason in reasons),
         end=_end(request, response, model),
         stops=_stops(request, reasons, model),
+        early=created is not None and created < _OCTOBER_2025,
         allowed=choice == f"required{ALLOWED}",
     )
 
@@ -149,16 +151,17 @@ def _stops(request: Request, reasons: Collection[str], model: Model) -> RuleId |
 _CUT = frozenset({"length", "error"})
 """Finish reasons of an answer whose end was never written."""
 _END_2025 = (1735948800, 1747958400)
-_END_AZURE = 1759276800
+_OCTOBER_2025 = 1759276800
 """When the end of an answer was billed: by OpenAI's chat from January 4 to May 23 in 2025, by Azure
-since October 2025; in seconds since the epoch."""
+since October 2025; in seconds since the epoch. Since then several calls in Responses cost one more,
+too: the same two calls were billed 44 in June and 45 later."""
 
 
 def _end(request: Request, response: Response | None, model: Model) -> RuleId | None:
     """Return the rule by which the end of an answer is billed, if it is."""
     created = response.created if response is not None else None
     if request.endpoint.provider == _AZURE:
-        early = created is not None and created < _END_AZURE
+        early = created is not None and created < _OCTOBER_2025
         # Seen of gpt-4o and its successors; what is older was never seen to change.
         return None if early or model.encoding == _OLDER else RuleId.ANSWER_END_AZURE
     if request.api != CHAT.api or created is None:
@@ -269,6 +272,17 @@ def to_count(
         request, model, exact=tally.exact, output=output, hidden=hidden, measured=tally.measured
     )
     return Count(tally.tokens, source, model.encoding if encoded else None)
+
+
+def calibrated(count: Count, difference: int) -> Count:
+    """Return a count of the input with what the server was seen to add to such calls.
+
+    Where proven rules say the same it stays what it is.
+    """
+    tokens = count.tokens + difference
+    if tokens <= 0 or (difference == 0 and count.source is Source.COUNTED):
+        return count
+    return Count(tokens, Source.CALIBRATED, count.encoding)
 
 
 def compare(

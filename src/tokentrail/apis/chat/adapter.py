@@ -11,6 +11,7 @@ from tokentrail.apis.parameters import (
     SAMPLED,
     Parameters,
     holds_only_functions,
+    input_variant,
     output_type,
     service_tier,
 )
@@ -117,6 +118,7 @@ def _prompt(arguments: Mapping[str, object]) -> Prompt:
         unknowable=not is_absent(get("web_search_options")),
         incomplete=messages is None
         or not (holds_only_functions(tools) and holds_only_functions(functions)),
+        variant=input_variant(arguments),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.chat.messages import read_content, read_message, read_tool_choice, read_tools
-from tokentrail.apis.parameters import holds_only_functions
+from tokentrail.apis.parameters import holds_only_functions, input_variant
 from tokentrail.apis.values import (
     deep_copy,
     fields,
@@ -56,6 +56,8 @@ def read_prompt(arguments: Mapping[str, object]) -> Prompt:
         schema_about=nonempty_str(form.get("description")),
         unknowable=stored or thinks_elsewhere or holds_server_tools(tools),
         incomplete=unread or unheard or managed or not holds_only_functions(tools),
+        truncates=get("truncation") == "auto",
+        variant=input_variant(arguments),
         of_responses=True,
     )
 
