@@ -405,6 +405,10 @@ class Operation:
     """Where it is asked for and known."""
     explanation: Explanation | None = None
     """Where it is asked for and the input is known."""
+    retries: tuple[str, ...] = ()
+    """Why the client tried again, each time: a status, ``timeout``, or a class of errors."""
+    headers: Mapping[str, str] | None = None
+    """Those of the answer, kept until the points of the call are recorded."""
 
 
 class TextSink(Protocol):

@@ -90,6 +90,8 @@ MEANINGS: Final = {
     "tokentrail.cache.idle_seconds": "Seconds since the same beginning was last sent.",
     "tokentrail.cache.state": "What became of the tokens.",
     "tokentrail.waste.reason": "Why the tokens were not used.",
+    "tokentrail.finish_reason": "Why an answer ended, in the server's words.",
+    "tokentrail.rate_limit.type": "What a provider limits.",
     "tokentrail.outcome": "How the call ended; truncated: without a mark of its end.",
     "tokentrail.time_to_first_content": "Seconds from the request to the first text, refusal, "
     "sound or tool call: what a person waits for. Thought is not.",

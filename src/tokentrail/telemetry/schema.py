@@ -40,6 +40,8 @@ class When(str, Enum):
     SHOWN_CONTENT = "streams with content"
     GAPS = "`time_per_output_chunk`: streams with at least two chunks"
     ANSWERED = "the answer has it"
+    REPEATED = "the client tried again"
+    LIMITED = "the answer's headers have it"
     ANY_USAGE = "any number of tokens is known"
     USED = "reported, counted with the model's own encoding, or calibrated"
     BILLED = "the answer reports it, and it is not zero"
@@ -303,11 +305,10 @@ _TIMED: Final = (*_REFINED, Attribute("error.type", _C, When.FAILED))
 _BY_MODALITY: Final = (*_REFINED, Attribute("gen_ai.token.modality", _R, When.ALWAYS))
 _SOURCED: Final = Attribute("tokentrail.usage.source", _X, When.ALWAYS)
 _TYPED: Final = Attribute("gen_ai.token.type", _R, When.ALWAYS, note="`input`, `output`")
-_OWN: Final = (
+_CALLED: Final = (
     Attribute("gen_ai.operation.name", _X, When.ALWAYS),
     Attribute("gen_ai.provider.name", _X, When.ALWAYS),
     Attribute("gen_ai.request.model", _X, When.NAMED, _SPENDING),
-    Attribute("tokentrail.outcome", _X, When.ALWAYS),
 )
 _WASTE_REASON: Final = Attribute(
     "tokentrail.waste.reason",
@@ -316,6 +317,11 @@ _WASTE_REASON: Final = Attribute(
     note="`closed_early`, `cancelled`, `failed`, `truncated`, `length`, `content_filter`, "
     "`repeated`",
 )
+_LIMITED: Final = (
+    *_CALLED[1:],
+    Attribute(semconv.RATE_LIMIT_TYPE, _X, When.ALWAYS, note="`requests`, `tokens`"),
+)
+_OWN: Final = (*_CALLED, Attribute("tokentrail.outcome", _X, When.ALWAYS))
 _OWN_TYPE: Final = Attribute("gen_ai.token.type", _X, When.ALWAYS, note="`input`, `output`")
 
 _PART: Final = "a part of the total; in every vocabulary"
@@ -380,7 +386,7 @@ METRICS: Final = (
         semconv.INPUT_PART_TOKENS,
         _X,
         When.EXPLAINED,
-        (*_OWN[:3], Attribute(semconv.INPUT_PART, _X, When.ALWAYS), _SOURCED),
+        (*_CALLED, Attribute(semconv.INPUT_PART, _X, When.ALWAYS), _SOURCED),
         apis=_TALKS,
         note="the parts sum to the total",
     ),
@@ -389,7 +395,7 @@ METRICS: Final = (
         _X,
         When.MISSED,
         (
-            *_OWN[:3],
+            *_CALLED,
             Attribute(semconv.CACHE_STATE, _X, When.ALWAYS, note="`cacheable`, `read` or `missed`"),
             Attribute(semconv.MISS_REASON, _X, When.UNSERVED),
         ),
@@ -399,7 +405,7 @@ METRICS: Final = (
         semconv.WASTE_TOKENS,
         _X,
         When.WASTED,
-        (*_OWN[:3], _OWN_TYPE, _SOURCED, _WASTE_REASON),
+        (*_CALLED, _OWN_TYPE, _SOURCED, _WASTE_REASON),
         apis=_SPENDING,
         note="one reason a call",
     ),
@@ -410,6 +416,23 @@ METRICS: Final = (
         _BASE,
         apis=(*_INFERENCES, FETCH),
         note="thought is no content",
+    ),
+    Metric(
+        semconv.RETRIES,
+        _X,
+        When.REPEATED,
+        (*_CALLED, Attribute("error.type", _X, When.ALWAYS, note="a status, `timeout`, a class")),
+    ),
+    Metric(
+        semconv.FINISHED_CHOICES,
+        _X,
+        When.ANSWERED,
+        (*_CALLED, Attribute(semconv.FINISH_REASON, _X, When.ALWAYS)),
+        apis=(*_INFERENCES, FETCH),
+    ),
+    *(
+        Metric(name, _X, When.LIMITED, _LIMITED)
+        for name in (semconv.RATE_LIMIT_LIMIT, semconv.RATE_LIMIT_REMAINING)
     ),
     Metric(semconv.COUNT_RATIO, _X, When.SAMPLED, (*_BASE, _OWN_TYPE), apis=_SPENDING),
     Metric(
