@@ -75,7 +75,7 @@ def _keys(turns: Sequence[Turn]) -> str:
 
 
 def _key(name: str) -> str:
-    return f'<span class="key" style="background:{_COLOURS[name]}"></span>'
+    return f'<i class="key" style="background:{_COLOURS[name]}"></i>'
 
 
 def _overview(number: int, turn: Turn, most: int) -> str:
