@@ -27,6 +27,8 @@ PARTS: Final = (
 """In the order in which they are shown."""
 REMEMBERED: Final = 32_768
 """Sections with their tokens."""
+_AT_ONCE: Final = 32
+"""Units that are known, added up before others get a turn: some 30 us."""
 LARGEST: Final = 10
 """Tools that are named."""
 _IMAGES: Final = frozenset(rule for rule in RuleId if rule.value.startswith("input.image."))
@@ -108,7 +110,7 @@ class SectionCounter:
             counted = self._known.use((base, unit.digest))
             if counted is None:
                 counted = yield from self._unit(prompt, unit, (model, encoder, base))
-            elif number % 32 == 31:  # noqa: PLR2004 - some 30 us
+            elif number % _AT_ONCE == _AT_ONCE - 1:
                 yield
             said = "user" if unit.turn.first > last_said else "history"
             unsure |= {said if part == _SAID else part for part in counted.unsure}

@@ -45,7 +45,7 @@ def add(commands: Commands) -> None:
 
 def _run(asked: argparse.Namespace) -> int:
     # What counts takes a while to import, and other commands do without it.
-    from tokentrail.cli.explain import page, reading, table, turns
+    from tokentrail.cli.explain import files, page, table, turns
 
     try:
         given = sys.stdin.read() if asked.file == "-" else Path(asked.file).read_text("utf-8-sig")
@@ -55,11 +55,11 @@ def _run(asked: argparse.Namespace) -> int:
     except OSError as error:
         message = f"{asked.file}: {error.strerror or error}: name a file that can be read"
         raise CommandError(message, code=2) from error
-    calls = reading.calls_of(given)
-    if not calls:
+    found = files.calls_of(given)
+    if not found:
         message = f"{asked.file} has no request with messages or input: docs/explain.md shows some"
         raise CommandError(message, code=2)
-    explained = turns.explain(calls, asked.model)
+    explained = turns.explain(found, asked.model)
     if not explained:
         message = f"no request of {asked.file} names a known model: add --model gpt-4o, say"
         raise CommandError(message, code=2)

@@ -23,7 +23,7 @@ from tokentrail.usage.count_request import TokenCount, count_request, read_reque
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokentrail.cli.explain.reading import GivenCall
+    from tokentrail.cli.explain.files import GivenCall
     from tokentrail.model.records import Explanation, Request
 
 
