@@ -41,7 +41,7 @@ class Agent:
 
     def __init__(self, driver, trail, api, streamed):
         self.driver, self.trail, self.api, self.streamed = driver, trail, api, streamed
-        self.turn = None
+        self.turn = self.diagnostics = None
         self.server = Server(self._reply)
 
     def _reply(self, call):
@@ -51,7 +51,9 @@ class Agent:
         answer = Answer(("Hello there.",), usage, call.body["model"])
         kind = chat if self.api == "chat" else responses
         if not call.body.get("stream"):
-            return Plain((chat.completion if kind is chat else responses.response)(answer))
+            body = (chat.completion if kind is chat else responses.response)(answer)
+            said = {"prompt_cache_diagnostics": self.diagnostics} if self.diagnostics else {}
+            return Plain({**body, **said})
         if kind is chat:
             return Stream(chat.chunks(answer, "last"))
         return Stream(responses.events(answer))
@@ -201,6 +203,41 @@ async def test_more_than_could_be_known_may_be_read(agent, client, api):
     assert cache_of(seen) == (0, 0, None)
     conversation.go_on(1)
     seen = await agent.make(client, replace(LOOP[2], read=2432), conversation.asked())
+    assert cache_of(seen) == (1920, 0, None)
+
+
+MISS = {"type": "cache_miss", "reason": "verbosity_changed", "cache_missed_tokens": 700}
+
+
+@pytest.mark.parametrize("api", ["responses"], indirect=True)
+async def test_the_reason_that_the_server_says_goes_before_ours(agent, client, api):
+    """Of whatever differs: here it is the tools, too. A hit has no reason."""
+    conversation = Conversation(api, "Find the page.")
+    agent.diagnostics = {"type": "cache_hit"}
+    seen = await agent.make(client, LOOP[1], conversation.asked())
+    assert cache_of(seen) == (None, None, None)
+    agent.diagnostics = MISS
+    conversation.go_on(1)
+    conversation.tools.append("read")
+    seen = await agent.make(client, replace(LOOP[2], read=0), conversation.asked())
+    assert cache_of(seen) == (1920, 700, "verbosity_changed")
+    assert seen["tokentrail.cache.miss_reason_source"] == "server"
+
+
+@pytest.mark.parametrize("named", [False, True])
+async def test_a_call_beside_a_conversation_that_has_all_of_it_breaks_nothing(agent, client, named):
+    """It asks another model for a title: nobody takes it for the turn before."""
+    api = agent.api
+    conversation = Conversation(api, "Find the page.")
+    within = "mine" if named else None
+    await agent.make(client, LOOP[1], conversation.asked(), _named(within))
+    asked = conversation.asked()
+    items = asked.get("messages") or asked["input"]
+    items.append({"role": "user", "content": "Give it a title."})
+    seen = await agent.make(client, LOOP[1], {**asked, "model": "gpt-4o-mini"}, _named(within))
+    assert cache_of(seen)[2] == "model_changed"
+    conversation.go_on(1)
+    seen = await agent.make(client, replace(LOOP[2]), conversation.asked(), _named(within))
     assert cache_of(seen) == (1920, 0, None)
 
 

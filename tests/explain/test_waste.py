@@ -112,3 +112,13 @@ async def test_counted_tokens_that_are_for_spans_alone_are_no_waste_either(trail
     await driver.take(stream, 3)
     await driver.close(stream)
     assert _waste(trail) == {}
+
+
+async def test_a_stream_that_ends_without_its_end(trail, driver, serve):
+    server = serve(Stream(chat.chunks(ANSWER)[:3]))
+    stream = await driver.call(driver.client(server).chat.completions.create, **ASKED, stream=True)
+    await driver.read(stream)
+    assert _waste(trail) == {
+        ("truncated", "input", "counted"): 13,
+        ("truncated", "output", "counted"): 2,
+    }
