@@ -284,6 +284,7 @@ def _long(turns, tokens):
     return (Message("system", (text(1000),)), *said)
 
 
+@pytest.mark.thorough
 def test_a_further_turn_of_a_long_conversation_takes_the_worker_5_ms(encodings):
     """200 messages of 500 tokens, 30 tools; the median of 15 turns, in CPU time."""
     explainer = Explainer(1.0, names=True)
