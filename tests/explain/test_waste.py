@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
@@ -121,4 +122,16 @@ async def test_a_stream_that_ends_without_its_end(trail, driver, serve):
     assert _waste(trail) == {
         ("truncated", "input", "counted"): 13,
         ("truncated", "output", "counted"): 2,
+    }
+
+
+@pytest.mark.parametrize("mode", ["async"], indirect=True)
+async def test_a_task_that_is_cancelled(trail, driver, serve):
+    server = serve(Stream([*chat.chunks(ANSWER)[:3], Wait(5)]))
+    stream = await driver.call(driver.client(server).chat.completions.create, **ASKED, stream=True)
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(driver.read(stream), 0.5)
+    assert _waste(trail) == {
+        ("cancelled", "input", "counted"): 13,
+        ("cancelled", "output", "counted"): 2,
     }
