@@ -11,9 +11,6 @@ from tests.calibration.biller import flat, text, tool
 from tests.explain.test_loop import parts_of
 
 from tokentrail.counting import ENCODINGS
-from tokentrail.explain.explainer import Explainer
-from tokentrail.explain.prompt_cache import rounded
-from tokentrail.explain.shares import apportion
 from tokentrail.model.records import (
     CacheUse,
     Count,
@@ -33,6 +30,9 @@ from tokentrail.model.records import (
 from tokentrail.testing.payloads import Answer, chat, responses
 from tokentrail.testing.payloads import Usage as Billed
 from tokentrail.testing.server import Plain, Stream
+from tokentrail.usage.explain.explainer import Explainer
+from tokentrail.usage.explain.prompt_cache import rounded
+from tokentrail.usage.explain.shares import apportion
 from tokentrail.usage.resolve import Model
 
 pytestmark = [

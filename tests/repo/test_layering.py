@@ -27,7 +27,6 @@ LAYERS = (
     "tokentrail.cost",
     "tokentrail.config",
     "tokentrail.usage",
-    "tokentrail.explain",
     "tokentrail.telemetry",
     "tokentrail.runtime",
     "tokentrail.call",

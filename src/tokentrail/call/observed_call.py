@@ -21,13 +21,13 @@ from tokentrail.call.redacted_words import redact_words
 from tokentrail.call.usage_counter import UsageCounter
 from tokentrail.config import TokenCounting
 from tokentrail.counting import INLINE, OutputTally
-from tokentrail.explain.explainer import can_be_explained
 from tokentrail.model.records import Source, Usage
 from tokentrail.support import guard
 from tokentrail.support.size import approximate_size
 from tokentrail.telemetry import internal_metrics
 from tokentrail.telemetry.context import without_instrumentation
 from tokentrail.usage import resolve
+from tokentrail.usage.explain.explainer import can_be_explained
 
 if TYPE_CHECKING:
     from array import array

@@ -18,7 +18,6 @@ from tokentrail.config import Cost, OnConflict, TokenCounting
 from tokentrail.content import Redaction
 from tokentrail.cost import Prices
 from tokentrail.counting import ENCODINGS
-from tokentrail.explain.explainer import Explainer
 from tokentrail.runtime.stream_usage import StreamUsageMemory
 from tokentrail.runtime.worker import Worker
 from tokentrail.support import guard
@@ -28,6 +27,7 @@ from tokentrail.telemetry.metrics.batching import reject
 from tokentrail.usage import resolve
 from tokentrail.usage.background import BackgroundUsage
 from tokentrail.usage.calibration import Calibration
+from tokentrail.usage.explain.explainer import Explainer
 
 if TYPE_CHECKING:
     from tokentrail.config import Settings

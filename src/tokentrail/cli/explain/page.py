@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cli.explain.table import LARGEST, cache_line
-from tokentrail.explain.composition import PARTS
+from tokentrail.usage.explain.composition import PARTS
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tokentrail.counting import ENCODINGS
-from tokentrail.explain.explainer import Explainer
 from tokentrail.model.records import (
     Count,
     Operation,
@@ -19,6 +18,7 @@ from tokentrail.model.records import (
 )
 from tokentrail.usage import resolve
 from tokentrail.usage.count_request import TokenCount, count_request, read_request
+from tokentrail.usage.explain.explainer import Explainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

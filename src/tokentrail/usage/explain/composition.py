@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Final
 from tokentrail.counting import InputTally, RuleId, is_proven
 from tokentrail.counting.text import Sum
 from tokentrail.counting.tools import MalformedError, Rendering
-from tokentrail.explain.sections import INSTRUCTIONS, keyed, keyed_text
-from tokentrail.explain.shares import apportion
 from tokentrail.model.records import InputPart, Message, Prompt, Source
 from tokentrail.support.bounded import RecentlyUsed
+from tokentrail.usage.explain.sections import INSTRUCTIONS, keyed, keyed_text
+from tokentrail.usage.explain.shares import apportion
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from tokentrail.counting import Encoder
-    from tokentrail.explain.sections import Digest, Sections, Unit
     from tokentrail.model.records import Count, Reported
+    from tokentrail.usage.explain.sections import Digest, Sections, Unit
     from tokentrail.usage.resolve import Model
 
 PARTS: Final = (

@@ -6,22 +6,22 @@ from dataclasses import astuple
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.explain import prompt_cache
-from tokentrail.explain.composition import SectionCounter, scaled
-from tokentrail.explain.conversations import Conversations, SeenCall
-from tokentrail.explain.prompt_cache import Prefixes
-from tokentrail.explain.sections import keyed, keyed_text, read_sections
 from tokentrail.model.operations import CHAT, RESPONSES
 from tokentrail.model.records import Explanation, Outcome
 from tokentrail.support.bounded import RecentlyUsed
+from tokentrail.usage.explain import prompt_cache
+from tokentrail.usage.explain.composition import SectionCounter, scaled
+from tokentrail.usage.explain.conversations import Conversations, SeenCall
+from tokentrail.usage.explain.prompt_cache import Prefixes
+from tokentrail.usage.explain.sections import keyed, keyed_text, read_sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokentrail.counting import Encoder
-    from tokentrail.explain.conversations import Conversation
-    from tokentrail.explain.sections import Digest, Sections
     from tokentrail.model.records import CacheUse, Count, Operation, Prompt, Request
+    from tokentrail.usage.explain.conversations import Conversation
+    from tokentrail.usage.explain.sections import Digest, Sections
     from tokentrail.usage.resolve import Model
 
 AGAIN: Final = 60.0

@@ -9,10 +9,10 @@ from tokentrail.model.records import CacheUse
 from tokentrail.support.bounded import RecentlyUsed
 
 if TYPE_CHECKING:
-    from tokentrail.explain.composition import CountedInput
-    from tokentrail.explain.conversations import SeenCall
-    from tokentrail.explain.sections import Prefix, Sections
     from tokentrail.model.records import Request, Response
+    from tokentrail.usage.explain.composition import CountedInput
+    from tokentrail.usage.explain.conversations import SeenCall
+    from tokentrail.usage.explain.sections import Prefix, Sections
 
 SHORTEST: Final = 1024
 STEP: Final = 128

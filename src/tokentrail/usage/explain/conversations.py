@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.explain.sections import keyed_text
 from tokentrail.support.bounded import RecentlyUsed
+from tokentrail.usage.explain.sections import keyed_text
 
 if TYPE_CHECKING:
-    from tokentrail.explain.sections import Digest, Head, Sections
     from tokentrail.model.records import Request
+    from tokentrail.usage.explain.sections import Digest, Head, Sections
 
 CONVERSATIONS: Final = 1024
 """That are remembered by a name."""
