@@ -53,6 +53,8 @@ TOP: Final[_Numbers] = {
     "reasoning_tokens": "reasoning_tokens",
 }
 """Parts that stand beside the totals: what a detail says goes before."""
+_BESIDE: Final = frozenset({"cost", "cost_in_usd_ticks", "server_tool_use", "num_search_queries"})
+"""What some servers report beside tokens."""
 _HOLDERS: Final = ("x_groq",)
 """Objects of an answer in which a usage stands, where the answer itself has none."""
 
@@ -100,6 +102,7 @@ def read_usage(usage: object) -> Reported | None:
     """Return what a usage reports, whole; ``None`` if it says nothing."""
     given = fields(usage)
     parts: dict[str, int] = {}
+    beside = False
     for name, value in given.items():
         if value is not None and name in DETAILS:
             names = DETAILS[name]
@@ -108,12 +111,45 @@ def read_usage(usage: object) -> Reported | None:
                     parts[names[part]] = detail
         elif name in TOP and (top := tokens(value)) is not None:
             parts.setdefault(TOP[name], top)
+        elif name in _BESIDE:
+            beside = True
     read, written = totals(given)
     if read is None and written is None and not parts:
         return None
     if read is not None and written is not None:
         read, written = _whole(read, written, parts, given)
+    if beside:
+        return Reported(
+            read, written, **parts, cost=cost_in_usd(given), web_searches=_searches(given)
+        )
     return Reported(read, written, **parts)
+
+
+_TICKS: Final = 10_000_000_000
+"""xAI's units in a USD."""
+
+
+def cost_in_usd(usage: Mapping[str, object]) -> float | None:
+    """Return what the provider says that an answer costs; ``None`` where it is not the whole.
+
+    OpenRouter's is its own fee alone where it calls with a key of yours: the bill of the provider
+    behind it comes on top.
+    """
+    ticks = _seconds(usage.get("cost_in_usd_ticks"))
+    if ticks is not None:
+        return ticks / _TICKS
+    given = usage.get("cost")
+    whole = _seconds(fields(given).get("total_cost"))  # Perplexity has an object
+    own = _seconds(given) if whole is None else whole
+    if own is None or usage.get("is_byok") is not True:
+        return own
+    behind = _seconds(fields(usage.get("cost_details")).get("upstream_inference_cost"))
+    return None if behind is None else own + behind
+
+
+def _searches(usage: Mapping[str, object]) -> int | None:
+    made = tokens(fields(usage.get("server_tool_use")).get("web_search_requests"))
+    return tokens(usage.get("num_search_queries")) if made is None else made
 
 
 def _whole(

@@ -27,6 +27,7 @@ from tokentrail.support.size import approximate_size
 from tokentrail.telemetry import internal_metrics
 from tokentrail.telemetry.context import without_instrumentation
 from tokentrail.usage import resolve
+from tokentrail.usage.tools import tools_of
 
 if TYPE_CHECKING:
     from array import array
@@ -230,6 +231,7 @@ class ObservedCall:
         operation.request = request = self.request
         if request.background or request.fetches:
             operation.response = runtime.background.settled(request, operation.response)
+        operation.tools = tools_of(request, operation.response)
         mode = runtime.settings.token_counting
         self.usage = operation.usage = resolve.resolve_usage(operation, None, None, mode)
         gaps = self._last_gaps(operation) if request.stream else None

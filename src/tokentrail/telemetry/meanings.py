@@ -68,9 +68,24 @@ MEANINGS: Final = {
     "tokentrail.usage.counted.input_tokens": "Input tokens counted in addition to a report.",
     "tokentrail.usage.counted.output_tokens": "Output tokens counted in addition to a report.",
     "tokentrail.usage.audio_seconds": "Seconds of audio, where they are billed instead of tokens.",
-    "tokentrail.cost.amount": "Cost of the call, by list prices.",
+    "tokentrail.cost.amount": "Cost of the call: the provider's number, else by list prices.",
     "tokentrail.cost.currency": "The currency of the cost.",
-    "tokentrail.cost.source": "Prices that the cost is computed with.",
+    "tokentrail.cost.source": "Who says what it costs: the provider, or a list of prices.",
+    "tokentrail.cost.unpriced": "Parts of what is billed that have no price.",
+    **{
+        f"tokentrail.tool.{name}.requests": f"Requests to {what} that the server made itself."
+        for name, what in (
+            ("web_search", "web search"),
+            ("file_search", "file search"),
+            ("code_interpreter", "the code interpreter"),
+            ("computer_use", "computer use"),
+            ("mcp", "MCP servers"),
+            ("image_generation", "image generation"),
+        )
+    },
+    "tokentrail.tool.image_generation.input_tokens": "Tokens read to generate images.",
+    "tokentrail.tool.image_generation.output_tokens": "Tokens of generated images.",
+    "tokentrail.tool.name": "A tool that the server runs itself.",
     "tokentrail.finish_reason": "Why an answer ended, in the server's words.",
     "tokentrail.rate_limit.type": "What a provider limits.",
     "tokentrail.outcome": "How the call ended; truncated: without a mark of its end.",

@@ -50,6 +50,8 @@ class When(str, Enum):
     GUESSED = "no better number is known"
     COMPARED = "also counted: `token_counting=always`"
     SAMPLED = "reported and also counted: `count_verification_ratio`, `token_counting=always`"
+    HOSTED = "the server used such a tool of its own"
+    UNPRICED = "`cost` asks for it, and some part has no price: then no amount is recorded"
     PRICED = "`cost` asks for it, and the price is known"
     FAILED = "the call failed"
     RAISED = "the call ended with an exception"
@@ -183,6 +185,14 @@ SPAN: Final = (
     Attribute("tokentrail.usage.counted.input_tokens", _X, When.COMPARED, _SPENDING, int),
     Attribute("tokentrail.usage.counted.output_tokens", _X, When.COMPARED, _INFERENCES, int),
     Attribute("tokentrail.usage.audio_seconds", _X, When.BILLED, (MEDIA,), float),
+    *(
+        Attribute(name, _X, When.HOSTED, (*_TALKS, FETCH), int)
+        for name in semconv.TOOL_REQUESTS_OF.values()
+    ),
+    *(
+        Attribute(name, _X, When.HOSTED, (RESPONSES, FETCH), int)
+        for name in (semconv.TOOL_INPUT_TOKENS, semconv.TOOL_OUTPUT_TOKENS)
+    ),
     Attribute("tokentrail.cost.amount", _X, When.PRICED, _SPENDING, float),
     Attribute("tokentrail.cost.currency", _X, When.PRICED, _SPENDING, note="`USD`"),
     Attribute(
@@ -190,8 +200,9 @@ SPAN: Final = (
         _X,
         When.PRICED,
         _SPENDING,
-        note="`own_prices`, `published_prices`",
+        note="`provider`, `own_prices`, `published_prices`",
     ),
+    Attribute(semconv.COST_UNPRICED, _X, When.UNPRICED, _SPENDING, tuple),
     # day two
     Attribute(
         "tokentrail.outcome",
@@ -369,6 +380,21 @@ METRICS: Final = (
         When.ANSWERED,
         (*_CALLED, Attribute(semconv.FINISH_REASON, _X, When.ALWAYS)),
         apis=(*_INFERENCES, FETCH),
+    ),
+    Metric(
+        semconv.TOOL_REQUESTS,
+        _X,
+        When.HOSTED,
+        (*_CALLED, Attribute(semconv.TOOL_NAME, _X, When.ALWAYS), _SOURCED),
+        apis=(*_TALKS, FETCH),
+    ),
+    Metric(
+        semconv.TOOL_TOKENS,
+        _X,
+        When.HOSTED,
+        (*_CALLED, Attribute(semconv.TOOL_NAME, _X, When.ALWAYS), _SOURCED, _OWN_TYPE),
+        apis=(RESPONSES, FETCH),
+        note="in no other counter of tokens",
     ),
     *(
         Metric(name, _X, When.LIMITED, _LIMITED)

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from tokentrail.content import Content
-    from tokentrail.model.records import Count, HttpMetadata, Operation, Request, Usage
+    from tokentrail.model.records import (
+        CallCost,
+        Count,
+        HttpMetadata,
+        Operation,
+        Request,
+        ToolUse,
+        Usage,
+    )
 
     Attributes = dict[str, AttributeValue]
 
@@ -162,9 +170,9 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
     if operation.first_chunk is not None:
         _add_times(operation, attributes)
     if operation.cost is not None:
-        attributes[semconv.COST_AMOUNT] = operation.cost.amount
-        attributes[semconv.COST_CURRENCY] = operation.cost.currency
-        attributes[semconv.COST_SOURCE] = operation.cost.source.value
+        _add_cost(operation.cost, attributes)
+    if operation.tools:
+        _add_tools(operation.tools, attributes)
     _add_usage(operation.usage, attributes)
     return attributes
 
@@ -204,6 +212,24 @@ def _add_own(request: Request, attributes: Attributes) -> None:
     ids = _REQUEST_IDS.read(request)
     if ids != _NO_IDS:
         attributes.update(_REQUEST_IDS.named(ids))
+
+
+def _add_cost(cost: CallCost, attributes: Attributes) -> None:
+    if cost.amount is not None and cost.source is not None:
+        attributes[semconv.COST_AMOUNT] = cost.amount
+        attributes[semconv.COST_CURRENCY] = cost.currency
+        attributes[semconv.COST_SOURCE] = cost.source.value
+    if cost.unpriced:
+        attributes[semconv.COST_UNPRICED] = cost.unpriced
+
+
+def _add_tools(tools: tuple[ToolUse, ...], attributes: Attributes) -> None:
+    for tool in tools:
+        if tool.requests:
+            attributes[semconv.TOOL_REQUESTS_OF[tool.name]] = tool.requests
+        if tool.tokens is not None:
+            attributes[semconv.TOOL_INPUT_TOKENS] = tool.tokens.input_tokens or 0
+            attributes[semconv.TOOL_OUTPUT_TOKENS] = tool.tokens.output_tokens or 0
 
 
 def _add_times(operation: Operation, attributes: Attributes) -> None:

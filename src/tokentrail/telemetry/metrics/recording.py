@@ -20,6 +20,7 @@ from tokentrail.telemetry.metrics.latest import LatestMetrics
 from tokentrail.telemetry.metrics.modality import split
 from tokentrail.telemetry.metrics.released import ReleasedMetrics
 from tokentrail.telemetry.metrics.series import INPUT, OUTPUT, TOKEN_TYPES, MetricSeries
+from tokentrail.telemetry.metrics.tools import ToolMetrics
 from tokentrail.telemetry.metrics.totals import add, total
 from tokentrail.telemetry.spans import CONVENTIONAL
 
@@ -67,6 +68,7 @@ class Metrics:
         self._ratio = instruments.histogram(meter, semconv.COUNT_RATIO)
         self._compared = total(provider, meter, semconv.COMPARED_TOKENS)
         self._exchanges = ExchangeMetrics(provider, meter, self._points)
+        self._tools = ToolMetrics(provider, meter, self._points)
         # A class derived from it may do something.
         self.is_observed = type(self._ratio) is not NoOpHistogram
         """Whether points are kept by anybody, as far as one can know."""
@@ -136,6 +138,8 @@ class Metrics:
         written = 0 if made is None else made.tokens
         add(series.sums, read, written)
         self._exchanges.record(operation)
+        if operation.tools:
+            self._tools.record(operation)
         if usage.counted_input is not None or usage.counted_output is not None:
             self._record_comparison(usage, shared.base, context)
         if series.details and usage.reported is not None and any(self._numbers(usage.reported)):
