@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.values import MAX_TOKENS, fields, number, sequence, tokens
 from tokentrail.model.records import Reported
@@ -102,27 +102,42 @@ def read_usage(usage: object) -> Reported | None:
     """Return what a usage reports, whole; ``None`` if it says nothing."""
     given = fields(usage)
     parts: dict[str, int] = {}
-    beside = False
+    beside: dict[str, Any] = {}
     for name, value in given.items():
         if value is not None and name in DETAILS:
             names = DETAILS[name]
             for part, detail in fields(value).items():  # as tokens(), without its calls
                 if type(detail) is int and 0 <= detail < MAX_TOKENS and part in names:
                     parts[names[part]] = detail
+                elif part == "cache_write_tokens_details" and detail is not None:
+                    parts.update(_writes(fields(detail)))
         elif name in TOP and (top := tokens(value)) is not None:
             parts.setdefault(TOP[name], top)
         elif name in _BESIDE:
-            beside = True
+            beside = _beside(given)
     read, written = totals(given)
     if read is None and written is None and not parts:
         return None
     if read is not None and written is not None:
         read, written = _whole(read, written, parts, given)
-    if beside:
-        return Reported(
-            read, written, **parts, cost=cost_in_usd(given), web_searches=_searches(given)
-        )
-    return Reported(read, written, **parts)
+    return Reported(read, written, **parts, **beside)
+
+
+def _beside(usage: Mapping[str, object]) -> dict[str, Any]:
+    """Return what stands beside the tokens."""
+    return {"cost": cost_in_usd(usage), "web_searches": _searches(usage)}
+
+
+_LIFETIMES: Final = {
+    "ttl_30m_tokens": "cache_write_30m_tokens",
+    "ttl_12h_tokens": "cache_write_12h_tokens",
+}
+
+
+def _writes(details: Mapping[str, object]) -> dict[str, int]:
+    """Return what was written to a cache, by how long it is kept."""
+    found = ((field, tokens(details.get(name))) for name, field in _LIFETIMES.items())
+    return {field: number for field, number in found if number is not None}
 
 
 _TICKS: Final = 10_000_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cost import genai_prices
-from tokentrail.cost.rates import cost_of, unpriced_sound
+from tokentrail.cost.rates import cost_of, unpriced_parts
 from tokentrail.cost.tools import tools_cost
 from tokentrail.model.operations import BILLED
 from tokentrail.model.records import CallCost, CostSource, Source
@@ -74,7 +74,7 @@ class Prices:
         if found is None:
             return None
         rates, source = found
-        added, unpriced = 0.0, unpriced_sound(usage, rates)
+        added, unpriced = 0.0, unpriced_parts(usage, rates)
         if tools:
             added, without = tools_cost(
                 tools, rates, lambda name: self._rates_of(request, name, at)

@@ -91,13 +91,19 @@ def cost_of(usage: Usage, rates: Rates, *, counted: bool, generates: bool) -> fl
     return None if total is None else float(total / PER)
 
 
-def unpriced_sound(usage: Usage, rates: Rates) -> tuple[str, ...]:
-    """Return the names of reported parts that are sound and have no price."""
+def unpriced_parts(usage: Usage, rates: Rates) -> tuple[str, ...]:
+    """Return the names of reported parts that have no price: sound, and long lives in a cache.
+
+    The one price of a cache write is that of the shorter lifetime.
+    """
     reported = usage.reported
-    if reported is None or not (reported.audio_input_tokens or reported.audio_output_tokens):
+    if reported is None:
         return ()
+    kept = ("cache_write_12h",) if reported.cache_write_12h_tokens else ()
+    if not (reported.audio_input_tokens or reported.audio_output_tokens):
+        return kept
     names = ("audio_input", "audio_output")
-    return tuple(name for name in names if _is_unknown(reported, rates, name))
+    return (*(name for name in names if _is_unknown(reported, rates, name)), *kept)
 
 
 def _input(tokens: int, reported: Reported | None, rates: Rates) -> Decimal | None:

@@ -219,6 +219,17 @@ class Reported:
     """What the provider charges for the whole answer, in USD."""
     web_searches: int | None = None
     """Searches that the server made for it."""
+    cache_write_30m_tokens: int | None = None
+    cache_write_12h_tokens: int | None = None
+    """Parts of what was written to a cache, by how long it is kept there at least."""
+
+
+class CacheMiss(NamedTuple):
+    """Why the prompt cache was not used, as the server says it."""
+
+    reason: str
+    tokens: int | None
+    """Input tokens after the first difference, by the server's estimate."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -284,6 +295,7 @@ class Response:
     """It holds a compaction of the conversation; else not known, never ``False``."""
     content_filter: ContentFilter | None = None
     reported: Reported | None = None
+    cache_miss: CacheMiss | None = None
     tools: tuple[ToolUse, ...] = ()
     """The server's own tools that were used, as the answer shows it."""
     final: bool = True

@@ -50,6 +50,8 @@ class When(str, Enum):
     GUESSED = "no better number is known"
     COMPARED = "also counted: `token_counting=always`"
     SAMPLED = "reported and also counted: `count_verification_ratio`, `token_counting=always`"
+    KEPT = "the answer reports cache writes by lifetime"
+    MISSED = "the answer says why the prompt cache was not used"
     HOSTED = "the server used such a tool of its own"
     UNPRICED = "`cost` asks for it, and some part has no price: then no amount is recorded"
     PRICED = "`cost` asks for it, and the price is known"
@@ -193,6 +195,13 @@ SPAN: Final = (
         Attribute(name, _X, When.HOSTED, (RESPONSES, FETCH), int)
         for name in (semconv.TOOL_INPUT_TOKENS, semconv.TOOL_OUTPUT_TOKENS)
     ),
+    *(
+        Attribute(f"tokentrail.cache.write.{kept}_tokens", _X, When.KEPT, _TALKS, int)
+        for kept in ("30m", "12h")
+    ),
+    Attribute(semconv.MISS_REASON, _X, When.MISSED, _FETCHED),
+    Attribute(semconv.MISS_REASON_SOURCE, _X, When.MISSED, _FETCHED, note="`server`"),
+    Attribute(semconv.MISSED_TOKENS, _X, When.MISSED, _FETCHED, int),
     Attribute("tokentrail.cost.amount", _X, When.PRICED, _SPENDING, float),
     Attribute("tokentrail.cost.currency", _X, When.PRICED, _SPENDING, note="`USD`"),
     Attribute(

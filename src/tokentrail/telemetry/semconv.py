@@ -68,6 +68,9 @@ COST_AMOUNT: Final = "tokentrail.cost.amount"
 COST_CURRENCY: Final = "tokentrail.cost.currency"
 COST_SOURCE: Final = "tokentrail.cost.source"
 COST_UNPRICED: Final = "tokentrail.cost.unpriced"
+MISS_REASON: Final = "tokentrail.cache.miss_reason"
+MISS_REASON_SOURCE: Final = "tokentrail.cache.miss_reason_source"
+MISSED_TOKENS: Final = "tokentrail.cache.missed_tokens"
 TOOL_NAMES: Final = (
     "web_search", "file_search", "code_interpreter", "computer_use", "mcp", "image_generation",
 )  # fmt: skip
@@ -140,6 +143,8 @@ FILTER_ATTRIBUTES: Final = (
 INPUT_DETAILS: Final = (
     ("cache_read_tokens", "gen_ai.usage.cache_read.input_tokens"),
     ("cache_write_tokens", "gen_ai.usage.cache_write.input_tokens"),
+    ("cache_write_30m_tokens", "tokentrail.cache.write.30m_tokens"),
+    ("cache_write_12h_tokens", "tokentrail.cache.write.12h_tokens"),
     ("text_input_tokens", "gen_ai.usage.text.input_tokens"),
     ("image_input_tokens", "gen_ai.usage.image.input_tokens"),
     ("audio_input_tokens", "gen_ai.usage.audio.input_tokens"),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         HttpMetadata,
         Operation,
         Request,
+        Response,
         ToolUse,
         Usage,
     )
@@ -163,16 +164,14 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
             attributes[semconv.RESPONSE_ID] = response.id
         if response.conversation_id is not None:
             attributes[semconv.CONVERSATION_ID] = response.conversation_id
-        if response.content_filter is not None:
-            attributes.update(_FILTER.named(_FILTER.read(response.content_filter)))
+        if response.content_filter is not None or response.cache_miss is not None:
+            _add_findings(response, attributes)
     if http is not None:
         _add_http(http, attributes)
     if operation.first_chunk is not None:
         _add_times(operation, attributes)
-    if operation.cost is not None:
-        _add_cost(operation.cost, attributes)
-    if operation.tools:
-        _add_tools(operation.tools, attributes)
+    if operation.cost is not None or operation.tools:
+        _add_billed(operation, attributes)
     _add_usage(operation.usage, attributes)
     return attributes
 
@@ -212,6 +211,23 @@ def _add_own(request: Request, attributes: Attributes) -> None:
     ids = _REQUEST_IDS.read(request)
     if ids != _NO_IDS:
         attributes.update(_REQUEST_IDS.named(ids))
+
+
+def _add_findings(response: Response, attributes: Attributes) -> None:
+    """Add what a content filter and a prompt cache found."""
+    if response.content_filter is not None:
+        attributes.update(_FILTER.named(_FILTER.read(response.content_filter)))
+    if response.cache_miss is not None:
+        attributes[semconv.MISS_REASON] = response.cache_miss.reason
+        attributes[semconv.MISS_REASON_SOURCE] = "server"
+        if response.cache_miss.tokens is not None:
+            attributes[semconv.MISSED_TOKENS] = response.cache_miss.tokens
+
+
+def _add_billed(operation: Operation, attributes: Attributes) -> None:
+    if operation.cost is not None:
+        _add_cost(operation.cost, attributes)
+    _add_tools(operation.tools, attributes)
 
 
 def _add_cost(cost: CallCost, attributes: Attributes) -> None:

@@ -18,8 +18,9 @@ from tokentrail.apis.values import (
     plain_str,
     sequence,
     telemetry_str,
+    tokens,
 )
-from tokentrail.model.records import Response
+from tokentrail.model.records import CacheMiss, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,6 +59,7 @@ def read_response(given: Mapping[str, object]) -> Response:
         compacted=holds_compaction(output),
         content_filter=read_response_filters(given.get("content_filters")),
         reported=reported,
+        cache_miss=_cache_miss(given.get("prompt_cache_diagnostics")),
         tools=used_tools(given) if status not in UNFINISHED else (),
         complete=bool(given) and status not in UNFINISHED,
         ended=status not in UNFINISHED,
@@ -66,6 +68,15 @@ def read_response(given: Mapping[str, object]) -> Response:
         error_type=error,
         unanswered=error is not None and status is None and not output and reported is None,
     )
+
+
+def _cache_miss(diagnostics: object) -> CacheMiss | None:
+    """Return why the prompt cache was not used; ``None`` where it was, or nobody says."""
+    if diagnostics is None:
+        return None
+    given = fields(diagnostics)
+    reason = error_code(given.get("reason")) if given.get("type") == "cache_miss" else None
+    return None if reason is None else CacheMiss(reason, tokens(given.get("cache_missed_tokens")))
 
 
 def _seconds(given: object) -> int | None:
