@@ -102,7 +102,7 @@ def read_usage(usage: object) -> Reported | None:
     """Return what a usage reports, whole; ``None`` if it says nothing."""
     given = fields(usage)
     parts: dict[str, int] = {}
-    beside: dict[str, Any] = {}
+    extras: dict[str, Any] = {}
     for name, value in given.items():
         if value is not None and name in DETAILS:
             names = DETAILS[name]
@@ -114,16 +114,16 @@ def read_usage(usage: object) -> Reported | None:
         elif name in TOP and (top := tokens(value)) is not None:
             parts.setdefault(TOP[name], top)
         elif name in _BESIDE:
-            beside = _beside(given)
+            extras = _extras(given)
     read, written = totals(given)
     if read is None and written is None and not parts:
         return None
     if read is not None and written is not None:
         read, written = _whole(read, written, parts, given)
-    return Reported(read, written, **parts, **beside)
+    return Reported(read, written, **parts, **extras)
 
 
-def _beside(usage: Mapping[str, object]) -> dict[str, Any]:
+def _extras(usage: Mapping[str, object]) -> dict[str, Any]:
     """Return what stands beside the tokens."""
     return {"cost": cost_in_usd(usage), "web_searches": _searches(usage)}
 
