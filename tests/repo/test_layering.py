@@ -27,6 +27,7 @@ LAYERS = (
     "tokentrail.cost",
     "tokentrail.config",
     "tokentrail.usage",
+    "tokentrail.explain",
     "tokentrail.telemetry",
     "tokentrail.runtime",
     "tokentrail.call",

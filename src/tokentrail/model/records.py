@@ -165,6 +165,8 @@ class Request:
     service_tier: str | None = None
     conversation_id: str | None = None
     previous_response_id: str | None = None
+    cache_key: str | None = None
+    """What the application names the prompt's cache by."""
     compacted: bool | None = None
     """A compaction stands for what was said before; else not known, never ``False``."""
     prompt_name: str | None = None
@@ -222,14 +224,6 @@ class Reported:
     cache_write_30m_tokens: int | None = None
     cache_write_12h_tokens: int | None = None
     """Parts of what was written to a cache, by how long it is kept there at least."""
-
-
-class CacheMiss(NamedTuple):
-    """Why the prompt cache was not used, as the server says it."""
-
-    reason: str
-    tokens: int | None
-    """Input tokens after the first difference, by the server's estimate."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -295,7 +289,6 @@ class Response:
     """It holds a compaction of the conversation; else not known, never ``False``."""
     content_filter: ContentFilter | None = None
     reported: Reported | None = None
-    cache_miss: CacheMiss | None = None
     tools: tuple[ToolUse, ...] = ()
     """The server's own tools that were used, as the answer shows it."""
     final: bool = True
@@ -312,6 +305,10 @@ class Response:
     """How hard it was to think, where the answer says so."""
     error_type: str | None = None
     """The server said without an exception that the call failed."""
+    cache_miss_reason: str | None = None
+    """Why the prompt's cache did not serve it, where the server says so."""
+    cache_missed_tokens: int | None = None
+    """How many tokens it could have served, by the server's estimate."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -366,6 +363,49 @@ class CallCost:
     """The parts that have no price."""
 
 
+@lean_dataclass(frozen=True, slots=True)
+class InputPart:
+    """The tokens of one part of the input."""
+
+    name: str
+    """"instructions", "tools", "tool_results", "history", "user", "images", "files", "schema" or
+    "other"."""
+    tokens: int
+    source: Source
+    """``counted`` by proven rules alone, else ``approximated``."""
+
+
+@lean_dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What the prompt's cache could have served of the input, and what it did."""
+
+    cacheable: int
+    read: int | None = None
+    """``None`` where the server reports nothing of its cache."""
+    missed: int | None = None
+    reason: str | None = None
+    """Why it was missed."""
+    is_servers: bool = False
+    """The server said so."""
+    differs: str | None = None
+    """What differs from the call before, whatever was served."""
+    idle: float | None = None
+    """Seconds since the prefix was last sent, where nothing else explains the miss."""
+
+
+@lean_dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where the tokens of the input came from."""
+
+    parts: tuple[InputPart, ...] = ()
+    """They sum to the tokens of the input; no part of none."""
+    tools: tuple[tuple[str, int], ...] = ()
+    """The largest tools by name, with their tokens."""
+    cache: CacheUse | None = None
+    repeated: bool = False
+    """The same request was answered within the last minute."""
+
+
 @dataclass(slots=True)
 class Operation:
     """One whole call, as its recorder knows it at its end; what is found out later is added."""
@@ -395,6 +435,8 @@ class Operation:
     """The server's own tools that were used, each once."""
     cost: CallCost | None = None
     """Where it is asked for and known."""
+    explanation: Explanation | None = None
+    """Where it is asked for and the input is known."""
     retries: tuple[str, ...] = ()
     """Why the client tried again, each time: a status, ``timeout``, or a class of errors."""
     headers: Mapping[str, str] | None = None

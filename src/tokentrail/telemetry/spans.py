@@ -10,7 +10,7 @@ from opentelemetry.trace import Status, StatusCode
 from tokentrail.apis.values import MAX_CHARS
 from tokentrail.model.records import ID_FIELDS, Source
 from tokentrail.support.bounded import BoundedCache
-from tokentrail.telemetry import content_attributes, semconv
+from tokentrail.telemetry import content_attributes, explanation, semconv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable
@@ -164,7 +164,7 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
             attributes[semconv.RESPONSE_ID] = response.id
         if response.conversation_id is not None:
             attributes[semconv.CONVERSATION_ID] = response.conversation_id
-        if response.content_filter is not None or response.cache_miss is not None:
+        if response.content_filter is not None or response.cache_miss_reason is not None:
             _add_findings(response, attributes)
     if http is not None:
         _add_http(http, attributes)
@@ -173,6 +173,8 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
     if operation.cost is not None or operation.tools:
         _add_billed(operation, attributes)
     _add_usage(operation.usage, attributes)
+    if operation.explanation is not None:
+        attributes.update(explanation.attributes(operation.explanation))
     return attributes
 
 
@@ -217,11 +219,11 @@ def _add_findings(response: Response, attributes: Attributes) -> None:
     """Add what a content filter and a prompt cache found."""
     if response.content_filter is not None:
         attributes.update(_FILTER.named(_FILTER.read(response.content_filter)))
-    if response.cache_miss is not None:
-        attributes[semconv.MISS_REASON] = response.cache_miss.reason
+    if response.cache_miss_reason is not None:
+        attributes[semconv.MISS_REASON] = response.cache_miss_reason
         attributes[semconv.MISS_REASON_SOURCE] = "server"
-        if response.cache_miss.tokens is not None:
-            attributes[semconv.MISSED_TOKENS] = response.cache_miss.tokens
+        if response.cache_missed_tokens is not None:
+            attributes[semconv.MISSED_TOKENS] = response.cache_missed_tokens
 
 
 def _add_billed(operation: Operation, attributes: Attributes) -> None:

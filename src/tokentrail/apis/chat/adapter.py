@@ -73,6 +73,7 @@ _PARAMETERS: Final = Parameters(
     ("web_search_options", "searches_web", _is_given),
     ("reasoning_effort", "reasoning_level", telemetry_str),
     ("service_tier", "service_tier", service_tier),
+    ("prompt_cache_key", "cache_key", telemetry_str),
 )
 
 
