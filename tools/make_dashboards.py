@@ -18,6 +18,7 @@ from zlib import crc32
 import dashboard_panels as shown
 import dashboard_queries as asked
 from dashboard_links import docs_link, service_link, trace_links
+from dashboard_tools import tools_row
 from grafana_foundation_sdk.builders import common, dashboard, heatmap, prometheus, stat, table
 from grafana_foundation_sdk.builders import timeseries as lines
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -63,7 +64,7 @@ def main() -> int:
 def rendered(*, by: bool) -> str:
     """Return a dashboard's JSON."""
     made = _plain(board(by=by))
-    made["panels"] = list(_placed(shown.rows(by=by)))
+    made["panels"] = list(_placed((*shown.rows(by=by), tools_row(by=by))))
     for variable in made["templating"]["list"]:
         del variable["id"]  # one and the same for all
     return json.dumps(made, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -180,7 +180,8 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
             Allowed: off, reported, counted. Default: off.
         prices: Your own prices, used before the published ones. Allowed: a JSON file, or a mapping:
             for each model input, output, cache_read, cache_write, audio_input, image_input,
-            reasoning, audio_output, in USD per million tokens. Default: none.
+            reasoning, audio_output, image_output, image_cache_read, web_search, file_search, in USD
+            per million tokens (searches: per thousand requests). Default: none.
         disabled: Whether instrument() does nothing. Allowed: true, false. Default: false.
         unknown: Any other name is refused.
 

@@ -29,7 +29,16 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry, start_http_server
-from tests.dashboards.scenes import ENVIRONMENT, LIMITS, PAUSE, PIECES, QUESTION, SCENES, VERSION
+from tests.dashboards.scenes import (
+    ENVIRONMENT,
+    LIMITS,
+    PAUSE,
+    PIECES,
+    QUESTION,
+    SCENES,
+    TOOL_USAGE,
+    VERSION,
+)
 
 import tokentrail
 from tokentrail.testing.payloads import (
@@ -81,7 +90,9 @@ def _answer(call: Call, scene: Scene) -> Plain | Stream:
         usage = Usage(scene.input.number, scene.output.number, scene.reasoning, scene.cached)
     answer = Answer(("".join(PIECES),), usage, scene.answers or scene.model)
     if scene.api == "responses":
-        return Stream(paced(responses.events(answer), PAUSE))
+        events = responses.events(answer)
+        events[-1].data["response"]["tool_usage"] = TOOL_USAGE
+        return Stream(paced(events, PAUSE))
     shape = chat if scene.api == "chat" else completions
     if not scene.stream:
         body = shape.completion(answer) if shape is completions else chat.completion(answer)

@@ -26,6 +26,7 @@ JOB, OPERATION, PROVIDER, MODEL = (
     "gen_ai_provider_name",
     "gen_ai_request_model",
 )
+TOOL = "tokentrail_tool_name"
 KIND, SOURCE, OUTCOME, ERROR, TENANT = (
     "gen_ai_token_type",
     "tokentrail_usage_source",
@@ -224,6 +225,25 @@ def _per_call(kind: str):
 
 def _per_minute(points, *by, where=lambda _: True):
     return lambda w: times(grouped(points(w.job), *by, where=where), w.pace(WINDOW) * 60)
+
+
+def tool_requests(job: str) -> list[tuple[dict[str, str], float]]:
+    """Return a point for each answer of the Responses API, all of which searched three times."""
+    return [({**labels, TOOL: "web_search"}, 3.0) for labels in _of_responses(job)]
+
+
+def tool_tokens(job: str) -> list[tuple[dict[str, str], float]]:
+    """Return the tokens of the images that those answers have."""
+    return [
+        ({**labels, TOOL: "image_generation", KIND: kind}, number)
+        for labels in _of_responses(job)
+        for kind, number in (("input", 50.0), ("output", 4160.0))
+    ]
+
+
+def _of_responses(job: str) -> list[dict[str, str]]:
+    both = zip(SCENES, calls(job), strict=True)
+    return [labels for scene, (labels, _) in both if scene.api == "responses"]
 
 
 def retries(job: str) -> list[tuple[dict[str, str], float]]:
@@ -486,6 +506,8 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
         divided(grouped(costs(w.job), *TRACED), grouped(calls(w.job), *TRACED)), 1000
     ),
     ("Calls per minute without a price", "A"): _unpriced,
+    ("Requests to tools by tool", "A"): _per_minute(tool_requests, TOOL, *TRACED),
+    ("Tokens of generated images", "A"): _rate(tool_tokens, TOOL, KIND, *TRACED),
     ("Retries per minute by cause", "A"): _per_minute(retries, ERROR, *TRACED),
     ("Requests left by model", "A"): _left("requests"),
     ("Tokens left by model", "A"): _left("tokens"),

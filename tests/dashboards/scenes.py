@@ -79,6 +79,12 @@ def counted(number: int) -> Tokens:
     return Tokens(number, "counted")
 
 
+TOOL_USAGE = {
+    "web_search": {"num_requests": 3},
+    "image_gen": {"input_tokens": 50, "output_tokens": 4160, "total_tokens": 4210},
+}
+"""What the server's own tools took for each answer of the Responses API."""
+
 SCENES = (
     Scene(
         "plain",

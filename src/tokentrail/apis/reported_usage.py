@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.values import MAX_TOKENS, fields, number, sequence, tokens
 from tokentrail.model.records import Reported
@@ -53,6 +53,8 @@ TOP: Final[_Numbers] = {
     "reasoning_tokens": "reasoning_tokens",
 }
 """Parts that stand beside the totals: what a detail says goes before."""
+_BESIDE: Final = frozenset({"cost", "cost_in_usd_ticks", "server_tool_use", "num_search_queries"})
+"""What some servers report beside tokens."""
 _HOLDERS: Final = ("x_groq",)
 """Objects of an answer in which a usage stands, where the answer itself has none."""
 
@@ -100,20 +102,69 @@ def read_usage(usage: object) -> Reported | None:
     """Return what a usage reports, whole; ``None`` if it says nothing."""
     given = fields(usage)
     parts: dict[str, int] = {}
+    extras: dict[str, Any] = {}
     for name, value in given.items():
         if value is not None and name in DETAILS:
             names = DETAILS[name]
             for part, detail in fields(value).items():  # as tokens(), without its calls
                 if type(detail) is int and 0 <= detail < MAX_TOKENS and part in names:
                     parts[names[part]] = detail
+                elif part == "cache_write_tokens_details" and detail is not None:
+                    parts.update(_writes(fields(detail)))
         elif name in TOP and (top := tokens(value)) is not None:
             parts.setdefault(TOP[name], top)
+        elif name in _BESIDE:
+            extras = _extras(given)
     read, written = totals(given)
     if read is None and written is None and not parts:
         return None
     if read is not None and written is not None:
         read, written = _whole(read, written, parts, given)
-    return Reported(read, written, **parts)
+    return Reported(read, written, **parts, **extras)
+
+
+def _extras(usage: Mapping[str, object]) -> dict[str, Any]:
+    """Return what stands beside the tokens."""
+    return {"cost": cost_in_usd(usage), "web_searches": _searches(usage)}
+
+
+_LIFETIMES: Final = {
+    "ttl_30m_tokens": "cache_write_30m_tokens",
+    "ttl_12h_tokens": "cache_write_12h_tokens",
+}
+
+
+def _writes(details: Mapping[str, object]) -> dict[str, int]:
+    """Return what was written to a cache, by how long it is kept."""
+    found = ((field, tokens(details.get(name))) for name, field in _LIFETIMES.items())
+    return {field: number for field, number in found if number is not None}
+
+
+_TICKS: Final = 10_000_000_000
+"""xAI's units in a USD."""
+
+
+def cost_in_usd(usage: Mapping[str, object]) -> float | None:
+    """Return what the provider says that an answer costs; ``None`` where it is not the whole.
+
+    OpenRouter's is its own fee alone where it calls with a key of yours: the bill of the provider
+    behind it comes on top.
+    """
+    ticks = _seconds(usage.get("cost_in_usd_ticks"))
+    if ticks is not None:
+        return ticks / _TICKS
+    given = usage.get("cost")
+    whole = _seconds(fields(given).get("total_cost"))  # Perplexity has an object
+    own = _seconds(given) if whole is None else whole
+    if own is None or usage.get("is_byok") is not True:
+        return own
+    behind = _seconds(fields(usage.get("cost_details")).get("upstream_inference_cost"))
+    return None if behind is None else own + behind
+
+
+def _searches(usage: Mapping[str, object]) -> int | None:
+    made = tokens(fields(usage.get("server_tool_use")).get("web_search_requests"))
+    return tokens(usage.get("num_search_queries")) if made is None else made
 
 
 def _whole(

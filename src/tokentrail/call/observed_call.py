@@ -28,6 +28,7 @@ from tokentrail.telemetry import internal_metrics
 from tokentrail.telemetry.context import without_instrumentation
 from tokentrail.usage import resolve
 from tokentrail.usage.explain.explainer import can_be_explained
+from tokentrail.usage.tools import tools_of
 
 if TYPE_CHECKING:
     from array import array
@@ -232,6 +233,14 @@ class ObservedCall:
         operation.request = request = self.request
         if request.background or request.fetches:
             operation.response = runtime.background.settled(request, operation.response)
+        response = operation.response
+        reported = response.reported if response is not None else None
+        if (
+            request.searches_web
+            or (response is not None and response.tools)
+            or (reported is not None and reported.web_searches is not None)
+        ):  # seldom
+            operation.tools = tools_of(request, response)
         mode = runtime.settings.token_counting
         self.usage = operation.usage = resolve.resolve_usage(operation, None, None, mode)
         gaps = self._last_gaps(operation) if request.stream else None

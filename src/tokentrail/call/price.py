@@ -30,11 +30,18 @@ class PriceLookup:
         request = operation.request
         if request.fetches and operation.usage.input is None:
             return True
+        if operation.tools:  # images are priced by another model
+            return False
         return self._prices.is_cheap(request, self._names, self._tier, operation.end_time)
 
     def cost(self) -> CallCost | None:
         """Return what the call costs, if that is known."""
         operation = self._operation
         return self._prices.cost(
-            operation.request, self._names, self._tier, operation.end_time, operation.usage
+            operation.request,
+            self._names,
+            self._tier,
+            operation.end_time,
+            operation.usage,
+            operation.tools,
         )

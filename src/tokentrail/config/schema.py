@@ -291,7 +291,7 @@ class Settings:
         default=UserPrices(),
         accepts="Mapping[str, Any] | str | PathLike[str]",
         allowed="a JSON file, or a mapping: for each model "
-        f"{', '.join(PRICE_NAMES)}, in USD per million tokens",
+        f"{', '.join(PRICE_NAMES)}, in USD per million tokens (searches: per thousand requests)",
         about="Your own prices, used before the published ones.",
         parse=parsing.prices,
     )

@@ -47,6 +47,10 @@ _KEYS: Final = {
     "image_input": "input_image_mtok",
     "reasoning": "output_reasoning_mtok",
     "audio_output": "output_audio_mtok",
+    "image_output": "output_image_mtok",
+    "image_cache_read": "cache_image_read_mtok",
+    "web_search": "web_searches_kcount",
+    "file_search": "storage_searches_kcount",
 }
 
 _IMPORT: Final = ForkLock()

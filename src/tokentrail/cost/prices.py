@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cost import genai_prices
-from tokentrail.cost.rates import cost_of
+from tokentrail.cost.rates import cost_of, unpriced_parts
+from tokentrail.cost.tools import tools_cost
 from tokentrail.model.operations import BILLED
-from tokentrail.model.records import CallCost, CostSource
+from tokentrail.model.records import CallCost, CostSource, Source
 from tokentrail.support import guard
 from tokentrail.support.bounded import BoundedCache
 
 if TYPE_CHECKING:
     from tokentrail.cost.rates import Rates
     from tokentrail.cost.user_prices import UserPrices
-    from tokentrail.model.records import Request, Usage
+    from tokentrail.model.records import Request, ToolUse, Usage
 
 MAX_PRICES: Final = 512
 """Prices that are remembered."""
@@ -53,21 +54,40 @@ class Prices:
         tier: str | None,
         at: int,
         usage: Usage,
+        tools: tuple[ToolUse, ...] = (),
     ) -> CallCost | None:
         """Return what a call costs, ``None`` where it is not known.
+
+        The provider's own number goes first. Where a part of what is billed has no price there is
+        no amount, and the name of the part.
 
         ``names``: of the model, the surest first: that of the answer, then that of the request.
         ``at``: nanoseconds since the epoch.
         """
         generates = BILLED.get(request.operation)
-        if generates is None or usage.input is None:
+        own = provider_cost(usage)
+        if own is not None:
+            return CallCost(own, CostSource.PROVIDER)
+        if generates is None or (usage.input is None and not tools):
             return None
         found = self._rates(_key(request, names, tier, at))
         if found is None:
             return None
         rates, source = found
+        added, unpriced = 0.0, unpriced_parts(usage, rates)
+        if tools:
+            added, without = tools_cost(
+                tools, rates, lambda name: self._rates_of(request, name, at)
+            )
+            unpriced += without
+        if unpriced:
+            return CallCost(None, None, unpriced=unpriced)
         amount = cost_of(usage, rates, counted=self._counted, generates=generates)
-        return None if amount is None else CallCost(amount, source)
+        return None if amount is None else CallCost(amount + added, source)
+
+    def _rates_of(self, request: Request, name: str, at: int) -> Rates | None:
+        found = self._rates(_key(request, (name,), None, at))
+        return found and found[0]
 
     def _rates(self, key: Key) -> Sourced | None:
         if key not in self._known:
@@ -84,6 +104,14 @@ class Prices:
         at = genai_prices.to_datetime(quarter * _QUARTER)
         published = genai_prices.rates(provider, names[0], tier, at)
         return _sourced(published, CostSource.PUBLISHED_PRICES)
+
+
+def provider_cost(usage: Usage) -> float | None:
+    """Return what the provider charges, where its report is that of the whole answer."""
+    reported, written = usage.reported, usage.output
+    if reported is None or reported.cost is None:
+        return None
+    return reported.cost if written is None or written.source is Source.REPORTED else None
 
 
 def _sourced(rates: Rates | None, source: CostSource) -> Sourced | None:

@@ -35,7 +35,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The prices of a model.
+    """The prices of a model: USD per million tokens, of searches per thousand requests.
 
     A part without a price of its own costs what its whole does; sound never does, so its cost is
     then not known.
@@ -49,13 +49,21 @@ class Rates:
     image_input: Rate | None = None
     reasoning: Rate | None = None
     audio_output: Rate | None = None
+    image_output: Rate | None = None
+    image_cache_read: Rate | None = None
+    web_search: Rate | None = None
+    file_search: Rate | None = None
 
 
 CACHED: Final = (("cache_read", "cache_read_tokens"), ("cache_write", "cache_write_tokens"))
 """Parts of the input by where they lay: a price, and the field of the report."""
 SEEN: Final = (("audio_input", "audio_input_tokens"), ("image_input", "image_input_tokens"))
 """Parts of the input by what they are; a report does not say which of them were cached."""
-WRITTEN: Final = (("reasoning", "reasoning_tokens"), ("audio_output", "audio_output_tokens"))
+WRITTEN: Final = (
+    ("reasoning", "reasoning_tokens"),
+    ("audio_output", "audio_output_tokens"),
+    ("image_output", "image_output_tokens"),
+)
 """Parts of the output."""
 
 
@@ -81,6 +89,21 @@ def cost_of(usage: Usage, rates: Rates, *, counted: bool, generates: bool) -> fl
     elif generates:
         return None
     return None if total is None else float(total / PER)
+
+
+def unpriced_parts(usage: Usage, rates: Rates) -> tuple[str, ...]:
+    """Return the names of reported parts that have no price: sound, and long lives in a cache.
+
+    The one price of a cache write is that of the shorter lifetime.
+    """
+    reported = usage.reported
+    if reported is None:
+        return ()
+    kept = ("cache_write_12h",) if reported.cache_write_12h_tokens else ()
+    if not (reported.audio_input_tokens or reported.audio_output_tokens):
+        return kept
+    names = ("audio_input", "audio_output")
+    return (*(name for name in names if _is_unknown(reported, rates, name)), *kept)
 
 
 def _input(tokens: int, reported: Reported | None, rates: Rates) -> Decimal | None:

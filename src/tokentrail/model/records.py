@@ -180,6 +180,8 @@ class Request:
     """The server goes on with it, whether anybody waits or not."""
     fetches: bool = False
     """Its answer was made by another call, which recorded the usage if it could."""
+    searches_web: bool = False
+    """The server is to search the web before it answers."""
     attribution: tuple[tuple[str, AttributeValue], ...] = ()
     """Whose call it is, in the application's own words: names and values."""
     prompt: Prompt | None = None
@@ -215,6 +217,28 @@ class Reported:
     """Parts of what was read from a cache."""
     audio_seconds: float | None = None
     """Sound that is billed by its length."""
+    cost: float | None = None
+    """What the provider charges for the whole answer, in USD."""
+    web_searches: int | None = None
+    """Searches that the server made for it."""
+    cache_write_30m_tokens: int | None = None
+    cache_write_12h_tokens: int | None = None
+    """Parts of what was written to a cache, by how long it is kept there at least."""
+
+
+@lean_dataclass(frozen=True, slots=True)
+class ToolUse:
+    """What one of the server's own tools was used for in an answer."""
+
+    name: str
+    """As in ``tokentrail.tool.<name>.requests``."""
+    requests: int | None
+    source: Source = Source.COUNTED
+    """Of ``requests``: the server's number, or the items of the answer."""
+    tokens: Reported | None = None
+    """Tokens that are billed apart from the usage of the answer."""
+    model: str | None = None
+    """The model that those are tokens of."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -265,6 +289,8 @@ class Response:
     """It holds a compaction of the conversation; else not known, never ``False``."""
     content_filter: ContentFilter | None = None
     reported: Reported | None = None
+    tools: tuple[ToolUse, ...] = ()
+    """The server's own tools that were used, as the answer shows it."""
     final: bool = True
     """The report stood at the end of the answer: its output number is the whole one."""
     complete: bool = True
@@ -318,8 +344,9 @@ class RaisedException:
 
 
 class CostSource(str, Enum):
-    """The prices that a cost is computed with."""
+    """Who says what a call costs: the provider, or prices that it is computed with."""
 
+    PROVIDER = "provider"
     OWN_PRICES = "own_prices"
     PUBLISHED_PRICES = "published_prices"
 
@@ -328,9 +355,12 @@ class CostSource(str, Enum):
 class CallCost:
     """What a call costs."""
 
-    amount: float
-    source: CostSource
+    amount: float | None
+    """``None`` where some part has no price: there are no partial sums."""
+    source: CostSource | None
     currency: str = "USD"
+    unpriced: tuple[str, ...] = ()
+    """The parts that have no price."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -401,6 +431,8 @@ class Operation:
     """"requested" or "refused" where the server was asked for usage on our account."""
     raised: RaisedException | None = None
     http: HttpMetadata | None = None
+    tools: tuple[ToolUse, ...] = ()
+    """The server's own tools that were used, each once."""
     cost: CallCost | None = None
     """Where it is asked for and known."""
     explanation: Explanation | None = None

@@ -68,9 +68,26 @@ MEANINGS: Final = {
     "tokentrail.usage.counted.input_tokens": "Input tokens counted in addition to a report.",
     "tokentrail.usage.counted.output_tokens": "Output tokens counted in addition to a report.",
     "tokentrail.usage.audio_seconds": "Seconds of audio, where they are billed instead of tokens.",
-    "tokentrail.cost.amount": "Cost of the call, by list prices.",
+    "tokentrail.cost.amount": "Cost of the call: the provider's number, else by list prices.",
     "tokentrail.cost.currency": "The currency of the cost.",
-    "tokentrail.cost.source": "Prices that the cost is computed with.",
+    "tokentrail.cost.source": "Who says what it costs: the provider, or a list of prices.",
+    "tokentrail.cost.unpriced": "Parts of what is billed that have no price.",
+    **{
+        f"tokentrail.tool.{name}.requests": f"Requests to {what} that the server made itself."
+        for name, what in (
+            ("web_search", "web search"),
+            ("file_search", "file search"),
+            ("code_interpreter", "the code interpreter"),
+            ("computer_use", "computer use"),
+            ("mcp", "MCP servers"),
+            ("image_generation", "image generation"),
+        )
+    },
+    "tokentrail.tool.image_generation.input_tokens": "Tokens read to generate images.",
+    "tokentrail.tool.image_generation.output_tokens": "Tokens of generated images.",
+    "tokentrail.cache.write.30m_tokens": "Tokens written to a cache for 30 minutes or more.",
+    "tokentrail.cache.write.12h_tokens": "Tokens written to a cache for 12 hours or more.",
+    "tokentrail.tool.name": "A tool that the server runs itself.",
     "tokentrail.input.part": "The part of the input.",
     "tokentrail.input.instructions_tokens": "Input tokens of system and developer messages.",
     "tokentrail.input.tools_tokens": "Input tokens of tool definitions.",

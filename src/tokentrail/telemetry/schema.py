@@ -50,6 +50,9 @@ class When(str, Enum):
     GUESSED = "no better number is known"
     COMPARED = "also counted: `token_counting=always`"
     SAMPLED = "reported and also counted: `count_verification_ratio`, `token_counting=always`"
+    KEPT = "the answer reports cache writes by lifetime"
+    HOSTED = "the server used such a tool of its own"
+    UNPRICED = "`cost` asks for it, and some part has no price: then no amount is recorded"
     PRICED = "`cost` asks for it, and the price is known"
     FAILED = "the call failed"
     RAISED = "the call ended with an exception"
@@ -64,8 +67,8 @@ class When(str, Enum):
     EXPLAINED = "`explain`, and the input is known"
     EXPLAINED_NAMES = "`explain` and `capture_content` on spans"
     CACHED = "`explain`, from the second call with the same beginning on"
-    MISSED = "as those, and the server reports on its cache"
-    UNSERVED = "as those, and tokens were missed"
+    MISSED = "as those, and the server reports on its cache; or the answer says why it was not used"
+    UNSERVED = "as those, and tokens were missed; or the answer says why"
     IDLE = "as those, and nothing differs"
     WASTED = "tokens were used and the answer was not"
     HEALTHY = "`internal_metrics`"
@@ -190,6 +193,18 @@ SPAN: Final = (
     Attribute("tokentrail.usage.counted.input_tokens", _X, When.COMPARED, _SPENDING, int),
     Attribute("tokentrail.usage.counted.output_tokens", _X, When.COMPARED, _INFERENCES, int),
     Attribute("tokentrail.usage.audio_seconds", _X, When.BILLED, (MEDIA,), float),
+    *(
+        Attribute(name, _X, When.HOSTED, (*_TALKS, FETCH), int)
+        for name in semconv.TOOL_REQUESTS_OF.values()
+    ),
+    *(
+        Attribute(name, _X, When.HOSTED, (RESPONSES, FETCH), int)
+        for name in (semconv.TOOL_INPUT_TOKENS, semconv.TOOL_OUTPUT_TOKENS)
+    ),
+    *(
+        Attribute(f"tokentrail.cache.write.{kept}_tokens", _X, When.KEPT, _TALKS, int)
+        for kept in ("30m", "12h")
+    ),
     Attribute("tokentrail.cost.amount", _X, When.PRICED, _SPENDING, float),
     Attribute("tokentrail.cost.currency", _X, When.PRICED, _SPENDING, note="`USD`"),
     Attribute(
@@ -197,8 +212,9 @@ SPAN: Final = (
         _X,
         When.PRICED,
         _SPENDING,
-        note="`own_prices`, `published_prices`",
+        note="`provider`, `own_prices`, `published_prices`",
     ),
+    Attribute(semconv.COST_UNPRICED, _X, When.UNPRICED, _SPENDING, tuple),
     # where the tokens come from
     *(
         Attribute(name, _X, When.EXPLAINED, _TALKS, int, "not 0")
@@ -429,6 +445,21 @@ METRICS: Final = (
         When.ANSWERED,
         (*_CALLED, Attribute(semconv.FINISH_REASON, _X, When.ALWAYS)),
         apis=(*_INFERENCES, FETCH),
+    ),
+    Metric(
+        semconv.TOOL_REQUESTS,
+        _X,
+        When.HOSTED,
+        (*_CALLED, Attribute(semconv.TOOL_NAME, _X, When.ALWAYS), _SOURCED),
+        apis=(*_TALKS, FETCH),
+    ),
+    Metric(
+        semconv.TOOL_TOKENS,
+        _X,
+        When.HOSTED,
+        (*_CALLED, Attribute(semconv.TOOL_NAME, _X, When.ALWAYS), _SOURCED, _OWN_TYPE),
+        apis=(RESPONSES, FETCH),
+        note="in no other counter of tokens",
     ),
     *(
         Metric(name, _X, When.LIMITED, _LIMITED)

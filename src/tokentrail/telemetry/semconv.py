@@ -67,6 +67,15 @@ AUDIO_SECONDS: Final = "tokentrail.usage.audio_seconds"
 COST_AMOUNT: Final = "tokentrail.cost.amount"
 COST_CURRENCY: Final = "tokentrail.cost.currency"
 COST_SOURCE: Final = "tokentrail.cost.source"
+COST_UNPRICED: Final = "tokentrail.cost.unpriced"
+TOOL_NAMES: Final = (
+    "web_search", "file_search", "code_interpreter", "computer_use", "mcp", "image_generation",
+)  # fmt: skip
+"""The tools that a server runs itself."""
+TOOL_NAME: Final = "tokentrail.tool.name"
+TOOL_REQUESTS_OF: Final = {name: f"tokentrail.tool.{name}.requests" for name in TOOL_NAMES}
+TOOL_INPUT_TOKENS: Final = "tokentrail.tool.image_generation.input_tokens"
+TOOL_OUTPUT_TOKENS: Final = "tokentrail.tool.image_generation.output_tokens"
 WASTE_REASON: Final = "tokentrail.waste.reason"
 INPUT_PART: Final = "tokentrail.input.part"
 INPUT_PARTS: Final = {
@@ -156,6 +165,8 @@ FILTER_ATTRIBUTES: Final = (
 INPUT_DETAILS: Final = (
     ("cache_read_tokens", "gen_ai.usage.cache_read.input_tokens"),
     ("cache_write_tokens", "gen_ai.usage.cache_write.input_tokens"),
+    ("cache_write_30m_tokens", "tokentrail.cache.write.30m_tokens"),
+    ("cache_write_12h_tokens", "tokentrail.cache.write.12h_tokens"),
     ("text_input_tokens", "gen_ai.usage.text.input_tokens"),
     ("image_input_tokens", "gen_ai.usage.image.input_tokens"),
     ("audio_input_tokens", "gen_ai.usage.audio.input_tokens"),
@@ -230,6 +241,8 @@ RETRIES: Final = "tokentrail.client.retries"
 RATE_LIMIT_REMAINING: Final = "tokentrail.rate_limit.remaining"
 RATE_LIMIT_LIMIT: Final = "tokentrail.rate_limit.limit"
 FINISHED_CHOICES: Final = "tokentrail.choices"
+TOOL_REQUESTS: Final = "tokentrail.tool.requests"
+TOOL_TOKENS: Final = "tokentrail.tool.tokens"
 COUNTS_QUEUED: Final = "tokentrail.internal.counts.queued"
 COUNTS_ESTIMATED: Final = "tokentrail.internal.counts.estimated"
 COUNTS_CORRECTED: Final = "tokentrail.internal.counts.corrected"
@@ -285,6 +298,12 @@ INSTRUMENTS: Final = {
     RETRIES: Instrument("counter", "{retry}", "Tries that the client repeated by itself."),
     FINISHED_CHOICES: Instrument(
         "counter", "{choice}", "Answers that ended, by why they did: a call may have several."
+    ),
+    TOOL_REQUESTS: Instrument(
+        "counter", "{request}", "Requests to tools that the server runs itself."
+    ),
+    TOOL_TOKENS: Instrument(
+        "counter", "{token}", "Tokens that the server's own tools are billed by."
     ),
     RATE_LIMIT_LIMIT: Instrument(
         "gauge", "{item}", "Requests or tokens that the provider allows, as it said last."

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from tokentrail.content import Content
-    from tokentrail.model.records import Count, HttpMetadata, Operation, Request, Usage
+    from tokentrail.model.records import (
+        CallCost,
+        Count,
+        HttpMetadata,
+        Operation,
+        Request,
+        Response,
+        ToolUse,
+        Usage,
+    )
 
     Attributes = dict[str, AttributeValue]
 
@@ -155,16 +164,14 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
             attributes[semconv.RESPONSE_ID] = response.id
         if response.conversation_id is not None:
             attributes[semconv.CONVERSATION_ID] = response.conversation_id
-        if response.content_filter is not None:
-            attributes.update(_FILTER.named(_FILTER.read(response.content_filter)))
+        if response.content_filter is not None or response.cache_miss_reason is not None:
+            _add_findings(response, attributes)
     if http is not None:
         _add_http(http, attributes)
     if operation.first_chunk is not None:
         _add_times(operation, attributes)
-    if operation.cost is not None:
-        attributes[semconv.COST_AMOUNT] = operation.cost.amount
-        attributes[semconv.COST_CURRENCY] = operation.cost.currency
-        attributes[semconv.COST_SOURCE] = operation.cost.source.value
+    if operation.cost is not None or operation.tools:
+        _add_billed(operation, attributes)
     _add_usage(operation.usage, attributes)
     if operation.explanation is not None:
         attributes.update(explanation.attributes(operation.explanation))
@@ -206,6 +213,41 @@ def _add_own(request: Request, attributes: Attributes) -> None:
     ids = _REQUEST_IDS.read(request)
     if ids != _NO_IDS:
         attributes.update(_REQUEST_IDS.named(ids))
+
+
+def _add_findings(response: Response, attributes: Attributes) -> None:
+    """Add what a content filter and a prompt cache found."""
+    if response.content_filter is not None:
+        attributes.update(_FILTER.named(_FILTER.read(response.content_filter)))
+    if response.cache_miss_reason is not None:
+        attributes[semconv.MISS_REASON] = response.cache_miss_reason
+        attributes[semconv.MISS_REASON_SOURCE] = "server"
+        if response.cache_missed_tokens is not None:
+            attributes[semconv.MISSED_TOKENS] = response.cache_missed_tokens
+
+
+def _add_billed(operation: Operation, attributes: Attributes) -> None:
+    if operation.cost is not None:
+        _add_cost(operation.cost, attributes)
+    _add_tools(operation.tools, attributes)
+
+
+def _add_cost(cost: CallCost, attributes: Attributes) -> None:
+    if cost.amount is not None and cost.source is not None:
+        attributes[semconv.COST_AMOUNT] = cost.amount
+        attributes[semconv.COST_CURRENCY] = cost.currency
+        attributes[semconv.COST_SOURCE] = cost.source.value
+    if cost.unpriced:
+        attributes[semconv.COST_UNPRICED] = cost.unpriced
+
+
+def _add_tools(tools: tuple[ToolUse, ...], attributes: Attributes) -> None:
+    for tool in tools:
+        if tool.requests:
+            attributes[semconv.TOOL_REQUESTS_OF[tool.name]] = tool.requests
+        if tool.tokens is not None:
+            attributes[semconv.TOOL_INPUT_TOKENS] = tool.tokens.input_tokens or 0
+            attributes[semconv.TOOL_OUTPUT_TOKENS] = tool.tokens.output_tokens or 0
 
 
 def _add_times(operation: Operation, attributes: Attributes) -> None:

@@ -40,8 +40,10 @@ class BackgroundUsage:
         key = (request.endpoint.key, name)
         if is_unfinished(request, response):
             self._responses.keep(key, value=True)
-        elif request.fetches and response.reported is not None:
+            if response.tools:
+                return replace(response, tools=())  # recorded with the usage, at the end
+        elif request.fetches and (response.reported is not None or response.tools):
             finished = response.status not in _UNFINISHED
             if not (finished and self._responses.pop(key, False)):
-                return replace(response, reported=None)
+                return replace(response, reported=None, tools=())
         return response

@@ -57,8 +57,8 @@ _OWN_TOOLS: Final = frozenset({None, "function", "custom"})
 """Types of tools that the application runs."""
 
 
-def _has_prediction(prediction: object) -> bool | None:
-    return None if is_absent(prediction) else True
+def _is_given(value: object) -> bool | None:
+    return None if is_absent(value) else True
 
 
 _PARAMETERS: Final = Parameters(
@@ -67,9 +67,10 @@ _PARAMETERS: Final = Parameters(
     ("response_format", "output_type", output_type),
     ("modalities", "output_type", _output_speech),
     ("modalities", "inexact_output", _asks_for_audio),
-    ("prediction", "inexact_output", _has_prediction),
+    ("prediction", "inexact_output", _is_given),
     ("tools", "inexact_output", _has_server_tools),
     ("plugins", "inexact_output", _has_plugins),
+    ("web_search_options", "searches_web", _is_given),
     ("reasoning_effort", "reasoning_level", telemetry_str),
     ("service_tier", "service_tier", service_tier),
     ("prompt_cache_key", "cache_key", telemetry_str),

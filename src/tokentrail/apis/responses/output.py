@@ -9,6 +9,7 @@ from tokentrail.apis.chat.tool_calls import arguments_text
 from tokentrail.apis.content_filter import read_response_filters
 from tokentrail.apis.failures import OTHER_ERROR, error_of_answer
 from tokentrail.apis.reported_usage import read_usage, without_empty
+from tokentrail.apis.responses.hosted_tools import used_tools
 from tokentrail.apis.values import (
     error_code,
     fields,
@@ -58,6 +59,7 @@ def read_response(given: Mapping[str, object]) -> Response:
         compacted=holds_compaction(output),
         content_filter=read_response_filters(given.get("content_filters")),
         reported=reported,
+        tools=used_tools(given) if status not in UNFINISHED else (),
         complete=bool(given) and status not in UNFINISHED,
         ended=status not in UNFINISHED,
         created=_seconds(given.get("created_at")),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.choices import NEVER_RECEIVED
 from tokentrail.apis.reported_usage import without_empty
+from tokentrail.apis.responses.hosted_tools import counted_tools, tool_of
 from tokentrail.apis.responses.output import (
     OUTPUT_CALLS,
     TOOL_CALLS,
@@ -75,7 +76,7 @@ class EventAccumulator:
 
     __slots__ = (
         "_buffers", "_called", "_ended", "_error", "_places", "_response", "_says", "_sink",
-        "has_content",
+        "_tools", "has_content",
     )  # fmt: skip
 
     def __init__(self, sink: TextSink | None) -> None:
@@ -88,6 +89,8 @@ class EventAccumulator:
         self._places: set[tuple[str, int, int]] = set()
         """Where some text came by the way."""
         self._says = False
+        self._tools: dict[int, str] = {}
+        """Tools of the server's own that were used, by the places of their items."""
         self.has_content = False
         self._buffers: dict[tuple[str, int, int], TextBuffer] = {}
         """Where more of a text may be left, by the type of its events and its place."""
@@ -160,6 +163,7 @@ class EventAccumulator:
             self._open(fields(given.get("item")), given.get("output_index"))
         elif kind == "response.output_item.done":
             self._close(fields(given.get("item")), given.get("output_index"))
+            self._note_tool(given.get("item"), given.get("output_index"))
         elif kind == "error":
             said = given.get("code") or fields(given.get("error")).get("code")
             self._error = error_code(said) or "error"
@@ -172,6 +176,11 @@ class EventAccumulator:
         for kind, number, text in list(item_pieces(item)):
             if self._is_new((kind, place, number)):
                 self._feed((kind, place, number), text)
+
+    def _note_tool(self, item: object, index: object) -> None:
+        name = tool_of(item)
+        if name is not None and len(self._tools) < MAX_PLACES:
+            self._tools[index if type(index) is int else len(self._tools)] = name
 
     def _close_all(self, items: list[Mapping[str, object]]) -> None:
         """Take all items: of those kinds of text of which more is in them than came by the way.
@@ -230,6 +239,7 @@ class EventAccumulator:
             ended=self._ended,
             unanswered=self._error is not None and known.id is None and not self._says,
             reported=without_empty(known.reported, shown=self._says),
+            tools=known.tools if self._ended else counted_tools(self._tools.values()),
             error_type=known.error_type or self._error,
         )
 

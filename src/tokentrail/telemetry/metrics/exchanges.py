@@ -13,6 +13,7 @@ from opentelemetry.metrics import Observation
 
 from tokentrail.model.records import Outcome
 from tokentrail.telemetry import semconv
+from tokentrail.telemetry.metrics.tools import ToolMetrics
 from tokentrail.telemetry.metrics.totals import total
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class ExchangeMetrics:
 
     def __init__(self, provider: MeterProvider, meter: Meter, points: MetricAttributes) -> None:
         self._points = points
+        self._tools = ToolMetrics(provider, meter, points)
         self._retries = total(provider, meter, semconv.RETRIES)
         self._choices = total(provider, meter, semconv.FINISHED_CHOICES)
         self._limit = latest(provider, meter, semconv.RATE_LIMIT_LIMIT)
@@ -90,6 +92,8 @@ class ExchangeMetrics:
 
     def record(self, operation: Operation) -> None:
         """Record the points of a call that ended."""
+        if operation.tools:
+            self._tools.record(operation)
         for cause in operation.retries:
             self._retries.add(1, self._points.with_value(operation, semconv.ERROR_TYPE, cause))
         response = operation.response

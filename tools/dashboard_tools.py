@@ -1,0 +1,51 @@
+"""The row of the dashboard about the tools that a server runs itself."""
+
+from __future__ import annotations
+
+from dashboard_panels import MINUTES, TOKENS_PER_SECOND, Panel, Query, Row
+from dashboard_queries import KIND, TRACED, Queries, label, legend, series
+
+from tokentrail.telemetry import semconv
+
+TOOL = label(semconv.TOOL_NAME)
+REQUESTS = series(semconv.TOOL_REQUESTS, "total")
+TOKENS = series(semconv.TOOL_TOKENS, "total")
+
+
+def tools_row(*, by: bool) -> Row:
+    """Return the row; ``by``: of the dashboard by tenant."""
+    ask = Queries(by=by)
+    return Row(
+        "The server's own tools",
+        (
+            Panel(
+                "Requests to tools by tool",
+                "Web searches, file searches and others that the server made itself, a minute, by"
+                " model and service. They are billed beside tokens.",
+                "timeseries",
+                (
+                    Query(
+                        f"{ask.total(REQUESTS, TOOL, *TRACED)} * {MINUTES}",
+                        legend(*TRACED, TOOL),
+                    ),
+                ),
+                unit="suffix: requests/min",
+                empty="No tools of the server's own",
+                decimals=1,
+                traces="model",
+                width=12,
+            ),
+            Panel(
+                "Tokens of generated images",
+                "Tokens that the tool of image generation read and wrote, a second. They are in no"
+                " other panel of tokens.",
+                "timeseries",
+                (Query(ask.total(TOKENS, TOOL, KIND, *TRACED), legend(*TRACED, TOOL, KIND)),),
+                unit=TOKENS_PER_SECOND,
+                empty="No images generated in answers",
+                decimals=1,
+                traces="model",
+                width=12,
+            ),
+        ),
+    )
