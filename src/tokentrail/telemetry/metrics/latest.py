@@ -1,7 +1,8 @@
 """The metrics as the conventions name them since their first release, v0.1.0.
 
 Inference and embeddings have families of their own; what remains of
-``gen_ai.client.operation.duration`` is for all other operations. Token counters are split by modality.
+``gen_ai.client.operation.duration`` is for all other operations.
+Token counters are split by modality.
 """
 
 from __future__ import annotations
