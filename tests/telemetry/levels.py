@@ -1,4 +1,4 @@
-"""What the conventions ask for, as read on 2026-11-23: facts for ``test_schema``."""
+"""What the conventions ask for, in the texts that were read: facts for ``test_schema``."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from tests.surface.table import METHODS, streams
 from tests.telemetry import levels
 from tests.telemetry.headers import ALL, HEADERS, ID, IS_OLD
 
-from tokentrail.telemetry import schema, semconv
+from tokentrail.telemetry import schema, semconv, texts
 from tokentrail.telemetry.meanings import MEANINGS
 from tokentrail.telemetry.schema import (
     CHAT,
@@ -675,6 +675,14 @@ def test_every_attribute_has_a_meaning_and_nothing_else_has():
 def test_every_metric_has_an_instrument_and_nothing_else_has():
     assert set(semconv.INSTRUMENTS) == {row.name for row in schema.METRICS}
     assert all(made.description.endswith(".") for made in semconv.INSTRUMENTS.values())
+
+
+def test_every_conventional_name_was_read_in_one_text():
+    """None is guessed, and none that is gone stays listed."""
+    read = [name for names in texts.READ_IN.values() for name in names]
+    conventional = {row.name for row in _all_rows() if not row.name.startswith("tokentrail.")}
+    assert sorted(read) == sorted(conventional)
+    assert all(re.fullmatch(r"[0-9a-f]{40}|v0\.1\.0|read on .*", t.revision) for t in texts.READ_IN)
 
 
 def test_no_name_of_ours_is_both_a_name_and_a_namespace():

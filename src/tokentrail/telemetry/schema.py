@@ -1,8 +1,8 @@
 """The one table of what is recorded: a row for each attribute, metric and event.
 
-Levels and conditions are those of the OpenTelemetry GenAI conventions as read on 2026-11-23, in our
-words. Metrics have their unit and description from ``semconv``, of which instruments are made, and
-attributes their meaning from ``meanings``. ``docs/telemetry.md`` is made of it
+Levels and conditions are those of the OpenTelemetry GenAI conventions (``texts`` has which of
+them), in our words. Metrics have their unit and description from ``semconv``, of which instruments
+are made, and attributes their meaning from ``meanings``. ``docs/telemetry.md`` is made of it
 (``tools/make_telemetry.py``), and ``tests/telemetry`` compares with it what calls of each API
 record. No call needs it, so nothing imports it at run time. It is long because it is a table.
 """

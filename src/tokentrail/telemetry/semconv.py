@@ -1,8 +1,8 @@
 """The names of the conventions, in one place.
 
-Source: the OpenTelemetry GenAI semantic conventions (all of them "development"), read on
-2026-11-23, and names of our own under ``tokentrail.``. The released Python constants are all
-marked deprecated and lack a third of these, so they are stated here.
+Source: the OpenTelemetry GenAI semantic conventions (all of them "development"), each name in the
+text that ``texts`` gives, and names of our own under ``tokentrail.``. The released Python
+constants are all marked deprecated and lack a third of these, so they are stated here.
 """
 
 from __future__ import annotations
