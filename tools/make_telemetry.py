@@ -35,8 +35,8 @@ absent: never zero, never a guess.
 ## Spans
 
 A CLIENT span named `{operation} {model}`, `retrieval {vector store}`, or `fetch_response` alone.
-Its status is unset, or ERROR with the HTTP status and the error's code. The text of an error, which may quote content, is added
-only if content goes to spans.
+Its status is unset, or ERROR with the HTTP status and the error's code. The text of an error, which
+may quote content, is added only if content goes to spans.
 
 """
 

@@ -144,8 +144,8 @@ UNREAD: Final = (
     "metrics of retrievals alone: none was found; they are in `gen_ai.client.operation.duration`",
     "the schema URL of v0.1.0: that of the development line before it is sent",
     (
-        "usage on fetched responses: the texts advise against it, and a change (516) is open; it is "
-        "there only where a fetch is the first to see what a background response used"
+        "usage on fetched responses: the texts advise against it, and a change (516) is open; it "
+        "is there only where a fetch is the first to see what a background response used"
     ),
     "a failed call's tokens: in the counters, not in the histograms, as an open change (530) says",
 )
