@@ -1,147 +1,84 @@
-"""What the dashboards ask: every panel, its queries and what they mean; Grafana is not known here.
+"""What the dashboard shows: every panel, its queries and what they mean; Grafana is not known here.
 
-The names of metrics and labels are those of :mod:`tokentrail.telemetry.semconv`, as
-OpenTelemetry's rules for Prometheus write them: see docs/dashboards.md. It is long because it is a
-table, to be read top down beside the picture that it makes.
+It is long because it is a table, to be read top down beside the picture that it makes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from tokentrail.cli.price_rules import COST
+from dashboard_queries import (
+    ANSWERED,
+    BY,
+    CACHED,
+    CALLS,
+    CHOSEN,
+    COMPARED,
+    CORRECTED,
+    DURATION,
+    ERROR,
+    ERRORS,
+    ESTIMATED,
+    FINISHED,
+    FIRST_CONTENT,
+    INTERVAL,
+    JOB,
+    KIND,
+    LEFT,
+    LIMIT,
+    LIMIT_TYPE,
+    MODEL,
+    NOW,
+    OPERATION,
+    OUTCOME,
+    OUTPUT_CHUNK,
+    QUEUE,
+    QUEUED,
+    RANGE,
+    REASON,
+    REASONING,
+    RETRIES,
+    SOURCE,
+    TOKENS,
+    TRACED,
+    Queries,
+    legend,
+    or_zero,
+)
+
 from tokentrail.model.operations import FETCH
-from tokentrail.telemetry import semconv
 
-RATE = "$__rate_interval"
-RANGE = "$__range"
-QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+Steps = tuple[tuple[float | None, str], ...]
 
+NEUTRAL: Steps = ((None, "text"),)
+GOOD, WARNING, BAD = "green", "yellow", "red"
+MINUTES = 60
+SLOW = "5m"
+"""Between two percentiles: fewer calls make none."""
 
-def series(name: str, suffix: str = "", unit: str = "") -> str:
-    """Return what Prometheus calls a metric."""
-    return "_".join(filter(None, [name.replace(".", "_"), unit, suffix]))
+PER_MINUTE = "suffix: calls/min"
+TOKENS_PER_SECOND = "suffix: tokens/s"
+USD_PER_HOUR = "suffix: $/h"
+NO_PRICES = "Not set up: load the rules of `tokentrail prices`"
+NO_CALLS = "No calls"
+NO_STREAMS = "No streams"
 
-
-def label(name: str) -> str:
-    """Return what Prometheus calls an attribute."""
-    return name.replace(".", "_")
-
-
-JOB = "job"
-OPERATION = label(semconv.OPERATION_NAME)
-PROVIDER = label(semconv.PROVIDER_NAME)
-MODEL = label(semconv.REQUEST_MODEL)
-KIND = label(semconv.TOKEN_TYPE)
-SOURCE = label(semconv.SOURCE)
-OUTCOME = label(semconv.OUTCOME)
-ERROR = label(semconv.ERROR_TYPE)
-TRACED = (JOB, MODEL)
-"""What a search for traces asks for: the series of a panel that links to it are one of each."""
-
-CALLS = series(semconv.OPERATIONS, "total")
-TOKENS = series(semconv.USAGE_TOKENS, "total")
-COMPARED = series(semconv.COMPARED_TOKENS, "total")
-QUEUE = series(semconv.QUEUE_SIZE)
-ERRORS = series(semconv.INTERNAL_ERRORS, "total")
-DEFERRED = series(semconv.COUNTS_QUEUED, "total")
-DEGRADED = series(semconv.COUNTS_ESTIMATED, "total")
-CORRECTED = series(semconv.COUNTS_CORRECTED, "total")
-_DETAILS = {field: series(name, "total") for _, field, name in semconv.DETAIL_COUNTERS}
-CACHED = _DETAILS["cache_read_tokens"]
-REASONING = _DETAILS["reasoning_tokens"]
-
-CHOSEN = f'{JOB}=~"$service", {PROVIDER}=~"$provider", {MODEL}=~"$model"'
-"""What the variables of a dashboard pick."""
-OURS = f'{JOB}=~"$service"'
-"""The same, for what tokentrail tells of itself."""
-_NO_INFERENCE = f'{OPERATION}!~"chat|text_completion"'
-
-
-def summed(
-    metric: str,
-    *by: str,
-    where: str = "",
-    over: str = RATE,
-    function: str = "rate",
-    chosen: str = CHOSEN,
-) -> str:
-    """Return a sum of rates, by labels, of what is chosen."""
-    conditions = f"{chosen}, {where}" if where else chosen
-    group = f" by ({', '.join(by)})" if by else ""
-    return f"sum{group} ({function}({metric}{{{conditions}}}[{over}]))"
-
-
-def legend(*labels: str, word: str = "") -> str:
-    """Return what names a series: its values of these labels, and a word that they all have."""
-    return " ".join(filter(None, [*(f"{{{{{label}}}}}" for label in labels), word]))
-
-
-def or_zero(query: str) -> str:
-    """Return a sum without labels that is 0 where there is nothing: what did not happen is none."""
-    return f"({query} or vector(0))"
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """One of the two sets of conventional names; see the setting ``metric_names``."""
-
-    name: str
-    about: str
-    duration: str
-    other_duration: str | None
-    """Where operations that are no inference stand, if elsewhere."""
-    first_chunk: str
-    output_chunk: str
-    tokens: tuple[str, str]
-    """Input and output tokens, as what can be summed up, with their conditions."""
-    sizes: tuple[str, str]
-    """Input and output tokens of an operation, as the buckets of histograms."""
-    token_conditions: tuple[str, str] = ("", "")
-
-    def durations(self, suffix: str, *by: str, where: str = "", over: str = RATE) -> str:
-        """Return the sum of rates of a part of the histogram of durations.
-
-        ``by`` names the operation, so that the two halves of the latest vocabulary never meet.
-        """
-        inference = summed(f"{self.duration}_{suffix}", *by, where=where, over=over)
-        if self.other_duration is None:
-            return inference
-        assert OPERATION in by  # noqa: S101 - a mistake in this very file
-        conditions = f"{where}, {_NO_INFERENCE}" if where else _NO_INFERENCE
-        other = summed(f"{self.other_duration}_{suffix}", *by, where=conditions, over=over)
-        return f"({inference} or {other})"
-
-
-RELEASED = Vocabulary(
-    name="released",
-    about="the released GenAI conventions (metric_names=released, the default, or both)",
-    duration=series(semconv.DURATION, unit="seconds"),
-    other_duration=None,
-    first_chunk=series(semconv.FIRST_CHUNK, unit="seconds"),
-    output_chunk=series(semconv.OUTPUT_CHUNK, unit="seconds"),
-    tokens=(series(semconv.TOKEN_USAGE, "sum"),) * 2,
-    sizes=(series(semconv.TOKEN_USAGE, "bucket"),) * 2,
-    token_conditions=(f'{KIND}="input"', f'{KIND}="output"'),
-)
-LATEST = Vocabulary(
-    name="latest",
-    about="the GenAI conventions to come (metric_names=latest or both)",
-    duration=series(semconv.INFERENCE_DURATION, unit="seconds"),
-    other_duration=series(semconv.DURATION, unit="seconds"),
-    first_chunk=series(semconv.INFERENCE_FIRST_CHUNK, unit="seconds"),
-    output_chunk=series(semconv.INFERENCE_OUTPUT_CHUNK, unit="seconds"),
-    tokens=(
-        series(semconv.USAGE_COUNTERS["input"], "total"),
-        series(semconv.USAGE_COUNTERS["output"], "total"),
-    ),
-    sizes=(
-        series(semconv.OPERATION_TOKENS["input"], "bucket"),
-        series(semconv.OPERATION_TOKENS["output"], "bucket"),
-    ),
-)
-VOCABULARIES = (RELEASED, LATEST)
+OUTCOMES = {
+    "completed": "green",
+    "closed_early": "#7f96b5",
+    "cancelled": "#a9b8cc",
+    "failed": "red",
+    "truncated": "orange",
+}
+SOURCES = {
+    "reported": "#5794f2",
+    "calibrated": "#8ab8ff",
+    "counted": "#37a2a2",
+    "visible": "#f2cc0c",
+    "approximated": "#b877d9",
+}
+"""Fixed colours: they mean the same in every panel."""
 
 
 @dataclass(frozen=True)
@@ -156,451 +93,762 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A column of a table: the label or the query that fills it, and how it reads."""
+
+    name: str
+    title: str
+    unit: str = "short"
+    decimals: int | None = None
+    steps: Steps = ()
+    width: int | None = None
+    empty: str = ""
+    color: bool = False
+
+
+@dataclass(frozen=True)
 class Panel:
     """What is shown: a question, its answer's unit, and from where on it is a worry."""
 
     title: str
     about: str
-    kind: Literal["stat", "timeseries", "table"]
+    kind: Literal["stat", "timeseries", "table", "heatmap", "text"]
     queries: tuple[Query, ...]
     unit: str = "short"
-    steps: tuple[tuple[float | None, str], ...] = ((None, "green"),)
-    width: int = 12
+    empty: str = NO_CALLS
+    """What stands there when there is nothing, and how to have something."""
+    steps: Steps = NEUTRAL
+    width: int = 8
+    height: int = 8
+    decimals: int | None = None
+    calc: str = "lastNotNull"
     stacked: bool = False
-    traces: bool = False
-    """Series are of one service and model: link them to the traces of both."""
+    traces: Literal["", "model", "error", "outcome"] = ""
+    """What its links to traces ask for, of the series under the cursor."""
+    colors: dict[str, str] = field(default_factory=dict)
+    columns: tuple[Column, ...] = ()
+    sort: str = ""
     most: float | None = None
+    stretch: str = ""
+    """The least interval between two points, where it is another than usual."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Panels under a heading."""
+    """Panels under a heading; ``title`` is empty for what stands above all headings."""
 
     title: str
     panels: tuple[Panel, ...]
+    folded: bool = True
 
 
-def rows(vocabulary: Vocabulary) -> tuple[Row, ...]:
-    """Return the whole dashboard."""
+def rows(*, by: bool) -> tuple[Row, ...]:
+    """Return the whole dashboard; ``by``: with the label of ``--by``."""
+    ask = Queries(by=by)
     return (
-        Row("At a glance", _glance()),
-        Row("Calls", _calls(vocabulary)),
-        Row("Tokens", _tokens(vocabulary)),
-        Row("Cost (by the rules of `tokentrail prices`)", _cost()),
-        Row("Time", _time(vocabulary)),
-        Row("How good the numbers are", _trust()),
-        Row("tokentrail itself", _health()),
-        Row("Services and models", (_table(vocabulary),)),
+        Row("", (*_glance(ask), *_first_screen(ask)), folded=False),
+        *([Row(f"By {BY}", _labelled(ask), folded=False)] if by else []),
+        Row("Calls", _calls(ask), folded=False),
+        Row("Time", _time(ask), folded=False),
+        Row("Tokens", _tokens(ask), folded=False),
+        Row("Cost", _cost(ask), folded=False),
+        Row("Limits and retries", _limits(ask)),
+        Row("Answers", _answers(ask)),
+        Row("How good the numbers are", _trust(ask)),
+        Row("tokentrail itself", _itself(ask)),
     )
 
 
-def _glance() -> tuple[Panel, ...]:
-    calls = summed(CALLS, over=RANGE, function="increase")
-    unfinished = or_zero(
-        summed(TOKENS, where=f'{OUTCOME}!="completed"', over=RANGE, function="increase")
-    )
-    failed = or_zero(summed(CALLS, where=f'{OUTCOME}="failed"', over=RANGE, function="increase"))
-    told = or_zero(
-        summed(TOKENS, where=f'{SOURCE}=~"reported|counted"', over=RANGE, function="increase")
-    )
-    every = summed(TOKENS, over=RANGE, function="increase")
+def _glance(ask: Queries) -> tuple[Panel, ...]:
+    calls = ask.increase(CALLS, over=NOW)
+    tokens = ask.increase(TOKENS, over=NOW)
+
+    def share(metric: str, where: str, of: str) -> str:
+        return f"{or_zero(ask.increase(metric, where=where, over=NOW), of)} / {of}"
+
     return (
-        _stat("Calls", "Calls that ended in the time shown, however they ended.", calls),
-        _stat(
+        _tile(
+            "Calls",
+            "Calls that ended in the time shown, whatever their outcome.",
+            ask.increase(CALLS, over=INTERVAL),
+            calc="sum",
+        ),
+        _tile(
             "Failed calls",
-            "Share of calls that ended in an error of the server, the network or the client."
-            " Calls that the application broke off or cancelled are no errors.",
-            f"{failed} / {calls}",
+            "Share of the calls of the last 15 minutes that ended in an error of the server, the"
+            " network or the client. Calls that the application closed or cancelled are no errors.",
+            share(CALLS, f'{OUTCOME}="failed"', calls),
             unit="percentunit",
-            steps=((None, "green"), (0.01, "yellow"), (0.05, "red")),
+            steps=((None, "text"), (0.0, GOOD), (0.01, WARNING), (0.05, BAD)),
+            decimals=1,
+        ),
+        _tile(
+            "Cost",
+            "USD in the time shown, for models that have a price. Needs the rules that"
+            " `tokentrail prices` writes.",
+            ask.spent_lately(),
+            unit="currencyUSD",
+            empty="Not set up: tokentrail prices",
+            decimals=2,
+            calc="sum",
+        ),
+        _tile(
+            "First content p95",
+            "Of the streams of the last 15 minutes 95 % had their first content by then: what a"
+            " user waits for.",
+            ask.p95(FIRST_CONTENT, over=NOW),
+            unit="s",
+            empty=NO_STREAMS,
+            steps=((None, "text"), (0.0, GOOD), (2.0, WARNING), (5.0, BAD)),
+            decimals=2,
+        ),
+        _tile(
+            "Duration p95",
+            "Of the calls of the last 15 minutes 95 % took no longer, from the request to the end"
+            " of the answer.",
+            ask.p95(DURATION, over=NOW),
+            unit="s",
+            steps=((None, "text"), (0.0, GOOD), (30.0, WARNING), (60.0, BAD)),
+            decimals=1,
+        ),
+        Panel(
+            "Tokens",
+            "Input and output tokens in the time shown, from every source.",
+            "stat",
+            tuple(
+                Query(ask.increase(TOKENS, where=f'{KIND}="{kind}"', over=INTERVAL), name)
+                for kind, name in (("input", "in"), ("output", "out"))
+            ),
+            width=3,
+            height=5,
+            calc="sum",
+        ),
+        _tile(
+            "Wasted tokens",
+            "Share of the tokens of the last 15 minutes that were spent on calls that were closed"
+            " early, cancelled, truncated or failed. The server bills them.",
+            share(TOKENS, f'{OUTCOME}!="completed"', tokens),
+            unit="percentunit",
+            steps=((None, "text"), (0.0, GOOD), (0.1, WARNING), (0.25, BAD)),
+            decimals=1,
+        ),
+        _tile(
+            "Known tokens",
+            "Share of the tokens of the last 15 minutes that the server reported or that were"
+            " counted or calibrated. The rest is approximated, or what a model let us see.",
+            share(TOKENS, f'{SOURCE}=~"reported|counted|calibrated"', tokens),
+            unit="percentunit",
+            steps=((None, "text"), (0.0, BAD), (0.5, WARNING), (0.9, GOOD)),
+            decimals=1,
+        ),
+    )
+
+
+def _first_screen(ask: Queries) -> tuple[Panel, ...]:
+    spent = (
+        Panel(
+            f"Cost per hour by {BY}",
+            f"Dollars an hour at the pace of the last five minutes, by {BY}. Needs the rules of"
+            f" `tokentrail prices --by {BY}`.",
+            "timeseries",
+            (Query(f"{ask.spent(BY)} * 3600", legend(BY)),),
+            unit=USD_PER_HOUR,
+            empty=NO_PRICES,
+            decimals=2,
+            height=7,
+        )
+        if ask.by
+        else _outcomes(ask, height=7)
+    )
+    return (
+        _services(ask),
+        _alerts(ask),
+        _failed_share(ask),
+        Panel(
+            "Cost per hour by model",
+            "Dollars an hour at the pace of the last five minutes, by model and service."
+            " Needs the rules of `tokentrail prices`.",
+            "timeseries",
+            (Query(f"{ask.spent(*TRACED)} * 3600", legend(*TRACED)),),
+            unit=USD_PER_HOUR,
+            empty=NO_PRICES,
+            decimals=2,
+            height=8,
+            traces="model",
+        ),
+        _cached_share(ask),
+        Panel(
+            "Time to first content, p95 by model",
+            "Seconds from the request until the first content of a stream: 95 % of streams had it"
+            " by then.",
+            "timeseries",
+            (Query(ask.p95(FIRST_CONTENT, *TRACED), legend(*TRACED), exemplars=True),),
+            unit="s",
+            empty=NO_STREAMS,
+            decimals=2,
+            height=7,
+            stretch=SLOW,
+            traces="model",
+        ),
+        Panel(
+            "Tokens per second by model",
+            "Input and output tokens a second from every source, by model and service.",
+            "timeseries",
+            (Query(ask.total(TOKENS, *TRACED), legend(*TRACED)),),
+            unit=TOKENS_PER_SECOND,
+            decimals=0,
+            height=7,
+            traces="model",
+        ),
+        spent,
+    )
+
+
+def _services(ask: Queries) -> Panel:
+    by = TRACED
+    calls = ask.increase(CALLS, *by)
+    failed = ask.increase(CALLS, *by, where=f'{OUTCOME}="failed"')
+    read = ask.increase(TOKENS, *by, where=f'{KIND}="input"')
+    reported = ask.increase(TOKENS, *by, where=f'{KIND}="input", {SOURCE}="reported"')
+    queries = (
+        f"round({calls})",
+        f"{or_zero(failed, calls)} / {calls}",
+        ask.spent_over(RANGE, *by),
+        ask.p95(FIRST_CONTENT, *by, over=RANGE),
+        ask.p95(DURATION, *by, over=RANGE),
+        f"round({read})",
+        f"round({ask.increase(TOKENS, *by, where=_kind('output'))})",
+        f"{ask.increase(CACHED, *by)} / {reported}",
+    )
+    return Panel(
+        "Services and models",
+        "In the time shown, dearest first. A model leads to its traces, a service to this dashboard"
+        " for it alone.",
+        "table",
+        tuple(Query(expr, instant=True) for expr in queries),
+        columns=(
+            Column(MODEL, "Model"),
+            Column(JOB, "Service", width=105),
+            Column("Value #A", "Calls", "locale", 0, width=80),
+            Column(
+                "Value #B",
+                "Failed",
+                "percentunit",
+                1,
+                ((None, "text"), (0.01, WARNING), (0.05, BAD)),
+                width=75,
+                color=True,
+            ),
+            Column("Value #C", "Cost", "currencyUSD", 2, empty="no price", width=95),
+            Column("Value #D", "First content p95", "s", 2, empty="-", width=145),
+            Column("Value #E", "Duration p95", "s", 1, width=115),
+            Column("Value #F", "Input", "short", 1, width=80),
+            Column("Value #G", "Output", "short", 1, width=85),
+            Column("Value #H", "From cache", "percentunit", 0, empty="-", width=100),
+        ),
+        sort="Cost",
+        width=17,
+        height=6,
+        traces="model",
+    )
+
+
+def _kind(kind: str) -> str:
+    return f'{KIND}="{kind}"'
+
+
+def _alerts(ask: Queries) -> Panel:
+    by = ("alertname", *TRACED, *([BY] if ask.by else []))
+    firing = 'alertstate="firing", alertname=~"Tokentrail.+"'
+    return Panel(
+        "Alerts that fire",
+        "Alerts of tokentrail's rules that fire now. An alert leads to its page in the runbook.",
+        "table",
+        (
+            Query(
+                f'max by ({", ".join(by)}) (ALERTS{{{firing}, {JOB}=~"$service|"}})', instant=True
+            ),
+        ),
+        empty="No alert of tokentrail fires",
+        columns=(
+            Column("alertname", "Alert", width=215 if ask.by else 225),
+            *([Column(BY, BY, empty=" ", width=75)] if ask.by else []),
+            Column(MODEL, "Model", empty=" ", width=90),
+            Column(JOB, "Service", empty=" "),
+        ),
+        sort="Alert",
+        width=7,
+        height=6,
+    )
+
+
+def _failed_share(ask: Queries) -> Panel:
+    calls = ask.increase(CALLS, *TRACED, over=NOW)
+    failed = ask.increase(CALLS, *TRACED, where=f'{OUTCOME}="failed"', over=NOW)
+    return Panel(
+        "Failed calls by model",
+        "Share of the calls that failed, over the 15 minutes before each point.",
+        "timeseries",
+        (Query(f"{or_zero(failed, calls)} / {calls}", legend(*TRACED)),),
+        unit="percentunit",
+        decimals=1,
+        height=8,
+        traces="error",
+    )
+
+
+def _cached_share(ask: Queries) -> Panel:
+    reported = ask.increase(TOKENS, *TRACED, where=f'{KIND}="input", {SOURCE}="reported"', over=NOW)
+    return Panel(
+        "Input from the cache by model",
+        "Share of reported input tokens that the server read from its cache, over the 15 minutes"
+        " before each point. They are cheaper and faster: a fall costs money and time.",
+        "timeseries",
+        (Query(f"{ask.increase(CACHED, *TRACED, over=NOW)} / {reported}", legend(*TRACED)),),
+        unit="percentunit",
+        empty="No server reported cached input",
+        decimals=0,
+        height=8,
+        most=1.0,
+        traces="model",
+    )
+
+
+def _outcomes(ask: Queries, height: int = 8) -> Panel:
+    return Panel(
+        "Calls per minute by outcome",
+        "Calls that ended, a minute: completed, closed early (the application stopped reading a"
+        " stream), cancelled (its task was), failed, truncated (a stream that ended before its"
+        " end).",
+        "timeseries",
+        (Query(f"{ask.total(CALLS, OUTCOME)} * {MINUTES}", legend(OUTCOME)),),
+        unit=PER_MINUTE,
+        decimals=1,
+        height=height,
+        stacked=True,
+        traces="outcome",
+        colors=OUTCOMES,
+    )
+
+
+def _labelled(ask: Queries) -> tuple[Panel, ...]:
+    queries = (
+        f"round({ask.increase(CALLS, BY, JOB)})",
+        ask.spent_over(RANGE, BY, JOB),
+        f"round({ask.increase(TOKENS, BY, JOB, where=_kind('input'))})",
+        f"round({ask.increase(TOKENS, BY, JOB, where=_kind('output'))})",
+    )
+    return (
+        Panel(
+            f"Calls, cost and tokens by {BY}",
+            f"In the time shown, by {BY} and service, dearest first.",
+            "table",
+            tuple(Query(expr, instant=True) for expr in queries),
+            columns=(
+                Column(BY, BY),
+                Column(JOB, "Service"),
+                Column("Value #A", "Calls", "locale", 0),
+                Column("Value #B", "Cost", "currencyUSD", 2, empty="no price"),
+                Column("Value #C", "Input tokens", "short", 1),
+                Column("Value #D", "Output tokens", "short", 1),
+            ),
+            sort="Cost",
+            width=12,
+        ),
+        Panel(
+            f"Tokens per second by {BY}",
+            f"Input and output tokens a second from every source, by {BY}.",
+            "timeseries",
+            (Query(ask.total(TOKENS, BY), legend(BY)),),
+            unit=TOKENS_PER_SECOND,
+            decimals=0,
+            width=12,
+        ),
+    )
+
+
+def _calls(ask: Queries) -> tuple[Panel, ...]:
+    outcomes = (_outcomes(ask, height=8),) if ask.by else ()
+    width = 8 if ask.by else 12
+    return (
+        Panel(
+            "Calls per minute by model",
+            "Calls that ended, a minute, by the model that was asked for and the service.",
+            "timeseries",
+            (Query(f"{ask.total(CALLS, *TRACED)} * {MINUTES}", legend(*TRACED)),),
+            unit=PER_MINUTE,
+            decimals=1,
+            width=width,
+            traces="model",
+        ),
+        Panel(
+            "Failed calls per minute by error",
+            "Calls that failed, a minute, by error.type (the class of the exception, or the code"
+            " that the server gave), model and service.",
+            "timeseries",
+            (
+                Query(
+                    f"{ask.either(DURATION, 'count', ERROR, *TRACED, where=_failed())} * {MINUTES}",
+                    legend(*TRACED, ERROR),
+                ),
+            ),
+            unit=PER_MINUTE,
+            empty="No call failed",
+            decimals=1,
+            width=width,
+            traces="error",
+        ),
+        *outcomes,
+    )
+
+
+def _failed() -> str:
+    return f'{ERROR}!=""'
+
+
+def _time(ask: Queries) -> tuple[Panel, ...]:
+    written = ask.total(TOKENS, *TRACED, where=f'{KIND}="output", {OPERATION}!="embeddings"')
+    waited = ask.either(DURATION, "sum", *TRACED, where=f'{OPERATION}!="embeddings"')
+    return (
+        _heatmap(
+            "Time to first content",
+            "How many streams had their first content after how long: the darker or brighter, the"
+            " more.",
+            ask.either(FIRST_CONTENT, "bucket", "le"),
+            NO_STREAMS,
+        ),
+        _heatmap(
+            "Duration",
+            "How many calls took how long: the darker or brighter, the more.",
+            ask.either(DURATION, "bucket", "le"),
+            NO_CALLS,
+        ),
+        Panel(
+            "Duration, p95 by model",
+            "Seconds from the request until the answer was whole or the stream over: 95 % of calls"
+            " took no longer.",
+            "timeseries",
+            (Query(ask.p95(DURATION, *TRACED), legend(*TRACED), exemplars=True),),
+            unit="s",
+            decimals=1,
+            stretch=SLOW,
+            traces="model",
+        ),
+        Panel(
+            "Output speed by model",
+            "Output tokens from every source over the seconds that calls took, waiting included.",
+            "timeseries",
+            (Query(f"{written} / {waited}", legend(*TRACED)),),
+            unit=TOKENS_PER_SECOND,
+            decimals=0,
+            width=12,
+            traces="model",
+        ),
+        Panel(
+            "Time between chunks, p95 by model",
+            "Seconds from one chunk of a stream to the next: how steadily an answer comes.",
+            "timeseries",
+            (Query(ask.p95(OUTPUT_CHUNK, *TRACED), legend(*TRACED), exemplars=True),),
+            unit="s",
+            empty="Not set up: time_per_output_chunk=True records it",
+            decimals=3,
+            width=12,
+            stretch=SLOW,
+            traces="model",
+        ),
+    )
+
+
+def _tokens(ask: Queries) -> tuple[Panel, ...]:
+    calls = ask.total(CALLS, *TRACED)
+    return (
+        *(_shares(ask, kind) for kind in ("input", "output")),
+        Panel(
+            "Wasted tokens per second by outcome",
+            "Tokens a second of calls that did not complete, by outcome.",
+            "timeseries",
+            (Query(ask.total(TOKENS, OUTCOME, where=f'{OUTCOME}!="completed"'), legend(OUTCOME)),),
+            unit=TOKENS_PER_SECOND,
+            empty="None",
+            decimals=0,
+            stacked=True,
+            colors=OUTCOMES,
+            traces="outcome",
         ),
         *(
-            _stat(
-                f"{kind.capitalize()} tokens",
-                f"{kind.capitalize()} tokens in the time shown, from every source.",
-                summed(TOKENS, where=f'{KIND}="{kind}"', over=RANGE, function="increase"),
+            Panel(
+                f"{kind.capitalize()} tokens per call by model",
+                f"{kind.capitalize()} tokens from every source over calls: a mean.",
+                "timeseries",
+                (
+                    Query(
+                        f"{ask.total(TOKENS, *TRACED, where=_kind(kind))} / {calls}",
+                        legend(*TRACED),
+                    ),
+                ),
+                unit="suffix: tokens",
+                decimals=0,
+                traces="model",
             )
             for kind in ("input", "output")
         ),
-        _stat(
-            "Unfinished tokens",
-            "Tokens in the time shown that were spent on calls that were closed early, cancelled or"
-            " failed half way. The server bills them, and reports none of them.",
-            unfinished,
-        ),
-        _stat(
-            "Known tokens",
-            "Share of tokens that the server reported, or that were counted exactly or calibrated:"
-            " the rest is approximated, or only what a reasoning model let us see.",
-            f"{told} / {every}",
-            unit="percentunit",
-            steps=((None, "red"), (0.5, "yellow"), (0.9, "green")),
-        ),
-    )
-
-
-def _calls(vocabulary: Vocabulary) -> tuple[Panel, ...]:
-    return (
         Panel(
-            "Calls by model",
-            "Calls per second that ended, by the service that made them and the model that was"
-            " asked for.",
-            "timeseries",
-            (Query(summed(CALLS, *TRACED), legend(*TRACED)),),
-            unit="reqps",
-            traces=True,
-        ),
-        Panel(
-            "Calls by service and provider",
-            "Calls per second that ended, by the service that made them and who was called.",
-            "timeseries",
-            (Query(summed(CALLS, JOB, PROVIDER), legend(JOB, PROVIDER)),),
-            unit="reqps",
-        ),
-        Panel(
-            "Errors by type",
-            "Failed calls per second by operation, service, model and error.type: the class of the"
-            " exception, or the code that the server gave.",
+            "Reasoning by model",
+            "Share of reported output tokens that were thought and not answer, by model and"
+            " service.",
             "timeseries",
             (
                 Query(
-                    vocabulary.durations("count", OPERATION, *TRACED, ERROR, where=f'{ERROR}!=""'),
-                    legend(OPERATION, *TRACED, ERROR),
-                ),
-            ),
-            unit="reqps",
-            steps=((None, "green"), (0.1, "red")),
-            traces=True,
-        ),
-        Panel(
-            "How calls ended",
-            "Calls per second by outcome: completed, closed early (the application stopped reading"
-            " a stream), cancelled (its task was), failed.",
-            "timeseries",
-            (Query(summed(CALLS, OUTCOME), legend(OUTCOME)),),
-            unit="reqps",
-            stacked=True,
-        ),
-    )
-
-
-def _tokens(vocabulary: Vocabulary) -> tuple[Panel, ...]:
-    both = tuple(zip(("input", "output"), vocabulary.tokens, strict=True))
-    conditions = dict(zip(("input", "output"), vocabulary.token_conditions, strict=True))
-    sizes = tuple(zip(("input", "output"), vocabulary.sizes, strict=True))
-    reported = {
-        kind: summed(TOKENS, where=f'{KIND}="{kind}", {SOURCE}="reported"')
-        for kind in ("input", "output")
-    }
-    written = summed(TOKENS, OPERATION, *TRACED, where=f'{KIND}="output"')
-    return (
-        Panel(
-            "Tokens per second by model",
-            "Tokens per second as the conventions tell them, by service and model: reported by the"
-            " server or counted exactly. Estimates are not among them.",
-            "timeseries",
-            tuple(
-                Query(summed(metric, *TRACED, where=conditions[kind]), legend(*TRACED, word=kind))
-                for kind, metric in both
-            ),
-            traces=True,
-        ),
-        Panel(
-            "Tokens per second by source",
-            "Tokens per second by where the number comes from: reported by the server, counted"
-            " here, calibrated by reports of calls like it, visible (what a reasoning model let us"
-            " see), approximated.",
-            "timeseries",
-            (Query(summed(TOKENS, SOURCE, KIND), legend(SOURCE, KIND)),),
-            stacked=True,
-        ),
-        Panel(
-            "Tokens per second by service",
-            "Tokens per second from every source, by the service that spent them.",
-            "timeseries",
-            (Query(summed(TOKENS, JOB, KIND), legend(JOB, KIND)),),
-        ),
-        Panel(
-            "Tokens per second by provider",
-            "Tokens per second from every source, by who was called.",
-            "timeseries",
-            (Query(summed(TOKENS, PROVIDER, KIND), legend(PROVIDER, KIND)),),
-        ),
-        Panel(
-            "Tokens of unfinished calls",
-            "Tokens per second spent on calls that did not complete, by how they ended.",
-            "timeseries",
-            (
-                Query(
-                    summed(TOKENS, OUTCOME, KIND, where=f'{OUTCOME}!="completed"'),
-                    legend(OUTCOME, KIND),
-                ),
-            ),
-            stacked=True,
-        ),
-        Panel(
-            "Cached and reasoning tokens",
-            "Share of reported input tokens that came from the server's cache, and of reported"
-            " output tokens that were thought and not answer. Only a server knows these.",
-            "timeseries",
-            (
-                Query(f"{or_zero(summed(CACHED))} / {reported['input']}", "cached input"),
-                Query(f"{or_zero(summed(REASONING))} / {reported['output']}", "reasoning output"),
-            ),
-            unit="percentunit",
-            most=1.0,
-        ),
-        Panel(
-            "Tokens of a call",
-            "How many tokens 95 % of calls do not exceed, by service and model. The histogram's"
-            " buckets are a factor of four apart: read it as a size, not as a number.",
-            "timeseries",
-            tuple(
-                Query(
-                    _quantile(0.95, summed(metric, *TRACED, "le", where=conditions[kind])),
-                    legend(*TRACED, word=kind),
-                    exemplars=True,
-                )
-                for kind, metric in sizes
-            ),
-            traces=True,
-        ),
-        Panel(
-            "Output tokens per second of waiting",
-            "Output tokens from every source over the time that calls took: how fast"
-            " answers come, waiting included. By operation, service and model.",
-            "timeseries",
-            (
-                Query(
-                    f"{written} / {vocabulary.durations('sum', OPERATION, *TRACED)}",
-                    legend(OPERATION, *TRACED),
-                ),
-            ),
-            traces=True,
-        ),
-    )
-
-
-def _cost() -> tuple[Panel, ...]:
-    loaded = " Empty until the rules that tokentrail prices writes are loaded."
-
-    def spent(*by: str) -> str:
-        group = f" by ({', '.join(by)})" if by else ""
-        return f"sum{group} ({COST}{{{CHOSEN}}})"
-
-    by = ", ".join(TRACED)
-    calls = f'sum by ({by}) (rate({CALLS}{{{CHOSEN}, {OPERATION}!="{FETCH.name}"}}[5m]))'
-    return (
-        Panel(
-            "Cost",
-            "USD in the time shown, for models that have a price." + loaded,
-            "stat",
-            (
-                Query(
-                    f"sum (sum_over_time({COST}{{{CHOSEN}}}[{RANGE}:30s])) * 30",
-                    instant=True,
-                ),
-            ),
-            unit="currencyUSD",
-            width=4,
-        ),
-        Panel(
-            "Cost by model",
-            "USD per hour at the pace of the last five minutes, by the service that spent and the"
-            " model that was asked for." + loaded,
-            "timeseries",
-            (Query(f"{spent(*TRACED)} * 3600", legend(*TRACED)),),
-            unit="currencyUSD",
-            width=10,
-            stacked=True,
-            traces=True,
-        ),
-        Panel(
-            "Cost by service and provider",
-            "USD per hour at the pace of the last five minutes, by who spent and who was paid."
-            + loaded,
-            "timeseries",
-            (Query(f"{spent(JOB, PROVIDER)} * 3600", legend(JOB, PROVIDER)),),
-            unit="currencyUSD",
-            width=10,
-            stacked=True,
-        ),
-        Panel(
-            "Cost of a thousand calls",
-            "USD that a thousand calls of a service to a model cost on average, failed ones among"
-            " them." + loaded,
-            "timeseries",
-            (Query(f"{spent(*TRACED)} / {calls} * 1000", legend(*TRACED)),),
-            unit="currencyUSD",
-            traces=True,
-        ),
-        Panel(
-            "Calls without a price",
-            "Calls per second, by service, to models that had no cost in the last five minutes:"
-            " unknown names, tokens that are not known, failures. Name their prices with"
-            " --overrides." + loaded,
-            "timeseries",
-            (
-                Query(
-                    f"{calls} unless on ({by}) {spent(*TRACED)} and on () (count ({COST}) > 0)",
+                    f"{ask.total(REASONING, *TRACED)} /"
+                    f" {ask.total(TOKENS, *TRACED, where=_reported_output())}",
                     legend(*TRACED),
                 ),
             ),
-            unit="reqps",
-            traces=True,
+            unit="percentunit",
+            empty="No server reported reasoning",
+            decimals=0,
+            most=1.0,
+            traces="model",
         ),
     )
 
 
-def _time(vocabulary: Vocabulary) -> tuple[Panel, ...]:
-    by = (OPERATION, *TRACED, "le")
-    durations = vocabulary.durations("bucket", *by)
-    first = summed(f"{vocabulary.first_chunk}_bucket", *by)
-    gaps = summed(f"{vocabulary.output_chunk}_bucket", *by)
+def _reported_output() -> str:
+    return f'{KIND}="output", {SOURCE}="reported"'
+
+
+def _shares(ask: Queries, kind: str) -> Panel:
+    shares = ask.total(TOKENS, SOURCE, where=_kind(kind))
+    whole = ask.total(TOKENS, where=_kind(kind))
+    return Panel(
+        f"{kind.capitalize()} tokens by source",
+        f"What share of {kind} tokens was reported by the server, counted here, calibrated by"
+        " reports, visible (what a reasoning model let us see) or approximated.",
+        "timeseries",
+        (Query(f"{shares} / on () group_left () {whole}", legend(SOURCE)),),
+        unit="percentunit",
+        decimals=0,
+        stacked=True,
+        colors=SOURCES,
+        most=1.0,
+    )
+
+
+def _cost(ask: Queries) -> tuple[Panel, ...]:
+    by = ", ".join(TRACED)
+    calls = ask.total(CALLS, *TRACED, where=f'{OPERATION}!="{FETCH.name}"', over="5m")
     return (
-        _quantiles(
-            "Duration",
-            "Seconds from the request until the answer was whole or the stream over.",
-            durations,
-            steps=((None, "green"), (30.0, "red")),
+        Panel(
+            "Cost of a day against its budget",
+            "Dollars in the 24 hours before each point, by service, and what a service may spend in"
+            " a day (`tokentrail prices --budget`).",
+            "timeseries",
+            (
+                Query(ask.spent_over("1d", JOB), legend(JOB)),
+                Query("max (tokentrail:cost_budget_usd:per_day)", "budget"),
+            ),
+            unit="currencyUSD",
+            empty=NO_PRICES,
+            decimals=2,
+            colors={"budget": BAD},
         ),
-        _quantiles(
-            "Time to first chunk",
-            "Seconds from the request to the first chunk of a stream: what a user waits for.",
-            first,
-            steps=((None, "green"), (5.0, "red")),
+        Panel(
+            "Cost of a thousand calls by model",
+            "Dollars for a thousand calls, whatever their outcome, by model and service.",
+            "timeseries",
+            (Query(f"1000 * {ask.spent(*TRACED)} / {calls}", legend(*TRACED)),),
+            unit="currencyUSD",
+            empty=NO_PRICES,
+            decimals=2,
+            traces="model",
         ),
-        _quantiles(
-            "Time per output chunk",
-            "Seconds from one chunk of a stream to the next: how steadily an answer comes."
-            " Empty unless time_per_output_chunk is on.",
-            gaps,
-            steps=((None, "green"), (1.0, "red")),
+        Panel(
+            "Calls per minute without a price",
+            "Calls of models that have no price, by model and service: their cost is missing above."
+            " Give them one with `tokentrail prices --overrides`.",
+            "timeseries",
+            (
+                Query(
+                    f"({calls} unless on ({by}) {ask.spent(*TRACED)}"
+                    f" and on () (count ({ask.spent()}) > 0)) * {MINUTES}",
+                    legend(*TRACED),
+                ),
+            ),
+            unit=PER_MINUTE,
+            empty="None, or no rules of `tokentrail prices` are loaded",
+            decimals=1,
+            traces="model",
         ),
     )
 
 
-def _trust() -> tuple[Panel, ...]:
-    shares = summed(TOKENS, SOURCE, KIND)
+def _limits(ask: Queries) -> tuple[Panel, ...]:
+    def headroom(kind: str) -> str:
+        left = f'min by ({MODEL}, {JOB}) ({LEFT}{{{CHOSEN}, {LIMIT_TYPE}="{kind}"}})'
+        return f'{left} / min by ({MODEL}, {JOB}) ({LIMIT}{{{CHOSEN}, {LIMIT_TYPE}="{kind}"}})'
+
+    return (
+        Panel(
+            "Retries per minute by cause",
+            "Tries that the client made again by itself, a minute, by what went wrong (a status, a"
+            " timeout, a lost connection), model and service. A call that succeeded at the second"
+            " try failed for nobody, and took longer.",
+            "timeseries",
+            (
+                Query(
+                    f"{ask.total(RETRIES, ERROR, *TRACED)} * {MINUTES}",
+                    legend(*TRACED, ERROR),
+                ),
+            ),
+            unit="suffix: retries/min",
+            empty="The client retried nothing",
+            decimals=1,
+            traces="model",
+        ),
+        *(
+            Panel(
+                f"{kind.capitalize()} left by model",
+                f"What is left of the {kind} that the provider allows, as its last answer had it"
+                " (`x-ratelimit-remaining`), by model and service.",
+                "timeseries",
+                (Query(headroom(kind), legend(*TRACED)),),
+                unit="percentunit",
+                empty="No server sent x-ratelimit headers",
+                decimals=0,
+                most=1.0,
+                traces="model",
+            )
+            for kind in ("requests", "tokens")
+        ),
+    )
+
+
+def _answers(ask: Queries) -> tuple[Panel, ...]:
+    return (
+        Panel(
+            "Answers per minute by finish reason",
+            "Why answers ended, a minute: stop, length (cut at the limit of tokens), tool calls,"
+            " content filter.",
+            "timeseries",
+            (Query(f"{ask.total(FINISHED, REASON)} * {MINUTES}", legend(REASON)),),
+            unit="suffix: answers/min",
+            empty="No answer had a finish reason",
+            decimals=1,
+            width=12,
+            stacked=True,
+        ),
+        Panel(
+            "Calls per minute by answering model",
+            "Calls a minute by the model that answered and the one that was asked for: an alias"
+            " that moves is seen here.",
+            "timeseries",
+            (
+                Query(
+                    f"{ask.either(DURATION, 'count', ANSWERED, MODEL, where=_answered())}"
+                    f" * {MINUTES}",
+                    legend(MODEL, ANSWERED),
+                ),
+            ),
+            unit=PER_MINUTE,
+            decimals=1,
+            width=12,
+        ),
+    )
+
+
+def _answered() -> str:
+    return f'{ANSWERED}!=""'
+
+
+def _trust(ask: Queries) -> tuple[Panel, ...]:
+    counted, reported = (
+        ask.total(COMPARED, KIND, *TRACED, where=f'{SOURCE}="{source}"')
+        for source in ("counted", "reported")
+    )
     return (
         Panel(
             "Counted over reported tokens",
-            "Tokens that we counted over tokens that the server reported, of the calls that have"
-            " both (the share that count_verification_ratio says). 1 is exact; away from it,"
-            " counts of that model are off.",
+            "Tokens counted here over tokens that the server reported, of the calls that have both."
+            " 1 is exact; away from it, counts of that model are off.",
             "timeseries",
-            (
-                Query(
-                    " / ".join(
-                        summed(COMPARED, *TRACED, KIND, where=f'{SOURCE}="{source}"')
-                        for source in ("counted", "reported")
-                    ),
-                    legend(*TRACED, KIND),
-                ),
-            ),
+            (Query(f"{counted} / {reported}", legend(*TRACED, KIND)),),
             unit="none",
+            empty="No calls were compared: count_verification_ratio says how many are",
+            decimals=2,
+            width=24,
             steps=((None, "red"), (0.95, "green"), (1.05, "red")),
-            traces=True,
-        ),
-        Panel(
-            "Share of tokens by source",
-            "What part of the tokens each source gave, for input and for output.",
-            "timeseries",
-            (
-                Query(
-                    f"{shares} / on ({KIND}) group_left () {summed(TOKENS, KIND)}",
-                    legend(SOURCE, KIND),
-                ),
-            ),
-            unit="percentunit",
-            most=1.0,
+            traces="model",
         ),
     )
 
 
-def _health() -> tuple[Panel, ...]:
+def _itself(ask: Queries) -> tuple[Panel, ...]:
     def ours(metric: str) -> str:
-        return summed(metric, JOB, function="increase", chosen=OURS)
+        return ask.total(metric, JOB, function="increase", own=True)
 
+    about = "Not set up: internal_metrics records it"
+    queue = ask.total(QUEUE, JOB, own=True).partition("{")[2].partition("}")[0]
     return (
         Panel(
             "Waiting work",
             "Pieces of work that wait for tokentrail's worker: near zero but for moments.",
             "timeseries",
-            (Query(f"max by ({JOB}) ({QUEUE}{{{OURS}}})", legend(JOB)),),
+            (Query(f"max by ({JOB}) ({QUEUE}{{{queue}}})", legend(JOB)),),
+            empty=about,
+            decimals=0,
             steps=((None, "green"), (1000.0, "red")),
-            width=8,
         ),
         Panel(
-            "Own errors",
-            "Errors of tokentrail's own that the application was spared. Each kind is logged once:"
-            " look for 'tokentrail failed'.",
+            "Internal errors",
+            "Errors of tokentrail's own that the application was spared. Each is logged once: look"
+            " for 'tokentrail failed'.",
             "timeseries",
             (Query(ours(ERRORS), legend(JOB)),),
+            empty=about,
+            decimals=0,
             steps=((None, "green"), (1.0, "red")),
-            width=8,
         ),
         Panel(
-            "Deferred and degraded calls",
-            "Calls whose count was left to the worker (usual), and those that were estimated"
-            " because it had too much to do (a worry). Corrected: a rule said otherwise than"
-            " reports of calls like it.",
+            "Counts queued, estimated and corrected",
+            "Counts that were left to the worker (usual), those that were estimated because it had"
+            " too much to do (a worry), and those that a calibration corrected.",
             "timeseries",
             (
-                Query(ours(DEFERRED), legend(JOB, word="deferred")),
-                Query(ours(DEGRADED), legend(JOB, word="degraded")),
-                Query(ours(CORRECTED), legend(JOB, word="corrected")),
+                Query(ours(QUEUED), f"{legend(JOB)} / queued"),
+                Query(ours(ESTIMATED), f"{legend(JOB)} / estimated"),
+                Query(ours(CORRECTED), f"{legend(JOB)} / corrected"),
             ),
-            width=8,
+            empty=about,
+            decimals=0,
         ),
     )
 
 
-def _table(vocabulary: Vocabulary) -> Panel:
-    by = (JOB, PROVIDER, OPERATION, MODEL)
-    buckets = vocabulary.durations("bucket", *by, "le", over=RANGE)
-
-    def over_all(metric: str, where: str = "") -> Query:
-        return Query(
-            summed(metric, *by, where=where, over=RANGE, function="increase"), instant=True
-        )
-
-    return Panel(
-        "Calls, tokens and time",
-        "In the time shown, for each service, provider and model: calls, those that failed, input"
-        " and output tokens, seconds that 95 % of calls do not exceed. A row leads to its traces.",
-        "table",
-        (
-            over_all(CALLS),
-            over_all(CALLS, f'{OUTCOME}="failed"'),
-            over_all(TOKENS, f'{KIND}="input"'),
-            over_all(TOKENS, f'{KIND}="output"'),
-            Query(_quantile(0.95, buckets), instant=True),
-        ),
-        width=24,
-        traces=True,
-    )
-
-
-def _stat(
+def _tile(  # noqa: PLR0913 - a row of a table
     title: str,
     about: str,
     expr: str,
     unit: str = "short",
-    steps: tuple[tuple[float | None, str], ...] = ((None, "green"),),
+    *,
+    empty: str = NO_CALLS,
+    steps: Steps = NEUTRAL,
+    decimals: int | None = None,
+    calc: str = "lastNotNull",
 ) -> Panel:
-    return Panel(title, about, "stat", (Query(expr, instant=True),), unit, steps, width=4)
-
-
-def _quantiles(
-    title: str, about: str, buckets: str, steps: tuple[tuple[float | None, str], ...]
-) -> Panel:
-    queries = tuple(
-        Query(_quantile(share, buckets), legend(OPERATION, *TRACED, word=name), exemplars=True)
-        for name, share in QUANTILES
+    return Panel(
+        title,
+        about,
+        "stat",
+        (Query(expr, title),),
+        unit,
+        empty,
+        steps,
+        width=3,
+        height=5,
+        decimals=decimals,
+        calc=calc,
     )
-    return Panel(title, about, "timeseries", queries, "s", steps, width=8, traces=True)
 
 
-def _quantile(share: float, buckets: str) -> str:
-    return f"histogram_quantile({share}, {buckets})"
+def _heatmap(title: str, about: str, expr: str, empty: str) -> Panel:
+    return Panel(title, about, "heatmap", (Query(expr, "{{le}}"),), unit="s", empty=empty)

@@ -12,39 +12,32 @@ import json
 import string
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import dashboard_panels as shown
-from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, table, timeseries
+import dashboard_queries as asked
+from dashboard_links import docs_link, service_link, trace_links
+from grafana_foundation_sdk.builders import common, dashboard, heatmap, prometheus, stat, table
+from grafana_foundation_sdk.builders import timeseries as lines
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models import heatmap as heatmap_models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
-
-from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER = Path(__file__).parents[1] / "src" / "tokentrail" / "dashboards"
-HEIGHTS = {"stat": 4, "timeseries": 9, "table": 9}
+FILES = {"tokentrail.json": False, "tokentrail-by.json": True}
+"""Each file, and whether it has the label of ``--by``."""
 SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
-
-_ROW = "${__data.fields.%s}"
-_SERIES = "${__field.labels.%s}"
-
-TableOrder = {
-    shown.JOB: "Service",
-    shown.PROVIDER: "Provider",
-    shown.OPERATION: "Operation",
-    shown.MODEL: "Model",
-    "Value #A": "Calls",
-    "Value #B": "Failed",
-    "Value #C": "Input tokens",
-    "Value #D": "Output tokens",
-    "Value #E": "p95 duration",
-}
+COLUMNS = 24
+LEAST_INTERVAL = "2m"
+"""Between two points, so that a line is made of more than a call or two."""
+GAP = 10 * 60 * 1000
+"""Milliseconds without a point that a line bridges: seldom calls are still a line."""
 
 
 def main() -> int:
@@ -53,13 +46,12 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if one is stale")
     check = parser.parse_args().check
     stale = []
-    for vocabulary in shown.VOCABULARIES:
-        path, text = FOLDER / f"tokentrail-{vocabulary.name}.json", rendered(vocabulary)
+    for name, by in FILES.items():
+        path, text = FOLDER / name, rendered(by=by)
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         stale.append(path.name)
         if not check:
-            FOLDER.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
     if stale and check:
         print(f"stale: {', '.join(stale)}; run python tools/make_dashboards.py", file=sys.stderr)
@@ -68,59 +60,61 @@ def main() -> int:
     return 0
 
 
-def rendered(vocabulary: shown.Vocabulary) -> str:
+def rendered(*, by: bool) -> str:
     """Return a dashboard's JSON."""
-    made = json.loads(json.dumps(board(vocabulary).build(), cls=JSONEncoder))
-    for number, panel in enumerate(made["panels"], start=1):
-        panel["id"] = number  # the builder numbers none, and links to a panel need one
-        if panel.get("options", {}) is None:
-            del panel["options"]  # not set is not null
+    made = _plain(board(by=by))
+    made["panels"] = list(_placed(shown.rows(by=by)))
     for variable in made["templating"]["list"]:
         del variable["id"]  # one and the same for all
     return json.dumps(made, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def board(vocabulary: shown.Vocabulary) -> dashboard.Dashboard:
-    """Return the builder of a dashboard."""
+def board(*, by: bool) -> dashboard.Dashboard:
+    """Return the builder of a dashboard, without its panels."""
     built = (
-        dashboard.Dashboard(f"tokentrail ({vocabulary.name} names)")
-        .uid(f"tokentrail-{vocabulary.name}")
+        dashboard.Dashboard("tokentrail")
+        .uid("tokentrail")
         .description(
-            "Calls of the openai client, their tokens and time, as tokentrail tells them under the"
-            f" names of {vocabulary.about}."
+            "Calls of the openai client as tokentrail records them: outcomes, tokens, cost and"
+            " time. It reads both vocabularies (the setting metric_names)."
         )
         .tags(["tokentrail", "gen_ai", "openai"])
-        .time("now-1h", "now")
+        .time("now-2h", "now")
         .timezone("browser")
-        .refresh("30s")
+        .refresh("1m")
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
+        .link(docs_link())
+        .link(
+            dashboard.DashboardLink("Other dashboards of GenAI")
+            .type(models.DashboardLinkType.DASHBOARDS)
+            .tags(["gen_ai"])
+            .as_dropdown(as_dropdown=True)
+            .keep_time(keep_time=True)
+        )
     )
-    for variable in variables():
+    for variable in variables(by=by):
         built = built.with_variable(variable)
-    for row in shown.rows(vocabulary):
-        built = built.with_row(dashboard.Row(row.title))
-        for panel in row.panels:
-            built = built.with_panel(drawn(panel))
     return built
 
 
-def variables() -> Iterator[
-    dashboard.DatasourceVariable | dashboard.QueryVariable | dashboard.TextBoxVariable
-]:
+def variables(*, by: bool) -> Iterator[dashboard.DatasourceVariable | dashboard.QueryVariable]:
     """Yield the variables, in the order in which one narrows the next."""
     yield dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus")
     chosen: list[str] = []
     for name, title, label in (
-        ("service", "Service", shown.JOB),
-        ("provider", "Provider", shown.PROVIDER),
-        ("model", "Model", shown.MODEL),
+        ("environment", "Environment", asked.ENVIRONMENT),
+        ("version", "Version", asked.VERSION),
+        ("service", "Service", asked.JOB),
+        ("provider", "Provider", asked.PROVIDER),
+        ("model", "Model", asked.MODEL),
+        *([("by", asked.BY, asked.BY)] if by else []),
     ):
         where = f"{{{', '.join(chosen)}}}" if chosen else ""
         yield (
             dashboard.QueryVariable(name)
             .label(title)
             .datasource(SOURCE)
-            .query(f"label_values({shown.CALLS}{where}, {label})")
+            .query(f"label_values({asked.CALLS}{where}, {label})")
             .multi(multi=True)
             .include_all(include_all=True)
             .all_value(".*")
@@ -129,19 +123,53 @@ def variables() -> Iterator[
             .sort(models.VariableSort.ALPHABETICAL_ASC)
         )
         chosen.append(f'{label}=~"${name}"')
-    yield dashboard.DatasourceVariable("tempo").label("Tempo").type("tempo")
-    address = "http://localhost:16686"
-    yield (
-        dashboard.TextBoxVariable("jaeger")
-        .label("Jaeger")
-        .default_value(address)
-        .current(models.VariableOption(selected=True, text=address, value=address))
-    )
+    for name in ("tempo", "jaeger"):
+        yield dashboard.DatasourceVariable(name).label(name.capitalize()).type(name)
 
 
-def drawn(panel: shown.Panel) -> timeseries.Panel | stat.Panel | table.Panel:
-    """Return a panel's builder, whatever its kind."""
-    draw = {"stat": _stat, "timeseries": _timeseries, "table": _table}[panel.kind]
+def _placed(rows: tuple[shown.Row, ...]) -> Iterator[dict[str, Any]]:
+    """Yield rows and panels, each below or beside the one before."""
+    top = 0
+    for row in rows:
+        heading = _heading(row, top) if row.title else None
+        if heading is not None:
+            yield heading
+            top += 1
+        folded: list[dict[str, Any]] = []
+        left = height = 0
+        for panel in row.panels:
+            if left + panel.width > COLUMNS:
+                top, left = top + height, 0
+            made = _built(panel)
+            made["gridPos"] = {"x": left, "y": top, "w": panel.width, "h": panel.height}
+            left, height = left + panel.width, panel.height
+            folded.append(made)
+        if row.folded and heading is not None:
+            heading["panels"] = folded
+            top = heading["gridPos"]["y"] + 1
+        else:
+            yield from folded
+            top += height
+
+
+def _heading(row: shown.Row, top: int) -> dict[str, Any]:
+    return {
+        "type": "row",
+        "id": _number(f"row {row.title}"),
+        "title": row.title,
+        "collapsed": row.folded,
+        "gridPos": {"x": 0, "y": top, "w": COLUMNS, "h": 1},
+        "panels": [],
+    }
+
+
+def _number(title: str) -> int:
+    """Return a panel's number: it stays the same when others come, for links lead to it."""
+    return crc32(title.encode()) % 100_000
+
+
+def _built(panel: shown.Panel) -> dict[str, Any]:
+    draw = {"stat": _stat, "timeseries": _lines, "table": _table, "heatmap": _heatmap}[panel.kind]
     steps = [models.Threshold(value=value, color=color) for value, color in panel.steps]
     built = (
         draw(panel)
@@ -150,17 +178,26 @@ def drawn(panel: shown.Panel) -> timeseries.Panel | stat.Panel | table.Panel:
         .datasource(SOURCE)
         .unit(panel.unit)
         .min(0)
-        .height(HEIGHTS[panel.kind])
-        .span(panel.width)
+        .no_value(panel.empty)
         .thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps))
     )
+    if panel.kind != "table":
+        built = built.interval(panel.stretch or LEAST_INTERVAL)
+    if panel.decimals is not None:
+        built = built.decimals(panel.decimals)
     if panel.most is not None:
         built = built.max(panel.most)
     if panel.traces and panel.kind != "table":
-        built = built.data_links(links(_SERIES))
+        built = built.data_links(trace_links(panel.traces))
     for letter, query in zip(string.ascii_uppercase, panel.queries, strict=False):
         built = built.with_target(_target(panel, letter, query))
-    return built
+    return {**_plain(built), "id": _number(panel.title)}
+
+
+def _plain(builder: Any) -> dict[str, Any]:
+    """Return what a builder builds as JSON has it; not set is not null."""
+    made = json.loads(json.dumps(builder.build(), cls=JSONEncoder))
+    return {key: value for key, value in made.items() if value is not None}
 
 
 def _target(panel: shown.Panel, letter: str, query: shown.Query) -> prometheus.Dataquery:
@@ -168,106 +205,127 @@ def _target(panel: shown.Panel, letter: str, query: shown.Query) -> prometheus.D
     target = target.instant() if query.instant else target.range()
     if panel.kind == "table":
         target = target.format(PromQueryFormat.TABLE)
+    if panel.kind == "heatmap":
+        target = target.format(PromQueryFormat.HEATMAP)
     if query.exemplars:
         target = target.exemplar(exemplar=True)
     return target.legend_format(query.legend or "__auto")
 
 
 def _stat(panel: shown.Panel) -> stat.Panel:
-    reduce = common.ReduceDataOptions().calcs(["lastNotNull"]).values(values=False)
+    reduce = common.ReduceDataOptions().calcs([panel.calc]).values(values=False)
     return (
         stat.Panel()
         .reduce_options(reduce)
         .color_mode(common_models.BigValueColorMode.VALUE)
-        .graph_mode(common_models.BigValueGraphMode.NONE)
+        .graph_mode(common_models.BigValueGraphMode.AREA)
+        .orientation(common_models.VizOrientation.VERTICAL)
+        .text_mode(
+            common_models.BigValueTextMode.VALUE_AND_NAME
+            if len(panel.queries) > 1
+            else common_models.BigValueTextMode.VALUE
+        )
     )
 
 
-def _timeseries(panel: shown.Panel) -> timeseries.Panel:
-    lines = common_models.GraphTresholdsStyleMode
-    style = lines.DASHED if len(panel.steps) > 1 else lines.OFF
+def _lines(panel: shown.Panel) -> lines.Panel:
+    dashed = common_models.GraphTresholdsStyleMode
+    style = dashed.DASHED if len(panel.steps) > 1 else dashed.OFF
+    by_name = dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME)
     built = (
-        timeseries.Panel()
-        .fill_opacity(30 if panel.stacked else 10)
+        lines.Panel()
+        .fill_opacity(70 if panel.stacked else 0)
+        .line_width(0 if panel.stacked else 2)
+        .show_points(common_models.VisibilityMode.NEVER)
+        .span_nulls(GAP)
+        .color_scheme(by_name)
         .thresholds_style(common.GraphThresholdsStyleConfig().mode(style))
-        .tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
+        .tooltip(
+            common.VizTooltipOptions()
+            .mode(common_models.TooltipDisplayMode.MULTI)
+            .sort(common_models.SortOrder.DESCENDING)
+        )
         .legend(
             common.VizLegendOptions()
             .display_mode(common_models.LegendDisplayMode.TABLE)
             .placement(common_models.LegendPlacement.BOTTOM)
             .show_legend(show_legend=True)
-            .calcs(["mean", "lastNotNull"])
+            .calcs(["lastNotNull"])
+            .sort_by("Last *")
+            .sort_desc(sort_desc=True)
         )
     )
+    for name, color in panel.colors.items():
+        fixed = {"mode": "fixed", "fixedColor": color}
+        value = models.DynamicConfigValue(id_val="color", value=fixed)
+        built = built.override_by_name(name, [value])
     if panel.stacked:
-        built = built.stacking(
-            common.StackingConfig().group("A").mode(common_models.StackingMode.NORMAL)
-        )
+        normal = common_models.StackingMode.NORMAL
+        built = built.stacking(common.StackingConfig().group("A").mode(normal))
     return built
+
+
+def _heatmap(panel: shown.Panel) -> heatmap.Panel:
+    colors = heatmap.HeatmapColorOptions().mode(heatmap_models.HeatmapColorMode.SCHEME)
+    return (
+        heatmap.Panel()
+        .calculate(calculate=False)
+        .color(colors.scheme("Blues").steps(64))
+        .y_axis(heatmap.YAxisConfig().unit("s"))
+        .cell_gap(1)
+    )
 
 
 def _table(panel: shown.Panel) -> table.Panel:
-    del panel
-    order = {name: place for place, name in enumerate(TableOrder)}
+    order = {column.name: place for place, column in enumerate(panel.columns)}
+    hidden = {"Time": True, **({} if len(panel.queries) > 1 else {"Value": True})}
     built = (
         table.Panel()
+        .cell_height(common_models.TableCellHeight.SM)
+        .sort_by([common.TableSortByFieldState().display_name(panel.sort).desc(desc=True)])
         .with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
         .with_transformation(
             models.DataTransformerConfig(
-                id_val="organize",
-                options={"excludeByName": {"Time": True}, "indexByName": order},
+                id_val="organize", options={"excludeByName": hidden, "indexByName": order}
             )
         )
     )
-    for name, title in TableOrder.items():
-        told = [models.DynamicConfigValue(id_val="displayName", value=title)]
-        if name == "Value #E":
-            told.append(models.DynamicConfigValue(id_val="unit", value="s"))
-        if name == shown.MODEL:
-            found = [
-                {"title": link.build().title, "url": link.build().url, "targetBlank": True}
-                for link in links(_ROW)
-            ]
-            told.append(models.DynamicConfigValue(id_val="links", value=found))
-        built = built.override_by_name(name, told)
+    for column in panel.columns:
+        built = built.override_by_name(column.name, list(_column(panel, column)))
     return built
 
 
-def links(template: str) -> list[dashboard.DashboardLink]:
-    """Return links to the traces of the model under the cursor, in Tempo and in Jaeger.
+def _column(panel: shown.Panel, column: shown.Column) -> Iterator[models.DynamicConfigValue]:
+    def value(name: str, of: object) -> models.DynamicConfigValue:
+        return models.DynamicConfigValue(id_val=name, value=of)
 
-    Jaeger is asked for one service at a time, so there it is the service under the cursor's, too.
-    """
-    model = template % shown.MODEL
-    pane = {
-        "datasource": "${tempo}",
-        "queries": [
-            {
-                "refId": "A",
-                "datasource": {"type": "tempo", "uid": "${tempo}"},
-                "queryType": "traceql",
-                "query": f'{{ span.{semconv.REQUEST_MODEL} = "{model}" }}',
-            }
-        ],
-        "range": {"from": "${__from}", "to": "${__to}"},
-    }
-    tags = {semconv.REQUEST_MODEL: model}
-    tempo = f"/explore?schemaVersion=1&orgId=1&panes={_quoted({'traces': pane})}"
-    jaeger = (
-        f"${{jaeger}}/search?service={template % shown.JOB}&tags={_quoted(tags)}"
-        "&start=${__from}000&end=${__to}000"
-    )
-    return [
-        dashboard.DashboardLink("Traces of this model in Tempo").url(tempo).target_blank(True),  # noqa: FBT003 - the builder's signature
-        dashboard.DashboardLink("Traces of this service and model in Jaeger")
-        .url(jaeger)
-        .target_blank(True),  # noqa: FBT003 - the builder's signature
-    ]
+    yield value("displayName", column.title)
+    if column.name.startswith("Value"):
+        yield value("unit", column.unit)
+    if column.decimals is not None:
+        yield value("decimals", column.decimals)
+    if column.empty:
+        yield value("noValue", column.empty)
+    if column.width is not None:
+        yield value("custom.width", column.width)
+    if column.steps:
+        steps = [{"value": at, "color": color} for at, color in column.steps]
+        yield value("thresholds", {"mode": "absolute", "steps": steps})
+    if column.color:
+        yield value("custom.cellOptions", {"type": "color-text"})
+    links = _links_of(panel, column.name)
+    if links:
+        yield value("links", [{**_plain(link), "targetBlank": True} for link in links])
 
 
-def _quoted(value: object) -> str:
-    """Return JSON as a part of a URL, in which Grafana still finds its variables."""
-    return quote(json.dumps(value, separators=(",", ":")), safe="${}.:,[]_")
+def _links_of(panel: shown.Panel, name: str) -> list[dashboard.DashboardLink]:
+    if name == asked.MODEL and panel.traces:
+        return trace_links("model", in_table=True)
+    if name == "alertname":
+        return [docs_link("${__data.fields.alertname}")]
+    if name in (asked.JOB, asked.BY):
+        return [service_link(name, "by" if name == asked.BY else "service")]
+    return []
 
 
 if __name__ == "__main__":

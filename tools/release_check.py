@@ -22,8 +22,8 @@ IN_THE_WHEEL = (
     "tokentrail/py.typed",
     "tokentrail/counting/data/cl100k_base.tiktoken.gz",
     "tokentrail/counting/data/o200k_base.tiktoken.gz",
-    "tokentrail/dashboards/tokentrail-released.json",
-    "tokentrail/dashboards/tokentrail-latest.json",
+    "tokentrail/dashboards/tokentrail.json",
+    "tokentrail/dashboards/tokentrail-by.json",
     "tokentrail/dashboards/tokentrail.rules.yml",
 )
 IN_THE_SDIST = (

@@ -149,8 +149,7 @@ def test_a_made_up_operation_has_the_metrics_and_the_event_of_an_inference(recor
     assert recorded["details"] == 2
 
 
-def test_a_made_up_operation_is_in_the_docs_the_dashboards_and_a_setting(recorded):
+def test_a_made_up_operation_is_in_the_docs_and_a_setting(recorded):
     assert {"gen_ai.request.model", "gen_ai.output.messages"} <= set(recorded["documented"])
     assert recorded["failing"] == ["chat", "summarize", "text_completion"]
-    assert recorded["dashboards"] == ["chat", "summarize", "text_completion"]
     assert recorded["setting"][-1] == "summaries"

@@ -42,7 +42,6 @@ async def ask(driver, serve, reply=None, **options):
         ({"capture_content": "SPAN_ONLY", "emit_event": True}, True, False),
         ({"capture_content": "EVENT_ONLY"}, True, True),
         ({"capture_content": "SPAN_AND_EVENT"}, True, True),
-        ({"capture_content": "EVENT_ONLY", "emit_event": False}, False, False),
     ],
 )
 async def test_when_details_are_told(driver, serve, trail, settings, event, content):
@@ -230,19 +229,19 @@ async def test_without_a_provider_nothing_is_read_for_events(driver, serve, span
     assert spans.one()
 
 
-@pytest.mark.parametrize("emitted", [None, True, False])
-async def test_what_no_event_bears_is_not_read(driver, serve, trail, emitted):
-    """Nobody's ``redact`` is called for content that goes nowhere."""
+@pytest.mark.parametrize("where", ["EVENT_ONLY", "NO_CONTENT"])
+async def test_what_no_event_has_is_not_read(driver, serve, trail, where):
+    """No ``redact`` is called for content that goes nowhere."""
     seen = []
 
     def redact(_kind, text):
         seen.append(text)
         return text
 
-    trail.instrument(capture_content="EVENT_ONLY", emit_event=emitted, redact=redact)
+    trail.instrument(capture_content=where, emit_event=True, redact=redact)
     await ask(driver, serve)
     assert trail.spans.one()
-    assert seen == ([] if emitted is False else ["Hello?", "Hello."])
+    assert seen == (["Hello?", "Hello."] if where == "EVENT_ONLY" else [])
 
 
 @pytest.mark.settings(emit_event=True)

@@ -7,12 +7,14 @@ import re
 import subprocess
 from datetime import datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import yaml
 from tests.dashboards.server import program
 
 from tokentrail import cli
+from tokentrail.cli.docs_option import DOCS
 from tokentrail.cost import genai_prices
 
 pytest.importorskip("genai_prices", reason="needs tokentrail[cost]")
@@ -262,6 +264,10 @@ KNOWN = {
 }
 
 
+def _where(alert):
+    return {"panel_url": "/d/tokentrail", "runbook_url": f"{DOCS}/runbooks.md#{alert}"}
+
+
 def test_promtool_finds_the_costs_that_one_works_out(prices, tmp_path, own):
     path = tmp_path / "prices.rules.yml"
     # at this pace 170 USD are spent in four hours
@@ -306,16 +312,93 @@ def test_promtool_finds_the_costs_that_one_works_out(prices, tmp_path, own):
                             "summary": "shop spends a day's budget in four hours",
                             "description": f"{total * 14400 / 1e6:.4g} USD in four hours; a day:"
                             " tokentrail:cost_budget_usd:per_day",
+                            **_where("TokentrailCostBudgetBurns"),
                         },
                     }
                 ],
             },
         ],
     }
+    _test_with_promtool(tmp_path, path, test)
+
+
+def _test_with_promtool(tmp_path, rules, test):
     cases = tmp_path / "cases.yml"
-    written = {"rule_files": [str(path)], "evaluation_interval": "1m", "tests": [test]}
+    written = {"rule_files": [str(rules)], "evaluation_interval": "1m", "tests": [test]}
     cases.write_text(yaml.safe_dump(written), "utf-8")
     done = subprocess.run(
         [program("promtool"), "test", "rules", cases], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+TENANTS = {"acme": 20.0, "globex": 4.0, "initech": 1.0}
+"""USD that each spends in four hours, nearly."""
+
+
+def test_promtool_finds_costs_and_budgets_by_tenant(prices, tmp_path):
+    """Two services, three tenants: each has the cost of its own tokens, whoever spent them."""
+    path = tmp_path / "prices.rules.yml"
+    asked = ("--models", "gpt-4o-mini", "--provider", "openai", "--by", "tenant", "-o", path)
+    assert prices(*asked, "--budget-each", 2, "--budget-each", "acme=30")[0] == 0
+    pace = {name: usd / 14400 / 0.15e-6 for name, usd in TENANTS.items()}  # tokens a second
+    test = {
+        "interval": "1m",
+        "input_series": [
+            _series(USED, "gpt-4o-mini", {**DATED, **IN, "tenant": name, "job": job}, each / 2)
+            for name, each in pace.items()
+            for job in ("shop", "search")
+        ],
+        "promql_expr_test": [
+            {
+                "expr": f"round(sum by (tenant) ({COST}) * 14400, 0.001)",
+                "eval_time": "60m",
+                "exp_samples": [
+                    {"labels": f'{{tenant="{name}"}}', "value": usd}
+                    for name, usd in TENANTS.items()
+                ],
+            },
+            {
+                "expr": "tokentrail:cost_budget_usd_each:per_day",
+                "eval_time": "60m",
+                "exp_samples": [
+                    {
+                        "labels": f'tokentrail:cost_budget_usd_each:per_day{{tenant="{name}"}}',
+                        "value": usd,
+                    }
+                    for name, usd in {"acme": 30, "globex": 2, "initech": 2}.items()
+                ],
+            },
+        ],
+        "alert_rule_test": [
+            {"alertname": "TokentrailShareOfBudgetBurns", "eval_time": "2m", "exp_alerts": []},
+            {
+                "alertname": "TokentrailShareOfBudgetBurns",
+                "eval_time": "70m",
+                "exp_alerts": [
+                    {
+                        "exp_labels": {"severity": "critical", "tenant": "globex"},
+                        "exp_annotations": {
+                            "summary": "globex spends a day's budget in four hours",
+                            "description": "4 USD in four hours; a day:"
+                            " tokentrail:cost_budget_usd_each:per_day",
+                            **_where("TokentrailShareOfBudgetBurns"),
+                        },
+                    }
+                ],
+            },
+        ],
+    }
+    _test_with_promtool(tmp_path, path, test)
+
+
+def test_a_budget_for_each_value_needs_a_label(prices):
+    code, written, complaint = prices("--budget-each", 2)
+    assert (code, written) == (2, "")
+    assert "name one with --by tenant" in complaint
+
+
+@pytest.mark.parametrize("name", ["TokentrailCostBudgetBurns", "TokentrailShareOfBudgetBurns"])
+def test_the_alerts_of_budgets_have_a_page_in_the_runbook(name):
+    page = Path(__file__).parents[2] / "docs" / "runbooks.md"
+    assert f'<a id="{name}"></a>' in page.read_text("utf-8")

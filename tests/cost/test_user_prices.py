@@ -96,10 +96,10 @@ def test_a_file_that_is_not_there_raises_and_in_the_environment_warns_once(caplo
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{\n"gpt-4o": {"input": 1},\n"gpt-4": {\n"imput": 2}}', "line 3: 'gpt-4': the price of"),
+        ('{\n"gpt-4o": {"input": 1},\n"gpt-4": {\n"inn": 2}}', "line 3: 'gpt-4': the price of"),
         (
-            '{\n"gpt-4o": {"input": 1,\n"outptu": 2}}',
-            "line 3: 'gpt-4o': 'outptu' is no price",
+            '{\n"gpt-4o": {"input": 1,\n"outt": 2}}',
+            "line 3: 'gpt-4o': 'outt' is no price",
         ),
         (
             '{"a": {"input": 1, "service_tiers": {\n\n"flex": {"input": "x"}}}}',

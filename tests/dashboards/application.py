@@ -14,6 +14,9 @@ import math
 import sys
 import threading
 import time
+from collections import defaultdict
+from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -26,7 +29,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry, start_http_server
-from tests.dashboards.scenes import PAUSE, PIECES, QUESTION, SCENES
+from tests.dashboards.scenes import ENVIRONMENT, LIMITS, PAUSE, PIECES, QUESTION, SCENES, VERSION
 
 import tokentrail
 from tokentrail.testing.payloads import (
@@ -42,7 +45,7 @@ from tokentrail.testing.payloads import (
 from tokentrail.testing.server import Cut, Plain, Server, Stream, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tests.dashboards.scenes import Scene
 
@@ -50,12 +53,21 @@ if TYPE_CHECKING:
 
 BY_NAME = {scene.name: scene for scene in SCENES}
 INTERVAL = 0.5
+_ASKED: dict[str, Iterator[int]] = defaultdict(count)
+"""How often each scene was asked for: the oldest clients do not say which try a request is."""
 MESSAGES = [{"role": "user", "content": QUESTION}]
 
 
 def respond(call: Call) -> Reply:
     """Answer as the scene has it that the call names in a header."""
     scene = BY_NAME[call.headers["x-scene"]]
+    asked = next(_ASKED[scene.name])
+    if asked % (scene.refusals + 1) < scene.refusals:
+        return replace(errors.reply(429, "Slow down."), headers={"retry-after-ms": "1"})
+    return replace(_answer(call, scene), headers=LIMITS)
+
+
+def _answer(call: Call, scene: Scene) -> Plain | Stream:
     if scene.error == "openai.RateLimitError":
         return errors.reply(429, "Slow down.")
     if scene.api == "embeddings":
@@ -90,12 +102,14 @@ def _stopped(steps: Iterable[Any], scene: Scene) -> Iterable[Any]:
             break
         left -= 1
         yield step
-    yield Cut() if scene.outcome == "failed" else Wait(5.0)
+    if scene.outcome != "truncated":
+        yield Cut() if scene.outcome == "failed" else Wait(5.0)
 
 
 def play(scene: Scene, url: str) -> None:
     """Make one call, and end it as the scene has it."""
-    options = {"api_key": "no-secret", "max_retries": 0, "default_headers": {"x-scene": scene.name}}
+    options = {"api_key": "no-secret", "max_retries": scene.refusals}
+    options["default_headers"] = {"x-scene": scene.name}
     if scene.outcome == "cancelled":
         asyncio.run(_cancel(scene, openai.AsyncOpenAI(base_url=f"{url}/v1", **options)))
         return
@@ -172,7 +186,14 @@ def main(vocabulary: str, url: str) -> None:
     """Serve until standard input ends."""
     spans, registry = InMemorySpanExporter(), CollectorRegistry()
     otlp = PeriodicExportingMetricReader(OTLPMetricExporter(url), math.inf)  # when it is asked
-    resource = Resource.create({"service.name": f"otlp-{vocabulary}", "service.instance.id": "one"})
+    resource = Resource.create(
+        {
+            "service.name": f"otlp-{vocabulary}",
+            "service.instance.id": "one",
+            "service.version": VERSION,
+            "deployment.environment.name": ENVIRONMENT,
+        }
+    )
     tracers = TracerProvider(resource=resource)
     tracers.add_span_processor(SimpleSpanProcessor(spans))
     meters = MeterProvider([PrometheusMetricReader(registry=registry), otlp], resource)
@@ -184,6 +205,7 @@ def main(vocabulary: str, url: str) -> None:
         metric_names=vocabulary,
         time_per_output_chunk=True,
         count_verification_ratio=1.0,
+        custom_metric_attributes=("tenant",),
         preload_encodings=("o200k_base", "cl100k_base"),
     )
     with Server(respond) as server:
@@ -194,7 +216,8 @@ def main(vocabulary: str, url: str) -> None:
                 continue
             spans.clear()
             for scene in SCENES:
-                play(scene, server.url)
+                with tokentrail.attributes(tenant=scene.tenant):
+                    play(scene, server.url)
             assert tokentrail.flush(20.0)
             assert not server.failures, server.failures
             ids = [f"{span.context.trace_id:032x}" for span in spans.get_finished_spans()]

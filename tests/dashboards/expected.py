@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.dashboards.scenes import SCENES
-
-from tokentrail.model.operations import INFERENCES
+from tests.dashboards.scenes import LIMITS, SCENES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,16 +26,23 @@ JOB, OPERATION, PROVIDER, MODEL = (
     "gen_ai_provider_name",
     "gen_ai_request_model",
 )
-KIND, SOURCE, OUTCOME, ERROR = (
+KIND, SOURCE, OUTCOME, ERROR, TENANT = (
     "gen_ai_token_type",
     "tokentrail_usage_source",
     "tokentrail_outcome",
     "error_type",
+    "tenant",
+)
+ANSWERED, REASON, LIMIT_TYPE = (
+    "gen_ai_response_model",
+    "tokentrail_finish_reason",
+    "tokentrail_rate_limit_type",
 )
 TRACED = (JOB, MODEL)
 """What tells the series of a panel apart that leads to traces, and maybe more."""
-INFERENCE = tuple(sorted(INFERENCES))
-DAY_BUDGET = 10_000_000
+
+DAY_BUDGET = 100_000_000
+USD_BUDGET = 50.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,6 @@ class World:
     """One job as Prometheus saw it."""
 
     job: str
-    vocabulary: str
     times: Sequence[float]
     """When it was scraped."""
     end: float
@@ -92,6 +96,7 @@ def calls(job: str) -> list[tuple[dict[str, str], float]]:
                 MODEL: scene.model,
                 OUTCOME: scene.outcome,
                 ERROR: scene.error or "",
+                TENANT: scene.tenant,
             },
             1.0,
         )
@@ -192,82 +197,121 @@ def _unfinished(labels) -> bool:
     return labels[OUTCOME] != "completed"
 
 
-def _told_by_model(kind: str):
-    def expected(w: World) -> Values:
-        def told(labels) -> bool:
-            there = w.vocabulary == "released" or labels[OPERATION] in INFERENCE
-            return labels[KIND] == kind and labels["conventional"] == "True" and there
-
-        return times(grouped(tokens(w.job), *TRACED, where=told), w.pace(WINDOW))
-
-    return expected
+def _reported(kind: str):
+    return lambda labels: (labels[KIND], labels[SOURCE]) == (kind, "reported")
 
 
 def _detail(kind: str, field: str):
+    """Return the share of reported tokens that a part of them has, of models that have any."""
+
     def expected(w: World) -> Values:
-        reported = sum(
-            number
-            for labels, number in tokens(w.job)
-            if (labels[KIND], labels[SOURCE]) == (kind, "reported")
-        )
-        return {Labels(): sum(getattr(scene, field) for scene in SCENES) / reported}
+        parts = [
+            (labels, float(getattr(scene, field)))
+            for scene, (labels, _) in zip(SCENES, calls(w.job), strict=True)
+            if getattr(scene, field)
+        ]
+        whole = grouped(tokens(w.job), *TRACED, where=_reported(kind))
+        return divided(grouped(parts, *TRACED), whole)
 
     return expected
 
 
-def _buckets(w: World, names: Sequence[str], *by: str, where=lambda _: True) -> Values:
-    """Return the increases of the buckets of histograms, by labels."""
-    found: Values = defaultdict(lambda: defaultdict(float))
+def _per_call(kind: str):
+    return lambda w: divided(
+        grouped(tokens(w.job), *TRACED, where=_is(KIND, kind)), grouped(calls(w.job), *TRACED)
+    )
+
+
+def _per_minute(points, *by, where=lambda _: True):
+    return lambda w: times(grouped(points(w.job), *by, where=where), w.pace(WINDOW) * 60)
+
+
+def retries(job: str) -> list[tuple[dict[str, str], float]]:
+    """Return a point for each call that the client tried again."""
+    return [
+        ({**labels, ERROR: "429"}, float(scene.refusals))
+        for scene, (labels, _) in zip(SCENES, calls(job), strict=True)
+        if scene.refusals
+    ]
+
+
+def answers(job: str) -> list[tuple[dict[str, str], float]]:
+    """Return a point for each call that a model answered."""
+    return [
+        ({**labels, ANSWERED: scene.answers or scene.model, REASON: scene.finish_reason or ""}, 1.0)
+        for scene, (labels, _) in zip(SCENES, calls(job), strict=True)
+        if scene.error != "openai.RateLimitError"
+    ]
+
+
+def _left(kind: str):
+    share = int(LIMITS[f"x-ratelimit-remaining-{kind}"]) / int(LIMITS[f"x-ratelimit-limit-{kind}"])
+    return lambda w: dict.fromkeys(grouped(answers(w.job), *TRACED), share)
+
+
+DURATION = (
+    "gen_ai_client_operation_duration_seconds",
+    "gen_ai_client_inference_duration_seconds",
+)
+OUTPUT_CHUNK = (
+    "gen_ai_client_operation_time_per_output_chunk_seconds",
+    "gen_ai_client_inference_time_per_output_chunk_seconds",
+)
+FIRST_CONTENT = ("tokentrail_client_time_to_first_content_seconds",)
+FINE = (JOB, PROVIDER, OPERATION, MODEL)
+
+
+def _part(w: World, names: Sequence[str], suffix: str, where=lambda _: True):
+    """Return the increases of a part of a histogram, by the first name that a kind of call has."""
+    found, kinds = [], set()
     for name in names:
-        for labels, rise in w.increases(f"{name}_bucket"):
-            if where(labels):
-                group = Labels((label, labels[label]) for label in by)
-                found[group][float(labels["le"])] += rise
-    return {group: list(buckets.items()) for group, buckets in found.items()}
+        points = [(labels, rise) for labels, rise in w.increases(f"{name}_{suffix}")]
+        fresh = {tuple(labels[each] for each in FINE) for labels, _ in points} - kinds
+        kinds |= fresh
+        found += [
+            (labels, rise)
+            for labels, rise in points
+            if tuple(labels[each] for each in FINE) in fresh and where(labels)
+        ]
+    return found
 
 
-def _quantile(share: float, family: str, *by: str):
+def _quantile(share: float, names: Sequence[str], *by: str):
     def expected(w: World) -> Values:
-        if w.vocabulary == "released" or family == "other":
-            buckets = _buckets(w, [f"gen_ai_client_operation_{family}_seconds"], *by)
-        else:
-            buckets = _buckets(w, [f"gen_ai_client_inference_{family}_seconds"], *by)
-            if family == "duration":
-                others = _buckets(
-                    w,
-                    ["gen_ai_client_operation_duration_seconds"],
-                    *by,
-                    where=lambda labels: labels[OPERATION] not in INFERENCE,
-                )
-                buckets = {**buckets, **others}
-        if family == "duration":  # a check of the check: there are as many as there were calls
-            counts = {group: dict(b)[float("inf")] for group, b in buckets.items()}
+        found: Values = defaultdict(lambda: defaultdict(float))
+        for labels, rise in _part(w, names, "bucket"):
+            found[Labels((label, labels[label]) for label in by)][float(labels["le"])] += rise
+        if names is DURATION:  # a check of the check: there are as many as there were calls
+            counts = {group: b[float("inf")] for group, b in found.items()}
             known = times(grouped(calls(w.job), *by), w.pace(WINDOW) * WINDOW)
             assert counts == pytest.approx(known)
-        return {group: quantile(share, b) for group, b in buckets.items()}
+        return {group: quantile(share, list(b.items())) for group, b in found.items()}
 
     return expected
 
 
-def _sizes(kind: str):
+def _heatmap(names: Sequence[str]):
     def expected(w: World) -> Values:
-        if w.vocabulary == "released":
-            found = _buckets(
-                w, ["gen_ai_client_token_usage"], *TRACED, where=lambda labels: labels[KIND] == kind
-            )
-        else:
-            found = _buckets(w, [f"gen_ai_client_inference_operation_{kind}_tokens"], *TRACED)
-        return {group: quantile(0.95, b) for group, b in found.items()}
+        sums: Values = defaultdict(float)
+        for labels, rise in _part(w, names, "bucket"):
+            sums[Labels({("le", labels["le"])})] += rise / WINDOW
+        return dict(sums)
 
     return expected
+
+
+def _not_embeddings(labels) -> bool:
+    return labels[OPERATION] != "embeddings"
 
 
 def _speed(w: World) -> Values:
-    family = "operation" if w.vocabulary == "released" else "inference"
-    waited = w.increases(f"gen_ai_client_{family}_duration_seconds_sum")
-    written = grouped(tokens(w.job), OPERATION, *TRACED, where=_is(KIND, "output"))
-    told = times(written, w.pace(WINDOW) * WINDOW)
-    return divided(told, grouped(waited, OPERATION, *TRACED))
+    waited = grouped(_part(w, DURATION, "sum", _not_embeddings), *TRACED)
+    written = grouped(
+        tokens(w.job),
+        *TRACED,
+        where=lambda labels: labels[KIND] == "output" and _not_embeddings(labels),
+    )
+    return divided(times(written, w.pace(WINDOW) * WINDOW), waited)
 
 
 def _compared(w: World, *by: str, source: str = "reported") -> Values:
@@ -294,6 +338,14 @@ def _by_source(w: World, *by: str) -> Values:
         group: number / all_of[Labels(pair for pair in group if pair[0] != SOURCE)]
         for group, number in grouped(tokens(w.job), *by).items()
     }
+
+
+def _sources(kind: str):
+    def expected(w: World) -> Values:
+        shares = grouped(tokens(w.job), SOURCE, where=_is(KIND, kind))
+        return times(shares, 1 / sum(shares.values()))
+
+    return expected
 
 
 def _own(metric: str, number: float | None = None):
@@ -352,80 +404,123 @@ def priced_tokens(job: str) -> list[tuple[dict[str, str], float]]:
     return found
 
 
-def _spent(w: World) -> Values:
-    """Return what the recorded samples at full half minutes sum up to, each for that long."""
-    total, found = 0.0, False
-    for _, samples in w.recorded(COST):
-        for minute in range(int((w.end - WINDOW) // 30) + 1, int(w.end // 30) + 1):
-            before = [value for at, value in samples if at <= minute * 30]
-            found = found or bool(before)
-            total += before[-1] * 30 if before else 0.0
-    return {Labels(): total} if found else {}
+def _spent(*by: str):
+    """Return what the recorded samples at full minutes sum up to, each for that long."""
+
+    def expected(w: World) -> Values:
+        found: Values = defaultdict(float)
+        for labels, samples in w.recorded(COST):
+            for minute in range(int((w.end - WINDOW) // 60) + 1, int(w.end // 60) + 1):
+                before = [value for at, value in samples if at <= minute * 60]
+                if before:
+                    found[Labels((label, labels[label]) for label in by)] += before[-1] * 60
+        return dict(found)
+
+    return expected
+
+
+def _spent_lately(w: World) -> Values:
+    means = [sum(n for _, n in samples) / len(samples) for _, samples in w.recorded(COST)]
+    return {Labels(): sum(means) * WINDOW}
 
 
 def _unpriced(w: World) -> Values:
     priced = grouped(costs(w.job), *TRACED)
-    every = times(grouped(calls(w.job), *TRACED), w.pace(WINDOW))
+    every = times(grouped(calls(w.job), *TRACED), w.pace(WINDOW) * 60)
     return {labels: pace for labels, pace in every.items() if labels not in priced}
 
 
-ROW = (JOB, PROVIDER, OPERATION, MODEL)
+def _rounded(values):
+    return lambda w: {labels: float(round(value)) for labels, value in values(w).items()}
+
+
+def _failed_share(*by: str):
+    return lambda w: divided(_failed(w, *by), grouped(calls(w.job), *by))
+
 
 PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Calls", "A"): _increase(calls),
     ("Failed calls", "A"): _share(calls, _is(OUTCOME, "failed")),
-    ("Input tokens", "A"): _increase(tokens, where=_is(KIND, "input")),
-    ("Output tokens", "A"): _increase(tokens, where=_is(KIND, "output")),
-    ("Unfinished tokens", "A"): _increase(tokens, where=_unfinished),
-    ("Known tokens", "A"): _share(tokens, _is(SOURCE, "reported", "counted")),
-    ("Calls by model", "A"): _rate(calls, *TRACED),
-    ("Calls by service and provider", "A"): _rate(calls, JOB, PROVIDER),
-    ("Errors by type", "A"): _rate(
-        calls, OPERATION, *TRACED, ERROR, where=lambda labels: labels[ERROR] != ""
+    ("Cost", "A"): _spent_lately,
+    ("First content p95", "A"): _quantile(0.95, FIRST_CONTENT),
+    ("Duration p95", "A"): _quantile(0.95, DURATION),
+    ("Tokens", "A"): _increase(tokens, where=_is(KIND, "input")),
+    ("Tokens", "B"): _increase(tokens, where=_is(KIND, "output")),
+    ("Wasted tokens", "A"): _share(tokens, _unfinished),
+    ("Known tokens", "A"): _share(tokens, _is(SOURCE, "reported", "counted", "calibrated")),
+    ("Services and models", "A"): _rounded(_increase(calls, *TRACED)),
+    ("Services and models", "B"): _failed_share(*TRACED),
+    ("Services and models", "C"): _spent(*TRACED),
+    ("Services and models", "D"): _quantile(0.95, FIRST_CONTENT, *TRACED),
+    ("Services and models", "E"): _quantile(0.95, DURATION, *TRACED),
+    ("Services and models", "F"): _rounded(_increase(tokens, *TRACED, where=_is(KIND, "input"))),
+    ("Services and models", "G"): _rounded(_increase(tokens, *TRACED, where=_is(KIND, "output"))),
+    ("Services and models", "H"): _detail("input", "cached"),
+    ("Alerts that fire", "A"): lambda _: {},
+    ("Failed calls by model", "A"): _failed_share(*TRACED),
+    ("Cost per hour by model", "A"): lambda w: times(
+        grouped(costs(w.job), *TRACED), w.pace(WINDOW) * 3600
     ),
-    ("How calls ended", "A"): _rate(calls, OUTCOME),
-    ("Tokens per second by model", "A"): _told_by_model("input"),
-    ("Tokens per second by model", "B"): _told_by_model("output"),
-    ("Tokens per second by source", "A"): _rate(tokens, SOURCE, KIND),
-    ("Tokens per second by service", "A"): _rate(tokens, JOB, KIND),
-    ("Tokens per second by provider", "A"): _rate(tokens, PROVIDER, KIND),
-    ("Tokens of unfinished calls", "A"): _rate(tokens, OUTCOME, KIND, where=_unfinished),
-    ("Cached and reasoning tokens", "A"): _detail("input", "cached"),
-    ("Cached and reasoning tokens", "B"): _detail("output", "reasoning"),
-    ("Tokens of a call", "A"): _sizes("input"),
-    ("Tokens of a call", "B"): _sizes("output"),
-    ("Output tokens per second of waiting", "A"): _speed,
-    ("Cost", "A"): _spent,
-    ("Cost by model", "A"): lambda w: times(grouped(costs(w.job), *TRACED), w.pace(WINDOW) * 3600),
-    ("Cost by service and provider", "A"): lambda w: times(
-        grouped(costs(w.job), JOB, PROVIDER), w.pace(WINDOW) * 3600
+    ("Input from the cache by model", "A"): _detail("input", "cached"),
+    ("Time to first content, p95 by model", "A"): _quantile(0.95, FIRST_CONTENT, *TRACED),
+    ("Tokens per second by model", "A"): _rate(tokens, *TRACED),
+    ("Calls per minute by outcome", "A"): _per_minute(calls, OUTCOME),
+    ("Calls per minute by model", "A"): _per_minute(calls, *TRACED),
+    ("Failed calls per minute by error", "A"): _per_minute(
+        calls, ERROR, *TRACED, where=lambda labels: labels[ERROR] != ""
     ),
-    ("Cost of a thousand calls", "A"): lambda w: times(
+    ("Time to first content", "A"): _heatmap(FIRST_CONTENT),
+    ("Duration", "A"): _heatmap(DURATION),
+    ("Duration, p95 by model", "A"): _quantile(0.95, DURATION, *TRACED),
+    ("Output speed by model", "A"): _speed,
+    ("Time between chunks, p95 by model", "A"): _quantile(0.95, OUTPUT_CHUNK, *TRACED),
+    ("Input tokens by source", "A"): _sources("input"),
+    ("Output tokens by source", "A"): _sources("output"),
+    ("Wasted tokens per second by outcome", "A"): _rate(tokens, OUTCOME, where=_unfinished),
+    ("Input tokens per call by model", "A"): _per_call("input"),
+    ("Output tokens per call by model", "A"): _per_call("output"),
+    ("Reasoning by model", "A"): _detail("output", "reasoning"),
+    ("Cost of a day against its budget", "A"): _spent(JOB),
+    ("Cost of a day against its budget", "B"): lambda _: {Labels(): USD_BUDGET},
+    ("Cost of a thousand calls by model", "A"): lambda w: times(
         divided(grouped(costs(w.job), *TRACED), grouped(calls(w.job), *TRACED)), 1000
     ),
-    ("Calls without a price", "A"): _unpriced,
-    **{
-        (title, letter): _quantile(share, family, OPERATION, *TRACED)
-        for title, family in (
-            ("Duration", "duration"),
-            ("Time to first chunk", "time_to_first_chunk"),
-            ("Time per output chunk", "time_per_output_chunk"),
-        )
-        for letter, share in (("A", 0.5), ("B", 0.95), ("C", 0.99))
-    },
+    ("Calls per minute without a price", "A"): _unpriced,
+    ("Retries per minute by cause", "A"): _per_minute(retries, ERROR, *TRACED),
+    ("Requests left by model", "A"): _left("requests"),
+    ("Tokens left by model", "A"): _left("tokens"),
+    ("Answers per minute by finish reason", "A"): _per_minute(
+        answers, REASON, where=lambda labels: labels[REASON] != ""
+    ),
+    ("Calls per minute by answering model", "A"): _per_minute(answers, ANSWERED, MODEL),
     ("Counted over reported tokens", "A"): lambda w: _ratio(w, *TRACED, KIND),
-    ("Share of tokens by source", "A"): lambda w: _by_source(w, SOURCE, KIND),
     ("Waiting work", "A"): lambda w: {Labels({(JOB, w.job)}): 0.0},
-    ("Own errors", "A"): _own("tokentrail_internal_errors_total", 0),
-    ("Deferred and degraded calls", "A"): _own("tokentrail_internal_counts_queued_total"),
-    ("Deferred and degraded calls", "B"): _own("tokentrail_internal_counts_estimated_total", 0),
-    ("Deferred and degraded calls", "C"): _own("tokentrail_internal_counts_corrected_total", 0),
-    ("Calls, tokens and time", "A"): _increase(calls, *ROW),
-    ("Calls, tokens and time", "B"): _increase(calls, *ROW, where=_is(OUTCOME, "failed")),
-    ("Calls, tokens and time", "C"): _increase(tokens, *ROW, where=_is(KIND, "input")),
-    ("Calls, tokens and time", "D"): _increase(tokens, *ROW, where=_is(KIND, "output")),
-    ("Calls, tokens and time", "E"): _quantile(0.95, "duration", *ROW),
+    ("Internal errors", "A"): _own("tokentrail_internal_errors_total", 0),
+    ("Counts queued, estimated and corrected", "A"): _own(
+        "tokentrail_internal_counts_queued_total"
+    ),
+    ("Counts queued, estimated and corrected", "B"): _own(
+        "tokentrail_internal_counts_estimated_total", 0
+    ),
+    ("Counts queued, estimated and corrected", "C"): _own(
+        "tokentrail_internal_counts_corrected_total", 0
+    ),
 }
+BY_TENANT: dict[tuple[str, str], Callable[[World], Values]] = {
+    ("Cost per hour by tenant", "A"): lambda w: times(
+        grouped(costs(w.job), TENANT), w.pace(WINDOW) * 3600
+    ),
+    ("Calls, cost and tokens by tenant", "A"): _rounded(_increase(calls, TENANT, JOB)),
+    ("Calls, cost and tokens by tenant", "B"): _spent(TENANT, JOB),
+    ("Calls, cost and tokens by tenant", "C"): _rounded(
+        _increase(tokens, TENANT, JOB, where=_is(KIND, "input"))
+    ),
+    ("Calls, cost and tokens by tenant", "D"): _rounded(
+        _increase(tokens, TENANT, JOB, where=_is(KIND, "output"))
+    ),
+    ("Tokens per second by tenant", "A"): _rate(tokens, TENANT),
+}
+"""What the dashboard of --by tenant has beside all that."""
 
 
 def _failed(w: World, *by: str) -> Values:
@@ -434,40 +529,69 @@ def _failed(w: World, *by: str) -> Values:
 
 
 BY_MODEL = (JOB, PROVIDER, MODEL)
+QUARTER = 900.0
+"""Seconds that alerts look back over."""
+
+
+def _in_quarter(points, *by, where=lambda _: True):
+    return lambda w: times(grouped(points(w.job), *by, where=where), w.pace(QUARTER) * QUARTER)
+
+
+def _counted_in_quarter(names: Sequence[str], *by: str):
+    def expected(w: World) -> Values:
+        sums = grouped(_part(w, names, "count"), *by)
+        return times(sums, w.pace(QUARTER) * QUARTER / (w.pace(WINDOW) * WINDOW))
+
+    return expected
+
 
 RECORDINGS: dict[str, Callable[[World], Values]] = {
-    "job_provider_model:tokentrail_operations:rate5m": _rate(calls, *BY_MODEL),
-    "job_provider_model:tokentrail_failed_operations:rate5m": lambda w: times(
-        _failed(w, *BY_MODEL), w.pace(300)
+    "job_model:tokentrail_operations:increase15m": _in_quarter(calls, *TRACED),
+    "job_model:tokentrail_failed_operations:increase15m": _in_quarter(
+        calls, *TRACED, where=_is(OUTCOME, "failed")
     ),
-    "job_provider_model:tokentrail_failed_operations:ratio_rate5m": lambda w: divided(
-        _failed(w, *BY_MODEL), grouped(calls(w.job), *BY_MODEL)
+    "job_model:tokentrail_retries:increase15m": _in_quarter(retries, *TRACED),
+    "job_model:tokentrail_rate_limit_remaining:ratio": lambda w: {
+        labels | {(LIMIT_TYPE, kind)}: share
+        for kind in ("requests", "tokens")
+        for labels, share in _left(kind)(w).items()
+    },
+    "tokentrail:duration_threshold_seconds": lambda _: {Labels(): 0.0},  # each has its own
+    "job_operation_model:tokentrail_duration_seconds:p95_rate15m": _quantile(
+        0.95, DURATION, JOB, OPERATION, MODEL
     ),
-    "job_operation_model:tokentrail_duration_seconds:p95_rate5m": _quantile(
-        0.95, "duration", JOB, OPERATION, MODEL
+    "job_operation_model:tokentrail_duration:increase15m": _counted_in_quarter(
+        DURATION, JOB, OPERATION, MODEL
     ),
-    "job_operation_model:tokentrail_first_chunk_seconds:p95_rate5m": _quantile(
-        0.95, "time_to_first_chunk", JOB, OPERATION, MODEL
+    "job_model:tokentrail_first_content_seconds:p95_rate15m": _quantile(
+        0.95, FIRST_CONTENT, *TRACED
     ),
-    "job_model_type_source:tokentrail_tokens:rate5m": _rate(tokens, JOB, MODEL, KIND, SOURCE),
-    "job:tokentrail_tokens:rate5m": _rate(tokens, JOB),
+    "job_model:tokentrail_first_content:increase15m": _counted_in_quarter(FIRST_CONTENT, *TRACED),
+    "job:tokentrail_tokens:rate15m": lambda w: times(grouped(tokens(w.job), JOB), w.pace(QUARTER)),
     "job:tokentrail_tokens:rate1h": lambda w: times(grouped(tokens(w.job), JOB), w.pace(3600)),
     "job:tokentrail_tokens:increase24h": lambda w: times(
         grouped(tokens(w.job), JOB), w.pace(86400) * 86400
     ),
     "job_type_source:tokentrail_tokens:ratio_rate1h": lambda w: _by_source(w, JOB, KIND, SOURCE),
+    "job_model:tokentrail_cached_input:ratio_rate15m": _detail("input", "cached"),
     "job_model_type:tokentrail_compared_tokens:ratio_rate1h": lambda w: _ratio(w, JOB, MODEL, KIND),
     "job_model_type:tokentrail_compared_tokens:increase1h": lambda w: times(
         _compared(w, JOB, MODEL, KIND), w.pace(3600) * 3600
     ),
     "tokentrail:token_budget:per_day": lambda _: {Labels(): float(DAY_BUDGET)},
 }
+CONSTANT = "tokentrail:duration_threshold_seconds"
+"""Recorded several times, each with labels of its own."""
 
 # What an alert compares, each side of it, and which of it is over the threshold.
 ALERTS: dict[str, Callable[[World], Values]] = {
     "TokentrailCallsFail": lambda _: {},  # most of some models' fail, but too few are made
+    "TokentrailCallsStopped": lambda _: {},
     "TokentrailCallsAreSlow": lambda _: {},
-    "TokentrailFirstChunkIsSlow": lambda _: {},
+    "TokentrailFirstContentIsSlow": lambda _: {},
+    "TokentrailClientRetries": lambda _: {},
+    "TokentrailRateLimitIsNear": lambda _: {},
+    "TokentrailCacheBroke": lambda _: {},
     "TokentrailTokenBudgetBurns": lambda _: {},
     "TokentrailTokenBudgetIsSpent": lambda _: {},
     "TokentrailCountsDrift": lambda _: {},  # some are off, over too few tokens

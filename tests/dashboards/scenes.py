@@ -10,6 +10,15 @@ from dataclasses import dataclass
 
 QUESTION = "Tell me of the sea."
 PIECES = ("The", " sea", " is", " old", " and", " wide", ".")
+ENVIRONMENT, VERSION = "production", "1.2.3"
+"""Of the application, as its resource has it."""
+LIMITS = {
+    "x-ratelimit-limit-requests": "100",
+    "x-ratelimit-remaining-requests": "40",
+    "x-ratelimit-limit-tokens": "1000",
+    "x-ratelimit-remaining-tokens": "900",
+}
+"""Headers of every answer but refusals."""
 PAUSE = 0.01
 """Seconds before each event of a stream."""
 
@@ -48,6 +57,16 @@ class Scene:
     reasoning: int = 0
     answers: str | None = None
     """The model that answers, where it is another than the one asked for."""
+    tenant: str = "acme"
+    """On whose account the application makes it."""
+    refusals: int = 0
+    """Answers of 429 before the one that counts: the client tries again by itself."""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the answer ended, where the API has a word for it."""
+        ended = self.outcome == "completed" and self.api != "embeddings"
+        return "stop" if ended else None
 
 
 def reported(number: int, counted: int | None = None) -> Tokens:
@@ -79,6 +98,16 @@ SCENES = (
     Scene("stream", "gpt-4o-mini", input=counted(13), output=counted(7)),
     Scene("half read", "gpt-4o-mini", "closed_early", counted(13), counted(3), read=3),
     Scene("cancelled", "gpt-4o", "cancelled", counted(13), counted(2), read=2),
+    Scene("cut short", "gpt-4o", "truncated", counted(13), counted(4), read=4),
+    Scene(
+        "absorbed",
+        "gpt-4o",
+        input=reported(13, counted=13),
+        output=reported(7, counted=7),
+        stream=False,
+        tenant="globex",
+        refusals=2,
+    ),
     Scene("refused", "gpt-4o", "failed", stream=False, error="openai.RateLimitError"),
     Scene(
         "cut",

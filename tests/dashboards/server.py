@@ -16,9 +16,13 @@ from urllib.parse import urlencode
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
+from tests.dashboards.scenes import ENVIRONMENT, VERSION
 from tests.dashboards.shipped import ROOT, RULES
 from tests.waiting import wait_until
 
+PROMOTED = ["deployment.environment.name", "service.version"]
+"""Resource attributes that become labels, for two variables of the dashboard."""
+PROMOTED_LABELS = {"deployment_environment_name": ENVIRONMENT, "service_version": VERSION}
 _open = build_opener(ProxyHandler({})).open
 
 
@@ -163,7 +167,9 @@ def _config(applications: list[Application], rules: tuple[Path, ...]) -> dict[st
     scrapes = [
         {
             "job_name": f"pull-{application.vocabulary}",
-            "static_configs": [{"targets": [f"127.0.0.1:{application.port}"]}],
+            "static_configs": [
+                {"targets": [f"127.0.0.1:{application.port}"], "labels": PROMOTED_LABELS}
+            ],
         }
         for application in applications
     ]
@@ -173,6 +179,7 @@ def _config(applications: list[Application], rules: tuple[Path, ...]) -> dict[st
             "scrape_timeout": "500ms",
             "evaluation_interval": "500ms",
         },
+        "otlp": {"promote_resource_attributes": PROMOTED},
         "rule_files": [str(path) for path in (RULES, *rules)],
         "scrape_configs": scrapes,
     }

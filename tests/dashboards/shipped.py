@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tokentrail.cli.label_option import labelled
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "src" / "tokentrail" / "dashboards"
 RULES = FOLDER / "tokentrail.rules.yml"
-VOCABULARIES = ("released", "latest")
+BOARDS = ("tokentrail.json", "tokentrail-by.json")
+LABEL = "tenant"
+"""What the second of them is asked by."""
 
 
 @dataclass(frozen=True)
 class Target:
     """One query of a panel."""
 
-    vocabulary: str
+    board: str
     panel: str
     letter: str
     expr: str
@@ -39,23 +44,25 @@ class Rule:
     expr: str
     alert: bool
     labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
 
 
-def dashboard(vocabulary: str) -> Any:
+def dashboard(board: str = BOARDS[0]) -> Any:
     """Return a dashboard as it is loaded."""
-    return json.loads((FOLDER / f"tokentrail-{vocabulary}.json").read_text("utf-8"))
+    return json.loads(labelled((FOLDER / board).read_text("utf-8"), LABEL))
 
 
-def panels(vocabulary: str) -> list[Any]:
-    """Return the panels that show something: rows are headings."""
-    return [panel for panel in dashboard(vocabulary)["panels"] if panel["type"] != "row"]
+def panels(board: str = BOARDS[0]) -> list[Any]:
+    """Return the panels that show something, those of folded rows too: rows are headings."""
+    every = [p for panel in dashboard(board)["panels"] for p in (panel, *panel.get("panels", ()))]
+    return [panel for panel in every if panel["type"] != "row"]
 
 
-def targets(*vocabularies: str) -> list[Target]:
+def targets(*boards: str) -> list[Target]:
     """Return every query of these dashboards."""
     return [
         Target(name, panel["title"], one["refId"], one["expr"], one.get("exemplar", False))
-        for name in vocabularies or VOCABULARIES
+        for name in boards or BOARDS
         for panel in panels(name)
         for one in panel["targets"]
     ]
@@ -70,6 +77,7 @@ def rules(path: Path = RULES) -> list[Rule]:
             rule["expr"],
             "alert" in rule,
             rule.get("labels", {}),
+            rule.get("annotations", {}),
         )
         for group in groups
         for rule in group["rules"]
@@ -78,10 +86,12 @@ def rules(path: Path = RULES) -> list[Rule]:
 
 def filled(expr: str, *, service: str = ".*", window: str = "5m") -> str:
     """Return a query with Grafana's variables replaced, as it would send it."""
-    return (
-        expr.replace("$__rate_interval", window)
-        .replace("$__range", window)
-        .replace("$service", service)
-        .replace("$provider", ".*")
-        .replace("$model", ".*")
-    )
+    seconds = int(window[:-1]) * 60
+    values = {
+        "__rate_interval": window,
+        "__interval_ms": str(seconds * 1000),
+        "__interval": window,
+        "__range": window,
+        "service": service,
+    }
+    return re.sub(r"\$(\w+)", lambda found: values.get(found[1], ".*"), expr)

@@ -14,10 +14,11 @@ import yaml
 from tests.dashboards import expected
 from tests.dashboards.server import program
 from tests.dashboards.shipped import (
+    BOARDS,
     FOLDER,
+    LABEL,
     ROOT,
     RULES,
-    VOCABULARIES,
     dashboard,
     filled,
     panels,
@@ -26,7 +27,11 @@ from tests.dashboards.shipped import (
 )
 
 from tokentrail import cli
-from tokentrail.cli.price_rules import COST
+from tokentrail.cli.budget_rules import BUDGET
+from tokentrail.cli.docs_option import DOCS
+from tokentrail.cli.label_option import PLACEHOLDER
+from tokentrail.cli.promql_rules import COST as SPENT
+from tokentrail.model.records import Outcome, Source
 from tokentrail.telemetry import schema
 
 ALERTS = Path(__file__).with_name("alerts.yml")
@@ -41,11 +46,12 @@ def test_the_dashboards_are_what_the_tool_makes():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("vocabulary", VOCABULARIES)
-def test_no_panel_has_a_query_that_is_not_in_the_proof(vocabulary):
-    keys = [target.key for target in targets(vocabulary)]
+@pytest.mark.parametrize("board", BOARDS)
+def test_no_panel_has_a_query_that_is_not_in_the_proof(board):
+    keys = [target.key for target in targets(board)]
     assert len(keys) == len(set(keys)), "two panels of one name"
-    assert set(keys) == expected.PANELS.keys()
+    more = expected.BY_TENANT if board == BOARDS[1] else {}
+    assert set(keys) == {**expected.PANELS, **more}.keys()
 
 
 def test_no_rule_is_left_out_of_the_proof():
@@ -53,40 +59,110 @@ def test_no_rule_is_left_out_of_the_proof():
     assert {rule.name for rule in rules() if rule.alert} == expected.ALERTS.keys()
 
 
-@pytest.mark.parametrize("vocabulary", VOCABULARIES)
-def test_every_panel_says_what_it_shows(vocabulary):
-    for panel in panels(vocabulary):
-        defaults = panel["fieldConfig"]["defaults"]
-        assert panel["targets"], panel["title"]
-        assert len(panel["description"]) > 20
-        assert panel["description"].endswith(".")
-        assert defaults["unit"]
-        assert defaults["thresholds"]["steps"]
-        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
-        letters = [target["refId"] for target in panel["targets"]]
-        assert letters == sorted(set(letters))
+PANELS = [
+    pytest.param(panel, id=f"{board}-{panel['title']}")
+    for board in BOARDS
+    for panel in panels(board)
+]
 
 
-@pytest.mark.parametrize("vocabulary", VOCABULARIES)
-def test_panels_stand_beside_each_other(vocabulary):
-    taken: set[tuple[int, int]] = set()
-    for panel in dashboard(vocabulary)["panels"]:
-        place = panel["gridPos"]
-        cells = {
-            (x, y)
-            for x in range(place["x"], place["x"] + place["w"])
-            for y in range(place["y"], place["y"] + place["h"])
-        }
-        assert not cells & taken, panel["title"]
-        assert max(x for x, _ in cells) < 24
-        taken |= cells
-    ids = [panel["id"] for panel in dashboard(vocabulary)["panels"]]
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_panel_says_what_it_shows_and_what_nothing_means(panel):
+    defaults = panel["fieldConfig"]["defaults"]
+    assert len(panel["description"]) > 20
+    assert panel["description"].endswith(".")
+    assert defaults["unit"]
+    assert defaults["noValue"]
+    assert defaults["thresholds"]["steps"]
+    assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+    letters = [target["refId"] for target in panel["targets"]]
+    assert letters
+    assert letters == sorted(set(letters))
+
+
+COST = re.compile(r"\bCost\b")
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_what_is_not_set_up_says_how_to(panel):
+    text = panel["fieldConfig"]["defaults"]["noValue"]
+    if COST.search(panel["title"]) and panel["type"] != "table":
+        assert "tokentrail prices" in text
+    if text.startswith("Not set up"):
+        assert ":" in text
+
+
+STACKED = {"tokentrail_outcome": "outcome", "tokentrail_usage_source": "source"}
+
+
+@pytest.mark.parametrize("panel", [p for p in PANELS if p.values[0]["type"] == "timeseries"])
+def test_lines_can_be_read(panel):
+    """Colours by name, no points, fills on stacks alone, the legend sorted, units in words."""
+    defaults, options = panel["fieldConfig"]["defaults"], panel["options"]
+    custom = defaults["custom"]
+    stacked = custom.get("stacking", {}).get("mode") == "normal"
+    assert defaults["color"] == {"mode": "palette-classic-by-name"}
+    assert custom["showPoints"] == "never"
+    assert bool(custom["fillOpacity"]) == stacked
+    assert custom["spanNulls"], "one call now and then is still a line"
+    assert defaults["decimals"] is not None
+    assert (options["legend"]["sortBy"], options["legend"]["sortDesc"]) == ("Last *", True)
+    assert (options["tooltip"]["mode"], options["tooltip"]["sort"]) == ("multi", "desc")
+    assert defaults["unit"] not in ("short", "reqps") or "tokentrail_internal" in json.dumps(panel)
+    for word in ("per minute", "per second", "per hour"):
+        if word in panel["title"]:
+            assert f"/{word[4:7]}" in defaults["unit"] or f"/{word[4]}" in defaults["unit"]
+
+
+@pytest.mark.parametrize("panel", [p for p in PANELS if p.values[0]["type"] == "timeseries"])
+def test_outcomes_and_sources_have_the_same_colour_in_every_panel(panel):
+    fixed = {
+        each["matcher"]["options"]: each["properties"][0]["value"]["fixedColor"]
+        for each in panel["fieldConfig"]["overrides"]
+    }
+    by = {label for label in STACKED if f"{{{{{label}}}}}" in panel["targets"][0]["legendFormat"]}
+    names = {
+        "tokentrail_outcome": {each.value for each in Outcome},
+        "tokentrail_usage_source": {each.value for each in Source},
+    }
+    for label in by:
+        assert fixed.keys() >= names[label]
+    if "failed" in fixed:
+        assert (fixed["completed"], fixed["failed"]) == ("green", "red")
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_panels_stand_beside_each_other(board):
+    everything = dashboard(board)["panels"]
+    folded = [panel["panels"] for panel in everything if panel.get("panels")]
+    for group in (everything, *folded):
+        taken: set[tuple[int, int]] = set()
+        for panel in group:
+            place = panel["gridPos"]
+            cells = {
+                (x, y)
+                for x in range(place["x"], place["x"] + place["w"])
+                for y in range(place["y"], place["y"] + place["h"])
+            }
+            assert not cells & taken, panel["title"]
+            assert max(x for x, _ in cells) < 24
+            taken |= cells
+    ids = [p["id"] for panel in everything for p in (panel, *panel.get("panels", ()))]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_the_first_screen_has_1080_lines(board):
+    """A line of the grid is 38 pixels high, and what stands above the panels some 90."""
+    rows = [panel for panel in dashboard(board)["panels"] if panel["type"] == "row"]
+    assert rows[0]["gridPos"]["y"] * 38 + 90 <= 1080
+    closed = {row["title"] for row in rows if row["collapsed"]}
+    assert {"How good the numbers are", "tokentrail itself", "Limits and retries"} <= closed
 
 
 @pytest.fixture
 def grouping():
-    """Give what tells by which labels a query groups."""
+    """Give what tells by which labels a query groups its result."""
     pytest.importorskip("promql_parser", reason="needs tokentrail[dashboards]")
     from tests.dashboards import promql
 
@@ -97,62 +173,79 @@ def _linked(panel):
     return [unquote(link["url"]) for link in panel["fieldConfig"]["defaults"].get("links", ())]
 
 
-def _queries(vocabulary, kind):
+def _queries(board, kind):
     return [
         (panel, target)
-        for panel in panels(vocabulary)
+        for panel in panels(board)
         for target in panel["targets"]
         if panel["type"] == kind
     ]
 
 
-@pytest.mark.parametrize("vocabulary", VOCABULARIES)
-def test_a_panel_of_one_model_leads_to_its_traces(vocabulary, grouping):
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_panel_of_one_service_and_model_leads_to_its_traces(board):
     by_model = [
         panel
-        for panel, target in _queries(vocabulary, "timeseries")
-        if "gen_ai_request_model" in grouping(target["expr"])
+        for panel, target in _queries(board, "timeseries")
+        if "{{gen_ai_request_model}} / {{job}}" in target["legendFormat"]
     ]
     assert len(by_model) > 10
     for panel in by_model:
         tempo, jaeger = _linked(panel)
-        assert "${tempo}" in tempo
-        assert "${jaeger}" in jaeger
-    assert any("__data.fields.gen_ai_request_model" in json.dumps(p) for p in panels(vocabulary))
+        for url, source in ((tempo, "tempo"), (jaeger, "jaeger")):
+            assert url.startswith("/explore?")
+            assert f'"uid":"${{{source}}}"' in url
+            assert "${__field.labels.gen_ai_request_model}" in url
+            assert "${__field.labels.job}" in url
+        assert ("status = error" in tempo) == ("error=true" in jaeger)
+        assert ("status = error" in tempo) == panel["title"].startswith("Failed")
+    assert "localhost" not in json.dumps(dashboard(board))
 
 
-@pytest.mark.parametrize("vocabulary", VOCABULARIES)
-def test_jaeger_is_asked_for_the_service_of_the_series(vocabulary, grouping):
-    """It knows no service of the name that the variable has for all of them."""
-    linked = [
-        (panel, target) for panel, target in _queries(vocabulary, "timeseries") if _linked(panel)
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_panel_of_outcomes_leads_to_traces_of_that_outcome(board):
+    by_outcome = [
+        panel
+        for panel, target in _queries(board, "timeseries")
+        if target["legendFormat"] == "{{tokentrail_outcome}}"
     ]
-    assert linked
-    for panel, target in linked:
-        assert {"job", "gen_ai_request_model"} <= grouping(target["expr"]), panel["title"]
-        assert "search?service=${__field.labels.job}&" in _linked(panel)[1]
-    assert "service=${service}" not in json.dumps(dashboard(vocabulary))
+    assert len(by_outcome) == 2
+    for panel in by_outcome:
+        (tempo,) = _linked(panel)
+        assert 'span.tokentrail.outcome = \\"${__field.labels.tokentrail_outcome}\\"' in tempo
 
 
-@pytest.mark.parametrize("vocabulary", VOCABULARIES)
-def test_no_two_series_of_a_panel_have_one_name(vocabulary, grouping):
-    """A legend says every label that tells series apart, and no label that they lack."""
-    for panel, target in _queries(vocabulary, "timeseries"):
-        said = re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])
-        # where nothing is grouped by, there is one series, and its name is all that is needed
-        assert set(said) == grouping(target["expr"]) - {"le"}, panel["title"]
-        assert len(said) == len(set(said))
-    for panel in panels(vocabulary):
+@pytest.mark.parametrize("board", BOARDS)
+def test_every_row_of_a_table_is_a_link(board):
+    tables = [panel for panel in panels(board) if panel["type"] == "table"]
+    assert len(tables) == (2 if board == BOARDS[0] else 3)
+    for panel in tables:
+        properties = [p for o in panel["fieldConfig"]["overrides"] for p in o["properties"]]
+        assert [p for p in properties if p["id"] == "links"], panel["title"]
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_no_two_series_of_a_panel_have_one_name(board, grouping):
+    """A legend has every label that tells series apart, model first, and none that they lack."""
+    for panel, target in _queries(board, "timeseries"):
+        named = re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])
+        outer = re.match(r"[^\[]*?\bby \(([^)]*)\)", target["expr"])
+        own = set(outer[1].split(", ")) if outer else set()
+        assert own <= grouping(target["expr"])
+        assert set(named) == own - {"le"}, panel["title"]
+        assert len(named) == len(set(named))
+        if "gen_ai_request_model" in named:
+            assert named[0] == "gen_ai_request_model"
+    for panel in panels(board):
         names = [target["legendFormat"] for target in panel["targets"]]
         assert len(names) == len(set(names)) or panel["type"] == "table", panel["title"]
 
 
-@pytest.mark.parametrize("vocabulary", VOCABULARIES)
-def test_quantiles_have_exemplars(vocabulary):
+@pytest.mark.parametrize("board", BOARDS)
+def test_quantiles_over_time_have_exemplars(board):
     """Prometheus keeps them with buckets: elsewhere the switch would be for nothing."""
-    for target in targets(vocabulary):
-        ranges = "histogram_quantile" in target.expr and target.panel != "Calls, tokens and time"
-        assert target.exemplar == ranges, target.key
+    for _, target in _queries(board, "timeseries"):
+        assert target.get("exemplar", False) == ("histogram_quantile" in target["expr"])
 
 
 def test_every_query_can_be_read():
@@ -167,11 +260,16 @@ PARTS = {
     "histogram": ("_bucket", "_sum", "_count"),
     "counter": ("_total",),
     "up-down counter": ("",),
+    "gauge": ("",),
 }
+PROMOTED = {"deployment_environment_name", "service_version"}
+"""Labels that Prometheus makes of a resource where it is told to."""
+BY_PRICES = {SPENT, BUDGET, "ALERTS"}
+"""What the rules of ``tokentrail prices`` record, and Prometheus itself."""
 UNITS = {"s": "_seconds", "1": "_ratio"}
 
 
-def _in_prometheus():
+def in_prometheus():
     """Return the labels of each series that the table of telemetry makes, by its name there."""
     series: dict[str, set[str]] = {}
     for row in schema.METRICS:
@@ -179,7 +277,7 @@ def _in_prometheus():
         for part in PARTS[row.instrument.kind]:
             name = f"{row.name.replace('.', '_')}{unit}{part}"
             labels = {each.name.replace(".", "_") for each in row.attributes}
-            series.setdefault(name, {"job", "le"}).update(labels)
+            series.setdefault(name, {"job", "le", *PROMOTED, LABEL}).update(labels)
     return series
 
 
@@ -188,8 +286,8 @@ def test_every_query_asks_for_a_metric_and_labels_of_the_table():
     pytest.importorskip("promql_parser", reason="needs tokentrail[dashboards]")
     from tests.dashboards import promql
 
-    known, asked = _in_prometheus(), set()
-    recorded = {rule.name for rule in rules() if not rule.alert} | {COST}
+    known, asked = in_prometheus(), set()
+    recorded = {rule.name for rule in rules() if not rule.alert} | BY_PRICES
     for expr in (*(target.expr for target in targets()), *(rule.expr for rule in rules())):
         for name, labels in promql.selected(filled(expr)):
             if name not in recorded:
@@ -224,15 +322,13 @@ def test_promtool_sees_the_alerts_fire(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-NAMES = ["tokentrail-latest.json", "tokentrail-released.json", "tokentrail.rules.yml"]
+NAMES = ["tokentrail.json", "tokentrail.rules.yml"]
 
 
 def test_the_command_writes_them(tmp_path, capsys):
     there = tmp_path / "new" / "folder"
     assert cli.main(["dashboards", str(there)]) == 0
-    assert (
-        sorted(p.name for p in there.iterdir()) == NAMES == sorted(p.name for p in FOLDER.iterdir())
-    )
+    assert sorted(p.name for p in there.iterdir()) == NAMES
     for name in NAMES:
         assert (there / name).read_bytes() == (FOLDER / name).read_bytes()
     assert capsys.readouterr().out.count(str(there)) == len(NAMES)
@@ -284,9 +380,9 @@ def test_a_store_may_name_services_by_another_label(
     text = (tmp_path / "tokentrail.rules.yml").read_text("utf-8")
     assert query in text
     assert annotation in text
-    assert "job:tokentrail_tokens:rate5m" in text, "a recording keeps its name"
-    board = json.loads((tmp_path / "tokentrail-released.json").read_text("utf-8"))
-    panel = next(p for p in board["panels"] if p["title"] == "Calls by model")
+    assert "job:tokentrail_tokens:rate15m" in text, "a recording keeps its name"
+    board = json.loads((tmp_path / "tokentrail.json").read_text("utf-8"))
+    panel = next(p for p in board["panels"] if p["title"] == "Calls per minute by model")
     assert legend in panel["targets"][0]["legendFormat"]
     assert link in json.dumps(panel["fieldConfig"]).replace('\\"', '"')
     left = re.findall(r"\bjob\b(?!:)", text + json.dumps(board))
@@ -299,3 +395,40 @@ def test_a_label_that_is_none_is_refused(capsys, command):
         cli.main([*command, "--service-label", "service name"])
     assert ended.value.code == 2
     assert "'service name' is no label" in capsys.readouterr().err
+
+
+def test_the_command_adds_a_label_of_the_applications_own(tmp_path):
+    assert cli.main(["dashboards", str(tmp_path), "--by", "user.team"]) == 0
+    board = json.loads((tmp_path / "tokentrail.json").read_text("utf-8"))
+    variables = {each["name"]: each for each in board["templating"]["list"]}
+    assert variables["by"]["label"] == "user_team"
+    assert variables["by"]["query"].endswith(", user_team)")
+    titles = {panel["title"] for panel in board["panels"]}
+    assert {"Cost per hour by user_team", "Calls, cost and tokens by user_team"} <= titles
+    assert PLACEHOLDER not in json.dumps(board)
+
+
+@pytest.mark.parametrize("name", ["job", "gen_ai_request_model", "error.type"])
+def test_a_label_that_is_there_already_is_refused(tmp_path, capsys, name):
+    with pytest.raises(SystemExit):
+        cli.main(["dashboards", str(tmp_path), "--by", name])
+    assert "is a label that is there already" in capsys.readouterr().err
+
+
+def test_the_command_names_where_the_docs_are(tmp_path):
+    where = "https://git.example/tokentrail/docs"
+    assert cli.main(["dashboards", str(tmp_path), "--docs", where]) == 0
+    for name in NAMES:
+        text = (tmp_path / name).read_text("utf-8")
+        assert f"{where}/" in text
+        assert DOCS not in text
+
+
+@pytest.mark.parametrize("rule", [rule for rule in rules() if rule.alert], ids=lambda r: r.name)
+def test_every_alert_has_a_page_in_the_runbook_and_a_panel(rule):
+    found = {panel["title"]: panel["id"] for panel in panels()}
+    notes = rule.annotations
+    assert notes["panel_url"].startswith(f"/d/tokentrail?viewPanel=panel-{found[notes['panel']]}&")
+    page, _, anchor = notes["runbook_url"].removeprefix(f"{DOCS}/").partition("#")
+    assert anchor == rule.name
+    assert f'<a id="{anchor}"></a>' in (ROOT / "docs" / page).read_text("utf-8")

@@ -19,7 +19,10 @@ from tests.dashboards.scenes import SCENES
 from tests.dashboards.shipped import filled, rules, targets
 
 import tokentrail
+from tokentrail.cli.budget_rules import BUDGET
 from tokentrail.testing.server import Server
+
+BY_PRICES = {expected.COST, BUDGET, "ALERTS"}
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +36,13 @@ def pulled():
         metric_names="both",
         time_per_output_chunk=True,
         count_verification_ratio=1.0,
+        custom_metric_attributes=("tenant",),
     )
     try:
         with Server(respond) as server:
             for scene in SCENES:
-                play(scene, server.url)
+                with tokentrail.attributes(tenant=scene.tenant):
+                    play(scene, server.url)
             assert tokentrail.flush(20.0)
         return {family.name: family for family in registry.collect()}
     finally:
@@ -51,7 +56,7 @@ def test_calls_and_tokens_are_what_the_scenes_say(pulled):
         ("tokentrail_operations", expected.calls("")),
         ("tokentrail_usage_tokens", expected.tokens("")),
     ):
-        by = [*expected.ROW, expected.OUTCOME]
+        by = [*expected.FINE, expected.OUTCOME]
         by += [expected.KIND, expected.SOURCE] if name.endswith("tokens") else []
         samples = [({**s.labels, "job": ""}, s.value) for s in pulled[name].samples]
         assert expected.grouped(samples, *by) == expected.grouped(points, *by)
@@ -62,13 +67,14 @@ def test_every_name_that_is_asked_for_is_told(pulled):
     for family in pulled.values():
         for sample in family.samples:
             series.setdefault(sample.name, {"job"}).update(sample.labels)
-    recorded = {rule.name for rule in rules() if not rule.alert} | {expected.COST}
-    known = set().union(*series.values())
+    recorded = {rule.name for rule in rules() if not rule.alert} | BY_PRICES
+    promoted = {"deployment_environment_name", "service_version"}
+    known = set().union(*series.values(), promoted, {"alertname"})
     for expr in [filled(t.expr) for t in targets()] + [rule.expr for rule in rules()]:
         assert promql.grouping(expr) <= known, expr
         for name, labels in promql.selected(expr):
             if name in recorded:
-                assert labels <= known
+                assert labels <= known | {"alertstate"}
             else:
                 assert name in series, f"no metric is called {name}"
-                assert labels <= series[name], f"{name} has not all of {labels}"
+                assert labels <= series[name] | promoted, f"{name} has not all of {labels}"

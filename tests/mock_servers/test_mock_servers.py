@@ -171,14 +171,15 @@ async def test_a_streamed_tool_call_is_counted(trail, driver, mock_server, count
     expected = counted("", tools=TOOLS)
     del expected["gen_ai.usage.output_tokens"]
     assert attributes.items() >= expected.items()
-    # The name and the arguments, and what frames them.
+    # The name and the arguments, and what frames them: most where the arguments have blanks, as
+    # those have that OpenAI's models wrapped in a call of several.
     called = "".join(
         f"{call.function.name or ''}{call.function.arguments}"
         for chunk in chunks
         for call in chunk.choices[0].delta.tool_calls or ()
     )
     output = counted(called)["gen_ai.usage.output_tokens"]
-    assert output < attributes["gen_ai.usage.output_tokens"] <= output + 10
+    assert output < attributes["gen_ai.usage.output_tokens"] <= output + 22
     assert attributes["gen_ai.response.finish_reasons"] == ("tool_calls",)
 
 
@@ -226,9 +227,7 @@ async def test_a_streamed_response_closed_early_is_counted(trail, driver, mock_s
         event = await driver.next(stream)
         text = event.delta if event.type == "response.output_text.delta" else ""
     await driver.close(stream)
-    # An answer of the Responses API is billed one token beside its text.
-    expected = counted(text)
-    expected["gen_ai.usage.output_tokens"] += 1
+    expected = counted(text)  # the token that ends an answer was never made
     attributes = trail.spans.attributes()
     assert attributes.items() >= expected.items()
     assert attributes["tokentrail.outcome"] == "closed_early"

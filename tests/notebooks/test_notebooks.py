@@ -32,6 +32,8 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "notebooks"
 OWN = Path(__file__).with_name("answer.txt")
 RECORDED = "recordings/solar_system_reply.txt"
+ITS_OWN = pytest.param(OWN, id="own")
+FROM_OUTSIDE = pytest.param(OUTSIDE / RECORDED, id="recorded", marks=pytest.mark.outside(RECORDED))
 
 PAGE = ROOT / "docs" / "from-the-notebooks-to-production.md"
 
@@ -51,12 +53,7 @@ NAMED = {"OPENAI_API_KEY": "the-key", "OPENAI_API_DEPLOY": "mine"}
 MODELS = {"openai": "gpt-3.5-turbo-0613", "azure": "gpt-35-turbo"}
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(OWN, id="own"),
-        pytest.param(OUTSIDE / RECORDED, id="recorded", marks=pytest.mark.outside(RECORDED)),
-    ]
-)
+@pytest.fixture(params=[ITS_OWN, FROM_OUTSIDE])
 def text(request):
     """Give what the model answers; the recording stays where it is and is not copied."""
     return request.param.read_text(encoding="utf-8").strip()
@@ -118,8 +115,11 @@ def _run(name, environment):
 
 def _run_for(*cases):
     """A kernel takes seconds to start: the recording goes through each notebook once."""
-    ids = [f"{kind}-{'own' if path == OWN else 'recorded'}" for kind, path in cases]
-    return pytest.mark.parametrize(("kind", "text"), cases, indirect=True, ids=ids)
+    given = [
+        pytest.param(kind, *text.values, id=f"{kind}-{text.id}", marks=text.marks)
+        for kind, text in cases
+    ]
+    return pytest.mark.parametrize(("kind", "text"), given, indirect=True)
 
 
 def _compared(model):
@@ -151,7 +151,7 @@ def test_a_notebook_is_kept_without_outputs(name):
         assert cell.get("execution_count") is None
 
 
-@_run_for(("openai", OWN), ("azure", OWN), ("openai", RECORDED))
+@_run_for(("openai", ITS_OWN), ("azure", ITS_OWN), ("openai", FROM_OUTSIDE))
 def test_the_plain_notebook_compares(environment, kind, text):
     printed = _run("plain", environment)
     assert printed["ask"].strip() == text
@@ -167,7 +167,7 @@ def test_the_plain_notebook_compares(environment, kind, text):
     }
 
 
-@_run_for(("openai", OWN), ("azure", OWN), ("azure", RECORDED))
+@_run_for(("openai", ITS_OWN), ("azure", ITS_OWN), ("azure", FROM_OUTSIDE))
 def test_the_streamed_notebook_compares(environment, kind, text):
     printed = _run("streamed", environment)
     assert printed["stream"].strip() == f"{text}\n\nreports of usage: 0"
@@ -268,7 +268,7 @@ def test_tiktoken_itself_goes_by_the_beginning_of_a_name():
     assert tiktoken.encoding_name_for_model("gpt-4o-2099-01-01") == "o200k_base"
 
 
-@_run_for(("azure", OWN))
+@_run_for(("azure", ITS_OWN))
 @pytest.mark.parametrize(
     ("change", "mend"),
     [

@@ -68,9 +68,8 @@ def test_its_program_prints_its_span(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_its_program_runs_after_its_install_command(tmp_path):
-    """The command for a clone, in a new environment; the other one differs by the name alone."""
-    published, clone = re.findall(r"^(pip install .*)$", TEXT, re.MULTILINE)
-    assert published.replace("tokentrail[", ".[") == clone
+    """From a clone, in a new environment, with no other package."""
+    (clone,) = re.findall(r"^(pip install .*)$", TEXT, re.MULTILINE)
     venv.create(tmp_path / "venv", with_pip=True)
     path = os.pathsep.join((str(tmp_path / "venv" / "bin"), os.environ["PATH"]))
     subprocess.run(clone, shell=True, check=True, cwd=ROOT, env={**os.environ, "PATH": path})  # noqa: S602 - as a reader types it

@@ -50,3 +50,16 @@ def make_calls(traces: str, **settings: Any) -> tuple[ReadableSpan, ...]:
         tokentrail.uninstrument()
         provider.shutdown()
     return kept.get_finished_spans()
+
+
+UNFILLED = {
+    ("Alerts that fire", "A"),
+    ("Cost of a day against its budget", "B"),
+    ("Input from the cache by model", "A"),
+    ("Reasoning by model", "A"),
+    ("Requests left by model", "A"),
+    ("Retries per minute by cause", "A"),
+    ("Services and models", "H"),
+    ("Tokens left by model", "A"),
+}
+"""What the demo leaves empty: its model has no cache and no limits, and refuses nothing."""

@@ -12,6 +12,8 @@ from tokentrail.testing.server import Call, Event, Plain, Reply, Stream, Wait
 
 LATE, SLOW = 5.2, 20.5
 """Seconds: more than the gateway's policies call slow."""
+HELD = 1.0
+"""Seconds before the second chunk of a call that is cancelled meanwhile."""
 
 
 class Provider:
@@ -34,6 +36,8 @@ class Provider:
             reply = replace(reply, steps=list(reply.steps), wait=LATE if kind == "late" else 0.0)
             if kind == "slow":
                 reply.steps.insert(-1, Wait(SLOW))
+            elif kind == "cancelled":
+                reply.steps.insert(1, Wait(HELD))
         if kind is None:
             self._answers.append((call.body["messages"][0]["content"], _usage(reply)))
         return reply

@@ -134,12 +134,14 @@ async def test_other_shapes_show_it_too(trail, driver, serve):
     assert _shown(trail) == ALL
 
 
-async def test_metrics_bear_none_of_it(trail, driver, serve):
+async def test_metrics_bear_none_of_it_but_the_kind_of_a_limit(trail, driver, serve):
     client = driver.client(serve(_stream()))
     await driver.read(await driver.call(client.chat.completions.create, stream=True, **ASKED))
     for name in trail.metrics.names():
         for point in trail.metrics.points(name):
-            assert not [key for key in point.attributes if key.startswith(PREFIXES)], name
+            found = {key for key in point.attributes if key.startswith(PREFIXES)}
+            limits = name.startswith("tokentrail.rate_limit.")
+            assert found == ({"tokentrail.rate_limit.type"} if limits else set()), name
 
 
 async def test_headers_that_say_nonsense_say_nothing(trail, driver, serve):

@@ -19,7 +19,7 @@ from tokentrail.apis.failures import NO_ANSWER
 from tokentrail.model.records import Operation, Outcome, RaisedException, Response, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tokentrail.apis import Accumulator, ApiAdapter
     from tokentrail.model.records import HttpMetadata, Request, TextSink
@@ -50,6 +50,10 @@ class Recorder:
     needs_details = True
     """Whether what the headers say is wanted."""
     http: HttpMetadata | None = None
+    headers: Mapping[str, str] | None = None
+    """Those of the answer."""
+    retries: tuple[str, ...] = ()
+    """Why the client tried again, each time."""
     """What they said, where they were seen."""
     keeps_error_text = False
     """Whether the text of an exception is kept: it may quote the request."""
@@ -270,7 +274,9 @@ class Recorder:
         try:
             if self._error is not None and self._accumulator is not None:
                 self._accumulator.add(self._error)
-            response = self._known_response()
+            response = self._response
+            if response is None or not self._answered:
+                response = self._known_response()
         except BaseException as failure:  # noqa: BLE001 - as above
             self.reading_error = failure
         return self._build_operation(outcome, end, error, response)
@@ -309,6 +315,7 @@ class Recorder:
         )
         operation.usage_request = self.usage_request
         operation.http = self.http
+        operation.retries, operation.headers = self.retries, self.headers
         if error is not None:
             operation.error_description = _error_description(error)
             operation.raised = _raised(error, quoted=self.keeps_error_text)

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.cli import docs_option, label_option
 from tokentrail.cli.command import CommandError, manual
 from tokentrail.cli.service_label import add_option, relabelled
 
@@ -15,16 +16,18 @@ if TYPE_CHECKING:
     from tokentrail.cli.command import Commands
 
 _ABOUT: Final = """\
-Writes the Grafana dashboards and the Prometheus rules into a folder, which is made where it is
-not. A file there that is not the same is kept.
+Writes the Grafana dashboard and the Prometheus rules into a folder, which is made where it is not.
+A file there that is not the same is kept.
 """
 _EXAMPLES: Final = """\
 examples:
   tokentrail dashboards grafana/     then import the JSON in Grafana
   tokentrail dashboards . --force    after an upgrade, over the old ones
   tokentrail dashboards vm/ --service-label service_name    for VictoriaMetrics
+  tokentrail dashboards grafana/ --by tenant    calls, cost, tokens by tenant
+  tokentrail dashboards . --docs https://git.example/docs    for runbooks
 
-There is a dashboard for each vocabulary of metrics.
+The dashboard reads both vocabularies of metrics.
 """
 
 
@@ -32,18 +35,20 @@ def add(commands: Commands) -> None:
     """Add the command to the parser's."""
     dashboards = commands.add_parser(
         "dashboards",
-        help="write the Grafana dashboards and the Prometheus rules",
+        help="write the Grafana dashboard and the Prometheus rules",
         **manual(_ABOUT, _EXAMPLES),
     )
     dashboards.add_argument("folder", metavar="DIR", help="where they are to be")
     dashboards.add_argument("--force", action="store_true", help="write over what is there")
+    label_option.add_option(dashboards, "a variable, a table and panels by this label")
+    docs_option.add_option(dashboards)
     add_option(dashboards)
     dashboards.set_defaults(run=_run)
 
 
 def _run(asked: argparse.Namespace) -> int:
     folder = Path(asked.folder)
-    files = _files(asked.service_label)
+    files = _files(asked)
     try:
         mine = [name for name in files if not asked.force and _differs(files[name], folder / name)]
         if mine:
@@ -61,15 +66,22 @@ def _run(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _files(label: str) -> dict[str, bytes]:
-    """Return what is shipped, by name, for a store that names services by ``label``."""
-    shipped = (resources.files("tokentrail") / "dashboards").iterdir()  # perhaps in a zip
+def _files(asked: argparse.Namespace) -> dict[str, bytes]:
+    """Return what is shipped, by name, as it is asked for."""
+    shipped = resources.files("tokentrail") / "dashboards"  # perhaps in a zip
+    board = "tokentrail.json" if asked.by is None else "tokentrail-by.json"
+    files = {"tokentrail.json": board, "tokentrail.rules.yml": "tokentrail.rules.yml"}
     return {
-        path.name: relabelled(
-            path.read_text("utf-8"), label, in_json=path.name.endswith(".json")
-        ).encode()
-        for path in sorted(shipped, key=lambda path: path.name)
+        name: _adapted((shipped / source).read_text("utf-8"), name, asked).encode()
+        for name, source in files.items()
     }
+
+
+def _adapted(text: str, name: str, asked: argparse.Namespace) -> str:
+    text = docs_option.with_docs(text, asked.docs)
+    if asked.by is not None:
+        text = label_option.labelled(text, asked.by)
+    return relabelled(text, asked.service_label, in_json=name.endswith(".json"))
 
 
 def _differs(written: bytes, there: Path) -> bool:

@@ -9,9 +9,14 @@ difference, since the total has it too.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from tokentrail.cli.budget_rules import budget_rules, share_rules
+from tokentrail.cli.promql_rules import COST
+from tokentrail.cli.promql_rules import group as _group
+from tokentrail.cli.promql_rules import rule as _rule
 from tokentrail.cost import genai_prices
 from tokentrail.cost.promql_patterns import escape_regex, model_matcher
 from tokentrail.cost.user_prices import STANDARD_TIERS
@@ -19,17 +24,17 @@ from tokentrail.model.operations import EMBEDDINGS
 from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from tokentrail.cost import Rates, UserPrices
 
-COST: Final = "tokentrail:cost_usd:rate5m"
 TOKENS: Final = "tokentrail:priced_tokens:rate5m"
-BUDGET: Final = "tokentrail:cost_budget_usd:per_day"
 
 _TIER_LABEL: Final = "openai_response_service_tier"
 _BY: Final = "job, gen_ai_request_model"
+_GROUPING: Final = re.compile(r"(\b(?:by|on) \(job, )(gen_ai)")
+"""Where tokens and costs are grouped: by what more is kept stands between."""
 _ALIKE: Final = f"job, gen_ai_provider_name, gen_ai_request_model, {_TIER_LABEL}, tokentrail_model"
 _ORDINARY: Final = f'{_TIER_LABEL}=~"{"|".join(("", *STANDARD_TIERS))}"'
 
@@ -106,31 +111,31 @@ def published_prices(
                     yield Priced(name, tier, (f"{where}, {_tier(tier)}",), rates, provider, names)
 
 
-def text(priced: list[Priced], budget: float | None, head: str) -> str:
-    """Return the file: a comment, the rules and, where there is a budget, its alerts."""
+def text(
+    priced: list[Priced],
+    budget: float | None,
+    head: str,
+    by: tuple[str, ...] = (),
+    shares: Mapping[str | None, float] | None = None,
+) -> str:
+    """Return the file: a comment, the rules and, where there is a budget, its alerts.
+
+    ``by``: labels of the application's own that costs keep. ``shares``: what each value of the
+    first of them may spend in a day, in USD; ``None`` stands for every other.
+    """
     lines = [*(f"# {line}".rstrip() for line in head.splitlines()), "", "groups:"]
-    lines += _group("tokentrail-prices", [*_token_rules(), *map(_cost_rule, priced)])
+    rules = [*_token_rules(), *map(_cost_rule, priced)]
+    lines += _group("tokentrail-prices", [[_kept(line, by) for line in rule] for rule in rules])
     if budget is not None:
-        lines += _group("tokentrail-cost-budget", _budget_rules(budget))
+        lines += _group("tokentrail-cost-budget", budget_rules(budget))
+    if shares:
+        lines += _group("tokentrail-cost-budgets", [*share_rules(by[0], shares)])
     return "\n".join(lines) + "\n"
 
 
-def _group(name: str, rules: list[list[str]]) -> list[str]:
-    return [
-        f"  - name: {name}",
-        "    rules:",
-        *(f"      {line}" for rule in rules for line in rule),
-    ]
-
-
-def _rule(record: str, expr: str, **labels: str) -> list[str]:
-    told = [f"    {name}: {json.dumps(value)}" for name, value in labels.items()]
-    return [
-        f"- record: {record}",
-        *(["  labels:", *told] if told else []),
-        "  expr: |",
-        *(f"    {line}" for line in expr.splitlines()),
-    ]
+def _kept(line: str, by: tuple[str, ...]) -> str:
+    """Return a line of PromQL that keeps these labels, too, where it groups."""
+    return _GROUPING.sub(rf"\1{', '.join((*by, ''))}\2", line) if by else line
 
 
 def _token_rules() -> Iterator[list[str]]:
@@ -219,28 +224,6 @@ def _prices(rates: Rates) -> Iterator[tuple[str, float]]:
 
 def _number(price: float) -> str:
     return f"{price.normalize():f}e-6" if price else "0"  # type: ignore[attr-defined]
-
-
-def _budget_rules(budget: float) -> list[list[str]]:
-    hour = f"sum by (job) (avg_over_time({COST}[1h])) * 14400"
-    minutes = f"sum by (job) ({COST}) * 14400"
-    return [
-        _rule(BUDGET, f"vector({budget:g})"),
-        [
-            "- alert: TokentrailCostBudgetBurns",
-            "  # a day's budget would be gone in four hours, by the last hour and the last minutes",
-            "  expr: |",
-            f"    {hour} > on () group_left () {BUDGET}",
-            "      and",
-            f"    {minutes} > on () group_left () {BUDGET}",
-            "  for: 5m",
-            "  labels:",
-            "    severity: critical",
-            "  annotations:",
-            '    summary: "{{ $labels.job }} spends a day\'s budget in four hours"',
-            f'    description: "{{{{ $value | humanize }}}} USD in four hours; a day: {BUDGET}"',
-        ],
-    ]
 
 
 def _tiers(model: Any) -> list[str]:

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.cli import docs_option, label_option
 from tokentrail.cli.command import CommandError, manual
 from tokentrail.cli.service_label import add_option, relabelled
 from tokentrail.cost import PricesError, UserPrices, genai_prices
@@ -31,6 +32,7 @@ examples:
   tokentrail prices -o prices.rules.yml --models gpt-4o,gpt-4o-mini,o4-mini
   tokentrail prices -o prices.rules.yml --overrides contract.json --budget 50
   tokentrail prices --provider groq --provider deepseek
+  tokentrail prices --by tenant --budget-each 10 --budget-each acme=50
   tokentrail prices --service-label service_name      for VictoriaMetrics
 
 --overrides takes JSON, in USD per million tokens; the names are those of
@@ -66,6 +68,17 @@ def add(commands: Commands) -> None:
     prices.add_argument(
         "--budget", type=_usd, metavar="USD", help="add an alert: a job may spend so much in a day"
     )
+    label_option.add_option(prices, "keep a label on costs; may be given again", again=True)
+    prices.add_argument(
+        "--budget-each",
+        type=_share,
+        action="append",
+        default=[],
+        metavar="[VALUE=]USD",
+        help="add an alert: a value of the first --by may spend so much in a day; every other"
+        " value as much as is given without one",
+    )
+    docs_option.add_option(prices)
     prices.add_argument(
         "-o", "--output", metavar="FILE", help="where to write (default: standard output)"
     )
@@ -82,9 +95,18 @@ def _usd(given: str) -> float:
     raise argparse.ArgumentTypeError(message)
 
 
+def _share(given: str) -> tuple[str | None, float]:
+    value, named, number = given.rpartition("=")
+    return (value if named else None), _usd(number)
+
+
 def _run(asked: argparse.Namespace) -> int:
     from tokentrail.cli import price_rules
 
+    by, shares = tuple(dict.fromkeys(asked.by)), dict(asked.budget_each)
+    if shares and not by:
+        message = "--budget-each is for each value of a label: name one with --by tenant"
+        raise CommandError(message, code=2)
     own = _own(asked.overrides)
     wanted = _wanted(asked.models)
     priced: list[Priced] = [
@@ -102,7 +124,8 @@ def _run(asked: argparse.Namespace) -> int:
     if not priced:
         message = f"none of --models {asked.models} has a price: name your own with --overrides"
         raise CommandError(message, code=2)
-    text = price_rules.text(priced, asked.budget, _head(now, asked.overrides))
+    text = price_rules.text(priced, asked.budget, _head(now, asked.overrides), by, shares)
+    text = docs_option.with_docs(text, asked.docs)
     _write(relabelled(text, asked.service_label), asked.output)
     _say(priced, wanted, asked.output)
     return 0

@@ -359,6 +359,10 @@ class Operation:
     http: HttpMetadata | None = None
     cost: CallCost | None = None
     """Where it is asked for and known."""
+    retries: tuple[str, ...] = ()
+    """Why the client tried again, each time: a status, ``timeout``, or a class of errors."""
+    headers: Mapping[str, str] | None = None
+    """Those of the answer, kept until the points of the call are recorded."""
 
 
 class TextSink(Protocol):

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 import wrapt
 
 from tokentrail.config import INSTRUMENTED_APIS
-from tokentrail.patching import wrappers
-from tokentrail.patching.methods import all_methods
-from tokentrail.patching.wrappers import PatchedMethod
+from tokentrail.patching import exchanges, wrappers
+from tokentrail.patching.methods import ANSWERED, RETRIED, all_methods
+from tokentrail.patching.wrappers import PatchedMethod, PatchedSeam
 from tokentrail.support import guard
 from tokentrail.websocket import patching
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("tokentrail")
 _CLIENT = "openai"
+_EXCHANGES = {ANSWERED: exchanges.on_processed, RETRIED: exchanges.on_retry}
 _OPENING = frozenset({"__enter__", "__aenter__", "enter"})
 
 
@@ -116,7 +117,9 @@ def _patch(module: ModuleType, row: Method) -> None:
         return
     if is_patched(original):
         return
-    patched = _around(original, _wrapper(row))
+    wrapper = _wrapper(row)
+    is_seam = row.method in _EXCHANGES
+    patched = PatchedSeam(original, wrapper) if is_seam else _around(original, wrapper)
     setattr(owner, row.method, patched)
     _patched.append((owner, row.method, original, patched))
 
@@ -139,6 +142,8 @@ def _around(original: Any, wrapper: Callable[..., Any]) -> object:
 
 
 def _wrapper(row: Method) -> Callable[..., Any]:
+    if row.method in _EXCHANGES:
+        return _EXCHANGES[row.method]
     if row.adapter is None:
         return wrappers.RawRequestWrapper(is_async=row.is_async)
     if row.method in _OPENING:
@@ -161,7 +166,7 @@ def is_patched(function: object) -> bool:
     """Whether our wrapper is anywhere in ``function``."""
     seen = 0
     while function is not None and seen < 100:  # noqa: PLR2004 - deeper is a loop
-        if isinstance(function, PatchedMethod):
+        if isinstance(function, (PatchedMethod, PatchedSeam)):
             return True
         function = getattr(function, "__wrapped__", None)
         seen += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.readers import adapter_of
 from tokentrail.apis.realtime.adapter import RealtimeAdapter
@@ -107,11 +107,24 @@ ROWS: tuple[Method, ...] = (
     *_pair(_DECISIONS, "Decisions", "create", operations.DECIDE, optional=True),
 )
 
+ANSWERED: Final = "_process_response"
+RETRIED: Final = "_calculate_retry_timeout"
+
 DIRECT: tuple[Method, ...] = tuple(
     Method(("openai._base_client",), owner, "request", None, is_async=is_async, optional=False)
     for owner, is_async in (("SyncAPIClient", False), ("AsyncAPIClient", True))
 )
 """What every method comes down to, and what some frameworks call themselves."""
+
+
+EXCHANGES: tuple[Method, ...] = (
+    *(
+        Method(("openai._base_client",), owner, ANSWERED, None, is_async=is_async, optional=True)
+        for owner, is_async in (("SyncAPIClient", False), ("AsyncAPIClient", True))
+    ),
+    Method(("openai._base_client",), "BaseClient", RETRIED, None, is_async=False, optional=True),
+)
+"""What every answer, and every try that the client repeats by itself, comes by."""
 
 
 def _opened(modules: tuple[str, ...], owner: str, adapter: ConnectionAdapter) -> tuple[Method, ...]:
@@ -140,4 +153,4 @@ CONNECTIONS: tuple[Method, ...] = (
 
 def all_methods() -> tuple[Method, ...]:
     """Return all rows."""
-    return (*ROWS, *DIRECT, *CONNECTIONS)
+    return (*ROWS, *DIRECT, *EXCHANGES, *CONNECTIONS)

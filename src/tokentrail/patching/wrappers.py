@@ -75,6 +75,10 @@ class PatchedMethod(_Bare, wrapt.FunctionWrapper):  # type: ignore[misc, type-ar
         return self.__qualname__  # by its name, as functions are
 
 
+class PatchedSeam(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
+    """A private method of the client with our wrapper around it: nobody looks at its class."""
+
+
 class SyncWrapper:
     """wrapt's wrapper for a plain method whose calls ``adapter`` reads."""
 

@@ -1,7 +1,9 @@
 """Attributes that the application sets on the spans of all calls made inside a block.
 
-They travel in OpenTelemetry's context, so they follow the code into coroutines and tasks, but not
-into threads that it starts. They are read when the call is made, and do not change after that.
+They travel in OpenTelemetry's context and in a variable of our own, so they follow the code into
+coroutines and tasks, but not into threads that it starts. A framework that makes another context
+current, as FastAPI does after dependencies ran, keeps the variable; a context that is passed on by
+hand leaves it behind. They are read when the call is made, and do not change after that.
 """
 
 from __future__ import annotations
@@ -33,8 +35,40 @@ _CONVERSATION: Final = "opentelemetry.util.genai._conversation_context"
 _Scalar = str | bool | int | float
 _KINDS = (str, bool, int, float)
 """What an attribute can be, or a list of; a boolean is a number, too, so it is asked for first."""
-_HERE: ContextVar[None] = ContextVar("tokentrail-here")
-"""Can be reset only where it was set."""
+
+
+class _Block:
+    """What holds in a block of :func:`attributes`, and the block around it."""
+
+    __slots__ = ("around", "attributes")
+
+    def __init__(self, attributes: dict[str, AttributeValue], around: _Block | None) -> None:
+        self.attributes = attributes
+        self.around = around
+
+    def is_inside(self, other: _Block | None) -> bool:
+        """Whether ``other`` is around this block, or there is none."""
+        block: _Block | None = self
+        while block is not other and block is not None:
+            block = block.around
+        return block is other
+
+
+BLOCK: ContextVar[_Block | None] = ContextVar("tokentrail-attributes", default=None)
+"""The block that the code is in. Can be reset only where it was set."""
+
+
+def _current(context: Context) -> _Block | None:
+    """Return the inner one of the blocks that the variable and an OpenTelemetry context have.
+
+    If neither is inside the other the context was passed on by hand, and counts.
+    """
+    passed, here = context.get(KEY), BLOCK.get()
+    if here is passed or here is None:
+        return passed if isinstance(passed, _Block) else None
+    if isinstance(passed, _Block) and not here.is_inside(passed):
+        return passed
+    return here
 
 
 @contextmanager
@@ -51,17 +85,18 @@ def attributes(
         named: Attributes whose names are no Python names, as ``{"enduser.id": "7"}``.
         more: Attributes by name: text, a number, a boolean, or a list of one of these types.
     """
-    outside = otel_context.get_value(KEY)
-    inside = _merged(outside if isinstance(outside, dict) else {}, {**(named or {}), **more})
-    here = _HERE.set(None)
-    token = otel_context.attach(otel_context.set_value(KEY, inside))
+    around = _current(otel_context.get_current())
+    held = {} if around is None else around.attributes
+    block = _Block(_merged(held, {**(named or {}), **more}), around)
+    here = BLOCK.set(block)
+    token = otel_context.attach(otel_context.set_value(KEY, block))
     try:
         yield
     finally:
         # A generator that is closed elsewhere has left the place where they were attached for good,
         # and OpenTelemetry would log an error.
         with suppress(ValueError):
-            _HERE.reset(here)
+            BLOCK.reset(here)
             otel_context.detach(token)
 
 
@@ -122,8 +157,8 @@ def with_context_attributes(
     request: Request, baggage_keys: tuple[str, ...], context: Context
 ) -> Request:
     """Return ``request`` with what ``context`` says of whose it is, and of which conversation."""
-    set_here, conversation = context.get(KEY), _conversation_id(context)
-    if conversation is None and set_here is None and not baggage_keys:
+    block, conversation = _current(context), _conversation_id(context)
+    if conversation is None and block is None and not baggage_keys:
         return request
     found = dict(request.attribution)
     if conversation is not None:
@@ -134,8 +169,8 @@ def with_context_attributes(
             found[key] = encodable(carried)[:MAX_CHARS]
         elif isinstance(carried, _KINDS):
             found[key] = _exportable(carried)
-    if isinstance(set_here, dict):
-        found.update(set_here)
+    if block is not None:
+        found.update(block.attributes)
     return replace(request, attribution=tuple(found.items()))
 
 

@@ -11,6 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextvars import Token
 
 CallContext = Context
@@ -30,6 +31,11 @@ _SUPPRESSING = Variables().run(_suppressing)
 
 class BodyReader(Protocol):
     """Takes the body of an answer before the client reads it."""
+
+    headers: Mapping[str, str] | None
+    """Those of the answer."""
+    retries: tuple[str, ...]
+    """Why the client tried again, each time."""
 
     def on_body(self, answer: object) -> None:
         """Take a plain answer that came whole."""
@@ -53,7 +59,7 @@ class EnclosingCall:
     def attach(self, client: object) -> None:
         """Make the span current, and the call the one that others are inside of."""
         self.client = client
-        self._tokens = (otel_context.attach(self._context), _ENCLOSING.set(self))
+        self._tokens = (otel_context.attach(self._context), ENCLOSING.set(self))
 
     def detach(self) -> None:
         """Make current what was before :meth:`attach`, if we are still in its place.
@@ -69,12 +75,12 @@ class EnclosingCall:
         if otel_context.get_current() is self._context:
             otel_context.detach(token)
         try:  # noqa: SIM105 - suppress() takes as long as all else here
-            _ENCLOSING.reset(enclosing)
+            ENCLOSING.reset(enclosing)
         except ValueError:
             pass  # elsewhere
 
 
-_ENCLOSING: ContextVar[EnclosingCall | None] = ContextVar("tokentrail-enclosing", default=None)
+ENCLOSING: ContextVar[EnclosingCall | None] = ContextVar("tokentrail-enclosing", default=None)
 """The call that is on its way to the server."""
 
 
@@ -87,12 +93,12 @@ def context_to_instrument(client: object = None) -> CallContext | None:
     context = otel_context.get_current()
     if any(map(context.get, _SUPPRESSING)):
         return None
-    return context if _ENCLOSING.get() is None or enclosing_call(client) is None else None
+    return context if ENCLOSING.get() is None or enclosing_call(client) is None else None
 
 
 def enclosing_call(client: object = None) -> EnclosingCall | None:
     """Return the call that a call of ``client`` belongs to here."""
-    call = _ENCLOSING.get()
+    call = ENCLOSING.get()
     if call is None or call.client is None:
         return None
     return call if client is None or client is call.client else None

@@ -73,6 +73,8 @@ MEANINGS: Final = {
     "tokentrail.cost.amount": "Cost of the call, by list prices.",
     "tokentrail.cost.currency": "The currency of the cost.",
     "tokentrail.cost.source": "Prices that the cost is computed with.",
+    "tokentrail.finish_reason": "Why an answer ended, in the server's words.",
+    "tokentrail.rate_limit.type": "What a provider limits.",
     "tokentrail.outcome": "How the call ended; truncated: without a mark of its end.",
     "tokentrail.time_to_first_content": "Seconds from the request to the first text, refusal, "
     "sound or tool call: what a person waits for. Thought is not.",

@@ -40,6 +40,8 @@ class When(str, Enum):
     SHOWN_CONTENT = "streams with content"
     GAPS = "`time_per_output_chunk`: streams with at least two chunks"
     ANSWERED = "the answer has it"
+    REPEATED = "the client tried again"
+    LIMITED = "the answer's headers have it"
     ANY_USAGE = "any number of tokens is known"
     USED = "reported, counted with the model's own encoding, or calibrated"
     BILLED = "the answer reports it, and it is not zero"
@@ -287,12 +289,16 @@ _TIMED: Final = (*_REFINED, Attribute("error.type", _C, When.FAILED))
 _BY_MODALITY: Final = (*_REFINED, Attribute("gen_ai.token.modality", _R, When.ALWAYS))
 _SOURCED: Final = Attribute("tokentrail.usage.source", _X, When.ALWAYS)
 _TYPED: Final = Attribute("gen_ai.token.type", _R, When.ALWAYS, note="`input`, `output`")
-_OWN: Final = (
+_CALLED: Final = (
     Attribute("gen_ai.operation.name", _X, When.ALWAYS),
     Attribute("gen_ai.provider.name", _X, When.ALWAYS),
     Attribute("gen_ai.request.model", _X, When.NAMED, _SPENDING),
-    Attribute("tokentrail.outcome", _X, When.ALWAYS),
 )
+_LIMITED: Final = (
+    *_CALLED[1:],
+    Attribute(semconv.RATE_LIMIT_TYPE, _X, When.ALWAYS, note="`requests`, `tokens`"),
+)
+_OWN: Final = (*_CALLED, Attribute("tokentrail.outcome", _X, When.ALWAYS))
 _OWN_TYPE: Final = Attribute("gen_ai.token.type", _X, When.ALWAYS, note="`input`, `output`")
 
 _PART: Final = "a part of the total; in every vocabulary"
@@ -370,6 +376,23 @@ METRICS: Final = (
         _BASE,
         apis=(*_INFERENCES, FETCH),
         note="thought is no content",
+    ),
+    Metric(
+        semconv.RETRIES,
+        _X,
+        When.REPEATED,
+        (*_CALLED, Attribute("error.type", _X, When.ALWAYS, note="a status, `timeout`, a class")),
+    ),
+    Metric(
+        semconv.FINISHED_CHOICES,
+        _X,
+        When.ANSWERED,
+        (*_CALLED, Attribute(semconv.FINISH_REASON, _X, When.ALWAYS)),
+        apis=(*_INFERENCES, FETCH),
+    ),
+    *(
+        Metric(name, _X, When.LIMITED, _LIMITED)
+        for name in (semconv.RATE_LIMIT_LIMIT, semconv.RATE_LIMIT_REMAINING)
     ),
     Metric(semconv.COUNT_RATIO, _X, When.SAMPLED, (*_BASE, _OWN_TYPE), apis=_SPENDING),
     Metric(

@@ -61,6 +61,8 @@ RETRIEVAL_DOCUMENTS: Final = "gen_ai.retrieval.documents"
 
 OUTCOME: Final = "tokentrail.outcome"
 TIME_TO_FIRST_CONTENT: Final = "tokentrail.time_to_first_content"
+FINISH_REASON: Final = "tokentrail.finish_reason"
+RATE_LIMIT_TYPE: Final = "tokentrail.rate_limit.type"
 USAGE_REQUEST: Final = "tokentrail.stream_usage"
 SOURCE: Final = "tokentrail.usage.source"
 INPUT_SOURCE: Final = "tokentrail.usage.input.source"
@@ -210,6 +212,10 @@ QUEUE_SIZE: Final = "tokentrail.internal.queue.size"
 INTERNAL_ERRORS: Final = "tokentrail.internal.errors"
 OPERATIONS: Final = "tokentrail.operations"
 FIRST_CONTENT: Final = "tokentrail.client.time_to_first_content"
+RETRIES: Final = "tokentrail.client.retries"
+RATE_LIMIT_REMAINING: Final = "tokentrail.rate_limit.remaining"
+RATE_LIMIT_LIMIT: Final = "tokentrail.rate_limit.limit"
+FINISHED_CHOICES: Final = "tokentrail.choices"
 COUNTS_QUEUED: Final = "tokentrail.internal.counts.queued"
 COUNTS_ESTIMATED: Final = "tokentrail.internal.counts.estimated"
 COUNTS_CORRECTED: Final = "tokentrail.internal.counts.corrected"
@@ -266,6 +272,16 @@ INSTRUMENTS: Final = {
     ),
     USAGE_TOKENS: Instrument("counter", "{token}", "Tokens by where the number comes from."),
     OPERATIONS: Instrument("counter", "{operation}", "Operations that ended, by outcome."),
+    RETRIES: Instrument("counter", "{retry}", "Tries that the client repeated by itself."),
+    FINISHED_CHOICES: Instrument(
+        "counter", "{choice}", "Answers that ended, by why they did: a call may have several."
+    ),
+    RATE_LIMIT_LIMIT: Instrument(
+        "gauge", "{item}", "Requests or tokens that the provider allows, as it said last."
+    ),
+    RATE_LIMIT_REMAINING: Instrument(
+        "gauge", "{item}", "Requests or tokens that the provider still allows, as it said last."
+    ),
     COUNT_RATIO: Instrument(
         "histogram", "1", "Counted tokens over reported tokens of the same call."
     ),

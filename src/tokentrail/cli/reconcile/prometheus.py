@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from tokentrail.cli.command import CommandError
-from tokentrail.cli.price_rules import COST
+from tokentrail.cli.promql_rules import COST
 from tokentrail.cli.reconcile.counters import Growth, gaps
 from tokentrail.cli.reconcile.facts import DAY, Days, Key, Recorded, is_url
 from tokentrail.model.records import Outcome

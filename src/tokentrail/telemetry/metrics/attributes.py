@@ -130,6 +130,23 @@ class MetricAttributes:
             attributes[semconv.REQUEST_MODEL] = self._models.bounded(request.model, proven=proven)
         return attributes
 
+    def with_value(self, operation: Operation, name: str, value: str) -> Attributes:
+        """Return what the points bear that are told apart by what a server said of a call."""
+        attributes = self.own_attributes(operation)
+        del attributes[semconv.OUTCOME]
+        attributes[name] = self._of(name, value)
+        return attributes
+
+    def of_account(self, operation: Operation, kind: str) -> Attributes:
+        """Return what the points of a provider's limit bear: it holds whoever calls."""
+        request = operation.request
+        attributes: Attributes = {semconv.PROVIDER_NAME: request.endpoint.provider}
+        if request.model is not None:
+            proven = _succeeded(operation)
+            attributes[semconv.REQUEST_MODEL] = self._models.bounded(request.model, proven=proven)
+        attributes[semconv.RATE_LIMIT_TYPE] = kind
+        return attributes
+
     def own_tokens(self, operation: Operation, kind: str, count: Count) -> Attributes:
         """Return what the points of our own counter of tokens bear."""
         source = {semconv.TOKEN_TYPE: kind, semconv.SOURCE: count.source.value}

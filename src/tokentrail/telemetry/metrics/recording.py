@@ -15,6 +15,7 @@ from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics import instruments
 from tokentrail.telemetry.metrics.attributes import MetricAttributes
 from tokentrail.telemetry.metrics.batching import PointBatch
+from tokentrail.telemetry.metrics.exchanges import ExchangeMetrics
 from tokentrail.telemetry.metrics.latest import LatestMetrics
 from tokentrail.telemetry.metrics.modality import split
 from tokentrail.telemetry.metrics.released import ReleasedMetrics
@@ -65,6 +66,7 @@ class Metrics:
         self._first_content = instruments.histogram(meter, semconv.FIRST_CONTENT)
         self._ratio = instruments.histogram(meter, semconv.COUNT_RATIO)
         self._compared = total(provider, meter, semconv.COMPARED_TOKENS)
+        self._exchanges = ExchangeMetrics(provider, meter, self._points)
         # A class derived from it may do something.
         self.is_observed = type(self._ratio) is not NoOpHistogram
         """Whether points are kept by anybody, as far as one can know."""
@@ -133,6 +135,7 @@ class Metrics:
         read = 0 if given is None else given.tokens
         written = 0 if made is None else made.tokens
         add(series.sums, read, written)
+        self._exchanges.record(operation)
         if usage.counted_input is not None or usage.counted_output is not None:
             self._record_comparison(usage, shared.base, context)
         if series.details and usage.reported is not None and any(self._numbers(usage.reported)):

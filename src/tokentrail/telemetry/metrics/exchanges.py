@@ -1,0 +1,122 @@
+"""Points about the exchanges below calls: retries, what limits leave, finish reasons.
+
+Recorded with the other points of a call, after it ended.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.metrics import Observation
+
+from tokentrail.model.records import Outcome
+from tokentrail.telemetry import semconv
+from tokentrail.telemetry.metrics.totals import total
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider
+
+    from tokentrail.model.records import Operation, Request
+    from tokentrail.telemetry.metrics.attributes import MetricAttributes
+    from tokentrail.telemetry.metrics.series import Attributes
+
+STALE: Final = 300.0
+"""Seconds after which what a provider said of its limits is not told any more: they are by minute,
+and who makes no calls has all of them."""
+PAUSE: Final = 1.0
+"""Seconds for which headers are not read again: reading them takes as long as a histogram does."""
+MAX_LIMITS: Final = 512
+"""Kinds of calls whose limits are told apart."""
+_HEADERS: Final = (
+    ("requests", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),
+    ("tokens", "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens"),
+)
+_DIGITS: Final = 15
+"""A number with more is none."""
+
+_Key = tuple[tuple[str, object], ...]
+
+
+class Latest:
+    """The last value for each set of attributes, until it is stale."""
+
+    def __init__(self) -> None:
+        self._values: dict[_Key, tuple[int, float]] = {}
+
+    def set(self, number: int, attributes: Attributes) -> None:
+        """Have this value told from now on."""
+        key = tuple(attributes.items())
+        if key in self._values or len(self._values) < MAX_LIMITS:
+            self._values[key] = (number, time.monotonic())
+
+    def observe(self, options: CallbackOptions) -> Iterable[Observation]:
+        """Return every value that is not stale."""
+        del options
+        fresh = time.monotonic() - STALE
+        return [
+            Observation(number, dict(key))  # type: ignore[arg-type]
+            for key, (number, at) in tuple(self._values.items())
+            if at > fresh
+        ]
+
+
+_latest: weakref.WeakKeyDictionary[MeterProvider, dict[str, Latest]] = weakref.WeakKeyDictionary()
+
+
+def latest(provider: MeterProvider, meter: Meter, name: str) -> Latest:
+    """Return what a gauge of that name tells; each ``provider`` has one."""
+    mine = _latest.setdefault(provider, {})
+    if name not in mine:
+        mine[name] = Latest()
+        row = semconv.INSTRUMENTS[name]
+        meter.create_observable_gauge(name, [mine[name].observe], row.unit, row.description)
+    return mine[name]
+
+
+class ExchangeMetrics:
+    """Records what a call's exchanges and its answer say beside usage and time."""
+
+    def __init__(self, provider: MeterProvider, meter: Meter, points: MetricAttributes) -> None:
+        self._points = points
+        self._retries = total(provider, meter, semconv.RETRIES)
+        self._choices = total(provider, meter, semconv.FINISHED_CHOICES)
+        self._limit = latest(provider, meter, semconv.RATE_LIMIT_LIMIT)
+        self._remaining = latest(provider, meter, semconv.RATE_LIMIT_REMAINING)
+        self._read_at: dict[tuple[str, str | None], float] = {}
+
+    def record(self, operation: Operation) -> None:
+        """Record the points of a call that ended."""
+        for cause in operation.retries:
+            self._retries.add(1, self._points.with_value(operation, semconv.ERROR_TYPE, cause))
+        response = operation.response
+        # of what did not complete the conventions have "error" for want of a reason
+        completed = operation.outcome is Outcome.COMPLETED
+        for reason in (completed and response and response.finish_reasons) or ():
+            self._choices.add(1, self._points.with_value(operation, semconv.FINISH_REASON, reason))
+        if operation.headers is not None and self._is_due(operation.request):
+            for kind, limit, remaining in _limits(operation.headers):
+                attributes = self._points.of_account(operation, kind)
+                self._limit.set(limit, attributes)
+                self._remaining.set(remaining, attributes)
+
+    def _is_due(self, request: Request) -> bool:
+        """Whether the limits of such calls were last read a while ago."""
+        key, now = (request.endpoint.provider, request.model), time.monotonic()
+        if now - self._read_at.get(key, 0.0) < PAUSE:
+            return False
+        if len(self._read_at) >= MAX_LIMITS:
+            self._read_at.clear()
+        self._read_at[key] = now
+        return True
+
+
+def _limits(headers: Mapping[str, str]) -> Iterator[tuple[str, int, int]]:
+    """Yield what the headers of an answer say of each limit and of what is left of it."""
+    for kind, limit, remaining in _HEADERS:
+        both = headers.get(limit, ""), headers.get(remaining, "")
+        if all(said.isdecimal() and len(said) <= _DIGITS for said in both) and int(both[0]) > 0:
+            yield kind, int(both[0]), int(both[1])
