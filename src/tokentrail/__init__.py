@@ -63,6 +63,7 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
     stream_usage: StreamUsage | str | None = None,
     count_verification_ratio: float | None = None,
     calibration: bool | None = None,
+    explain: float | str | None = None,
     preload_encodings: Sequence[str] | str | None = None,
     capture_content: ContentCapture | str | None = None,
     emit_event: bool | None = None,
@@ -128,6 +129,10 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
             calls like them: input of such a call without a report is then known (calibrated). Takes
             2 % of one core at most, in a thread of its own, and only where an encoding is built
             already. Allowed: true, false. Default: true.
+        explain: Whether spans and metrics show what the input is made of, what the prompt's cache
+            could have served and why it did not, and requests that were sent again: of all
+            conversations, or of a share. Done in a thread of its own; needs token counting.
+            Allowed: off, all, or a share of conversations from 0 to 1. Default: 0.0.
         preload_encodings: Encodings that instrument() builds before it returns; forked workers
             share them. Allowed: names of encodings or models, separated by commas. Default: none.
         capture_content: Where the messages, instructions, answers and tools of a call are recorded:

@@ -27,6 +27,7 @@ from tokentrail.support.size import approximate_size
 from tokentrail.telemetry import internal_metrics
 from tokentrail.telemetry.context import without_instrumentation
 from tokentrail.usage import resolve
+from tokentrail.usage.explain.explainer import can_be_explained
 
 if TYPE_CHECKING:
     from array import array
@@ -82,6 +83,7 @@ class ObservedCall:
     """Once it ended, what is known of its usage; once it is recorded, all."""
     _counter: UsageCounter | None = None
     _is_expired = False
+    _is_explained = False
     _is_settled = False
     """It was counted."""
     _live: LiveUsage | None = None
@@ -233,16 +235,21 @@ class ObservedCall:
         mode = runtime.settings.token_counting
         self.usage = operation.usage = resolve.resolve_usage(operation, None, None, mode)
         gaps = self._last_gaps(operation) if request.stream else None
+        if runtime.explainer is not None and operation.answered:
+            self._is_explained = can_be_explained(request)
         if finalising:
             self._queue_without_lock(gaps)
             return
         if gaps is not None and not runtime.submit(gaps) and gaps.is_short():
             for _ in gaps.steps():
                 pass
-        if resolve.is_complete(operation, mode) and self._is_cheap_to_emit():  # as nearly always
-            self._record()
-        else:
+        if not (resolve.is_complete(operation, mode) and self._is_cheap_to_emit()):
             self._count()
+        elif self._is_explained:
+            self._set_deadline()
+            self._queue()
+        else:  # as nearly always
+            self._record()
 
     def _name_model(self, operation: Operation) -> None:
         """Take the model that the answer names for that of a stored prompt, which names it."""
@@ -281,7 +288,7 @@ class ObservedCall:
         """Count and record at once if that is quick, else by the worker."""
         self._set_deadline()
         is_cheap = self._is_cheap()
-        if is_cheap and self._may_be_calibrated():
+        if is_cheap and (self._is_explained or self._may_be_calibrated()):
             with guard.shield("count"):  # whoever asks now gets the count, the span what is better
                 for _ in self._settle():
                     pass
@@ -289,6 +296,10 @@ class ObservedCall:
             for _ in self.steps():
                 pass
             return
+        self._queue()
+
+    def _queue(self) -> None:
+        """Leave the rest to the worker; if it takes nothing, do without."""
         self.state = CallState.QUEUED
         if self._runtime.submit(self):
             internal_metrics.note_queued()
@@ -369,7 +380,8 @@ class ObservedCall:
 
     def ready(self) -> bool:
         """Whether what counting needs is there, or never will be."""
-        return self._counting().is_ready()
+        counting = self._counting()
+        return counting.is_ready() and (not self._is_explained or counting.is_encoded())
 
     def expire(self) -> None:
         """Estimate from now on what is not counted yet, unless counting the rest takes no time.
@@ -392,6 +404,7 @@ class ObservedCall:
                     yield from self._settle()
                 if self.state is CallState.QUEUED and not self._is_expired:
                     yield from self._put_right()
+                    yield from self._explain()
         finally:
             self._record()
 
@@ -419,6 +432,22 @@ class ObservedCall:
         counted = (tally, usage.input)
         better = yield from calibrated(calibration, self.request, prompt, answered, counted)
         self.usage = replace(usage, input=better)
+
+    def _explain(self) -> Iterator[None]:
+        """Find out what the input is made of, and what the prompt's cache served, if asked to."""
+        runtime, operation = self._runtime, self._operation
+        explainer, prompt, usage = runtime.explainer, self.prompt(), self.usage
+        if explainer is None or not self._is_explained or prompt is None or usage is None:
+            return
+        model = runtime.identify(self.request, operation.response)
+        encoder = runtime.encodings.get(model.encoding)
+        if encoder is None or usage.input is None:
+            return
+        operation.request, operation.usage = self.request, usage
+        for _ in explainer.steps(operation, prompt, usage.input, model, encoder):
+            if time.monotonic() > self.deadline:
+                return
+            yield
 
     # ENDED or QUEUED -> RECORDED -----------------------------------------------------------------
 

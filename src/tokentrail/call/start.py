@@ -139,6 +139,6 @@ def _records_gaps(runtime: Runtime, telemetry: CallTelemetry) -> bool:
 def _needs_encoding(runtime: Runtime, call: CallToRecord) -> bool:
     """Whether it will be counted, as far as one can know: a stream seldom reports its usage."""
     mode = runtime.settings.token_counting
-    if mode is TokenCounting.ALWAYS:
+    if mode is TokenCounting.ALWAYS or runtime.explainer is not None:
         return True
     return call.request.stream and not call.always_record and mode is not TokenCounting.OFF

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class UsageCounter:
     """Counts the two directions of one call, each if there is a tally of it."""
 
-    __slots__ = ("_encoder", "_encodings", "_expired", "_input", "_model", "_output")
+    __slots__ = ("_encoder", "_encodings", "_expired", "_input", "_model", "_output", "_start")
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class UsageCounter:
         self._output = tally_of_output
         self._encoder: _TimedEncoder | None = None
         self._expired = False
+        self._start = runtime.start_encoding
         if self.has_work:
             runtime.start_encoding(model.encoding)
 
@@ -60,6 +61,12 @@ class UsageCounter:
         if not self.has_work:
             return True
         encodings, name = self._encodings, self._model.encoding
+        return encodings.get(name) is not None or encodings.failed(name)
+
+    def is_encoded(self) -> bool:
+        """Whether the model's encoding is there, or never will be; have it built."""
+        encodings, name = self._encodings, self._model.encoding
+        self._start(name)
         return encodings.get(name) is not None or encodings.failed(name)
 
     def expire(self) -> None:

@@ -10,7 +10,17 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.cli import check_counts, count, dashboards, demo, doctor, prices, reconcile, run
+from tokentrail.cli import (
+    check_counts,
+    count,
+    dashboards,
+    demo,
+    doctor,
+    explain,
+    prices,
+    reconcile,
+    run,
+)
 from tokentrail.cli.command import CommandError, manual
 from tokentrail.version import __version__
 
@@ -19,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CommandError", "main"]
 
-_COMMANDS: Final = (demo, run, count, check_counts, dashboards, prices, reconcile, doctor)
+_COMMANDS: Final = (demo, run, count, check_counts, explain, dashboards, prices, reconcile, doctor)
 """In the order in which the help shows them."""
 
 _ABOUT: Final = "OpenTelemetry spans and metrics of your openai calls, with their token usage."

@@ -46,6 +46,13 @@ def seconds(value: object) -> float:
     return number
 
 
+def share(value: object) -> float:
+    """Read a share from 0 to 1, off or all."""
+    if isinstance(value, str):
+        value = {"off": 0.0, "all": 1.0}.get(value.strip().lower(), value)
+    return ratio(value)
+
+
 def choice(kind: type[Enum]) -> Callable[[object], Enum]:
     """Return what reads a member of ``kind``, in any case of letters."""
 

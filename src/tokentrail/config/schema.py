@@ -169,6 +169,15 @@ class Settings:
         "like them: input of such a call without a report is then known (calibrated). Takes 2 % of "
         "one core at most, in a thread of its own, and only where an encoding is built already.",
     )
+    explain: float = _setting(
+        default=0.0,
+        accepts="float | str",
+        allowed="off, all, or a share of conversations from 0 to 1",
+        about="Whether spans and metrics show what the input is made of, what the prompt's cache "
+        "could have served and why it did not, and requests that were sent again: of all "
+        "conversations, or of a share. Done in a thread of its own; needs token counting.",
+        parse=parsing.share,
+    )
     preload_encodings: tuple[str, ...] = _setting(
         default=(),
         accepts="Sequence[str] | str",

@@ -19,7 +19,7 @@ from tokentrail.counting.models import (
 from tokentrail.counting.output import HELD, OutputTally
 from tokentrail.counting.prompt import InputTally
 from tokentrail.counting.rules import RULES, Part, RuleId, evidence_of, is_proven, proves
-from tokentrail.counting.schemas import schema_name
+from tokentrail.counting.schemas import render_schema, schema_name
 from tokentrail.counting.surcharges import Surcharges
 from tokentrail.counting.text import INLINE, Encoder, estimate, weight
 from tokentrail.counting.turns import Turn, turns
@@ -49,6 +49,7 @@ __all__ = [
     "is_proven",
     "may_reason",
     "proves",
+    "render_schema",
     "resolve",
     "schema_name",
     "turns",

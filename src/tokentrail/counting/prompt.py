@@ -346,6 +346,8 @@ class InputTally:
         if any(result.images or result.unknown_parts for result in turn.results):
             self._add(Id.NOT_READ, 0)
         yield from self._text(rule, calls)
+        if turn.results:
+            self._place = turn.first_result
         yield from self._text(rule, results)
 
     def _tools(self) -> Iterator[None]:

@@ -139,7 +139,7 @@ def run() -> int:
     console, meters = Console(highlight=False), Meters()
     live = console.is_terminal and not console.is_dumb_terminal
     console.print(title("a server in this very process", "metrics"))
-    tokentrail.instrument(meter_provider=meters.provider)
+    tokentrail.instrument(meter_provider=meters.provider, explain="all")
     try:
         with Server(Model(delay=DELAY, deployments={DEPLOYMENT: DEPLOYED})) as server:
             stage = Stage(server.url, lambda _: None)

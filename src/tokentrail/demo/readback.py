@@ -98,11 +98,13 @@ def times(data: MetricsData | None) -> list[Times]:
 
 
 def token_sums(data: MetricsData | None) -> list[TokenSum]:
-    """Return every sum of tokens, of histograms and counters."""
+    """Return every sum of the tokens of calls, of histograms and counters; not of parts of them."""
     found = []
     for name, unit, points in _metrics(data):
         for point in points if unit == "{token}" else ():
             attributes = point.attributes or {}
+            if semconv.TOKEN_TYPE not in attributes or semconv.WASTE_REASON in attributes:
+                continue
             value = point.sum if isinstance(point, HistogramDataPoint) else point.value
             outcome = attributes.get(semconv.OUTCOME)
             found.append(

@@ -52,7 +52,10 @@ class Ledger:
     def instrumented(self) -> Iterator[None]:
         """Have every call of openai told here; the application's own spans are here as well."""
         tokentrail.instrument(
-            tracer_provider=self._tracers, meter_provider=self._meters, cost=plain.cost()
+            explain="all",
+            tracer_provider=self._tracers,
+            meter_provider=self._meters,
+            cost=plain.cost(),
         )
         try:
             yield

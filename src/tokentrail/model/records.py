@@ -165,6 +165,8 @@ class Request:
     service_tier: str | None = None
     conversation_id: str | None = None
     previous_response_id: str | None = None
+    cache_key: str | None = None
+    """What the application names the prompt's cache by."""
     compacted: bool | None = None
     """A compaction stands for what was said before; else not known, never ``False``."""
     prompt_name: str | None = None
@@ -281,6 +283,10 @@ class Response:
     """How hard it was to think, where the answer says so."""
     error_type: str | None = None
     """The server said without an exception that the call failed."""
+    cache_miss_reason: str | None = None
+    """Why the prompt's cache did not serve it, where the server says so."""
+    cache_missed_tokens: int | None = None
+    """How many tokens it could have served, by the server's estimate."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -332,6 +338,49 @@ class CallCost:
     currency: str = "USD"
 
 
+@lean_dataclass(frozen=True, slots=True)
+class InputPart:
+    """The tokens of one part of the input."""
+
+    name: str
+    """"instructions", "tools", "tool_results", "history", "user", "images", "files", "schema" or
+    "other"."""
+    tokens: int
+    source: Source
+    """``counted`` by proven rules alone, else ``approximated``."""
+
+
+@lean_dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What the prompt's cache could have served of the input, and what it did."""
+
+    cacheable: int
+    read: int | None = None
+    """``None`` where the server reports nothing of its cache."""
+    missed: int | None = None
+    reason: str | None = None
+    """Why it was missed."""
+    is_servers: bool = False
+    """The server said so."""
+    differs: str | None = None
+    """What differs from the call before, whatever was served."""
+    idle: float | None = None
+    """Seconds since the prefix was last sent, where nothing else explains the miss."""
+
+
+@lean_dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where the tokens of the input came from."""
+
+    parts: tuple[InputPart, ...] = ()
+    """They sum to the tokens of the input; no part of none."""
+    tools: tuple[tuple[str, int], ...] = ()
+    """The largest tools by name, with their tokens."""
+    cache: CacheUse | None = None
+    repeated: bool = False
+    """The same request was answered within the last minute."""
+
+
 @dataclass(slots=True)
 class Operation:
     """One whole call, as its recorder knows it at its end; what is found out later is added."""
@@ -359,6 +408,8 @@ class Operation:
     http: HttpMetadata | None = None
     cost: CallCost | None = None
     """Where it is asked for and known."""
+    explanation: Explanation | None = None
+    """Where it is asked for and the input is known."""
     retries: tuple[str, ...] = ()
     """Why the client tried again, each time: a status, ``timeout``, or a class of errors."""
     headers: Mapping[str, str] | None = None

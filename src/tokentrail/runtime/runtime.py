@@ -27,6 +27,7 @@ from tokentrail.telemetry.metrics.batching import reject
 from tokentrail.usage import resolve
 from tokentrail.usage.background import BackgroundUsage
 from tokentrail.usage.calibration import Calibration
+from tokentrail.usage.explain.explainer import Explainer
 
 if TYPE_CHECKING:
     from tokentrail.config import Settings
@@ -60,6 +61,8 @@ class Runtime:
         counts = settings.token_counting is not TokenCounting.OFF
         self.calibration = Calibration() if settings.calibration and counts else None
         """``None`` where nothing is to be learned from reports."""
+        self.explainer = _explainer(settings) if counts else None
+        """``None`` where nothing is explained. For the worker alone."""
         self.prices = _prices(settings)
         """``None`` where cost is not asked for."""
         self.redaction = Redaction(
@@ -217,6 +220,13 @@ class Conflicts:
             self._modules = len(sys.modules)
             self._others = not coexistence.MODULES.isdisjoint(sys.modules)
         return self._others
+
+
+def _explainer(settings: Settings) -> Explainer | None:
+    if settings.explain <= 0:
+        return None
+    names = settings.capture_content.on_spans and not settings.withhold
+    return Explainer(settings.explain, names=names)
 
 
 def _prices(settings: Settings) -> Prices | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Final, Generic, TypeVar
 
-__all__ = ["BoundedCache"]
+__all__ = ["BoundedCache", "RecentlyUsed"]
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -30,3 +31,25 @@ class BoundedCache(dict[_Key, _Value], Generic[_Key, _Value]):
             # A list is made in one step, whatever other threads add meanwhile.
             self.pop(list(self)[0], None)  # noqa: RUF015 - for that
         return value
+
+
+class RecentlyUsed(OrderedDict[_Key, _Value], Generic[_Key, _Value]):
+    """Keeps the ``limit`` entries that were last kept or asked for. For one thread alone."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit: Final = limit
+
+    def use(self, key: _Key) -> _Value | None:
+        """Return what is kept under ``key``, which is the last to go from now on."""
+        found = self.get(key)
+        if found is not None:
+            self.move_to_end(key)
+        return found
+
+    def keep(self, key: _Key, value: _Value) -> None:
+        """Keep ``value`` under ``key``; what was not used for longest goes."""
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > self.limit:
+            self.popitem(last=False)

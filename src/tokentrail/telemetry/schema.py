@@ -61,6 +61,13 @@ class When(str, Enum):
     CAPTURED = "`capture_content` asks for it, and there is some"
     QUOTED = "`capture_content` asks for it on events"
     EMITTED = "`emit_event`, or content goes to events"
+    EXPLAINED = "`explain`, and the input is known"
+    EXPLAINED_NAMES = "`explain` and `capture_content` on spans"
+    CACHED = "`explain`, from the second call with the same beginning on"
+    MISSED = "as those, and the server reports on its cache"
+    UNSERVED = "as those, and tokens were missed"
+    IDLE = "as those, and nothing differs"
+    WASTED = "tokens were used and the answer was not"
     HEALTHY = "`internal_metrics`"
     SPLIT = "the modality is known; else `unknown`"
 
@@ -198,6 +205,25 @@ SPAN: Final = (
         _SPENDING,
         note="`own_prices`, `published_prices`",
     ),
+    # where the tokens come from
+    *(
+        Attribute(name, _X, When.EXPLAINED, _TALKS, int, "not 0")
+        for name in semconv.INPUT_PARTS.values()
+    ),
+    Attribute(semconv.APPROXIMATED_PARTS, _X, When.EXPLAINED, _TALKS, tuple),
+    Attribute(semconv.LARGEST_TOOLS, _X, When.EXPLAINED_NAMES, _TALKS, tuple),
+    Attribute(semconv.CACHEABLE_TOKENS, _X, When.CACHED, _TALKS, int),
+    Attribute(semconv.MISSED_TOKENS, _X, When.MISSED, _TALKS, int),
+    Attribute(
+        semconv.MISS_REASON,
+        _X,
+        When.UNSERVED,
+        _TALKS,
+        note="`model_changed`, `cache_key_changed`, `tools_changed`, `schema_changed`, "
+        "`instructions_changed`, `history_rewritten`, `not_served`, `unknown`, or the server's own",
+    ),
+    Attribute(semconv.MISS_REASON_SOURCE, _X, When.UNSERVED, _TALKS, note="`server` or `inferred`"),
+    Attribute(semconv.IDLE_SECONDS, _X, When.IDLE, _TALKS, float),
     # day two
     Attribute(
         "tokentrail.outcome",
@@ -294,6 +320,13 @@ _CALLED: Final = (
     Attribute("gen_ai.provider.name", _X, When.ALWAYS),
     Attribute("gen_ai.request.model", _X, When.NAMED, _SPENDING),
 )
+_WASTE_REASON: Final = Attribute(
+    "tokentrail.waste.reason",
+    _X,
+    When.ALWAYS,
+    note="`closed_early`, `cancelled`, `failed`, `truncated`, `length`, `content_filter`, "
+    "`repeated`",
+)
 _LIMITED: Final = (
     *_CALLED[1:],
     Attribute(semconv.RATE_LIMIT_TYPE, _X, When.ALWAYS, note="`requests`, `tokens`"),
@@ -369,6 +402,33 @@ METRICS: Final = (
         note="the whole picture: estimates too",
     ),
     Metric(semconv.OPERATIONS, _X, When.ALWAYS, _OWN),
+    Metric(
+        semconv.INPUT_PART_TOKENS,
+        _X,
+        When.EXPLAINED,
+        (*_CALLED, Attribute(semconv.INPUT_PART, _X, When.ALWAYS), _SOURCED),
+        apis=_TALKS,
+        note="the parts sum to the total",
+    ),
+    Metric(
+        semconv.CACHE_TOKENS,
+        _X,
+        When.MISSED,
+        (
+            *_CALLED,
+            Attribute(semconv.CACHE_STATE, _X, When.ALWAYS, note="`cacheable`, `read` or `missed`"),
+            Attribute(semconv.MISS_REASON, _X, When.UNSERVED),
+        ),
+        apis=_TALKS,
+    ),
+    Metric(
+        semconv.WASTE_TOKENS,
+        _X,
+        When.WASTED,
+        (*_CALLED, _OWN_TYPE, _SOURCED, _WASTE_REASON),
+        apis=_SPENDING,
+        note="one reason a call",
+    ),
     Metric(
         semconv.FIRST_CONTENT,
         _X,

@@ -77,6 +77,31 @@ AUDIO_SECONDS: Final = "tokentrail.usage.audio_seconds"
 COST_AMOUNT: Final = "tokentrail.cost.amount"
 COST_CURRENCY: Final = "tokentrail.cost.currency"
 COST_SOURCE: Final = "tokentrail.cost.source"
+WASTE_REASON: Final = "tokentrail.waste.reason"
+INPUT_PART: Final = "tokentrail.input.part"
+INPUT_PARTS: Final = {
+    part: f"tokentrail.input.{part}_tokens"
+    for part in (
+        "instructions",
+        "tools",
+        "tool_results",
+        "history",
+        "user",
+        "images",
+        "files",
+        "schema",
+        "other",
+    )
+}
+"""Parts of the input, and the attribute that each has."""
+APPROXIMATED_PARTS: Final = "tokentrail.input.approximated_parts"
+LARGEST_TOOLS: Final = "tokentrail.input.largest_tools"
+CACHEABLE_TOKENS: Final = "tokentrail.cache.cacheable_tokens"
+MISSED_TOKENS: Final = "tokentrail.cache.missed_tokens"
+MISS_REASON: Final = "tokentrail.cache.miss_reason"
+MISS_REASON_SOURCE: Final = "tokentrail.cache.miss_reason_source"
+IDLE_SECONDS: Final = "tokentrail.cache.idle_seconds"
+CACHE_STATE: Final = "tokentrail.cache.state"
 
 REQUEST_ATTRIBUTES: Final = (
     ("api", API_TYPE),
@@ -208,6 +233,9 @@ MODALITY: Final = "gen_ai.token.modality"
 USAGE_TOKENS: Final = "tokentrail.usage.tokens"
 COUNT_RATIO: Final = "tokentrail.usage.count_ratio"
 COMPARED_TOKENS: Final = "tokentrail.usage.compared_tokens"
+WASTE_TOKENS: Final = "tokentrail.waste.tokens"
+INPUT_PART_TOKENS: Final = "tokentrail.input.tokens"
+CACHE_TOKENS: Final = "tokentrail.cache.tokens"
 QUEUE_SIZE: Final = "tokentrail.internal.queue.size"
 INTERNAL_ERRORS: Final = "tokentrail.internal.errors"
 OPERATIONS: Final = "tokentrail.operations"
@@ -287,6 +315,15 @@ INSTRUMENTS: Final = {
     ),
     COMPARED_TOKENS: Instrument(
         "counter", "{token}", "Tokens of calls that were both reported and counted."
+    ),
+    INPUT_PART_TOKENS: Instrument("counter", "{token}", "Tokens of the input, by part."),
+    CACHE_TOKENS: Instrument(
+        "counter",
+        "{token}",
+        "Tokens of the input that the prompt's cache could have served, did serve, and missed.",
+    ),
+    WASTE_TOKENS: Instrument(
+        "counter", "{token}", "Tokens that were paid and not used, by reason."
     ),
     QUEUE_SIZE: Instrument(
         "up-down counter", "{item}", "Pieces of work that wait for tokentrail's worker."

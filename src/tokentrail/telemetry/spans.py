@@ -10,7 +10,7 @@ from opentelemetry.trace import Status, StatusCode
 from tokentrail.apis.values import MAX_CHARS
 from tokentrail.model.records import ID_FIELDS, Source
 from tokentrail.support.bounded import BoundedCache
-from tokentrail.telemetry import content_attributes, semconv
+from tokentrail.telemetry import content_attributes, explanation, semconv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable
@@ -165,6 +165,8 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
         attributes[semconv.COST_CURRENCY] = operation.cost.currency
         attributes[semconv.COST_SOURCE] = operation.cost.source.value
     _add_usage(operation.usage, attributes)
+    if operation.explanation is not None:
+        attributes.update(explanation.attributes(operation.explanation))
     return attributes
 
 

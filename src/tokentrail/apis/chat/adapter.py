@@ -72,6 +72,7 @@ _PARAMETERS: Final = Parameters(
     ("plugins", "inexact_output", _has_plugins),
     ("reasoning_effort", "reasoning_level", telemetry_str),
     ("service_tier", "service_tier", service_tier),
+    ("prompt_cache_key", "cache_key", telemetry_str),
 )
 
 

@@ -50,6 +50,7 @@ _PARAMETERS: Final = Parameters(
     ("max_output_tokens", "max_tokens", integer),
     ("reasoning", "reasoning_level", _effort),
     ("service_tier", "service_tier", service_tier),
+    ("prompt_cache_key", "cache_key", telemetry_str),
     ("conversation", "conversation_id", _conversation_id),
     ("previous_response_id", "previous_response_id", telemetry_str),
     ("background", "background", _is_set),

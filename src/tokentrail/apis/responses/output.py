@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.chat.tool_calls import arguments_text
 from tokentrail.apis.content_filter import read_response_filters
@@ -17,6 +17,7 @@ from tokentrail.apis.values import (
     plain_str,
     sequence,
     telemetry_str,
+    tokens,
 )
 from tokentrail.model.records import Response
 
@@ -63,7 +64,20 @@ def read_response(given: Mapping[str, object]) -> Response:
         reasoning_level=telemetry_str(fields(given.get("reasoning")).get("effort")),
         error_type=error,
         unanswered=error is not None and status is None and not output and reported is None,
+        **_cache_diagnostics(given.get("prompt_cache_diagnostics")),
     )
+
+
+def _cache_diagnostics(given: object) -> dict[str, Any]:
+    """Return what the server says of a prompt that its cache did not serve."""
+    if given is None:
+        return {}
+    said = fields(given)
+    reason = error_code(said.get("reason")) if said.get("type") == "cache_miss" else None
+    if reason is None:
+        return {}
+    missed = tokens(said.get("cache_missed_tokens"))
+    return {"cache_miss_reason": reason, "cache_missed_tokens": missed}
 
 
 def _seconds(given: object) -> int | None:

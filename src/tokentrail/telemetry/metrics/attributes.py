@@ -152,6 +152,12 @@ class MetricAttributes:
         source = {semconv.TOKEN_TYPE: kind, semconv.SOURCE: count.source.value}
         return {**self.own_attributes(operation), **source}
 
+    def bounded(self, name: str, attributes: Attributes) -> Attributes:
+        """Return attributes of which the one of that name, if it is there, has few values."""
+        if name not in attributes:
+            return attributes
+        return {**attributes, name: self._of(name, attributes[name])}
+
     def _of(self, name: str, value: AttributeValue) -> AttributeValue:
         names = self._reported.get(name)
         if names is None:

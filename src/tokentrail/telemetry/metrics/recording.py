@@ -11,7 +11,7 @@ from opentelemetry.metrics import NoOpHistogram
 from tokentrail.config import MetricNames, TokenCounting
 from tokentrail.model.operations import INFERENCES, WITH_TOKEN_METRICS
 from tokentrail.model.records import Source
-from tokentrail.telemetry import semconv
+from tokentrail.telemetry import explanation, semconv
 from tokentrail.telemetry.metrics import instruments
 from tokentrail.telemetry.metrics.attributes import MetricAttributes
 from tokentrail.telemetry.metrics.batching import PointBatch
@@ -21,6 +21,7 @@ from tokentrail.telemetry.metrics.modality import split
 from tokentrail.telemetry.metrics.released import ReleasedMetrics
 from tokentrail.telemetry.metrics.series import INPUT, OUTPUT, TOKEN_TYPES, MetricSeries
 from tokentrail.telemetry.metrics.totals import add, total
+from tokentrail.telemetry.metrics.waste import waste_reason
 from tokentrail.telemetry.spans import CONVENTIONAL
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Meter, MeterProvider
 
     from tokentrail.config import Settings
-    from tokentrail.model.records import Count, Operation, Reported, Request, Usage
+    from tokentrail.model.records import Count, Explanation, Operation, Reported, Request, Usage
     from tokentrail.telemetry.metrics.attributes import SeriesAttributes
     from tokentrail.telemetry.metrics.series import Attributes
 
@@ -57,6 +58,9 @@ class Metrics:
             v for v in self._vocabularies if not v.recorded_by_others
         )
         self._own = total(provider, meter, semconv.USAGE_TOKENS)
+        self._input_parts = total(provider, meter, semconv.INPUT_PART_TOKENS)
+        self._cache = total(provider, meter, semconv.CACHE_TOKENS)
+        self._wasted = total(provider, meter, semconv.WASTE_TOKENS)
         self._ended = total(provider, meter, semconv.OPERATIONS)
         self._details = [
             (kind, field, instruments.counter(meter, name))
@@ -106,6 +110,7 @@ class Metrics:
     def record(self, operation: Operation, context: Context) -> None:
         """Record the points of a call that ended; :attr:`batch` has it done a little later."""
         self._record(operation, self._vocabularies, context)
+        self._record_explanation(operation, operation.explanation)
 
     def finish_own(self, operation: Operation, context: Context, *, joined: bool) -> None:
         """Record our own points of a call that another instrumentation tells as well.
@@ -115,6 +120,7 @@ class Metrics:
         """
         wanted = joined and operation.request.operation in INFERENCES
         self._record(operation, self._not_recorded_by_others if wanted else None, context)
+        self._record_explanation(operation, operation.explanation)
 
     def asked(self, request: Request) -> Attributes:
         """Return the application's own attributes that points of ``request`` bear."""
@@ -128,13 +134,17 @@ class Metrics:
         """Record a call in our own metrics and in those of ``told``; ``None``: in no others."""
         usage, shared = operation.usage, self._points.of_series(operation)
         given, made = usage.input, usage.output
-        key = (told, operation.outcome, given and given.source, made and made.source)
+        waste = waste_reason(operation)
+        sources = given and given.source, made and made.source
+        key = (told, operation.outcome, waste, sources)
         series = shared.series.get(key)
         if series is None:
             series = shared.series[key] = self._series_of(operation, told, shared)
+            if waste is not None:
+                self._add_waste(series, operation, waste)
         read = 0 if given is None else given.tokens
         written = 0 if made is None else made.tokens
-        add(series.sums, read, written)
+        add(series.sums, read, written, series.wasted)
         self._exchanges.record(operation)
         if usage.counted_input is not None or usage.counted_output is not None:
             self._record_comparison(usage, shared.base, context)
@@ -170,6 +180,30 @@ class Metrics:
         for vocabulary in told or ():
             vocabulary.add_times(series, operation, shared)
         return series
+
+    def _add_waste(self, series: MetricSeries, operation: Operation, reason: str) -> None:
+        """Have the tokens of calls like this one recorded as waste, as far as they are recorded."""
+        points, usage = self._points, operation.usage
+        series.wasted = [[0], [0]]
+        for place, count in ((INPUT, usage.input), (OUTPUT, usage.output)):
+            if count is None or (self.only_reported and not _is_reported(count)):
+                continue
+            attributes = points.own_tokens(operation, TOKEN_TYPES[place], count)
+            del attributes[semconv.OUTCOME]  # the reason is more than that
+            attributes[semconv.WASTE_REASON] = reason
+            series.wasted[place] = self._wasted.sum(attributes)
+
+    def _record_explanation(self, operation: Operation, explained: Explanation | None) -> None:
+        """Record the parts of the input, and what the prompt's cache served of it."""
+        if explained is None or (self.only_reported and not _is_reported(operation.usage.input)):
+            return
+        own = self._points.own_attributes(operation)
+        del own[semconv.OUTCOME]
+        for tokens, attributes in explanation.points_of_parts(explained):
+            self._input_parts.add(tokens, {**own, **attributes})
+        for tokens, attributes in explanation.points_of_cache(explained):
+            bounded = self._points.bounded(semconv.MISS_REASON, attributes)
+            self._cache.add(tokens, {**own, **bounded})
 
     def _record_details(
         self, usage: Usage, reported: Reported, shared: SeriesAttributes, context: Context

@@ -27,12 +27,14 @@ TOKEN_TYPES: Final = ("input", "output")
 class MetricSeries:
     """The instruments and attributes of all points of calls that are alike."""
 
-    __slots__ = ("details", "first", "parts", "points", "sums")
+    __slots__ = ("details", "first", "parts", "points", "sums", "wasted")
 
     def __init__(self, ended: Sum) -> None:
         """Count calls in ``ended``; of tokens nothing is told yet."""
         self.sums: list[Sum] = [ended, [0], [0]]
         """Our own totals: of calls, of tokens read and written. ``[0]``: these are not told."""
+        self.wasted: list[Sum] | None = None
+        """Our own totals of tokens read and written by calls whose answer was not used."""
         self.points: list[tuple[int, Histogram, Attributes]] = []
         """A number's place, what tells it and what its point bears."""
         self.first: list[tuple[Histogram, Attributes]] = []

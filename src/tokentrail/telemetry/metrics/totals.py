@@ -38,13 +38,19 @@ _lock = threading.RLock()
 """Of all totals: a call adds to several. A handler of a signal may enter it again."""
 
 
-def add(sums: list[Sum], read: int, written: int) -> None:
-    """Add a call, the tokens it read and those it wrote, each to its sum."""
+def add(sums: list[Sum], read: int, written: int, wasted: list[Sum] | None) -> None:
+    """Add a call, the tokens it read and those it wrote, each to its sum.
+
+    ``wasted``: the sums of tokens that it read and wrote in vain.
+    """
     ended, given, made = sums
     with _lock:
         ended[0] += 1
         given[0] += read
         made[0] += written
+        if wasted is not None:
+            wasted[0][0] += read
+            wasted[1][0] += written
 
 
 class Total:

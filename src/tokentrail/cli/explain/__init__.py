@@ -1,0 +1,73 @@
+"""``tokentrail explain``: what the input of requests is made of, and what their cache served."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.cli.command import CommandError, manual
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tokentrail.cli.command import Commands
+
+_ABOUT: Final = """\
+Shows where the input tokens of a request come from: by part, message and tool,
+each with what the number is worth; and between the turns of a conversation what
+the prompt's cache could have served, and what kept it from that. Offline:
+nothing is sent anywhere. Nothing of what was said is printed.
+
+FILE is a request (JSON), requests or exchanges one a line, what `tokentrail run
+--record --content` wrote, or a trace with content as OTLP JSON.
+"""
+_EXAMPLES: Final = """\
+examples:
+  tokentrail explain request.json
+  tokentrail explain conversation.jsonl --html page.html
+  tokentrail explain request.json --model gpt-4o
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser's."""
+    explain = commands.add_parser(
+        "explain",
+        help="show where the input tokens of requests come from",
+        **manual(_ABOUT, _EXAMPLES),
+    )
+    explain.add_argument("file", metavar="FILE", help="JSON or JSON lines; - is standard input")
+    explain.add_argument("--model", help="the model, where a request names none that is known")
+    explain.add_argument("--html", metavar="PAGE", help="write a page to look at, too")
+    explain.set_defaults(run=_run)
+
+
+def _run(asked: argparse.Namespace) -> int:
+    # What counts takes a while to import, and other commands do without it.
+    from tokentrail.cli.explain import files, page, table, turns
+
+    try:
+        given = sys.stdin.read() if asked.file == "-" else Path(asked.file).read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"{asked.file} is no UTF-8: convert it, with iconv say"
+        raise CommandError(message, code=2) from error
+    except OSError as error:
+        message = f"{asked.file}: {error.strerror or error}: name a file that can be read"
+        raise CommandError(message, code=2) from error
+    found = files.calls_of(given)
+    if not found:
+        message = f"{asked.file} has no request with messages or input: docs/explain.md shows some"
+        raise CommandError(message, code=2)
+    explained = turns.explain(found, asked.model)
+    if not explained:
+        message = f"no request of {asked.file} names a known model: add --model gpt-4o, say"
+        raise CommandError(message, code=2)
+    print(table.of(explained, ascii_only="utf" not in (sys.stdout.encoding or "").lower()))
+    if asked.html is not None:
+        try:
+            Path(asked.html).write_text(page.of(explained), encoding="utf-8")
+        except OSError as error:
+            message = f"--html {asked.html}: {error.strerror}: name a file that can be written"
+            raise CommandError(message, code=2) from error
+    return 0

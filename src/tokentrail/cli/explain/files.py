@@ -1,0 +1,149 @@
+"""The calls in a file: requests, exchanges, recorded calls, or the spans of a trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+Json = Mapping[str, Any]
+
+_ARRAYS: Final = {"arrayValue": "values", "kvlistValue": "values"}
+
+
+@dataclass(frozen=True, slots=True)
+class GivenCall:
+    """A request, and what its answer said of its input."""
+
+    request: Json
+    reported: int | None = None
+    cached: int | None = None
+    sent: float | None = None
+    """Seconds since the epoch."""
+
+
+def calls_of(text: str) -> list[GivenCall]:
+    """Return the calls that a file holds, in its order; what is none is left out."""
+    try:
+        return list(_calls(json.loads(text)))
+    except (ValueError, RecursionError):
+        return [call for line in text.splitlines() for call in _calls(_parsed(line))]
+
+
+def _parsed(line: str) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _calls(given: object) -> Iterator[GivenCall]:
+    if isinstance(given, list):
+        if all(isinstance(item, dict) and "role" in item for item in given) and given:
+            yield GivenCall({"messages": given})
+            return
+        for item in given:
+            yield from _calls(item)
+    elif isinstance(given, dict):
+        if "resourceSpans" in given:
+            yield from sorted(_spans(given), key=lambda call: call.sent or 0)
+        elif isinstance(given.get("request"), dict):
+            yield from _exchange(given)
+        elif isinstance(given.get("content"), dict) and "span_id" in given:
+            yield from _recorded(given)
+        elif "messages" in given or "input" in given:
+            yield GivenCall(given)
+
+
+def _exchange(given: Json) -> Iterator[GivenCall]:
+    from tokentrail.cli.check_counts import replay
+
+    if "messages" not in given["request"] and "input" not in given["request"]:
+        return
+    usage = replay.usage_of(given)
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    yield GivenCall(given["request"], replay.billed_input(usage), _number(cached))
+
+
+def _recorded(given: Json) -> Iterator[GivenCall]:
+    request = _of_content(given["content"], given.get("model"))
+    if request is None:
+        return
+    is_reported = given.get("input_source") == "reported"
+    reported = _number(given.get("input_tokens")) if is_reported else None
+    sent = datetime.fromisoformat(given["start_time"]).timestamp()
+    # A 0 is left out on spans: of a call that was reported it is one.
+    cached = _number(given.get("cached_tokens")) or (0 if is_reported else None)
+    yield GivenCall(request, reported, cached, sent)
+
+
+def _spans(trace: Json) -> Iterator[GivenCall]:
+    for resource in trace["resourceSpans"]:
+        for scope in resource.get("scopeSpans", ()):
+            for span in scope.get("spans", ()):
+                named = {row["key"]: _value(row["value"]) for row in span.get("attributes", ())}
+                request = _of_content(named, named.get("gen_ai.request.model"))
+                if request is not None:
+                    yield _span(named, request, int(span["startTimeUnixNano"]) / 1e9)
+
+
+def _span(named: Json, request: Json, sent: float) -> GivenCall:
+    source = named.get("tokentrail.usage.input.source", "reported")
+    reported = _number(named.get("gen_ai.usage.input_tokens")) if source == "reported" else None
+    cached = _number(named.get("gen_ai.usage.cache_read.input_tokens"))
+    return GivenCall(request, reported, cached or (None if reported is None else 0), sent)
+
+
+def _value(value: Json) -> object:
+    """Return what OTLP's JSON wraps; whole numbers stand in it as text."""
+    (kind, held), *_ = [*value.items(), ("", None)]
+    if kind == "intValue":
+        return int(held)
+    if kind in _ARRAYS:
+        return [_value(item) for item in held.get("values", ())]
+    return held
+
+
+def _of_content(content: Json, model: object) -> Json | None:
+    """Return the request that recorded content stands for, as chat has it."""
+    said = _parsed(str(content.get("gen_ai.input.messages")))
+    if not isinstance(said, list):
+        return None
+    above = _parsed(str(content.get("gen_ai.system_instructions")))
+    system = [{"role": "system", "parts": above}] if isinstance(above, list) else []
+    messages = [message for item in (*system, *said) for message in _messages(item)]
+    tools = _parsed(str(content.get("gen_ai.tool.definitions")))
+    found = tools if isinstance(tools, list) else []
+    declared = [{"type": "function", "function": tool} for tool in found if "name" in tool]
+    return {"model": model, "messages": messages, **({"tools": declared} if declared else {})}
+
+
+def _messages(item: Json) -> Iterator[Json]:
+    """Yield the messages of chat that one with parts stands for: each result is its own."""
+    texts, calls = [], []
+    for part in item.get("parts", ()):
+        kind = part.get("type")
+        if kind == "tool_call":
+            function = {"name": part.get("name"), "arguments": _as_text(part.get("arguments"))}
+            calls.append({"id": part.get("id"), "type": "function", "function": function})
+        elif kind == "tool_call_response":
+            result = _as_text(part.get("response", part.get("result")))
+            yield {"role": "tool", "tool_call_id": part.get("id"), "content": result}
+        elif isinstance(part.get("content"), str):
+            texts.append({"type": "text", "text": part["content"]})
+        else:
+            texts.append({"type": str(kind)})  # which is counted as something that was not read
+    if texts or calls:
+        content = texts[0]["text"] if len(texts) == 1 and "text" in texts[0] else texts or None
+        yield {"role": item.get("role"), "content": content, "tool_calls": calls or None}
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None

@@ -1,0 +1,32 @@
+"""Tokens that were paid and not used: why, one reason a call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.model.records import Outcome
+
+if TYPE_CHECKING:
+    from tokentrail.model.records import Operation
+
+REPEATED: Final = "repeated"
+"""The same request was answered a moment ago."""
+_CUT: Final = ("content_filter", "length")
+"""Finish reasons of an answer that is not whole."""
+
+
+def waste_reason(operation: Operation) -> str | None:
+    """Return why the tokens of a call were wasted; ``None`` where they were not.
+
+    How the call ended goes first, then why its answer did.
+    """
+    if operation.outcome is not Outcome.COMPLETED:
+        return str(operation.outcome.value)
+    explanation = operation.explanation
+    response = operation.response
+    reasons = None if response is None else response.finish_reasons
+    if reasons is not None:
+        for reason in _CUT:
+            if reason in reasons:
+                return reason
+    return REPEATED if explanation is not None and explanation.repeated else None

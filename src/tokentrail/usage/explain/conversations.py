@@ -1,0 +1,145 @@
+"""Which conversation a call belongs to, and which call of it is the one before.
+
+By its conversation id, the response that it goes on from, or its cache key; else by the longest
+chain of items that it shares, the first one of the user at least: without model, tools, schema and
+instructions, so that a change of these begins no new conversation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.support.bounded import RecentlyUsed
+from tokentrail.usage.explain.sections import keyed_text
+
+if TYPE_CHECKING:
+    from tokentrail.model.records import Request
+    from tokentrail.usage.explain.sections import Digest, Head, Sections
+
+CONVERSATIONS: Final = 1024
+"""That are remembered by a name."""
+CHAINS: Final = 16_384
+"""Chains of items by which conversations are found."""
+CALLS: Final = 8
+"""The latest calls of a conversation that are remembered: others may stand between two turns."""
+_ATTRIBUTE: Final = "gen_ai.conversation.id"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCall:
+    """A call that was answered."""
+
+    head: Head
+    end: Digest
+    length: int
+    """How many items it has, and the hash of all."""
+    cache_key: str | None
+    tokens: int
+    """Of its input."""
+    sent: float
+    """Seconds since the epoch."""
+
+
+@dataclass(eq=False, slots=True)
+class Conversation:
+    """The latest calls of one conversation, and whether it is explained."""
+
+    is_chosen: bool
+    calls: tuple[SeenCall, ...] = ()
+    """The latest first; none that was gone on from."""
+
+    def before(self, sections: Sections) -> SeenCall | None:
+        """Return the call that one of these sections follows.
+
+        The one with most of its items; if none is a part of them, the latest. Of several the one
+        that begins alike: so a call beside the conversation is not taken for the turn before.
+        """
+        continued = self._continued(sections)
+        longest = max((call.length for call in continued), default=None)
+        calls = [call for call in continued if call.length == longest] or list(self.calls)
+        alike = [call for call in calls if call.head == sections.head]
+        return next(iter([*alike, *calls]), None)
+
+    def add(self, sections: Sections, call: SeenCall) -> None:
+        """Take its latest call. Where it goes on as before, no other goes on from where it was."""
+        before, past = self.before(sections), self._continued(sections)
+        if before is None or before not in past or before.head != call.head:
+            past = [old for old in past if (old.end, old.head) == (call.end, call.head)]
+        self.calls = (call, *islice((old for old in self.calls if old not in past), CALLS - 1))
+
+    def _continued(self, sections: Sections) -> list[SeenCall]:
+        items = sections.items
+        return [call for call in self.calls if items[call.length - 1 : call.length] == (call.end,)]
+
+
+class Conversations:
+    """Finds the conversation of a call. For one thread alone."""
+
+    def __init__(self, share: float) -> None:
+        """``share``: of conversations that are explained, from 0 to 1."""
+        self._share = share
+        self._named: RecentlyUsed[Digest, Conversation] = RecentlyUsed(CONVERSATIONS)
+        self._chains: RecentlyUsed[Digest, Conversation] = RecentlyUsed(CHAINS)
+
+    def of(self, request: Request, sections: Sections) -> Conversation:
+        """Return the conversation that a call belongs to: one of before, or a new one."""
+        for name in _names(request):
+            found = self._named.use(name)
+            if found is not None:
+                return found
+        if not _is_told(request):
+            for chain in reversed(sections.items[sections.first_user :]):
+                found = self._chains.use(chain)
+                if found is not None:
+                    return found
+        return Conversation(self._is_chosen(request, sections))
+
+    def keep(
+        self,
+        conversation: Conversation,
+        request: Request,
+        sections: Sections,
+        call: SeenCall,
+        response_id: str | None,
+    ) -> None:
+        """Remember a call that was answered with its conversation."""
+        conversation.add(sections, call)
+        for name in _names(request):
+            self._named.keep(name, conversation)
+        if response_id is not None:
+            self._named.keep(keyed_text("response", response_id), conversation)
+        for chain in sections.items[sections.first_user :]:
+            self._chains.keep(chain, conversation)
+
+    def _is_chosen(self, request: Request, sections: Sections) -> bool:
+        """Draw by what all calls of a conversation have in common."""
+        if self._share >= 1:
+            return True
+        first = sections.items[sections.first_user : sections.first_user + 1]
+        drawn = next(iter([*_names(request), *first, sections.head.instructions]))
+        return int.from_bytes(drawn[:8], "big") < self._share * 2**64
+
+
+def _is_told(request: Request) -> bool:
+    """Whether the application says which conversation it is: no other is guessed then."""
+    return conversation_id(request) is not None
+
+
+def conversation_id(request: Request) -> str | None:
+    """Return the id of the conversation, the server's or the application's own."""
+    if request.conversation_id is not None:
+        return request.conversation_id
+    said = dict(request.attribution).get(_ATTRIBUTE)
+    return said if isinstance(said, str) else None
+
+
+def _names(request: Request) -> list[Digest]:
+    """Return what the conversation goes by, the surest first."""
+    found = (
+        ("conversation", conversation_id(request)),
+        ("response", request.previous_response_id),
+        ("cache key", request.cache_key),
+    )
+    return [keyed_text(kind, name) for kind, name in found if name is not None]

@@ -1,0 +1,117 @@
+"""Explains calls that ended: the parts of the input, the prompt's cache, what was sent again."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.model.operations import CHAT, RESPONSES
+from tokentrail.model.records import Explanation, Outcome
+from tokentrail.support.bounded import RecentlyUsed
+from tokentrail.usage.explain import prompt_cache
+from tokentrail.usage.explain.composition import SectionCounter, scaled
+from tokentrail.usage.explain.conversations import Conversations, SeenCall
+from tokentrail.usage.explain.prompt_cache import Prefixes
+from tokentrail.usage.explain.sections import keyed, keyed_text, read_sections
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokentrail.counting import Encoder
+    from tokentrail.model.records import CacheUse, Count, Operation, Prompt, Request
+    from tokentrail.usage.explain.conversations import Conversation
+    from tokentrail.usage.explain.sections import Digest, Sections
+    from tokentrail.usage.resolve import Model
+
+AGAIN: Final = 60.0
+"""Seconds in which a request that is sent again unchanged is repeated."""
+REQUESTS: Final = 1024
+"""Whole requests that are remembered for that."""
+_APIS: Final = frozenset({CHAT.name, RESPONSES.name})
+_ASKED: Final = attrgetter(
+    "operation", "choice_count", "max_tokens", "temperature", "top_p", "top_k", "seed",
+    "frequency_penalty", "presence_penalty", "stop_sequences", "output_type", "reasoning_level",
+    "previous_response_id",
+)  # fmt: skip
+"""What tells requests apart beside their prompts."""
+
+
+def can_be_explained(request: Request) -> bool:
+    """Tell whether a call has an input that is explained."""
+    return request.operation in _APIS and request.api in {CHAT.api, RESPONSES.api}
+
+
+class Explainer:
+    """Explains call after call, each in the order in which they ended. For one thread alone."""
+
+    def __init__(self, share: float, *, names: bool) -> None:
+        """``share``: of conversations, from 0 to 1; ``names``: tools are named."""
+        self._conversations = Conversations(share)
+        self._counter = SectionCounter()
+        self._prefixes = Prefixes()
+        self._answered: RecentlyUsed[Digest, float] = RecentlyUsed(REQUESTS)
+        self._names = names
+
+    def steps(
+        self, operation: Operation, prompt: Prompt, total: Count, model: Model, encoder: Encoder
+    ) -> Iterator[None]:
+        """Explain a call whose input is ``total``, in short slices.
+
+        Not one of a conversation that was not chosen.
+        """
+        sections = yield from read_sections(operation.request, prompt)
+        sent = operation.end_time / 1e9 - operation.duration
+        conversation = self._conversations.of(operation.request, sections)
+        before = conversation.before(sections)
+        self._keep(conversation, operation, sections, total.tokens)
+        prefixes = sections.prefixes()
+        shared = self._prefixes.longest(prefixes)
+        self._prefixes.keep(prefixes, sent)
+        is_repeated = self._is_repeated(operation, prompt, sections, sent)
+        yield
+        if not conversation.is_chosen:
+            return
+        counted = yield from self._counter.count(prompt, sections, model, encoder)
+        use: CacheUse | None = None
+        if before is not None:
+            use = prompt_cache.use_after(before, operation.request, sections, total.tokens, sent)
+        elif shared is not None:
+            use = prompt_cache.use_of_first(shared, counted, total.tokens, sent)
+        parts = scaled(counted, total, model, prompt, operation.usage.reported)
+        tools = next((part.tokens for part in parts if part.name == "tools"), 0)
+        named: tuple[tuple[str, int], ...] = ()
+        if self._names and tools:
+            named = yield from self._counter.tools(prompt, tools, encoder, model.encoding)
+        use = prompt_cache.with_report(use, operation.response)
+        operation.explanation = Explanation(parts, named, use, is_repeated)
+
+    def _keep(
+        self, conversation: Conversation, operation: Operation, sections: Sections, tokens: int
+    ) -> None:
+        request, response = operation.request, operation.response
+        sent = operation.end_time / 1e9 - operation.duration
+        length = len(sections.items)
+        seen = SeenCall(sections.head, sections.end, length, request.cache_key, tokens, sent)
+        response_id = response.id if response is not None else None
+        self._conversations.keep(conversation, request, sections, seen, response_id)
+
+    def _is_repeated(
+        self,
+        operation: Operation,
+        prompt: Prompt,
+        sections: Sections,
+        sent: float,
+    ) -> bool:
+        """Tell whether the same request was answered within a minute; remember this one.
+
+        Not one that the server adds a conversation to, which has grown since.
+        """
+        request = operation.request
+        if request.conversation_id is not None or operation.outcome is not Outcome.COMPLETED:
+            return False
+        asked = keyed_text(repr((_ASKED(request), prompt.tool_choice, prompt.variant)))
+        whole = keyed(*astuple(sections.head), sections.end, asked)
+        last = self._answered.use(whole)
+        self._answered.keep(whole, sent)
+        return last is not None and sent - last <= AGAIN

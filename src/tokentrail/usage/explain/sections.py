@@ -1,0 +1,166 @@
+"""A prompt in sections, in the order in which its cache compares them, each known by a keyed hash.
+
+The key is drawn once in a process and never leaves it: no hash can be guessed from outside.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.counting import render_schema, turns
+from tokentrail.counting.schemas import as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from tokentrail.counting import Turn
+    from tokentrail.model.records import Message, Prompt, Request, ToolCall
+
+_KEY: Final = os.urandom(32)
+_BYTES: Final = 16
+_AT_ONCE: Final = 16
+"""Messages that are hashed before others get a turn: some tens of microseconds."""
+INSTRUCTIONS: Final = frozenset({"system", "developer"})
+
+Digest = bytes
+Prefix = tuple[Digest, Digest]
+"""The hash of what stands before the items, and the chained one of the items."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A message, or the calls of one answer with their results, and its hash."""
+
+    turn: Turn
+    digest: Digest
+    size: int
+    """How many messages it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands before the items."""
+
+    model: Digest
+    tools: Digest
+    schema: Digest
+    instructions: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """The sections of one prompt."""
+
+    head: Head
+    leading: int
+    """How many messages the instructions are."""
+    items: tuple[Digest, ...]
+    """A chained hash for each further message: of it and of all before it."""
+    units: tuple[Unit, ...]
+    """All messages behind the instructions. They have the text: only the call keeps them."""
+    first_user: int
+    """The number of the item that the user said first; as many as there are if none."""
+
+    @property
+    def end(self) -> Digest:
+        """All items, as one."""
+        return self.items[-1] if self.items else keyed()
+
+    def prefixes(self) -> tuple[Prefix, ...]:
+        """Return what each prefix is known by: model, tools, schema, instructions, items."""
+        head = self.head
+        sections = (head.model, head.tools, head.schema, head.instructions)
+        whole = keyed(*sections)
+        shorter = ((keyed(*sections[:length]), b"") for length in (2, 3))
+        return (*shorter, (whole, b""), *((whole, item) for item in self.items))
+
+
+def keyed(*parts: bytes) -> Digest:
+    """Return the hash of parts that are no longer than a hash, or of one text."""
+    return blake2b(b"".join(parts), digest_size=_BYTES, key=_KEY).digest()
+
+
+def keyed_text(*texts: str) -> Digest:
+    """Return the hash of texts, which are told from others that are joined to the same."""
+    text = "".join([f"{len(text)}:{text}" for text in texts])
+    return keyed(text.encode("utf-8", "surrogatepass"))
+
+
+def read_sections(request: Request, prompt: Prompt) -> Generator[None, None, Sections]:
+    """Return the sections of a prompt, after short slices."""
+    digests: list[Digest] = []
+    for number, message in enumerate(prompt.messages):
+        digests.append(_message(message))
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            yield
+    tools: list[Digest] = []
+    for tool in prompt.tools:
+        tools.append(keyed_text(as_json(tool)))
+        yield
+    leading = _leading(prompt.messages)
+    return Sections(
+        head=Head(
+            model=keyed_text(request.endpoint.key, request.model or ""),
+            tools=keyed(*tools, bytes([prompt.hosted_tools])),
+            schema=_schema(prompt),
+            instructions=keyed(*digests[:leading]),
+        ),
+        leading=leading,
+        items=tuple(_chained(digests[leading:])),
+        units=tuple(_units(prompt, digests, leading)),
+        first_user=_first_user(prompt.messages[leading:]),
+    )
+
+
+def _leading(messages: tuple[Message, ...]) -> int:
+    leading = 0
+    while leading < len(messages) and messages[leading].role in INSTRUCTIONS:
+        leading += 1
+    return leading
+
+
+def _first_user(messages: tuple[Message, ...]) -> int:
+    return next((i for i, said in enumerate(messages) if said.role == "user"), len(messages))
+
+
+def _chained(digests: list[Digest]) -> Iterable[Digest]:
+    chain = b""
+    for digest in digests:
+        chain = keyed(chain, digest)
+        yield chain
+
+
+def _units(prompt: Prompt, digests: list[Digest], leading: int) -> Iterable[Unit]:
+    found = [turn for turn in turns(prompt) if turn.first >= leading]
+    ends = [turn.first for turn in found[1:]] + [len(prompt.messages)]
+    for turn, end in zip(found, ends, strict=False):  # no turn: one end too many
+        said, size = digests[turn.first : end], end - turn.first
+        is_alone = size == 1 and not turn.dropped
+        yield Unit(turn, said[0] if is_alone else keyed(*said, bytes([turn.dropped])), size)
+
+
+def _message(message: Message) -> Digest:
+    """Return the hash of all of a message that the model reads."""
+    legacy = (message.function_call,) if message.function_call is not None else ()
+    calls: tuple[ToolCall, ...] = (*message.tool_calls, *legacy)
+    shape = (len(message.texts), len(calls), len(message.images), len(message.files))
+    texts = [message.role, message.name or "", repr((*shape, message.unknown_parts))]
+    texts += message.texts
+    if message.sealed:
+        texts.append(repr(message.sealed))
+    for call in calls:
+        texts += (call.name, call.arguments)
+    for image in message.images:
+        texts += (image.url or "", image.detail or "")
+    texts += message.files
+    return keyed_text(*texts)
+
+
+def _schema(prompt: Prompt) -> Digest:
+    if prompt.schema is None:
+        return keyed()
+    rendered, _ = render_schema(prompt.schema, prompt.schema_name, prompt.schema_about)
+    return keyed_text(rendered)
