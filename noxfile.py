@@ -7,6 +7,7 @@ that is not on this machine is left out.
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import subprocess
 import tempfile
@@ -19,7 +20,10 @@ nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["oldest", "newest", "tests", "wrapt"]
 
-PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
+NEWEST = os.environ.get("NEWEST_PYTHON", "3.14")
+"""The newest that all packages of the tests are known to install on, or the path of another:
+tools/newer_python.sh gets one where the system has none."""
 
 OPENAI = {
     "1.40": ("openai == 1.40.8", "httpx < 0.28"),  # it gives httpx an argument that 0.28 dropped
@@ -106,11 +110,14 @@ def wheel(session: nox.Session) -> Path:
     return built
 
 
-def run_suite(session: nox.Session, *requirements: str) -> None:
+EVERY = "not slow and not frameworks and not webservers"
+
+
+def run_suite(session: nox.Session, *requirements: str, marked: str = EVERY) -> None:
     """Run pytest in a new environment that holds the wheel and ``requirements``."""
     session.install("--quiet", f"{wheel(session)}[test]", *requirements)
     session.run("python", "-m", "pip", "check", silent=True)
-    every = ("-m", "not slow and not frameworks and not webservers")
+    every = ("-m", marked)
     session.run("python", "-m", "pytest", *every, "-n", "3", "--dist", "loadfile", *session.posargs)
 
 
@@ -163,6 +170,12 @@ def oldest(session: nox.Session) -> None:
 def newest(session: nox.Session) -> None:
     """Run the whole suite on the newest of everything, on each interpreter."""
     run_suite(session, *OPENAI["newest"])
+
+
+@nox.session(python=NEWEST, venv_backend="virtualenv")
+def newest_python(session: nox.Session) -> None:
+    """Run the suite on the newest Python, but for the tests that take long."""
+    run_suite(session, *OPENAI["newest"], marked=f"{EVERY} and not thorough")
 
 
 @nox.session

@@ -54,9 +54,16 @@ UNRECORDED: Final = (
         "in the events of the session, which do not pass this client, or are not read",
     ),
     Unrecorded(
-        "Vector stores: search and embedding of files",
-        ("vector_stores.*", "beta.vector_stores.*"),
-        "none: billed by search and by storage (`usage_bytes`)",
+        "Vector stores: embedding of files",
+        (
+            "vector_stores.file*",
+            *(
+                f"vector_stores.{verb}"
+                for verb in ("create", "delete", "list", "retrieve", "update")
+            ),
+            "beta.vector_stores.*",
+        ),
+        "none: billed by storage (`usage_bytes`)",
     ),
     Unrecorded("Containers", ("containers.*",), "none: billed by session"),
     Unrecorded("Checks of where content comes from", ("content_provenance_checks.*",), "none"),

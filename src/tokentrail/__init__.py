@@ -166,9 +166,9 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
             tokentrail.request.safety_identifier. Allowed: names separated by commas, of: metadata,
             user, safety_identifier. Default: none.
         instrumented_apis: The APIs to record; nothing of the others is patched. Allowed: names
-            separated by commas, of: chat, completions, responses, embeddings, images, audio,
-            moderations, decisions, realtime. Default: chat, completions, responses, embeddings,
-            images, audio, moderations, decisions, realtime.
+            separated by commas, of: chat, completions, responses, embeddings, vector_stores,
+            images, audio, moderations, decisions, realtime. Default: chat, completions, responses,
+            embeddings, vector_stores, images, audio, moderations, decisions, realtime.
         request_hook: Called before each call with its span and a copy of its keyword arguments.
             Allowed: a function of (span, arguments); as text package.module:function. Default:
             none.

@@ -164,11 +164,14 @@ async def test_an_exception_that_cannot_be_put_into_words_is_told(driver, serve,
     assert ("exception.message" in attributes) is (raised.type is not Silent)
 
 
-@pytest.mark.parametrize(("where", "times"), [(None, 0), ("EVENT_ONLY", 1)])
+@pytest.mark.parametrize(("where", "times"), [(None, 0), ("EVENT_ONLY", 2)])
 async def test_the_text_of_an_exception_is_made_only_where_content_is_told(
     driver, serve, trail, where, times
 ):
-    """To make it is code of the application, which may take any time and do anything."""
+    """To make it is code of the application, which may take any time and do anything.
+
+    Twice where it is: in the message, and at the end of the stack trace.
+    """
     made = []
 
     class Wordy(Exception):

@@ -11,6 +11,7 @@ import weakref
 from dataclasses import dataclass, field
 
 import pytest
+from tests.waiting import wait_until
 
 from tokentrail.runtime.worker import Worker
 from tokentrail.support.threads import OwnThread
@@ -383,7 +384,7 @@ def test_it_is_full_at_its_capacity_and_no_longer_when_work_is_done(worker, log)
     _put(worker, *[Job(log, gate=gate) for _ in range(7)])
     assert not worker.full()
     worker.put(Job(log, gate=gate))
-    assert worker.full()
+    wait_until(worker.full, "the worker to be full: one it looks at is not counted meanwhile")
     gate.set()
     worker.wake()
     assert worker.flush(5.0)

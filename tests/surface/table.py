@@ -72,12 +72,13 @@ REPORTED = ("reported", "reported")
 NONE = (None, None)
 PNG = ("sea.png", b"\x89PNG\r\n\x1a\n", "image/png")
 MP3 = ("sea.mp3", b"ID3\x04", "audio/mpeg")
+SEARCH = {"vector_store_id": "vs_1", "query": SEA.question, "max_num_results": 2}
 DRAWN = {"model": "gpt-image-1", "prompt": SEA.question}
 
 
 def other(path: str, operation: str, asked: dict[str, Any], **told: Any) -> Method:
     """Return a method of which the conventions know nothing."""
-    name = " ".join(filter(None, (operation, asked.get("model"))))
+    name = " ".join(filter(None, (operation, asked.get("model") or asked.get("vector_store_id"))))
     return Method(path, operation, name, asked, finish=None, is_known=False, **told)
 
 
@@ -162,6 +163,7 @@ METHODS = (
         NONE,
         finish=None,
     ),
+    other("vector_stores.search", "retrieval", SEARCH, plain=NONE),
     other("images.generate", "generate_image", DRAWN, streamed=REPORTED),
     other("images.edit", "edit_image", {**DRAWN, "image": PNG}, streamed=REPORTED),
     other("images.create_variation", "vary_image", {"image": PNG}, plain=NONE),

@@ -1,4 +1,4 @@
-"""What the conventions ask for, as read on 2026-11-23: facts for ``test_schema``."""
+"""What the conventions ask for, in the texts that were read: facts for ``test_schema``."""
 
 from __future__ import annotations
 
@@ -92,6 +92,17 @@ SPANS = {
             "gen_ai.tool.definitions",
         ),
     },
+    "retrieval": {
+        "required": ("gen_ai.operation.name",),
+        "conditionally required": (
+            "error.type",
+            "gen_ai.data_source.id",
+            "gen_ai.provider.name",
+            "server.port",
+        ),
+        "recommended": ("gen_ai.retrieval.top_k", "server.address"),
+        "opt-in": ("gen_ai.retrieval.documents", "gen_ai.retrieval.query.text"),
+    },
 }
 """Attributes of spans, by level."""
 
@@ -124,6 +135,8 @@ METRICS = {
             ("time_per_output_chunk", BASE),
         )
     },
+    "gen_ai.client.embeddings.duration": {**BASE, **REFINED, **TIMED},
+    "gen_ai.client.embeddings.operation.input_tokens": BASE,
     **{
         f"{_INFERENCE}usage.{what}_tokens": {**BASE, **REFINED, **BY_MODALITY}
         for what in (

@@ -6,6 +6,9 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import sys
+import types
+from typing import Any, cast
 
 import openai
 import pytest
@@ -323,3 +326,53 @@ async def test_baggage_of_a_remote_caller_is_bounded(trail, ask):
     point = trail.metrics.one("gen_ai.client.operation.duration")
     assert len(point.attributes["tenant"]) == 256
     assert len(trail.spans.attributes()["tenant"]) == 1024
+
+
+# The conversation that it is part of ------------------------------------------------------------
+
+CONVERSATION = "gen_ai.conversation.id"
+
+
+def _agent(monkeypatch):
+    """Have a framework put an id into the context as opentelemetry-util-genai does."""
+    key = otel_context.create_key("opentelemetry.util.genai.conversation_id")
+    module = types.SimpleNamespace(CONVERSATION_ID_KEY=key)
+    monkeypatch.setitem(
+        sys.modules, "opentelemetry.util.genai._conversation_context", cast("Any", module)
+    )
+    return otel_context.set_value(key, "conv_agent")
+
+
+@pytest.mark.parametrize("by", ["agent", "baggage", "attributes", "all"])
+@pytest.mark.settings(emit_event=True)
+async def test_a_conversation_of_the_context_is_on_spans_and_events(trail, ask, monkeypatch, by):
+    """The nearest counts: ours, then the framework's, then a remote caller's."""
+    with contextlib.ExitStack() as inside:
+        context = _agent(monkeypatch) if by in {"agent", "all"} else otel_context.get_current()
+        if by in {"baggage", "all"}:
+            context = baggage.set_baggage(CONVERSATION, "conv_baggage", context)
+        inside.callback(otel_context.detach, otel_context.attach(context))
+        await ask()
+        if by in {"attributes", "all"}:
+            with tokentrail.attributes({CONVERSATION: "conv_ours"}):
+                await ask()
+    await ask()
+    seen = [dict(span.attributes).get(CONVERSATION) for span in trail.spans.all()]
+    on_events = [e.attributes.get(CONVERSATION) for e in trail.logs.events("operation.details")]
+    expected = {
+        "agent": ["conv_agent", None],
+        "baggage": ["conv_baggage", None],
+        "attributes": [None, "conv_ours", None],
+        "all": ["conv_agent", "conv_ours", None],
+    }
+    assert seen == on_events == expected[by]
+
+
+async def test_a_conversation_of_the_request_is_the_one_that_counts(trail, driver, server):
+    client = driver.client(server)
+    if not hasattr(client, "responses"):
+        pytest.skip("this client has no responses")
+    asked = {"model": "gpt-4o", "input": "Hello", "extra_body": {"conversation": "conv_asked"}}
+    with tokentrail.attributes({CONVERSATION: "conv_ours"}):
+        await driver.call(client.responses.create, **asked)
+    assert trail.spans.attributes()[CONVERSATION] == "conv_asked"

@@ -30,7 +30,7 @@ from tests.surface.table import METHODS, streams
 from tests.telemetry import levels
 from tests.telemetry.headers import ALL, HEADERS, ID, IS_OLD
 
-from tokentrail.telemetry import schema, semconv
+from tokentrail.telemetry import schema, semconv, texts
 from tokentrail.telemetry.meanings import MEANINGS
 from tokentrail.telemetry.schema import (
     CHAT,
@@ -40,9 +40,18 @@ from tokentrail.telemetry.schema import (
     LATEST,
     RELEASED,
     RESPONSES,
+    RETRIEVAL,
     When,
 )
-from tokentrail.testing.payloads import Answer, chat, completions, embeddings, errors, responses
+from tokentrail.testing.payloads import (
+    Answer,
+    chat,
+    completions,
+    embeddings,
+    errors,
+    judgements,
+    responses,
+)
 from tokentrail.testing.server import Event, Plain, Stream
 
 model = shared.model
@@ -70,6 +79,7 @@ BARE = {
     COMPLETIONS: {"model": "gpt-3.5-turbo-instruct", "prompt": "Hello"},
     EMBEDDINGS: {"model": "text-embedding-3-small", "input": "Hello"},
     FETCH: {"response_id": "resp_1"},
+    RETRIEVAL: {"vector_store_id": "vs_1", "query": "the sea"},
 }
 ASKED = {
     CHAT: {
@@ -101,6 +111,7 @@ ASKED = {
     COMPLETIONS: {**SAMPLING, "max_tokens": 64, "extra_body": {"top_k": 40}},
     EMBEDDINGS: {"dimensions": 4, "encoding_format": "float"},
     FETCH: {"extra_body": {"starting_after": 3}},
+    RETRIEVAL: {"max_num_results": 3},
 }
 """Beside the bare call; what openai 1.40 does not take stands in ``extra_body``."""
 
@@ -213,6 +224,11 @@ VALUES = {
         "openai.api.type": "responses",
         "openai.response.service_tier": "default",
     },
+    RETRIEVAL: {
+        "gen_ai.operation.name": "retrieval",
+        "gen_ai.data_source.id": "vs_1",
+        "gen_ai.retrieval.top_k": 3,
+    },
 }
 """What a span tells of a call that says all, and is answered so."""
 
@@ -225,6 +241,8 @@ def _body(api, *, usage):
         asked = {"model": BARE[api]["model"], "tokens": 1, "dimensions": 4, "as_base64": False}
         body = dict(embeddings.embeddings(["Hello"], **asked))
         return body if usage else {**body, "usage": None}
+    if api == RETRIEVAL:
+        return judgements.found("the sea", count=2)
     if api in {RESPONSES, FETCH}:
         said = {
             "conversation": {"id": "conv_1"},
@@ -254,12 +272,15 @@ def _events(api, *, usage):
 def _method(client, api):
     if api in {RESPONSES, FETCH} and not hasattr(client, "responses"):
         pytest.skip("this client has no responses")
+    if api == RETRIEVAL and not hasattr(getattr(client, "vector_stores", None), "search"):
+        pytest.skip("this client has no search")
     return {
         CHAT: lambda: client.chat.completions.create,
         RESPONSES: lambda: client.responses.create,
         COMPLETIONS: lambda: client.completions.create,
         EMBEDDINGS: lambda: client.embeddings.create,
         FETCH: lambda: client.responses.retrieve,
+        RETRIEVAL: lambda: client.vector_stores.search,
     }[api]()
 
 
@@ -269,7 +290,8 @@ CALLS = [
     for api in schema.APIS
     for streamed in (False, True)
     for state in (RICH, COUNTED, FAILED)
-    if not (api == EMBEDDINGS and streamed) and not (api == FETCH and state == COUNTED)
+    if not (api in {EMBEDDINGS, RETRIEVAL} and streamed)
+    and not (api in {FETCH, RETRIEVAL} and state == COUNTED)
 ]
 
 
@@ -474,8 +496,11 @@ async def test_old_and_new_agree_of_responses(trail, driver, serve):
 
 
 @pytest.mark.settings(metric_names="both", time_per_output_chunk=True)
-async def test_what_is_no_inference_has_the_old_names_alone(trail, driver, serve):
+async def test_embeddings_have_old_and_new_names_and_none_of_an_inference(trail, driver, serve):
     await _call(driver, serve, EMBEDDINGS, streamed=False, state=RICH)
+    new = "gen_ai.client.embeddings."
+    assert trail.metrics.one(f"{new}duration").count == 1
+    assert trail.metrics.one(f"{new}operation.input_tokens").sum == 1
     assert _tokens(trail, "input") == (1, 0, 0)
     assert trail.metrics.one(f"{OLD}duration").count == 1
     assert [name for name in trail.metrics.names() if name.startswith(NEW)] == []
@@ -543,7 +568,9 @@ async def test_what_is_no_inference_is_told_as_the_table_of_differences_says(
     row = _listed(method.operation)
     released = {name for name in row.released if streams(method) or "chunk" not in name}
     told_of = _metrics_of(trail, method.operation)
-    assert told_of == (set(row.latest) if vocabulary == "latest" else released)
+    latest = set(row.latest)
+    wanted = {"released": released, "latest": latest, "both": released | latest}
+    assert told_of == wanted[vocabulary]
 
 
 def test_the_table_lists_every_operation_that_is_no_inference():
@@ -559,12 +586,13 @@ def test_the_table_lists_every_operation_that_is_no_inference():
 @pytest.mark.settings(capture_content="SPAN_AND_EVENT")
 async def test_a_details_event_bears_what_the_span_does(trail, driver, serve, api, streamed):
     await _call(driver, serve, api, streamed, RICH)
-    (row, _) = schema.EVENTS
+    row = schema.EVENTS[0]
     facts = _facts(api, streamed, RICH, When.CAPTURED)
     bears = _keys(row.attributes, api, facts)
     assert _named(trail.spans.attributes()) == set(bears)
     event = trail.logs.one(row.name)
     assert _named(event.attributes) - set(schema.APART) == set(bears)
+    assert (event.severity_number.value, event.severity_text) == (5, "DEBUG")
 
 
 @pytest.mark.settings(capture_content="SPAN_ONLY")
@@ -574,17 +602,37 @@ async def test_a_fetched_response_has_its_own_content(trail, driver, serve):
     assert _named(trail.spans.attributes()) == set(_keys(schema.SPAN, FETCH, facts))
 
 
-@pytest.mark.parametrize("capture", ["NO_CONTENT", "EVENT_ONLY"])
+@pytest.mark.settings(capture_content="SPAN_ONLY")
+async def test_a_search_has_its_query_and_what_it_found(trail, driver, serve):
+    await _call(driver, serve, RETRIEVAL, streamed=False, state=RICH)
+    attributes = trail.spans.attributes()
+    facts = _facts(RETRIEVAL, False, RICH, When.CAPTURED)
+    assert _named(attributes) == set(_keys(schema.SPAN, RETRIEVAL, facts))
+    assert attributes["gen_ai.retrieval.query.text"] == "the sea"
+    found = json.loads(attributes["gen_ai.retrieval.documents"])
+    assert found == [{"id": "file-0", "score": 1.0}, {"id": "file-1", "score": 0.5}]
+    assert trail.spans.one().name == "retrieval vs_1"
+
+
+@pytest.mark.parametrize("names", ["released", "latest", "both"])
+@pytest.mark.parametrize("capture", ["NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY"])
 @pytest.mark.parametrize("api", schema.APIS)
-async def test_an_exception_event_bears_what_the_table_says(trail, driver, serve, api, capture):
-    trail.instrument(capture_content=capture)
+async def test_an_exception_event_bears_what_the_table_says(
+    trail, driver, serve, api, capture, names
+):
+    trail.instrument(capture_content=capture, metric_names=names)
     await _call(driver, serve, api, streamed=False, state=FAILED)
-    (_, row) = schema.EVENTS
+    is_renamed = names == "latest" and api in schema.EVENTS[2].apis
+    row = schema.EVENTS[2 if is_renamed else 1]
     quoted = {When.QUOTED} if capture == "EVENT_ONLY" else set()
     event = trail.logs.one(row.name)
     bears = _keys(row.attributes, api, _facts(api, False, FAILED) | quoted)
     assert set(event.attributes) - set(schema.APART) == set(bears)
-    assert event.severity_text == "WARN"
+    assert (event.severity_number.value, event.severity_text) == (13, "WARN")
+    if quoted:
+        trace = event.attributes["exception.stacktrace"]
+        assert trace.startswith("Traceback")
+        assert event.attributes["exception.message"] in trace
 
 
 # The table itself --------------------------------------------------------------------------------
@@ -629,6 +677,14 @@ def test_every_metric_has_an_instrument_and_nothing_else_has():
     assert all(made.description.endswith(".") for made in semconv.INSTRUMENTS.values())
 
 
+def test_every_conventional_name_was_read_in_one_text():
+    """None is guessed, and none that is gone stays listed."""
+    read = [name for names in texts.READ_IN.values() for name in names]
+    conventional = {row.name for row in _all_rows() if not row.name.startswith("tokentrail.")}
+    assert sorted(read) == sorted(conventional)
+    assert all(re.fullmatch(r"[0-9a-f]{40}|v0\.1\.0|read on .*", t.revision) for t in texts.READ_IN)
+
+
 def test_no_name_of_ours_is_both_a_name_and_a_namespace():
     names = {row.name for row in _all_rows() if row.name.startswith("tokentrail.")}
     assert not {name for name in names if any(other.startswith(f"{name}.") for other in names)}
@@ -654,6 +710,7 @@ OF = {
     "inference": {CHAT, RESPONSES, COMPLETIONS, schema.MEDIA, schema.LIVE},
     "embeddings": {EMBEDDINGS},
     "fetch_response": {FETCH},
+    "retrieval": {RETRIEVAL},
 }
 """What is called, by the span of the conventions that it is."""
 
@@ -686,7 +743,7 @@ SECTIONS = {
 
 
 @pytest.mark.outside(NOTES)
-@pytest.mark.parametrize("span", levels.SPANS)
+@pytest.mark.parametrize("span", SECTIONS)
 def test_the_levels_here_are_those_of_the_notes(span):
     """Where the notes on the conventions are at hand: what stands there is not forgotten here."""
     begin, end = SECTIONS[span]

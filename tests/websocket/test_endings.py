@@ -275,7 +275,7 @@ async def _conversation(api, peer, driver, client):
     seen = []
     async with driver.within(api.connect(client)) as connection:
         faces = [
-            (name, asyncio.iscoroutinefunction(getattr(connection, name)), method.__qualname__)
+            (name, inspect.iscoroutinefunction(getattr(connection, name)), method.__qualname__)
             for name in ("parse_event", "recv_bytes", "recv", "send", "close")
             for method in [getattr(connection, name)]
         ]

@@ -97,6 +97,8 @@ class Capture:
                 output=given.output,
                 tools=asked.tools or given.tools,
                 variables=asked.variables,
+                query=asked.query,
+                documents=given.documents,
             )
         return self._said
 

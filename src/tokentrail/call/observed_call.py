@@ -17,7 +17,7 @@ from tokentrail.call.jobs import Comparison, Gaps
 from tokentrail.call.learning import Lesson, calibrated
 from tokentrail.call.live_usage import LiveUsage
 from tokentrail.call.price import PriceLookup
-from tokentrail.call.redacted_words import redact_words
+from tokentrail.call.redacted_words import redact_words, redacted_exception
 from tokentrail.call.usage_counter import UsageCounter
 from tokentrail.config import TokenCounting
 from tokentrail.counting import INLINE, OutputTally
@@ -496,19 +496,18 @@ class ObservedCall:
         """Return what is kept of the content, and let go of the rest."""
         operation, raised, content = self._operation, self._operation.raised, None
         self.capture = None
-        operation.raised = raised and replace(raised, message=None)
+        operation.raised = raised and replace(raised, message=None, stacktrace=None)
         if not self._runtime.emitter.captures_content:  # no longer: see OpenAIInstrumentor
             capture.release()
             return None
         try:
             with guard.shield("content"), without_instrumentation():
-                message = raised.message if raised is not None else None
-                if raised is not None and message is not None:
-                    message = capture.rules.text("error", message)
+                if raised is not None:
+                    raised = redacted_exception(raised, capture.rules)
                 if capture.rules.redact is not None:
                     redact_words(operation, capture.rules)
                 content = capture.content()
-                operation.raised = raised and replace(raised, message=message)
+                operation.raised = raised
         finally:
             capture.release()
         return content

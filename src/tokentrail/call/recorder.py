@@ -9,7 +9,9 @@ finaliser may end a call, too.
 from __future__ import annotations
 
 import re
+import traceback
 from array import array
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tokentrail.apis import http_metadata
@@ -332,13 +334,13 @@ class Recorder:
 
 
 def _raised(error: Exception, *, quoted: bool) -> RaisedException:
-    message = None
-    if quoted:
-        try:
-            message = str(error)
-        except Exception:  # noqa: BLE001 - the class is not ours
-            message = None
-    return RaisedException(_class_name(error), message)
+    if not quoted:
+        return RaisedException(_class_name(error))
+    message = stacktrace = None
+    with suppress(Exception):  # the class is not ours
+        message = str(error)
+        stacktrace = "".join(traceback.format_exception(error))
+    return RaisedException(_class_name(error), message, stacktrace)
 
 
 def _class_name(error: Exception) -> str:

@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from tokentrail.content import Redaction
-    from tokentrail.model.records import Operation
+    from tokentrail.model.records import Operation, RaisedException
 
 OTHER: Final = "_OTHER"
 """The conventions' word for an error of no known kind."""
+
+
+def redacted_exception(raised: RaisedException, rules: Redaction) -> RaisedException:
+    """Return ``raised`` with what the user's settings leave of its message and stack trace."""
+    message, stacktrace = (
+        None if text is None else rules.text("error", text)
+        for text in (raised.message, raised.stacktrace)
+    )
+    return replace(raised, message=message, stacktrace=stacktrace)
 
 
 def redact_words(operation: Operation, rules: Redaction) -> None:

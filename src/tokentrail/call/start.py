@@ -53,7 +53,7 @@ def start_call(runtime: Runtime, call: CallToRecord) -> tuple[ObservedCall | Non
     runtime.prepare()
     delegated = runtime.conflicts.is_recorded_elsewhere(call.client, call.request.operation)
     request, baggage_keys = call.request, runtime.settings.baggage_keys
-    if baggage_keys or attribution.KEY in call.context or attribution.BLOCK.get() is not None:
+    if baggage_keys or call.context or attribution.BLOCK.get() is not None:
         request = attribution.with_context_attributes(request, baggage_keys, call.context)
     begun = time.perf_counter()
     telemetry = runtime.emitter.start(request, call.context, delegated=delegated)

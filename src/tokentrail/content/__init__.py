@@ -8,13 +8,19 @@ nothing of this package runs.
 
 from tokentrail.content.parts import Content
 from tokentrail.content.redaction import KINDS, Redaction
-from tokentrail.content.serialize import serialize_messages, serialize_parts, serialize_tools
+from tokentrail.content.serialize import (
+    serialize_documents,
+    serialize_messages,
+    serialize_parts,
+    serialize_tools,
+)
 from tokentrail.content.values import to_json
 
 __all__ = [
     "KINDS",
     "Content",
     "Redaction",
+    "serialize_documents",
     "serialize_messages",
     "serialize_parts",
     "serialize_tools",

@@ -130,6 +130,14 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """What a search found: by its id, with how well it fits; never its text."""
+
+    id: str
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """What is said in one call."""
 
@@ -140,3 +148,6 @@ class Content:
     tools: tuple[Tool, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     """Texts put into a stored prompt, by name."""
+    query: str | None = None
+    """What is searched for; where that are several texts, each on its line."""
+    documents: tuple[Document, ...] = ()

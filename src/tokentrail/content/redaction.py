@@ -94,6 +94,8 @@ class Redaction:
                 for name, said in content.variables
                 if (kept := self.text("variable", said)) is not None
             ),
+            query=None if content.query is None else self.text("input", content.query),
+            documents=content.documents,
         )
 
     def _message(self, kind: str, message: Message) -> Message:

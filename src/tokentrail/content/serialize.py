@@ -25,7 +25,7 @@ from tokentrail.content.values import clean
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokentrail.content.parts import Message, Part, Tool
+    from tokentrail.content.parts import Document, Message, Part, Tool
 
 Json: TypeAlias = dict[str, object]
 
@@ -45,6 +45,11 @@ def serialize_messages(messages: Iterable[Message]) -> list[Json]:
 def serialize_parts(parts: Iterable[Part]) -> list[Json]:
     """Return parts as their schema has them."""
     return [_part(part) for part in parts]
+
+
+def serialize_documents(documents: Iterable[Document]) -> list[Json]:
+    """Return documents that were found, as their schema has them."""
+    return [_present(id=clean(found.id), score=found.score) for found in documents]
 
 
 def serialize_tools(tools: Iterable[Tool]) -> list[Json]:

@@ -22,7 +22,9 @@ class OperationRow:
     api: str | None = None
     """Which API, where more than one has the operation (``openai.api.type``)."""
     path: str | None = None
-    """Of its POST below the base URL, where requests of the client's own ``post`` are recorded."""
+    """Of its POST below the base URL, where requests of the client's own ``post`` are recorded.
+
+    A part in braces is any id, which its adapter reads as an argument of that name."""
     content: str | None = None
     """What reads its content, as ``adapter``; ``None`` where none is recorded."""
     is_inference: bool = False
@@ -123,6 +125,13 @@ EMBEDDINGS: Final = OperationRow(
     has_token_metrics=True,
     is_billed=True,
 )
+RETRIEVAL: Final = OperationRow(
+    "retrieval",
+    "vector_stores",
+    "retrieval.adapter:RetrievalAdapter",
+    path="vector_stores/{vector_store_id}/search",
+    content="retrieval.content:RetrievalContent",
+)
 GENERATE_IMAGE: Final = OperationRow("generate_image", "images", "media:GENERATE_IMAGE")
 EDIT_IMAGE: Final = OperationRow("edit_image", "images", "media:EDIT_IMAGE")
 VARY_IMAGE: Final = OperationRow("vary_image", "images", "media:VARY_IMAGE")
@@ -141,6 +150,7 @@ OPERATIONS: Final = (
     CANCEL,
     COUNT_INPUT,
     EMBEDDINGS,
+    RETRIEVAL,
     GENERATE_IMAGE,
     EDIT_IMAGE,
     VARY_IMAGE,

@@ -176,6 +176,10 @@ class Request:
     response_id: str | None = None
     """The answer asked for, where an old one is fetched."""
     stream_cursor: str | None = None
+    data_source_id: str | None = None
+    """What is searched."""
+    result_limit: int | None = None
+    """How many results are asked for."""
     background: bool = False
     """The server goes on with it, whether anybody waits or not."""
     fetches: bool = False
@@ -340,7 +344,8 @@ class RaisedException:
 
     type: str
     message: str | None = None
-    """Only where content is captured: it may quote the request."""
+    stacktrace: str | None = None
+    """Both only where content is captured: they may quote the request."""
 
 
 class CostSource(str, Enum):

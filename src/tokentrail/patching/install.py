@@ -35,8 +35,8 @@ _EXCHANGES = {ANSWERED: exchanges.on_processed, RETRIED: exchanges.on_retry}
 _OPENING = frozenset({"__enter__", "__aenter__", "enter"})
 
 
-_DEPRECATING = frozenset({"typing_extensions", "warnings"})
-"""The modules whose ``deprecated`` a client may decorate a method with."""
+_DEPRECATING = frozenset({"typing_extensions", "warnings", "_py_warnings"})
+"""The modules whose ``deprecated`` a client may decorate with; the last since Python 3.14."""
 _hooked: set[str] = set()
 _patched: list[tuple[type, str, object, object]] = []
 _wanted: frozenset[str] = frozenset()

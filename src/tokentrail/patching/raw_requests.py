@@ -2,18 +2,20 @@
 
 litellm does, to keep the client from reading through long conversations: by its methods alone none
 of litellm's would be told. A POST to one of :data:`PATHS`, which are those of text and embeddings,
-is told as the method that has this path; what asks for pictures, sound or a judgement is told by
-its method only. Inside a method that is told nothing is seen here.
+is recorded as the method that has this path; what asks for pictures, sound or a judgement by its
+method only. Inside a method that is recorded nothing is seen here. The async client's search of a
+vector store is a method that sends its request when what it returned is awaited: it is seen here.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tokentrail.apis.http_metadata import is_raw
 from tokentrail.apis.readers import adapter_of
@@ -32,6 +34,12 @@ if TYPE_CHECKING:
 PATHS: Final = {row.path: adapter_of(row) for row in OPERATIONS if row.path is not None}
 """What is told of a POST, by its path below the base URL."""
 _BY_LENGTH: Final = sorted(PATHS, key=len, reverse=True)
+_WITH_IDS: Final = {
+    path: re.compile(r"(?:.*/)?" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+    for path in PATHS
+    if "{" in path
+}
+"""Paths with an id in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +117,12 @@ def posted_call(
     cast_to = args[0] if args else named.pop("cast_to")
     options = args[1] if len(args) > 1 else named.pop("options")
     url, body = str(options.url), options.json_data
-    path = _path(url, client)
+    path, ids = _with_ids(_path(url, client))
     if path not in PATHS or options.method.lower() != "post" or not isinstance(body, Mapping):
         return None
     if path.partition("/")[0] not in active.settings.instrumented_apis:
         return None
-    asked = {**body, "stream": named.get("stream", False), **_extra(options)}
+    asked = {**body, **ids, "stream": named.get("stream", False), **_extra(options)}
     endpoint = endpoint_at(url, client) if "://" in url else None
     return PostedCall(send, (cast_to, options, *args[2:]), named, path, asked, endpoint)
 
@@ -127,6 +135,14 @@ def _path(url: str, client: object) -> str:
     below = path.removeprefix(str(getattr(base, "path", "")).strip("/")).strip("/")
     ends = (known for known in _BY_LENGTH if path.endswith("/" + known))
     return below if below in PATHS else next(ends, path)
+
+
+def _with_ids(path: str) -> tuple[str, dict[str, str]]:
+    """Return the path of a row of which ``path`` is one, and the ids in it; else ``path``."""
+    for known, pattern in _WITH_IDS.items():
+        if found := pattern.fullmatch(path):
+            return known, {name: unquote(value) for name, value in found.groupdict().items()}
+    return path, {}
 
 
 def _extra(options: Any) -> dict[str, Any]:

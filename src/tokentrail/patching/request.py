@@ -222,7 +222,7 @@ def read_arguments(  # noqa: PLR0913, PLR0917 - a call as wrapt has it, and wher
             effective, is_unusual = retryable, True
             break
     if args or "extra_body" in original:
-        effective = _merged(args, effective)
+        effective = _merged(args, effective, adapter)
     read = _listed(effective) if is_unusual else effective
     request = adapter.parse_request(endpoint, read, prompt=False)
     if sources := runtime.settings.request_attributes:
@@ -276,7 +276,7 @@ def _listed(arguments: dict[str, object]) -> dict[str, object]:
     return {**arguments, **others}
 
 
-def _merged(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _merged(args: tuple[Any, ...], kwargs: dict[str, Any], adapter: ApiAdapter) -> dict[str, Any]:
     """Return what is really sent: ``extra_body`` goes over the arguments.
 
     A positional argument is an id (``responses.retrieve(response_id)``). Whether an answer is
@@ -284,7 +284,7 @@ def _merged(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """
     arguments = dict(kwargs)
     if args:
-        arguments.setdefault("response_id", args[0])
+        arguments.setdefault(getattr(adapter, "id_argument", "response_id"), args[0])
     extra = kwargs.get("extra_body")
     if isinstance(extra, Mapping):
         arguments.update(extra)

@@ -8,16 +8,18 @@ hand leaves it behind. They are read when the call is made, and do not change af
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import baggage
 from opentelemetry import context as otel_context
 
 from tokentrail.apis.values import MAX_CHARS, encodable, integer
 from tokentrail.support import guard
+from tokentrail.telemetry.semconv import CONVERSATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 KEY = otel_context.create_key("tokentrail-attributes")
 """Under which a context has the attributes that are set in it."""
+_CONVERSATION: Final = "opentelemetry.util.genai._conversation_context"
 _Scalar = str | bool | int | float
 _KINDS = (str, bool, int, float)
 """What an attribute can be, or a list of; a boolean is a number, too, so it is asked for first."""
@@ -153,9 +156,13 @@ def _is_uniform(values: Sequence[object]) -> bool:
 def with_context_attributes(
     request: Request, baggage_keys: tuple[str, ...], context: Context
 ) -> Request:
-    """Return ``request`` with what ``context`` says of whose it is."""
-    block = _current(context)
+    """Return ``request`` with what ``context`` says of whose it is, and of which conversation."""
+    block, conversation = _current(context), _conversation_id(context)
+    if conversation is None and block is None and not baggage_keys:
+        return request
     found = dict(request.attribution)
+    if conversation is not None:
+        found.setdefault(CONVERSATION_ID, conversation)
     for key in baggage_keys:
         carried = baggage.get_baggage(key, context)
         if isinstance(carried, str):  # as it comes from a remote caller
@@ -165,3 +172,15 @@ def with_context_attributes(
     if block is not None:
         found.update(block.attributes)
     return replace(request, attribution=tuple(found.items()))
+
+
+def _conversation_id(context: Context) -> str | None:
+    """Return the conversation that an agent framework or a remote caller put into ``context``.
+
+    opentelemetry-util-genai makes the key anew in each process; the package is never imported here.
+    """
+    key = getattr(sys.modules.get(_CONVERSATION), "CONVERSATION_ID_KEY", None)
+    found = None if key is None else context.get(key)
+    if not isinstance(found, str):
+        found = baggage.get_baggage(CONVERSATION_ID, context)
+    return encodable(found)[:MAX_CHARS] if isinstance(found, str) and found else None

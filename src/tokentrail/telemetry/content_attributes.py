@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from tokentrail.content import serialize_messages, serialize_parts, serialize_tools, to_json
+from tokentrail.content import (
+    serialize_documents,
+    serialize_messages,
+    serialize_parts,
+    serialize_tools,
+    to_json,
+)
 from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -18,6 +24,8 @@ def content_attributes(content: Content) -> dict[str, Any]:
         semconv.INPUT_MESSAGES: serialize_messages(content.input),
         semconv.OUTPUT_MESSAGES: serialize_messages(content.output),
         semconv.TOOL_DEFINITIONS: serialize_tools(content.tools),
+        semconv.RETRIEVAL_QUERY: content.query,
+        semconv.RETRIEVAL_DOCUMENTS: serialize_documents(content.documents),
     }
     variables = {semconv.PROMPT_VARIABLE + name: value for name, value in content.variables}
     return {**{name: value for name, value in attributes.items() if value}, **variables}

@@ -17,7 +17,8 @@ from opentelemetry import attributes as otel_attributes
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
 
-from tokentrail.model.operations import WITH_DETAILS_EVENT
+from tokentrail.config import MetricNames
+from tokentrail.model.operations import INFERENCES, WITH_DETAILS_EVENT
 from tokentrail.telemetry import content_attributes, semconv, spans
 from tokentrail.version import __version__
 
@@ -50,6 +51,8 @@ class Events:
         self.emits_details = on_events if wanted is None else wanted
         """Whether the details of an inference are told."""
         self._exceptions = wanted is not False
+        self._renames = settings.metric_names is MetricNames.LATEST
+        """Exceptions of inferences have the name of the latest conventions."""
         self._content = on_events and self._exceptions
         """Whether events bear content: not where they are switched off altogether."""
 
@@ -98,13 +101,17 @@ class Events:
         attributes.update(learned)
         if content is not None and self._content:
             attributes.update(content_attributes.content_attributes(content))
-        return self._record(semconv.DETAILS_EVENT, attributes, operation, context)
+        record = self._record(semconv.DETAILS_EVENT, attributes, operation, context)
+        record.severity_number = SeverityNumber.DEBUG
+        record.severity_text = "DEBUG"
+        return record
 
     def exception(self, operation: Operation, context: Context) -> LogRecord | None:
         """Return the record of the exception a call failed with; ``None`` if there is none.
 
         The conventions say it should be recorded, so it is, unless events are switched off
-        altogether. Its message may quote the request, and is told only where content is.
+        altogether. Its message and stack trace may quote the request, and are recorded only where
+        content is.
         """
         raised = operation.raised
         if raised is None or not self._exceptions:
@@ -117,7 +124,11 @@ class Events:
             attributes[semconv.ERROR_TYPE] = operation.error_type
         if self._content and raised.message is not None:
             attributes[semconv.EXCEPTION_MESSAGE] = raised.message
-        record = self._record(semconv.EXCEPTION_EVENT, attributes, operation, context)
+        if self._content and raised.stacktrace is not None:
+            attributes[semconv.EXCEPTION_STACKTRACE] = raised.stacktrace
+        is_renamed = self._renames and operation.request.operation in INFERENCES
+        name = semconv.INFERENCE_EXCEPTION_EVENT if is_renamed else semconv.EXCEPTION_EVENT
+        record = self._record(name, attributes, operation, context)
         record.severity_number = SeverityNumber.WARN
         record.severity_text = "WARN"
         return record

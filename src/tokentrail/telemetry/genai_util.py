@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
 
-from tokentrail.model.operations import EMBEDDINGS, FETCH, INFERENCES
+from tokentrail.model.operations import EMBEDDINGS, FETCH, INFERENCES, RETRIEVAL
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv, spans
 
@@ -38,6 +38,7 @@ _RECORDS: Final = {
         "opentelemetry.genai.client.fetch_response.context",
         "FetchResponseData",
     ),
+    RETRIEVAL.name: ("opentelemetry.genai.client.retrieval.context", "RetrievalData"),
 }
 """Operations, and the key and the class of their record."""
 
@@ -76,6 +77,8 @@ _FIELDS: Final = {
     "response_model": semconv.RESPONSE_MODEL,
     "response_status": semconv.RESPONSE_STATUS,
     "response_time_to_first_chunk": semconv.TIME_TO_FIRST_CHUNK,
+    "data_source_id": semconv.DATA_SOURCE_ID,
+    "retrieval_top_k": semconv.RETRIEVAL_TOP_K,
     "server_address": semconv.SERVER_ADDRESS,
     "server_port": semconv.SERVER_PORT,
     "usage_audio_cache_read_input_tokens": "gen_ai.usage.audio.cache_read.input_tokens",

@@ -33,6 +33,8 @@ MEANINGS: Final = {
     "gen_ai.embeddings.dimension.count": "Length of the vectors requested.",
     "gen_ai.request.encoding_formats": "Encoding of the vectors requested.",
     "gen_ai.request.stream_cursor": "The event after which a fetched stream begins.",
+    "gen_ai.data_source.id": "What is searched.",
+    "gen_ai.retrieval.top_k": "Maximum number of results requested.",
     "gen_ai.response.id": "The server's id of the answer.",
     "gen_ai.response.model": "The model that answered.",
     "gen_ai.response.finish_reasons": "Why each choice ended, in their order.",
@@ -138,9 +140,12 @@ MEANINGS: Final = {
     "gen_ai.system_instructions": "Instructions of the request.",
     "gen_ai.tool.definitions": "Tools of the request.",
     "gen_ai.prompt.variable.<name>": "A variable of a stored prompt.",
+    "gen_ai.retrieval.query.text": "What is searched for; several texts each on its line.",
+    "gen_ai.retrieval.documents": "What was found.",
     "gen_ai.token.type": "Direction of the tokens.",
     "gen_ai.token.modality": "Modality of the tokens.",
     "exception.type": "Class of the exception.",
     "exception.message": "Text of the exception, which may quote content.",
+    "exception.stacktrace": "Where it was raised, with its text.",
 }
 """By the name of the attribute."""

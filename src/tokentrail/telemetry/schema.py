@@ -1,8 +1,8 @@
 """The one table of what is recorded: a row for each attribute, metric and event.
 
-Levels and conditions are those of the OpenTelemetry GenAI conventions as read on 2026-11-23, in our
-words. Metrics have their unit and description from ``semconv``, of which instruments are made, and
-attributes their meaning from ``meanings``. ``docs/telemetry.md`` is made of it
+Levels and conditions are those of the OpenTelemetry GenAI conventions (``texts`` has which of
+them), in our words. Metrics have their unit and description from ``semconv``, of which instruments
+are made, and attributes their meaning from ``meanings``. ``docs/telemetry.md`` is made of it
 (``tools/make_telemetry.py``), and ``tests/telemetry`` compares with it what calls of each API
 record. No call needs it, so nothing imports it at run time. It is long because it is a table.
 """
@@ -78,6 +78,7 @@ class When(str, Enum):
 CHAT, RESPONSES = operations.CHAT.part, operations.RESPONSES.part
 COMPLETIONS, EMBEDDINGS = operations.COMPLETIONS.part, operations.EMBEDDINGS.part
 FETCH = operations.FETCH.name
+RETRIEVAL = operations.RETRIEVAL.name
 MEDIA, LIVE = "images and audio", "realtime"
 """What the conventions have no operation for: recorded under names of its own, see the methods."""
 _INFERENCES: Final = tuple(
@@ -85,12 +86,14 @@ _INFERENCES: Final = tuple(
     for row in sorted(operations.OPERATIONS, key=lambda row: row.name)
     if row.is_inference and row.path is not None
 )
-APIS: Final = (*_INFERENCES, EMBEDDINGS, FETCH)
-"""The APIs that are called; all before the last two are inferences."""
+APIS: Final = (*_INFERENCES, EMBEDDINGS, FETCH, RETRIEVAL)
+"""The APIs that are called; all before the last three are inferences."""
 _SAMPLED: Final = (CHAT, COMPLETIONS)
 _TALKS: Final = (CHAT, RESPONSES)
 _FETCHED: Final = (RESPONSES, FETCH)
 _SPENDING: Final = (*_INFERENCES, EMBEDDINGS)
+_ANSWERING: Final = (*_SPENDING, FETCH)
+"""What a model answers, now or before."""
 
 _R, _C, _P, _O, _X = Level.REQUIRED, Level.CONDITIONAL, Level.RECOMMENDED, Level.OPT_IN, Level.OURS
 
@@ -109,7 +112,8 @@ class Attribute:
 
 SPAN: Final = (
     Attribute("gen_ai.operation.name", _R, When.ALWAYS, note="from the start"),
-    Attribute("gen_ai.provider.name", _R, When.ALWAYS, note="from the start"),
+    Attribute("gen_ai.provider.name", _R, When.ALWAYS, _ANSWERING, note="from the start"),
+    Attribute("gen_ai.provider.name", _C, When.ALWAYS, (RETRIEVAL,), note="from the start"),
     Attribute("gen_ai.request.model", _R, When.NAMED, _INFERENCES, note="from the start"),
     Attribute("gen_ai.request.model", _C, When.NAMED, (EMBEDDINGS,), note="from the start"),
     Attribute("server.address", _P, When.LOCATED, note="from the start"),
@@ -142,10 +146,12 @@ SPAN: Final = (
     Attribute("gen_ai.embeddings.dimension.count", _P, When.ASKED, (EMBEDDINGS,), int),
     Attribute("gen_ai.request.encoding_formats", _P, When.ASKED, (EMBEDDINGS,), tuple),
     Attribute("gen_ai.request.stream_cursor", _C, When.ASKED, (FETCH,)),
+    Attribute("gen_ai.data_source.id", _C, When.ALWAYS, (RETRIEVAL,), note="the vector store"),
+    Attribute("gen_ai.retrieval.top_k", _P, When.ASKED, (RETRIEVAL,), int),
     # the answer
     Attribute("gen_ai.response.id", _P, When.ANSWERED, _INFERENCES),
     Attribute("gen_ai.response.id", _R, When.ALWAYS, (FETCH,), note="the one asked for"),
-    Attribute("gen_ai.response.model", _P, When.ANSWERED),
+    Attribute("gen_ai.response.model", _P, When.ANSWERED, _ANSWERING),
     Attribute(
         "gen_ai.response.finish_reasons",
         _P,
@@ -280,6 +286,10 @@ SPAN: Final = (
     Attribute("gen_ai.system_instructions", _O, When.CAPTURED, _FETCHED, note="JSON"),
     Attribute("gen_ai.tool.definitions", _O, When.CAPTURED, (*_TALKS, FETCH), note="JSON"),
     Attribute("gen_ai.prompt.variable.<name>", _O, When.CAPTURED, (RESPONSES,)),
+    Attribute("gen_ai.retrieval.query.text", _O, When.CAPTURED, (RETRIEVAL,)),
+    Attribute(
+        "gen_ai.retrieval.documents", _O, When.CAPTURED, (RETRIEVAL,), note="JSON: ids and scores"
+    ),
 )
 """Attributes of the spans of calls."""
 
@@ -308,7 +318,7 @@ _BASE: Final = (
     Attribute("gen_ai.operation.name", _R, When.ALWAYS),
     Attribute("gen_ai.provider.name", _R, When.ALWAYS),
     Attribute("gen_ai.request.model", _C, When.NAMED, _SPENDING),
-    Attribute("gen_ai.response.model", _P, When.ANSWERED),
+    Attribute("gen_ai.response.model", _P, When.ANSWERED, _ANSWERING),
     Attribute("server.address", _P, When.LOCATED),
     Attribute("server.port", _C, When.LOCATED, type=int),
 )
@@ -350,8 +360,18 @@ METRICS: Final = (
         When.ALWAYS,
         _TIMED,
         (LATEST,),
-        (EMBEDDINGS, FETCH),
-        "what is no inference; with `both` once, as above",
+        (FETCH, RETRIEVAL),
+        "what is neither an inference nor embeddings; with `both` once, as above",
+    ),
+    Metric(semconv.EMBEDDINGS_DURATION, _P, When.ALWAYS, _TIMED, (LATEST,), (EMBEDDINGS,)),
+    Metric(
+        semconv.EMBEDDINGS_TOKENS,
+        _P,
+        When.USED,
+        (*_BASE, _SOURCED),
+        (LATEST,),
+        (EMBEDDINGS,),
+        "not of failed calls",
     ),
     Metric(semconv.FIRST_CHUNK, _P, When.BEGUN, _BASE, (RELEASED,), (*_INFERENCES, FETCH)),
     Metric(semconv.OUTPUT_CHUNK, _P, When.GAPS, _BASE, (RELEASED,), (*_INFERENCES, FETCH)),
@@ -490,6 +510,12 @@ class Event:
     note: str = ""
 
 
+_RAISED: Final = (
+    Attribute("error.type", _P, When.ALWAYS),
+    Attribute("exception.type", _C, When.ALWAYS),
+    Attribute("exception.message", _C, When.QUOTED),
+    Attribute("exception.stacktrace", _P, When.QUOTED),
+)
 _AT_START: Final = tuple(row for row in SPAN if row.note == "from the start")
 
 EVENTS: Final = (
@@ -499,19 +525,22 @@ EVENTS: Final = (
         When.EMITTED,
         SPAN,
         _INFERENCES,
-        "all that the span has; content structured",
+        "severity DEBUG; all that the span has; content structured",
     ),
     Event(
-        "gen_ai.client.operation.exception",
+        semconv.EXCEPTION_EVENT,
         _P,
         When.RAISED,
-        (
-            *_AT_START,
-            Attribute("error.type", _P, When.ALWAYS),
-            Attribute("exception.type", _R, When.ALWAYS),
-            Attribute("exception.message", _C, When.QUOTED),
-        ),
-        note="severity WARN",
+        (*_AT_START, *_RAISED),
+        note="severity WARN; of an inference unless `metric_names=latest`",
+    ),
+    Event(
+        semconv.INFERENCE_EXCEPTION_EVENT,
+        _P,
+        When.RAISED,
+        (*_AT_START, *_RAISED),
+        _INFERENCES,
+        "severity WARN; in place of the one above with `metric_names=latest`",
     ),
 )
 """Log events."""
@@ -545,11 +574,12 @@ DIFFERENCES: Final = (
         "embeddings",
         (operations.EMBEDDINGS.name,),
         (_DURATION, _TOKENS),
-        (_DURATION,),
-        "the tokens are on spans and in `tokentrail.usage.tokens`",
+        (semconv.EMBEDDINGS_DURATION, semconv.EMBEDDINGS_TOKENS),
+        "of failed calls no tokens",
     ),
     Difference(
-        "responses fetched or cancelled, counted input, images, audio, moderations, decisions",
+        "responses fetched or cancelled, counted input, searches, images, audio, moderations, "
+        "decisions",
         tuple(
             row.name
             for row in operations.OPERATIONS

@@ -1,15 +1,16 @@
 """The names of the conventions, in one place.
 
-Source: the OpenTelemetry GenAI semantic conventions (all of them "development"), read on
-2026-11-23, and names of our own under ``tokentrail.``. The released Python constants are all
-marked deprecated and lack a third of these, so they are stated here.
+Source: the OpenTelemetry GenAI semantic conventions (all of them "development"), each name in the
+text that ``texts`` gives, and names of our own under ``tokentrail.``. The released Python
+constants are all marked deprecated and lack a third of these, so they are stated here.
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.37.0"
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev"
+"""The newest that was read: GenAI has a line of its own. What v0.1.0 calls itself was not seen."""
 
 OPERATION_NAME: Final = "gen_ai.operation.name"
 PROVIDER_NAME: Final = "gen_ai.provider.name"
@@ -44,10 +45,19 @@ PROMPT_VARIABLE: Final = "gen_ai.prompt.variable."
 
 DETAILS_EVENT: Final = "gen_ai.client.inference.operation.details"
 EXCEPTION_EVENT: Final = "gen_ai.client.operation.exception"
+INFERENCE_EXCEPTION_EVENT: Final = "gen_ai.client.inference.exception"
+"""What v0.1.0 calls the exception of an inference; of all others it is the one above."""
 EVENT_NAME: Final = "event.name"
 """Where the name stands in records of OpenTelemetry releases that have no field for it."""
 EXCEPTION_TYPE: Final = "exception.type"
 EXCEPTION_MESSAGE: Final = "exception.message"
+EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
+
+DATA_SOURCE_ID: Final = "gen_ai.data_source.id"
+RETRIEVAL_TOP_K: Final = "gen_ai.retrieval.top_k"
+RETRIEVAL_QUERY: Final = "gen_ai.retrieval.query.text"
+RETRIEVAL_DOCUMENTS: Final = "gen_ai.retrieval.documents"
+"""The last two are content."""
 
 OUTCOME: Final = "tokentrail.outcome"
 TIME_TO_FIRST_CONTENT: Final = "tokentrail.time_to_first_content"
@@ -125,6 +135,8 @@ REQUEST_ATTRIBUTES: Final = (
     ("encoding_formats", "gen_ai.request.encoding_formats"),
     ("response_id", RESPONSE_ID),
     ("stream_cursor", "gen_ai.request.stream_cursor"),
+    ("data_source_id", DATA_SOURCE_ID),
+    ("result_limit", RETRIEVAL_TOP_K),
 )
 """Fields of a Request and the span attribute each becomes."""
 
@@ -202,6 +214,8 @@ OPERATION_TOKENS: Final = {
     "input": "gen_ai.client.inference.operation.input_tokens",
     "output": "gen_ai.client.inference.operation.output_tokens",
 }
+EMBEDDINGS_DURATION: Final = "gen_ai.client.embeddings.duration"
+EMBEDDINGS_TOKENS: Final = "gen_ai.client.embeddings.operation.input_tokens"
 """The metrics of the conventions to come."""
 
 DETAIL_COUNTERS: Final = (
@@ -268,6 +282,10 @@ INSTRUMENTS: Final = {
         "histogram", "{token}", "Number of input and output tokens used by an operation."
     ),
     INFERENCE_DURATION: Instrument("histogram", "s", "Duration of an inference."),
+    EMBEDDINGS_DURATION: Instrument("histogram", "s", "Duration of an embeddings operation."),
+    EMBEDDINGS_TOKENS: Instrument(
+        "histogram", "{token}", "Number of input tokens of an embeddings operation."
+    ),
     INFERENCE_FIRST_CHUNK: Instrument("histogram", "s", _FIRST),
     INFERENCE_OUTPUT_CHUNK: Instrument("histogram", "s", _GAP),
     **{

@@ -113,9 +113,8 @@ def request_attributes(request: Request) -> Attributes:
 
 def name(request: Request) -> str:
     """Return the name of a span."""
-    if request.model is None:
-        return request.operation
-    return f"{request.operation} {request.model}"[:MAX_CHARS]
+    of = request.model or request.data_source_id
+    return request.operation if of is None else f"{request.operation} {of}"[:MAX_CHARS]
 
 
 def finish(

@@ -18,6 +18,7 @@ from tokentrail.testing.payloads import (
     completions,
     embeddings,
     errors,
+    judgements,
     paced,
     pieces,
     responses,
@@ -61,6 +62,7 @@ _PATH = re.compile(
     r"moderations|decisions)"
     r"(?:/(?P<id>[^/]+)(?P<cancel>/cancel)?)?"
 )
+_SEARCH = re.compile(r"(?:/openai)?(?:/v1)?/vector_stores/[^/]+/search")
 _DIMENSIONS = {"text-embedding-3-large": 3072}
 _REASONING = re.compile(r"o\d|gpt-5")
 _THOUGHT = 192
@@ -106,6 +108,8 @@ class Model:
     def __call__(self, call: Call) -> Reply:
         """Return the reply to a call."""
         path = _PATH.fullmatch(call.path)
+        if path is None and _SEARCH.fullmatch(call.path):
+            return self._refusal(call) or Plain(_found(call.body), wait=self._wait)
         if path is None:
             return errors.reply(404, f"Invalid URL ({call.method} {call.path})")
         if (refused := self._refusal(call)) is not None:
@@ -253,6 +257,12 @@ def _thought(ask: Ask) -> int:
 
 def _cut(text: str, limit: int | None) -> str:
     return text if limit is None else "".join(pieces(text)[:limit])
+
+
+def _found(body: JsonObject) -> JsonObject:
+    limit = body.get("max_num_results")
+    query = " ".join(prompts(body.get("query")))
+    return judgements.found(query, count=limit if isinstance(limit, int) else 2)
 
 
 def _embeddings(body: JsonObject, model: str) -> JsonObject:

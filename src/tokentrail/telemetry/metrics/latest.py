@@ -1,7 +1,8 @@
-"""The metrics as the conventions name them now, ahead of their release.
+"""The metrics as the conventions name them since their first release, v0.1.0.
 
-Inference has a family of its own; what remains of ``gen_ai.client.operation.duration`` is for the
-operations that are none. Token counters are split by modality.
+Inference and embeddings have families of their own; what remains of
+``gen_ai.client.operation.duration`` is for all other operations.
+Token counters are split by modality.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tokentrail.model.operations import INFERENCES
+from tokentrail.model.operations import EMBEDDINGS, INFERENCES
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics.instruments import counter, histogram
@@ -35,6 +36,8 @@ class LatestMetrics:
     def __init__(self, meter: Meter, *, alone: bool = True) -> None:
         """``alone``: no other vocabulary tells the operations that are no inference."""
         self._duration = histogram(meter, semconv.INFERENCE_DURATION)
+        self._embeddings = histogram(meter, semconv.EMBEDDINGS_DURATION)
+        self._embedded = histogram(meter, semconv.EMBEDDINGS_TOKENS)
         self._other = histogram(meter, semconv.DURATION) if alone else None
         self._first_chunk = histogram(meter, semconv.INFERENCE_FIRST_CHUNK)
         self._gap = histogram(meter, semconv.INFERENCE_OUTPUT_CHUNK)
@@ -56,6 +59,8 @@ class LatestMetrics:
         if operation.request.operation in INFERENCES:
             series.first.append((self._first_chunk, shared.base))
             series.points.append((DURATION, self._duration, shared.timed))
+        elif operation.request.operation == EMBEDDINGS.name:
+            series.points.append((DURATION, self._embeddings, shared.timed))
         elif self._other is not None:
             series.points.append((DURATION, self._other, shared.timed))
 
@@ -76,6 +81,9 @@ class LatestMetrics:
             series.parts.append(partial(self._add_parts, place, bears))
             if operation.error_type is None:
                 series.points.append((place, self._histograms[TOKEN_TYPES[place]], bears))
+        elif operation.error_type is None and TOKEN_TYPES[place] == "input":
+            bears = {**shared.base, semconv.SOURCE: count.source.value}
+            series.points.append((place, self._embedded, bears))
 
     def _add_parts(
         self, place: int, attributes: Attributes, operation: Operation, context: Context

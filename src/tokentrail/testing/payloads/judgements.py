@@ -1,4 +1,4 @@
-"""Judgements: moderations and decisions."""
+"""Judgements: moderations, decisions, and what a search finds."""
 
 from __future__ import annotations
 
@@ -38,4 +38,24 @@ def decision(*, model: str, tokens: int, count: int) -> JsonObject:
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": tokens + count,
         },
+    }
+
+
+def found(query: str, *, count: int) -> JsonObject:
+    """Return a page of results of a search, each less good than the one before."""
+    return {
+        "object": "vector_store.search_results.page",
+        "search_query": [query],
+        "data": [
+            {
+                "file_id": f"file-{place}",
+                "filename": "sea.txt",
+                "score": 1 / (place + 1),
+                "attributes": {},
+                "content": [{"type": "text", "text": "The sea is old and wide."}],
+            }
+            for place in range(count)
+        ],
+        "has_more": False,
+        "next_page": None,
     }

@@ -1,0 +1,1 @@
+"""Searches of a vector store."""
