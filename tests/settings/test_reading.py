@@ -59,6 +59,7 @@ GIVEN = [
     ("token_counting", "always", TokenCounting.ALWAYS),
     ("token_counting", " Always ", TokenCounting.ALWAYS),
     ("token_counting", TokenCounting.SPANS_ONLY, TokenCounting.SPANS_ONLY),
+    ("token_counting", False, TokenCounting.OFF),  # as YAML has `off`
     ("model_aliases", {}, {}),
     ("model_aliases", {"mine": "gpt-4o"}, {"mine": "gpt-4o"}),
     ("model_aliases", "mine=gpt-4o", {"mine": "gpt-4o"}),
@@ -147,6 +148,7 @@ GIVEN = [
     ("response_hook", "builtins:max", max),
     ("cost", "Reported", Cost.REPORTED),
     ("cost", Cost.COUNTED, Cost.COUNTED),
+    ("cost", False, Cost.OFF),
     ("prices", {}, UserPrices()),
     ("prices", {"mine": {"input": 1, "output": 2.5}}, UserPrices(PRICES)),
     ("prices", FILE, UserPrices(PRICES, FILE)),
@@ -185,6 +187,7 @@ WRONG = [
     ("internal_metrics", "well"),
     ("capture_content", "true"),
     ("capture_content", True),
+    ("capture_content", False),
     ("emit_event", "sometimes"),
     ("redact", "text"),
     ("redact", True),

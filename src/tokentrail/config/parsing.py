@@ -57,6 +57,8 @@ def choice(kind: type[Enum]) -> Callable[[object], Enum]:
     """Return what reads a member of ``kind``, in any case of letters."""
 
     def parse(value: object) -> Enum:
+        if value is False:  # how YAML reads an unquoted `off`
+            value = "off"
         return value if isinstance(value, kind) else kind(str(value).strip().lower())
 
     return parse
