@@ -110,11 +110,15 @@ async def test_between_them_a_share_is(monkeypatch, driver, trail, serve):
 
 
 async def test_the_program_s_own_random_numbers_stay_its_own(driver, trail, serve):
-    """A program that seeds gets the same numbers, whatever the share (the SDK draws its ids)."""
+    """A program that seeds gets the same numbers, whatever the share.
+
+    The SDK draws its ids, and which measurements since the last collection are exemplars.
+    """
     client = driver.client(serve(reply(ANSWER, stream=False)))
     states = []
     for share in (0, 0.5, 1):
         trail.instrument(count_verification_ratio=share)
+        trail.metrics.reader.collect()
         random.seed(7)
         await driver.call(client.chat.completions.create, model="gpt-4o", messages=MESSAGES)
         assert tokentrail.flush(10)
