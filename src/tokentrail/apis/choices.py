@@ -65,7 +65,9 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     reasons: dict[int, str | None] = {}
     filters: list[object] = []
     choices = given.get("choices")
-    for position, choice in enumerate(choices if type(choices) is list else sequence(choices)):
+    if type(choices) is not list:
+        choices = sequence(choices)
+    for position, choice in enumerate(choices):
         said = fields(choice)
         index = said.get("index")
         if type(index) is not int:
@@ -81,7 +83,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     usage, error = given.get("usage"), None
     reported = read_usage(find_usage(given) if usage is None else usage)
     if reported is not None and not reported.output_tokens:
-        shown = any(reader.shows(fields(choice)) for choice in sequence(choices))
+        shown = any(reader.shows(fields(choice)) for choice in choices)
         reported = without_empty(reported, shown=shown)
     if has_failed or not choices or given.get("error"):
         error = error_of_answer(given, answered=bool(choices)) or error_of_choices(choices)

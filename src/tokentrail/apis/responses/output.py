@@ -41,7 +41,7 @@ _REASONS: Final = {"max_output_tokens": "length"}
 
 def read_response(given: Mapping[str, object]) -> Response:
     """Read the fields of a ``Response``, or of a ``CompactedResponse``, which has few of them."""
-    status, output = telemetry_str(given.get("status")), given.get("output")
+    status, output = telemetry_str(given.get("status")), sequence(given.get("output"))
     reported, error = read_usage(given.get("usage")), None
     if reported is not None and not reported.output_tokens:
         reported = without_empty(reported, shown=bool(output))
