@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
 import sys
 import threading
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +87,29 @@ def test_a_signature_stays_out_of_addresses(binary, kept):
     message = Message("user", (Uri("image", "https://x/cat.png?sig=secret#top"),))
     content = Redaction(binary=binary).content(Content(input=(message,)))
     assert content.input[0].parts[0].uri == kept
+
+
+FROM_A_ZIP = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import tokentrail
+from tokentrail.cli import main
+assert tokentrail.__file__.startswith(sys.argv[1])
+sys.exit(main(["dashboards", sys.argv[2]]))
+"""
+
+
+def test_dashboards_are_written_from_a_zip(tmp_path):
+    """As a program that zipapp or shiv made holds the package."""
+    there, out = tmp_path / "app.zip", tmp_path / "out"
+    source = Path(tokentrail.__file__).parent
+    with zipfile.ZipFile(there, "w") as packed:
+        for file in source.rglob("*"):
+            if file.suffix in {".py", ".json", ".yml"}:
+                packed.write(file, file.relative_to(source.parent))
+    subprocess.run([sys.executable, "-c", FROM_A_ZIP, there, out], check=True, capture_output=True)
+    shipped = source / "dashboards" / "tokentrail.json"
+    assert (out / "tokentrail.json").read_bytes() == shipped.read_bytes()
 
 
 def test_dashboards_are_not_written_through_a_dangling_link(tmp_path, capsys):
