@@ -52,6 +52,7 @@ EDGES = {
         "RawRequestWrapper.__call__", "_Sending.__init__", "_Sending.without_us",
     },
     "tokentrail.patching.request": {"SentCall.__init__"},
+    "tokentrail.patching.exchanges": {"on_processed"},
     "tokentrail.support.threads": {"OwnThread.run"},
     "tokentrail.support.coroutines": {"Pending.__init__", "Pending.__del__", "named_as"},
     "tokentrail.patching.replay": {
