@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.servers.conftest import responses_of
 
 from tokentrail.testing.server import Event, Plain, Stream
 
@@ -190,13 +191,13 @@ async def test_arguments_that_come_only_when_they_are_done(trail, driver, serve,
     """The count is that of the same answer, whole; what came by deltas is not counted twice."""
     asked = {"model": "gpt-4o-mini", "input": "Weather?"}
     streams = serve(Stream(_done(with_output=with_output)))
-    stream = await driver.call(driver.client(streams).responses.create, **asked, stream=True)
+    stream = await driver.call(responses_of(driver.client(streams)).create, **asked, stream=True)
     await driver.read(stream)
     parts, told = _output(trail)
     assert [part["type"] for part in parts] == ["text", "tool_call"]
     assert parts[1]["arguments"] == {"city": "Ulm"}
     trail.spans.clear()
     whole = _done(with_output=True)[-1].data["response"]
-    await driver.call(driver.client(serve(Plain(whole))).responses.create, **asked)
+    await driver.call(responses_of(driver.client(serve(Plain(whole)))).create, **asked)
     assert _usage(told) == _usage(trail.spans.attributes())
     assert 22 in _usage(told).values()

@@ -6,6 +6,7 @@ import openai
 import pytest
 from opentelemetry.trace import StatusCode
 from pydantic import BaseModel, ValidationError
+from tests.servers.conftest import responses_of
 
 from tokentrail.testing.payloads import Answer, Usage, chat, responses
 from tokentrail.testing.server import Event, Plain, Stream
@@ -55,7 +56,7 @@ async def test_an_error_with_status_200_is_a_failure_that_cost_nothing(
     headers = {"content-type": KINDS[name]} if name in KINDS else {}
     client = driver.client(serve(Plain(body, headers=headers)))
     if way == "responses":
-        await driver.call(client.responses.create, model="gpt-4o-mini", input="Which trees?")
+        await driver.call(responses_of(client).create, model="gpt-4o-mini", input="Which trees?")
     else:
         calls = client.chat.completions
         create = calls.create if way == "chat" else calls.with_raw_response.create
@@ -113,7 +114,7 @@ async def test_what_the_client_s_responses_helper_raises_is_the_failure(trail, d
     client = driver.client(serve(Stream(responses.events(wrong))))
     with pytest.raises(ValidationError):
         async with driver.within(
-            client.responses.stream(model="gpt-4o-mini", input="A tree.", text_format=Tree)
+            responses_of(client).stream(model="gpt-4o-mini", input="A tree.", text_format=Tree)
         ) as stream:
             await driver.read(stream)
     _check(trail, "failed", "pydantic_core._pydantic_core.ValidationError")
@@ -146,7 +147,7 @@ async def test_a_stream_without_a_mark_of_its_end_is_truncated(trail, driver, se
     api, events, written = TRUNCATED[name]
     client = driver.client(serve(Stream(events)))
     more = {"messages": MESSAGES} if api == "chat" else {"input": "Which trees?"}
-    create = client.chat.completions.create if api == "chat" else client.responses.create
+    create = client.chat.completions.create if api == "chat" else responses_of(client).create
     await driver.read(await driver.call(create, model="gpt-4o-mini", stream=True, **more))
     told = _check(trail, "truncated", None)
     assert (told.get("gen_ai.usage.output_tokens") or 0) == (written or 0)
@@ -160,7 +161,7 @@ async def test_a_plain_response_in_progress_is_truncated_unless_in_the_backgroun
     body = responses.response(Answer(("Alders.",), None, "gpt-4o-mini"), "in_progress")
     client = driver.client(serve(Plain(body)))
     for more in ({}, {"background": True}):
-        await driver.call(client.responses.create, model="gpt-4o-mini", input="Trees?", **more)
+        await driver.call(responses_of(client).create, model="gpt-4o-mini", input="Trees?", **more)
     told = [span.attributes["tokentrail.outcome"] for span in trail.spans.all()]
     assert told == ["truncated", "completed"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.servers.conftest import responses_of
 
 from tokentrail.testing.payloads import Answer, responses
 from tokentrail.testing.server import Stream, Wait
@@ -50,7 +51,7 @@ async def test_of_a_responses_stream(trail, driver, serve, captured):
     trail.instrument(capture_content="SPAN_ONLY" if captured else "NO_CONTENT")
     head, *rest = responses.events(Answer(("Alders.",), None, "gpt-4o-mini"))
     client = driver.client(serve(Stream([head, Wait(PAUSE), *rest])))
-    await _read(driver, client, lambda c: c.responses.create, input="Trees?")
+    await _read(driver, client, lambda c: responses_of(c).create, input="Trees?")
     told = trail.spans.attributes()
     assert told[CONTENT] >= told[FIRST] + PAUSE * 0.8
     assert trail.metrics.one(METRIC).sum == told[CONTENT]

@@ -9,6 +9,7 @@ import textwrap
 import openai
 import pytest
 from openai.types.chat import ChatCompletion
+from tests.servers.conftest import responses_of
 
 from tokentrail.model.endpoint import endpoint_of
 from tokentrail.testing.payloads import Answer, Usage, chat, responses
@@ -50,7 +51,9 @@ async def test_the_model_of_a_stored_prompt_is_the_one_that_the_answer_names(
 ):
     events = Stream(responses.events(ANSWER))
     client = driver.client(serve(events if stream else Plain(responses.response(ANSWER))))
-    answer = await driver.call(client.responses.create, prompt={"id": "pmpt_trees"}, stream=stream)
+    answer = await driver.call(
+        responses_of(client).create, prompt={"id": "pmpt_trees"}, stream=stream
+    )
     if stream:
         await driver.read(answer)
     assert trail.spans.attributes()["gen_ai.request.model"] == "gpt-4.1-mini"

@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ from tools.stack.programs import FILES, Program, Stack, demo_settings
 
 from tokentrail.demo.scenes import SCENES
 from tokentrail.testing.server import Server
+
+NEEDING_OTLP = ("test_stack.py", "test_victoria.py")
+collect_ignore = [] if find_spec("opentelemetry.exporter") else [*NEEDING_OTLP]
 
 CALLS = 16
 """Operations in a round of the demo's scenes."""

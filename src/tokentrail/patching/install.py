@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from functools import cache, update_wrapper
+from importlib import import_module
 from importlib.machinery import PathFinder
 from types import CellType, FunctionType
 from typing import TYPE_CHECKING, Any, cast
@@ -50,7 +51,15 @@ def install(families: Collection[str] = INSTRUMENTED_APIS) -> None:
     for name in (_CLIENT, *{name for row in all_methods() for name in row.modules}):
         if name not in _hooked:
             _hooked.add(name)
-            wrapt.register_post_import_hook(_imported, name)  # calls it if the module is there
+            _hook(name)
+
+
+def _hook(name: str) -> None:
+    """Have what is wanted of a module wrapped, now if it is there, else once it is imported."""
+    try:
+        wrapt.register_post_import_hook(_imported, name)
+    except KeyError:  # wrapt 1, whose hooks work once: the module was imported, and is gone
+        _imported(import_module(name))
 
 
 def remove() -> None:
