@@ -90,10 +90,11 @@ class Prometheus:
 
 def _reason(error: HTTPError) -> str:
     """Return what Prometheus says is wrong, an expression for one."""
-    try:
-        return str(json.load(error)["error"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return error.reason
+    with error:
+        try:
+            return str(json.load(error)["error"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return error.reason
 
 
 def recorded(prometheus: Prometheus, days: Days, selector: str, provider: str | None) -> Recorded:
