@@ -177,6 +177,7 @@ async def test_beside_the_official_one_our_span_is_what_it_is_alone(trail, offic
         told.append(trail.spans.attributes())
         trail.spans.clear()
         assert told[-1].pop("gen_ai.response.time_to_first_chunk") > 0
+        assert told[-1].pop("tokentrail.time_to_first_content") > 0
     assert told[0] == told[1]
 
 

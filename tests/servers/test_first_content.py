@@ -41,7 +41,7 @@ async def test_of_a_chat_stream(trail, driver, serve, before, content):
     client = driver.client(serve(streamed(*steps)))
     await _read(driver, client, lambda c: c.chat.completions.create, messages=MESSAGES)
     told = trail.spans.attributes()
-    assert told[CONTENT] >= told[FIRST] + PAUSE * 0.8
+    assert told[CONTENT] >= max(told[FIRST], PAUSE * 0.8)
     assert trail.metrics.one(METRIC).sum == told[CONTENT]
     assert trail.metrics.one("gen_ai.client.operation.time_to_first_chunk").sum == told[FIRST]
 
@@ -53,7 +53,7 @@ async def test_of_a_responses_stream(trail, driver, serve, captured):
     client = driver.client(serve(Stream([head, Wait(PAUSE), *rest])))
     await _read(driver, client, lambda c: responses_of(c).create, input="Trees?")
     told = trail.spans.attributes()
-    assert told[CONTENT] >= told[FIRST] + PAUSE * 0.8
+    assert told[CONTENT] >= max(told[FIRST], PAUSE * 0.8)
     assert trail.metrics.one(METRIC).sum == told[CONTENT]
 
 
@@ -64,7 +64,7 @@ async def test_of_legacy_completions(trail, driver, serve):
     client = driver.client(serve(streamed(events[0], Wait(PAUSE), events[1])))
     await _read(driver, client, lambda c: c.completions.create, prompt="Trees?")
     told = trail.spans.attributes()
-    assert told[CONTENT] >= told[FIRST] + PAUSE * 0.8
+    assert told[CONTENT] >= max(told[FIRST], PAUSE * 0.8)
 
 
 async def test_a_stream_without_content_has_no_such_time(trail, driver, serve):
