@@ -64,6 +64,7 @@ REASONING = _DETAILS["reasoning_tokens"]
 DURATION = (
     series(semconv.DURATION, unit="seconds"),
     series(semconv.INFERENCE_DURATION, unit="seconds"),
+    series(semconv.EMBEDDINGS_DURATION, unit="seconds"),
 )
 FIRST_CONTENT = (series(semconv.FIRST_CONTENT, unit="seconds"),)
 OUTPUT_CHUNK = (

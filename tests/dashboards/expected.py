@@ -272,6 +272,7 @@ def _left(kind: str):
 DURATION = (
     "gen_ai_client_operation_duration_seconds",
     "gen_ai_client_inference_duration_seconds",
+    "gen_ai_client_embeddings_duration_seconds",
 )
 OUTPUT_CHUNK = (
     "gen_ai_client_operation_time_per_output_chunk_seconds",

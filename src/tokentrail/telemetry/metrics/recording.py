@@ -138,7 +138,6 @@ class Metrics:
         sources = given and given.source, made and made.source
         key = (told, operation.outcome, waste, sources)
         series = shared.series.get(key)
-        is_new = series is None
         if series is None:
             series = shared.series[key] = self._series_of(operation, told, shared)
             if waste is not None:
@@ -149,11 +148,7 @@ class Metrics:
         self._exchanges.record(operation)
         if usage.counted_input is not None or usage.counted_output is not None:
             self._record_comparison(usage, shared.base, context)
-        if (
-            series.details
-            and usage.reported is not None
-            and (is_new or any(self._numbers(usage.reported)))
-        ):  # a first 0 is a point, or the first number would be lost to increase()
+        if series.details and usage.reported is not None and any(self._numbers(usage.reported)):
             self._record_details(usage, usage.reported, shared, context)
         if operation.first_chunk is not None:
             for histogram, attributes in series.first:
@@ -216,9 +211,7 @@ class Metrics:
         """Record the parts of reported totals; of any other total they are no parts."""
         for kind, field, counter in self._details:
             number = getattr(reported, field)
-            if number is not None and _is_reported(
-                usage.input if kind == "input" else usage.output
-            ):
+            if number and _is_reported(usage.input if kind == "input" else usage.output):
                 for modality, part in split(field, number, reported):
                     counter.add(part, {**shared.refined, semconv.MODALITY: modality}, context)
 
