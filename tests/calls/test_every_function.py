@@ -80,6 +80,7 @@ SILENT = {
         "ObservedCall.on_collected",
     ): "Only finalisers call it, which take no lock: none of logging's either.",
     ("tokentrail.call.observed_call", "ObservedCall._queue_without_lock"): "As above.",
+    ("tokentrail.runtime.worker", "Worker.put_finalised"): "As above.",
     ("tokentrail.call.recorder", "Recorder.on_collected"): "As above.",
 }
 """What may be broken without a word, and why. Everything else is told in the log."""

@@ -58,8 +58,10 @@ UNFILLED = {
     ("Input from the cache by model", "A"),
     ("Reasoning by model", "A"),
     ("Requests left by model", "A"),
+    ("Requests to tools by tool", "A"),
     ("Retries per minute by cause", "A"),
     ("Services and models", "H"),
     ("Tokens left by model", "A"),
+    ("Tokens of generated images", "A"),
 }
-"""What the demo leaves empty: its model has no cache and no limits, and refuses nothing."""
+"""What the demo leaves empty: its model has no cache, no limits and no tools, and refuses nothing."""
