@@ -70,9 +70,9 @@ def test_every_name_that_is_asked_for_is_told(pulled):
     recorded = {rule.name for rule in rules() if not rule.alert} | BY_PRICES
     promoted = {"deployment_environment_name", "service_version"}
     known = set().union(*series.values(), promoted, {"alertname"})
-    for name in series:
+    for name, labels in series.items():
         if "_embeddings_" in name:  # none of the calls made here failed
-            series[name].add("error_type")
+            labels.add("error_type")
     for expr in [filled(t.expr) for t in targets()] + [rule.expr for rule in rules()]:
         assert promql.grouping(expr) <= known, expr
         for name, labels in promql.selected(expr):

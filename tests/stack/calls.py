@@ -64,4 +64,4 @@ UNFILLED = {
     ("Tokens left by model", "A"),
     ("Tokens of generated images", "A"),
 }
-"""What the demo leaves empty: its model has no cache, no limits and no tools, and refuses nothing."""
+"""What the demo leaves empty: its model has no cache, no limits, no tools, and refuses nothing."""
