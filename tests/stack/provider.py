@@ -13,7 +13,7 @@ from tokentrail.testing.server import Call, Event, Plain, Reply, Stream, Wait
 LATE, SLOW = 5.2, 20.5
 """Seconds: more than the gateway's policies call slow."""
 HELD = 1.0
-"""Seconds before the second chunk of a call that is cancelled meanwhile."""
+"""Seconds between the first and the second chunk of a call that is cancelled meanwhile."""
 
 
 class Provider:
@@ -37,7 +37,8 @@ class Provider:
             if kind == "slow":
                 reply.steps.insert(-1, Wait(SLOW))
             elif kind == "cancelled":
-                reply.steps.insert(1, Wait(HELD))
+                first = next(n for n, step in enumerate(reply.steps) if isinstance(step, Event))
+                reply.steps.insert(first + 1, Wait(HELD))
         if kind is None:
             self._answers.append((call.body["messages"][0]["content"], _usage(reply)))
         return reply

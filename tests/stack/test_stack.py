@@ -207,11 +207,14 @@ def test_every_query_of_the_dashboards_is_answered_by_what_came_by_otlp(seen, ta
 
 @pytest.mark.parametrize("target", [t for t in ASKED if t.exemplar], ids=lambda t: str(t.key))
 def test_exemplars_lead_to_traces_in_jaeger(seen, target):
-    now = time.time()
     query = filled(target.expr, service="demo")
-    found = seen.prometheus.ask("query_exemplars", query=query, start=now - 300, end=now)
-    ids = {one["labels"]["trace_id"] for series in found for one in series["exemplars"]}
-    assert ids
+
+    def exemplars():
+        now = time.time()
+        found = seen.prometheus.ask("query_exemplars", query=query, start=now - 300, end=now)
+        return {one["labels"]["trace_id"] for series in found for one in series["exemplars"]}
+
+    ids = wait_until(exemplars, f"an exemplar of {query}")
     traces = {span.trace for span in seen.jaeger.spans("demo")}
     assert len(ids - traces) <= len(ids) / 2, "the newest may be under way"
 
@@ -262,8 +265,7 @@ def kept(seen):
     return {kind: number(kind) for kind in (*KEPT, "plain kind")}
 
 
-# Cancelled ones are left out: 0 to 3 of 3 were found on a busy machine, not understood yet.
-@pytest.mark.parametrize("kind", [kind for kind in KEPT if kind != "cancelled"])
+@pytest.mark.parametrize("kind", KEPT)
 def test_the_gateway_keeps_every_call_that_a_policy_is_for(kept, kind):
     assert kept[kind] == OF_EACH
 

@@ -88,12 +88,17 @@ def test_every_query_of_the_dashboards_is_answered_by_the_label(store, target):
 
 
 def test_every_rule_is_evaluated_and_the_prices_among_them(store, files):
-    groups = store[1].ask("rules")["groups"]
-    found = {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
+    def health():
+        groups = store[1].ask("rules")["groups"]
+        found = {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
+        return None if "unknown" in found.values() else found
+
+    found = wait_until(health, "every rule is evaluated")
     assert set(found.values()) == {"ok"}
     both = [*rules(files / "tokentrail.rules.yml"), *rules(files / "prices.rules.yml")]
     assert found.keys() == {rule.name for rule in both}
-    costs = store[0].values("tokentrail:cost_usd:rate5m", time.time())
+    cost = "tokentrail:cost_usd:rate5m"
+    costs = wait_until(lambda: store[0].values(cost, time.time()), f"a point of {cost}")
     assert {dict(labels)[LABEL] for labels in costs} == {"demo"}
 
 
