@@ -27,7 +27,6 @@ from tokentrail.support.size import approximate_size
 from tokentrail.telemetry import internal_metrics
 from tokentrail.telemetry.context import without_instrumentation
 from tokentrail.usage import resolve
-from tokentrail.usage.explain.explainer import can_be_explained
 from tokentrail.usage.tools import tools_of
 
 if TYPE_CHECKING:
@@ -246,7 +245,7 @@ class ObservedCall:
         self.usage = operation.usage = resolve.resolve_usage(operation, None, None, mode)
         gaps = self._last_gaps(operation) if request.stream else None
         if runtime.explainer is not None and operation.answered:
-            self._is_explained = can_be_explained(request)
+            self._is_explained = runtime.explainer.explains(request)
         if finalising:
             self._queue_without_lock(gaps)
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from tokentrail.apis.capture import Capture, CapturingAdapter
@@ -15,6 +15,7 @@ from tokentrail.config import TokenCounting
 from tokentrail.content.parts import Content
 from tokentrail.counting import OutputTally
 from tokentrail.support import guard
+from tokentrail.support.frozen import lean_dataclass
 from tokentrail.telemetry import attribution
 from tokentrail.usage import resolve
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tokentrail.telemetry.emitter import CallTelemetry
 
 
-@dataclass
+@lean_dataclass(frozen=False, slots=False)
 class CallToRecord:
     """A call that is about to be made."""
 

@@ -14,11 +14,11 @@ import math
 import threading
 import time
 from binascii import a2b_base64
-from dataclasses import dataclass
 from importlib import import_module, resources
 from typing import TYPE_CHECKING
 
 from tokentrail.support.fork import ForkLock
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ _SLICE = 16 * 1024
 """Bytes of a rank file parsed between two yields of the GIL: about half a millisecond."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Recipe:
     """What makes an encoding, besides its ranks: facts of tiktoken_ext.openai_public."""
 

@@ -9,7 +9,7 @@ once are passed on through one that keeps what the client takes out of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from tokentrail.apis.readers import read_request_content
@@ -21,6 +21,7 @@ from tokentrail.patching import include_usage
 from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
 from tokentrail.runtime.stream_usage import Habit
 from tokentrail.support import guard
+from tokentrail.support.frozen import lean_dataclass
 from tokentrail.telemetry import request_attributes
 from tokentrail.telemetry.context import without_instrumentation
 
@@ -43,7 +44,7 @@ _CONTAINERS = READ_IN_TURN | {"response_format", "text"}
 """Arguments of a prompt that may be containers of the application's."""
 
 
-@dataclass
+@lean_dataclass(frozen=False, slots=False)
 class CallArguments(CallToRecord):
     """The arguments of a call, read. What is not known yet, or seldom so, is the class's own."""
 

@@ -27,13 +27,13 @@ from tokentrail.telemetry.metrics.batching import reject
 from tokentrail.usage import resolve
 from tokentrail.usage.background import BackgroundUsage
 from tokentrail.usage.calibration import Calibration
-from tokentrail.usage.explain.explainer import Explainer
 
 if TYPE_CHECKING:
     from tokentrail.config import Settings
     from tokentrail.model.records import Request, Response
     from tokentrail.runtime.worker import Job
     from tokentrail.telemetry.emitter import Emitter
+    from tokentrail.usage.explain.explainer import Explainer
 
 _REMEMBERED = 512
 """Deployments whose model is remembered."""
@@ -222,6 +222,8 @@ class Conflicts:
 def _explainer(settings: Settings) -> Explainer | None:
     if settings.explain <= 0:
         return None
+    from tokentrail.usage.explain.explainer import Explainer
+
     names = settings.capture_content.on_spans and not settings.withhold
     return Explainer(settings.explain, names=names)
 
