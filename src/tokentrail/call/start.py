@@ -15,7 +15,7 @@ from tokentrail.content.parts import Content
 from tokentrail.counting import OutputTally
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass
-from tokentrail.telemetry import attribution
+from tokentrail.telemetry import attribution, cache_key
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def start_call(runtime: Runtime, call: CallToRecord) -> tuple[ObservedCall | Non
     request, baggage_keys = call.request, runtime.settings.baggage_keys
     if baggage_keys or call.context or attribution.BLOCK.get() is not None:
         request = attribution.with_context_attributes(request, baggage_keys, call.context)
+    if request.cache_key is not None:
+        request = cache_key.with_cache_key(request, runtime.settings.capture_cache_key)
     begun = time.perf_counter()
     telemetry = runtime.emitter.start(request, call.context, delegated=delegated)
     try:
