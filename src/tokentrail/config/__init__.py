@@ -14,6 +14,7 @@ from tokentrail.config.unknown import describe_unknown, unknown_variables
 from tokentrail.config.values import (
     INSTRUMENTED_APIS,
     OPT_IN,
+    CacheKey,
     ContentCapture,
     Cost,
     MetricNames,
@@ -26,6 +27,7 @@ __all__ = [
     "INSTRUMENTED_APIS",
     "OPT_IN",
     "SETTINGS",
+    "CacheKey",
     "ContentCapture",
     "Cost",
     "EnvironmentValue",

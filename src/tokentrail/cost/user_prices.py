@@ -17,6 +17,8 @@ from tokentrail.support.frozen import lean_dataclass
 
 PRICE_NAMES: Final = tuple(part.name for part in fields(Rates))
 TIERS: Final = "service_tiers"
+OWN_BATCH: Final = "batch"
+"""The service tier under which prices of batches stand; without it they are half of the others."""
 STANDARD_TIERS: Final = ("default", "auto", "standard")
 """Service tiers that are none."""
 

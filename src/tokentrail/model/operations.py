@@ -116,6 +116,13 @@ FETCH: Final = OperationRow(
     is_output_billed=True,
 )
 CANCEL: Final = replace(FETCH, name="cancel_response", adapter="responses.adapter:CancelAdapter")
+FETCH_BATCH: Final = OperationRow(
+    "fetch_batch",
+    "batches",
+    "batches.adapter:BatchAdapter",
+    is_billed=True,
+    is_output_billed=True,
+)
 COUNT_INPUT: Final = OperationRow(
     "count_tokens", "responses", "responses.adapter:TokenCountAdapter", api="responses"
 )
@@ -150,6 +157,7 @@ OPERATIONS: Final = (
     RESPONSES,
     FETCH,
     CANCEL,
+    FETCH_BATCH,
     COUNT_INPUT,
     EMBEDDINGS,
     RETRIEVAL,
