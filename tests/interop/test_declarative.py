@@ -131,8 +131,7 @@ def test_a_program_configured_by_file_alone_behaves_as_by_variables(run):
     assert (span, metrics) == _recorded(by_variables)
     assert span["gen_ai.usage.input_tokens"] == 13
     assert span["tokentrail.request.user"] == "7"
-    assert "Hello, how" in span["gen_ai.input.messages"]
-    assert "are you?" not in span["gen_ai.input.messages"]
+    assert '"Hello, ho…"' in span["gen_ai.input.messages"]
     assert "gen_ai.client.inference.duration" in metrics
 
 
