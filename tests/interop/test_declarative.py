@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.process.auto import COMMAND, installed, json_objects
@@ -19,6 +21,8 @@ pytestmark = [
     pytest.mark.skipif(not COMMAND.exists(), reason="no opentelemetry-instrument here"),
 ]
 
+DOCS = Path(__file__).parents[2] / "docs"
+BOTH_PAGES = ("declarative-configuration.md", "views.md")
 FILE = """
 file_format: "1.0"
 tracer_provider:
@@ -86,13 +90,15 @@ def run(installed, server, needed, tmp_path):
     """Run the program under ``opentelemetry-instrument``; return what it printed."""
     needed("opentelemetry.configuration")
 
-    def run(options=None, first="", **environ):
+    def run(options=None, first="", whole=None, **environ):
         program = tmp_path / "program.py"
         program.write_text(PROGRAM.format(first=first), encoding="utf-8")
         if options is not None:
             lines = "\n".join(f"      {line}" for line in options.strip().splitlines())
+            whole = FILE.format(options=lines)
+        if whole is not None:
             file = tmp_path / "otel.yaml"
-            file.write_text(FILE.format(options=lines), encoding="utf-8")
+            file.write_text(whole, encoding="utf-8")
             environ["OTEL_CONFIG_FILE"] = str(file)
         done = subprocess.run(
             [COMMAND, sys.executable, str(program), server.base_url],
@@ -109,7 +115,7 @@ def run(installed, server, needed, tmp_path):
 
 
 def _recorded(done):
-    """Return the attributes of the one span, and those of each metric's points, without times."""
+    """Return the attributes of the one span, and those and the buckets of each metric's points."""
     spans, metrics = [], {}
     for found in json_objects(done.stdout):
         if "trace_id" in str(found.get("context")):
@@ -117,8 +123,10 @@ def _recorded(done):
         for resource in found.get("resource_metrics", ()):
             for scope in resource["scope_metrics"]:
                 for metric in scope["metrics"]:
-                    points = [point["attributes"] for point in metric["data"]["data_points"]]
-                    metrics[metric["name"]] = points
+                    metrics[metric["name"]] = [
+                        (point["attributes"], point.get("explicit_bounds"))
+                        for point in metric["data"]["data_points"]
+                    ]
     (span,) = spans
     return {k: v for k, v in span.items() if k not in OF_ONE_RUN}, metrics
 
@@ -133,6 +141,27 @@ def test_a_program_configured_by_file_alone_behaves_as_by_variables(run):
     assert span["tokentrail.request.user"] == "7"
     assert '"Hello, ho…"' in span["gen_ai.input.messages"]
     assert "gen_ai.client.inference.duration" in metrics
+
+
+@pytest.mark.parametrize("page", BOTH_PAGES)
+def test_the_file_of_a_page_is_one(page, run):
+    """Its exporters print here."""
+    (block,) = re.findall(
+        r"(?ms)^```yaml\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    done = run(whole=block.replace("otlp_http", "console"))
+    metrics = {
+        metric["name"]: metric["data"]["data_points"][0].get("explicit_bounds")
+        for found in json_objects(done.stdout)
+        for resource in found.get("resource_metrics", ())
+        for scope in resource["scope_metrics"]
+        for metric in scope["metrics"]
+    }
+    longest = 1310.72 if page == "views.md" else 81.92
+    for name in ("gen_ai.client.operation.duration", "tokentrail.client.time_to_first_content"):
+        assert metrics[name][-1] == longest
+    assert "is no setting" not in done.stderr
+    assert "not allowed" not in done.stderr
 
 
 @pytest.mark.parametrize("options", ["enabled: false", "disabled: true", "disabled: on"])
