@@ -54,7 +54,7 @@ def test_the_environment_says_it_too(file):
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("{", "it is no JSON: "),
+        ("{", "it is not JSON: "),
         ([], 'write {"model": {"input": 2.5, "output": 10}}'),
         ({"m": 3}, "'m': write "),
         ({"m": {"output": 3}}, "'m': the price of its input is missing"),
@@ -105,7 +105,7 @@ def test_a_file_that_is_not_there_raises_and_in_the_environment_warns_once(caplo
             '{"a": {"input": 1, "service_tiers": {\n\n"flex": {"input": "x"}}}}',
             "line 3: 'a, flex': input is 'x'",
         ),
-        ('{\n"a": }', "line 2: it is no JSON"),
+        ('{\n"a": }', "line 2: it is not JSON"),
     ],
 )
 def test_what_is_wrong_in_a_file_has_its_line(tmp_path, text, said):

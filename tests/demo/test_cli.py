@@ -173,7 +173,7 @@ def test_what_is_nested_too_deep_names_its_mend(count):
     code, _, complained = count("--messages", "-", "--model", "gpt-4", stdin=b"[" * 100_000)
     assert (code, complained) == (
         2,
-        "tokentrail: --messages - is nested too deep: mend it, or count it with --file\n",
+        "tokentrail: --messages - is nested too deep: count it as text with --file\n",
     )
 
 
@@ -268,7 +268,7 @@ def test_what_takes_a_while_says_so_on_a_terminal_and_leaves_nothing_there():
     told, shown = _terminal_said("doctor", "--json")
     assert json.loads(told)["problems"] == []
     said, blank, rest = shown.split("\r")
-    assert said == "looking at the client and the encodings ..."
+    assert said == "checking the client and the encodings ..."
     assert (blank, rest) == (" " * len(said), "")
 
 

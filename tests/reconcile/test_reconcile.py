@@ -241,7 +241,7 @@ def test_the_table_shows_sources_and_reasons(compared):
     assert lines[5:8] == [
         "o4-mini  output            900            810            -90  -10.00%",
         "  reported 610, visible 200",
-        "  ! 200 are visible only: thought was billed and not seen",
+        "  ! 200 are visible only: reasoning was billed and not shown",
     ]
     assert lines[-1] == "1 of 2 rows differ by more than 0.01 of the bill"
 

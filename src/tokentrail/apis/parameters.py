@@ -71,7 +71,7 @@ def _is_strict(tool: Mapping[str, object]) -> bool:
 
 
 def holds_only_functions(tools: object) -> bool:
-    """Tell whether ``tools`` are absent, or a list in which every one is a function's."""
+    """Return whether ``tools`` are absent, or a list in which every one is a function's."""
     if is_sequence(tools):
         return len(read_tools(tools)) == len(tools)
     return is_absent(tools)

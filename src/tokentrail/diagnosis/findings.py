@@ -47,9 +47,9 @@ PEERS: Final = {
     "logfire": "logfire",
     "langfuse": "langfuse.openai",
 }
-"""Other instrumentations: their distribution, and the module by which each is known."""
+"""Other instrumentations: their distribution, and the module that shows each is active."""
 JOINED: Final = "opentelemetry-instrumentation-genai-openai"
-"""The one that is no conflict: a call is each call once, by both together."""
+"""The one that does not conflict: both together record each call once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class SettingFound:
 
 @dataclass(frozen=True, slots=True)
 class MethodFound:
-    """A method of the client: patched, there, left out, absent in this release, or missed."""
+    """A method of the client: patched, available, left out, absent in this release, or missing."""
 
     name: str
     state: str
@@ -80,24 +80,24 @@ class Findings:
 
     settings: tuple[SettingFound, ...]
     completion_hook: str | None
-    """What the ecosystem's variable names, which is no setting of ours."""
+    """The hook named by OpenTelemetry's own variable, which is not a setting of ours."""
     versions: Mapping[str, str | None]
     methods: tuple[MethodFound, ...]
     other_instrumentations: Mapping[str, str]
     providers: Mapping[str, str]
     encodings: Mapping[str, str]
     notes: tuple[str, ...]
-    """What is worth knowing."""
+    """Remarks that are no problems."""
     problems: tuple[str, ...]
-    """What is wrong."""
+    """Problems."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it in values that JSON has."""
+        """Return everything as JSON values."""
         return asdict(self)
 
 
 def examine(environ: Mapping[str, str]) -> Findings:
-    """Look at this interpreter and ``environ``; openai is imported."""
+    """Examine this interpreter and ``environ``; imports openai."""
     settings = tuple(_settings(environ))
     versions = dict(_versions())
     methods = (
@@ -160,7 +160,7 @@ def _version(name: str) -> str | None:
 
 
 def _instrumented_apis(settings: tuple[SettingFound, ...]) -> Collection[str]:
-    """Return whose methods are told: as it was switched on here, or else would be."""
+    """Return the APIs that are recorded: as instrumented here, or as they would be."""
     active = runtime.current()
     if active is not None:
         return active.settings.instrumented_apis
@@ -191,8 +191,9 @@ def _other_instrumentations() -> Iterator[tuple[str, str]]:
     working = {other.module for other in coexistence.active_instrumentations()}
     for name, module in PEERS.items():
         if (installed := _version(name)) is not None:
-            state = f"{installed}, {'at work' if module in working else 'installed'}"
-            yield name, f"{state}, each call once, by both together" if name == JOINED else state
+            state = f"{installed}, {'active' if module in working else 'installed'}"
+            joined = "; with tokentrail, each call is still recorded once"
+            yield name, state + joined if name == JOINED else state
 
 
 def _providers() -> Iterator[tuple[str, str]]:
@@ -223,7 +224,7 @@ def _notes(peers: Collection[str]) -> Iterator[str]:
 
 
 def _misnamed(environ: Mapping[str, str], settings: tuple[SettingFound, ...]) -> Iterator[str]:
-    """Yield each variable that says what cannot be."""
+    """Yield each variable with a value that is not allowed."""
     for found in settings:
         if found.refused is not None:
             said = f"{found.variable}={found.refused!r} is not allowed{found.reason}"

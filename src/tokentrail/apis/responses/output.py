@@ -102,13 +102,13 @@ def _finish_reasons(given: Mapping[str, object], status: str | None) -> tuple[st
 
 
 def calls_tool(given: Mapping[str, object]) -> bool:
-    """Tell whether a response's output asks the application to call something."""
+    """Return whether a response's output asks the application to call something."""
     kinds = (plain_str(fields(item).get("type")) for item in sequence(given.get("output")))
     return not TOOL_CALLS.isdisjoint(kinds)
 
 
 def holds_compaction(items: object) -> bool | None:
-    """Tell whether a compaction stands among the items; ``None`` where none is seen."""
+    """Return whether a compaction stands among the items; ``None`` where none is seen."""
     return any(fields(item).get("type") == "compaction" for item in sequence(items)) or None
 
 

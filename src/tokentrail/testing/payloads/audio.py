@@ -1,4 +1,4 @@
-"""Sound: what was heard in it, whole or as the events of a stream, and speech."""
+"""Audio: transcripts, whole or as the events of a stream, and speech."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 HEARD: Final = "The sea is old and wide."
 SECONDS: Final = 3
-"""How long any sound is."""
+"""Length of any audio."""
 _AUDIO_TOKENS: Final = 30
 SPOKEN: Final = b"ID3\x04" + bytes(range(256)) * 8
-"""Speech, whatever is to be said."""
+"""Speech, the same for every text."""
 
 
 def transcript(form: str, *, by_length: bool) -> JsonObject | bytes:
-    """Return what was heard, in one of the formats; ``by_length``: billed by the second."""
+    """Return a transcript in one of the formats; ``by_length``: billed by the second."""
     if form in {"srt", "vtt"}:
         head = "WEBVTT\n\n" if form == "vtt" else "1\n"
         return f"{head}00:00:00,000 --> 00:00:03,000\n{HEARD}\n".encode()
@@ -33,7 +33,7 @@ def transcript(form: str, *, by_length: bool) -> JsonObject | bytes:
 
 
 def translation(form: str) -> JsonObject | bytes:
-    """Return what was heard, in English: without usage, but some formats say how long it was."""
+    """Return a translation into English: without usage, but some formats have the duration."""
     told = transcript(form, by_length=True)
     return told if isinstance(told, bytes) else {k: v for k, v in told.items() if k != "usage"}
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DONE = Event("[DONE]")
-"""What ends a stream."""
+"""The end of a stream."""
 
 _FILTERS: JsonObject = {
     kind: {"filtered": False, "severity": "safe"}
@@ -53,12 +53,12 @@ def chunks(answer: Answer, usage_on: UsageOn = "none") -> list[Event]:
 
 
 def prompt_filter_event() -> Event:
-    """Return Azure's first event: what its filter says of the prompt; no id, model or choice."""
+    """Return Azure's first event: the filter's result for the prompt; no id, model or choice."""
     return Event(_prompt_filter_chunk())
 
 
 def _deltas(answer: Answer) -> Iterator[tuple[int, JsonObject, str | None]]:
-    """Yield each delta with the index of its choice and, on the last, why it finished."""
+    """Yield each delta with the index of its choice and, on the last, the finish reason."""
     first: JsonObject = {"role": "assistant", "content": "", "refusal": None}
     if answer.tool_calls:
         first = {"role": "assistant", "content": None}

@@ -21,7 +21,7 @@ def completion(answer: Answer) -> JsonObject:
 def events(answer: Answer, usage_on: UsageOn = "none") -> list[Event]:
     """Return the events of a streamed legacy completion, ``[DONE]`` included.
 
-    Usage stands on a last event without a choice (``last``) or nowhere.
+    Usage is on a last event without a choice (``last``) or nowhere.
     """
     head, last = _head(answer), usage_on == "last"
     silent: JsonObject = {"usage": None} if last else {}
