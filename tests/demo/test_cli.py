@@ -143,10 +143,10 @@ def test_a_mark_of_byte_order_is_no_token(count):
     ("arguments", "stdin", "complaint"),
     [
         (["x", "--model", "nought"], b"", "--model nought has no known encoding: add --encoding"),
-        (["x", "--model", "m", "--encoding", "p9"], b"", "--encoding p9 is not there: there are"),
+        (["x", "--model", "m", "--encoding", "p9"], b"", "--encoding p9 is not an encoding here: use"),
         (["--file", "/nought", "--model", "gpt-4"], b"", "--file /nought: No such file"),
-        (["--model", "gpt-4"], b"ab\xff", "--file -: byte 2 is no UTF-8"),
-        (["--messages", "-", "--model", "gpt-4"], b"{", "--messages - is no JSON"),
+        (["--model", "gpt-4"], b"ab\xff", "--file -: byte 2 is not UTF-8"),
+        (["--messages", "-", "--model", "gpt-4"], b"{", "--messages - is not JSON"),
         (["--messages", "-", "--model", "gpt-4"], b'"x"', "--messages - holds no messages"),
         (["--messages", "-", "--model", "gpt-4"], b"[1]", "--messages - holds no messages"),
         (["x"], b"", "the following arguments are required: --model"),

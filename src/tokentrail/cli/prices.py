@@ -40,7 +40,7 @@ of the request (for example an Azure deployment):
   {"gpt-4o": {"input": 2.5, "output": 10, "cache_read": 1.25},
    "our-llama": {"input": 0.1, "output": 0.3}}
 
-To price past tokens, use promtool: docs/pricing.md has the command.
+To price past tokens, use promtool: the page on pricing has the command.
 """
 _DEFAULT: Final = ("openai", "azure.ai.openai")
 

@@ -82,9 +82,9 @@ def read_prices(value: object) -> UserPrices:
         message = f"{path}: {error.strerror or 'it cannot be read'}"
         raise PricesError(message) from error
     except json.JSONDecodeError as error:
-        message = f"{path}, line {error.lineno}: it is no JSON: {error}"
+        message = f"{path}, line {error.lineno}: it is not JSON: {error}"
     except UnicodeDecodeError as error:
-        message = f"{path}: it is no JSON: {error}"
+        message = f"{path}: it is not JSON: {error}"
     except PricesError as error:
         message = f"{path}, line {_line_of(text, error.keys)}: {error}"
     raise PricesError(message)
@@ -127,7 +127,7 @@ def _rates(keys: tuple[str, ...], given: object) -> Rates:
     for name, price in given.items():
         if name not in PRICE_NAMES:
             message = (
-                f"{where!r}: {name!r} is no price; there are {', '.join(PRICE_NAMES)}, {TIERS}"
+                f"{where!r}: {name!r} is not a price; allowed are {', '.join(PRICE_NAMES)}, {TIERS}"
             )
             raise PricesError(message, *keys, name)
         if isinstance(price, bool) or not isinstance(price, (int, float)) or not _is_price(price):

@@ -192,7 +192,7 @@ def _other_instrumentations() -> Iterator[tuple[str, str]]:
     for name, module in PEERS.items():
         if (installed := _version(name)) is not None:
             state = f"{installed}, {'active' if module in working else 'installed'}"
-            joined = "; with tokentrail, each call is still recorded once"
+            joined = ", with tokentrail: each call is still recorded once"
             yield name, state + joined if name == JOINED else state
 
 
