@@ -64,7 +64,10 @@ def test_the_environment_says_it_too(file):
         ('{"m": {"input": NaN}}', "'m': input is nan, not a number"),
         ('{"m": {"input": Infinity}}', "'m': input is inf, not a number"),
         ('{"m": {"input": 1, "output": 1e999}}', "'m': output is inf, not a number"),
-        ({"m": {"input": 1, "cached": 2}}, "'m': 'cached' is not a price; allowed are input, output,"),
+        (
+            {"m": {"input": 1, "cached": 2}},
+            "'m': 'cached' is not a price; allowed are input,",
+        ),
         ({"m": {"input": 1, "service_tiers": 2}}, "'m': write "),
         ({"m": {"input": 1, "service_tiers": {"flex": 2}}}, "'m, flex': the price of its input"),
     ],

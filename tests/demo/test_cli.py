@@ -143,7 +143,11 @@ def test_a_mark_of_byte_order_is_no_token(count):
     ("arguments", "stdin", "complaint"),
     [
         (["x", "--model", "nought"], b"", "--model nought has no known encoding: add --encoding"),
-        (["x", "--model", "m", "--encoding", "p9"], b"", "--encoding p9 is not an encoding here: use"),
+        (
+            ["x", "--model", "m", "--encoding", "p9"],
+            b"",
+            "--encoding p9 is not an encoding",
+        ),
         (["--file", "/nought", "--model", "gpt-4"], b"", "--file /nought: No such file"),
         (["--model", "gpt-4"], b"ab\xff", "--file -: byte 2 is not UTF-8"),
         (["--messages", "-", "--model", "gpt-4"], b"{", "--messages - is not JSON"),

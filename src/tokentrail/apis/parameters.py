@@ -111,7 +111,7 @@ class Parameters:
         prompt: Prompt | None = None,
         **known: Any,
     ) -> Request:
-        """Return what the arguments ask."""
+        """Return the request of these arguments."""
         ranks: dict[str, int] = {}
         for name, given in arguments.items():
             for rank, field, read in self._rows.get(name, ()):

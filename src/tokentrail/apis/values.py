@@ -105,7 +105,7 @@ def plain_str(value: object) -> str | None:
 
 
 def nonempty_str(value: object) -> str | None:
-    """Return a string that says something: empty is absent."""
+    """Return a non-empty string: an empty one is absent."""
     if value is None:
         return None
     if type(value) is str:

@@ -160,7 +160,7 @@ def _read(name: str, option: str) -> str:
             content = Path(name).read_bytes()
         return content.decode("utf-8-sig")  # a byte order mark is no text
     except UnicodeDecodeError as error:
-        message = f"{option} {name}: byte {error.start} is not UTF-8: convert it, for example with iconv"
+        message = f"{option} {name}: byte {error.start} is not UTF-8: convert it with iconv"
         raise CommandError(message, code=2) from error
     except OSError as error:
         message = f"{option} {name}: {error.strerror}: name a file that can be read"

@@ -139,9 +139,9 @@ def _kept(line: str, by: tuple[str, ...]) -> str:
 
 def _token_rules() -> Iterator[list[str]]:
     for kind, parts in _PARTS.items():
-        told = _summed(f'{_RELEASED}{{gen_ai_token_type="{kind}"}}')
+        released = _summed(f'{_RELEASED}{{gen_ai_token_type="{kind}"}}')
         to_come = _summed(_LATEST[kind])
-        expr = f"{told}\n  or\n{to_come}"
+        expr = f"{released}\n  or\n{to_come}"
         if kind == "input":
             expr += f"\n  or\n{_embeddings()}"
         yield _rule(TOKENS, expr, tokentrail_part=kind)
@@ -170,9 +170,9 @@ def _embeddings() -> str:
         f'gen_ai_operation_name="{EMBEDDINGS.name}"',
         '"reported|counted|calibrated"',
     )
-    told = f"sum by ({_BY}) ({_RELEASED}{{{embeddings}}})"
+    released = f"sum by ({_BY}) ({_RELEASED}{{{embeddings}}})"
     own = f"{_OWN}{{{embeddings}, tokentrail_usage_source=~{known}}}"
-    return f"({_summed(own)} unless on ({_BY}) {told})"
+    return f"({_summed(own)} unless on ({_BY}) {released})"
 
 
 def _cost_rule(priced: Priced) -> list[str]:

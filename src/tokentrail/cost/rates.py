@@ -84,8 +84,8 @@ def cost_of(usage: Usage, rates: Rates, *, counted: bool, generates: bool) -> fl
     read = usage.reported if given.source is Source.REPORTED else None
     total = _input(given.tokens, read, rates)
     if made is not None and made.source in fit:
-        told = usage.reported if made.source is Source.REPORTED else None
-        total = _added(total, _output(made.tokens, told, rates, given.tokens))
+        reported = usage.reported if made.source is Source.REPORTED else None
+        total = _added(total, _output(made.tokens, reported, rates, given.tokens))
     elif generates:
         return None
     return None if total is None else float(total / PER)

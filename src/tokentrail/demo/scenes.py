@@ -150,7 +150,7 @@ def tool_call(stage: Stage) -> None:
 
 
 def azure(stage: Stage) -> None:
-    """Stream from a deployment on Azure; its name does not tell the model."""
+    """Stream from a deployment on Azure; its name does not show the model."""
     with stage.azure() as client:
         read(
             stage,

@@ -124,7 +124,7 @@ def _note(place: str, error: BaseException) -> None:
     with suppress(Exception):  # a log handler of the application may raise
         _logger.error(
             "tokentrail failed at %s (%s at %s). The application's call is not affected; its "
-            "telemetry may be incomplete. Said once for this place.",
+            "telemetry may be incomplete. Logged once for this place.",
             place,
             type(error).__name__,
             path,

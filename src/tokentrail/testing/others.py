@@ -79,8 +79,8 @@ def _translated(asked: JsonObject, model: str) -> Shown:
 
 
 def _spoken(asked: JsonObject, model: str) -> Shown:
-    told = asked.get("stream_format") == "sse"
-    return Shown(audio.speech_events() if told else audio.SPOKEN)
+    as_events = asked.get("stream_format") == "sse"
+    return Shown(audio.speech_events() if as_events else audio.SPOKEN)
 
 
 def _moderated(asked: JsonObject, model: str) -> Shown:

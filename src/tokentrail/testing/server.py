@@ -95,7 +95,7 @@ class Server:
         self.calls.append(call)
         try:
             return self._respond(call)
-        except Exception as failure:  # noqa: BLE001 - the caller's script: told, not hidden
+        except Exception as failure:  # noqa: BLE001 - the caller's script: recorded, not hidden
             self.failures.append(failure)
             return Plain({"error": {"message": repr(failure), "type": "server_error"}}, 500)
 

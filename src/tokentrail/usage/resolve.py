@@ -340,5 +340,5 @@ def _at_least(partial: int | None, counted: Count | None) -> Count | None:
     return Count(partial, Source.APPROXIMATED)
 
 
-def _comparable(count: Count, told: int | None) -> Count | None:
-    return None if told is None or count.source is not Source.COUNTED else count
+def _comparable(count: Count, reported: int | None) -> Count | None:
+    return None if reported is None or count.source is not Source.COUNTED else count

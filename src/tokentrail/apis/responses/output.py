@@ -1,4 +1,4 @@
-"""What a ``Response`` object of the responses API says: facts and output items."""
+"""Readers for a ``Response`` of the responses API: its facts and output items."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def read_response(given: Mapping[str, object]) -> Response:
 
 
 def _cache_diagnostics(given: object) -> dict[str, Any]:
-    """Return what the server says of a prompt that its cache did not serve."""
+    """Return the server's report about a prompt that its cache did not serve."""
     if given is None:
         return {}
     said = fields(given)
@@ -136,7 +136,7 @@ def item_pieces(item: Mapping[str, object]) -> Iterator[tuple[str, int, str]]:
 
 
 def feed_kind(kind: object, index: int, sink: TextSink) -> None:
-    """Say that an item is of a kind whose price is not known."""
+    """Report an item of a kind with an unknown price."""
     known = plain_str(kind)
     if known == "custom_tool_call":
         sink.add("custom_call", index, 0, "")

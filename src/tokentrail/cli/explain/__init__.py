@@ -50,7 +50,7 @@ def _run(asked: argparse.Namespace) -> int:
     try:
         given = sys.stdin.read() if asked.file == "-" else Path(asked.file).read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        message = f"{asked.file} is not UTF-8: convert it, for example with iconv"
+        message = f"{asked.file} is not UTF-8: convert it with iconv"
         raise CommandError(message, code=2) from error
     except OSError as error:
         message = f"{asked.file}: {error.strerror or error}: name a file that can be read"

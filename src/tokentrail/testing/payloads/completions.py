@@ -25,14 +25,14 @@ def events(answer: Answer, usage_on: UsageOn = "none") -> list[Event]:
     """
     head, last = _head(answer), usage_on == "last"
     silent: JsonObject = {"usage": None} if last else {}
-    told = [
+    choices = [
         _choice(index, piece, None)
         for row in zip_longest(*(answer.split(text) for text in answer.texts))
         for index, piece in enumerate(row)
         if piece is not None
     ]
-    told += [_choice(index, "", answer.finish_reason) for index in range(len(answer.texts))]
-    body = [Event({**head, "choices": [choice], **silent}) for choice in told]
+    choices += [_choice(index, "", answer.finish_reason) for index in range(len(answer.texts))]
+    body = [Event({**head, "choices": [choice], **silent}) for choice in choices]
     if last:
         body.append(Event({**head, "choices": [], "usage": completion_usage(answer.usage)}))
     return [*body, DONE]

@@ -36,12 +36,12 @@ def events(*, text_tokens: int, given: int = 0) -> list[Event]:
     name = "image_edit" if given else "image_generation"
     head: JsonObject = {"created_at": 1764000000, "b64_json": _PIXEL, **_KIND}
     partial = f"{name}.partial_image"
-    told = [
+    parts = [
         Event({**head, "type": partial, "partial_image_index": index}, partial)
         for index in range(2)
     ]
     done = f"{name}.completed"
-    return [*told, Event({**head, "type": done, "usage": _usage(text_tokens, given, 1)}, done)]
+    return [*parts, Event({**head, "type": done, "usage": _usage(text_tokens, given, 1)}, done)]
 
 
 def _usage(text_tokens: int, given: int, made: int) -> JsonObject:

@@ -43,10 +43,10 @@ def token_count(tokens: int) -> JsonObject:
 
 def events(answer: Answer, status: Status | None = None) -> list[Event]:
     """Return the events of a streamed response; it always ends with usage, if the answer has it."""
-    told = list(_events(answer, status or _status(answer)))
+    sequence = list(_events(answer, status or _status(answer)))
     return [
         Event({"type": kind, **fields, "sequence_number": number}, kind)
-        for number, (kind, fields) in enumerate(told)
+        for number, (kind, fields) in enumerate(sequence)
     ]
 
 
