@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.model.records import Source
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,7 @@ PER: Final = 1_000_000
 """Prices are for so many tokens."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Rate:
     """USD per million tokens; more or less for all of them where the input is long."""
 
@@ -41,7 +42,7 @@ class Rate:
         return Rate(self.base / 2, tuple((start, price / 2) for start, price in self.steps))
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Rates:
     """The prices of a model: USD per million tokens, of searches per thousand requests.
 
