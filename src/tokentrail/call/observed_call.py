@@ -254,9 +254,8 @@ class ObservedCall:
         if finalising:
             self._queue_without_lock(gaps)
             return
-        if gaps is not None and not runtime.submit(gaps) and gaps.is_short():
-            for _ in gaps.steps():
-                pass
+        if gaps is not None:
+            self._submit_gaps(gaps)
         is_free = self.capture is None and runtime.prices is None
         if not (resolve.is_complete(operation, mode) and (is_free or self._is_cheap_to_emit())):
             self._count()
@@ -265,6 +264,12 @@ class ObservedCall:
             self._queue()
         else:  # as nearly always
             self._record()
+
+    def _submit_gaps(self, gaps: Gaps) -> None:
+        """Have the last gaps recorded: by the worker, or at once where it is full."""
+        if not self._runtime.submit(gaps) and gaps.is_short():
+            for _ in gaps.steps():
+                pass
 
     def _name_model(self, operation: Operation) -> None:
         """Take the model that the answer names for that of a stored prompt, which names it."""

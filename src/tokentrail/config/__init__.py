@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tokentrail.config import declarative
+from tokentrail.config.declarative import Configuration, is_switched_off, read_section
 from tokentrail.config.environment import (
     EnvironmentValue,
     display_value,
@@ -28,6 +30,7 @@ __all__ = [
     "OPT_IN",
     "SETTINGS",
     "CacheKey",
+    "Configuration",
     "ContentCapture",
     "Cost",
     "EnvironmentValue",
@@ -37,10 +40,13 @@ __all__ = [
     "Settings",
     "StreamUsage",
     "TokenCounting",
+    "declarative",
     "describe_unknown",
     "display_value",
+    "is_switched_off",
     "read_arguments",
     "read_environment",
+    "read_section",
     "read_settings",
     "unknown_variables",
 ]

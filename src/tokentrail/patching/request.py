@@ -22,7 +22,7 @@ from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
 from tokentrail.runtime.stream_usage import Habit
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass
-from tokentrail.telemetry import cache_key, request_attributes
+from tokentrail.telemetry import request_attributes
 from tokentrail.telemetry.context import without_instrumentation
 
 if TYPE_CHECKING:
@@ -213,8 +213,6 @@ def read_arguments(  # noqa: PLR0913, PLR0917 - a call as wrapt has it, and wher
     request = adapter.parse_request(endpoint, read, prompt=False)
     if sources := runtime.settings.request_attributes:
         request = request_attributes.with_request_attributes(request, effective, sources)
-    if request.cache_key is not None:
-        request = cache_key.with_cache_key(request, runtime.settings.capture_cache_key)
     arguments = CallArguments(
         adapter,
         client,

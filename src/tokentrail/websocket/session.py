@@ -18,7 +18,6 @@ from tokentrail.model.endpoint import socket_endpoint_of
 from tokentrail.runtime import runtime
 from tokentrail.support import guard
 from tokentrail.support.bounded import BoundedCache
-from tokentrail.telemetry import cache_key
 from tokentrail.telemetry.context import context_to_instrument
 from tokentrail.websocket.in_flight import MAX_IN_FLIGHT, InFlightResponse, InFlightResponses
 
@@ -184,7 +183,6 @@ class WebSocketSession:
         if context is None:
             return InFlightResponse(None)
         request = self.adapter.parse_request(socket_endpoint_of(self._client), arguments)
-        request = cache_key.with_cache_key(request, active.settings.capture_cache_key)
         schemas = active.settings.capture_tool_schemas
         reader = _EventReader(request, arguments, schemas=schemas)
         to_record = CallToRecord(self.adapter, self._client, context, request)
