@@ -281,8 +281,11 @@ def in_prometheus():
     return series
 
 
-ON_ITS_PAGE = {f"tokentrail_{name}_tokens_total" for name in ("cache", "input", "waste")}
-"""Metrics without a panel of their own: docs/explain.md has their queries."""
+ON_ITS_PAGE = {
+    *(f"tokentrail_{name}_tokens_total" for name in ("cache", "input", "waste", "transcription")),
+    "tokentrail_transcription_time_seconds_total",
+}
+"""Metrics without a panel of their own: explain.md and what-is-billed.md have queries."""
 
 
 def test_every_query_asks_for_a_metric_and_labels_of_the_table():
