@@ -203,7 +203,7 @@ def _cost_rule(priced: Priced) -> list[str]:
 
 
 def _requests(priced: Priced) -> Iterator[str]:
-    """Yield what the server's own searches cost; they are not told apart by service tier."""
+    """Yield the cost of the server's own searches, which have no price of a service tier."""
     for tool in BY_REQUEST:
         rate = getattr(priced.rates, tool)
         if rate is not None and priced.tier is None:
