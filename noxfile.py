@@ -51,10 +51,12 @@ INTEROP = (
     "opentelemetry-instrumentation-genai-langchain",
     "opentelemetry-util-genai[upload]",
     "opentelemetry-instrumentation-aws-lambda",
+    "gevent",
     "langchain",
     "langchain-openai",
 )
-"""The official instrumentations of the client, of a framework and of AWS Lambda; the framework."""
+"""The official instrumentations of the client, of a framework and of AWS Lambda; the framework;
+gevent."""
 
 FRAMEWORKS = {
     "agents": ("openai-agents",),
