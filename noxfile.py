@@ -50,13 +50,14 @@ INTEROP = (
     "opentelemetry-instrumentation-genai-openai",
     "opentelemetry-instrumentation-genai-langchain",
     "opentelemetry-util-genai[upload]",
+    "opentelemetry-configuration",
     "opentelemetry-instrumentation-aws-lambda",
     "gevent",
     "langchain",
     "langchain-openai",
 )
 """The official instrumentations of the client, of a framework and of AWS Lambda; the framework;
-gevent."""
+gevent; what reads OpenTelemetry's configuration file."""
 
 FRAMEWORKS = {
     "agents": ("openai-agents",),

@@ -39,7 +39,10 @@ NEVER_RECEIVED: Final = "error"
 """The conventions' finish reason for a choice whose own never came."""
 NOTHING, THOUGHT, CONTENT_SHOWN = range(3)
 """What a choice shows: nothing, thought alone, or what a person waits for."""
-_FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "usage")
+_NONE_EXPECTED: Final = range(0)
+_FIELDS: Final = (
+    "id", "model", "service_tier", "system_fingerprint", "usage", "moderation",
+)  # fmt: skip
 
 
 class ChoiceReader(Protocol):
@@ -80,6 +83,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
         if sink is not None:
             reader.feed(said, index, sink)
     prompts, created = given.get("prompt_filter_results"), given.get("created")
+    moderation = given.get("moderation")
     usage, error = given.get("usage"), None
     reported = read_usage(find_usage(given) if usage is None else usage)
     if reported is not None and not reported.output_tokens:
@@ -90,12 +94,12 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     return Response(
         id=telemetry_str(given.get("id")),
         model=telemetry_str(given.get("model")),
-        finish_reasons=finish_reasons(reasons, range(0)),
+        finish_reasons=finish_reasons(reasons, _NONE_EXPECTED),
         service_tier=telemetry_str(given.get("service_tier")),
         system_fingerprint=telemetry_str(given.get("system_fingerprint")),
         content_filter=None
-        if prompts is None and not filters
-        else read_answer_filters(prompts, filters),
+        if prompts is None and not filters and moderation is None
+        else read_answer_filters(prompts, filters, moderation),
         reported=reported,
         complete=bool(given),
         # Of any size, without a call of integer(): it is compared and never exported.
@@ -215,9 +219,12 @@ class ChunkAccumulator:
         self._add(fields(chunk))
 
     def _add(self, given: Mapping[str, object]) -> None:
-        name, model, tier, fingerprint, usage = map(given.get, _FIELDS)
+        name, model, tier, fingerprint, usage, moderation = map(given.get, _FIELDS)
         if self._findings is not None or self._model is None:
             self._find(given)
+        if moderation is not None:
+            self._findings = self._findings or Findings()
+            self._findings.of_moderation(moderation)
         if name:
             self._id = name
         if model:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.content_filter import read_refusal
@@ -94,6 +95,22 @@ def metadata_of_error(error: BaseException) -> HttpMetadata | None:
     if refusal is not None:
         known["content_filter"] = refusal
     return HttpMetadata(**known) if known else None
+
+
+def with_account(known: HttpMetadata | None, headers: object) -> HttpMetadata | None:
+    """Return what is known of an exchange with whose account the headers of its answer name."""
+    if not isinstance(headers, Mapping):
+        return known
+    organization = telemetry_str(headers.get("openai-organization"))
+    project = telemetry_str(headers.get("openai-project"))
+    if organization is None and project is None:
+        return known
+    return replace(known or HttpMetadata(), organization=organization, project=project)
+
+
+def headers_of_error(error: BaseException) -> object:
+    """Return the headers of the answer that an error of the client shows."""
+    return getattr(vars(error).get("response"), "headers", None)
 
 
 def answer_in_error(error: BaseException) -> object:

@@ -19,6 +19,7 @@ from tokentrail.cli.promql_rules import group as _group
 from tokentrail.cli.promql_rules import rule as _rule
 from tokentrail.cost import genai_prices
 from tokentrail.cost.promql_patterns import escape_regex, model_matcher
+from tokentrail.cost.rates import BY_REQUEST
 from tokentrail.cost.user_prices import STANDARD_TIERS
 from tokentrail.model.operations import EMBEDDINGS
 from tokentrail.telemetry import semconv
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tokentrail.cost import Rates, UserPrices
 
 TOKENS: Final = "tokentrail:priced_tokens:rate5m"
+REQUESTS: Final = "tokentrail:priced_tool_requests:rate5m"
 
 _TIER_LABEL: Final = "openai_response_service_tier"
 _BY: Final = "job, gen_ai_request_model"
@@ -47,6 +49,8 @@ _DETAILS: Final = {
     for _, field, name in semconv.DETAIL_COUNTERS
 }
 _OWN: Final = f"{semconv.USAGE_TOKENS.replace('.', '_')}_total"
+_TOOL_REQUESTS: Final = f"{semconv.TOOL_REQUESTS.replace('.', '_')}_total"
+_TOOL: Final = semconv.TOOL_NAME.replace(".", "_")
 _PARTS: Final = {
     "input": ("cache_read", "cache_write", "audio_input", "image_input"),
     "output": ("reasoning", "audio_output"),
@@ -148,6 +152,8 @@ def _token_rules() -> Iterator[list[str]]:
         yield _rule(TOKENS, expr, tokentrail_part=kind)
         for part in parts:
             yield _rule(TOKENS, _summed(_part(kind, part)), tokentrail_part=part)
+    tools = f'{_TOOL_REQUESTS}{{{_TOOL}=~"{"|".join(BY_REQUEST)}"}}'
+    yield _rule(REQUESTS, _summed(tools, f"{_ALIKE}, {_TOOL}"))
 
 
 def _part(kind: str, part: str) -> str:
@@ -157,12 +163,12 @@ def _part(kind: str, part: str) -> str:
     return _DETAILS[part]
 
 
-def _summed(selector: str) -> str:
+def _summed(selector: str, alike: str = _ALIKE) -> str:
     """Return the rate of what is selected, by the name of the model that answered or was asked."""
     named = f"rate({selector}[5m])"
     for label in ("gen_ai_request_model", "gen_ai_response_model"):
         named = f'label_replace({named}, "tokentrail_model", "$1", "{label}", "(.+)")'
-    return f"sum by ({_ALIKE}) ({named})"
+    return f"sum by ({alike}) ({named})"
 
 
 def _embeddings() -> str:
@@ -183,17 +189,27 @@ def _cost_rule(priced: Priced) -> list[str]:
         for selector in priced.selectors
     ]
     body = "\n  or ".join(terms)
-    by = _BY if priced.provider else f"{_BY}, gen_ai_provider_name"
-    expr = f"sum by ({by}) (\n  {body}\n)"
     if any(getattr(priced.rates, part) for part in _BY_MODALITY):
         # the released names do not tell sound from text, so their cost is not known
-        expr += f"\n  and on (job)\ncount by (job) ({_LATEST['input']})"
+        body = f"({body})\n  and on (job)\n  count by (job) ({_LATEST['input']})"
+    body = "\n  or ".join((body, *_requests(priced)))
+    by = _BY if priced.provider else f"{_BY}, gen_ai_provider_name"
+    expr = f"sum by ({by}) (\n  {body}\n)"
     labels = {"tokentrail_price": priced.name}
     if priced.tier:
         labels["tokentrail_tier"] = priced.tier
     if priced.provider:
         labels["gen_ai_provider_name"] = priced.provider
     return [*_note(priced.rates), *_rule(COST, expr, **labels)]
+
+
+def _requests(priced: Priced) -> Iterator[str]:
+    """Yield what the server's own searches cost; they are not told apart by service tier."""
+    for tool in BY_REQUEST:
+        rate = getattr(priced.rates, tool)
+        if rate is not None and priced.tier is None:
+            for selector in priced.selectors:
+                yield f'{REQUESTS}{{{_TOOL}="{tool}", {selector}}} * {_number(rate.base * 1000)}'
 
 
 def _note(rates: Rates) -> list[str]:

@@ -48,6 +48,8 @@ def seconds(value: object) -> float:
 
 def share(value: object) -> float:
     """Read a share from 0 to 1, off or all."""
+    if value is False:  # how YAML reads an unquoted `off`
+        value = 0.0
     if isinstance(value, str):
         value = {"off": 0.0, "all": 1.0}.get(value.strip().lower(), value)
     return ratio(value)

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from tokentrail.cost.rates import Rate, Rates
+from tokentrail.cost.rates import BATCH, Rate, Rates
 from tokentrail.cost.user_prices import STANDARD_TIERS
 from tokentrail.support.fork import ForkLock
 
@@ -43,6 +43,7 @@ _KEYS: Final = {
     "output": "output_mtok",
     "cache_read": "cache_read_mtok",
     "cache_write": "cache_write_mtok",
+    "cache_write_1h": "cache_write_1h_mtok",
     "audio_input": "input_audio_mtok",
     "image_input": "input_image_mtok",
     "reasoning": "output_reasoning_mtok",
@@ -83,7 +84,7 @@ def rates_of(model: Model, tier: str | None, at: datetime, *, is_own: bool = Tru
     standard = model.get_prices(at)
     if tier is None:
         return _rates(standard)
-    asked = {"service_tier": tier}
+    asked = {"processing" if tier == BATCH else "service_tier": tier}
     known = (
         v.when == asked and (v.constraint is None or v.constraint.active(at))
         for v in model.price_variants or ()

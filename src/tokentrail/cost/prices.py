@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cost import genai_prices
-from tokentrail.cost.rates import cost_of, unpriced_parts
+from tokentrail.cost.rates import BATCH, KNOWN, REPORTED, cost_of, unpriced_parts
 from tokentrail.cost.tools import tools_cost
+from tokentrail.cost.user_prices import OWN_BATCH
 from tokentrail.model.operations import BILLED
 from tokentrail.model.records import CallCost, CostSource, Source
 from tokentrail.support import guard
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_PRICES: Final = 512
 """Prices that are remembered."""
+_HALF_PRICE: Final = frozenset({"openai", "azure.ai.openai"})
+"""Who bills batches at half price, also of models for which no price of batches is listed."""
 _QUARTER: Final = 900 * 10**9
 """Nanoseconds for which a price holds: some change at a date, some with the time of day."""
 
@@ -29,9 +32,13 @@ Sourced = tuple["Rates", CostSource]
 class Prices:
     """Prices calls. Without genai-prices only the user's own prices are used."""
 
-    def __init__(self, own: UserPrices, *, counted: bool) -> None:
-        """``counted``: calls without a report are priced by their exact counts."""
+    def __init__(self, own: UserPrices, *, counted: bool, attributes: tuple[str, ...] = ()) -> None:
+        """``counted``: calls without a report are priced by their exact counts.
+
+        ``attributes``: further names for the amount.
+        """
         self._own = own
+        self._attributes = attributes
         self._counted = counted
         self._known: BoundedCache[Key, Sourced | None] = BoundedCache(MAX_PRICES)
         self._published = genai_prices.is_installed()
@@ -64,17 +71,16 @@ class Prices:
         ``names``: of the model, the surest first: that of the answer, then that of the request.
         ``at``: nanoseconds since the epoch.
         """
-        generates = BILLED.get(request.operation)
         own = provider_cost(usage)
         if own is not None:
-            return CallCost(own, CostSource.PROVIDER)
-        if generates is None or (usage.input is None and not tools):
+            return CallCost(own, CostSource.PROVIDER, names=self._attributes)
+        if request.operation not in BILLED or (usage.input is None and not tools):
             return None
         found = self._rates(_key(request, names, tier, at))
         if found is None:
-            return None
+            return self._without(request, names, tier, at, usage)
         rates, source = found
-        added, unpriced = 0.0, unpriced_parts(usage, rates)
+        added, unpriced = 0.0, _unpriced(usage, rates, tier)
         if tools:
             added, without = tools_cost(
                 tools, rates, lambda name: self._rates_of(request, name, at)
@@ -82,8 +88,22 @@ class Prices:
             unpriced += without
         if unpriced:
             return CallCost(None, None, unpriced=unpriced)
+        generates = BILLED[request.operation]
         amount = cost_of(usage, rates, counted=self._counted, generates=generates)
-        return None if amount is None else CallCost(amount + added, source)
+        if amount is None:
+            return None
+        return CallCost(amount + added, source, names=self._attributes)
+
+    def _without(
+        self, request: Request, names: tuple[str, ...], tier: str | None, at: int, usage: Usage
+    ) -> CallCost | None:
+        """Name what has no price: the service tier, or the whole model."""
+        fit = KNOWN if self._counted else REPORTED
+        if not names or usage.input is None or usage.input.source not in fit:
+            return None
+        standard = _key(request, names, None, at)
+        is_known = tier is not None and self._rates(standard) is not None
+        return CallCost(None, None, unpriced=("service_tier" if is_known else "model",))
 
     def _rates_of(self, request: Request, name: str, at: int) -> Rates | None:
         found = self._rates(_key(request, (name,), None, at))
@@ -98,12 +118,21 @@ class Prices:
         provider, names, tier, quarter = key
         for name in names:
             if self._own.knows(name):
-                return _sourced(self._own.rates(name, tier), CostSource.OWN_PRICES)
+                return _sourced(self._own_rates(name, tier), CostSource.OWN_PRICES)
         if not self._published or not names:
             return None
         at = genai_prices.to_datetime(quarter * _QUARTER)
         published = genai_prices.rates(provider, names[0], tier, at)
+        if published is None and tier == BATCH and provider in _HALF_PRICE:
+            standard = genai_prices.rates(provider, names[0], None, at)
+            published = standard and standard.halved()
         return _sourced(published, CostSource.PUBLISHED_PRICES)
+
+    def _own_rates(self, name: str, tier: str | None) -> Rates | None:
+        if tier != BATCH:
+            return self._own.rates(name, tier)
+        standard = self._own.rates(name, None)
+        return self._own.rates(name, OWN_BATCH) or (standard and standard.halved())
 
 
 def provider_cost(usage: Usage) -> float | None:
@@ -112,6 +141,17 @@ def provider_cost(usage: Usage) -> float | None:
     if reported is None or reported.cost is None:
         return None
     return reported.cost if written is None or written.source is Source.REPORTED else None
+
+
+def _unpriced(usage: Usage, rates: Rates, tier: str | None) -> tuple[str, ...]:
+    """Return the names of parts without a price.
+
+    How long each request of a batch was is not known, so a price that depends on it is none.
+    """
+    read = 0 if usage.input is None else usage.input.tokens
+    if tier == BATCH and rates.depend_on_length(read):
+        return ("input", "output")
+    return unpriced_parts(usage, rates)
 
 
 def _sourced(rates: Rates | None, source: CostSource) -> Sourced | None:

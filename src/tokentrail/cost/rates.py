@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.model.records import Source
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokentrail.model.records import Reported, Usage
 
+BATCH: Final = "(batch)"
+"""Stands for a service tier where a whole batch is priced; no server has one of that name."""
+BY_REQUEST: Final = ("web_search", "file_search")
+"""Prices that are not of tokens."""
 PER: Final = 1_000_000
 """Prices are for so many tokens."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Rate:
     """USD per million tokens; more or less for all of them where the input is long."""
 
@@ -32,8 +37,12 @@ class Rate:
         reached = [price for start, price in self.steps if input_tokens > start]
         return reached[-1] if reached else self.base
 
+    def halved(self) -> Rate:
+        """Return half of it."""
+        return Rate(self.base / 2, tuple((start, price / 2) for start, price in self.steps))
 
-@dataclass(frozen=True, slots=True)
+
+@lean_dataclass(frozen=True, slots=True)
 class Rates:
     """The prices of a model: USD per million tokens, of searches per thousand requests.
 
@@ -45,6 +54,8 @@ class Rates:
     output: Rate | None = None
     cache_read: Rate | None = None
     cache_write: Rate | None = None
+    cache_write_1h: Rate | None = None
+    cache_write_12h: Rate | None = None
     audio_input: Rate | None = None
     image_input: Rate | None = None
     reasoning: Rate | None = None
@@ -54,9 +65,30 @@ class Rates:
     web_search: Rate | None = None
     file_search: Rate | None = None
 
+    def halved(self) -> Rates:
+        """Return what tokens cost in a batch, where nobody says otherwise: half."""
+        found = {part.name: getattr(self, part.name) for part in fields(self)}
+        return Rates(
+            **{
+                name: rate if rate is None or name in BY_REQUEST else rate.halved()
+                for name, rate in found.items()
+            }
+        )
 
-CACHED: Final = (("cache_read", "cache_read_tokens"), ("cache_write", "cache_write_tokens"))
+    def depend_on_length(self, tokens: int) -> bool:
+        """Whether a price rises somewhere up to so many input tokens."""
+        rates = (getattr(self, part.name) for part in fields(self))
+        return any(rate and rate.steps and rate.steps[0][0] < tokens for rate in rates)
+
+
+CACHED: Final = (
+    ("cache_read", "cache_read_tokens"),
+    ("cache_write_1h", "cache_write_1h_tokens"),
+    ("cache_write_12h", "cache_write_12h_tokens"),
+)
 """Parts of the input by where they lay: a price, and the field of the report."""
+LONG_WRITES: Final = CACHED[1:]
+"""Parts of what was written to a cache: those that are kept for long."""
 SEEN: Final = (("audio_input", "audio_input_tokens"), ("image_input", "image_input_tokens"))
 """Parts of the input by what they are; a report does not say which of them were cached."""
 WRITTEN: Final = (
@@ -67,8 +99,8 @@ WRITTEN: Final = (
 """Parts of the output."""
 
 
-_REPORTED: Final = (Source.REPORTED,)
-_KNOWN: Final = (Source.REPORTED, Source.COUNTED, Source.CALIBRATED)
+REPORTED: Final = (Source.REPORTED,)
+KNOWN: Final = (Source.REPORTED, Source.COUNTED, Source.CALIBRATED)
 
 
 def cost_of(usage: Usage, rates: Rates, *, counted: bool, generates: bool) -> float | None:
@@ -77,7 +109,7 @@ def cost_of(usage: Usage, rates: Rates, *, counted: bool, generates: bool) -> fl
     ``counted``: our own exact counts will do where the server reported none. ``generates``: the
     operation has an output.
     """
-    fit = _KNOWN if counted else _REPORTED
+    fit = KNOWN if counted else REPORTED
     given, made = usage.input, usage.output
     if given is None or given.source not in fit:
         return None
@@ -94,12 +126,16 @@ def cost_of(usage: Usage, rates: Rates, *, counted: bool, generates: bool) -> fl
 def unpriced_parts(usage: Usage, rates: Rates) -> tuple[str, ...]:
     """Return the names of reported parts that have no price: sound, and long lives in a cache.
 
-    The one price of a cache write is that of the shorter lifetime.
+    The price ``cache_write`` is that of the shortest lifetime.
     """
     reported = usage.reported
     if reported is None:
         return ()
-    kept = ("cache_write_12h",) if reported.cache_write_12h_tokens else ()
+    kept = tuple(
+        name
+        for name, field in LONG_WRITES
+        if getattr(rates, name) is None and getattr(reported, field)
+    )
     if not (reported.audio_input_tokens or reported.audio_output_tokens):
         return kept
     names = ("audio_input", "audio_output")
@@ -109,7 +145,7 @@ def unpriced_parts(usage: Usage, rates: Rates) -> tuple[str, ...]:
 def _input(tokens: int, reported: Reported | None, rates: Rates) -> Decimal | None:
     if _is_unknown(reported, rates, "audio_input"):
         return None
-    cached = list(_parts(reported, rates, CACHED))
+    cached = [*_parts(reported, rates, CACHED), *_short_writes(reported, rates)]
     seen = list(_parts(reported, rates, SEEN))
     if cached and seen:
         return None  # nobody says how much of the sound was cached
@@ -133,6 +169,15 @@ def _parts(
         number: int = getattr(reported, field, None) or 0
         if rate is not None and number:
             yield number, rate
+
+
+def _short_writes(reported: Reported | None, rates: Rates) -> Iterator[tuple[int, Rate]]:
+    """Yield what was written to a cache for the shortest time, where that has a price."""
+    if reported is None or rates.cache_write is None or not reported.cache_write_tokens:
+        return
+    kept = sum(getattr(reported, field) or 0 for _, field in LONG_WRITES)
+    if reported.cache_write_tokens > kept:
+        yield reported.cache_write_tokens - kept, rates.cache_write
 
 
 def _is_unknown(reported: Reported | None, rates: Rates, sound: str) -> bool:

@@ -6,16 +6,19 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from tokentrail.cost.rates import Rate, Rates
+from tokentrail.support.frozen import lean_dataclass
 
 PRICE_NAMES: Final = tuple(part.name for part in fields(Rates))
 TIERS: Final = "service_tiers"
+OWN_BATCH: Final = "batch"
+"""The service tier under which prices of batches stand; without it they are half of the others."""
 STANDARD_TIERS: Final = ("default", "auto", "standard")
 """Service tiers that are none."""
 
@@ -32,7 +35,7 @@ class PricesError(ValueError):
         self.keys = keys
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class UserPrices:
     """Prices by model, and by service tier where one is not the ordinary one."""
 

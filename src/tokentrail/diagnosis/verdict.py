@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from tokentrail.config import SETTINGS, read_environment
+from tokentrail.config import (
+    SETTINGS,
+    declarative,
+    is_switched_off,
+    read_environment,
+    read_section,
+)
 from tokentrail.diagnosis import exporters
 from tokentrail.runtime import runtime
 from tokentrail.telemetry import coexistence
@@ -131,6 +137,8 @@ def _obstacles(findings: Findings, environ: Mapping[str, str]) -> Iterator[Reaso
     disabled = next(setting for setting in SETTINGS if setting.name == "disabled")
     if read_environment(disabled, environ).value:
         yield Reason(f"{disabled.variable}={environ[disabled.variable]}", "unset it")
+    if runtime.current() is None and is_switched_off(read_section(environ)):
+        yield Reason(f"the file of {declarative.VARIABLE} has it off", "enabled: true there")
     names = environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")
     if {"tokentrail", "*"} & {name.strip() for name in names.split(",")}:
         yield Reason("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS has it", f"it is {names!r}")
@@ -140,7 +148,8 @@ def _obstacles(findings: Findings, environ: Mapping[str, str]) -> Iterator[Reaso
 
 def _not_configured(findings: Findings, environ: Mapping[str, str]) -> Iterator[Reason]:
     """Yield why ``opentelemetry-instrument`` did not switch tokentrail on."""
-    missing = exporters.missing_exporter(environ)
+    by_file = environ.get(declarative.VARIABLE)
+    missing = None if by_file else exporters.missing_exporter(environ)
     if findings.versions.get(_DISTRO) is not None and missing is not None:
         why, _, install = missing.partition(": ")
         yield Reason(why, install or "the SDK could not be set up, and instruments nothing then")
@@ -173,7 +182,8 @@ def _lost(
 
 def _no_exporter(tracer: object, environ: Mapping[str, str]) -> Reason:
     if hasattr(getattr(tracer, "_tracer", tracer), "span_processor"):
-        if environ.get("OTEL_TRACES_EXPORTER") == "none":
+        by_file = environ.get(declarative.VARIABLE)
+        if environ.get("OTEL_TRACES_EXPORTER") == "none" and not by_file:
             return Reason("OTEL_TRACES_EXPORTER=none", "name one: otlp, or console")
         return Reason(
             "the tracer provider has no exporter",

@@ -6,11 +6,13 @@ What reads it is named here and stands in a layer above: see :mod:`tokentrail.ap
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from tokentrail.support.frozen import lean_dataclass
 
-@dataclass(frozen=True)
+
+@lean_dataclass(frozen=True, slots=False)
 class OperationRow:
     """One operation of one API."""
 
@@ -114,6 +116,13 @@ FETCH: Final = OperationRow(
     is_output_billed=True,
 )
 CANCEL: Final = replace(FETCH, name="cancel_response", adapter="responses.adapter:CancelAdapter")
+FETCH_BATCH: Final = OperationRow(
+    "fetch_batch",
+    "batches",
+    "batches.adapter:BatchAdapter",
+    is_billed=True,
+    is_output_billed=True,
+)
 COUNT_INPUT: Final = OperationRow(
     "count_tokens", "responses", "responses.adapter:TokenCountAdapter", api="responses"
 )
@@ -148,6 +157,7 @@ OPERATIONS: Final = (
     RESPONSES,
     FETCH,
     CANCEL,
+    FETCH_BATCH,
     COUNT_INPUT,
     EMBEDDINGS,
     RETRIEVAL,

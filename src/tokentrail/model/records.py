@@ -7,7 +7,6 @@ empty text or a guess.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -75,7 +74,7 @@ class ToolCall:
     """It has the status that the server gave it."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Image:
     """An image part: its URL (also ``data:``) and the detail asked for."""
 
@@ -227,6 +226,7 @@ class Reported:
     """Searches that the server made for it."""
     cache_write_30m_tokens: int | None = None
     cache_write_12h_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
     """Parts of what was written to a cache, by how long it is kept there at least."""
 
 
@@ -274,6 +274,9 @@ class HttpMetadata:
     tokens_reset: float | None = None
     retry_after: float | None = None
     """Seconds the server asks to wait for."""
+    organization: str | None = None
+    project: str | None = None
+    """Who pays; only where that is asked for."""
     content_filter: ContentFilter | None = None
     """Why the server refused the request; what it says of an answer stands in the response."""
 
@@ -309,6 +312,8 @@ class Response:
     """How hard it was to think, where the answer says so."""
     error_type: str | None = None
     """The server said without an exception that the call failed."""
+    background: bool = False
+    """The server made it while nobody waited for it."""
     cache_miss_reason: str | None = None
     """Why the prompt's cache did not serve it, where the server says so."""
     cache_missed_tokens: int | None = None
@@ -365,7 +370,9 @@ class CallCost:
     source: CostSource | None
     currency: str = "USD"
     unpriced: tuple[str, ...] = ()
-    """The parts that have no price."""
+    """The parts that have no price; ``model`` or ``service_tier`` where nothing of it has one."""
+    names: tuple[str, ...] = ()
+    """Names under which the amount is recorded beside our own."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -411,7 +418,7 @@ class Explanation:
     """The same request was answered within the last minute."""
 
 
-@dataclass(slots=True)
+@lean_dataclass(frozen=False, slots=True)
 class Operation:
     """One whole call, as its recorder knows it at its end; what is found out later is added."""
 
@@ -438,6 +445,8 @@ class Operation:
     http: HttpMetadata | None = None
     tools: tuple[ToolUse, ...] = ()
     """The server's own tools that were used, each once."""
+    spans_only: bool = False
+    """What was used is for the span alone: another process may count it as well."""
     cost: CallCost | None = None
     """Where it is asked for and known."""
     explanation: Explanation | None = None

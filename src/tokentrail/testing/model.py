@@ -14,6 +14,7 @@ from tokentrail.testing.payloads import (
     Answer,
     ToolCall,
     Usage,
+    batches,
     chat,
     completions,
     embeddings,
@@ -63,6 +64,7 @@ _PATH = re.compile(
     r"(?:/(?P<id>[^/]+)(?P<cancel>/cancel)?)?"
 )
 _SEARCH = re.compile(r"(?:/openai)?(?:/v1)?/vector_stores/[^/]+/search")
+_BATCH = re.compile(r"(?:/openai)?(?:/v1)?/batches/(?P<id>[^/]+)")
 _DIMENSIONS = {"text-embedding-3-large": 3072}
 _REASONING = re.compile(r"o\d|gpt-5")
 _THOUGHT = 192
@@ -108,10 +110,8 @@ class Model:
     def __call__(self, call: Call) -> Reply:
         """Return the reply to a call."""
         path = _PATH.fullmatch(call.path)
-        if path is None and _SEARCH.fullmatch(call.path):
-            return self._refusal(call) or Plain(_found(call.body), wait=self._wait)
         if path is None:
-            return errors.reply(404, f"Invalid URL ({call.method} {call.path})")
+            return self._other(call)
         if (refused := self._refusal(call)) is not None:
             return refused
         if path["id"]:
@@ -123,6 +123,17 @@ class Model:
         if model is None:
             return errors.deployment_not_found() if azure else errors.model_not_found(name)
         return self._answer(call, path["api"], model, azure=azure)
+
+    def _other(self, call: Call) -> Reply:
+        """Return the reply to a call that generates nothing."""
+        batch = _BATCH.fullmatch(call.path) if call.method == "GET" else None
+        if _SEARCH.fullmatch(call.path):
+            body = _found(call.body)
+        elif batch is not None:
+            body = batches.finished(batch["id"])
+        else:
+            return errors.reply(404, f"Invalid URL ({call.method} {call.path})")
+        return self._refusal(call) or Plain(body, wait=self._wait)
 
     def _refusal(self, call: Call) -> Plain | None:
         bearer = call.headers.get("authorization", "").removeprefix("Bearer ")

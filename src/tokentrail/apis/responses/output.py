@@ -57,7 +57,7 @@ def read_response(given: Mapping[str, object]) -> Response:
         service_tier=telemetry_str(given.get("service_tier")),
         conversation_id=telemetry_str(fields(given.get("conversation")).get("id")),
         compacted=holds_compaction(output),
-        content_filter=read_response_filters(given.get("content_filters")),
+        content_filter=read_response_filters(given.get("content_filters"), given.get("moderation")),
         reported=reported,
         tools=used_tools(given) if status not in UNFINISHED else (),
         complete=bool(given) and status not in UNFINISHED,

@@ -267,8 +267,21 @@ def _given(response: object) -> dict[str, object]:
 class FetchAccumulator(EventAccumulator):
     """Gathers the events of a response that is fetched, perhaps again."""
 
-    __slots__ = ()
+    __slots__ = ("_background",)
+
+    def __init__(self, sink: TextSink | None) -> None:
+        super().__init__(sink)
+        self._background = False
+
+    def _learn(self, given: Mapping[str, object]) -> None:
+        self._background |= given.get("background") is True
+        super()._learn(given)
 
     def response(self) -> Response:
         """Return what is known by now; a failure that is old is no error now."""
-        return replace(super().response(), compacted=None, error_type=self._error)
+        return replace(
+            super().response(),
+            compacted=None,
+            background=self._background,
+            error_type=self._error,
+        )
