@@ -52,12 +52,11 @@ INTEROP = (
     "opentelemetry-util-genai[upload]",
     "opentelemetry-configuration",
     "opentelemetry-instrumentation-aws-lambda",
-    "gevent",
     "langchain",
     "langchain-openai",
 )
 """The official instrumentations of the client, of a framework and of AWS Lambda; the framework;
-gevent; what reads OpenTelemetry's configuration file."""
+what reads OpenTelemetry's configuration file."""
 
 FRAMEWORKS = {
     "agents": ("openai-agents",),
