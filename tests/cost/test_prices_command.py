@@ -93,9 +93,13 @@ def test_it_writes_only_the_models_that_are_named(prices, tmp_path, own):
         (["--overrides", "/nought"], 2, "/nought: No such file or directory: name a file that"),
         (["--output", "/nought/x"], 1, "--output /nought/x: No such file or directory: name a"),
         (["--provider", "nought"], 2, "invalid choice: 'nought'"),
-        (["--budget", "-3"], 2, "argument --budget: '-3' is no budget: a number of USD above 0"),
-        (["--budget", "nan"], 2, "argument --budget: 'nan' is no budget"),
-        (["--budget", "abc"], 2, "argument --budget: 'abc' is no budget"),
+        (
+            ["--budget", "-3"],
+            2,
+            "argument --budget: '-3' is not a budget: write a number",
+        ),
+        (["--budget", "nan"], 2, "argument --budget: 'nan' is not a budget"),
+        (["--budget", "abc"], 2, "argument --budget: 'abc' is not a budget"),
     ],
 )
 def test_a_mistake_names_its_mend(prices, arguments, code, complaint):

@@ -1,9 +1,9 @@
-"""What Azure's content filter says of prompts and answers: categories and severities, never text.
+"""Results of Azure's content filter for prompts and answers: categories and severities, no text.
 
-And OpenAI's moderation of both, where it was asked for and stands in the answer.
+OpenAI's moderation of both too, where it was asked for and is in the answer.
 
-Plain answers bear it beside the prompt and in each choice; a stream does so on its first chunk and
-on any other, so that only streams of Azure are looked at chunk by chunk.
+Plain answers have them next to the prompt and in each choice; a stream may have them on any chunk,
+so only streams of Azure are checked chunk by chunk.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Findings:
         _add(results, self._output)
 
     def of_response(self, filters: object) -> None:
-        """Take the list that a response of the responses API bears, for both directions."""
+        """Take the list that a response of the responses API has, for both directions."""
         for given in map(fields, sequence(filters)):
             found = self._input if given.get("source_type") == "prompt" else self._output
             _add(given.get("content_filter_results"), found)
@@ -122,7 +122,7 @@ def _some(words: Iterable[str]) -> tuple[str, ...] | None:
 def read_answer_filters(
     prompts: object, answers: list[object], moderation: object
 ) -> ContentFilter | None:
-    """Return what a plain answer says of its prompts and of its choices."""
+    """Return the results of a plain answer, for its prompts and choices."""
     found = Findings()
     found.of_moderation(moderation)
     found.of_prompts(prompts)
@@ -132,7 +132,7 @@ def read_answer_filters(
 
 
 def read_response_filters(filters: object, moderation: object) -> ContentFilter | None:
-    """Return what a response of the responses API says."""
+    """Return the results of a response of the responses API."""
     if filters is None and moderation is None:
         return None
     found = Findings()
@@ -142,7 +142,7 @@ def read_response_filters(filters: object, moderation: object) -> ContentFilter 
 
 
 def read_refusal(body: object) -> ContentFilter | None:
-    """Return what the body of an error says of a prompt that was refused."""
+    """Return the results for a refused prompt, from the body of an error."""
     inner = fields(body).get("innererror")
     if inner is None:
         return None

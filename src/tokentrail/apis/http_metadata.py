@@ -1,4 +1,4 @@
-"""What a call's HTTP exchange says beside the answer: request id, retries, rate limits.
+"""Metadata of a call's HTTP exchange: request id, retries, rate limits.
 
 Read where an answer or an error shows its headers anyway: raw answers, streams, and errors that
 have a status. A plain answer shows its request id alone. Nothing is asked for, and nothing kept of
@@ -29,7 +29,7 @@ _PLAIN: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 
 
 def integer(said: str) -> int | None:
-    """Return the whole number that ``said`` is."""
+    """Return the whole number in a header's text."""
     return int(said) if _INTEGER.fullmatch(said) else None
 
 
@@ -65,7 +65,7 @@ _REQUEST_HEADERS: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {
 
 
 def is_raw(headers: object) -> bool:
-    """Tell by the headers of a request whether a raw or streaming response is asked for."""
+    """Return whether the headers of a request ask for a raw or streaming response."""
     return isinstance(headers, Mapping) and any(str(name).lower() == _RAW for name in headers)
 
 
@@ -77,7 +77,7 @@ def metadata_of_answer(answer: object) -> HttpMetadata | None:
 
 
 def metadata_of_response(response: object) -> HttpMetadata | None:
-    """Return what the headers of an HTTP response say, and those of its request."""
+    """Return the metadata in the headers of an HTTP response and its request."""
     known: dict[str, Any] = {}
     _read(response, _RESPONSE_HEADERS, known)
     _read(getattr(response, "_request", None), _REQUEST_HEADERS, known)
@@ -137,7 +137,7 @@ def chunk_in_error(error: BaseException) -> Mapping[str, object] | None:
 
 
 def is_page(response: object) -> bool:
-    """Whether an HTTP response says of itself that it is a page for people."""
+    """Whether an HTTP response declares itself an HTML page."""
     headers = getattr(response, "headers", None)
     kind = headers.get("content-type") if isinstance(headers, Mapping) else None
     return isinstance(kind, str) and "html" in kind.lower()

@@ -52,11 +52,11 @@ TOP: Final[_Numbers] = {
     "cache_creation_input_tokens": "cache_write_tokens",
     "reasoning_tokens": "reasoning_tokens",
 }
-"""Parts that stand beside the totals: what a detail says goes before."""
+"""Parts given next to the totals: a number in the details has precedence."""
 _BESIDE: Final = frozenset(
     {"cost", "cost_in_usd_ticks", "server_tool_use", "num_search_queries", "cache_creation"}
 )
-"""What some servers report beside tokens, the last one Anthropic's parts of what was written."""
+"""What some servers report besides tokens; the last is Anthropic's split of cache writes."""
 _NAMES: Final = frozenset({*DETAILS, *TOP, *_BESIDE})
 _HOLDERS: Final = ("x_groq",)
 """Objects of an answer in which a usage stands, where the answer itself has none."""
@@ -102,7 +102,7 @@ def merge_reports(asked: Reported | None, made: Reported | None) -> Reported | N
 
 
 def read_usage(usage: object) -> Reported | None:
-    """Return what a usage reports, whole; ``None`` if it says nothing."""
+    """Return everything that a usage reports; ``None`` if it reports nothing."""
     given = fields(usage)
     parts: dict[str, Any] = {}
     extras: dict[str, Any] = {}
@@ -243,7 +243,7 @@ def without_empty(reported: Reported | None, *, shown: bool) -> Reported | None:
 
 
 def realtime_usage(usage: object) -> Reported | None:
-    """Return the usage of a realtime response; ``None`` if it says nothing.
+    """Return the usage of a realtime response; ``None`` if it reports nothing.
 
     Sound that is cached costs another price than text that is, so the parts of the cached count.
     """

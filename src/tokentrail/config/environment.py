@@ -50,7 +50,7 @@ def read_settings(
 
 
 def _require_place_for_content(settings: Settings, arguments: Mapping[str, object]) -> None:
-    """Refuse content that goes to events alone where there are none to be."""
+    """Refuse to send content only to events if no events are emitted."""
     if (
         settings.capture_content is not ContentCapture.EVENT_ONLY
         or settings.emit_event is not False
@@ -115,13 +115,13 @@ def warn_of_refused(setting: Setting, name: str, read: EnvironmentValue) -> None
 
 @lean_dataclass(frozen=True, slots=True)
 class EnvironmentValue:
-    """What the environment, or a file that it names, makes of a setting."""
+    """The value of a setting in the environment, or in a file that it names."""
 
     value: object
     variable: str | None = None
     """The variable it comes from; ``None`` for the default."""
     refused: str | None = None
-    """What a variable says that is not allowed: ``value`` holds instead."""
+    """The value of a variable that is not allowed; ``value`` is used instead."""
     reason: str = ""
     """Why, where more can be said than what is allowed."""
 

@@ -55,7 +55,7 @@ class Setting:
     parse: _Parse
     """Return the value for a keyword argument or an environment text, or raise ValueError."""
     fallback: object
-    """What holds where the variable is wrong."""
+    """The value that is used if the variable is wrong."""
 
     @property
     def default_text(self) -> str:

@@ -1,4 +1,4 @@
-"""What each call costs: whose price goes first, and what is remembered of looking it up."""
+"""The cost of each call: which prices are used first, and a cache of looked-up prices."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Request, ToolUse, Usage
 
 MAX_PRICES: Final = 512
-"""Prices that are remembered."""
+"""Cached prices."""
 _HALF_PRICE: Final = frozenset({"openai", "azure.ai.openai"})
 """Who bills batches at half price, also of models for which no price of batches is listed."""
 _QUARTER: Final = 900 * 10**9
-"""Nanoseconds for which a price holds: some change at a date, some with the time of day."""
+"""Nanoseconds for which a cached price is valid: prices change at a date or by time of day."""
 
 Key = tuple[str, "tuple[str, ...]", "str | None", int]
 Sourced = tuple["Rates", CostSource]
@@ -51,7 +51,7 @@ class Prices:
             )
 
     def is_cheap(self, request: Request, names: tuple[str, ...], tier: str | None, at: int) -> bool:
-        """Whether the price is known without looking it up, which may take milliseconds."""
+        """Whether the price is cached; to look it up may take milliseconds."""
         return request.operation not in BILLED or _key(request, names, tier, at) in self._known
 
     def cost(
@@ -63,12 +63,12 @@ class Prices:
         usage: Usage,
         tools: tuple[ToolUse, ...] = (),
     ) -> CallCost | None:
-        """Return what a call costs, ``None`` where it is not known.
+        """Return the cost of a call, ``None`` if it is not known.
 
-        The provider's own number goes first. Where a part of what is billed has no price there is
-        no amount, and the name of the part.
+        The provider's own number goes first. If a billed part has no price, there is no amount, but
+        the name of that part.
 
-        ``names``: of the model, the surest first: that of the answer, then that of the request.
+        ``names`` of the model, best first: from the answer, then from the request.
         ``at``: nanoseconds since the epoch.
         """
         own = provider_cost(usage)
@@ -136,7 +136,7 @@ class Prices:
 
 
 def provider_cost(usage: Usage) -> float | None:
-    """Return what the provider charges, where its report is that of the whole answer."""
+    """Return the provider's own price, if its report covers the whole answer."""
     reported, written = usage.reported, usage.output
     if reported is None or reported.cost is None:
         return None

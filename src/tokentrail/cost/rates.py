@@ -1,4 +1,4 @@
-"""The prices of one model, and what a usage comes to by them."""
+"""The prices of one model, and the cost of a usage by them."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ BATCH: Final = "(batch)"
 BY_REQUEST: Final = ("web_search", "file_search")
 """Prices that are not of tokens."""
 PER: Final = 1_000_000
-"""Prices are for so many tokens."""
+"""Prices are per this many tokens."""
 
 
 @lean_dataclass(frozen=True, slots=True)
 class Rate:
-    """USD per million tokens; more or less for all of them where the input is long."""
+    """USD per million tokens; a long input has another price for all of its tokens."""
 
     base: Decimal
     steps: tuple[tuple[int, Decimal], ...] = ()
-    """Input tokens from which on (not including them) another price holds, rising."""
+    """Input tokens above which another price applies, ascending."""
 
     def at(self, input_tokens: int) -> Decimal:
-        """Return the price where the whole input is so long."""
+        """Return the price for a whole input of this length."""
         if not self.steps:
             return self.base
         reached = [price for start, price in self.steps if input_tokens > start]
@@ -46,8 +46,8 @@ class Rate:
 class Rates:
     """The prices of a model: USD per million tokens, of searches per thousand requests.
 
-    A part without a price of its own costs what its whole does; sound never does, so its cost is
-    then not known.
+    A part without a price of its own has the price of the whole. Audio is an exception: without its
+    own price its cost is unknown.
     """
 
     input: Rate
@@ -86,11 +86,11 @@ CACHED: Final = (
     ("cache_write_1h", "cache_write_1h_tokens"),
     ("cache_write_12h", "cache_write_12h_tokens"),
 )
-"""Parts of the input by where they lay: a price, and the field of the report."""
+"""Parts of the input by cache state: a price, and the field of the report."""
 LONG_WRITES: Final = CACHED[1:]
 """Parts of what was written to a cache: those that are kept for long."""
 SEEN: Final = (("audio_input", "audio_input_tokens"), ("image_input", "image_input_tokens"))
-"""Parts of the input by what they are; a report does not say which of them were cached."""
+"""Parts of the input by modality; a report does not say which of them were cached."""
 WRITTEN: Final = (
     ("reasoning", "reasoning_tokens"),
     ("audio_output", "audio_output_tokens"),
@@ -104,9 +104,9 @@ KNOWN: Final = (Source.REPORTED, Source.COUNTED, Source.CALIBRATED)
 
 
 def cost_of(usage: Usage, rates: Rates, *, counted: bool, generates: bool) -> float | None:
-    """Return what ``usage`` costs in USD; ``None`` where it cannot be known.
+    """Return the cost of ``usage`` in USD; ``None`` if it cannot be known.
 
-    ``counted``: our own exact counts will do where the server reported none. ``generates``: the
+    ``counted``: exact counts of ours are used if the server reported none. ``generates``: the
     operation has an output.
     """
     fit = KNOWN if counted else REPORTED
@@ -116,15 +116,15 @@ def cost_of(usage: Usage, rates: Rates, *, counted: bool, generates: bool) -> fl
     read = usage.reported if given.source is Source.REPORTED else None
     total = _input(given.tokens, read, rates)
     if made is not None and made.source in fit:
-        told = usage.reported if made.source is Source.REPORTED else None
-        total = _added(total, _output(made.tokens, told, rates, given.tokens))
+        reported = usage.reported if made.source is Source.REPORTED else None
+        total = _added(total, _output(made.tokens, reported, rates, given.tokens))
     elif generates:
         return None
     return None if total is None else float(total / PER)
 
 
 def unpriced_parts(usage: Usage, rates: Rates) -> tuple[str, ...]:
-    """Return the names of reported parts that have no price: sound, and long lives in a cache.
+    """Return the names of reported parts without a price: audio, and longer cache lifetimes.
 
     The price ``cache_write`` is that of the shortest lifetime.
     """
@@ -148,7 +148,7 @@ def _input(tokens: int, reported: Reported | None, rates: Rates) -> Decimal | No
     cached = [*_parts(reported, rates, CACHED), *_short_writes(reported, rates)]
     seen = list(_parts(reported, rates, SEEN))
     if cached and seen:
-        return None  # nobody says how much of the sound was cached
+        return None  # the report does not say how much of the audio was cached
     return _sum(tokens, rates.input, [*cached, *seen], tokens)
 
 
@@ -185,10 +185,10 @@ def _is_unknown(reported: Reported | None, rates: Rates, sound: str) -> bool:
 
 
 def _sum(tokens: int, rate: Rate, parts: list[tuple[int, Rate]], given: int) -> Decimal | None:
-    """Return millionths of USD: parts by their own rates, the rest by that of the whole."""
+    """Return millionths of USD: parts by their own rates, the rest by the rate of the whole."""
     rest = tokens - sum(number for number, _ in parts)
     if rest < 0:
-        return None  # parts that are more than the whole: it is not known what they are parts of
+        return None  # the parts exceed the whole: what they are parts of is unknown
     return sum((number * own.at(given) for number, own in parts), rest * rate.at(given))
 
 

@@ -1,7 +1,7 @@
 """What is true of each operation: one row for each, from which all sets of names are derived.
 
-An operation is what ``gen_ai.operation.name`` says; ``chat`` has a row for each API that has it.
-What reads it is named here and stands in a layer above: see :mod:`tokentrail.apis.readers`.
+An operation is a value of ``gen_ai.operation.name``; ``chat`` has a row for each of its APIs.
+Its readers are named here and are in a layer above: see :mod:`tokentrail.apis.readers`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class OperationRow:
 
     @property
     def key(self) -> tuple[str, str | None]:
-        """What a request of it says of itself: ``Request.operation`` and ``Request.api``."""
+        """The key of its requests: ``Request.operation`` and ``Request.api``."""
         return self.name, self.api
 
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Operation, Request, Response
 
 REMEMBERED: Final = 512
-"""Responses under way that are remembered."""
+"""Unfinished responses that are remembered."""
 _UNFINISHED: Final = frozenset({"queued", "in_progress"})
 
 
 def is_unfinished(request: Request, response: Response | None) -> bool:
-    """Whether the server goes on with a response that this call asked for."""
+    """Whether the server continues with a response that this call created."""
     if not request.background or response is None:
         return False
     return not response.complete or response.status in _UNFINISHED

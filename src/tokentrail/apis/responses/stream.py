@@ -68,7 +68,7 @@ _STAGES: Final = frozenset({"response.created", "response.queued", "response.in_
 
 
 class EventAccumulator:
-    """Gathers the events of one response. O(1) for each that bears text, in bounded memory.
+    """Gathers the events of one response. O(1) for each one with text, in bounded memory.
 
     The facts are those of the last response object that an event carried; what that one leaves
     out is kept from those before it.
@@ -97,7 +97,7 @@ class EventAccumulator:
 
     def add(self, chunk: object) -> None:
         """Take the next event, of any type."""
-        # The hot path: most events bear the next piece of one text.
+        # The hot path: most events have the next piece of one text.
         try:
             given = chunk.__dict__
             key = (given["type"], given["output_index"], given["content_index"])
