@@ -86,6 +86,15 @@ def test_requests_alone_show_what_differs(capsys, tmp_path):
     assert "cache: 1,536 tokens could be served, what was is not known (tools_changed)" in printed
 
 
+def test_half_a_surrogate_pair_is_explained_as_any_text(capsys, tmp_path):
+    """It counts as U+FFFD, one token; the next turn shares the prefix with it."""
+    half = {"role": "user", "content": "\ud83d" + text(1500)}
+    lines = [(_request(half), 1600, 0), (_request(half, *MORE), 1700, 1536)]
+    code, printed, _ = _explain(capsys, tmp_path, *(_exchange(*line) for line in lines))
+    assert code == 0
+    assert "cache: 1,536 tokens could be served, 1,536 were read" in printed
+
+
 CONTENT = {
     "gen_ai.input.messages": json.dumps(
         [{"role": "user", "parts": [{"type": "text", "content": text(6)}]}]

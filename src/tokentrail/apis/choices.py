@@ -39,6 +39,7 @@ NEVER_RECEIVED: Final = "error"
 """The conventions' finish reason for a choice whose own never came."""
 NOTHING, THOUGHT, CONTENT_SHOWN = range(3)
 """What a choice shows: nothing, thought alone, or what a person waits for."""
+_NONE_EXPECTED: Final = range(0)
 _FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "usage")
 
 
@@ -90,7 +91,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     return Response(
         id=telemetry_str(given.get("id")),
         model=telemetry_str(given.get("model")),
-        finish_reasons=finish_reasons(reasons, range(0)),
+        finish_reasons=finish_reasons(reasons, _NONE_EXPECTED),
         service_tier=telemetry_str(given.get("service_tier")),
         system_fingerprint=telemetry_str(given.get("system_fingerprint")),
         content_filter=None

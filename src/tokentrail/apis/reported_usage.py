@@ -55,6 +55,7 @@ TOP: Final[_Numbers] = {
 """Parts that stand beside the totals: what a detail says goes before."""
 _BESIDE: Final = frozenset({"cost", "cost_in_usd_ticks", "server_tool_use", "num_search_queries"})
 """What some servers report beside tokens."""
+_NAMES: Final = frozenset({*DETAILS, *TOP, *_BESIDE})
 _HOLDERS: Final = ("x_groq",)
 """Objects of an answer in which a usage stands, where the answer itself has none."""
 
@@ -101,26 +102,34 @@ def merge_reports(asked: Reported | None, made: Reported | None) -> Reported | N
 def read_usage(usage: object) -> Reported | None:
     """Return what a usage reports, whole; ``None`` if it says nothing."""
     given = fields(usage)
-    parts: dict[str, int] = {}
+    parts: dict[str, Any] = {}
     extras: dict[str, Any] = {}
     for name, value in given.items():
-        if value is not None and name in DETAILS:
-            names = DETAILS[name]
+        if name not in _NAMES or value is None:  # as the totals themselves
+            continue
+        names = DETAILS.get(name)
+        if names is not None:
             for part, detail in fields(value).items():  # as tokens(), without its calls
-                if type(detail) is int and 0 <= detail < MAX_TOKENS and part in names:
+                if type(detail) is int and part in names and 0 <= detail < MAX_TOKENS:
                     parts[names[part]] = detail
                 elif part == "cache_write_tokens_details" and detail is not None:
                     parts.update(_writes(fields(detail)))
-        elif name in TOP and (top := tokens(value)) is not None:
-            parts.setdefault(TOP[name], top)
         elif name in _BESIDE:
             extras = _extras(given)
-    read, written = totals(given)
-    if read is None and written is None and not parts:
-        return None
-    if read is not None and written is not None:
-        read, written = _whole(read, written, parts, given)
+        else:
+            _take_top(name, value, parts)
+    read, written = given.get("prompt_tokens"), given.get("completion_tokens")
+    if not (type(read) is int is type(written) and 0 <= read < MAX_TOKENS > written >= 0):
+        read, written = totals(given)
+        if read is None and written is None and not parts:
+            return None
+    read, written = _whole(read, written, parts, given)
     return Reported(read, written, **parts, **extras)
+
+
+def _take_top(name: str, value: object, parts: dict[str, Any]) -> None:
+    if (top := tokens(value)) is not None:
+        parts.setdefault(TOP[name], top)
 
 
 def _extras(usage: Mapping[str, object]) -> dict[str, Any]:
@@ -168,14 +177,16 @@ def _searches(usage: Mapping[str, object]) -> int | None:
 
 
 def _whole(
-    read: int, written: int, parts: dict[str, int], given: Mapping[str, object]
-) -> tuple[int, int]:
+    read: int | None, written: int | None, parts: dict[str, Any], given: Mapping[str, object]
+) -> tuple[int | None, int | None]:
     """Return both totals with what the server left out of them, by its own arithmetic.
 
     Where the sum of all is larger than both, a part that explains the rest is what was left out:
     thought of the output, cached text or sound of the input. Where none does, it is thought that
     only the sum shows. A part that is larger than its whole is not in it.
     """
+    if read is None or written is None:
+        return read, written
     total = given.get("total_tokens")
     if type(total) is int and read + written < total < MAX_TOKENS:
         rest = total - read - written
@@ -185,7 +196,9 @@ def _whole(
         return read + apart, written + rest - apart
     get = parts.get
     thought = get("reasoning_tokens", 0)
-    outside = max(get(_APART[0], 0), get(_APART[1], 0), get(_APART[2], 0))
+    outside = max(
+        get("audio_input_tokens", 0), get("cache_read_tokens", 0), get("cache_write_tokens", 0)
+    )
     return (
         read + outside if outside > read else read,
         written + thought if thought > written else written,

@@ -27,7 +27,6 @@ from tokentrail.support.size import approximate_size
 from tokentrail.telemetry import internal_metrics
 from tokentrail.telemetry.context import without_instrumentation
 from tokentrail.usage import resolve
-from tokentrail.usage.explain.explainer import can_be_explained
 from tokentrail.usage.tools import tools_of
 
 if TYPE_CHECKING:
@@ -206,7 +205,7 @@ class ObservedCall:
             if operation is not None:
                 self.state, self._operation = CallState.ENDED, operation
                 self.telemetry.client = None  # a call that is over hides no other
-                if self._is_ours():
+                if self._generation == self._runtime.generation:
                     self._end(operation, finalising=finalising)
         except BaseException:  # a bug of ours, or a signal: it is recorded with what is known
             if self.state is CallState.ENDED and not finalising and self._is_ours():
@@ -229,7 +228,8 @@ class ObservedCall:
         runtime = self._runtime
         runtime.open_calls.discard(self)
         self._live = None
-        self._name_model(operation)
+        if self.request.prompt_name is not None:
+            self._name_model(operation)
         operation.request = request = self.request
         if request.background or request.fetches:
             operation.response = runtime.background.settled(request, operation.response)
@@ -245,14 +245,15 @@ class ObservedCall:
         self.usage = operation.usage = resolve.resolve_usage(operation, None, None, mode)
         gaps = self._last_gaps(operation) if request.stream else None
         if runtime.explainer is not None and operation.answered:
-            self._is_explained = can_be_explained(request)
+            self._is_explained = runtime.explainer.explains(request)
         if finalising:
             self._queue_without_lock(gaps)
             return
         if gaps is not None and not runtime.submit(gaps) and gaps.is_short():
             for _ in gaps.steps():
                 pass
-        if not (resolve.is_complete(operation, mode) and self._is_cheap_to_emit()):
+        is_free = self.capture is None and runtime.prices is None
+        if not (resolve.is_complete(operation, mode) and (is_free or self._is_cheap_to_emit())):
             self._count()
         elif self._is_explained:
             self._set_deadline()
@@ -263,7 +264,7 @@ class ObservedCall:
     def _name_model(self, operation: Operation) -> None:
         """Take the model that the answer names for that of a stored prompt, which names it."""
         request, response = self.request, operation.response
-        if request.prompt_name is None or request.model is not None or response is None:
+        if request.model is not None or response is None:
             return
         self.request = replace(request, model=response.model)
 
@@ -345,8 +346,6 @@ class ObservedCall:
     def _is_cheap_to_emit(self) -> bool:
         """Whether the price is at hand, and the content is short."""
         capture = self.capture
-        if capture is None and self._runtime.prices is None:
-            return True
         with guard.shield("content"):
             price = self._price()
             return (price is None or price.is_cheap()) and (capture is None or capture.is_cheap())

@@ -7,7 +7,7 @@ allowed. A wrong variable must not stop a program: it warns once, and the defaul
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from tokentrail.config.unknown import describe_unknown, unknown_variables
 from tokentrail.config.values import OPT_IN, ContentCapture, redact_everything
 from tokentrail.cost.user_prices import PricesError, UserPrices
 from tokentrail.support import guard
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +108,7 @@ def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> An
     return read.value
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class EnvironmentValue:
     """What the environment makes of a setting."""
 

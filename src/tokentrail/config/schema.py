@@ -7,7 +7,7 @@ Parsing, error texts, ``tokentrail doctor``, ``docs/settings.md`` and the docstr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, field, fields
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -28,6 +28,7 @@ from tokentrail.config.values import (
     redact_everything,
 )
 from tokentrail.cost.user_prices import PRICE_NAMES, UserPrices
+from tokentrail.support.frozen import lean_dataclass
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Enum)
@@ -37,7 +38,7 @@ _BY_NAME = "as text package.module:function"
 _NAMES = "Collection[str] | str"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Setting:
     """A row of the table."""
 
@@ -104,7 +105,7 @@ def _choice(default: _E, about: str, variable: str | None = None) -> _E:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Settings:
     """The settings in force."""
 

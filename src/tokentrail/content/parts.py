@@ -6,28 +6,29 @@ They mirror the message schemas of the GenAI conventions. Absent is ``None``. A 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Text:
     """Text; a refusal is text too, for the schemas have no other part for it."""
 
     content: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Reasoning:
     """Thought that is shown, or a summary of it."""
 
     content: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ToolCall:
     """A call that the application is to make; ``arguments`` as sent where they are no JSON."""
 
@@ -36,7 +37,7 @@ class ToolCall:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ToolResponse:
     """What such a call gave: text, parts, or any JSON."""
 
@@ -44,7 +45,7 @@ class ToolResponse:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Blob:
     """Bytes inside a message, in base64; ``content`` is ``None`` once they are left out."""
 
@@ -54,7 +55,7 @@ class Blob:
     byte_size: int
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Uri:
     """Something that lies elsewhere, by its address."""
 
@@ -63,7 +64,7 @@ class Uri:
     mime_type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class File:
     """Something uploaded before, by its id."""
 
@@ -72,7 +73,7 @@ class File:
     mime_type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ServerToolCall:
     """A call that the server makes itself; ``call`` has a "type"."""
 
@@ -81,7 +82,7 @@ class ServerToolCall:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ServerToolResponse:
     """What such a call gave; ``response`` has a "type"."""
 
@@ -89,7 +90,7 @@ class ServerToolResponse:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Compaction:
     """The server made a conversation shorter; what it keeps is its secret."""
 
@@ -110,7 +111,7 @@ Part: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Message:
     """One message: who says what, in the order in which it was sent."""
 
@@ -119,7 +120,7 @@ class Message:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Tool:
     """A declared tool; what it does and takes only where that was asked for."""
 
@@ -129,7 +130,7 @@ class Tool:
     parameters: object = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Document:
     """What a search found: by its id, with how well it fits; never its text."""
 
@@ -137,7 +138,7 @@ class Document:
     score: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Content:
     """What is said in one call."""
 

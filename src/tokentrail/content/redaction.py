@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from tokentrail.content.parts import (
@@ -22,6 +22,7 @@ from tokentrail.content.parts import (
 )
 from tokentrail.content.values import LEFT_OUT, clean, parsed, sized, to_json
 from tokentrail.support import guard
+from tokentrail.support.frozen import lean_dataclass
 
 KINDS: Final = (
     "system",
@@ -40,7 +41,7 @@ KINDS: Final = (
 """What the user's ``redact`` is told of a text. Of values that are not text it gets the JSON."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Redaction:
     """What the user wants kept."""
 

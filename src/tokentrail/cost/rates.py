@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.model.records import Source
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ PER: Final = 1_000_000
 """Prices are for so many tokens."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Rate:
     """USD per million tokens; more or less for all of them where the input is long."""
 
@@ -33,7 +33,7 @@ class Rate:
         return reached[-1] if reached else self.base
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Rates:
     """The prices of a model: USD per million tokens, of searches per thousand requests.
 

@@ -6,13 +6,14 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from tokentrail.cost.rates import Rate, Rates
+from tokentrail.support.frozen import lean_dataclass
 
 PRICE_NAMES: Final = tuple(part.name for part in fields(Rates))
 TIERS: Final = "service_tiers"
@@ -32,7 +33,7 @@ class PricesError(ValueError):
         self.keys = keys
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class UserPrices:
     """Prices by model, and by service tier where one is not the ordinary one."""
 

@@ -15,11 +15,11 @@ import threading
 import time
 from binascii import a2b_base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib import import_module, resources
 from typing import TYPE_CHECKING, Any
 
 from tokentrail.support.fork import ForkLock
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ _SLICE = 16 * 1024
 """Bytes of a rank file parsed, and then copied, between two yields of the GIL: some 0.5 ms each."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Recipe:
     """What makes an encoding, besides its ranks: facts of tiktoken_ext.openai_public."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import base64
 import math
-from dataclasses import dataclass
 
 from tokentrail.counting.models import base_name
 from tokentrail.counting.rules import Part, RuleId
+from tokentrail.support.frozen import lean_dataclass
 
 _HEADER = 128 * 1024
 """Characters of base64 read: a JPEG's size may stand behind 64 KB of metadata."""
@@ -31,7 +31,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Second bytes of JPEG's markers that start a frame."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Tiles:
     """Pricing by tiles of 512 pixels: ``base``, and ``tile`` for each."""
 
@@ -48,7 +48,7 @@ class Tiles:
         return Part(rule, self.base + self.tile * tiles)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Patches:
     """Pricing by patches of 32 pixels, at most 1536, times a factor."""
 

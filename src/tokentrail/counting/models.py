@@ -9,11 +9,11 @@ None, never a guess. Of some families nothing but the name is known: their encod
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
 from tokentrail.counting.encodings import RECIPES
+from tokentrail.support.frozen import lean_dataclass
 
 GUESSED_ENCODING = "o200k_base"
 """What to count with where the model is unknown: the count is then an approximation."""
@@ -51,7 +51,7 @@ class Dialect(str, Enum):
         return self not in {Dialect.PLAIN, Dialect.OLDEST}
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Family:
     """Models that share an encoding and a habit of thinking."""
 

@@ -5,11 +5,12 @@ Each figure belongs to the rule beside it; what speaks for a rule stands in `evi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from tokentrail.counting.models import Dialect
 from tokentrail.counting.rules import RuleId as Id
+from tokentrail.support.frozen import lean_dataclass
 
 
 class Cost(NamedTuple):
@@ -19,7 +20,7 @@ class Cost(NamedTuple):
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Overhead:
     """What surrounds the texts of a prompt of messages."""
 

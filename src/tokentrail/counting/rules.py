@@ -9,12 +9,12 @@ stand in `tokentrail.counting.evidence`, which `python -m tools.rules EXCHANGES 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokentrail.counting.evidence import EVIDENCE, Evidence
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -161,7 +161,7 @@ class Part(NamedTuple):
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Rule:
     """What a rule says, and for what."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tokentrail.counting.models import Dialect
 from tokentrail.counting.rules import Part
 from tokentrail.counting.rules import RuleId as Id
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ _HEADER = 3
 _END = 1
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Answer:
     """One answer: a choice of chat, all the output of a response."""
 
@@ -68,7 +68,7 @@ def answers(keys: Iterable[Key], *, of_responses: bool) -> list[Answer]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Surcharges:
     """What the request, and the answer so far, say of the billing beside the tokens of texts."""
 

@@ -6,11 +6,13 @@ What reads it is named here and stands in a layer above: see :mod:`tokentrail.ap
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from tokentrail.support.frozen import lean_dataclass
 
-@dataclass(frozen=True)
+
+@lean_dataclass(frozen=True, slots=False)
 class OperationRow:
     """One operation of one API."""
 

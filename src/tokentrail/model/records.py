@@ -7,7 +7,6 @@ empty text or a guess.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -75,7 +74,7 @@ class ToolCall:
     """It has the status that the server gave it."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Image:
     """An image part: its URL (also ``data:``) and the detail asked for."""
 
@@ -411,7 +410,7 @@ class Explanation:
     """The same request was answered within the last minute."""
 
 
-@dataclass(slots=True)
+@lean_dataclass(frozen=False, slots=True)
 class Operation:
     """One whole call, as its recorder knows it at its end; what is found out later is added."""
 

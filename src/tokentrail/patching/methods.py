@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.readers import adapter_of
@@ -11,13 +10,14 @@ from tokentrail.apis.responses.adapter import CompactAdapter
 from tokentrail.apis.responses.connection import ResponsesConnectionAdapter
 from tokentrail.model import operations
 from tokentrail.model.operations import OperationRow
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from tokentrail.apis import ApiAdapter
     from tokentrail.apis.responses.connection import ConnectionAdapter
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Method:
     """One method of one class."""
 

@@ -50,10 +50,20 @@ class shield:  # noqa: N801 - reads as the statement it makes: with guard.shield
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> bool:
         """Swallow an error of ours, or let it pass where :data:`strict` is set."""
-        if error is None or not _is_ours(error):
+        return error is not None and self.takes(error)
+
+    def takes(self, error: BaseException) -> bool:
+        """Note ``error`` and return true, unless it is to be raised.
+
+        For ``except`` on the way of every call, which a ``with`` would have enter two functions.
+        """
+        if not self._is_for_us(error):
             return False
         _note(self._place, error)
         return not strict
+
+    def _is_for_us(self, error: BaseException) -> bool:
+        return _is_ours(error)
 
 
 class function_shield(shield):  # noqa: N801 - as above
@@ -61,12 +71,8 @@ class function_shield(shield):  # noqa: N801 - as above
 
     __slots__ = ()
 
-    def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> bool:
-        """Swallow what the function raised, or let it pass where :data:`strict` is set."""
-        if error is None or not (_is_ours(error) or _would_end_program(error)):
-            return False
-        _note(self._place, error)
-        return not strict
+    def _is_for_us(self, error: BaseException) -> bool:
+        return _is_ours(error) or _would_end_program(error)
 
 
 def _would_end_program(error: BaseException) -> bool:

@@ -171,7 +171,8 @@ class CallTelemetry(EnclosingCall):
     """The telemetry of one call, from its start to its end."""
 
     __slots__ = (
-        "_metrics", "_outputs", "_record", "_template", "_templates", "span", "start_time",
+        "_is_recording", "_metrics", "_outputs", "_record", "_template", "_templates",
+        "is_observed", "needs_details", "span", "start_time",
     )  # fmt: skip
 
     wants_partial_usage = False
@@ -188,9 +189,10 @@ class CallTelemetry(EnclosingCall):
         start_time: int,
         record: genai_util.Record | None,
     ) -> None:
-        super().__init__(context)
-        self._metrics = emitter.metrics
-        self._outputs = emitter.outputs
+        self._context = context  # as the class above would, without being entered
+        self.client = self.body_reader = self._tokens = None
+        self._metrics = metrics = emitter.metrics
+        self._outputs = outputs = emitter.outputs
         self._templates = emitter.templates
         self._template = template
         self.span = span
@@ -198,22 +200,13 @@ class CallTelemetry(EnclosingCall):
         self.start_time = start_time
         """Nanoseconds since the epoch."""
         self._record = record
-
-    @property
-    def is_observed(self) -> bool:
-        """Whether anybody would see it: the span is recorded, or there are metrics or events."""
-        outputs = self._outputs
-        return (
-            self.span.is_recording()
-            or self._metrics.is_observed
-            or outputs.hook is not None
-            or outputs.events.want_any
+        self._is_recording = recording = span.is_recording()
+        self.is_observed = (
+            recording or metrics.is_observed or outputs.hook is not None or outputs.events.want_any
         )
-
-    @property
-    def needs_details(self) -> bool:
+        """Whether anybody would see it: the span is recorded, or there are metrics or events."""
+        self.needs_details = recording or outputs.needs_details or record is not None
         """Whether more of it is emitted than points have: on the span, in events, to others."""
-        return self.span.is_recording() or self._outputs.needs_details or self._record is not None
 
     def publish_partial_usage(self, usage: Usage) -> None:
         """Take what is known of the usage of a stream."""
@@ -252,13 +245,15 @@ class CallTelemetry(EnclosingCall):
         if self._record is not None:
             labelled, learned = self._enriched(operation)
         try:
-            with _METRICS_SHIELD:
-                metrics = self._metrics
-                if metrics.is_observed:
-                    metrics.batch.add(partial(metrics.record, labelled, self._context))
-                # What redact left of the request is this call's alone.
-                if self.span.is_recording() and not (content and self._outputs.redacts):
-                    shared = self._templates.end_attributes(self._template, operation)
+            metrics = self._metrics
+            if metrics.is_observed:
+                metrics.batch.add(partial(metrics.record, labelled, self._context))
+            # What redact left of the request is this call's alone.
+            if self._is_recording and not (content and self._outputs.redacts):
+                shared = self._templates.end_attributes(self._template, operation)
+        except BaseException as error:
+            if not _METRICS_SHIELD.takes(error):
+                raise
         finally:
             try:
                 if operation.raised is not None or self._outputs.needs_details:
@@ -306,11 +301,7 @@ class JoinedCallTelemetry(CallTelemetry):
         self.wants_partial_usage = self._record is not None
         # In metrics that the other one has not.
         self.records_gaps = self._record is not None and self._metrics.has_more
-
-    @property
-    def is_observed(self) -> bool:
-        """Whether anybody would see it: the other one may."""
-        return True
+        self.is_observed = True  # the other one may see it
 
     def discard(self) -> None:
         """Leave the span to whom it belongs."""

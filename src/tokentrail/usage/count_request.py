@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.apis.responses.adapter import ResponsesAdapter
 from tokentrail.counting import RULES, InputTally, is_proven
 from tokentrail.model.records import Endpoint, Prompt, Source
+from tokentrail.support.frozen import lean_dataclass
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _SAYS: Final = {rule.id: rule.says for rule in RULES}
 CHAT: Final = "chat_completions"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class TokenPart:
     """Tokens of one part of a request that are counted by one rule."""
 
@@ -39,7 +39,7 @@ class TokenPart:
     """``counted`` by a proven rule with the model's own encoding, else ``approximated``."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class TokenCount:
     """The tokens of the input of a request, and what they are made of."""
 

@@ -6,7 +6,6 @@ up to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tokentrail.config import TokenCounting
@@ -26,6 +25,7 @@ from tokentrail.counting import (
 )
 from tokentrail.model.operations import CHAT, COMPLETIONS, RESPONSES, WITH_OUTPUT
 from tokentrail.model.records import ALLOWED, Count, Outcome, Prompt, Reported, Source, Usage
+from tokentrail.support.frozen import lean_dataclass
 from tokentrail.usage.background import is_unfinished
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Operation, Request, Response
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Model:
     """What is taken to have answered, for counting."""
 
@@ -75,7 +75,7 @@ def identify(
     return Model(name, asked or GUESSED_ENCODING, known=False)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class NeededCounts:
     """Which directions have to be counted."""
 

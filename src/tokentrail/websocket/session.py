@@ -152,8 +152,8 @@ class WebSocketSession:
         request = self.adapter.parse_request(socket_endpoint_of(self._client), arguments)
         schemas = active.settings.capture_tool_schemas
         reader = _EventReader(request, arguments, schemas=schemas)
-        to_record = CallToRecord(self.adapter, self._client, context, request, reader)
-        call, _ = start_call(active, to_record)
+        to_record = CallToRecord(self.adapter, self._client, context, request)
+        call, _ = start_call(active, to_record, reader)
         return InFlightResponse(call)
 
     def asked(self, event: object) -> tuple[str | None, InFlightResponse] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.counting import InputTally, RuleId, is_proven
@@ -10,6 +9,7 @@ from tokentrail.counting.text import Sum
 from tokentrail.counting.tools import MalformedError, Rendering
 from tokentrail.model.records import InputPart, Message, Prompt, Source
 from tokentrail.support.bounded import RecentlyUsed
+from tokentrail.support.frozen import lean_dataclass
 from tokentrail.usage.explain.sections import INSTRUCTIONS, keyed, keyed_text
 from tokentrail.usage.explain.shares import apportion
 
@@ -45,7 +45,7 @@ _SAID: Final = "said"
 Tokens = dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Counted:
     """The tokens of a section by part, and the parts of which a rule is not proven."""
 
@@ -58,7 +58,7 @@ class Counted:
         return sum(tokens for _, tokens in self.tokens)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class CountedInput:
     """An input as it is counted, before it is scaled to what is billed."""
 

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.support.bounded import RecentlyUsed
+from tokentrail.support.frozen import lean_dataclass
 from tokentrail.usage.explain.sections import keyed, keyed_text
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ CALLS: Final = 8
 _ATTRIBUTE: Final = "gen_ai.conversation.id"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class SeenCall:
     """A call that was answered."""
 

@@ -37,11 +37,6 @@ _ASKED: Final = attrgetter(
 """What tells requests apart beside their prompts."""
 
 
-def can_be_explained(request: Request) -> bool:
-    """Tell whether a call has an input that is explained."""
-    return request.operation in _APIS and request.api in {CHAT.api, RESPONSES.api}
-
-
 class Explainer:
     """Explains call after call, each in the order in which they ended. For one thread alone."""
 
@@ -52,6 +47,10 @@ class Explainer:
         self._prefixes = Prefixes()
         self._answered: RecentlyUsed[Digest, float] = RecentlyUsed(REQUESTS)
         self._names = names
+
+    def explains(self, request: Request) -> bool:
+        """Tell whether a call has an input that is explained."""
+        return request.operation in _APIS and request.api in {CHAT.api, RESPONSES.api}
 
     def steps(
         self, operation: Operation, prompt: Prompt, total: Count, model: Model, encoder: Encoder

@@ -6,12 +6,12 @@ The key is drawn once in a process and never leaves it: no hash can be guessed f
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.counting import render_schema, turns
 from tokentrail.counting.schemas import as_json
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -30,7 +30,7 @@ Prefix = tuple[Digest, Digest]
 """The hash of what stands before the items, and the chained one of the items."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Unit:
     """A message, or the calls of one answer with their results, and its hash."""
 
@@ -40,7 +40,7 @@ class Unit:
     """How many messages it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Head:
     """What stands before the items."""
 
@@ -50,7 +50,7 @@ class Head:
     instructions: Digest
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Sections:
     """The sections of one prompt."""
 
