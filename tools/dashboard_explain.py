@@ -121,8 +121,10 @@ def _tokens(ask: Queries) -> tuple[Panel, ...]:
 
 def _money(ask: Queries) -> tuple[Panel, ...]:
     parts = ask.total(INPUT, PART, *PRICED)
-    wasted = ask.total(WASTED, WASTE, KIND, *PRICED)
-    price = ask.at_price("input|output", KIND)
+    wasted = " or ".join(
+        f"{ask.total(WASTED, WASTE, KIND, *PRICED, where=_kind(kind))} {ask.at_price(kind)}"
+        for kind in ("input", "output")
+    )
     return (
         Panel(
             "Cost of input per hour by part",
@@ -153,7 +155,7 @@ def _money(ask: Queries) -> tuple[Panel, ...]:
             "Dollars an hour of tokens that were paid and not used, input and output each at its"
             " price. Needs the rules of `tokentrail prices`.",
             "timeseries",
-            (Query(f"sum by ({WASTE}) ({wasted} {price}) * 3600", legend(WASTE)),),
+            (Query(f"sum by ({WASTE}) ({wasted}) * 3600", legend(WASTE)),),
             unit=USD_PER_HOUR,
             empty=f"None. {NO_PRICES}",
             decimals=2,
@@ -161,6 +163,10 @@ def _money(ask: Queries) -> tuple[Panel, ...]:
             colors=WASTES,
         ),
     )
+
+
+def _kind(kind: str) -> str:
+    return f'{KIND}="{kind}"'
 
 
 def _growth(ask: Queries) -> tuple[Panel, ...]:
