@@ -52,9 +52,11 @@ TOP: Final[_Numbers] = {
     "cache_creation_input_tokens": "cache_write_tokens",
     "reasoning_tokens": "reasoning_tokens",
 }
-"""Parts that stand beside the totals: what a detail says goes before."""
-_BESIDE: Final = frozenset({"cost", "cost_in_usd_ticks", "server_tool_use", "num_search_queries"})
-"""What some servers report beside tokens."""
+"""Parts given next to the totals: a number in the details has precedence."""
+_BESIDE: Final = frozenset(
+    {"cost", "cost_in_usd_ticks", "server_tool_use", "num_search_queries", "cache_creation"}
+)
+"""What some servers report besides tokens; the last is Anthropic's split of cache writes."""
 _NAMES: Final = frozenset({*DETAILS, *TOP, *_BESIDE})
 _HOLDERS: Final = ("x_groq",)
 """Objects of an answer in which a usage stands, where the answer itself has none."""
@@ -100,7 +102,7 @@ def merge_reports(asked: Reported | None, made: Reported | None) -> Reported | N
 
 
 def read_usage(usage: object) -> Reported | None:
-    """Return what a usage reports, whole; ``None`` if it says nothing."""
+    """Return everything that a usage reports; ``None`` if it reports nothing."""
     given = fields(usage)
     parts: dict[str, Any] = {}
     extras: dict[str, Any] = {}
@@ -112,7 +114,7 @@ def read_usage(usage: object) -> Reported | None:
             for part, detail in fields(value).items():  # as tokens(), without its calls
                 if type(detail) is int and part in names and 0 <= detail < MAX_TOKENS:
                     parts[names[part]] = detail
-                elif part == "cache_write_tokens_details" and detail is not None:
+                elif part in _WRITES and detail is not None:
                     parts.update(_writes(fields(detail)))
         elif name in _BESIDE:
             extras = _extras(given)
@@ -124,7 +126,7 @@ def read_usage(usage: object) -> Reported | None:
         if read is None and written is None and not parts:
             return None
     read, written = _whole(read, written, parts, given)
-    return Reported(read, written, **parts, **extras)
+    return Reported(read, written, **{**parts, **extras})
 
 
 def _take_top(name: str, value: object, parts: dict[str, Any]) -> None:
@@ -134,13 +136,20 @@ def _take_top(name: str, value: object, parts: dict[str, Any]) -> None:
 
 def _extras(usage: Mapping[str, object]) -> dict[str, Any]:
     """Return what stands beside the tokens."""
-    return {"cost": cost_in_usd(usage), "web_searches": _searches(usage)}
+    return {
+        "cost": cost_in_usd(usage),
+        "web_searches": _searches(usage),
+        **_writes(fields(usage.get("cache_creation"))),
+    }
 
 
 _LIFETIMES: Final = {
     "ttl_30m_tokens": "cache_write_30m_tokens",
     "ttl_12h_tokens": "cache_write_12h_tokens",
+    "ephemeral_1h_input_tokens": "cache_write_1h_tokens",
 }
+_WRITES: Final = frozenset({"cache_write_tokens_details", "cache_creation_token_details"})
+"""Objects that split what was written to a cache, OpenAI's and LiteLLM's."""
 
 
 def _writes(details: Mapping[str, object]) -> dict[str, int]:
@@ -234,7 +243,7 @@ def without_empty(reported: Reported | None, *, shown: bool) -> Reported | None:
 
 
 def realtime_usage(usage: object) -> Reported | None:
-    """Return the usage of a realtime response; ``None`` if it says nothing.
+    """Return the usage of a realtime response; ``None`` if it reports nothing.
 
     Sound that is cached costs another price than text that is, so the parts of the cached count.
     """

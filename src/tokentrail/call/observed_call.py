@@ -13,6 +13,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tokentrail.apis import http_metadata
 from tokentrail.call.jobs import Comparison, Gaps
 from tokentrail.call.learning import Lesson, calibrated
 from tokentrail.call.live_usage import LiveUsage
@@ -186,7 +187,11 @@ class ObservedCall:
 
     def on_error(self, error: BaseException) -> None:
         """Note that ``error`` is on its way to the application."""
-        self._go_on(self.recorder.on_error(error))
+        operation = self.recorder.on_error(error)
+        if operation is not None and self._runtime.settings.capture_account:
+            headers = http_metadata.headers_of_error(error)
+            operation.http = http_metadata.with_account(operation.http, headers)
+        self._go_on(operation)
 
     def on_collected(self) -> None:
         """Note, in a finaliser, that nobody holds the answer any more."""
@@ -232,7 +237,7 @@ class ObservedCall:
             self._name_model(operation)
         operation.request = request = self.request
         if request.background or request.fetches:
-            operation.response = runtime.background.settled(request, operation.response)
+            runtime.background.claim(operation)
         response = operation.response
         reported = response.reported if response is not None else None
         if (
@@ -241,6 +246,8 @@ class ObservedCall:
             or (reported is not None and reported.web_searches is not None)
         ):  # seldom
             operation.tools = tools_of(request, response)
+        if runtime.settings.capture_account:
+            operation.http = http_metadata.with_account(operation.http, operation.headers)
         mode = runtime.settings.token_counting
         self.usage = operation.usage = resolve.resolve_usage(operation, None, None, mode)
         gaps = self._last_gaps(operation) if request.stream else None
@@ -249,9 +256,8 @@ class ObservedCall:
         if finalising:
             self._queue_without_lock(gaps)
             return
-        if gaps is not None and not runtime.submit(gaps) and gaps.is_short():
-            for _ in gaps.steps():
-                pass
+        if gaps is not None:
+            self._submit_gaps(gaps)
         is_free = self.capture is None and runtime.prices is None
         if not (resolve.is_complete(operation, mode) and (is_free or self._is_cheap_to_emit())):
             self._count()
@@ -260,6 +266,12 @@ class ObservedCall:
             self._queue()
         else:  # as nearly always
             self._record()
+
+    def _submit_gaps(self, gaps: Gaps) -> None:
+        """Have the last gaps recorded: by the worker, or at once where it is full."""
+        if not self._runtime.submit(gaps) and gaps.is_short():
+            for _ in gaps.steps():
+                pass
 
     def _name_model(self, operation: Operation) -> None:
         """Take the model that the answer names for that of a stored prompt, which names it."""

@@ -16,7 +16,7 @@ from tokentrail.content.parts import Content
 from tokentrail.counting import OutputTally
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass
-from tokentrail.telemetry import attribution
+from tokentrail.telemetry import attribution, cache_key
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ def start_call(
         runtime.prepare()
     delegated = runtime.conflicts.is_recorded_elsewhere(call.client, call.request.operation)
     request, baggage_keys = call.request, runtime.settings.baggage_keys
-    if baggage_keys or call.context or attribution.BLOCK.get() is not None:
-        request = attribution.with_context_attributes(request, baggage_keys, call.context)
+    has_key = request.cache_key is not None
+    if has_key or baggage_keys or call.context or attribution.BLOCK.get() is not None:
+        request = _attributed(runtime, call)
     begun = time.perf_counter()
     telemetry = runtime.emitter.start(request, call.context, delegated=delegated)
     try:
@@ -88,6 +89,14 @@ def start_call(
         telemetry.discard()
         raise
     return observed, telemetry
+
+
+def _attributed(runtime: Runtime, call: CallToRecord) -> Request:
+    """Return the request with what the application gave for its span, and its cache key."""
+    settings, request = runtime.settings, call.request
+    if settings.baggage_keys or call.context or attribution.BLOCK.get() is not None:
+        request = attribution.with_context_attributes(request, settings.baggage_keys, call.context)
+    return cache_key.with_cache_key(request, settings.capture_cache_key)
 
 
 def _output_tally(runtime: Runtime, request: Request) -> OutputTally | None:

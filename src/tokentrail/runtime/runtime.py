@@ -56,7 +56,7 @@ class Runtime:
         self.worker = Worker()
         self.conflicts = Conflicts(settings.on_conflict)
         self.stream_usage = StreamUsageMemory()
-        self.background = BackgroundUsage()
+        self.background = BackgroundUsage(counts_all=settings.fetched_usage_metrics)
         """Usage of responses that are made in the background."""
         counts = settings.token_counting is not TokenCounting.OFF
         self.calibration = Calibration() if settings.calibration and counts else None
@@ -231,7 +231,9 @@ def _explainer(settings: Settings) -> Explainer | None:
 def _prices(settings: Settings) -> Prices | None:
     if settings.cost is Cost.OFF:
         return None
-    return Prices(settings.prices, counted=settings.cost is Cost.COUNTED)
+    return Prices(
+        settings.prices, counted=settings.cost is Cost.COUNTED, attributes=settings.cost_attributes
+    )
 
 
 active: Runtime | None = None

@@ -1,4 +1,4 @@
-"""A dataclass that is frozen as far as the type checker can see, and lean at run time."""
+"""A dataclass that is frozen for the type checker, and cheap at run time."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ else:
     from operator import attrgetter
 
     def lean_dataclass(*, frozen: bool, slots: bool) -> object:
-        """Make a dataclass that is frozen to the type checker alone, which reads every line.
+        """Make a dataclass that is frozen for the type checker only.
 
-        One that is frozen at run time, too, takes four times as long to fill, which for the records
-        of a call was a tenth of all that telling it costs. And each method that ``dataclass`` makes
-        is text that is compiled, at every import: half of the time that ours took. So it makes the
-        ``__init__`` alone, and the others are the same functions for all.
+        One that is frozen at run time takes four times as long to fill. For the records of a call
+        that was a tenth of its whole overhead. And ``dataclass`` compiles the text of each method
+        it makes, at every import: half of our import time. So this makes only ``__init__``; the
+        other methods are the same functions for all.
         """
 
         def decorate(cls: type) -> type:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import _logs as otel_logs
 from opentelemetry import trace
 
+from tokentrail.model.records import Usage
 from tokentrail.support import guard
 from tokentrail.telemetry import completion_hook, genai_util, internal_metrics, semconv, spans
 from tokentrail.telemetry.context import EnclosingCall, without_instrumentation
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from tokentrail.config import Settings
     from tokentrail.content import Content
-    from tokentrail.model.records import Operation, Request, Usage
+    from tokentrail.model.records import Operation, Request
     from tokentrail.telemetry.internal_metrics import Measured
     from tokentrail.telemetry.spans import Attributes, SpanTemplate
 
@@ -41,6 +43,7 @@ _COMPLETION_HOOK_SHIELD = guard.function_shield("completion hook")
 
 PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
 """Keywords that name the providers."""
+_NO_USAGE: Final = Usage()
 _NOTHING: dict[str, Any] = {}
 
 
@@ -247,6 +250,8 @@ class CallTelemetry(EnclosingCall):
         try:
             metrics = self._metrics
             if metrics.is_observed:
+                if operation.spans_only:
+                    labelled = replace(labelled, usage=_NO_USAGE, tools=())
                 metrics.batch.add(partial(metrics.record, labelled, self._context))
             # What redact left of the request is this call's alone.
             if self._is_recording and not (content and self._outputs.redacts):
@@ -325,7 +330,10 @@ class JoinedCallTelemetry(CallTelemetry):
     def finish(self, operation: Operation, content: Content | None) -> None:
         """Record the call in our own counters, and publish what it was to the other one."""
         with _METRICS_SHIELD:
-            self._metrics.finish_own(operation, self._context, joined=self._record is not None)
+            counted = operation
+            if operation.spans_only:
+                counted = replace(operation, usage=_NO_USAGE, tools=())
+            self._metrics.finish_own(counted, self._context, joined=self._record is not None)
         if not self.needs_details:
             return
         told = {**spans.start_attributes(operation.request), **spans.end_attributes(operation)}

@@ -235,6 +235,8 @@ def _add_cost(cost: CallCost, attributes: Attributes) -> None:
         attributes[semconv.COST_AMOUNT] = cost.amount
         attributes[semconv.COST_CURRENCY] = cost.currency
         attributes[semconv.COST_SOURCE] = cost.source.value
+        for name in cost.names:
+            attributes[name] = cost.amount
     if cost.unpriced:
         attributes[semconv.COST_UNPRICED] = cost.unpriced
 
