@@ -410,7 +410,7 @@ def test_a_label_that_is_none_is_refused(capsys, command):
     with pytest.raises(SystemExit) as ended:
         cli.main([*command, "--service-label", "service name"])
     assert ended.value.code == 2
-    assert "'service name' is no label" in capsys.readouterr().err
+    assert "'service name' is not an attribute" in capsys.readouterr().err
 
 
 def test_the_command_adds_a_label_of_the_applications_own(tmp_path):
@@ -428,7 +428,7 @@ def test_the_command_adds_a_label_of_the_applications_own(tmp_path):
 def test_a_label_that_is_there_already_is_refused(tmp_path, capsys, name):
     with pytest.raises(SystemExit):
         cli.main(["dashboards", str(tmp_path), "--by", name])
-    assert "is a label that is there already" in capsys.readouterr().err
+    assert "is a label of the metrics themselves" in capsys.readouterr().err
 
 
 def test_the_command_names_where_the_docs_are(tmp_path):
