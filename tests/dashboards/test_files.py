@@ -410,7 +410,7 @@ def test_a_label_that_is_none_is_refused(capsys, command):
     with pytest.raises(SystemExit) as ended:
         cli.main([*command, "--service-label", "service name"])
     assert ended.value.code == 2
-    assert "'service name' is not an attribute" in capsys.readouterr().err
+    assert "'service name' is not a label" in capsys.readouterr().err
 
 
 def test_the_command_adds_a_label_of_the_applications_own(tmp_path):
