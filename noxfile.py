@@ -50,11 +50,13 @@ INTEROP = (
     "opentelemetry-instrumentation-genai-openai",
     "opentelemetry-instrumentation-genai-langchain",
     "opentelemetry-util-genai[upload]",
+    "opentelemetry-configuration",
     "opentelemetry-instrumentation-aws-lambda",
     "langchain",
     "langchain-openai",
 )
-"""The official instrumentations of the client, of a framework and of AWS Lambda; the framework."""
+"""The official instrumentations of the client, of a framework and of AWS Lambda; the framework;
+what reads OpenTelemetry's configuration file."""
 
 FRAMEWORKS = {
     "agents": ("openai-agents",),

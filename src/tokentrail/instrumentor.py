@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
+import os
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
-from tokentrail.config import read_arguments, read_settings
+from tokentrail.config import (
+    Configuration,
+    is_switched_off,
+    read_arguments,
+    read_section,
+    read_settings,
+)
 from tokentrail.config.differences import different_settings, would_withhold
 from tokentrail.patching import install
 from tokentrail.runtime import runtime
@@ -20,8 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 _logger = logging.getLogger("tokentrail")
-_NO_SETTINGS = frozenset({*PROVIDERS, "skip_dep_check", "raise_exception_on_conflict"})
-"""What ``instrument()`` takes beside settings; the last two are OpenTelemetry's own."""
+_BY_LOADER = frozenset({"skip_dep_check", "raise_exception_on_conflict"})
+"""What ``opentelemetry-instrument`` gives when it switches on all that is installed."""
+_NO_SETTINGS = frozenset({*PROVIDERS, *_BY_LOADER})
+"""What ``instrument()`` takes beside settings."""
 
 
 class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
@@ -29,6 +38,9 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
 
     There is one in a process. Instrumenting or uninstrumenting twice does nothing.
     """
+
+    configuration = Configuration
+    """What a configuration file (``OTEL_CONFIG_FILE``) can have for it."""
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return the openai versions that are supported."""
@@ -38,8 +50,12 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         """Switch on; see :func:`tokentrail.instrument`.
 
         If it is on already, what is asked for and not in force is named in a warning, and what of
-        the client was imported anew is instrumented.
+        the client was imported anew is instrumented. What a configuration file switches off is
+        not switched on by ``opentelemetry-instrument``, which loads all that is installed.
         """
+        is_loader = bool(kwargs) and kwargs.keys() <= _BY_LOADER
+        if is_loader and is_switched_off(read_section(os.environ)):
+            return
         settings = {name: value for name, value in kwargs.items() if name not in _NO_SETTINGS}
         asked = read_arguments(settings)  # which raises also where nothing is to be done
         active = runtime.current()

@@ -159,7 +159,7 @@ class Life(RuleBasedStateMachine):
         assert told.duration == at - 7.0
         assert told.end_time == EPOCH + int((at - 7.0) * 1e9)
         assert told.first_chunk == (self.chunks[0] - 7.0 if self.chunks else None)
-        nothing_came = outcome is Outcome.TRUNCATED and not self.chunks
+        nothing_came = outcome is Outcome.TRUNCATED and not self.chunks and not self.text
         assert told.answered is (self.headers is not None and not nothing_came)
         assert (told.response is not None) is (self.headers is not None)
         assert (told.error_type, told.error_description) == (error, None)

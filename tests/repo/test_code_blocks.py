@@ -20,6 +20,8 @@ from pathlib import Path
 
 import openai
 import pytest
+import yaml
+from tests import shared
 from tests.websocket import apis
 from tests.websocket.peer import Peer
 
@@ -28,6 +30,8 @@ from tokentrail import cli
 from tokentrail.config import SETTINGS
 from tokentrail.testing.model import Model
 from tokentrail.testing.server import Server
+
+unsaid = shared.unsaid
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -47,7 +51,7 @@ FRAGMENTS = {"celery.md", "web-servers.md"}
 """Pages with pieces of applications, which want a server: tests/webservers runs whole ones."""
 CALLED = {"py": "python"}
 """Other words for a language."""
-LOOKED_AT = {"json", "promql", "python", "sh", "text"}
+LOOKED_AT = {"json", "promql", "python", "sh", "text", "yaml"}
 """Text is what a program printed: nothing to be tried out."""
 
 
@@ -133,6 +137,16 @@ def test_its_queries_can_be_read(page):
     for block in _blocks(page, "promql"):
         for query in block.splitlines():
             promql_parser.parse(query)
+
+
+@pytest.mark.parametrize("page", _named(_pages("yaml")))
+def test_its_configuration_files_have_settings_that_are_there(page, unsaid, caplog):
+    """That the SDK reads them is seen in tests/interop."""
+    for block in _blocks(page, "yaml"):
+        file = yaml.safe_load(re.sub(r"\$\{\w+:-(\w+)\}", r"\1", block))
+        options = file["instrumentation/development"]["python"]["tokentrail"]
+        tokentrail.OpenAIInstrumentor.configuration(**options)
+    assert caplog.messages == []
 
 
 def _commands(page):

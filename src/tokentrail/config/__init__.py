@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tokentrail.config import declarative
+from tokentrail.config.declarative import Configuration, is_switched_off, read_section
 from tokentrail.config.environment import (
     EnvironmentValue,
     display_value,
@@ -14,6 +16,7 @@ from tokentrail.config.unknown import describe_unknown, unknown_variables
 from tokentrail.config.values import (
     INSTRUMENTED_APIS,
     OPT_IN,
+    CacheKey,
     ContentCapture,
     Cost,
     MetricNames,
@@ -26,6 +29,8 @@ __all__ = [
     "INSTRUMENTED_APIS",
     "OPT_IN",
     "SETTINGS",
+    "CacheKey",
+    "Configuration",
     "ContentCapture",
     "Cost",
     "EnvironmentValue",
@@ -35,10 +40,13 @@ __all__ = [
     "Settings",
     "StreamUsage",
     "TokenCounting",
+    "declarative",
     "describe_unknown",
     "display_value",
+    "is_switched_off",
     "read_arguments",
     "read_environment",
+    "read_section",
     "read_settings",
     "unknown_variables",
 ]

@@ -7,7 +7,7 @@ allowed. A wrong variable must not stop a program: it warns once, and the defaul
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from tokentrail.config.unknown import describe_unknown, unknown_variables
 from tokentrail.config.values import OPT_IN, ContentCapture, redact_everything
 from tokentrail.cost.user_prices import PricesError, UserPrices
 from tokentrail.support import guard
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ def read_settings(
 
 
 def _require_place_for_content(settings: Settings, arguments: Mapping[str, object]) -> None:
-    """Refuse content that goes to events alone where there are none to be."""
+    """Refuse to send content only to events if no events are emitted."""
     if (
         settings.capture_content is not ContentCapture.EVENT_ONLY
         or settings.emit_event is not False
@@ -95,27 +96,32 @@ def _value(setting: Setting, argument: object, environ: Mapping[str, str]) -> An
             raise ValueError(message) from None
     read = read_environment(setting, environ)
     if read.refused is not None:
-        guard.warn_once(
-            setting.variable,
-            "%s=%r is not allowed%s; allowed: %s. %s",
-            setting.variable,
-            read.refused,
-            read.reason,
-            setting.allowed,
-            _instead(setting),
-        )
+        warn_of_refused(setting, setting.variable, read)
     return read.value
 
 
-@dataclass(frozen=True, slots=True)
+def warn_of_refused(setting: Setting, name: str, read: EnvironmentValue) -> None:
+    """Warn once of a value that is not allowed, by the ``name`` that the user knows it by."""
+    guard.warn_once(
+        name,
+        "%s=%r is not allowed%s; allowed: %s. %s",
+        name,
+        read.refused,
+        read.reason,
+        setting.allowed,
+        _instead(setting),
+    )
+
+
+@lean_dataclass(frozen=True, slots=True)
 class EnvironmentValue:
-    """What the environment makes of a setting."""
+    """The value of a setting in the environment, or in a file that it names."""
 
     value: object
     variable: str | None = None
     """The variable it comes from; ``None`` for the default."""
     refused: str | None = None
-    """What a variable says that is not allowed: ``value`` holds instead."""
+    """The value of a variable that is not allowed; ``value`` is used instead."""
     reason: str = ""
     """Why, where more can be said than what is allowed."""
 
@@ -129,10 +135,15 @@ def read_environment(setting: Setting, environ: Mapping[str, str]) -> Environmen
         variable, text = OPT_IN, "both" if "gen_ai_latest_experimental" in opted else ""
     if not text.strip():
         return EnvironmentValue(setting.default)
+    return read_value(setting, text, variable)
+
+
+def read_value(setting: Setting, value: object, variable: str) -> EnvironmentValue:
+    """Return what a value that comes from ``variable`` means; of a wrong one, the fallback."""
     try:
-        return EnvironmentValue(setting.parse(text), variable)
+        return EnvironmentValue(setting.parse(value), variable)
     except ValueError as error:
-        return EnvironmentValue(setting.fallback, variable, text, _reason(error))
+        return EnvironmentValue(setting.fallback, variable, str(value), _reason(error))
 
 
 def _reason(error: ValueError) -> str:

@@ -48,6 +48,8 @@ def seconds(value: object) -> float:
 
 def share(value: object) -> float:
     """Read a share from 0 to 1, off or all."""
+    if value is False:  # how YAML reads an unquoted `off`
+        value = 0.0
     if isinstance(value, str):
         value = {"off": 0.0, "all": 1.0}.get(value.strip().lower(), value)
     return ratio(value)
@@ -75,11 +77,11 @@ def length(value: object) -> int:
 
 
 class FunctionError(ValueError):
-    """Says why a function cannot be used."""
+    """A function cannot be used; the message says why."""
 
 
 def function(value: object) -> object:
-    """Take what can be called, or import it by its name; whoever calls it awaits nothing."""
+    """Return a function, or import it by its name; coroutine functions are refused."""
     found = _imported(value.strip()) if isinstance(value, str) else value
     if not callable(found):
         raise ValueError
@@ -96,7 +98,7 @@ def _imported(name: str) -> object:
     try:
         found = import_module(module)
     except Exception as error:  # noqa: BLE001 - the user's own module, which may raise anything
-        # The text of an ImportError names modules; any other may be of anything.
+        # The text of an ImportError names modules; other texts may contain anything.
         said = error if isinstance(error, ImportError) else type(error).__name__
         message = f"{module} cannot be imported: {said}"
         raise FunctionError(message) from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from tokentrail.config import (
     SETTINGS,
+    declarative,
     describe_unknown,
     display_value,
     read_environment,
@@ -35,6 +36,7 @@ REQUIRED: Final = (
 OPTIONAL: Final = (
     "opentelemetry-sdk",
     "opentelemetry-distro",
+    declarative.PACKAGE,
     "opentelemetry-util-genai",
     "genai-prices",
 )
@@ -47,9 +49,11 @@ PEERS: Final = {
     "logfire": "logfire",
     "langfuse": "langfuse.openai",
 }
-"""Other instrumentations: their distribution, and the module by which each is known."""
+"""Other instrumentations: their distribution, and the module that shows each is active."""
 JOINED: Final = "opentelemetry-instrumentation-genai-openai"
-"""The one that is no conflict: a call is each call once, by both together."""
+"""The one that does not conflict: both together record each call once."""
+BROKEN: Final = "opentelemetry-instrumentation-openai-v2"
+"""What ``opentelemetry-bootstrap`` installs for openai; beside openai 3 it cannot be imported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class SettingFound:
     name: str
     value: object
     source: str
-    """The environment variable, or "default"."""
+    """The environment variable, ``OTEL_CONFIG_FILE`` for what its file has, or "default"."""
     variable: str
     allowed: str
     refused: str | None
@@ -68,7 +72,7 @@ class SettingFound:
 
 @dataclass(frozen=True, slots=True)
 class MethodFound:
-    """A method of the client: patched, there, left out, absent in this release, or missed."""
+    """A method of the client: patched, available, left out, absent in this release, or missing."""
 
     name: str
     state: str
@@ -80,25 +84,26 @@ class Findings:
 
     settings: tuple[SettingFound, ...]
     completion_hook: str | None
-    """What the ecosystem's variable names, which is no setting of ours."""
+    """The hook named by OpenTelemetry's own variable, which is not a setting of ours."""
     versions: Mapping[str, str | None]
     methods: tuple[MethodFound, ...]
     other_instrumentations: Mapping[str, str]
     providers: Mapping[str, str]
     encodings: Mapping[str, str]
     notes: tuple[str, ...]
-    """What is worth knowing."""
+    """Remarks that are no problems."""
     problems: tuple[str, ...]
-    """What is wrong."""
+    """Problems."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it in values that JSON has."""
+        """Return everything as JSON values."""
         return asdict(self)
 
 
 def examine(environ: Mapping[str, str]) -> Findings:
-    """Look at this interpreter and ``environ``; openai is imported."""
-    settings = tuple(_settings(environ))
+    """Examine this interpreter and ``environ``; imports openai."""
+    section = declarative.read_section(environ)
+    settings = tuple(_settings(environ, section))
     versions = dict(_versions())
     methods = (
         tuple(_methods(_instrumented_apis(settings))) if versions["openai"] is not None else ()
@@ -115,15 +120,19 @@ def examine(environ: Mapping[str, str]) -> Findings:
         encodings=encodings,
         notes=tuple(_notes(peers)),
         problems=(
-            *_misnamed(environ, settings),
+            *_misnamed(environ, section, settings),
             *_problems(settings, versions, methods, encodings),
         ),
     )
 
 
-def _settings(environ: Mapping[str, str]) -> Iterator[SettingFound]:
+def _settings(environ: Mapping[str, str], section: Mapping[str, object]) -> Iterator[SettingFound]:
     for setting in SETTINGS:
-        read = read_environment(setting, environ)
+        given = section.get(setting.name)
+        if given is None:
+            read = read_environment(setting, environ)
+        else:
+            read = declarative.read_option(setting, given)
         used = read.variable if read.refused is None else None
         yield SettingFound(
             name=setting.name,
@@ -160,7 +169,7 @@ def _version(name: str) -> str | None:
 
 
 def _instrumented_apis(settings: tuple[SettingFound, ...]) -> Collection[str]:
-    """Return whose methods are told: as it was switched on here, or else would be."""
+    """Return the APIs that are recorded: as instrumented here, or as they would be."""
     active = runtime.current()
     if active is not None:
         return active.settings.instrumented_apis
@@ -191,8 +200,20 @@ def _other_instrumentations() -> Iterator[tuple[str, str]]:
     working = {other.module for other in coexistence.active_instrumentations()}
     for name, module in PEERS.items():
         if (installed := _version(name)) is not None:
-            state = f"{installed}, {'at work' if module in working else 'installed'}"
-            yield name, f"{state}, each call once, by both together" if name == JOINED else state
+            state = f"{installed}, {_state_of(name, module, working)}"
+            joined = ", with tokentrail: each call is still recorded once"
+            yield name, state + joined if name == JOINED else state
+
+
+def _state_of(name: str, module: str, working: Collection[str]) -> str:
+    if module in working:
+        return "active"
+    if name == BROKEN:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            return f"cannot be imported: {error}"
+    return "installed"
 
 
 def _providers() -> Iterator[tuple[str, str]]:
@@ -214,22 +235,36 @@ def _encoding(name: str) -> str:
     return "cannot be built" if ENCODINGS.load(name) is None else "built"
 
 
-def _notes(peers: Collection[str]) -> Iterator[str]:
-    others = [name for name in peers if name != JOINED]
+def _notes(peers: Mapping[str, str]) -> Iterator[str]:
+    broken = {name for name, state in peers.items() if "cannot be imported" in state}
+    for name in broken:
+        yield f"{name} records nothing: it cannot be imported here. pip uninstall {name}"
+    others = [name for name in peers if name not in {JOINED, *broken}]
     if others:
         yield (
             f"calls may be recorded twice, by {', '.join(others)} too: see TOKENTRAIL_ON_CONFLICT"
         )
 
 
-def _misnamed(environ: Mapping[str, str], settings: tuple[SettingFound, ...]) -> Iterator[str]:
-    """Yield each variable that says what cannot be."""
+def _misnamed(
+    environ: Mapping[str, str],
+    section: Mapping[str, object],
+    settings: tuple[SettingFound, ...],
+) -> Iterator[str]:
+    """Yield each variable, and each option of a file, with a value that is not allowed."""
     for found in settings:
         if found.refused is not None:
-            said = f"{found.variable}={found.refused!r} is not allowed{found.reason}"
+            by_file = section.get(found.name) is not None
+            name = f"{found.name} in {declarative.VARIABLE}" if by_file else found.variable
+            said = f"{name}={found.refused!r} is not allowed{found.reason}"
             yield f"{said}; allowed: {found.allowed}"
     for name, nearest in unknown_variables(environ).items():
         yield describe_unknown(name, nearest)
+    known = {"enabled", *(setting.name for setting in settings)}
+    for name in sorted(section.keys() - known):
+        yield declarative.describe_unknown_option(name)
+    if environ.get(declarative.VARIABLE) and _version(declarative.PACKAGE) is None:
+        yield f"{declarative.VARIABLE} is set: pip install {declarative.PACKAGE}"
     if (missing := completion_hook.missing_requirement(environ)) is not None:
         yield f"{completion_hook.ENVIRON}={environ[completion_hook.ENVIRON]!r}: {missing}"
 

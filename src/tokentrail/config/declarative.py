@@ -1,0 +1,119 @@
+"""A configuration file of OpenTelemetry (``OTEL_CONFIG_FILE``): what it has for tokentrail.
+
+The package opentelemetry-configuration reads the file, and calls ``instrument()`` with what stands
+under ``instrumentation/development``, ``python``, ``tokentrail``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import make_dataclass
+from difflib import get_close_matches
+from enum import Enum
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from tokentrail.config.environment import EnvironmentValue, read_value, warn_of_refused
+from tokentrail.config.schema import SETTINGS, Setting
+from tokentrail.config.values import ContentCapture
+from tokentrail.support import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VARIABLE: Final = "OTEL_CONFIG_FILE"
+PACKAGE: Final = "opentelemetry-configuration"
+_ENTRY_POINT: Final = "tokentrail"
+_IN_YAML: Final[Mapping[str, object]] = {
+    "bool": bool | None,
+    "float": float | None,
+    "float | str": float | str | bool | None,  # `off` is false in YAML
+    "int": int | None,
+    "Collection[str] | str": list[str] | str | None,
+    "Sequence[str] | str": list[str] | str | None,
+    "Mapping[str, str] | str": dict[str, str] | str | None,
+    "Mapping[str, Any] | str | PathLike[str]": dict[str, Any] | str | None,
+}
+"""What a file can have for a setting, by what ``instrument()`` accepts; else it is text."""
+
+
+class _Options:
+    """Reads the options of a file as variables are read: what is wrong is warned of, once."""
+
+    def __init__(self, **options: object) -> None:
+        known = {setting.name for setting in SETTINGS}
+        for name in options.keys() - known:
+            guard.warn_once(f"{VARIABLE} {name}", "%s.", describe_unknown_option(name))
+        for setting in SETTINGS:
+            value = options.get(setting.name)
+            setattr(self, setting.name, None if value is None else _value(setting, value))
+        given = vars(self)
+        if given["capture_content"] is ContentCapture.EVENT_ONLY and given["emit_event"] is False:
+            self.capture_content = ContentCapture.NO_CONTENT  # it would be recorded nowhere
+            guard.warn_once(
+                f"{VARIABLE} emit_event",
+                "capture_content: event_only has no place beside emit_event: false in %s. "
+                "No content is recorded.",
+                VARIABLE,
+            )
+
+
+def _annotation(setting: Setting) -> object:
+    if isinstance(setting.default, Enum):
+        return str | bool | None
+    return _IN_YAML.get(setting.accepts, str | None)
+
+
+Configuration: Final[type] = make_dataclass(
+    "Configuration",
+    [(setting.name, _annotation(setting), None) for setting in SETTINGS],
+    bases=(_Options,),
+    init=False,
+    namespace={
+        "__module__": __name__,
+        "__doc__": "The settings as a configuration file has them; ``None`` is not set there.",
+    },
+)
+
+
+def read_option(setting: Setting, value: object) -> EnvironmentValue:
+    """Return what a file's value for a setting means; of a wrong one, what holds instead."""
+    return read_value(setting, value, VARIABLE)
+
+
+def _value(setting: Setting, value: object) -> object:
+    read = read_option(setting, value)
+    if read.refused is not None:
+        warn_of_refused(setting, f"{setting.name} in {VARIABLE}", read)
+    return read.value
+
+
+def describe_unknown_option(name: str) -> str:
+    """Return a sentence on an option that no setting has."""
+    near = get_close_matches(name, [setting.name for setting in SETTINGS], n=1)
+    return f"{name} in {VARIABLE} is no setting" + (f": {near[0]} is" if near else "")
+
+
+def read_section(environ: Mapping[str, str]) -> Mapping[str, object]:
+    """Return what the file that ``environ`` names has for tokentrail; nothing without a file.
+
+    So without opentelemetry-configuration, and of a file that it cannot read.
+    """
+    path = environ.get(VARIABLE)
+    if not path:
+        return {}
+    try:
+        package = import_module(PACKAGE.replace("-", "."))
+        instrumentation = package.load_config_file(path).instrumentation_development
+    except Exception:  # noqa: BLE001 - it is the SDK's to report, which reads the same file
+        return {}
+    python = getattr(instrumentation, "python", None) or {}
+    return python.get(_ENTRY_POINT) or {}
+
+
+def is_switched_off(section: Mapping[str, object]) -> bool:
+    """Whether a file's section for tokentrail has ``enabled: false``, or ``disabled: true``."""
+    disabled = next(setting for setting in SETTINGS if setting.name == "disabled")
+    given = section.get("disabled")
+    return section.get("enabled", True) is False or (
+        given is not None and read_option(disabled, given).value is True
+    )
