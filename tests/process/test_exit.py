@@ -220,6 +220,28 @@ def test_a_signal_ends_the_program_as_ever(run, number, cost):
         assert (run.spans(), err) == ([], "")
 
 
+def test_an_interactive_python_that_was_interrupted_ends_well(run):
+    run.count += 1
+    source = """
+        import tokentrail
+        tokentrail.instrument(tracer_provider=provider(batch=True))
+        import openai, os, signal
+        openai.OpenAI().chat.completions.create(**ASKED)
+    """
+    python, *words = run.command(source)
+    done = subprocess.run(
+        [python, "-i", *words],
+        input="os.kill(os.getpid(), signal.SIGINT)\nprint('still here')\n",
+        env=run.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "still here\n")
+    assert "KeyboardInterrupt" in done.stderr
+
+
 def test_without_an_sdk_it_works_and_says_nothing(run):
     done = run("""
         class Blocked:

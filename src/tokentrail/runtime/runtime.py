@@ -188,9 +188,10 @@ def _end_by_interrupt_still() -> None:
     """Have a program that an unhandled ``KeyboardInterrupt`` ends exit by SIGINT all the same.
 
     CPython forgets it when it executes the text of some code meanwhile, as each dataclass of a
-    module imported now does, and remembers it when such a text is interrupted.
+    module imported now does, and remembers it when such a text is interrupted. An interactive
+    Python lives on after an interrupt, and ends as it does without.
     """
-    if getattr(sys, "last_type", None) is KeyboardInterrupt:
+    if getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1"):
         with suppress(KeyboardInterrupt):
             exec("raise KeyboardInterrupt")  # noqa: S102 - a constant, and the only way to say so
 
