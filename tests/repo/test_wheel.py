@@ -120,3 +120,38 @@ def test_with_openai_beside_it_and_no_sdk_calls_pass_through(bare, wheel, tmp_pa
         bare, "-m", "pip", "install", "-qq", "--disable-pip-version-check", f"{wheel}[instruments]"
     )
     _run(bare, "-W", "error", "-c", CALL, cwd=tmp_path)
+
+
+FROZEN = """
+import openai, tokentrail
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tokentrail.testing.payloads import Answer, chat
+from tokentrail.testing.server import Server, Stream
+
+kept, provider = InMemorySpanExporter(), TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(kept))
+tokentrail.instrument(tracer_provider=provider, capture_content="SPAN_ONLY")
+answer = Answer(("Hello, world!",), None, "gpt-4o")
+with Server(lambda call: Stream(chat.chunks(answer, "none"))) as server, openai.OpenAI(
+    api_key="no-secret", base_url=server.base_url
+) as client:
+    messages = [{"role": "user", "content": "Hello"}]
+    for _ in client.chat.completions.create(model="gpt-4o", messages=messages, stream=True):
+        pass
+provider.force_flush()
+(span,) = kept.get_finished_spans()
+print(span.attributes["gen_ai.usage.output_tokens"], "gen_ai.output.messages" in span.attributes)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_program_that_pyinstaller_froze_counts_and_has_content(bare, wheel, tmp_path):
+    pip = (bare, "-m", "pip", "install", "-qq", "--disable-pip-version-check")
+    _run(*pip, f"{wheel}[instruments]", "opentelemetry-sdk", "pyinstaller")
+    (tmp_path / "program.py").write_text(FROZEN, encoding="utf-8")
+    _run(bare, "-m", "PyInstaller", "--log-level", "ERROR", "program.py", cwd=tmp_path)
+    assert _run(tmp_path / "dist" / "program" / "program", cwd=tmp_path) == "4 True\n"
