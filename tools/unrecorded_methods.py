@@ -28,7 +28,11 @@ UNRECORDED: Final = (
         ("beta.threads.create_and_run*", "beta.threads.runs.*"),
         "`run.usage` and `step.usage`, once the run has ended",
     ),
-    Unrecorded("Batches", ("batches.*",), "`batch.usage`, once the batch is completed"),
+    Unrecorded(
+        "Batches, but for `retrieve`",
+        tuple(f"batches.{verb}" for verb in ("create", "list", "cancel")),
+        "`batch.usage`, once the batch is completed: fetch it with `batches.retrieve`",
+    ),
     Unrecorded(
         "Evals",
         ("evals.runs.*",),

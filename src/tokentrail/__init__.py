@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, TracerProvider
 
     from tokentrail.config import (
+        CacheKey,
         ContentCapture,
         Cost,
         MetricNames,
@@ -80,6 +81,10 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
     response_hook: Callable[[Span, Any], object] | str | None = None,
     cost: Cost | str | None = None,
     prices: Mapping[str, Any] | str | PathLike[str] | None = None,
+    cost_attributes: Collection[str] | str | None = None,
+    capture_cache_key: CacheKey | str | None = None,
+    capture_account: bool | None = None,
+    fetched_usage_metrics: bool | None = None,
     disabled: bool | None = None,
     **unknown: NoReturn,
 ) -> None:
@@ -166,9 +171,10 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
             tokentrail.request.safety_identifier. Allowed: names separated by commas, of: metadata,
             user, safety_identifier. Default: none.
         instrumented_apis: The APIs to record; nothing of the others is patched. Allowed: names
-            separated by commas, of: chat, completions, responses, embeddings, vector_stores,
-            images, audio, moderations, decisions, realtime. Default: chat, completions, responses,
-            embeddings, vector_stores, images, audio, moderations, decisions, realtime.
+            separated by commas, of: chat, completions, responses, batches, embeddings,
+            vector_stores, images, audio, moderations, decisions, realtime. Default: chat,
+            completions, responses, batches, embeddings, vector_stores, images, audio, moderations,
+            decisions, realtime.
         request_hook: Called before each call with its span and a copy of its keyword arguments.
             Allowed: a function of (span, arguments); as text package.module:function. Default:
             none.
@@ -179,9 +185,21 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
             those with counted tokens. Needs tokentrail[cost], unless you set your own prices.
             Allowed: off, reported, counted. Default: off.
         prices: Your own prices, used before the published ones. Allowed: a JSON file, or a mapping:
-            for each model input, output, cache_read, cache_write, audio_input, image_input,
-            reasoning, audio_output, image_output, image_cache_read, web_search, file_search, in USD
-            per million tokens (searches: per thousand requests). Default: none.
+            for each model input, output, cache_read, cache_write, cache_write_1h, cache_write_12h,
+            audio_input, image_input, reasoning, audio_output, image_output, image_cache_read,
+            web_search, file_search, in USD per million tokens (searches: per thousand requests).
+            Default: none.
+        cost_attributes: More names of span attributes for the amount of the cost, which a backend
+            reads: gen_ai.usage.cost, operation.cost, llm.cost.total. Allowed: names separated by
+            commas, without blanks. Default: none.
+        capture_cache_key: Whether spans have the prompt_cache_key of a request: not, the beginning
+            of its SHA-256, or as it is. Allowed: off, hash, plain. Default: off.
+        capture_account: Whether spans have the organization and the project that the headers of the
+            answer name. Keys are never recorded. Allowed: true, false. Default: false.
+        fetched_usage_metrics: Whether metrics also have the usage of finished batches, and of
+            background responses that another process began, once for each. For a process that alone
+            fetches them; without it only the span of the first fetch has it. Allowed: true, false.
+            Default: false.
         disabled: Whether instrument() does nothing. Allowed: true, false. Default: false.
         unknown: Any other name is refused.
 

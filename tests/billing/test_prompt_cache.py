@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.billing.test_hosted_tools import asked, reply, said
 
-from tokentrail.testing.server import Plain
+from tokentrail.testing.server import Plain, Server
 
 LIFETIMES = {"ttl_30m_tokens": 300, "ttl_12h_tokens": 200}
 READ = "gen_ai.client.inference.usage.cache_read.input_tokens"
@@ -55,4 +55,44 @@ async def test_a_write_for_twelve_hours_has_no_price(trail, driver):
     await asked(driver, Plain(body), streamed=False)
     attributes = trail.spans.attributes()
     assert attributes["tokentrail.cost.unpriced"] == ("cache_write_12h",)
+    assert "tokentrail.cost.amount" not in attributes
+
+
+PRICES = {"input": 1, "output": 2, "cache_write": 1.25, "cache_write_12h": 4, "cache_write_1h": 2}
+
+
+@pytest.mark.settings(cost="reported", prices={"gpt-4o-mini": PRICES})
+@pytest.mark.parametrize(
+    ("details", "usage", "usd"),
+    [
+        # 500 read at the price of input, 300 at 1.25, 200 at 4; 200 written at 2
+        ({"cache_write_tokens_details": LIFETIMES}, {}, 0.002075),
+        ({"cache_creation_token_details": {"ephemeral_1h_input_tokens": 200}}, {}, 0.001675),
+        ({}, {"cache_creation": {"ephemeral_1h_input_tokens": 200}}, 0.001675),
+    ],
+)
+async def test_writes_for_long_have_a_price_of_their_own(trail, driver, details, usage, usd):
+    body = said()
+    body["usage"] |= usage
+    body["usage"]["input_tokens_details"] = {
+        "cached_tokens": 0,
+        "cache_write_tokens": 500,
+    } | details
+    await asked(driver, Plain(body), streamed=False)
+    amount = trail.spans.attributes()["tokentrail.cost.amount"]
+    assert amount == pytest.approx(usd, rel=1e-9)
+
+
+@pytest.mark.settings(cost="reported", prices={"other": {"input": 1}, "gpt-4o-mini": PRICES})
+@pytest.mark.parametrize(
+    ("more", "unpriced"),
+    [({"service_tier": "scale"}, "service_tier"), ({"model": "our-own"}, "model")],
+)
+async def test_a_model_or_a_tier_without_a_price_is_named(trail, driver, more, unpriced):
+    with Server(lambda _call: Plain({**said(), **more})) as server:
+        client = driver.client(server)
+        asks = {"model": more.get("model", "gpt-4o-mini"), "input": "How old?"}
+        await driver.call(client.responses.create, **asks)
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.cost.unpriced"] == (unpriced,)
     assert "tokentrail.cost.amount" not in attributes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import openai
 import pytest
 
@@ -443,3 +445,38 @@ def test_no_more_is_gathered_than_will_be_kept(api):
     assert len(message.parts[0].content) == 120
     (kept,) = Redaction(limit=100).content(Content(output=(message,))).output
     assert len(kept.parts[0].content) == 100
+
+
+HOSTED = {
+    "web_search": ({"action": {"type": "search", "query": "sea"}, "status": "completed"}, {}),
+    "file_search": (
+        {"queries": ["sea"], "status": "completed"},
+        {"results": [{"file_id": "file_1", "text": "It is salt."}]},
+    ),
+    "code_interpreter": (
+        {"code": "print(1)", "container_id": "cntr_1", "status": "completed"},
+        {"outputs": [{"type": "logs", "logs": "1\n"}]},
+    ),
+    "mcp": ({"server_label": "tides", "arguments": {"port": "Cuxhaven"}}, {"output": "at 5"}),
+    "tool_search": ({"arguments": {"names": ["tide"]}, "status": "completed"}, {}),
+}
+"""By type: what the server's own tool was asked, and what it gave where that is shown."""
+
+
+@pytest.mark.parametrize("kind", HOSTED)
+async def test_a_hosted_tool_is_a_call_and_what_it_gave(driver, serve, said, kind, stream):
+    asked, given = HOSTED[kind]
+    item = {"id": "ht_1", "type": f"{kind}_call", **asked, **given}
+    if kind == "mcp":
+        item |= {"name": "tide", "arguments": json.dumps(asked["arguments"])}
+    rows = [("output_item.added", {"output_index": 0, "item": {**item, "status": "in_progress"}}),
+            ("output_item.done", {"output_index": 0, "item": item})]  # fmt: skip
+    done = response("completed", [item])
+    told = Stream(events([*rows, ("completed", done)])) if stream else Plain(done["response"])
+    await call(driver, serve(told), "responses", stream=stream)
+    name = "tide" if kind == "mcp" else kind
+    part = {"type": "server_tool_call", "id": "ht_1", "name": name,
+            "server_tool_call": {"type": kind, **asked}}  # fmt: skip
+    result = {"type": "server_tool_call_response", "id": "ht_1",
+              "server_tool_call_response": {"type": kind, **given}}  # fmt: skip
+    assert said.output() == [assistant(part, *([result] if given else []))]

@@ -93,9 +93,13 @@ def test_it_writes_only_the_models_that_are_named(prices, tmp_path, own):
         (["--overrides", "/nought"], 2, "/nought: No such file or directory: name a file that"),
         (["--output", "/nought/x"], 1, "--output /nought/x: No such file or directory: name a"),
         (["--provider", "nought"], 2, "invalid choice: 'nought'"),
-        (["--budget", "-3"], 2, "argument --budget: '-3' is no budget: a number of USD above 0"),
-        (["--budget", "nan"], 2, "argument --budget: 'nan' is no budget"),
-        (["--budget", "abc"], 2, "argument --budget: 'abc' is no budget"),
+        (
+            ["--budget", "-3"],
+            2,
+            "argument --budget: '-3' is not a budget: write a number",
+        ),
+        (["--budget", "nan"], 2, "argument --budget: 'nan' is not a budget"),
+        (["--budget", "abc"], 2, "argument --budget: 'abc' is not a budget"),
     ],
 )
 def test_a_mistake_names_its_mend(prices, arguments, code, complaint):
@@ -317,6 +321,42 @@ def test_promtool_finds_the_costs_that_one_works_out(prices, tmp_path, own):
                     }
                 ],
             },
+        ],
+    }
+    _test_with_promtool(tmp_path, path, test)
+
+
+SEARCHES, TOOL = "tokentrail_tool_requests_total", "tokentrail_tool_name"
+SEARCHED = [
+    (USED, "gpt-4o-mini", {**DATED, **IN}, 1000),
+    (SEARCHES, "gpt-4o-mini", {TOOL: "web_search", "tokentrail_usage_source": "reported"}, 2),
+    (SEARCHES, "gpt-4o-mini", {TOOL: "web_search", "tokentrail_usage_source": "counted"}, 1),
+    (SEARCHES, "gpt-4o-mini", {TOOL: "file_search"}, 4),
+    (SEARCHES, "gpt-4o-mini", {TOOL: "mcp"}, 5),
+    (SEARCHES, "mine", {TOOL: "web_search"}, 1),
+    (SEARCHES, "our-own", {TOOL: "web_search"}, 1),
+]
+
+
+def test_promtool_finds_what_the_servers_own_searches_cost(prices, tmp_path):
+    """Each thousand costs 10 and 2.5 USD, or 7 by a price of one's own, once for all tiers."""
+    own, path = tmp_path / "own.json", tmp_path / "prices.rules.yml"
+    tiers = {"service_tiers": {"flex": {"input": 1, "web_search": 9}}}
+    own.write_text(json.dumps({"mine": {"input": 2, "web_search": 7, **tiers}}))
+    assert prices("--overrides", own, "--provider", "openai", "-o", path)[0] == 0
+    usd = {"gpt-4o-mini": 1000 * 0.15 + 3 * 10_000 + 4 * 2_500, "mine": 7_000}
+    test = {
+        "interval": "1m",
+        "input_series": [_series(*each) for each in SEARCHED],
+        "promql_expr_test": [
+            {
+                "expr": f"round(sum by (gen_ai_request_model) ({COST}) * 1e6, 0.001)",
+                "eval_time": "60m",
+                "exp_samples": [
+                    {"labels": f'{{gen_ai_request_model="{asked}"}}', "value": value}
+                    for asked, value in usd.items()
+                ],
+            }
         ],
     }
     _test_with_promtool(tmp_path, path, test)

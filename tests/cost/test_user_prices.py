@@ -54,7 +54,7 @@ def test_the_environment_says_it_too(file):
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("{", "it is no JSON: "),
+        ("{", "it is not JSON: "),
         ([], 'write {"model": {"input": 2.5, "output": 10}}'),
         ({"m": 3}, "'m': write "),
         ({"m": {"output": 3}}, "'m': the price of its input is missing"),
@@ -64,7 +64,10 @@ def test_the_environment_says_it_too(file):
         ('{"m": {"input": NaN}}', "'m': input is nan, not a number"),
         ('{"m": {"input": Infinity}}', "'m': input is inf, not a number"),
         ('{"m": {"input": 1, "output": 1e999}}', "'m': output is inf, not a number"),
-        ({"m": {"input": 1, "cached": 2}}, "'m': 'cached' is no price; there are input, output,"),
+        (
+            {"m": {"input": 1, "cached": 2}},
+            "'m': 'cached' is not a price; allowed are input,",
+        ),
         ({"m": {"input": 1, "service_tiers": 2}}, "'m': write "),
         ({"m": {"input": 1, "service_tiers": {"flex": 2}}}, "'m, flex': the price of its input"),
     ],
@@ -99,13 +102,13 @@ def test_a_file_that_is_not_there_raises_and_in_the_environment_warns_once(caplo
         ('{\n"gpt-4o": {"input": 1},\n"gpt-4": {\n"inn": 2}}', "line 3: 'gpt-4': the price of"),
         (
             '{\n"gpt-4o": {"input": 1,\n"outt": 2}}',
-            "line 3: 'gpt-4o': 'outt' is no price",
+            "line 3: 'gpt-4o': 'outt' is not a price",
         ),
         (
             '{"a": {"input": 1, "service_tiers": {\n\n"flex": {"input": "x"}}}}',
             "line 3: 'a, flex': input is 'x'",
         ),
-        ('{\n"a": }', "line 2: it is no JSON"),
+        ('{\n"a": }', "line 2: it is not JSON"),
     ],
 )
 def test_what_is_wrong_in_a_file_has_its_line(tmp_path, text, said):

@@ -139,14 +139,14 @@ def test_of_what_only_the_server_knows_there_is_no_count(check):
 
 
 BROKEN = {
-    "no JSON": ("{", "it is no JSON"),
-    "no object": ("[]", "it is no object"),
+    "no JSON": ("{", "it is not JSON"),
+    "no object": ("[]", "it is not an object"),
     "no request": ({"response": {}, "usage": usage(1, 1)}, "it has no request"),
     "no answer": ({"request": {"messages": SAID}, "usage": usage(1, 1)}, "it has no response"),
     "no bill": ({"request": {"messages": SAID}, "response": ANSWER}, "it has no usage"),
     "another API": (
         {"request": {"image": "x"}, "response": {}, "usage": usage(1, 1)},
-        "its request is of no API that is counted",
+        "its request belongs to no API that is counted",
     ),
 }
 

@@ -143,10 +143,14 @@ def test_a_mark_of_byte_order_is_no_token(count):
     ("arguments", "stdin", "complaint"),
     [
         (["x", "--model", "nought"], b"", "--model nought has no known encoding: add --encoding"),
-        (["x", "--model", "m", "--encoding", "p9"], b"", "--encoding p9 is not there: there are"),
+        (
+            ["x", "--model", "m", "--encoding", "p9"],
+            b"",
+            "--encoding p9 is not an encoding",
+        ),
         (["--file", "/nought", "--model", "gpt-4"], b"", "--file /nought: No such file"),
-        (["--model", "gpt-4"], b"ab\xff", "--file -: byte 2 is no UTF-8"),
-        (["--messages", "-", "--model", "gpt-4"], b"{", "--messages - is no JSON"),
+        (["--model", "gpt-4"], b"ab\xff", "--file -: byte 2 is not UTF-8"),
+        (["--messages", "-", "--model", "gpt-4"], b"{", "--messages - is not JSON"),
         (["--messages", "-", "--model", "gpt-4"], b'"x"', "--messages - holds no messages"),
         (["--messages", "-", "--model", "gpt-4"], b"[1]", "--messages - holds no messages"),
         (["x"], b"", "the following arguments are required: --model"),
@@ -173,7 +177,7 @@ def test_what_is_nested_too_deep_names_its_mend(count):
     code, _, complained = count("--messages", "-", "--model", "gpt-4", stdin=b"[" * 100_000)
     assert (code, complained) == (
         2,
-        "tokentrail: --messages - is nested too deep: mend it, or count it with --file\n",
+        "tokentrail: --messages - is nested too deep: count it as text with --file\n",
     )
 
 
@@ -268,7 +272,7 @@ def test_what_takes_a_while_says_so_on_a_terminal_and_leaves_nothing_there():
     told, shown = _terminal_said("doctor", "--json")
     assert json.loads(told)["problems"] == []
     said, blank, rest = shown.split("\r")
-    assert said == "looking at the client and the encodings ..."
+    assert said == "checking the client and the encodings ..."
     assert (blank, rest) == (" " * len(said), "")
 
 

@@ -191,7 +191,7 @@ def test_an_ascii_terminal_gets_letters():
 def test_a_trail_that_tells_nothing_is_no_success():
     done = run(TOKENTRAIL_DISABLED="true")
     assert done.returncode == 1
-    assert "nothing was told of: 8 async streams, plain," in done.stderr
+    assert "nothing was recorded of: 8 async streams, plain," in done.stderr
 
 
 def test_the_question_of_every_scene_is_one_of_the_model():

@@ -140,7 +140,7 @@ def test_an_endpoint_out_of_reach_is_explained(run):
     done = run("--yes", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=f"http://127.0.0.1:{port}/v1")
     assert done.returncode == 1
     assert f"cannot reach http://127.0.0.1:{port}/v1" in done.stderr
-    assert "mend the address in OPENAI_BASE_URL" in done.stderr
+    assert "fix the address in OPENAI_BASE_URL" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -167,7 +167,7 @@ def test_what_is_no_api_of_openais_is_explained(run, answering, reply):
     assert done.returncode == 1
     assert done.stderr == (
         f"tokentrail: {server.url} answers, but not as an OpenAI API does:"
-        " mend the address in OPENAI_BASE_URL\n"
+        " fix the address in OPENAI_BASE_URL\n"
     )
 
 
@@ -191,7 +191,7 @@ def test_a_stream_that_is_no_json_is_explained(run):
     with Server(lambda call: stream if call.body.get("stream") else Plain(whole)) as server:
         done = run("--yes", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.url)
     assert done.returncode == 1
-    assert "answers, but not as an OpenAI API does: mend the address" in done.stderr
+    assert "answers, but not as an OpenAI API does: fix the address" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_an_address_that_the_client_refuses_is_explained_before_anything_is_aske
     done = run(typed="y\n", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=address)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("tokentrail: no client can be made for http://aaa")
-    assert done.stderr.endswith("mend the address in OPENAI_BASE_URL\n")
+    assert done.stderr.endswith("fix the address in OPENAI_BASE_URL\n")
 
 
 def test_a_password_in_an_address_is_not_shown(run, server):
@@ -302,7 +302,7 @@ def test_without_a_key_nothing_is_tried(run):
 def test_nobody_to_ask_is_an_error(run, server):
     done = run(OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url)
     assert done.returncode == 2
-    assert "give --yes to spend without being asked" in done.stderr
+    assert "add --yes to make the calls without asking" in done.stderr
     assert calls_of(server, "/v1/chat/completions") == []
 
 
@@ -310,7 +310,7 @@ def test_no_input_at_all_is_nobody_to_ask(run, server, monkeypatch):
     monkeypatch.setattr(f"{__name__}.Stdin", lambda _: None)
     done = run(OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url)
     assert done.returncode == 2
-    assert "give --yes to spend without being asked" in done.stderr
+    assert "add --yes to make the calls without asking" in done.stderr
 
 
 def test_an_input_that_ends_is_no_consent(run, server, monkeypatch):

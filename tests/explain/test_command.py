@@ -73,7 +73,7 @@ def test_what_broke_the_cache_between_turns(capsys, tmp_path):
     code, printed, _ = _explain(capsys, tmp_path, *(_exchange(*line) for line in lines))
     assert code == 0
     assert [line.strip() for line in printed.splitlines() if "cache:" in line] == [
-        "cache: nothing was sent before that begins alike",
+        "cache: no earlier request has the same beginning",
         "cache: 1,536 tokens could be served, 1,536 were read",
         "cache: 1,664 tokens could be served, 0 were read, 1,664 missed: tools_changed",
     ]
@@ -83,7 +83,19 @@ def test_requests_alone_show_what_differs(capsys, tmp_path):
     """Nobody says what was served of them; the first is counted as some 1,560 tokens."""
     changed = _request(*TALK, *MORE, tools=("look", "search"))
     _, printed, _ = _explain(capsys, tmp_path, _request(*TALK), changed)
-    assert "cache: 1,536 tokens could be served, what was is not known (tools_changed)" in printed
+    assert (
+        "cache: 1,536 tokens could be served, it is not known how much was (tools_changed)"
+        in printed
+    )
+
+
+def test_half_a_surrogate_pair_is_explained_as_any_text(capsys, tmp_path):
+    """It counts as U+FFFD, one token; the next turn shares the prefix with it."""
+    half = {"role": "user", "content": "\ud83d" + text(1500)}
+    lines = [(_request(half), 1600, 0), (_request(half, *MORE), 1700, 1536)]
+    code, printed, _ = _explain(capsys, tmp_path, *(_exchange(*line) for line in lines))
+    assert code == 0
+    assert "cache: 1,536 tokens could be served, 1,536 were read" in printed
 
 
 CONTENT = {

@@ -241,7 +241,7 @@ def test_the_table_shows_sources_and_reasons(compared):
     assert lines[5:8] == [
         "o4-mini  output            900            810            -90  -10.00%",
         "  reported 610, visible 200",
-        "  ! 200 are visible only: thought was billed and not seen",
+        "  ! 200 are visible only: reasoning was billed and not shown",
     ]
     assert lines[-1] == "1 of 2 rows differ by more than 0.01 of the bill"
 
@@ -262,7 +262,7 @@ def test_a_bill_of_a_file_needs_no_key(compared, tmp_path, monkeypatch):
     [
         ("model,tokens\n", "its first line is not model,direction,tokens"),
         ("model,direction,tokens\nprod,both,1\n", "line 2: not a model"),
-        ("model,direction,tokens\nprod,input,1\nprod,input,1.5\n", "line 3: '1.5' is no number"),
+        ("model,direction,tokens\nprod,input,1\nprod,input,1.5\n", "line 3: '1.5' is not a number"),
         ("model,direction,tokens\nprod,input,1,000\n", "line 2: not a model"),
     ],
 )
@@ -292,7 +292,7 @@ def test_a_prometheus_that_refuses_is_not_compared(compared):
     [
         (("--from", "2026-11-03", "--to", "2026-11-02"), "is before --from"),
         (("--from", "2026-11-03", "--to", "2999-01-01"), "is not over"),
-        (("--from", "yesterday", "--to", "2026-11-02"), "is no day"),
+        (("--from", "yesterday", "--to", "2026-11-02"), "is not a day"),
     ],
 )
 def test_days_that_cannot_be_compared(compared, days, why):
@@ -332,7 +332,7 @@ def test_an_address_that_is_none_is_said_to_be(reconcile, option, url):
     named = [word for pair in urls.items() for word in pair]
     code, told, said = reconcile(*DAYS, *named)
     assert (code, told) == (2, "")
-    assert f"{option} is no URL" in said
+    assert f"{option} is not a URL" in said
 
 
 def test_a_password_is_sent_to_prometheus_and_not_printed(reconcile, tmp_path):

@@ -1,4 +1,7 @@
-"""An application sees the same of each odd server with and without tokentrail, asking or not."""
+"""An application sees the same of each odd server with and without tokentrail, asking or not.
+
+Another odd answer is a row of STREAMS, PLAIN, RESPONSES_STREAMS or RESPONSES_PLAIN.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import openai
 import pytest
 
 import tokentrail
-from tokentrail.testing.server import Plain, Stream
+from tokentrail.testing.payloads import Answer, Usage, responses
+from tokentrail.testing.server import Event, Plain, Stream
 
 from . import test_content, test_failures, test_usage
-from .conftest import MESSAGES, chunk, completion, reply_of, streamed
+from .conftest import MESSAGES, chunk, completion, reply_of, responses_of, streamed
 
 CALLS = {
     name: streamed(*[chunk({"tool_calls": delta}) for delta in deltas], chunk({}, "tool_calls"))
@@ -39,11 +43,74 @@ PLAIN = {
 }
 
 
-async def _program(driver, client, *, stream):
-    """Return all that a program sees."""
-    given = {"model": "gpt-4o-mini", "messages": MESSAGES, "stream": stream}
+ANSWER = Answer(("Alders and willows.",), Usage(17, 5), "gpt-4o-mini")
+EVENTS = responses.events(ANSWER)
+WHOLE = responses.response(ANSWER)
+
+
+def _ending(**fields):
+    """Return the events of a stream whose last has other fields in its response."""
+    *events, last = EVENTS
+    ended = {**last.data, "response": {**last.data["response"], **fields}}
+    return Stream([*events, Event(ended, last.name)])
+
+
+def _event(kind, **fields):
+    return Event({"type": kind, **fields}, kind)
+
+
+RESPONSES_STREAMS = {
+    **{name: Stream(steps) for name, (api, steps, _) in test_failures.TRUNCATED.items()
+       if api == "responses"},
+    "chat's names of usage": _ending(usage={"prompt_tokens": 17, "completion_tokens": 5}),
+    "no usage": _ending(usage=None),
+    "no output": _ending(output=None),
+    "an error at first": Stream([responses.error_event()]),
+    "an error amid": Stream([*EVENTS[:6], responses.error_event()]),
+    "a failure": Stream(responses.events(ANSWER, "failed")),
+    "a text for a response": Stream([*EVENTS[:-1], _event("response.completed", response="done")]),
+    "an unknown event": Stream([EVENTS[0], _event("response.wind", speed=7), *EVENTS[1:]]),
+    "no type": Stream([EVENTS[0], Event({"delta": "Alders"}), *EVENTS[1:]]),
+    "a number for a delta": Stream(
+        [*EVENTS[:4], _event("response.output_text.delta", delta=40.5), *EVENTS[4:]]
+    ),
+    "a chat chunk": Stream([chunk({"content": "Alders"}), *EVENTS]),
+    "[DONE] at the end": streamed(*EVENTS),
+    "html": Plain(b"<html>", headers={"content-type": "text/html"}),
+}  # fmt: skip
+RESPONSES_PLAIN = {
+    **{name: Plain(body) for name, (body, _) in test_failures.BODIES.items()},
+    "chat's names of usage": Plain({**WHOLE, "usage": {"prompt_tokens": 1, "total_tokens": 1}}),
+    "usage of texts": Plain({**WHOLE, "usage": {"input_tokens": "17", "output_tokens": None}}),
+    "no output": Plain({**WHOLE, "output": None}),
+    "an output of texts": Plain({**WHOLE, "output": ["Alders"]}),
+    "an unknown item": Plain({**WHOLE, "output": [{"type": "wind", "speed": 7}]}),
+    "a text for the error": Plain({**WHOLE, "status": "failed", "error": "The river is high."}),
+    "a chat completion": completion({"content": "Alders."}),
+}
+REPLIES = {
+    ("chat", True): STREAMS,
+    ("chat", False): PLAIN,
+    ("responses", True): RESPONSES_STREAMS,
+    ("responses", False): RESPONSES_PLAIN,
+}
+RAW = ("raw", "streaming")
+CASES = [(*kind, name) for kind, replies in REPLIES.items() for name in replies]
+
+
+async def _program(driver, client, way, api, *, stream):
+    """Return all that a program sees, of parsed answers, raw ones or streaming ones."""
+    calls = client.chat.completions if api == "chat" else responses_of(client)
+    given = {"messages": MESSAGES} if api == "chat" else {"input": "Which trees?"}
+    given |= {"model": "gpt-4o-mini", "stream": stream}
     try:
-        answer = await driver.call(client.chat.completions.create, **given)
+        if way == "streaming":
+            async with driver.within(calls.with_streaming_response.create(**given)) as raw:
+                return [raw.status_code, *await driver.read(raw.iter_lines())]
+        create = calls.create if way == "parsed" else calls.with_raw_response.create
+        answer = await driver.call(create, **given)
+        if way == "raw":
+            answer = await driver.call(answer.parse)
         seen = await driver.read(answer) if stream else [answer]
     except Exception as error:
         return type(error), str(error)
@@ -57,16 +124,17 @@ async def _program(driver, client, *, stream):
 
 @pytest.mark.parametrize("asks", ["observe", "request"])
 @pytest.mark.parametrize(
-    ("name", "stream"), [*((name, True) for name in STREAMS), *((name, False) for name in PLAIN)]
+    "way", ["parsed", *(pytest.param(way, marks=pytest.mark.thorough) for way in RAW)]
 )
+@pytest.mark.parametrize(("api", "stream", "name"), CASES)
 async def test_an_application_sees_what_it_would_see_without_us(
-    trail, driver, serve, name, stream, asks
+    trail, driver, serve, api, stream, name, way, asks
 ):
-    client = driver.client(serve((STREAMS if stream else PLAIN)[name]))
+    client = driver.client(serve(REPLIES[api, stream][name]))
     tokentrail.uninstrument()
-    bare = await _program(driver, client, stream=stream)
+    bare = await _program(driver, client, way, api, stream=stream)
     trail.instrument(stream_usage=asks, capture_content="SPAN_ONLY")
-    seen = [await _program(driver, client, stream=stream) for _ in range(3)]
+    seen = [await _program(driver, client, way, api, stream=stream) for _ in range(3)]
     assert seen[1:] == [bare] * 2
     if asks == "observe":
         assert seen[0] == bare

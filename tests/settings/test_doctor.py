@@ -146,7 +146,7 @@ def test_the_long_lists_are_there_when_they_are_asked_for(monkeypatch, capsys):
     monkeypatch.setenv("TOKENTRAIL_METRIC_NAMES", "old")
     assert cli.main(["doctor"]) == 2
     said = capsys.readouterr().out
-    assert said.startswith("cannot tell from here; but TOKENTRAIL_METRIC_NAMES='old' is not")
+    assert said.startswith("unknown from here; but TOKENTRAIL_METRIC_NAMES='old' is not")
     assert "count_timeout" not in said
     assert cli.main(["doctor", "--verbose"]) == 2
     said = capsys.readouterr().out
@@ -187,9 +187,9 @@ def test_another_instrumentation_is_installed_or_at_work(monkeypatch, wheel, mod
     found = doctor.examine({})
     states = {name: state.split(", ")[1] for name, state in found.other_instrumentations.items()}
     broken = states.pop(doctor.BROKEN)
-    assert (broken == "at work") is (wheel == doctor.BROKEN)
+    assert (broken == "active") is (wheel == doctor.BROKEN)
     assert {name: states[name] for name in names if name in states} == {
-        name: "at work" if name == wheel else "installed" for name in names if name in states
+        name: "active" if name == wheel else "installed" for name in names if name in states
     }
     assert any("recorded twice" in note and JOINED not in note for note in found.notes)
     assert JOINED in _listed({})

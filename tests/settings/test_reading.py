@@ -14,6 +14,7 @@ import pytest
 import tokentrail
 from tokentrail.config import (
     SETTINGS,
+    CacheKey,
     ContentCapture,
     Cost,
     MetricNames,
@@ -152,6 +153,14 @@ GIVEN = [
     ("prices", {}, UserPrices()),
     ("prices", {"mine": {"input": 1, "output": 2.5}}, UserPrices(PRICES)),
     ("prices", FILE, UserPrices(PRICES, FILE)),
+    ("cost_attributes", "gen_ai.usage.cost", ("gen_ai.usage.cost",)),
+    ("cost_attributes", ["operation.cost"], ("operation.cost",)),
+    ("capture_cache_key", "Hash", CacheKey.HASH),
+    ("capture_cache_key", CacheKey.PLAIN, CacheKey.PLAIN),
+    ("capture_account", "true", True),
+    ("capture_account", False, False),
+    ("fetched_usage_metrics", "1", True),
+    ("fetched_usage_metrics", True, True),
     ("disabled", True, True),
     ("disabled", "true", True),
     ("disabled", "0", False),
@@ -257,6 +266,12 @@ WRONG = [
     ("prices", "/nought.json"),
     ("prices", ["mine"]),
     ("prices", {"mine": 1}),
+    ("cost_attributes", "cost in USD"),
+    ("cost_attributes", 4),
+    ("capture_cache_key", "md5"),
+    ("capture_cache_key", True),
+    ("capture_account", "mine"),
+    ("fetched_usage_metrics", "twice"),
     ("disabled", "perhaps"),
 ]
 REASONED = {"prices", "redact", "request_hook", "response_hook"}

@@ -63,7 +63,7 @@ def test_whether_somebody_is_at_the_endpoint_is_asked_with_connect(instrument):
         said = f"calls made here are exported to http://127.0.0.1:{port}/v1/traces"
         assert first_line(connect=True) == (said, 0)
     assert first_line() == (said, 0)
-    refused = f"calls made here are not exported: nobody answers at 127.0.0.1:{port}"
+    refused = f"calls made here are not exported: nothing answers at 127.0.0.1:{port}"
     assert first_line(connect=True) == (refused, 1)
 
 
@@ -115,7 +115,7 @@ def test_a_misspelt_variable_is_named_with_the_nearest_right_one(caplog, instrum
     environ = {"TOKENTRAIL_TOKEN_COUNTNG": "off", "TOKENTRAIL_XYZ": "1"}
     said = "TOKENTRAIL_TOKEN_COUNTNG is no setting: TOKENTRAIL_TOKEN_COUNTING is"
     verdict = diagnosis.diagnose(environ)
-    assert verdict.headline == f"cannot tell from here; but {said}, and 1 more"
+    assert verdict.headline == f"unknown from here; but {said}, and 1 more"
     assert verdict.problems == (said, "TOKENTRAIL_XYZ is no setting")
     assert verdict.exit_code == 2
     instrument(ConsoleSpanExporter())
@@ -139,14 +139,14 @@ def test_two_instrumentations_at_work_are_a_problem(instrument, monkeypatch):
     verdict = diagnosis.diagnose({})
     assert verdict.headline == (
         "calls made here are exported to the console; but each call is recorded twice:"
-        " OpenInference is at work too"
+        " OpenInference is active too"
     )
     assert verdict.exit_code == 1
 
 
 def test_where_nothing_is_instrumented_it_cannot_tell():
     said, code = first_line()
-    assert (said, code) == ("cannot tell from here: run it as your program starts", 2)
+    assert (said, code) == ("unknown from here: run it as your program starts", 2)
     assert "opentelemetry-instrument tokentrail doctor" in diagnosis.diagnose({}).remedy
 
 

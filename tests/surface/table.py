@@ -53,6 +53,8 @@ class Method:
     """What Azure bills for the end of an answer, beside its text; OpenAI does not."""
     is_known: bool = True
     """The conventions have a name for the operation: their metrics tell its tokens."""
+    is_on_span_alone: bool = False
+    """Metrics do not have its tokens."""
     fetches: dict[str, Any] | None = None
     """What makes the response that the call is about."""
 
@@ -164,6 +166,7 @@ METHODS = (
         finish=None,
     ),
     other("vector_stores.search", "retrieval", SEARCH, plain=NONE),
+    other("batches.retrieve", "fetch_batch", {"batch_id": "batch_1"}, is_on_span_alone=True),
     other("images.generate", "generate_image", DRAWN, streamed=REPORTED),
     other("images.edit", "edit_image", {**DRAWN, "image": PNG}, streamed=REPORTED),
     other("images.create_variation", "vary_image", {"image": PNG}, plain=NONE),

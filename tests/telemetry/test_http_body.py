@@ -33,7 +33,7 @@ def test_no_body_says_nothing():
     ],
 )
 def test_of_a_large_one_the_ends_are_read(body):
-    """What is between is not looked at: here it is no JSON at all."""
+    """What is between is not looked at: here it is not JSON at all."""
     large = body % (b"?" * http_body.MAX_PARSED_BYTES)
     assert http_body.parse_body(large) == {"model": "embedder", "usage": USAGE}
 

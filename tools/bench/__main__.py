@@ -28,7 +28,7 @@ from bench import bars, report
 from bench.environments import KEPT, ROOT, Unavailable, python, versions
 from bench.plot import plot
 from bench.results import Results
-from bench.subjects import BAR, FLOOR, NOBODY, OURS, SUBJECTS
+from bench.subjects import BAR, FLOOR, NOBODY, OURS, SETTINGS, SUBJECTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +42,11 @@ LONGEST = 120
 """Seconds for which a subject is waited for; then it is said to hang, and left out."""
 
 
+_EVERYBODY = tuple(subject.name for subject in SUBJECTS if not subject.setting)
+_NOT_FLOOR = tuple(name for name in _EVERYBODY if name != FLOOR)
+_SETTINGS = tuple(subject.name for subject in SETTINGS)
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A measure, and of whom it is taken."""
@@ -49,7 +54,7 @@ class Turn:
     label: str
     command: list[Any]
     mode: str = "on"
-    only: tuple[str, ...] = ()
+    only: tuple[str, ...] = _EVERYBODY
     again: tuple[str, ...] = ()
     """Of whom it is taken in further rounds, too; if nobody is named, of all."""
 
@@ -59,8 +64,6 @@ _KINDS = [
     for api in ("chat", "responses")
     for kind in ("sync", "async")
 ]
-
-_NOT_FLOOR = tuple(subject.name for subject in SUBJECTS if subject.name != FLOOR)
 
 QUICK = [
     Turn("call sync", ["call", "chat", 100]),
@@ -74,6 +77,7 @@ QUICK = [
     ),
 ]
 _FEW = (NOBODY, OURS)
+_CROWDED = (NOBODY, OURS, BAR)
 LONG = [
     *(Turn(f"chunk {kind} 50", [name, api, 50, 6]) for kind, api, name in _KINDS),
     Turn("stall", ["stall", 20_000, 1], again=_FEW),
@@ -87,6 +91,10 @@ LONG = [
         for kind, api, name in _KINDS
     ),
     Turn("crowd", ["crowd", 200, 20], again=_FEW),
+    Turn("crowd 1000", ["crowd", 1000, 20], only=_CROWDED, again=(OURS,)),
+    Turn("crowd threads", ["crowd_threads", 200, 100], only=_CROWDED, again=(OURS,)),
+    Turn("call sync", ["call", "chat", 100], only=_SETTINGS),
+    Turn("chunk chat sync 1000", ["chunks", "chat", 1000, 1], only=_SETTINGS),
     Turn(
         "chunk chat sync 20000",
         ["chunks", "chat", 20_000, 1],
@@ -178,7 +186,7 @@ def _rounds(
 
 def _take(turn: Turn, processes: dict[str, Process], results: Results, of: tuple[str, ...]) -> None:
     for name, process in list(processes.items()):
-        if (turn.only and name not in turn.only) or (of and name not in of):
+        if name not in turn.only or (of and name not in of):
             continue
         try:
             results.add(turn.mode, name, turn.label, process.take(turn.command))

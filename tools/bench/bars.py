@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.results import added, differences, least, median, process, quick
+from bench.results import added, differences, least, median, process, quick, ratio
 from bench.subjects import BAR, FLOOR, NOBODY, OURS
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ KINDS = ("chat sync", "chat async", "responses sync", "responses async")
 LENGTHS = (50, 1_000, 20_000)
 MILLI, MICRO = 1e-3, 1e-6
 KILO = 1024.0
+RATIO = 1.0
+CROWDED = 1.25
+"""What many streams at once may take, as a multiple of the bare client's."""
 NOISE = 1.5
 """Two figures of tokentrail's own that should be the same may differ by this much."""
 OF_A_CHUNK = 0.5 * MICRO
@@ -83,7 +86,7 @@ def failed(results: Results, *, whole: bool) -> list[Bar]:
 
 def bars(results: Results) -> Iterator[Bar]:
     """Yield every bar."""
-    for part in (_chunks, _flat, _calls, _ends, _long, _embeddings, _off, _start):
+    for part in (_chunks, _flat, _calls, _crowds, _ends, _long, _embeddings, _off, _start):
         yield from part(results)
 
 
@@ -113,6 +116,16 @@ def _calls(results: Results) -> Iterator[Bar]:
         yield Bar(f"{label}: process, as genai-openai", mine, most)
     ours, theirs = (added(results.of(name, "call threads")) for name in (OURS, BAR))
     yield Bar("calls of 16 threads: process, as genai-openai", ours, theirs)
+
+
+def _crowds(results: Results) -> Iterator[Bar]:
+    for label, what in (
+        ("crowd 1000", "1,000 streams in a loop"),
+        ("crowd threads", "200 threads"),
+    ):
+        samples = results.of(OURS, label)
+        for kind, of in (("", "CPU"), ("p99_", "p99 between chunks")):
+            yield Bar(f"{what}: {of}, {CROWDED} of bare", ratio(samples, kind), CROWDED, RATIO)
 
 
 def _ends(results: Results) -> Iterator[Bar]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import statistics
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from bench import wire
@@ -90,8 +92,9 @@ class Bench:
         """Return who goes first and who second: by chance, as the one may warm up the other."""
         return self._chance.choice(((False, True), (True, False)))
 
-    def _opened(self, api: str, length: int) -> Any:
-        asked = {"stream": True, "extra_headers": {wire.LENGTH: str(length)}}
+    def _opened(self, api: str, length: int, *, pause: bool = False) -> Any:
+        headers = {wire.LENGTH: str(length), **({wire.PAUSE: "yes"} if pause else {})}
+        asked = {"stream": True, "extra_headers": headers}
         if api == "chat":
             return iter(self.sync.chat.completions.create(**wire.CHAT, **asked))
         return iter(self.sync.responses.create(**wire.RESPONSES, **asked))
@@ -244,19 +247,49 @@ class Bench:
         return samples
 
     async def take_crowd(self, streams: int, length: int) -> Samples:
-        """Read many streams at once: CPU seconds of the process, until all is told."""
-        samples: Samples = {"bare": [], "on": []}
+        """Read many streams at once in one loop: CPU seconds of the process, until all is told.
+
+        And the p99 of the time between two chunks of a stream, by the clock.
+        """
+        samples = _empty_crowd()
         for on in self._order():
             self.switch.set(on=on)
+            gaps: list[float] = []
             begun = time.process_time()
-            await asyncio.gather(*(self._read(length) for _ in range(streams)))
-            self.flush()
-            samples[_KIND[on]].append(time.process_time() - begun)
+            await asyncio.gather(*(self._read(length, gaps) for _ in range(streams)))
+            self._add_crowd(samples, _KIND[on], begun, gaps)
         return samples
 
-    async def _read(self, length: int) -> None:
+    async def _read(self, length: int, gaps: list[float]) -> None:
+        last = 0.0
         async for _ in await self._opened_async("chat", length, pause=True):
-            pass
+            now = time.perf_counter()
+            if last:
+                gaps.append(now - last)
+            last = now
+
+    def take_crowd_threads(self, threads: int, length: int) -> Samples:
+        """Read a stream in each of many threads: the same figures."""
+        samples = _empty_crowd()
+        for on in self._order():
+            self.switch.set(on=on)
+            gaps: list[float] = []
+            begun = time.process_time()
+            with ThreadPoolExecutor(threads) as pool:
+                for each in pool.map(self._read_in_thread, [length] * threads):
+                    gaps.extend(each)
+            self._add_crowd(samples, _KIND[on], begun, gaps)
+        return samples
+
+    def _read_in_thread(self, length: int) -> list[float]:
+        opened = self._opened("chat", length, pause=True)
+        times = [time.perf_counter() for _ in opened]
+        return [after - before for before, after in pairwise(times)]
+
+    def _add_crowd(self, samples: Samples, kind: str, begun: float, gaps: list[float]) -> None:
+        self.flush()
+        samples[kind].append(time.process_time() - begun)
+        samples["p99_" + kind].append(statistics.quantiles(gaps, n=100)[-1])
 
 
 class _Ticker:
@@ -278,6 +311,10 @@ class _Ticker:
 
 def _empty_chunks() -> Samples:
     return {"bare": [], "on": [], "end_bare": [], "end_on": [], "others": []}
+
+
+def _empty_crowd() -> Samples:
+    return {"bare": [], "on": [], "p99_bare": [], "p99_on": []}
 
 
 def _end(stream: Any) -> float:

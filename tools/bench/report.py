@@ -5,11 +5,11 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from bench.bars import KILO, KINDS, KNOWN, LENGTHS, MICRO, MILLI, bars
+from bench.bars import KILO, KINDS, KNOWN, LENGTHS, MICRO, MILLI, RATIO, bars
 from bench.environments import ROOT, this_python
 from bench.plot import plot
 from bench.results import differences, process
-from bench.subjects import BY_NAME, OURS
+from bench.subjects import BY_NAME, OURS, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PAGE = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "images" / "performance.svg"
 BEGIN, END = "<!-- measured: by make bench -->", "<!-- end of measured -->"
-UNITS = {MICRO: "µs", MILLI: "ms", KILO: "KB"}
+UNITS = {MICRO: " µs", MILLI: " ms", KILO: " KB", RATIO: ""}
 QUARTILES = 4
 """Values of which quartiles can be told; of fewer, the least and the most."""
 
@@ -58,7 +58,7 @@ def _rows(results: Results, cells: list[Cell], mode: str = "on") -> Iterator[lis
 
 def tables(results: Results) -> str:
     """Return the tables, and what they say of the bars."""
-    parts = (_chunks, _lengths, _calls, _ends, _long, _off, _start, _bars, _run)
+    parts = (_chunks, _lengths, _calls, _crowd, _settings, _ends, _long, _off, _start, _bars, _run)
     return "\n\n".join(part for each in parts for part in each(results)) + "\n"
 
 
@@ -106,15 +106,14 @@ def _calls(results: Results) -> Iterator[str]:
     yield "### A call"
     yield (
         "µs of CPU added, with quartiles; process: with the work of other threads; 16 threads: "
-        "that of the process, which they keep busy; raw: `with_raw_response`, never parsed; "
-        "200 streams at once: CPU of the process against bare."
+        "that of the process, which they keep busy; raw: `with_raw_response`, never parsed."
     )
     calls = ("call sync", "call async")
     vectors = ("embeddings 1", "embeddings 100")
     raw = tuple(f"embeddings raw {each}" for each in (1, 100))
     yield _table(
         ["", "plain, sync", "plain, async", "process, sync", "process, async", "16 threads",
-         "embeddings, 1 vector", "100×1536", "raw, 1 vector", "raw, 100×1536", "200 streams"],
+         "embeddings, 1 vector", "100×1536", "raw, 1 vector", "raw, 100×1536"],
         _rows(
             results,
             [
@@ -124,16 +123,59 @@ def _calls(results: Results) -> Iterator[str]:
                   for label in calls),
                 *(lambda name, label=label: _spread(differences(results.of(name, label)))
                   for label in ("call threads", *vectors, *raw)),
-                lambda name: _ratio(results.of(name, "crowd")),
             ],
         ),
     )  # fmt: skip
 
 
-def _ratio(samples: Samples) -> str:
-    pairs = zip(samples.get("bare", []), samples.get("on", []), strict=True)
-    told = _spread([on / bare for bare, on in pairs], 1.0, 2)
+def _crowd(results: Results) -> Iterator[str]:
+    if not results.of(OURS, "crowd 1000"):
+        return
+    yield "### Many streams at once"
+    yield (
+        "CPU of the process until all is recorded, and the p99 of the time between two chunks of "
+        "a stream, each as a multiple of the bare client's: 200 and 1,000 streams of 20 chunks in "
+        "one event loop, and 200 threads that each read a stream of 100 chunks."
+    )
+    crowds = ("crowd", "crowd 1000", "crowd threads")
+    yield _table(
+        ["", "200 in a loop: CPU", "p99", "1,000 in a loop: CPU", "p99", "200 threads: CPU", "p99"],
+        _rows(
+            results,
+            [
+                lambda name, label=label, kind=kind: _ratio(results.of(name, label), kind)
+                for label in crowds
+                for kind in ("", "p99_")
+            ],
+        ),
+    )
+
+
+def _ratio(samples: Samples, kind: str) -> str:
+    bare, on = (samples.get(kind + name, []) for name in ("bare", "on"))
+    told = _spread([after / before for before, after in zip(bare, on, strict=True)], 1.0, 2)
     return f"×{told}" if told else ""
+
+
+def _settings(results: Results) -> Iterator[str]:
+    measured = [each for each in SETTINGS if results.of(each.name, "call sync")]
+    if not measured:
+        return
+    yield "### With settings"
+    yield "µs of CPU that tokentrail adds to a plain call and to a chunk, by what is set."
+    call, chunk = "call sync", "chunk chat sync 1000"
+    head = ["", "call: thread", "call: process", "chunk: thread", "chunk: process"]
+    rows = (
+        [
+            title,
+            _spread(differences(results.of(name, call))),
+            _figure(process(results.of(name, call))),
+            _spread(differences(results.of(name, chunk)), MICRO, 1),
+            _figure(process(results.of(name, chunk)), MICRO, 1),
+        ]
+        for name, title in [(OURS, "as it is"), *((each.name, each.title) for each in measured)]
+    )
+    yield _table(head, rows)
 
 
 def _ends(results: Results) -> Iterator[str]:
@@ -237,7 +279,8 @@ def _bar(bar: Bar) -> list[str]:
     figures = (bar.ours, bar.most, bar.bound)
     if bar.reached is None:
         return [bar.what, "", "", "", bar.verdict]
-    shown = [f"{_figure(each, bar.unit, 1)} {UNITS[bar.unit]}" for each in figures]
+    digits = 2 if bar.unit == RATIO else 1
+    shown = [f"{_figure(each, bar.unit, digits)}{UNITS[bar.unit]}" for each in figures]
     return [bar.what, *shown, bar.verdict]
 
 

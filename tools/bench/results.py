@@ -33,8 +33,9 @@ class Results:
         return self.samples.get(mode, {}).get(name, {}).get(label, {})
 
     def names(self) -> list[str]:
-        """Return the subjects that were measured."""
-        return [each.name for each in SUBJECTS if each.name in self.samples.get("on", {})]
+        """Return the subjects that were measured, tokentrail with other settings left out."""
+        measured = self.samples.get("on", {})
+        return [each.name for each in SUBJECTS if each.name in measured and not each.setting]
 
     def to_json(self) -> str:
         """Return all of it."""
@@ -63,6 +64,12 @@ def differences(samples: Samples, kind: str = "") -> list[float]:
     """Return what each instrumented turn took beyond the bare one beside it; of ends: ``end_``."""
     bare, on = (samples.get(kind + name, []) for name in ("bare", "on"))
     return [after - before for before, after in zip(bare, on, strict=True)]
+
+
+def ratio(samples: Samples, kind: str = "") -> float | None:
+    """Return the median of the instrumented turns as a multiple of the bare ones'."""
+    on, bare = median(samples, kind + "on"), median(samples, kind + "bare")
+    return on / bare if on is not None and bare else None
 
 
 def added(samples: Samples, kind: str = "") -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Subject:
     switch: Switch
     modes: bool = False
     """It also runs with its traces, or its metrics, off."""
+    setting: bool = False
+    """It is tokentrail with a setting that costs something: only some turns are taken of it."""
     home: str = ""
     """The environment, if it is another's."""
 
@@ -56,10 +59,14 @@ def _floor(traces: TracerProvider, metrics: MeterProvider) -> None:
     floor.install(traces, metrics)
 
 
-def _tokentrail(traces: TracerProvider, metrics: MeterProvider) -> None:
+def _tokentrail(traces: TracerProvider, metrics: MeterProvider, **settings: Any) -> None:
     import tokentrail
 
-    tokentrail.instrument(tracer_provider=traces, meter_provider=metrics)
+    tokentrail.instrument(tracer_provider=traces, meter_provider=metrics, **settings)
+
+
+def _with(**settings: Any) -> Switch:
+    return partial(_tokentrail, **settings)
 
 
 def _genai(traces: TracerProvider, metrics: MeterProvider) -> None:
@@ -131,6 +138,19 @@ def _langfuse(traces: TracerProvider, metrics: MeterProvider) -> None:
 
 
 _NEWEST = ("openai", "opentelemetry-sdk")
+_PRICED = {"cost": "counted", "prices": {"gpt-4o": {"input": 2.5, "output": 10.0}}}
+
+SETTINGS = tuple(
+    Subject(
+        f"tokentrail {name}", name, (), "tokentrail", _with(**settings), home=OURS, setting=True
+    )
+    for name, settings in {
+        "calibration off": {"calibration": False},
+        "cost": _PRICED,
+        "explain all": {"explain": "all"},
+    }.items()
+)
+"""tokentrail with what one setting adds or takes away."""
 
 SUBJECTS = (
     Subject(NOBODY, "no instrumentation (noise)", (), "json", _nobody, home=OURS),
@@ -181,6 +201,7 @@ SUBJECTS = (
         "langfuse.openai",
         _langfuse,
     ),
+    *SETTINGS,
 )
 
 BY_NAME = {subject.name: subject for subject in SUBJECTS}

@@ -46,7 +46,8 @@ WORDS = [
 LENGTH = "x-bench-length"
 """Header that says how many chunks of text the stream has."""
 PAUSE = "x-bench-pause"
-"""Header by which each piece of an async stream gives the event loop a turn; headers, some."""
+"""Header by which each piece of a stream gives others a turn: the event loop, or after a
+millisecond other threads; headers give the loop some."""
 BEFORE_HEADERS = 3
 WAIT = 0.001
 """Seconds that a plain answer takes to come."""
@@ -71,7 +72,12 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         self._pause = pause
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._pieces
+        return self._waited() if self._pause else self._pieces
+
+    def _waited(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            time.sleep(WAIT)
+            yield piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:

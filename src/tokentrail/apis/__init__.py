@@ -1,4 +1,4 @@
-"""What openai says, read into plain records: a folder for each API.
+"""The requests and answers of openai, read into plain records: a folder for each API.
 
 An adapter reads structurally (``vars()`` of the model objects, plain dicts of the caller), so it
 imports nothing of openai, copes with fields a version lacks, and never raises for what a server
@@ -21,13 +21,13 @@ class Accumulator(Protocol):
 
     @property
     def has_content(self) -> bool:
-        """Whether there was what a person waits for: text, a refusal, sound, a call."""
+        """Whether content has arrived: text, a refusal, audio or a tool call."""
 
     def add(self, chunk: object) -> None:
         """Take the next chunk. O(1)."""
 
     def response(self) -> Response:
-        """Return what is known by now; may be asked at any time, and again."""
+        """Return what is known so far; may be called at any time, and again."""
 
 
 class ApiAdapter(Protocol):
@@ -61,11 +61,11 @@ class ContentAccumulator(Protocol):
         """Take a whole plain answer."""
 
     def content(self) -> Content:
-        """Return what was said by now."""
+        """Return the content so far."""
 
 
 class ContentReader(Protocol):
-    """Reads what is said in the calls of one API."""
+    """Reads the content of calls of one API."""
 
     def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
         """Return what the keyword arguments say; ``schemas``: with those of the tools."""

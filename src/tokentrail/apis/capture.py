@@ -1,4 +1,4 @@
-"""The content of one call, from its request to its telling; let go of once it is told."""
+"""The content of one call, from its request until it is recorded; then it is released."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UNKNOWN: Final = 512
 
 
 class Capture:
-    """Gathers what one call says.
+    """Gathers the content of one call.
 
     The application's thread adds; once the call ended, another may ask for the content.
     """
@@ -45,7 +45,7 @@ class Capture:
         *,
         foreign: bool = False,
     ) -> None:
-        """Gather nothing yet; ``foreign``: telling runs a function of the user's, maybe slow."""
+        """Start empty; ``foreign``: recording runs a function of the user's, maybe slow."""
         self._asked: Callable[[], Content] | None = asked
         self._gathering = gathering
         self._said: Content | None = None
@@ -84,7 +84,7 @@ class Capture:
         return True
 
     def content(self) -> Content:
-        """Return what is kept of the content, after the end of the call."""
+        """Return the redacted content, after the end of the call."""
         return self.rules.content(self._all())
 
     def _all(self) -> Content:
@@ -103,7 +103,7 @@ class Capture:
         return self._said
 
     def release(self) -> None:
-        """Let go of all text; what is added from now on is dropped."""
+        """Release all text; anything added later is dropped."""
         self._asked = self._gathering = self._said = None
 
 
@@ -160,7 +160,7 @@ class CapturingAccumulator:
 
     @property
     def has_content(self) -> bool:
-        """Whether there was what a person waits for."""
+        """Whether content has arrived."""
         return self._accumulator.has_content
 
     def add(self, chunk: object) -> None:

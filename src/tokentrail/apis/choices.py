@@ -38,12 +38,15 @@ CONTENT: Final = 0
 NEVER_RECEIVED: Final = "error"
 """The conventions' finish reason for a choice whose own never came."""
 NOTHING, THOUGHT, CONTENT_SHOWN = range(3)
-"""What a choice shows: nothing, thought alone, or what a person waits for."""
-_FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "usage")
+"""What a choice shows: nothing, only reasoning, or content."""
+_NONE_EXPECTED: Final = range(0)
+_FIELDS: Final = (
+    "id", "model", "service_tier", "system_fingerprint", "usage", "moderation",
+)  # fmt: skip
 
 
 class ChoiceReader(Protocol):
-    """Reads what the choices of one answer say."""
+    """Reads the choices of one answer."""
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
         """Hand the text of a choice to the sink."""
@@ -55,7 +58,7 @@ class ChoiceReader(Protocol):
 def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> Response:
     """Read a plain answer, its text into ``sink``.
 
-    What is no such answer (the bare text that ``extra_body={"stream": True}`` gives) says nothing
+    Anything else (such as the bare text that ``extra_body={"stream": True}`` gives) has no fields
     and is not complete.
     """
     given = as_answer(answer) if isinstance(answer, (str, bytes)) else fields(answer)
@@ -80,6 +83,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
         if sink is not None:
             reader.feed(said, index, sink)
     prompts, created = given.get("prompt_filter_results"), given.get("created")
+    moderation = given.get("moderation")
     usage, error = given.get("usage"), None
     reported = read_usage(find_usage(given) if usage is None else usage)
     if reported is not None and not reported.output_tokens:
@@ -90,12 +94,12 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     return Response(
         id=telemetry_str(given.get("id")),
         model=telemetry_str(given.get("model")),
-        finish_reasons=finish_reasons(reasons, range(0)),
+        finish_reasons=finish_reasons(reasons, _NONE_EXPECTED),
         service_tier=telemetry_str(given.get("service_tier")),
         system_fingerprint=telemetry_str(given.get("system_fingerprint")),
         content_filter=None
-        if prompts is None and not filters
-        else read_answer_filters(prompts, filters),
+        if prompts is None and not filters and moderation is None
+        else read_answer_filters(prompts, filters, moderation),
         reported=reported,
         complete=bool(given),
         # Of any size, without a call of integer(): it is compared and never exported.
@@ -118,9 +122,9 @@ class ChunkAccumulator:
     """Gathers a stream of chunks. O(1) each, in memory bounded by ``MOST_CHOICES``.
 
     The last non-empty id, model, tier and fingerprint win: Azure's first chunk has empty ones. They
-    are not looked for where a chunk bears one more piece of content and nothing else.
-    Of usage the largest wins, for each direction apart, on whatever chunk it stood: some servers
-    send zeros after it. A delta that is empty is no content that comes after it.
+    are not read from a chunk that has one more piece of content and nothing else. Of usage the
+    largest wins, for each direction apart, on whatever chunk it stood: some servers send zeros
+    after it. A delta that is empty is no content that comes after it.
     """
 
     __slots__ = (
@@ -173,9 +177,9 @@ class ChunkAccumulator:
         """Where more content of a choice may be left; none where its chunks are read as a whole:
         before the model is named and content came, where a filter speaks, and after a usage."""
         self._asked: object = None
-        """The last usage that said what the input was."""
+        """The last usage with a number of input tokens."""
         self._made: object = None
-        """The last that said what the output was by then: most often the same."""
+        """The last usage with a number of output tokens: usually the same."""
         self._most_asked = self._most_made = -1
         self._final = True
         """No content came after the last usage."""
@@ -185,13 +189,13 @@ class ChunkAccumulator:
         """No choice at all came after the last one."""
         self._error: str | None = None
         self._says = False
-        """There was text, thought or a call."""
+        """Text, reasoning or a tool call has arrived."""
         self.has_content = False
-        """There was what a person waits for: text, a refusal, sound or a call."""
+        """Content has arrived: text, a refusal, audio or a tool call."""
 
     def add(self, chunk: object) -> None:
         """Take the next chunk, of any type."""
-        # The hot path: most chunks of chat bear a piece of content and nothing else.
+        # The hot path: most chunks of chat have a piece of content and nothing else.
         try:
             given = chunk.__dict__
             (choice,) = given["choices"]
@@ -215,9 +219,12 @@ class ChunkAccumulator:
         self._add(fields(chunk))
 
     def _add(self, given: Mapping[str, object]) -> None:
-        name, model, tier, fingerprint, usage = map(given.get, _FIELDS)
+        name, model, tier, fingerprint, usage, moderation = map(given.get, _FIELDS)
         if self._findings is not None or self._model is None:
             self._find(given)
+        if moderation is not None:
+            self._findings = self._findings or Findings()
+            self._findings.of_moderation(moderation)
         if name:
             self._id = name
         if model:
@@ -247,7 +254,7 @@ class ChunkAccumulator:
             self._is_last = False
 
     def _choose(self, said: Mapping[str, object]) -> int:
-        """Note a choice and its finish reason; one that bears no index is the first.
+        """Note a choice and its finish reason; one without an index is the first.
 
         Return what it shows, where that matters: until content came, and after a usage.
         """
@@ -277,7 +284,7 @@ class ChunkAccumulator:
             self._buffers[index] = buffer
 
     def _takes(self, usage: object) -> bool:
-        """Keep a usage that says more; return whether it says what the output is by now."""
+        """Keep a usage that reports more; return whether it reports the output so far."""
         asked, made = totals(usage)
         if asked is not None and asked >= self._most_asked:
             self._asked, self._most_asked = usage, asked

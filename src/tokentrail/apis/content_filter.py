@@ -1,7 +1,9 @@
-"""What Azure's content filter says of prompts and answers: categories and severities, never text.
+"""Results of Azure's content filter for prompts and answers: categories and severities, no text.
 
-Plain answers bear it beside the prompt and in each choice; a stream does so on its first chunk and
-on any other, so that only streams of Azure are looked at chunk by chunk.
+OpenAI's moderation of both too, where it was asked for and is in the answer.
+
+Plain answers have them next to the prompt and in each choice; a stream may have them on any chunk,
+so only streams of Azure are checked chunk by chunk.
 """
 
 from __future__ import annotations
@@ -45,10 +47,23 @@ class Findings:
         _add(results, self._output)
 
     def of_response(self, filters: object) -> None:
-        """Take the list that a response of the responses API bears, for both directions."""
+        """Take the list that a response of the responses API has, for both directions."""
         for given in map(fields, sequence(filters)):
             found = self._input if given.get("source_type") == "prompt" else self._output
             _add(given.get("content_filter_results"), found)
+
+    def of_moderation(self, moderation: object) -> None:
+        """Take the moderation results that an answer has, for both directions."""
+        given = fields(moderation)
+        for known, results in (
+            (self._input, given.get("input")),
+            (self._output, given.get("output")),
+        ):
+            said = fields(results)
+            for result in map(fields, sequence(said.get("results")) or (said,)):
+                if result.get("flagged") is True:
+                    found = fields(result.get("categories"))
+                    _add({name: {_DETECTED: is_so} for name, is_so in found.items()}, known)
 
     def outcome(self) -> ContentFilter | None:
         """Return all of it; ``None`` if everything was safe."""
@@ -104,26 +119,30 @@ def _some(words: Iterable[str]) -> tuple[str, ...] | None:
     return tuple(words) or None
 
 
-def read_answer_filters(prompts: object, answers: list[object]) -> ContentFilter | None:
-    """Return what a plain answer says of its prompts and of its choices."""
+def read_answer_filters(
+    prompts: object, answers: list[object], moderation: object
+) -> ContentFilter | None:
+    """Return the results of a plain answer, for its prompts and choices."""
     found = Findings()
+    found.of_moderation(moderation)
     found.of_prompts(prompts)
     for results in answers:
         found.of_answer(results)
     return found.outcome()
 
 
-def read_response_filters(filters: object) -> ContentFilter | None:
-    """Return what a response of the responses API says."""
-    if filters is None:
+def read_response_filters(filters: object, moderation: object) -> ContentFilter | None:
+    """Return the results of a response of the responses API."""
+    if filters is None and moderation is None:
         return None
     found = Findings()
+    found.of_moderation(moderation)
     found.of_response(filters)
     return found.outcome()
 
 
 def read_refusal(body: object) -> ContentFilter | None:
-    """Return what the body of an error says of a prompt that was refused."""
+    """Return the results for a refused prompt, from the body of an error."""
     inner = fields(body).get("innererror")
     if inner is None:
         return None

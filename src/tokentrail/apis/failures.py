@@ -22,7 +22,7 @@ _EVENTS: Final = ("data:", "event:", ":", "id:", "retry:")
 
 
 def is_error(error: object) -> bool:
-    """Whether the value of a field says that something went wrong."""
+    """Whether the value of a field reports an error."""
     if is_absent(error):
         return False
     return bool(error) if isinstance(error, (str, int, list)) else bool(fields(error))

@@ -1,4 +1,4 @@
-"""What the body of an answer says that nobody has parsed, or that others will parse.
+"""The fields of an answer's body that is not parsed, or that others will parse.
 
 The application's own classes are not made here, and a body of any size takes a bounded time: of a
 large one, as of vectors and pictures, only both ends are read, where its usage and its model stand.

@@ -1,4 +1,4 @@
-"""What a call's HTTP exchange says beside the answer: request id, retries, rate limits.
+"""Metadata of a call's HTTP exchange: request id, retries, rate limits.
 
 Read where an answer or an error shows its headers anyway: raw answers, streams, and errors that
 have a status. A plain answer shows its request id alone. Nothing is asked for, and nothing kept of
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.content_filter import read_refusal
@@ -28,7 +29,7 @@ _PLAIN: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 
 
 def integer(said: str) -> int | None:
-    """Return the whole number that ``said`` is."""
+    """Return the whole number in a header's text."""
     return int(said) if _INTEGER.fullmatch(said) else None
 
 
@@ -64,7 +65,7 @@ _REQUEST_HEADERS: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {
 
 
 def is_raw(headers: object) -> bool:
-    """Tell by the headers of a request whether a raw or streaming response is asked for."""
+    """Return whether the headers of a request ask for a raw or streaming response."""
     return isinstance(headers, Mapping) and any(str(name).lower() == _RAW for name in headers)
 
 
@@ -76,7 +77,7 @@ def metadata_of_answer(answer: object) -> HttpMetadata | None:
 
 
 def metadata_of_response(response: object) -> HttpMetadata | None:
-    """Return what the headers of an HTTP response say, and those of its request."""
+    """Return the metadata in the headers of an HTTP response and its request."""
     known: dict[str, Any] = {}
     _read(response, _RESPONSE_HEADERS, known)
     _read(getattr(response, "_request", None), _REQUEST_HEADERS, known)
@@ -94,6 +95,22 @@ def metadata_of_error(error: BaseException) -> HttpMetadata | None:
     if refusal is not None:
         known["content_filter"] = refusal
     return HttpMetadata(**known) if known else None
+
+
+def with_account(known: HttpMetadata | None, headers: object) -> HttpMetadata | None:
+    """Return what is known of an exchange with whose account the headers of its answer name."""
+    if not isinstance(headers, Mapping):
+        return known
+    organization = telemetry_str(headers.get("openai-organization"))
+    project = telemetry_str(headers.get("openai-project"))
+    if organization is None and project is None:
+        return known
+    return replace(known or HttpMetadata(), organization=organization, project=project)
+
+
+def headers_of_error(error: BaseException) -> object:
+    """Return the headers of the answer that an error of the client shows."""
+    return getattr(vars(error).get("response"), "headers", None)
 
 
 def answer_in_error(error: BaseException) -> object:
@@ -120,7 +137,7 @@ def chunk_in_error(error: BaseException) -> Mapping[str, object] | None:
 
 
 def is_page(response: object) -> bool:
-    """Whether an HTTP response says of itself that it is a page for people."""
+    """Whether an HTTP response declares itself an HTML page."""
     headers = getattr(response, "headers", None)
     kind = headers.get("content-type") if isinstance(headers, Mapping) else None
     return isinstance(kind, str) and "html" in kind.lower()

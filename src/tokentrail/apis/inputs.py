@@ -34,5 +34,5 @@ def read_inputs(given: object) -> Inputs:
 
 
 def _holds_ids(given: Sequence[object]) -> bool:
-    """Judge by the first: a request may bear hundreds of thousands of ids, of one kind."""
+    """Judge by the first: a request may have hundreds of thousands of ids, of one kind."""
     return bool(given) and type(given[0]) is int

@@ -71,7 +71,7 @@ def _is_strict(tool: Mapping[str, object]) -> bool:
 
 
 def holds_only_functions(tools: object) -> bool:
-    """Tell whether ``tools`` are absent, or a list in which every one is a function's."""
+    """Return whether ``tools`` are absent, or a list in which every one is a function's."""
     if is_sequence(tools):
         return len(read_tools(tools)) == len(tools)
     return is_absent(tools)
@@ -111,7 +111,7 @@ class Parameters:
         prompt: Prompt | None = None,
         **known: Any,
     ) -> Request:
-        """Return what the arguments ask."""
+        """Return the request of these arguments."""
         ranks: dict[str, int] = {}
         for name, given in arguments.items():
             for rank, field, read in self._rows.get(name, ()):

@@ -26,7 +26,7 @@ def adapter_of(row: OperationRow) -> ApiAdapter:
 def read_request_content(
     request: Request, arguments: Mapping[str, object], *, schemas: bool
 ) -> Content:
-    """Return what the keyword arguments of a call say."""
+    """Return the content of a call's keyword arguments."""
     reader = _content_readers().get((request.operation, request.api))
     return Content() if reader is None else reader.read_request(arguments, schemas=schemas)
 

@@ -52,9 +52,12 @@ TOP: Final[_Numbers] = {
     "cache_creation_input_tokens": "cache_write_tokens",
     "reasoning_tokens": "reasoning_tokens",
 }
-"""Parts that stand beside the totals: what a detail says goes before."""
-_BESIDE: Final = frozenset({"cost", "cost_in_usd_ticks", "server_tool_use", "num_search_queries"})
-"""What some servers report beside tokens."""
+"""Parts given next to the totals: a number in the details has precedence."""
+_BESIDE: Final = frozenset(
+    {"cost", "cost_in_usd_ticks", "server_tool_use", "num_search_queries", "cache_creation"}
+)
+"""What some servers report besides tokens; the last is Anthropic's split of cache writes."""
+_NAMES: Final = frozenset({*DETAILS, *TOP, *_BESIDE})
 _HOLDERS: Final = ("x_groq",)
 """Objects of an answer in which a usage stands, where the answer itself has none."""
 
@@ -99,39 +102,54 @@ def merge_reports(asked: Reported | None, made: Reported | None) -> Reported | N
 
 
 def read_usage(usage: object) -> Reported | None:
-    """Return what a usage reports, whole; ``None`` if it says nothing."""
+    """Return everything that a usage reports; ``None`` if it reports nothing."""
     given = fields(usage)
-    parts: dict[str, int] = {}
+    parts: dict[str, Any] = {}
     extras: dict[str, Any] = {}
     for name, value in given.items():
-        if value is not None and name in DETAILS:
-            names = DETAILS[name]
+        if name not in _NAMES or value is None:  # as the totals themselves
+            continue
+        names = DETAILS.get(name)
+        if names is not None:
             for part, detail in fields(value).items():  # as tokens(), without its calls
-                if type(detail) is int and 0 <= detail < MAX_TOKENS and part in names:
+                if type(detail) is int and part in names and 0 <= detail < MAX_TOKENS:
                     parts[names[part]] = detail
-                elif part == "cache_write_tokens_details" and detail is not None:
+                elif part in _WRITES and detail is not None:
                     parts.update(_writes(fields(detail)))
-        elif name in TOP and (top := tokens(value)) is not None:
-            parts.setdefault(TOP[name], top)
         elif name in _BESIDE:
             extras = _extras(given)
-    read, written = totals(given)
-    if read is None and written is None and not parts:
-        return None
-    if read is not None and written is not None:
-        read, written = _whole(read, written, parts, given)
-    return Reported(read, written, **parts, **extras)
+        else:
+            _take_top(name, value, parts)
+    read, written = given.get("prompt_tokens"), given.get("completion_tokens")
+    if not (type(read) is int is type(written) and 0 <= read < MAX_TOKENS > written >= 0):
+        read, written = totals(given)
+        if read is None and written is None and not parts:
+            return None
+    read, written = _whole(read, written, parts, given)
+    return Reported(read, written, **{**parts, **extras})
+
+
+def _take_top(name: str, value: object, parts: dict[str, Any]) -> None:
+    if (top := tokens(value)) is not None:
+        parts.setdefault(TOP[name], top)
 
 
 def _extras(usage: Mapping[str, object]) -> dict[str, Any]:
     """Return what stands beside the tokens."""
-    return {"cost": cost_in_usd(usage), "web_searches": _searches(usage)}
+    return {
+        "cost": cost_in_usd(usage),
+        "web_searches": _searches(usage),
+        **_writes(fields(usage.get("cache_creation"))),
+    }
 
 
 _LIFETIMES: Final = {
     "ttl_30m_tokens": "cache_write_30m_tokens",
     "ttl_12h_tokens": "cache_write_12h_tokens",
+    "ephemeral_1h_input_tokens": "cache_write_1h_tokens",
 }
+_WRITES: Final = frozenset({"cache_write_tokens_details", "cache_creation_token_details"})
+"""Objects that split what was written to a cache, OpenAI's and LiteLLM's."""
 
 
 def _writes(details: Mapping[str, object]) -> dict[str, int]:
@@ -168,14 +186,16 @@ def _searches(usage: Mapping[str, object]) -> int | None:
 
 
 def _whole(
-    read: int, written: int, parts: dict[str, int], given: Mapping[str, object]
-) -> tuple[int, int]:
+    read: int | None, written: int | None, parts: dict[str, Any], given: Mapping[str, object]
+) -> tuple[int | None, int | None]:
     """Return both totals with what the server left out of them, by its own arithmetic.
 
     Where the sum of all is larger than both, a part that explains the rest is what was left out:
     thought of the output, cached text or sound of the input. Where none does, it is thought that
     only the sum shows. A part that is larger than its whole is not in it.
     """
+    if read is None or written is None:
+        return read, written
     total = given.get("total_tokens")
     if type(total) is int and read + written < total < MAX_TOKENS:
         rest = total - read - written
@@ -185,7 +205,9 @@ def _whole(
         return read + apart, written + rest - apart
     get = parts.get
     thought = get("reasoning_tokens", 0)
-    outside = max(get(_APART[0], 0), get(_APART[1], 0), get(_APART[2], 0))
+    outside = max(
+        get("audio_input_tokens", 0), get("cache_read_tokens", 0), get("cache_write_tokens", 0)
+    )
     return (
         read + outside if outside > read else read,
         written + thought if thought > written else written,
@@ -221,7 +243,7 @@ def without_empty(reported: Reported | None, *, shown: bool) -> Reported | None:
 
 
 def realtime_usage(usage: object) -> Reported | None:
-    """Return the usage of a realtime response; ``None`` if it says nothing.
+    """Return the usage of a realtime response; ``None`` if it reports nothing.
 
     Sound that is cached costs another price than text that is, so the parts of the cached count.
     """

@@ -52,12 +52,12 @@ def _plain_fields(value: object) -> Mapping[str, object]:
 
 
 def is_absent(value: object) -> bool:
-    """Tell whether a keyword argument was not given: ``None`` or a sentinel of the client."""
+    """Return whether a keyword argument was not given: ``None`` or a sentinel of the client."""
     return type(value).__name__ in _SENTINELS
 
 
 def is_sequence(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
-    """Tell whether ``value`` may be iterated without consuming anything of the caller's."""
+    """Return whether ``value`` may be iterated without consuming anything of the caller's."""
     return isinstance(value, (list, tuple))
 
 
@@ -67,7 +67,7 @@ def sequence(value: object) -> list[object] | tuple[object, ...]:
 
 
 def is_other_collection(value: object) -> TypeGuard[Collection[object]]:
-    """Tell whether ``value`` can be read again, as a list can, and is no list, text or mapping.
+    """Return whether ``value`` can be read again, as a list can, and is no list, text or mapping.
 
     The client takes any collection, a deque or the values of a dict.
     """
@@ -105,7 +105,7 @@ def plain_str(value: object) -> str | None:
 
 
 def nonempty_str(value: object) -> str | None:
-    """Return a string that says something: empty is absent."""
+    """Return a non-empty string: an empty one is absent."""
     if value is None:
         return None
     if type(value) is str:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tokentrail.apis import http_metadata
 from tokentrail.call.jobs import Comparison, Gaps
 from tokentrail.call.learning import Lesson, calibrated
 from tokentrail.call.live_usage import LiveUsage
@@ -27,7 +28,6 @@ from tokentrail.support.size import approximate_size
 from tokentrail.telemetry import internal_metrics
 from tokentrail.telemetry.context import without_instrumentation
 from tokentrail.usage import resolve
-from tokentrail.usage.explain.explainer import can_be_explained
 from tokentrail.usage.tools import tools_of
 
 if TYPE_CHECKING:
@@ -187,7 +187,11 @@ class ObservedCall:
 
     def on_error(self, error: BaseException) -> None:
         """Note that ``error`` is on its way to the application."""
-        self._go_on(self.recorder.on_error(error))
+        operation = self.recorder.on_error(error)
+        if operation is not None and self._runtime.settings.capture_account:
+            headers = http_metadata.headers_of_error(error)
+            operation.http = http_metadata.with_account(operation.http, headers)
+        self._go_on(operation)
 
     def on_collected(self) -> None:
         """Note, in a finaliser, that nobody holds the answer any more."""
@@ -206,7 +210,7 @@ class ObservedCall:
             if operation is not None:
                 self.state, self._operation = CallState.ENDED, operation
                 self.telemetry.client = None  # a call that is over hides no other
-                if self._is_ours():
+                if self._generation == self._runtime.generation:
                     self._end(operation, finalising=finalising)
         except BaseException:  # a bug of ours, or a signal: it is recorded with what is known
             if self.state is CallState.ENDED and not finalising and self._is_ours():
@@ -229,10 +233,11 @@ class ObservedCall:
         runtime = self._runtime
         runtime.open_calls.discard(self)
         self._live = None
-        self._name_model(operation)
+        if self.request.prompt_name is not None:
+            self._name_model(operation)
         operation.request = request = self.request
         if request.background or request.fetches:
-            operation.response = runtime.background.settled(request, operation.response)
+            runtime.background.claim(operation)
         response = operation.response
         reported = response.reported if response is not None else None
         if (
@@ -241,18 +246,20 @@ class ObservedCall:
             or (reported is not None and reported.web_searches is not None)
         ):  # seldom
             operation.tools = tools_of(request, response)
+        if runtime.settings.capture_account:
+            operation.http = http_metadata.with_account(operation.http, operation.headers)
         mode = runtime.settings.token_counting
         self.usage = operation.usage = resolve.resolve_usage(operation, None, None, mode)
         gaps = self._last_gaps(operation) if request.stream else None
         if runtime.explainer is not None and operation.answered:
-            self._is_explained = can_be_explained(request)
+            self._is_explained = runtime.explainer.explains(request)
         if finalising:
             self._queue_without_lock(gaps)
             return
-        if gaps is not None and not runtime.submit(gaps) and gaps.is_short():
-            for _ in gaps.steps():
-                pass
-        if not (resolve.is_complete(operation, mode) and self._is_cheap_to_emit()):
+        if gaps is not None:
+            self._submit_gaps(gaps)
+        is_free = self.capture is None and runtime.prices is None
+        if not (resolve.is_complete(operation, mode) and (is_free or self._is_cheap_to_emit())):
             self._count()
         elif self._is_explained:
             self._set_deadline()
@@ -260,10 +267,16 @@ class ObservedCall:
         else:  # as nearly always
             self._record()
 
+    def _submit_gaps(self, gaps: Gaps) -> None:
+        """Have the last gaps recorded: by the worker, or at once where it is full."""
+        if not self._runtime.submit(gaps) and gaps.is_short():
+            for _ in gaps.steps():
+                pass
+
     def _name_model(self, operation: Operation) -> None:
         """Take the model that the answer names for that of a stored prompt, which names it."""
         request, response = self.request, operation.response
-        if request.prompt_name is None or request.model is not None or response is None:
+        if request.model is not None or response is None:
             return
         self.request = replace(request, model=response.model)
 
@@ -345,8 +358,6 @@ class ObservedCall:
     def _is_cheap_to_emit(self) -> bool:
         """Whether the price is at hand, and the content is short."""
         capture = self.capture
-        if capture is None and self._runtime.prices is None:
-            return True
         with guard.shield("content"):
             price = self._price()
             return (price is None or price.is_cheap()) and (capture is None or capture.is_cheap())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokentrail.cost.rates import BATCH
+from tokentrail.model.operations import FETCH_BATCH
+
 if TYPE_CHECKING:
     from tokentrail.cost import Prices
     from tokentrail.model.records import CallCost, Operation
@@ -23,6 +26,8 @@ class PriceLookup:
         tier = response.service_tier if response is not None else None
         self._names = tuple(dict.fromkeys(n for n in (model, named, request.model) if n))
         self._tier = tier or request.service_tier
+        if request.operation == FETCH_BATCH.name:
+            self._tier = BATCH
 
     def is_cheap(self) -> bool:
         """Whether the price is known, or never will be, without looking it up."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from tokentrail.apis.capture import Capture, CapturingAdapter
@@ -15,7 +16,7 @@ from tokentrail.content.parts import Content
 from tokentrail.counting import OutputTally
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass
-from tokentrail.telemetry import attribution
+from tokentrail.telemetry import attribution, cache_key
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
@@ -29,48 +30,55 @@ if TYPE_CHECKING:
     from tokentrail.telemetry.emitter import CallTelemetry
 
 
-@lean_dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=False, slots=False)
 class CallToRecord:
     """A call that is about to be made."""
 
     adapter: ApiAdapter
     client: object
     context: CallContext
+    """What is current where it is made."""
     request: Request
-    reader: RequestReader
-    """Reads the prompt, unless it is in the request, and the content."""
-    read_prompt_now: bool = False
-    """The prompt is read before the request is sent, not at the end of the call."""
-    always_record: bool = False
-    """The stream has to be seen in any case: it was asked for its usage, which will be there."""
+    read_prompt_now: bool = field(default=False, init=False)
+    """The prompt is read before the request is sent, not at the end of the call, if at all."""
+    usage_injected: bool = field(default=False, init=False)
+    """The server is asked for the usage of the stream, which the application did not do: it has to
+    be seen in any case."""
 
 
-def start_call(runtime: Runtime, call: CallToRecord) -> tuple[ObservedCall | None, CallTelemetry]:
+def start_call(
+    runtime: Runtime, call: CallToRecord, reader: RequestReader
+) -> tuple[ObservedCall | None, CallTelemetry]:
     """Start a call that is about to be made; return what observes it, and its telemetry.
 
-    Nothing observes it where nobody would see it: no span is recorded, metrics and events are off.
+    ``reader``: reads the prompt, unless it is in the request, and the content. Nothing observes the
+    call where nobody would see it: no span is recorded, metrics and events are off.
     """
-    runtime.prepare()
+    if not runtime.is_prepared:
+        runtime.prepare()
     delegated = runtime.conflicts.is_recorded_elsewhere(call.client, call.request.operation)
     request, baggage_keys = call.request, runtime.settings.baggage_keys
-    if baggage_keys or call.context or attribution.BLOCK.get() is not None:
-        request = attribution.with_context_attributes(request, baggage_keys, call.context)
+    has_key = request.cache_key is not None
+    if has_key or baggage_keys or call.context or attribution.BLOCK.get() is not None:
+        request = _attributed(runtime, call)
     begun = time.perf_counter()
     telemetry = runtime.emitter.start(request, call.context, delegated=delegated)
     try:
         is_observed = telemetry.is_observed
-        if not (is_observed or call.always_record):
+        if not (is_observed or call.usage_injected):
             return None, telemetry
         output = _output_tally(runtime, request) if is_observed and request.stream else None
-        capture = _capture(runtime, call, request, telemetry)
+        capture = None
+        if runtime.emitter.captures_content and telemetry.wants_content:
+            capture = _capture(runtime, reader, request)
         recorder = _recorder(call, request, telemetry, output, capture, begun)
-        reader = call.reader if is_observed and request.prompt is None else None
-        observed = ObservedCall(runtime, request, telemetry, recorder, output, reader)
+        late = reader if is_observed and request.prompt is None else None
+        observed = ObservedCall(runtime, request, telemetry, recorder, output, late)
         observed.capture = capture
         if call.read_prompt_now:
             with guard.shield("request"):
                 observed.prompt()
-        if _records_gaps(runtime, telemetry):
+        if runtime.settings.time_per_output_chunk and telemetry.records_gaps:
             recorder.keep_chunk_times()
         if output is not None:
             output.ask(StreamEncoder(runtime, request, recorder))
@@ -83,6 +91,14 @@ def start_call(runtime: Runtime, call: CallToRecord) -> tuple[ObservedCall | Non
     return observed, telemetry
 
 
+def _attributed(runtime: Runtime, call: CallToRecord) -> Request:
+    """Return the request with what the application gave for its span, and its cache key."""
+    settings, request = runtime.settings, call.request
+    if settings.baggage_keys or call.context or attribution.BLOCK.get() is not None:
+        request = attribution.with_context_attributes(request, settings.baggage_keys, call.context)
+    return cache_key.with_cache_key(request, settings.capture_cache_key)
+
+
 def _output_tally(runtime: Runtime, request: Request) -> OutputTally | None:
     """Return what counts the answer of a stream, if it is counted; have the worker ready."""
     runtime.worker.ensure()
@@ -93,16 +109,12 @@ def _output_tally(runtime: Runtime, request: Request) -> OutputTally | None:
     return OutputTally()
 
 
-def _capture(
-    runtime: Runtime, call: CallToRecord, request: Request, telemetry: CallTelemetry
-) -> Capture | None:
-    """Return what gathers the content, its request read, if anybody is to see it."""
+def _capture(runtime: Runtime, reader: RequestReader, request: Request) -> Capture:
+    """Return what gathers the content, its request read."""
     emitter, settings = runtime.emitter, runtime.settings
-    if not (emitter.captures_content and telemetry.wants_content):
-        return None
     limit = settings.content_max_chars if settings.redact is None else None
     gathering = content_accumulator(request, schemas=settings.capture_tool_schemas, limit=limit)
-    asked = _request_content(call.reader)
+    asked = _request_content(reader)
     return Capture(asked, gathering, runtime.redaction, foreign=emitter.has_hook)
 
 
@@ -132,13 +144,9 @@ def _recorder(
     return recorder
 
 
-def _records_gaps(runtime: Runtime, telemetry: CallTelemetry) -> bool:
-    return runtime.settings.time_per_output_chunk and telemetry.records_gaps
-
-
 def _needs_encoding(runtime: Runtime, call: CallToRecord) -> bool:
     """Whether it will be counted, as far as one can know: a stream seldom reports its usage."""
     mode = runtime.settings.token_counting
     if mode is TokenCounting.ALWAYS or runtime.explainer is not None:
         return True
-    return call.request.stream and not call.always_record and mode is not TokenCounting.OFF
+    return call.request.stream and not call.usage_injected and mode is not TokenCounting.OFF

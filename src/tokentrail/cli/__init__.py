@@ -1,6 +1,6 @@
-"""The command line: a module for each command.
+"""The command line: one module per command.
 
-Exit codes: 0 it was done; 1 it was tried and failed; 2 it cannot be done as it was asked for.
+Exit codes: 0 done; 1 tried and failed; 2 the command cannot be run as given.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _ABOUT: Final = "OpenTelemetry spans and metrics of your openai calls, with thei
 _EXAMPLES: Final = """\
 examples:
   tokentrail demo                              what is recorded, without a key
-  tokentrail run app.py                       the same of your own program
-  tokentrail doctor                           are calls exported here
-  tokentrail count "How many?" --model gpt-4o  the tokens of a text
-  tokentrail dashboards grafana/              for Grafana and Prometheus
+  tokentrail run app.py                        the same for your own program
+  tokentrail doctor                            check whether calls are exported
+  tokentrail count "How many?" --model gpt-4o   count the tokens of a text
+  tokentrail dashboards grafana/               for Grafana and Prometheus
 
-tokentrail COMMAND --help says more of each.
+Run tokentrail COMMAND --help for the options of a command.
 """
 
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), error.code)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
+    except BrokenPipeError:  # the reader of the pipe has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code

@@ -1,4 +1,4 @@
-"""What may be spent in a day, by service or by a label of the application's own, and its alerts."""
+"""Daily budgets by service or by a label of the application's own, and their alerts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 BUDGET: Final = "tokentrail:cost_budget_usd:per_day"
 SHARE: Final = "tokentrail:cost_budget_usd_each:per_day"
 
-_COMMENT: Final = "a day's budget would be gone in four hours, by the last hour and minutes"
+_COMMENT: Final = "at the rate of the last hour and minutes, a day's budget lasts four hours"
 _PANEL: Final = "/d/tokentrail"
 
 
 def budget_rules(budget: float) -> list[list[str]]:
-    """Return the recording of what a service may spend, and its alert."""
+    """Return the recording rule of a service's budget, and its alert."""
     return [
         rule(BUDGET, f"vector({budget:g})"),
         _burns("TokentrailCostBudgetBurns", "job", f"> on () group_left () {BUDGET}", BUDGET),
@@ -28,7 +28,7 @@ def budget_rules(budget: float) -> list[list[str]]:
 
 
 def share_rules(label: str, shares: Mapping[str | None, float]) -> Iterator[list[str]]:
-    """Yield the recordings of what each value of a label may spend, and their alert."""
+    """Yield the recording rules of the budget of each value of a label, and their alert."""
     named = [value for value in shares if value is not None]
     for value in named:
         yield rule(SHARE, f"vector({shares[value]:g})", **{label: value})

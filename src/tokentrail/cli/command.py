@@ -1,4 +1,4 @@
-"""What every command has in common."""
+"""What all commands share."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WIDTH: Final = 80
-EXIT_CODES: Final = "exit codes: 0 done, 1 tried and failed, 2 cannot be done as asked"
+EXIT_CODES: Final = "exit codes: 0 done, 1 tried and failed, 2 the command cannot be run as given"
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - nothing public names it
-"""Where a command adds its parser, whose ``run`` takes what was asked and returns the exit code."""
+"""Where a command adds its parser; its default ``run`` returns the exit code."""
 
 
 def manual(about: str, examples: str, exit_codes: str = EXIT_CODES) -> dict[str, Any]:
-    """Return what makes a parser's help read as a manual does: what it is for, then examples."""
+    """Return the keywords that give a parser a help with its purpose first, then examples."""
     return {
         "description": "\n\n".join(fill(part, WIDTH) for part in about.split("\n\n")),
         "epilog": f"{examples}\n{exit_codes}",
@@ -30,23 +30,23 @@ def manual(about: str, examples: str, exit_codes: str = EXIT_CODES) -> dict[str,
 
 @contextmanager
 def status(what: str) -> Iterator[None]:
-    """Say on a terminal what takes a while, until it is done; nothing where there is no terminal.
+    """Show on a terminal what is in progress, until it is done; nothing without a terminal.
 
-    On standard error, so that what is printed can be piped meanwhile.
+    It writes to standard error, so standard output can be piped.
     """
     if not sys.stderr.isatty():
         yield
         return
-    said = f"{what} ..."
-    print(said, end="", file=sys.stderr, flush=True)
+    line = f"{what} ..."
+    print(line, end="", file=sys.stderr, flush=True)
     try:
         yield
-    finally:  # written over, so that dumb terminals, too, are left as they were
-        print(f"\r{' ' * len(said)}\r", end="", file=sys.stderr, flush=True)
+    finally:  # overwritten by blanks, so that dumb terminals are cleared too
+        print(f"\r{' ' * len(line)}\r", end="", file=sys.stderr, flush=True)
 
 
 class CommandError(Exception):
-    """A command ends with this message, and this exit code."""
+    """Ends a command with this message and this exit code."""
 
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)

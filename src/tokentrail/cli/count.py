@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Prompt
 
 _ABOUT: Final = """\
-Counts the tokens of a text, or what messages will be billed as input. Reads standard input where
-neither is given. Nothing is sent anywhere.
+Counts the tokens of a text, or the input tokens that messages will be billed. Reads standard input
+without either. Nothing is sent anywhere.
 """
 _EXAMPLES: Final = """\
 examples:
@@ -27,7 +27,8 @@ examples:
   git diff | tokentrail count --model gpt-4o
   tokentrail count --model my-deployment --encoding cl100k_base "Hello"
 
-Text is exact where the encoding is known. Messages go by rules with evidence.
+Counts of text are exact if the encoding is known. Messages are counted by
+rules with evidence.
 """
 
 
@@ -46,10 +47,12 @@ def add(commands: Commands) -> None:
         metavar="FILE",
         help="JSON: a list of messages, or a request of chat or responses; - as above",
     )
-    count.add_argument("--model", required=True, help="whose tokens, for example gpt-4o-mini")
+    count.add_argument(
+        "--model", required=True, help="the model to count for, for example gpt-4o-mini"
+    )
     count.add_argument(
         "--encoding",
-        help="o200k_base or cl100k_base, for a model that is not known, or to compare",
+        help="o200k_base or cl100k_base, for an unknown model, or to compare",
     )
     count.add_argument("--json", action="store_true", help="print an object, for programs")
     count.set_defaults(run=_run)
@@ -64,7 +67,7 @@ def _run(asked: argparse.Namespace) -> int:
     for _ in tally.steps(ENCODINGS.load(encoding), asked.model):
         pass
     foreign = _foreign(asked.model, encoding)
-    # A text has the tokens it has, whatever rule says what it is billed.
+    # A bare text has a fixed number of tokens: no rule is needed.
     exact = tally.measured if prompt.texts else tally.exact and _is_known(asked.model)
     if asked.json:
         counted = {"tokens": tally.tokens, "model": asked.model, "encoding": encoding}
@@ -77,7 +80,7 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _foreign(model: str, encoding: str) -> str | None:
-    """Return what to say of an encoding that is known not to be the model's."""
+    """Return a remark if the encoding is not the model's."""
     from tokentrail.counting import encoding_name
 
     own = encoding_name(model)
@@ -85,7 +88,7 @@ def _foreign(model: str, encoding: str) -> str | None:
 
 
 def _is_known(model: str) -> bool:
-    """Return whether the model's own encoding is known: of another the rules say nothing."""
+    """Return whether this is the model's own encoding: the rules hold for no other."""
     from tokentrail.counting import encoding_name
 
     return encoding_name(model) is not None
@@ -96,7 +99,7 @@ def _encoding(model: str, encoding: str | None) -> str:
 
     found = encoding_name(model) if encoding is None else resolve(encoding)
     if found is None and encoding is not None:
-        message = f"--encoding {encoding} is not there: there are o200k_base and cl100k_base"
+        message = f"--encoding {encoding} is not an encoding here: use o200k_base or cl100k_base"
         raise CommandError(message, code=2)
     if found is None:
         message = (
@@ -128,16 +131,16 @@ def _messages(content: str, name: str) -> Prompt:
     try:
         given = json.loads(content)
     except ValueError as error:
-        message = f"--messages {name} is no JSON ({error}): mend it, or count it with --file"
+        message = f"--messages {name} is not JSON ({error}): fix it, or count it with --file"
         raise CommandError(message, code=2) from error
     except RecursionError as error:
-        message = f"--messages {name} is nested too deep: mend it, or count it with --file"
+        message = f"--messages {name} is nested too deep: count it as text with --file"
         raise CommandError(message, code=2) from error
     request = given if isinstance(given, dict) else {"messages": given}
     messages = request.get("messages")
     if messages is None and "input" in request:
         return read_request(request).prompt or Prompt()
-    if not isinstance(messages, list) or not all(isinstance(said, dict) for said in messages):
+    if not isinstance(messages, list) or not all(isinstance(one, dict) for one in messages):
         message = (
             f"--messages {name} holds no messages:"
             ' write [{"role": "user", "content": "..."}], or {"messages": [...], "tools": [...]}'
@@ -155,9 +158,9 @@ def _read(name: str, option: str) -> str:
             content = sys.stdin.buffer.read()
         else:
             content = Path(name).read_bytes()
-        return content.decode("utf-8-sig")  # a mark of byte order is no text
+        return content.decode("utf-8-sig")  # a byte order mark is no text
     except UnicodeDecodeError as error:
-        message = f"{option} {name}: byte {error.start} is no UTF-8: convert it, with iconv say"
+        message = f"{option} {name}: byte {error.start} is not UTF-8: convert it with iconv"
         raise CommandError(message, code=2) from error
     except OSError as error:
         message = f"{option} {name}: {error.strerror}: name a file that can be read"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tokentrail.cli.command import Commands
 
 _ABOUT: Final = """\
-Writes the Grafana dashboard and the Prometheus rules into a folder, which is made where it is not.
-A file there that is not the same is kept.
+Writes the Grafana dashboard and the Prometheus rules into a folder, and creates the folder if
+necessary. Existing files with other content are kept unless you add --force.
 """
 _EXAMPLES: Final = """\
 examples:
@@ -38,9 +38,9 @@ def add(commands: Commands) -> None:
         help="write the Grafana dashboard and the Prometheus rules",
         **manual(_ABOUT, _EXAMPLES),
     )
-    dashboards.add_argument("folder", metavar="DIR", help="where they are to be")
-    dashboards.add_argument("--force", action="store_true", help="write over what is there")
-    label_option.add_option(dashboards, "a variable, a table and panels by this label")
+    dashboards.add_argument("folder", metavar="DIR", help="the folder to write them to")
+    dashboards.add_argument("--force", action="store_true", help="overwrite files that differ")
+    label_option.add_option(dashboards, "add a variable, a table and panels by this label")
     docs_option.add_option(dashboards)
     add_option(dashboards)
     dashboards.set_defaults(run=_run)
@@ -52,7 +52,7 @@ def _run(asked: argparse.Namespace) -> int:
     try:
         mine = [name for name in files if not asked.force and _differs(files[name], folder / name)]
         if mine:
-            message = f"{', '.join(mine)} in {folder} would be lost: add --force, or name another"
+            message = f"{', '.join(mine)} in {folder} would be lost: add --force or another folder"
             raise CommandError(message, code=2)
         folder.mkdir(parents=True, exist_ok=True)
         for name, written in files.items():
@@ -67,7 +67,7 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _files(asked: argparse.Namespace) -> dict[str, bytes]:
-    """Return what is shipped, by name, as it is asked for."""
+    """Return the shipped files by name, adapted to the options."""
     shipped = resources.files("tokentrail") / "dashboards"  # perhaps in a zip
     board = "tokentrail.json" if asked.by is None else "tokentrail-by.json"
     files = {"tokentrail.json": board, "tokentrail.rules.yml": "tokentrail.rules.yml"}
@@ -86,5 +86,5 @@ def _adapted(text: str, name: str, asked: argparse.Namespace) -> str:
 
 def _differs(written: bytes, there: Path) -> bool:
     if there.is_symlink() and not there.exists():
-        return True  # a dangling link: to write would make a file elsewhere
+        return True  # a dangling link: writing would create a file elsewhere
     return there.exists() and there.read_bytes() != written

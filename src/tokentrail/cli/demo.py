@@ -1,4 +1,4 @@
-"""``tokentrail demo``: a few calls, and what is told of them."""
+"""``tokentrail demo``: a few calls, and what is recorded of them."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def add(commands: Commands) -> None:
     kind.add_argument(
         "--watch",
         action="store_true",
-        help="the calls over and over, as a small dashboard, until Ctrl-C; once, in plain lines,"
-        " where there is no terminal",
+        help="repeat the calls and show a small dashboard until Ctrl-C; without a terminal, once"
+        " and in plain lines",
     )
     kind.add_argument(
         "--serve",
@@ -56,11 +56,11 @@ def add(commands: Commands) -> None:
         type=_port,
         const=0,
         metavar="PORT",
-        help="only the embedded server, for programs of your own, until Ctrl-C; a free port"
-        " unless one is named",
+        help="only run the embedded server, for your own programs, until Ctrl-C; on a free port"
+        " unless you name one",
     )
-    demo.add_argument("--model", help="the model, or Azure deployment, that --live asks")
-    demo.add_argument("--yes", action="store_true", help="spend with --live without being asked")
+    demo.add_argument("--model", help="the model, or Azure deployment, for --live")
+    demo.add_argument("--yes", action="store_true", help="make the calls of --live without asking")
     demo.set_defaults(run=_run)
 
 
@@ -119,5 +119,5 @@ def _require() -> None:
 def _is_there(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # not even its parent
+    except ModuleNotFoundError:  # not even its parent package
         return False

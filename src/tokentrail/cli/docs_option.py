@@ -1,7 +1,7 @@
-"""``--docs``: where dashboards and alerts say that the pages of tokentrail are.
+"""``--docs``: the address of tokentrail's pages in links of dashboards and alerts.
 
-The pages come with the source, and everybody reads them elsewhere: on a forge, or a wiki of one's
-own. Until it is named, links lead to a place that says so.
+The pages come with the source, and each company reads them at its own address: a forge or a wiki.
+Without the option, links lead to a placeholder that explains it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 DOCS: Final = "https://tokentrail.invalid/docs"
-"""Stands for the folder of pages in the files that are shipped."""
+"""Placeholder for the folder of pages in the shipped files."""
 _URL: Final = re.compile(r"https?://[^\s\"'`{}$]+|/[^\s\"'`{}$]*")
 
 
@@ -33,5 +33,5 @@ def with_docs(text: str, url: str | None) -> str:
 def _url(given: str) -> str:
     if _URL.fullmatch(given):
         return given.rstrip("/")
-    message = f"{given!r} is no address: https://..., or a path of the same host"
+    message = f"{given!r} is not an address: write https://... or a path on the same host"
     raise argparse.ArgumentTypeError(message)

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from tokentrail.cli.command import Commands
 
 _ABOUT: Final = """\
-Says whether calls of the openai client made in this process are exported, and
-to whom; if not, why not. With --verbose every setting with its value and where
-it comes from, versions, methods, other instrumentations, providers, encodings.
+Checks whether calls of the openai client made in this process are exported, and
+to whom; if not, why not. With --verbose also every setting with its value and
+where it comes from, versions, methods, other instrumentations, providers,
+encodings.
 """
 _EXAMPLES: Final = """\
 examples:
@@ -26,21 +27,21 @@ examples:
   tokentrail doctor --json | jq .settings
 """
 _EXIT_CODES: Final = """\
-exit codes: 0 exported, 1 not exported or something is wrong, 2 cannot be told
-from here: no instrumentation is at work in this process"""
+exit codes: 0 exported, 1 not exported or something is wrong, 2 unknown:
+no instrumentation is active in this process"""
 
 
 def add(commands: Commands) -> None:
     """Add the command to the parser's."""
     doctor = commands.add_parser(
         "doctor",
-        help="say whether calls are exported here, and if not, why not",
+        help="check whether calls are exported here, and if not, why not",
         **manual(_ABOUT, _EXAMPLES, _EXIT_CODES),
     )
     doctor.add_argument("--json", action="store_true", help="print an object, for programs")
-    doctor.add_argument("--verbose", action="store_true", help="all that was found, too")
+    doctor.add_argument("--verbose", action="store_true", help="also print all that was found")
     doctor.add_argument(
-        "--connect", action="store_true", help="connect to the endpoints: does somebody answer?"
+        "--connect", action="store_true", help="also connect to the endpoints of the exporters"
     )
     doctor.set_defaults(run=_run)
 
@@ -48,8 +49,8 @@ def add(commands: Commands) -> None:
 def _run(asked: argparse.Namespace) -> int:
     from tokentrail import diagnosis
 
-    # A second or more: openai is imported, which is most of it, and both encodings are built.
-    with status("looking at the client and the encodings"):
+    # Takes a second or more: openai is imported, and both encodings are built.
+    with status("checking the client and the encodings"):
         verdict = diagnosis.diagnose(os.environ, connect=asked.connect)
     if asked.json:
         print(json.dumps(verdict.as_json(), indent=2))

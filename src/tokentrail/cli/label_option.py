@@ -1,6 +1,6 @@
 """``--by``: dashboards, rules and prices by a label of the application's own, such as a tenant.
 
-It has to be on metrics: the setting ``custom_metric_attributes`` names it.
+The label must be on metrics: name it in the setting ``custom_metric_attributes``.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import re
 from typing import Final
 
 PLACEHOLDER: Final = "tokentrail_by"
-"""Stands for the label in the files that are shipped for it."""
+"""Placeholder for the label in the shipped files."""
 _NAME: Final = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 _TAKEN: Final = re.compile(r"job|instance|le|(gen_ai|tokentrail|openai|server|error)[._].*")
 
 
 def add_option(parser: argparse.ArgumentParser, meaning: str, *, again: bool = False) -> None:
-    """Add ``--by`` to a command's parser; ``again``: it may be given several times, or never."""
+    """Add ``--by`` to a command's parser; ``again``: the option may be repeated."""
     parser.add_argument(
         "--by",
         type=_label,
@@ -29,16 +29,16 @@ def add_option(parser: argparse.ArgumentParser, meaning: str, *, again: bool = F
 
 
 def labelled(text: str, label: str) -> str:
-    """Return a shipped text with ``label`` in place of what stands for it."""
+    """Return a shipped text with ``label`` in place of the placeholder."""
     return text.replace(PLACEHOLDER, label)
 
 
 def _label(given: str) -> str:
     """Return the label that Prometheus makes of an attribute's name."""
     if not _NAME.fullmatch(given):
-        message = f"{given!r} is no attribute: letters, digits, _ and dots, like tenant"
+        message = f"{given!r} is not an attribute: use letters, digits, _ and dots, like tenant"
         raise argparse.ArgumentTypeError(message)
     if _TAKEN.fullmatch(given):
-        message = f"{given!r} is a label that is there already: name one of yours, like tenant"
+        message = f"{given!r} is a label of the metrics themselves: name one of yours, like tenant"
         raise argparse.ArgumentTypeError(message)
     return given.replace(".", "_")

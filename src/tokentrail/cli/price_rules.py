@@ -1,9 +1,8 @@
-"""Prices as recording rules of Prometheus, over the tokens that metrics tell.
+"""Prices as recording rules of Prometheus, over the tokens in metrics.
 
-The first rules sum up tokens that cost alike: by model (that of the answer, else that of the
-request), service tier and part, from the metrics of whichever vocabulary is told. Then there is a
-rule for each model and tier. A part of a total that has a price of its own is told with the
-difference, since the total has it too.
+The first rules sum up tokens with the same price: by model (of the answer, else of the request),
+service tier and part, from the metrics of either vocabulary. Then there is a rule for each model
+and tier. A part with a price of its own is priced by the difference, since the total includes it.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from tokentrail.cli.promql_rules import group as _group
 from tokentrail.cli.promql_rules import rule as _rule
 from tokentrail.cost import genai_prices
 from tokentrail.cost.promql_patterns import escape_regex, model_matcher
+from tokentrail.cost.rates import BY_REQUEST
 from tokentrail.cost.user_prices import STANDARD_TIERS
 from tokentrail.model.operations import EMBEDDINGS
 from tokentrail.telemetry import semconv
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from tokentrail.cost import Rates, UserPrices
 
 TOKENS: Final = "tokentrail:priced_tokens:rate5m"
+REQUESTS: Final = "tokentrail:priced_tool_requests:rate5m"
 
 _TIER_LABEL: Final = "openai_response_service_tier"
 _BY: Final = "job, gen_ai_request_model"
 _GROUPING: Final = re.compile(r"(\b(?:by|on) \(job, )(gen_ai)")
-"""Where tokens and costs are grouped: by what more is kept stands between."""
+"""The grouping of tokens and costs; further labels are inserted between the two."""
 _ALIKE: Final = f"job, gen_ai_provider_name, gen_ai_request_model, {_TIER_LABEL}, tokentrail_model"
 _ORDINARY: Final = f'{_TIER_LABEL}=~"{"|".join(("", *STANDARD_TIERS))}"'
 
@@ -47,6 +48,8 @@ _DETAILS: Final = {
     for _, field, name in semconv.DETAIL_COUNTERS
 }
 _OWN: Final = f"{semconv.USAGE_TOKENS.replace('.', '_')}_total"
+_TOOL_REQUESTS: Final = f"{semconv.TOOL_REQUESTS.replace('.', '_')}_total"
+_TOOL: Final = semconv.TOOL_NAME.replace(".", "_")
 _PARTS: Final = {
     "input": ("cache_read", "cache_write", "audio_input", "image_input"),
     "output": ("reasoning", "audio_output"),
@@ -61,16 +64,16 @@ class Priced:
     name: str
     tier: str | None
     selectors: tuple[str, ...]
-    """Conditions on labels; tokens are picked by any of them."""
+    """Conditions on labels; tokens match if one of them does."""
     rates: Rates
     provider: str | None = None
-    """``None`` for prices that hold whoever is called."""
+    """``None`` for prices of any provider."""
     wanted: frozenset[str] = frozenset()
-    """The names asked for that it has."""
+    """Those of the requested names that it has."""
 
 
 def own_prices(own: UserPrices) -> Iterator[Priced]:
-    """Yield the user's own prices: a name is that of an answer or, if that has none, a request."""
+    """Yield the user's own prices, by the model of the answer or else of the request."""
     priced = _alternatives(own.models)
     for (model, tier), rates in own.table.items():
         name, tiers = _quoted(model), _tier(tier)
@@ -89,7 +92,7 @@ def own_prices(own: UserPrices) -> Iterator[Priced]:
 def published_prices(
     providers: tuple[str, ...], at: datetime, own: UserPrices, wanted: frozenset[str] | None
 ) -> Iterator[Priced]:
-    """Yield the published prices of text models; ``wanted``: only those of these names."""
+    """Yield the published prices of text models; ``wanted``: only those with these names."""
     mine = ""
     if own:
         without = _alternatives(own.models)
@@ -118,10 +121,10 @@ def text(
     by: tuple[str, ...] = (),
     shares: Mapping[str | None, float] | None = None,
 ) -> str:
-    """Return the file: a comment, the rules and, where there is a budget, its alerts.
+    """Return the file: a comment, the rules and, with a budget, its alerts.
 
-    ``by``: labels of the application's own that costs keep. ``shares``: what each value of the
-    first of them may spend in a day, in USD; ``None`` stands for every other.
+    ``by``: the application's own labels that costs keep. ``shares``: the daily budget in USD of
+    each value of the first one; ``None`` is the key for all other values.
     """
     lines = [*(f"# {line}".rstrip() for line in head.splitlines()), "", "groups:"]
     rules = [*_token_rules(), *map(_cost_rule, priced)]
@@ -134,20 +137,22 @@ def text(
 
 
 def _kept(line: str, by: tuple[str, ...]) -> str:
-    """Return a line of PromQL that keeps these labels, too, where it groups."""
+    """Return a line of PromQL that groups by these labels too."""
     return _GROUPING.sub(rf"\1{', '.join((*by, ''))}\2", line) if by else line
 
 
 def _token_rules() -> Iterator[list[str]]:
     for kind, parts in _PARTS.items():
-        told = _summed(f'{_RELEASED}{{gen_ai_token_type="{kind}"}}')
+        released = _summed(f'{_RELEASED}{{gen_ai_token_type="{kind}"}}')
         to_come = _summed(_LATEST[kind])
-        expr = f"{told}\n  or\n{to_come}"
+        expr = f"{released}\n  or\n{to_come}"
         if kind == "input":
             expr += f"\n  or\n{_embeddings()}"
         yield _rule(TOKENS, expr, tokentrail_part=kind)
         for part in parts:
             yield _rule(TOKENS, _summed(_part(kind, part)), tokentrail_part=part)
+    tools = f'{_TOOL_REQUESTS}{{{_TOOL}=~"{"|".join(BY_REQUEST)}"}}'
+    yield _rule(REQUESTS, _summed(tools, f"{_ALIKE}, {_TOOL}"))
 
 
 def _part(kind: str, part: str) -> str:
@@ -157,23 +162,23 @@ def _part(kind: str, part: str) -> str:
     return _DETAILS[part]
 
 
-def _summed(selector: str) -> str:
-    """Return the rate of what is selected, by the name of the model that answered or was asked."""
+def _summed(selector: str, alike: str = _ALIKE) -> str:
+    """Return the rate of the selected series, by the model of the answer or the request."""
     named = f"rate({selector}[5m])"
     for label in ("gen_ai_request_model", "gen_ai_response_model"):
         named = f'label_replace({named}, "tokentrail_model", "$1", "{label}", "(.+)")'
-    return f"sum by ({_ALIKE}) ({named})"
+    return f"sum by ({alike}) ({named})"
 
 
 def _embeddings() -> str:
-    """Return embeddings where only the latest names are told, which have no tokens of them."""
+    """Return embeddings if only the latest names are recorded: those have no tokens of them."""
     embeddings, known = (
         f'gen_ai_operation_name="{EMBEDDINGS.name}"',
         '"reported|counted|calibrated"',
     )
-    told = f"sum by ({_BY}) ({_RELEASED}{{{embeddings}}})"
+    released = f"sum by ({_BY}) ({_RELEASED}{{{embeddings}}})"
     own = f"{_OWN}{{{embeddings}, tokentrail_usage_source=~{known}}}"
-    return f"({_summed(own)} unless on ({_BY}) {told})"
+    return f"({_summed(own)} unless on ({_BY}) {released})"
 
 
 def _cost_rule(priced: Priced) -> list[str]:
@@ -183,17 +188,27 @@ def _cost_rule(priced: Priced) -> list[str]:
         for selector in priced.selectors
     ]
     body = "\n  or ".join(terms)
+    if any(getattr(priced.rates, part) for part in _BY_MODALITY):
+        # the released names do not separate audio from text, so its cost is not known
+        body = f"({body})\n  and on (job)\n  count by (job) ({_LATEST['input']})"
+    body = "\n  or ".join((body, *_requests(priced)))
     by = _BY if priced.provider else f"{_BY}, gen_ai_provider_name"
     expr = f"sum by ({by}) (\n  {body}\n)"
-    if any(getattr(priced.rates, part) for part in _BY_MODALITY):
-        # the released names do not tell sound from text, so their cost is not known
-        expr += f"\n  and on (job)\ncount by (job) ({_LATEST['input']})"
     labels = {"tokentrail_price": priced.name}
     if priced.tier:
         labels["tokentrail_tier"] = priced.tier
     if priced.provider:
         labels["gen_ai_provider_name"] = priced.provider
     return [*_note(priced.rates), *_rule(COST, expr, **labels)]
+
+
+def _requests(priced: Priced) -> Iterator[str]:
+    """Yield what the server's own searches cost; they are not told apart by service tier."""
+    for tool in BY_REQUEST:
+        rate = getattr(priced.rates, tool)
+        if rate is not None and priced.tier is None:
+            for selector in priced.selectors:
+                yield f'{REQUESTS}{{{_TOOL}="{tool}", {selector}}} * {_number(rate.base * 1000)}'
 
 
 def _note(rates: Rates) -> list[str]:
@@ -210,7 +225,7 @@ def _steps(rates: Rates, kind: str) -> list[int]:
 
 
 def _prices(rates: Rates) -> Iterator[tuple[str, float]]:
-    """Yield USD per million tokens by part; of a part, what it costs more than its whole."""
+    """Yield USD per million tokens by part; of a part, the difference to its whole."""
     for kind, parts in _PARTS.items():
         whole = getattr(rates, kind)
         if whole is None:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from tokentrail.cli.price_rules import Priced
 
 _ABOUT: Final = """\
-Writes Prometheus recording rules that turn the tokens that metrics tell into money:
-tokentrail:cost_usd:rate5m, in USD per second, by job, provider and model. The prices are those
-of the installed genai-prices, and yours from --overrides, which go first. Nothing is fetched.
-A model without a price has no cost. The Cost row of the dashboards shows what they record.
+Writes Prometheus recording rules that turn the tokens in metrics into money:
+tokentrail:cost_usd:rate5m, in USD per second, by job, provider and model. It uses your prices
+from --overrides first, then those of the installed genai-prices. Nothing is downloaded. A model
+without a price has no cost. The Cost row of the dashboards shows the recorded cost.
 """
 _EXAMPLES: Final = """\
 examples:
@@ -35,13 +35,12 @@ examples:
   tokentrail prices --by tenant --budget-each 10 --budget-each acme=50
   tokentrail prices --service-label service_name      for VictoriaMetrics
 
---overrides takes JSON, in USD per million tokens; the names are those of
-answers, or of requests
-(an Azure deployment, say):
+--overrides takes JSON, in USD per million tokens, by the model of the answer or
+of the request (for example an Azure deployment):
   {"gpt-4o": {"input": 2.5, "output": 10, "cache_read": 1.25},
    "our-llama": {"input": 0.1, "output": 0.3}}
 
-Past tokens are priced anew with promtool; the page on pricing has the command.
+To price past tokens, use promtool: the page on pricing has the command.
 """
 _DEFAULT: Final = ("openai", "azure.ai.openai")
 
@@ -53,22 +52,22 @@ def add(commands: Commands) -> None:
         help="write Prometheus rules that turn tokens into money",
         **manual(_ABOUT, _EXAMPLES),
     )
-    prices.add_argument("--models", metavar="NAMES", help="only these, separated by commas")
+    prices.add_argument("--models", metavar="NAMES", help="only these models, separated by commas")
     prices.add_argument(
         "--provider",
         action="append",
         choices=sorted(genai_prices.PROVIDERS),
         metavar="NAME",
-        help="whose published prices, by gen_ai.provider.name; may be given again (default:"
+        help="the provider of published prices, by gen_ai.provider.name; may be repeated (default:"
         f" {' and '.join(_DEFAULT)}; there are {', '.join(sorted(genai_prices.PROVIDERS))})",
     )
     prices.add_argument(
-        "--overrides", metavar="FILE", help="your own prices, which go before the published ones"
+        "--overrides", metavar="FILE", help="your own prices, used before the published ones"
     )
     prices.add_argument(
-        "--budget", type=_usd, metavar="USD", help="add an alert: a job may spend so much in a day"
+        "--budget", type=_usd, metavar="USD", help="add an alert: the daily budget of a job, in USD"
     )
-    label_option.add_option(prices, "keep a label on costs; may be given again", again=True)
+    label_option.add_option(prices, "keep a label on costs; may be repeated", again=True)
     prices.add_argument(
         "--budget-each",
         type=_share,
@@ -91,7 +90,7 @@ def _usd(given: str) -> float:
         number = float(given)
         if 0 < number < float("inf"):
             return number
-    message = f"{given!r} is no budget: a number of USD above 0, like 50 or 12.5"
+    message = f"{given!r} is not a budget: write a number of USD above 0, like 50 or 12.5"
     raise argparse.ArgumentTypeError(message)
 
 
@@ -137,7 +136,7 @@ def _own(name: str | None) -> UserPrices:
     try:
         return read_prices(name)
     except PricesError as error:
-        # What is wrong inside a file says itself how it should be.
+        # The message about the file's content already says what is allowed.
         mend = ": name a file that can be read" if isinstance(error.__cause__, OSError) else ""
         message = f"--overrides {error}{mend}"
         raise CommandError(message, code=2) from error
@@ -161,7 +160,7 @@ def _head(now: datetime, overrides: str | None) -> str:
     return (
         f"Made by tokentrail {__version__} on {now:%Y-%m-%d}: {source}{mine}.\n"
         "USD per second by job, provider and model; numbers are USD per million tokens (e-6).\n"
-        "Make it anew when prices change."
+        "Run the command again when prices change."
     )
 
 
@@ -177,7 +176,7 @@ def _write(text: str, name: str | None) -> None:
 
 
 def _say(priced: list[Priced], wanted: frozenset[str] | None, output: str | None) -> None:
-    """Say on standard error what is in it and what is not."""
+    """Print on standard error what the file contains and what it does not."""
     if output is not None:
         print(f"{output}: {len(priced)} prices", file=sys.stderr)
     if not genai_prices.is_installed():

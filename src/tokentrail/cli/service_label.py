@@ -1,7 +1,7 @@
-"""``--service-label``: dashboards and rules for a store that calls a service other than ``job``.
+"""``--service-label``: dashboards and rules for stores in which services have another label.
 
-Prometheus makes ``job`` of ``service.name``; VictoriaMetrics has ``service_name``, others
-``service.name``. A name with a dot is quoted in PromQL, as its UTF-8 syntax has it.
+Prometheus turns ``service.name`` into ``job``; VictoriaMetrics has ``service_name``, others
+``service.name``. A name with a dot is quoted in PromQL's UTF-8 syntax.
 """
 
 from __future__ import annotations
@@ -57,5 +57,5 @@ def _named(found: re.Match[str], *, label: str, quoted: str) -> str:
 def _label(given: str) -> str:
     if _NAME.fullmatch(given):
         return given
-    message = f"{given!r} is no label: letters, digits, _ and dots, like service_name"
+    message = f"{given!r} is not a label: use letters, digits, _ and dots, like service_name"
     raise argparse.ArgumentTypeError(message)

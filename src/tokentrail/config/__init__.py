@@ -16,6 +16,7 @@ from tokentrail.config.unknown import describe_unknown, unknown_variables
 from tokentrail.config.values import (
     INSTRUMENTED_APIS,
     OPT_IN,
+    CacheKey,
     ContentCapture,
     Cost,
     MetricNames,
@@ -28,6 +29,7 @@ __all__ = [
     "INSTRUMENTED_APIS",
     "OPT_IN",
     "SETTINGS",
+    "CacheKey",
     "Configuration",
     "ContentCapture",
     "Cost",

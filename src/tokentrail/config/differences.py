@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def different_settings(active: Settings, asked: Mapping[str, object]) -> list[str]:
-    """Return the names of what is ``asked`` for and is not so in ``active``."""
+    """Return the names of settings that differ between ``asked`` and ``active``."""
     return [name for name, value in asked.items() if not _is_same(getattr(active, name), value)]
 
 

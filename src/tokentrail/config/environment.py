@@ -7,7 +7,7 @@ allowed. A wrong variable must not stop a program: it warns once, and the defaul
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from tokentrail.config.unknown import describe_unknown, unknown_variables
 from tokentrail.config.values import OPT_IN, ContentCapture, redact_everything
 from tokentrail.cost.user_prices import PricesError, UserPrices
 from tokentrail.support import guard
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ def read_settings(
 
 
 def _require_place_for_content(settings: Settings, arguments: Mapping[str, object]) -> None:
-    """Refuse content that goes to events alone where there are none to be."""
+    """Refuse to send content only to events if no events are emitted."""
     if (
         settings.capture_content is not ContentCapture.EVENT_ONLY
         or settings.emit_event is not False
@@ -112,15 +113,15 @@ def warn_of_refused(setting: Setting, name: str, read: EnvironmentValue) -> None
     )
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class EnvironmentValue:
-    """What the environment, or a file that it names, makes of a setting."""
+    """The value of a setting in the environment, or in a file that it names."""
 
     value: object
     variable: str | None = None
     """The variable it comes from; ``None`` for the default."""
     refused: str | None = None
-    """What a variable says that is not allowed: ``value`` holds instead."""
+    """The value of a variable that is not allowed; ``value`` is used instead."""
     reason: str = ""
     """Why, where more can be said than what is allowed."""
 

@@ -77,11 +77,11 @@ def length(value: object) -> int:
 
 
 class FunctionError(ValueError):
-    """Says why a function cannot be used."""
+    """A function cannot be used; the message says why."""
 
 
 def function(value: object) -> object:
-    """Take what can be called, or import it by its name; whoever calls it awaits nothing."""
+    """Return a function, or import it by its name; coroutine functions are refused."""
     found = _imported(value.strip()) if isinstance(value, str) else value
     if not callable(found):
         raise ValueError
@@ -98,7 +98,7 @@ def _imported(name: str) -> object:
     try:
         found = import_module(module)
     except Exception as error:  # noqa: BLE001 - the user's own module, which may raise anything
-        # The text of an ImportError names modules; any other may be of anything.
+        # The text of an ImportError names modules; other texts may contain anything.
         said = error if isinstance(error, ImportError) else type(error).__name__
         message = f"{module} cannot be imported: {said}"
         raise FunctionError(message) from None

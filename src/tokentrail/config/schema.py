@@ -7,7 +7,7 @@ Parsing, error texts, ``tokentrail doctor``, ``docs/settings.md`` and the docstr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, field, fields
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -19,6 +19,7 @@ from tokentrail.config.values import (
     METRIC_ATTRIBUTES,
     OPT_IN,
     REQUEST_ATTRIBUTES,
+    CacheKey,
     ContentCapture,
     Cost,
     MetricNames,
@@ -28,6 +29,7 @@ from tokentrail.config.values import (
     redact_everything,
 )
 from tokentrail.cost.user_prices import PRICE_NAMES, UserPrices
+from tokentrail.support.frozen import lean_dataclass
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Enum)
@@ -37,7 +39,7 @@ _BY_NAME = "as text package.module:function"
 _NAMES = "Collection[str] | str"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Setting:
     """A row of the table."""
 
@@ -53,7 +55,7 @@ class Setting:
     parse: _Parse
     """Return the value for a keyword argument or an environment text, or raise ValueError."""
     fallback: object
-    """What holds where the variable is wrong."""
+    """The value that is used if the variable is wrong."""
 
     @property
     def default_text(self) -> str:
@@ -104,7 +106,7 @@ def _choice(default: _E, about: str, variable: str | None = None) -> _E:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Settings:
     """The settings in force."""
 
@@ -294,6 +296,30 @@ class Settings:
         f"{', '.join(PRICE_NAMES)}, in USD per million tokens (searches: per thousand requests)",
         about="Your own prices, used before the published ones.",
         parse=parsing.prices,
+    )
+    cost_attributes: tuple[str, ...] = _setting(
+        default=(),
+        accepts=_NAMES,
+        allowed="names separated by commas, without blanks",
+        about="More names of span attributes for the amount of the cost, which a backend reads: "
+        "gen_ai.usage.cost, operation.cost, llm.cost.total.",
+        parse=parsing.names,
+    )
+    capture_cache_key: CacheKey = _choice(
+        CacheKey.OFF,
+        "Whether spans have the prompt_cache_key of a request: not, the beginning of its SHA-256, "
+        "or as it is.",
+    )
+    capture_account: bool = _switch(
+        default=False,
+        about="Whether spans have the organization and the project that the headers of the answer "
+        "name. Keys are never recorded.",
+    )
+    fetched_usage_metrics: bool = _switch(
+        default=False,
+        about="Whether metrics also have the usage of finished batches, and of background "
+        "responses that another process began, once for each. For a process that alone fetches "
+        "them; without it only the span of the first fetch has it.",
     )
     disabled: bool = _switch(default=False, about="Whether instrument() does nothing.")
 

@@ -39,6 +39,14 @@ class Cost(str, Enum):
     COUNTED = "counted"
 
 
+class CacheKey(str, Enum):
+    """How the prompt's cache key of a request is recorded."""
+
+    OFF = "off"
+    HASH = "hash"
+    PLAIN = "plain"
+
+
 class OnConflict(str, Enum):
     """What happens to a call that another instrumentation records as well."""
 

@@ -1,8 +1,8 @@
-"""What is said in a call: messages, instructions and tools, where the user wants it recorded.
+"""The content of a call: messages, instructions and tools, if you want it recorded.
 
-Nothing here knows an API or OpenTelemetry. The readers of each API, in ``tokentrail.apis``, give
-frozen records (:class:`Content`), what the user's :class:`Redaction` leaves of them is kept, and
-``serialize_*`` give the JSON of the conventions' message schemas. Where content is not captured,
+Nothing here knows an API or OpenTelemetry. The readers of each API, in ``tokentrail.apis``, return
+frozen records (:class:`Content`), the user's :class:`Redaction` is applied to them, and
+``serialize_*`` return the JSON of the conventions' message schemas. If content is not captured,
 nothing of this package runs.
 """
 

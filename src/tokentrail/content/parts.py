@@ -1,4 +1,4 @@
-"""What is said in a call: plain frozen records of messages, their parts, and tools.
+"""The content of a call: plain frozen records of messages, their parts, and tools.
 
 They mirror the message schemas of the GenAI conventions. Absent is ``None``. A value of type
 ``object`` is JSON as Python has it: see :func:`tokentrail.content.values.plain`.
@@ -6,47 +6,48 @@ They mirror the message schemas of the GenAI conventions. Absent is ``None``. A 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Text:
-    """Text; a refusal is text too, for the schemas have no other part for it."""
+    """Text, or a refusal: the schemas have no part of its own for it."""
 
     content: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Reasoning:
-    """Thought that is shown, or a summary of it."""
+    """Reasoning that is shown, or a summary of it."""
 
     content: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call that the application is to make; ``arguments`` as sent where they are no JSON."""
+    """A tool call for the application; ``arguments`` as they were sent if they are no JSON."""
 
     name: str
     arguments: object = None
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ToolResponse:
-    """What such a call gave: text, parts, or any JSON."""
+    """The result of such a call: text, parts, or any JSON."""
 
     response: object
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Blob:
-    """Bytes inside a message, in base64; ``content`` is ``None`` once they are left out."""
+    """Bytes inside a message, in base64; ``content`` is ``None`` if they are left out."""
 
     modality: str
     mime_type: str | None
@@ -54,44 +55,44 @@ class Blob:
     byte_size: int
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Uri:
-    """Something that lies elsewhere, by its address."""
+    """Data stored elsewhere, by its address."""
 
     modality: str
     uri: str
     mime_type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class File:
-    """Something uploaded before, by its id."""
+    """A file uploaded before, by its id."""
 
     modality: str
     file_id: str
     mime_type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ServerToolCall:
-    """A call that the server makes itself; ``call`` has a "type"."""
+    """A call that the server runs itself; ``call`` has a "type"."""
 
     name: str
     call: Mapping[str, object]
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ServerToolResponse:
-    """What such a call gave; ``response`` has a "type"."""
+    """The result of such a call; ``response`` has a "type"."""
 
     response: Mapping[str, object]
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Compaction:
-    """The server made a conversation shorter; what it keeps is its secret."""
+    """A compaction: the server shortened the conversation into an encrypted item."""
 
     id: str | None = None
 
@@ -110,18 +111,18 @@ Part: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Message:
-    """One message: who says what, in the order in which it was sent."""
+    """One message: its role and its parts, in the order in which they were sent."""
 
     role: str
     parts: tuple[Part, ...]
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Tool:
-    """A declared tool; what it does and takes only where that was asked for."""
+    """A declared tool; with description and parameters only if they are captured."""
 
     type: str
     name: str
@@ -129,25 +130,25 @@ class Tool:
     parameters: object = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Document:
-    """What a search found: by its id, with how well it fits; never its text."""
+    """A search result: its id and score, never its text."""
 
     id: str
     score: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Content:
-    """What is said in one call."""
+    """The content of one call."""
 
     system: tuple[Text, ...] = ()
     input: tuple[Message, ...] = ()
     output: tuple[Message, ...] = ()
-    """One message for each choice of which anything came; never made up."""
+    """One message for each choice that the server sent something for."""
     tools: tuple[Tool, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
-    """Texts put into a stored prompt, by name."""
+    """Variables of a stored prompt, by name."""
     query: str | None = None
-    """What is searched for; where that are several texts, each on its line."""
+    """The search query; several queries are separate lines."""
     documents: tuple[Document, ...] = ()

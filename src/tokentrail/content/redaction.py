@@ -1,9 +1,9 @@
-"""What is kept of content before anything is told: the user's redaction, a cap, no bytes."""
+"""Applied to content before it is recorded: the user's redaction, a size limit, no bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from tokentrail.content.parts import (
@@ -22,6 +22,7 @@ from tokentrail.content.parts import (
 )
 from tokentrail.content.values import LEFT_OUT, clean, parsed, sized, to_json
 from tokentrail.support import guard
+from tokentrail.support.frozen import lean_dataclass
 
 KINDS: Final = (
     "system",
@@ -37,21 +38,21 @@ KINDS: Final = (
     "error",
     "stop",
 )
-"""What the user's ``redact`` is told of a text. Of values that are not text it gets the JSON."""
+"""The kind of a text that is passed to ``redact``. Values that are not text are passed as JSON."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Redaction:
-    """What the user wants kept."""
+    """How much of the content the user wants recorded."""
 
     redact: Callable[[str, str], str | None] | None = None
     limit: int | None = None
     binary: bool = False
 
     def text(self, kind: str, said: str) -> str | None:
-        """Return what is kept of a text: redacted, then cut. ``None``: nothing, not even empty.
+        """Return a text redacted, then cut; ``None`` if nothing of it may be recorded.
 
-        A ``redact`` that raises keeps nothing.
+        If ``redact`` raises, nothing is recorded.
         """
         kept: str | None = clean(said)
         if self.redact is not None and kept is not None:
@@ -66,7 +67,7 @@ class Redaction:
         return kept
 
     def value(self, kind: str, value: object) -> object:
-        """Return what is kept of a JSON value; cut or redacted out of shape, it is text."""
+        """Return a JSON value redacted and cut; as text if it is then no longer valid JSON."""
         if isinstance(value, str):
             return self.text(kind, value)
         light = value if self.binary else _without_binary(value)
@@ -79,7 +80,7 @@ class Redaction:
         return parsed(kept)
 
     def content(self, content: Content) -> Content:
-        """Return what is kept of a whole call."""
+        """Return the content of a whole call, redacted and cut."""
         return Content(
             system=tuple(
                 Text(kept)
@@ -135,7 +136,7 @@ class Redaction:
         return self.value("tool_response", response)
 
     def _payload(self, kind: str, payload: Mapping[str, object]) -> Mapping[str, object]:
-        """Return what is kept of a payload, which has its type whatever becomes of the rest."""
+        """Return a payload redacted and cut; it always keeps its type."""
         named = {"type": payload["type"]}
         kept = self.value(kind, payload)
         if isinstance(kept, Mapping):
@@ -152,12 +153,12 @@ class Redaction:
 
 
 def _without_query(address: str) -> str:
-    """Return an address without what follows the path: a signature there opens what is private."""
+    """Return an address up to its path: a signature after it would give access to private data."""
     return address.partition("?")[0].partition("#")[0]
 
 
 def _without_binary(value: object, name: str = "") -> object:
-    """Return ``value`` with the size of what is base64 in place of it."""
+    """Return ``value`` with base64 data replaced by its size."""
     if isinstance(value, str):
         if name == "result" and len(value) > _SHORT and _is_base64(value):
             return sized(len(value) * 3 // 4)
@@ -172,9 +173,9 @@ def _without_binary(value: object, name: str = "") -> object:
 
 
 _SHORT: Final = 256
-"""Characters that may stand; images are longer."""
+"""Characters up to which base64 is kept; images are longer."""
 _HEAD: Final = 256
-"""Characters in which the head of a ``data:`` URL ends."""
+"""Characters within which the header of a ``data:`` URL ends."""
 
 
 def _is_base64(text: str) -> bool:

@@ -1,7 +1,7 @@
 """Content as the JSON of the conventions' message schemas.
 
-Optional fields that are absent are left out, and so is the finish reason of a message, which the
-conventions have withdrawn. A blob whose bytes are left out has an empty content and its size.
+Absent optional fields are left out, and so is the finish reason of a message, which the conventions
+have withdrawn. A blob without its bytes has an empty content and its size.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def serialize_parts(parts: Iterable[Part]) -> list[Json]:
 
 
 def serialize_documents(documents: Iterable[Document]) -> list[Json]:
-    """Return documents that were found, as their schema has them."""
+    """Return retrieved documents as their schema has them."""
     return [_present(id=clean(found.id), score=found.score) for found in documents]
 
 

@@ -1,4 +1,4 @@
-"""Values that may be anything, as JSON. Nothing here raises, whatever is given."""
+"""Any value as JSON. Nothing here raises, whatever the value."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Mapping
 from typing import Final
 
 DEPTH: Final = 32
-"""Levels that are looked into."""
+"""Nesting levels that are read."""
 VALUES: Final = 100_000
-"""Values of one whole that are looked at: references to references can mean any number."""
+"""Values that are read at most: shared references can multiply without end."""
 LEFT_OUT: Final = "…"
-"""Stands for what lies deeper, comes later, or contains itself."""
+"""Replaces values that are too deep, too many, or contain themselves."""
 _INT64: Final = 1 << 63
 _MOST_BITS: Final = 10_000
 """Python refuses to write longer integers."""
 
 
 def clean(text: str) -> str:
-    """Return ``text`` as UTF-8 can carry it: a lone surrogate becomes U+FFFD."""
+    """Return ``text`` as valid UTF-8: a lone surrogate becomes U+FFFD."""
     if text.isascii():
         return text
     try:
@@ -33,14 +33,14 @@ def clean(text: str) -> str:
 def plain(value: object) -> object:
     """Return a copy of ``value`` made of dict, list, str, int, float, bool and ``None`` only.
 
-    Telemetry's integers have 64 bits and JSON knows no NaN: such numbers become text, as does
-    every other kind of object, by ``str``. Bytes become their number.
+    Telemetry's integers have 64 bits and JSON has no NaN: such numbers become text, and so does
+    every other object, by ``str``. Bytes are replaced by their number.
     """
     return _Copy().of(value, DEPTH)
 
 
 def to_json(value: object) -> str:
-    """Return a value that is :func:`plain` as JSON text, not escaped beyond need."""
+    """Return a :func:`plain` value as JSON text, with no more escapes than necessary."""
     try:
         return _dumps(value)
     except (TypeError, ValueError, RecursionError):
@@ -52,7 +52,7 @@ def _dumps(value: object) -> str:
 
 
 def parsed(text: str) -> object:
-    """Return the object or list that ``text`` is the JSON of; else ``text`` itself."""
+    """Return the object or list if ``text`` is JSON of one, else ``text`` itself."""
     if text.lstrip()[:1] not in {"{", "["}:
         return clean(text)
     try:
@@ -62,7 +62,7 @@ def parsed(text: str) -> object:
 
 
 class _Copy:
-    """One copy under way."""
+    """One copy in progress."""
 
     def __init__(self) -> None:
         self._left = VALUES
@@ -109,7 +109,7 @@ class _Copy:
 
 
 def sized(size: int) -> str:
-    """Return what stands for ``size`` bytes that are left out."""
+    """Return the placeholder for ``size`` bytes that are left out."""
     return f"[{size} bytes]"
 
 
@@ -122,7 +122,7 @@ def _named(value: object) -> Mapping[object, object] | None:
     if hasattr(type(value), "__pydantic_validator__"):
         extra = getattr(value, "__pydantic_extra__", None)
         held = {**(extra if isinstance(extra, dict) else {}), **vars(value)}
-        # Declared fields that were not sent are there, as None.
+        # Declared fields that were not sent are None.
         return {name: item for name, item in held.items() if item is not None}
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}

@@ -1,7 +1,8 @@
-"""The prices that genai-prices publishes: a data set in the package, which is not renewed here.
+"""The prices of the genai-prices package: the data in it, never updated from here.
 
-The package takes 0.2 s to import, so that is done on demand, and never by ``instrument()``. It asks
-a network only if the program itself starts its ``UpdatePrices``; then those prices hold here too.
+The package takes 0.2 s to import, so it is imported on demand, and never by ``instrument()``. It
+uses the network only if the program itself starts its ``UpdatePrices``; then the new prices are
+used here too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from tokentrail.cost.rates import Rate, Rates
+from tokentrail.cost.rates import BATCH, Rate, Rates
 from tokentrail.cost.user_prices import STANDARD_TIERS
 from tokentrail.support.fork import ForkLock
 
@@ -43,6 +44,7 @@ _KEYS: Final = {
     "output": "output_mtok",
     "cache_read": "cache_read_mtok",
     "cache_write": "cache_write_mtok",
+    "cache_write_1h": "cache_write_1h_mtok",
     "audio_input": "input_audio_mtok",
     "image_input": "input_image_mtok",
     "reasoning": "output_reasoning_mtok",
@@ -60,12 +62,12 @@ Model = Any
 
 
 def is_installed() -> bool:
-    """Whether the package is installed; it is not imported for that."""
+    """Whether the package is installed; this does not import it."""
     return find_spec("genai_prices") is not None
 
 
 def data_version() -> str | None:
-    """Return the version of the package, whose data is of the day of its release."""
+    """Return the version of the package; its data is from the day of its release."""
     try:
         return version(PACKAGE)
     except PackageNotFoundError:
@@ -73,17 +75,17 @@ def data_version() -> str | None:
 
 
 def rates(provider: str, name: str, tier: str | None, at: datetime) -> Rates | None:
-    """Return what a model costs at that time in that service tier, if that is known."""
+    """Return the rates of a model at that time in that service tier, if known."""
     model, is_own = _found(provider, name)
     return rates_of(model, tier, at, is_own=is_own) if model is not None else None
 
 
 def rates_of(model: Model, tier: str | None, at: datetime, *, is_own: bool = True) -> Rates | None:
-    """Return what a model of the package costs; ``is_own``: it stands with its own provider."""
+    """Return the rates of a model; ``is_own``: the package lists it under its own provider."""
     standard = model.get_prices(at)
     if tier is None:
         return _rates(standard)
-    asked = {"service_tier": tier}
+    asked = {"processing" if tier == BATCH else "service_tier": tier}
     known = (
         v.when == asked and (v.constraint is None or v.constraint.active(at))
         for v in model.price_variants or ()
@@ -92,7 +94,7 @@ def rates_of(model: Model, tier: str | None, at: datetime, *, is_own: bool = Tru
 
 
 def is_standard_tier(tier: str | None) -> str | None:
-    """Return the service tier, or ``None`` for what is no special one."""
+    """Return the service tier; ``None`` for the standard one."""
     return None if tier is None or tier in STANDARD_TIERS else tier
 
 
@@ -102,9 +104,9 @@ def to_datetime(nanoseconds: int) -> datetime:
 
 
 def models_of(provider: str) -> Iterator[tuple[str, Model]]:
-    """Yield the models of a provider in the order in which a name is looked for.
+    """Yield the models of a provider in the order in which a name is looked up.
 
-    Each with whose it is, in the package's names: Azure sells those of OpenAI, among others.
+    Each with the provider that makes it, in the package's names: Azure sells OpenAI's models too.
     """
     providers = {one.id: one for one in _providers()}
     own = providers.get(PROVIDERS.get(provider, ""))
@@ -131,7 +133,7 @@ def _providers() -> list[Any]:
 
 
 def _snapshot() -> Any:
-    with _IMPORT:  # a fork in the middle would leave the child with half a module
+    with _IMPORT:  # a child forked in the middle would have half a module
         from genai_prices.data_snapshot import get_snapshot
 
         return get_snapshot()

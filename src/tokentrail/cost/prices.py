@@ -1,12 +1,13 @@
-"""What each call costs: whose price goes first, and what is remembered of looking it up."""
+"""The cost of each call: which prices are used first, and a cache of looked-up prices."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cost import genai_prices
-from tokentrail.cost.rates import cost_of, unpriced_parts
+from tokentrail.cost.rates import BATCH, KNOWN, REPORTED, cost_of, unpriced_parts
 from tokentrail.cost.tools import tools_cost
+from tokentrail.cost.user_prices import OWN_BATCH
 from tokentrail.model.operations import BILLED
 from tokentrail.model.records import CallCost, CostSource, Source
 from tokentrail.support import guard
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Request, ToolUse, Usage
 
 MAX_PRICES: Final = 512
-"""Prices that are remembered."""
+"""Cached prices."""
+_HALF_PRICE: Final = frozenset({"openai", "azure.ai.openai"})
+"""Who bills batches at half price, also of models for which no price of batches is listed."""
 _QUARTER: Final = 900 * 10**9
-"""Nanoseconds for which a price holds: some change at a date, some with the time of day."""
+"""Nanoseconds for which a cached price is valid: prices change at a date or by time of day."""
 
 Key = tuple[str, "tuple[str, ...]", "str | None", int]
 Sourced = tuple["Rates", CostSource]
@@ -29,9 +32,13 @@ Sourced = tuple["Rates", CostSource]
 class Prices:
     """Prices calls. Without genai-prices only the user's own prices are used."""
 
-    def __init__(self, own: UserPrices, *, counted: bool) -> None:
-        """``counted``: calls without a report are priced by their exact counts."""
+    def __init__(self, own: UserPrices, *, counted: bool, attributes: tuple[str, ...] = ()) -> None:
+        """``counted``: calls without a report are priced by their exact counts.
+
+        ``attributes``: further names for the amount.
+        """
         self._own = own
+        self._attributes = attributes
         self._counted = counted
         self._known: BoundedCache[Key, Sourced | None] = BoundedCache(MAX_PRICES)
         self._published = genai_prices.is_installed()
@@ -44,7 +51,7 @@ class Prices:
             )
 
     def is_cheap(self, request: Request, names: tuple[str, ...], tier: str | None, at: int) -> bool:
-        """Whether the price is known without looking it up, which may take milliseconds."""
+        """Whether the price is cached; to look it up may take milliseconds."""
         return request.operation not in BILLED or _key(request, names, tier, at) in self._known
 
     def cost(
@@ -56,25 +63,24 @@ class Prices:
         usage: Usage,
         tools: tuple[ToolUse, ...] = (),
     ) -> CallCost | None:
-        """Return what a call costs, ``None`` where it is not known.
+        """Return the cost of a call, ``None`` if it is not known.
 
-        The provider's own number goes first. Where a part of what is billed has no price there is
-        no amount, and the name of the part.
+        The provider's own number goes first. If a billed part has no price, there is no amount, but
+        the name of that part.
 
-        ``names``: of the model, the surest first: that of the answer, then that of the request.
+        ``names`` of the model, best first: from the answer, then from the request.
         ``at``: nanoseconds since the epoch.
         """
-        generates = BILLED.get(request.operation)
         own = provider_cost(usage)
         if own is not None:
-            return CallCost(own, CostSource.PROVIDER)
-        if generates is None or (usage.input is None and not tools):
+            return CallCost(own, CostSource.PROVIDER, names=self._attributes)
+        if request.operation not in BILLED or (usage.input is None and not tools):
             return None
         found = self._rates(_key(request, names, tier, at))
         if found is None:
-            return None
+            return self._without(request, names, tier, at, usage)
         rates, source = found
-        added, unpriced = 0.0, unpriced_parts(usage, rates)
+        added, unpriced = 0.0, _unpriced(usage, rates, tier)
         if tools:
             added, without = tools_cost(
                 tools, rates, lambda name: self._rates_of(request, name, at)
@@ -82,8 +88,22 @@ class Prices:
             unpriced += without
         if unpriced:
             return CallCost(None, None, unpriced=unpriced)
+        generates = BILLED[request.operation]
         amount = cost_of(usage, rates, counted=self._counted, generates=generates)
-        return None if amount is None else CallCost(amount + added, source)
+        if amount is None:
+            return None
+        return CallCost(amount + added, source, names=self._attributes)
+
+    def _without(
+        self, request: Request, names: tuple[str, ...], tier: str | None, at: int, usage: Usage
+    ) -> CallCost | None:
+        """Name what has no price: the service tier, or the whole model."""
+        fit = KNOWN if self._counted else REPORTED
+        if not names or usage.input is None or usage.input.source not in fit:
+            return None
+        standard = _key(request, names, None, at)
+        is_known = tier is not None and self._rates(standard) is not None
+        return CallCost(None, None, unpriced=("service_tier" if is_known else "model",))
 
     def _rates_of(self, request: Request, name: str, at: int) -> Rates | None:
         found = self._rates(_key(request, (name,), None, at))
@@ -98,20 +118,40 @@ class Prices:
         provider, names, tier, quarter = key
         for name in names:
             if self._own.knows(name):
-                return _sourced(self._own.rates(name, tier), CostSource.OWN_PRICES)
+                return _sourced(self._own_rates(name, tier), CostSource.OWN_PRICES)
         if not self._published or not names:
             return None
         at = genai_prices.to_datetime(quarter * _QUARTER)
         published = genai_prices.rates(provider, names[0], tier, at)
+        if published is None and tier == BATCH and provider in _HALF_PRICE:
+            standard = genai_prices.rates(provider, names[0], None, at)
+            published = standard and standard.halved()
         return _sourced(published, CostSource.PUBLISHED_PRICES)
+
+    def _own_rates(self, name: str, tier: str | None) -> Rates | None:
+        if tier != BATCH:
+            return self._own.rates(name, tier)
+        standard = self._own.rates(name, None)
+        return self._own.rates(name, OWN_BATCH) or (standard and standard.halved())
 
 
 def provider_cost(usage: Usage) -> float | None:
-    """Return what the provider charges, where its report is that of the whole answer."""
+    """Return the provider's own price, if its report covers the whole answer."""
     reported, written = usage.reported, usage.output
     if reported is None or reported.cost is None:
         return None
     return reported.cost if written is None or written.source is Source.REPORTED else None
+
+
+def _unpriced(usage: Usage, rates: Rates, tier: str | None) -> tuple[str, ...]:
+    """Return the names of parts without a price.
+
+    How long each request of a batch was is not known, so a price that depends on it is none.
+    """
+    read = 0 if usage.input is None else usage.input.tokens
+    if tier == BATCH and rates.depend_on_length(read):
+        return ("input", "output")
+    return unpriced_parts(usage, rates)
 
 
 def _sourced(rates: Rates | None, source: CostSource) -> Sourced | None:

@@ -1,4 +1,4 @@
-"""Names of models as patterns: what genai-prices matches in Python, said in RE2 for Prometheus."""
+"""Names of models as patterns: the matches of genai-prices, as RE2 for Prometheus."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Clause = Any
 
 
 def model_matcher(model: Model, before: list[Model]) -> tuple[str, str | None] | None:
-    """Return a pattern of the model's names, and one of those that go ``before`` it.
+    """Return a pattern of the model's names, and one of those of the models ``before`` it.
 
-    The first model that matches has a name. ``None`` where RE2 cannot say which names it has.
+    A name belongs to the first model that matches. ``None`` if RE2 cannot express the names.
     """
     mine = _pattern(model.match)
     if mine is None:
@@ -25,12 +25,12 @@ def model_matcher(model: Model, before: list[Model]) -> tuple[str, str | None] |
 
 
 def escape_regex(name: str) -> str:
-    """Return the pattern of this very name."""
+    """Return the pattern of exactly this name."""
     return re.sub(r"([.+*?()|\[\]{}^$\\])", r"\\\1", name)
 
 
 def _meet(one: Model, other: Model) -> bool:
-    """Whether there may be a name that both match, going by the names they speak of."""
+    """Whether both may match the same name, judged by the names in their clauses."""
     return any(one.is_match(name) for name in _names(other.match)) or any(
         other.is_match(name) for name in _names(one.match)
     )

@@ -1,50 +1,61 @@
-"""The prices of one model, and what a usage comes to by them."""
+"""The prices of one model, and the cost of a usage by them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import fields
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.model.records import Source
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokentrail.model.records import Reported, Usage
 
+BATCH: Final = "(batch)"
+"""Stands for a service tier where a whole batch is priced; no server has one of that name."""
+BY_REQUEST: Final = ("web_search", "file_search")
+"""Prices that are not of tokens."""
 PER: Final = 1_000_000
-"""Prices are for so many tokens."""
+"""Prices are per this many tokens."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Rate:
-    """USD per million tokens; more or less for all of them where the input is long."""
+    """USD per million tokens; a long input has another price for all of its tokens."""
 
     base: Decimal
     steps: tuple[tuple[int, Decimal], ...] = ()
-    """Input tokens from which on (not including them) another price holds, rising."""
+    """Input tokens above which another price applies, ascending."""
 
     def at(self, input_tokens: int) -> Decimal:
-        """Return the price where the whole input is so long."""
+        """Return the price for a whole input of this length."""
         if not self.steps:
             return self.base
         reached = [price for start, price in self.steps if input_tokens > start]
         return reached[-1] if reached else self.base
 
+    def halved(self) -> Rate:
+        """Return half of it."""
+        return Rate(self.base / 2, tuple((start, price / 2) for start, price in self.steps))
 
-@dataclass(frozen=True, slots=True)
+
+@lean_dataclass(frozen=True, slots=True)
 class Rates:
     """The prices of a model: USD per million tokens, of searches per thousand requests.
 
-    A part without a price of its own costs what its whole does; sound never does, so its cost is
-    then not known.
+    A part without a price of its own has the price of the whole. Audio is an exception: without its
+    own price its cost is unknown.
     """
 
     input: Rate
     output: Rate | None = None
     cache_read: Rate | None = None
     cache_write: Rate | None = None
+    cache_write_1h: Rate | None = None
+    cache_write_12h: Rate | None = None
     audio_input: Rate | None = None
     image_input: Rate | None = None
     reasoning: Rate | None = None
@@ -54,11 +65,32 @@ class Rates:
     web_search: Rate | None = None
     file_search: Rate | None = None
 
+    def halved(self) -> Rates:
+        """Return what tokens cost in a batch, where nobody says otherwise: half."""
+        found = {part.name: getattr(self, part.name) for part in fields(self)}
+        return Rates(
+            **{
+                name: rate if rate is None or name in BY_REQUEST else rate.halved()
+                for name, rate in found.items()
+            }
+        )
 
-CACHED: Final = (("cache_read", "cache_read_tokens"), ("cache_write", "cache_write_tokens"))
-"""Parts of the input by where they lay: a price, and the field of the report."""
+    def depend_on_length(self, tokens: int) -> bool:
+        """Whether a price rises somewhere up to so many input tokens."""
+        rates = (getattr(self, part.name) for part in fields(self))
+        return any(rate and rate.steps and rate.steps[0][0] < tokens for rate in rates)
+
+
+CACHED: Final = (
+    ("cache_read", "cache_read_tokens"),
+    ("cache_write_1h", "cache_write_1h_tokens"),
+    ("cache_write_12h", "cache_write_12h_tokens"),
+)
+"""Parts of the input by cache state: a price, and the field of the report."""
+LONG_WRITES: Final = CACHED[1:]
+"""Parts of what was written to a cache: those that are kept for long."""
 SEEN: Final = (("audio_input", "audio_input_tokens"), ("image_input", "image_input_tokens"))
-"""Parts of the input by what they are; a report does not say which of them were cached."""
+"""Parts of the input by modality; a report does not say which of them were cached."""
 WRITTEN: Final = (
     ("reasoning", "reasoning_tokens"),
     ("audio_output", "audio_output_tokens"),
@@ -67,39 +99,43 @@ WRITTEN: Final = (
 """Parts of the output."""
 
 
-_REPORTED: Final = (Source.REPORTED,)
-_KNOWN: Final = (Source.REPORTED, Source.COUNTED, Source.CALIBRATED)
+REPORTED: Final = (Source.REPORTED,)
+KNOWN: Final = (Source.REPORTED, Source.COUNTED, Source.CALIBRATED)
 
 
 def cost_of(usage: Usage, rates: Rates, *, counted: bool, generates: bool) -> float | None:
-    """Return what ``usage`` costs in USD; ``None`` where it cannot be known.
+    """Return the cost of ``usage`` in USD; ``None`` if it cannot be known.
 
-    ``counted``: our own exact counts will do where the server reported none. ``generates``: the
+    ``counted``: exact counts of ours are used if the server reported none. ``generates``: the
     operation has an output.
     """
-    fit = _KNOWN if counted else _REPORTED
+    fit = KNOWN if counted else REPORTED
     given, made = usage.input, usage.output
     if given is None or given.source not in fit:
         return None
     read = usage.reported if given.source is Source.REPORTED else None
     total = _input(given.tokens, read, rates)
     if made is not None and made.source in fit:
-        told = usage.reported if made.source is Source.REPORTED else None
-        total = _added(total, _output(made.tokens, told, rates, given.tokens))
+        reported = usage.reported if made.source is Source.REPORTED else None
+        total = _added(total, _output(made.tokens, reported, rates, given.tokens))
     elif generates:
         return None
     return None if total is None else float(total / PER)
 
 
 def unpriced_parts(usage: Usage, rates: Rates) -> tuple[str, ...]:
-    """Return the names of reported parts that have no price: sound, and long lives in a cache.
+    """Return the names of reported parts without a price: audio, and longer cache lifetimes.
 
-    The one price of a cache write is that of the shorter lifetime.
+    The price ``cache_write`` is that of the shortest lifetime.
     """
     reported = usage.reported
     if reported is None:
         return ()
-    kept = ("cache_write_12h",) if reported.cache_write_12h_tokens else ()
+    kept = tuple(
+        name
+        for name, field in LONG_WRITES
+        if getattr(rates, name) is None and getattr(reported, field)
+    )
     if not (reported.audio_input_tokens or reported.audio_output_tokens):
         return kept
     names = ("audio_input", "audio_output")
@@ -109,10 +145,10 @@ def unpriced_parts(usage: Usage, rates: Rates) -> tuple[str, ...]:
 def _input(tokens: int, reported: Reported | None, rates: Rates) -> Decimal | None:
     if _is_unknown(reported, rates, "audio_input"):
         return None
-    cached = list(_parts(reported, rates, CACHED))
+    cached = [*_parts(reported, rates, CACHED), *_short_writes(reported, rates)]
     seen = list(_parts(reported, rates, SEEN))
     if cached and seen:
-        return None  # nobody says how much of the sound was cached
+        return None  # the report does not say how much of the audio was cached
     return _sum(tokens, rates.input, [*cached, *seen], tokens)
 
 
@@ -135,15 +171,24 @@ def _parts(
             yield number, rate
 
 
+def _short_writes(reported: Reported | None, rates: Rates) -> Iterator[tuple[int, Rate]]:
+    """Yield what was written to a cache for the shortest time, where that has a price."""
+    if reported is None or rates.cache_write is None or not reported.cache_write_tokens:
+        return
+    kept = sum(getattr(reported, field) or 0 for _, field in LONG_WRITES)
+    if reported.cache_write_tokens > kept:
+        yield reported.cache_write_tokens - kept, rates.cache_write
+
+
 def _is_unknown(reported: Reported | None, rates: Rates, sound: str) -> bool:
     return getattr(rates, sound) is None and bool(getattr(reported, f"{sound}_tokens", None))
 
 
 def _sum(tokens: int, rate: Rate, parts: list[tuple[int, Rate]], given: int) -> Decimal | None:
-    """Return millionths of USD: parts by their own rates, the rest by that of the whole."""
+    """Return millionths of USD: parts by their own rates, the rest by the rate of the whole."""
     rest = tokens - sum(number for number, _ in parts)
     if rest < 0:
-        return None  # parts that are more than the whole: it is not known what they are parts of
+        return None  # the parts exceed the whole: what they are parts of is unknown
     return sum((number * own.at(given) for number, own in parts), rest * rate.at(given))
 
 

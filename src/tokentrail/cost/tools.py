@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.cost.rates import PER
+from tokentrail.cost.rates import BY_REQUEST, PER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     RatesOf = Callable[[str], Rates | None]
 
 _THOUSAND: Final = 1000
-_BY_REQUEST: Final = frozenset({"web_search", "file_search"})
 _BY_SESSION: Final = frozenset({"code_interpreter"})
 """A container is billed once and may live on from an answer before: nobody can know here."""
 
@@ -32,7 +31,7 @@ def tools_cost(
     total, unpriced = Decimal(0), []
     for tool in tools:
         amount: Decimal | None = Decimal(0)
-        if tool.name in _BY_REQUEST:
+        if tool.name in BY_REQUEST:
             amount = _of_requests(tool, rates)
         elif tool.name == "image_generation":
             amount = _of_images(tool, rates_of)

@@ -1,4 +1,4 @@
-"""The user's own prices, as they stand in a file or a mapping."""
+"""The user's own prices, from a file or a mapping."""
 
 from __future__ import annotations
 
@@ -6,39 +6,42 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from tokentrail.cost.rates import Rate, Rates
+from tokentrail.support.frozen import lean_dataclass
 
 PRICE_NAMES: Final = tuple(part.name for part in fields(Rates))
 TIERS: Final = "service_tiers"
+OWN_BATCH: Final = "batch"
+"""The service tier under which prices of batches stand; without it they are half of the others."""
 STANDARD_TIERS: Final = ("default", "auto", "standard")
-"""Service tiers that are none."""
+"""Names of the standard service tier."""
 
 Table = Mapping[tuple[str, "str | None"], Rates]
 """Rates by model and service tier."""
 
 
 class PricesError(ValueError):
-    """Prices that cannot be taken; says where and why."""
+    """Prices that are not valid; the message says where and why."""
 
     def __init__(self, message: str, *keys: str) -> None:
-        """``keys``: those that lead to what is wrong, the outermost first."""
+        """``keys``: the path to the wrong value, the outermost first."""
         super().__init__(message)
         self.keys = keys
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class UserPrices:
-    """Prices by model, and by service tier where one is not the ordinary one."""
+    """Prices by model, and by service tier if it is not the standard one."""
 
     table: Table = field(default_factory=lambda: MappingProxyType({}))
     origin: str = ""
-    """The file they come from."""
+    """The file that they were read from."""
 
     def __len__(self) -> int:
         return len(self.table)
@@ -48,15 +51,15 @@ class UserPrices:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models that have prices here, each once."""
+        """The models with prices here, each once."""
         return tuple(dict.fromkeys(model for model, _ in self.table))
 
     def knows(self, model: str) -> bool:
-        """Whether the user priced this model."""
+        """Whether the user set a price for this model."""
         return any(name == model for name, _ in self.table)
 
     def rates(self, model: str, tier: str | None) -> Rates | None:
-        """Return the rates of a model in a service tier, where both are known."""
+        """Return the rates of a model in a service tier, if both are known."""
         return self.table.get((model, tier))
 
 
@@ -64,7 +67,7 @@ def read_prices(value: object) -> UserPrices:
     """Read a mapping of prices, or the JSON file of that name.
 
     Raises:
-        PricesError: there is no such file, it is no JSON, or something in it is no price.
+        PricesError: the file is missing or no JSON, or a value in it is no price.
     """
     if isinstance(value, UserPrices):
         return value
@@ -82,16 +85,16 @@ def read_prices(value: object) -> UserPrices:
         message = f"{path}: {error.strerror or 'it cannot be read'}"
         raise PricesError(message) from error
     except json.JSONDecodeError as error:
-        message = f"{path}, line {error.lineno}: it is no JSON: {error}"
+        message = f"{path}, line {error.lineno}: it is not JSON: {error}"
     except UnicodeDecodeError as error:
-        message = f"{path}: it is no JSON: {error}"
+        message = f"{path}: it is not JSON: {error}"
     except PricesError as error:
         message = f"{path}, line {_line_of(text, error.keys)}: {error}"
     raise PricesError(message)
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int:
-    """Return the line on which the last of ``keys`` stands, each inside the one before."""
+    """Return the line of the last of ``keys``; each key is inside the one before."""
     at = 0
     for key in keys:
         found = text.find(json.dumps(key, ensure_ascii=False), at)
@@ -127,7 +130,7 @@ def _rates(keys: tuple[str, ...], given: object) -> Rates:
     for name, price in given.items():
         if name not in PRICE_NAMES:
             message = (
-                f"{where!r}: {name!r} is no price; there are {', '.join(PRICE_NAMES)}, {TIERS}"
+                f"{where!r}: {name!r} is not a price; allowed are {', '.join(PRICE_NAMES)}, {TIERS}"
             )
             raise PricesError(message, *keys, name)
         if isinstance(price, bool) or not isinstance(price, (int, float)) or not _is_price(price):

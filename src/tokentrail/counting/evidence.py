@@ -1,4 +1,4 @@
-"""What recorded exchanges and published numbers say of each rule. Made by ``tools/rules.py``."""
+"""The evidence for each rule: recorded exchanges, published numbers. Made by ``tools/rules.py``."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ class Evidence(NamedTuple):
     """Exchanges in which a rule was used."""
 
     supporting: int = 0
-    """In which the whole count was what was billed."""
+    """Those in which the whole count equals what was billed."""
     contradicting: int = 0
-    """In which it was not, and no other of its rules is more often among such."""
+    """Those in which it does not, and no other rule used there fails more often."""
     projects: int = 0
     months: int = 0
-    """Whose, and when, the supporting ones are."""
+    """Project and month of the exchanges that support the rule."""
     published: int = 0
-    """Published numbers that it fits, see tests/counting/facts.py."""
+    """Published numbers that the rule reproduces, see tests/counting/facts.py."""
     used: int = 0
-    """All exchanges in which it was used, understood or not."""
+    """All exchanges in which it was used, explained or not."""
     off: int = 0
-    """Of those, in which the whole count was more than a tenth off."""
+    """Those of them in which the whole count was more than a tenth off."""
 
 
 EVIDENCE: dict[str, Evidence] = {

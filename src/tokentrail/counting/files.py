@@ -1,4 +1,4 @@
-"""Files: what stands in a file of a prompt, where it is text."""
+"""Files: the text of a file in a prompt, if it is a text file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TEXT = ("text/", "application/json", "application/xml", "application/x-yaml")
 
 
 def file_text(url: str) -> str | None:
-    """Return the text of a file given as a ``data:`` URL, None where it is none or not there."""
+    """Return the text of a file given as a ``data:`` URL; None if it is no text or is missing."""
     head, comma, body = url.partition(",")
     kind = head[5:].lower()
     if not comma or head[:5].lower() != "data:" or not kind.startswith(_TEXT):

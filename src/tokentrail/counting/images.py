@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import base64
 import math
-from dataclasses import dataclass
 
 from tokentrail.counting.models import base_name
 from tokentrail.counting.rules import Part, RuleId
+from tokentrail.support.frozen import lean_dataclass
 
 _HEADER = 128 * 1024
-"""Characters of base64 read: a JPEG's size may stand behind 64 KB of metadata."""
+"""Characters of base64 read: a JPEG's size may follow 64 KB of metadata."""
 
 _SQUARE = 2048
 _SHORT_SIDE = 768
@@ -24,14 +24,14 @@ _PATCH = 32
 _PATCHES = 1536
 _HALF = 0.5
 PATCHES_FRAME = 1
-"""An image priced by patches costs one more than the rule says (3 of 3 billed examples)."""
+"""An image priced by patches costs one token more than the guide says (3 of 3 billed examples)."""
 
 _MARKER = 0xFF
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Second bytes of JPEG's markers that start a frame."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Tiles:
     """Pricing by tiles of 512 pixels: ``base``, and ``tile`` for each."""
 
@@ -39,7 +39,7 @@ class Tiles:
     tile: int
 
     def price(self, size: tuple[int, int], detail: str | None) -> Part:
-        """Return the price; high detail is taken for one not named, as the server does."""
+        """Return the price; without a named detail it is high, as on the server."""
         if detail == "low":
             return Part(RuleId.IMAGE_TILES_LOW, self.base)
         width, height = _shrink(*size)
@@ -48,7 +48,7 @@ class Tiles:
         return Part(rule, self.base + self.tile * tiles)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Patches:
     """Pricing by patches of 32 pixels, at most 1536, times a factor."""
 
@@ -87,18 +87,18 @@ PRICES: tuple[tuple[str, Tiles | Patches], ...] = (
     ("gpt-5-", Tiles(70, 140)),
     ("computer-use-preview", Tiles(65, 129)),
 )
-"""The first that a model's name starts with is its price. Other makers' names have none."""
+"""Prices by prefix of the model's name; the first that matches counts. Other vendors have none."""
 
 _UNPROVEN = ("o1-", "gpt-5.1-", "gpt-5.5-", "gpt-5.6-", "computer-use-preview-")
-"""Of which no billed example fits: o1 was billed 22 and 44 where this gives 86 and 236."""
+"""Prefixes that no billed example confirms: o1 was billed 22 and 44, this gives 86 and 236."""
 _GUESSED = Tiles(85, 170)
-"""What is taken for the price where none is known."""
+"""Used when no price is known."""
 _USUAL = (400, 300)
-"""What is taken for a size that is not known: most pictures that are sent by URL are small."""
+"""Used when the size is unknown: most pictures sent by URL are small."""
 
 
 def image_price(model: str, url: str | None, detail: str | None) -> Part:
-    """Return what an image costs, and by which rule."""
+    """Return the tokens of an image, and the rule that gives them."""
     name = f"{base_name(model)}-"
     found = next((rule for prefix, rule in PRICES if name.startswith(prefix)), None)
     size = image_size(url)
@@ -125,7 +125,7 @@ def image_size(url: str | None) -> tuple[int, int] | None:
 
 
 def _shrink(width: int, height: int) -> tuple[int, int]:
-    """Fit into the square, then to the short side, never enlarging; to the nearest pixel or one."""
+    """Shrink into the square, then to the short side, rounded to at least one pixel."""
     scale = min(1.0, _SQUARE / max(width, height))
     scale *= min(1.0, _SHORT_SIDE / (min(width, height) * scale))
     return max(1, round(width * scale)), max(1, round(height * scale))
@@ -137,7 +137,7 @@ def _covering(width: int, height: int) -> int:
 
 
 def _shrunk_patches(width: int, height: int) -> int:
-    """Return the patches of an image of too many, once it is shrunk.
+    """Return the patches of an image that is shrunk because it has too many.
 
     Not exact: 4000 x 1474 is billed as 1536 patches, this gives 1449.
     """
@@ -148,7 +148,7 @@ def _shrunk_patches(width: int, height: int) -> int:
 
 
 def _round_up(number: float) -> int:
-    """Round up, but not for what floating point leaves behind a whole number."""
+    """Round up, except for the error that floating point leaves after a whole number."""
     return math.ceil(number - 1e-9)
 
 
@@ -178,7 +178,7 @@ def _webp(head: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg(head: bytes) -> tuple[int, int] | None:
-    """Walk the segments up to a start of frame."""
+    """Walk a JPEG's segments up to a start of frame."""
     at = 2
     while at + 9 <= len(head):
         if head[at] != _MARKER:

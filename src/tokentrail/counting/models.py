@@ -1,22 +1,22 @@
-"""Models: which encoding a model's tokens are of, and whether it may think unseen.
+"""Models: the encoding of a model, and whether it may reason without showing it.
 
 The table is ours: tiktoken's own raises KeyError for several current models and for every Azure
-name. A family matches its own name and everything that goes on after a "-", ":" or "@" (dates,
-sizes, tags), of some also after a "." (point releases). A model that no family matches is unknown:
-None, never a guess. Of some families nothing but the name is known: their encoding is guessed.
+name. A family matches its own name, and that name followed by "-", ":" or "@" (dates, sizes, tags)
+or, for some, "." (point releases). A model that no family matches is unknown: None, never a guess.
+Some families are known by name only: their encoding is a guess.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
 from tokentrail.counting.encodings import RECIPES
+from tokentrail.support.frozen import lean_dataclass
 
 GUESSED_ENCODING = "o200k_base"
-"""What to count with where the model is unknown: the count is then an approximation."""
+"""The encoding for unknown models: their count is an approximation."""
 
 _CL100K = "cl100k_base"
 _O200K = "o200k_base"
@@ -24,21 +24,22 @@ _SEPARATORS = ("-", ":", "@")
 _PREFIX = re.compile(
     r"(?:[a-z]{2,6}\.)?(?:openai|azure|azure_openai|bedrock|databricks|litellm)[.:_-]"
 )
-"""What Bedrock, gateways and routers write before a name: openai.gpt-oss-120b, openai:gpt-4o."""
+"""Prefixes of Bedrock, gateways and routers: openai.gpt-oss-120b, openai:gpt-4o."""
 _LATER = re.compile(r"gpt-(?:[6-9]|[1-9]\d)(?![\d])|o(?:[5-9]|[1-9]\d)(?![\w.])")
-"""Models that reason, newer than what is in the table: gpt-6.1-sol, o5-mini."""
+"""Reasoning models newer than the table: gpt-6.1-sol, o5-mini."""
 _POINT_RELEASE = re.compile(r"gpt-5\.(\d+)")
 _NEW_CALLS = 4
 """Since gpt-5.4, a call in the prompt of the Responses API costs more."""
 
 
 class Dialect(str, Enum):
-    """How a model's prompts and answers are written: families that bill alike."""
+    """How the server writes a model's prompts and answers: families that are billed alike."""
 
     PLAIN = "plain"
     OLDEST = "gpt-3.5-turbo-0301"
     EARLY = "o1-mini"
-    """The first that reasoned, whose prompts are written as those of models that do not."""
+    """The first reasoning models: their prompts are written as those of models that do not
+    reason."""
     O_SERIES = "o"
     GPT_5 = "gpt-5"
     GPT_5_4 = "gpt-5.4"
@@ -47,24 +48,24 @@ class Dialect(str, Enum):
 
     @property
     def reasons(self) -> bool:
-        """Whether models of it think before they answer."""
+        """Whether its models reason before they answer."""
         return self not in {Dialect.PLAIN, Dialect.OLDEST}
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Family:
-    """Models that share an encoding and a habit of thinking."""
+    """Models that share an encoding and either all reason or none does."""
 
     name: str
     encoding: str
     reasons: bool = False
     versions: bool = False
-    """Point releases belong to it: gpt-5.1, gpt-5.4-mini."""
+    """It includes point releases: gpt-5.1, gpt-5.4-mini."""
     proven: bool = True
     """Its encoding is known, not guessed."""
 
     def has(self, model: str) -> bool:
-        """Tell whether ``model``, in lower case, is of this family."""
+        """Return whether ``model``, in lower case, is of this family."""
         rest = model[len(self.name) :]
         ends = (*_SEPARATORS, ".") if self.versions else _SEPARATORS
         return model.startswith(self.name) and (not rest or rest.startswith(ends))
@@ -119,7 +120,7 @@ def encoding_name(model: str) -> str | None:
 
 
 def is_known(model: str) -> bool:
-    """Tell whether the name is of a family that is known, if only by its name."""
+    """Return whether the model belongs to a known family, even to one known by name only."""
     return _family(model) is not None
 
 
@@ -129,7 +130,7 @@ def resolve(name: str) -> str | None:
 
 
 def may_reason(model: str) -> bool:
-    """Tell whether the model may bill tokens of thought that nobody sees."""
+    """Return whether the model may bill reasoning tokens that the answer does not show."""
     family = _family(model)
     return family is not None and family.reasons
 
@@ -143,7 +144,7 @@ _DIALECTS = (
     ("o", Dialect.O_SERIES),
     ("codex", Dialect.O_SERIES),
 )
-"""The first that the name of a model that reasons starts with; gpt-5.4's for later models."""
+"""By prefix of a reasoning model's name, the first match counts; later models as gpt-5.4."""
 
 
 @lru_cache(maxsize=256)
@@ -161,7 +162,7 @@ def dialect_of(model: str) -> Dialect:
 
 
 def is_gpt_4(model: str) -> bool:
-    """Tell whether it is one of gpt-4 itself, not gpt-4o or later."""
+    """Return whether the model is gpt-4 itself, not gpt-4o or later."""
     family = _family(model)
     return family is not None and family.name == "gpt-4"
 

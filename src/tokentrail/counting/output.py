@@ -1,9 +1,8 @@
 """The output of a call, counted while it arrives.
 
-Every part of an answer is a text of its own, counted block by block, so that the count is that of
-the whole however it was chunked, at the price of a list append per chunk. What is not yet counted
-is bounded: `HELD` bytes of Python memory per call, whatever arrives; more (`HELD_OF_LARGE`) only
-where single chunks are large.
+Every part of an answer is a text of its own, counted block by block. So the count does not depend
+on the chunks, and a chunk costs one list append. Text that waits to be counted takes at most `HELD`
+bytes of Python memory per call, and up to `HELD_OF_LARGE` only if single chunks are large.
 """
 
 from __future__ import annotations
@@ -23,43 +22,44 @@ if TYPE_CHECKING:
     from tokentrail.counting.text import Encoder
 
 SMALL_BLOCK = 64
-"""Characters worth a cut where memory for uncounted text has run out, or somebody asks."""
+"""Characters worth a cut when memory for uncounted text runs out, or when a count is asked for."""
 
 ROOM = 1024
 """Characters of all texts of a call (and PIECE for every piece) between two gatherings."""
 
 PIECE = 22
-"""What a piece costs of the room besides its characters: a str object takes 50 bytes or more."""
+"""What a piece takes of that limit besides its characters: a str object takes 50 bytes or more."""
 
 HELD = 59 * 1024
-"""Bytes of gathered text held for a call. With the room (4 bytes a character) under 64 KB."""
+"""Bytes of gathered text held for a call; with text not yet gathered (4 bytes a character) 64
+KB."""
 
 LEFT_IN = 2
-"""Parts whose pieces may be left in their buffers: up to 18 KB, where all is emoji. So where half
-of HELD is held, the buffers are closed, and each piece is added."""
+"""Parts with a shared buffer for their pieces: up to 18 KB, if all is emoji. So once half of HELD
+is held, the buffers are closed and each piece is added by a call."""
 
 LARGE = BURST * INLINE
-"""Characters of a chunk that is too large to be counted when it comes."""
+"""Characters of a chunk that is too large to be counted when it arrives."""
 
 HELD_OF_LARGE = 1024 * 1024
-"""Bytes of gathered text held for a call with such chunks, so that they need not be estimated."""
+"""Bytes of gathered text held for a call with such chunks, so that none has to be estimated."""
 
 KEYS = 128
-"""Texts told apart in one call. All others are counted as one text, by then no longer exact."""
+"""Separate texts of one call. All others are counted as one text, and the count is not exact."""
 
 RELIEF = 4
-"""Slices of up to INLINE encoded at once to make room; what is still too much is estimated."""
+"""Slices of up to INLINE encoded at once to make room; what is still too long is estimated."""
 
 _OVERFLOW = ("", -1, -1)
 _MARKS = {"custom_call": RuleId.ANSWER_CUSTOM, "unknown": RuleId.ANSWER_NOT_READ}
-"""Kinds without text, by which readers say what stands in an answer."""
+"""Kinds without text: readers report by them what an answer contains."""
 
 
 class OutputTally:
     """Counts what a model generated: the TextSink of one call.
 
-    ``add`` belongs to the application's thread; once it is called no more, ``steps`` may finish
-    the count on any other. Then ``tokens`` and ``exact`` are final.
+    ``add`` is for the application's thread; after its last call, ``steps`` may finish the count on
+    any other thread. Then ``tokens`` and ``exact`` are final.
     """
 
     __slots__ = (
@@ -91,14 +91,15 @@ class OutputTally:
         self._parts: tuple[Part, ...] = ()
         self._name = Sum()
         self._joined: dict[int, Sum] = {}
-        """What the calls of an answer come to, by its number, where they are counted as one."""
+        """Tokens of the calls of an answer, by its number, if they are counted as one."""
         self.surcharges = surcharges or Surcharges()
-        """May be set until somebody asks for the count: a request may be read later than made."""
+        """May be set until the count is first asked for: a request may be read after it was
+        sent."""
         self.saw_summary = False
-        """A summary of hidden thought was shown: more was billed than can be counted."""
+        """A summary of hidden reasoning was shown: more is billed than can be counted."""
 
     def add(self, kind: str, choice: int, item: int, text: object) -> None:
-        """Take the next piece of one part of the answer: see TextSink. Anything but str is left."""
+        """Take the next piece of one part of the answer, see TextSink. Ignore all but str."""
         if not isinstance(text, str):
             return
         try:
@@ -114,7 +115,7 @@ class OutputTally:
             self._gather()
 
     def append_buffer(self, kind: str, choice: int, item: int) -> TextBuffer | None:
-        """Return the buffer in which small next pieces of a part may be left: see TextSink."""
+        """Return the buffer to which small next pieces of a part may be appended: see TextSink."""
         key = (kind, choice, item)
         stream = self._streams.get(key)
         if stream is None or self._crowded:
@@ -131,30 +132,30 @@ class OutputTally:
     def ask(self, find: Callable[[int], Encoder | None]) -> None:
         """Ask ``find`` for the encoding when there is something to count and none is set.
 
-        It is told how many bytes of text are held until then.
+        Its argument: how many bytes of text are held until then.
         """
         self._ask = find
 
     @property
     def may_hide(self) -> bool:
-        """Thought may have been billed that is not shown."""
+        """Reasoning may have been billed that is not shown."""
         asked = self.surcharges
         return self.saw_summary or (asked.dialect.reasons and asked.thinks)
 
     @property
     def is_partial(self) -> bool:
-        """Something is known to be there that is not counted."""
+        """The answer contains something that is not counted."""
         return self.saw_summary or any(kind in _MARKS for kind, _, _ in self._streams)
 
     @property
     def held(self) -> int:
-        """The weight of the text that is not counted yet."""
+        """Weight of the text that is not counted yet."""
         self._gather()
         return sum(weight(text) for stream in self._billed() for text in stream.uncounted())
 
     @property
     def tokens(self) -> int:
-        """Tokens counted so far; once ``steps`` is through, all."""
+        """Tokens counted so far; all of them once ``steps`` is exhausted."""
         if self._sum is not None:
             return self._sum.tokens
         return sum(part.tokens for part in self.parts)
@@ -179,9 +180,9 @@ class OutputTally:
         return self.measured and all_proven(part.rule for part in self.parts)
 
     def now(self, encoding: Encoder | None) -> tuple[int, bool, bool]:
-        """Return tokens, `exact` and `measured` as if the answer ended here; it may go on.
+        """Return tokens, `exact` and `measured` as if the answer ended here; it may continue.
 
-        Counts on from where it was last asked, so that asking for every chunk costs some 10 us.
+        Only text since the last call is counted, so asking for every chunk costs some 10 us.
         Text that is too heavy to be counted at once is estimated.
         """
         self._encoding = encoding or self._encoding
@@ -242,7 +243,7 @@ class OutputTally:
             self._relieve()
 
     def _close(self) -> None:
-        """Have nothing left in any buffer until somebody asks for one anew."""
+        """Take the pieces out of all buffers and close them until they are asked for again."""
         for key in self._left_in:
             stream = self._streams[key]
             closed, stream.buffer = stream.buffer, TextBuffer()
@@ -253,9 +254,9 @@ class OutputTally:
         return sum(map(StreamText.held, self._streams.values()))
 
     def _relieve(self) -> None:
-        """Bring the text held down to its bound, without stalling the application.
+        """Reduce the text held to its limit, without stalling the application.
 
-        What safe cuts there are come first, then slices cut anywhere, then estimates.
+        First at safe cuts, then in slices cut anywhere, then by estimates.
         """
         held = self._held()
         for stream in sorted(self._streams.values(), key=StreamText.held, reverse=True):
@@ -293,9 +294,9 @@ class OutputTally:
                 yield stream
 
     def _join_calls(self, answer: Answer, encoding: Encoder | None) -> Iterator[None]:
-        """Count the calls of an answer as the text of the one that the model wrote, if it did.
+        """Count several calls of an answer as the one call that the model wrote for them.
 
-        Not where part of them was counted already, because they are long.
+        Calls so long that part of them is already counted stay as they are.
         """
         calls = None if self.surcharges.dialect.reasons else self._whole_calls(answer)
         if calls is None or (len(calls) == 1 and not self._is_wrapped(calls[0][1])):
@@ -306,13 +307,13 @@ class OutputTally:
         yield from counted.steps(encoding, wrapped_calls(calls))
 
     def _is_wrapped(self, arguments: str) -> bool:
-        """Tell whether a call that stands alone was written as one of several."""
+        """Return whether a single call was written as if it were one of several."""
         asked = self.surcharges
         own = asked.of_responses or asked.names_tool or asked.gpt_4
         return not own and is_spaced(arguments)
 
     def _whole_calls(self, answer: Answer) -> list[tuple[str, str]] | None:
-        """Return names and arguments of the calls, None where not all of their text is there."""
+        """Return names and arguments of the calls; None if part of their text was released."""
         found = []
         for choice, item in answer.calls:
             texts = []
@@ -337,7 +338,7 @@ class OutputTally:
             yield from asked.of(answer, None if joined is None else joined.tokens, name)
 
     def _count_name(self, encoding: Encoder | None) -> None:
-        """Count the name of the schema, with which an answer in it may begin."""
+        """Count the name of the schema: a structured answer may begin with it."""
         self._name = Sum()
         if self.surcharges.schema:
             self._name.take(encoding, self.surcharges.schema)

@@ -1,25 +1,26 @@
-"""What a server writes around the texts of a prompt: by family of models and API.
+"""The tokens a server adds around the texts of a prompt, by family of models and API.
 
-Each figure belongs to the rule beside it; what speaks for a rule stands in `evidence`.
+Each figure belongs to the rule next to it; the evidence for each rule is in `evidence`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from tokentrail.counting.models import Dialect
 from tokentrail.counting.rules import RuleId as Id
+from tokentrail.support.frozen import lean_dataclass
 
 
 class Cost(NamedTuple):
-    """Tokens, and the rule that says so."""
+    """Tokens, and the rule that gives them."""
 
     rule: Id
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Overhead:
     """What surrounds the texts of a prompt of messages."""
 
@@ -27,15 +28,15 @@ class Overhead:
     """The start of the answer."""
     tools: Cost
     call: Cost
-    """A call of a tool in an earlier answer, beside its message."""
+    """A tool call in an earlier answer, besides its message."""
     message: int = 3
     name: int = 1
     assistant: Cost | None = None
-    """An earlier answer of text, beside its message."""
+    """An earlier answer of text, besides its message."""
     joined: bool = False
-    """Tools and schema stand in the system message, below a blank line; it is added if need be."""
+    """Tools and schema follow in the system message after a blank line; it is added if missing."""
     wrapped: bool = False
-    """The text of the system message stands between blank lines, if tools or a schema do."""
+    """The system message's text is between blank lines if tools or a schema follow."""
 
 
 _PLAIN = Overhead(

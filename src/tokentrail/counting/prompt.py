@@ -1,8 +1,8 @@
-"""The input of a call: what the messages, tools and images of a prompt are billed.
+"""The input of a call: the tokens that the messages, tools and images of a prompt are billed.
 
 The rule for plain messages is OpenAI's (cookbook, "How to count tokens with tiktoken"). The rest
-was found by experiment and in recorded exchanges; `rules` has what each rule says and `evidence`
-what speaks for it.
+was found by experiment and in recorded exchanges: `rules` lists the rules and `evidence` the
+evidence for each.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Message, Prompt, ToolCall
 
 Place = int | str
-"""What tokens are of: the number of a message, "tools", "tool_choice", "schema", or "request" as a
-whole."""
+"""The part of the prompt: the number of a message, "tools", "tool_choice", "schema", or "request"
+for the whole."""
 TOOL_WEIGHT = 64
-"""What a tool or schema weighs beside its texts and keys."""
+"""What a tool or schema weighs besides its texts and keys."""
 
 _SYSTEM = ("system", "developer")
 _ROLE = 1
-"""Tokens of a role that is written where no message has it."""
+"""Tokens of a role that the server adds without a message of that role."""
 _BLANK_LINE = "\n\n"
 """One token, unless it merges with the text before it."""
 _COMPLETED = 3
 """A call as the server gave it, with its status."""
 _WRAPPED_CALLS = 13
-"""Several calls at once, beside a message, their JSON and the list of their results."""
+"""Several calls at once, besides a message, their JSON and the list of their results."""
 _WRAPPED_REASONING = 26
 _WRAPPED_RESPONSES, _WRAPPED_RESPONSES_CALL = 8, 11
 _MARCH, _MARCH_28, _APRIL = 1740787200, 1743120000, 1743465600
@@ -52,7 +52,7 @@ _BESIDE_TOOLS = 1
 _SCHEMA_RESPONSES = 1
 _SCHEMA_REASONING = 4
 _SCHEMA_HEADER = 2
-"""The start of an answer in a schema, beside the schema's name."""
+"""The start of a structured answer, besides the schema's name."""
 _FUNCTION_MESSAGE = -2
 _FUNCTION_CALL = 3
 _CHOICE_NONE = 1
@@ -62,15 +62,14 @@ _CHOICE_FUNCTION = 4
 _UNDESCRIBED = -1
 _SEALED_FRAME = 700
 _SEALED_TOKEN = 7.5
-"""Characters of encrypted reasoning beside the thought, and for each of its tokens: a guess."""
+"""Characters of encrypted reasoning: fixed overhead, and per reasoning token. A guess."""
 
 
 class InputTally:
-    """Counts the input of one call. After ``steps`` is through, all it tells is final.
+    """Counts the input of one call. Its properties are final once ``steps`` is exhausted.
 
-    ``exact`` is False where a length was estimated, where a rule was used that is not proven, and
-    where the prompt was not fully read. Whether a prompt is ``unknowable`` is for the caller to ask
-    first.
+    ``exact`` is False if a length was estimated, if a rule without enough evidence was used, or if
+    the prompt was not fully read. Callers check first whether a prompt is ``unknowable``.
     """
 
     __slots__ = (
@@ -91,8 +90,8 @@ class InputTally:
     ) -> None:
         """Keep the prompt; count nothing yet.
 
-        ``billed_at``: when it was answered, in seconds since the epoch, where that is known.
-        ``places``: keep also what the tokens are of, for `placed_parts`.
+        ``billed_at``: time of the answer, in seconds since the epoch, if known.
+        ``places``: also keep which part of the prompt the tokens belong to, for `placed_parts`.
         """
         self._prompt = prompt
         self._placed: dict[tuple[Place, Id], int] | None = {} if places else None
@@ -122,15 +121,15 @@ class InputTally:
 
     @property
     def placed_parts(self) -> tuple[tuple[Place, Part], ...]:
-        """The same by what they are of, in the order of the prompt, where that was asked for."""
+        """The same by part of the prompt, in its order; empty unless asked for."""
         placed = self._placed or {}
         return tuple((place, Part(rule, tokens)) for (place, rule), tokens in placed.items())
 
     @property
     def weight(self) -> int:
-        """What counting may cost, as `tokentrail.counting.weight` of a text; roughly.
+        """Roughly what counting costs, in the unit of `tokentrail.counting.weight`.
 
-        Of more than INLINE, which is too much for the application's thread, some part.
+        Above INLINE, which is too much for the application's thread, it stops adding up.
         """
         total = 0
         for weighed in _weights(self._prompt):
@@ -142,7 +141,7 @@ class InputTally:
     def steps(self, encoding: Encoder | None, model: str) -> Iterator[None]:
         """Count slice by slice, each under 1 ms; ``model`` decides overheads and image prices.
 
-        A single declaration is written in one slice: 2 ms for one of 1,500 properties.
+        A single declaration is one slice: 2 ms for one with 1,500 properties.
         """
         prompt = self._prompt
         self._begin(encoding, model)
@@ -251,7 +250,7 @@ class InputTally:
             yield from self._text(Id.NAME, message.name)
 
     def _function(self, message: Message) -> Iterator[None]:
-        """Add what a message of 2023 has of a function."""
+        """Add the function or function call of a message in the format of 2023."""
         if message.role == "function":
             self._add(Id.FUNCTION_MESSAGE, _FUNCTION_MESSAGE)
         if message.function_call is not None:
@@ -260,7 +259,7 @@ class InputTally:
             yield from self._text(Id.FUNCTION_CALL, message.function_call.arguments)
 
     def _answered(self) -> Iterator[None]:
-        """Add what an earlier answer of text costs beside it."""
+        """Add what an earlier answer of text costs besides its text."""
         if self._overhead.assistant is not None:
             self._add(*self._overhead.assistant)
         if self._prompt.schema is not None:
@@ -331,7 +330,7 @@ class InputTally:
         yield from self._content(result)
 
     def _wrapped(self, turn: Turn) -> Iterator[None]:
-        """Add several calls as the one of a hidden tool that they were made by."""
+        """Add several calls as the one call of a hidden tool that made them."""
         rule, tokens = Id.CALLS_CHAT, _WRAPPED_CALLS + 2 * self._overhead.message + _ROLE
         if self._prompt.of_responses:
             rule = Id.CALLS_RESPONSES_REASONING
@@ -362,7 +361,7 @@ class InputTally:
                 self._add(rule, 0)
             if self._reasons and not rendering.described:
                 self._add(Id.TOOLS_UNDESCRIBED, _UNDESCRIBED)
-        except (MalformedError, RuntimeError):  # RuntimeError: changed while it was read.
+        except (MalformedError, RuntimeError):  # RuntimeError: changed while being read.
             rendered = as_json(self._prompt.tools)
             self._add(Id.NOT_READ, 0)
         yield from self._text(Id.DECLARATION, rendered)
@@ -392,7 +391,7 @@ class InputTally:
         return Part(Id.CHOICE_REQUIRED_GPT_4 if is_gpt_4(self._model) else Id.CHOICE_REQUIRED, 0)
 
     def _schema(self) -> Iterator[None]:
-        """Add a structured output's schema and what stands around it."""
+        """Add a structured output's schema and the text around it."""
         prompt = self._prompt
         rendered, rules = render_schema(prompt.schema, prompt.schema_name, prompt.schema_about)
         for rule in rules:
@@ -415,14 +414,14 @@ class InputTally:
 
 
 def _early(prompt: Prompt, billed_at: int | None) -> int:
-    """Return what a prompt cost more in March 2025."""
+    """Return how many tokens more a prompt cost in March 2025."""
     if not prompt.of_responses or billed_at is None or not _MARCH <= billed_at < _APRIL:
         return 0
     return _EARLY_TOOLS if prompt.tools and billed_at < _MARCH_28 else _EARLY
 
 
 def _weights(prompt: Prompt) -> Iterator[int]:
-    """Yield the weights of the parts of a prompt, none of which takes long to find."""
+    """Yield the weights of the parts of a prompt; each is quick to find."""
     yield from map(weight, prompt.texts)
     yield from map(_message_weight, prompt.messages)
     for extra in (*prompt.tools, prompt.schema):

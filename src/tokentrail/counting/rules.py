@@ -1,37 +1,37 @@
 """The rules by which tokens are counted: what each says, for which models and APIs, since when.
 
-Every count is made of parts, each by a rule. A count is known where every part's rule has evidence:
-recorded exchanges of at least two projects and two months that came out to the token, at most one
-in a hundred that did not, and hardly any far off for another reason; or published numbers that
-somebody compared with the API. The figures
-stand in `tokentrail.counting.evidence`, which `python -m tools.rules EXCHANGES --write` makes.
+Every count is a sum of parts, each counted by a rule. A count is trusted if every rule in it has
+evidence: recorded exchanges from at least two projects and two months that match to the token, at
+most one in a hundred that contradicts it, and hardly any that is far off for another reason; or
+published numbers that somebody compared with the API. The figures are in
+`tokentrail.counting.evidence`, which `python -m tools.rules EXCHANGES --write` makes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokentrail.counting.evidence import EVIDENCE, Evidence
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _PROJECTS = _MONTHS = 2
 _PUBLISHED = 3
-"""Published numbers that are evidence enough."""
+"""How many published numbers are enough evidence."""
 _CONTRADICTED = 100
-"""Of so many exchanges one may contradict a rule."""
+"""One in so many exchanges may contradict a rule."""
 _FAR_OFF = 4
-"""Where one in so many is more than a tenth off, something is there that no rule knows."""
+"""If one in so many is more than a tenth off, something is billed that no rule covers."""
 
 
 class RuleId(str, Enum):
     """The name of a rule, as it is printed and exported."""
 
-    __hash__ = str.__hash__  # as the string it is: Enum's own is no C
+    __hash__ = str.__hash__  # str's own: Enum's is Python code, not C
 
     BARE_TEXT = "input.text"
     BARE_EMPTY = "input.text.empty"
@@ -161,9 +161,9 @@ class Part(NamedTuple):
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Rule:
-    """What a rule says, and for what."""
+    """A rule: what it says, and which models and APIs it applies to."""
 
     id: RuleId
     models: str
@@ -354,22 +354,22 @@ RULES = tuple(
 """All rules. Input first, in the order of a request, then output."""
 
 NOT_UNDERSTOOD = frozenset({RuleId.NOT_READ, RuleId.ANSWER_NOT_READ, RuleId.SCHEMA_CLASS})
-"""What is never known, whatever the evidence: part of it was left out."""
+"""Rules that are never trusted, whatever the evidence: they leave part of the text out."""
 
 
 def evidence_of(rule: RuleId) -> Evidence:
-    """Return what is known of a rule's success; of nothing where it was never tried."""
+    """Return the evidence for a rule; an empty one if it was never tried."""
     return EVIDENCE.get(rule.value, Evidence())
 
 
 @cache
 def is_proven(rule: RuleId) -> bool:
-    """Tell whether a count by this rule is known to be right."""
+    """Return whether there is enough evidence to trust a count by this rule."""
     return proves(rule, evidence_of(rule))
 
 
 def proves(rule: RuleId, found: Evidence) -> bool:
-    """Tell whether such evidence is enough."""
+    """Return whether this evidence is enough to trust a rule."""
     if rule in NOT_UNDERSTOOD:
         return False
     if found.contradicting * _CONTRADICTED > found.supporting + found.published:
@@ -381,5 +381,5 @@ def proves(rule: RuleId, found: Evidence) -> bool:
 
 
 def all_proven(rules: Iterable[RuleId]) -> bool:
-    """Tell whether every one of these rules is."""
+    """Return whether every one of these rules is proven."""
     return all(map(is_proven, rules))

@@ -1,8 +1,8 @@
 """Schemas: how the server writes the schema of a structured output into the prompt.
 
-In the form of OpenAI's open "harmony" format, as minified JSON in ASCII. What a strict schema
-always says (``required``, ``additionalProperties``) and what it may not say (defaults, bounds) is
-left out.
+In the form of OpenAI's open "harmony" format, as minified JSON in ASCII. Left out are the keywords
+that are the same in every strict schema (``required``, ``additionalProperties``) and those that it
+may not have (defaults, bounds).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from tokentrail.counting.rules import RuleId
 from tokentrail.counting.text import weight
 
 _KEY = 8
-"""What a key, or anything but text, weighs: it is looked at and written."""
+"""Weight of a key, or of a value that is not text: the work of reading and writing it."""
 _FIELD = 256
-"""What a field of a class weighs, before its schema is asked for."""
+"""Weight of a field of a class, before its schema is built."""
 _LEFT_OUT = frozenset({"default", "minimum", "maximum", "minItems", "maxItems"})
 _UNDERSTOOD = frozenset(
     {
@@ -36,18 +36,18 @@ _UNDERSTOOD = frozenset(
     }
 )
 _NAMES = frozenset({"properties", "$defs", "definitions"})
-"""Keywords whose keys are names."""
+"""Keywords with names as keys."""
 
 
 def render_schema(schema: object, name: str | None, about: str | None) -> tuple[str, set[RuleId]]:
-    """Return what a schema adds to the prompt, and by which rules; never raises."""
+    """Return the text that a schema adds to the prompt, and by which rules; never raises."""
     rules = {RuleId.SCHEMA_CLASS} if isinstance(schema, type) else set()
     declared = _declared(schema)
     called = schema_name(schema, name)
     head = f"# Response Formats\n\n## {called}\n\n" + (f"// {about}\n" if about else "")
     try:
         text = as_json(_billed(declared, rules), ascii_only=True)
-    except (RecursionError, RuntimeError):  # RuntimeError: changed while it was read.
+    except (RecursionError, RuntimeError):  # RuntimeError: changed while being read.
         rules.add(RuleId.SCHEMA_OTHERWISE)
         text = as_json(declared)
     if "\\u" in text:
@@ -56,12 +56,12 @@ def render_schema(schema: object, name: str | None, about: str | None) -> tuple[
 
 
 def schema_name(schema: object, name: str | None) -> str:
-    """Return the name a schema goes by."""
+    """Return the name of a schema."""
     return name or str(getattr(schema, "__name__", ""))
 
 
 def as_json(value: object, *, ascii_only: bool = False) -> str:
-    """Return minified JSON; what JSON cannot say as Python's text; "" where nothing helps."""
+    """Return minified JSON; ``str()`` of values that JSON does not have; "" if that fails."""
     try:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=ascii_only, default=str)
     except (ValueError, TypeError, RuntimeError, RecursionError):
@@ -69,7 +69,7 @@ def as_json(value: object, *, ascii_only: bool = False) -> str:
 
 
 def bulk(value: object, most: int) -> int:
-    """Return what writing and encoding a declaration or a schema weighs; past ``most``, a part."""
+    """Return the weight of writing and encoding a declaration or schema; stop above ``most``."""
     if isinstance(value, type):
         fields = getattr(value, "model_fields", None)
         return _FIELD * len(fields) if isinstance(fields, Mapping) else 0
@@ -88,7 +88,7 @@ def bulk(value: object, most: int) -> int:
 
 
 def _billed(schema: object, rules: set[RuleId], *, names: bool = False) -> object:
-    """Return what of a schema is written; ``names``: its keys are names, not keywords."""
+    """Return the written part of a schema; ``names``: its keys are names, not keywords."""
     if isinstance(schema, (list, tuple)):
         return [_billed(value, rules) for value in schema]
     if not isinstance(schema, Mapping):
@@ -115,7 +115,7 @@ def _is_free(key: object, value: object) -> bool:
 
 
 def _declared(schema: object) -> object:
-    """Return the schema that a class (pydantic's) stands for, any other as it is."""
+    """Return the schema of a pydantic class, and any other schema as it is."""
     declare = getattr(schema, "model_json_schema", None) if isinstance(schema, type) else None
     if declare is None:
         return schema

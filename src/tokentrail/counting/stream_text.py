@@ -17,8 +17,8 @@ BLOCK = 2048
 """Characters of one text that are gathered before a cut is looked for."""
 
 BURST = 4
-"""Slices of up to INLINE counted in one go. What a large chunk has beyond that stays in the tail:
-for the next go, or for the worker at the end."""
+"""Slices of up to INLINE counted at once. The rest of a large chunk stays in the tail: for the next
+time, or for the worker at the end."""
 
 
 class StreamText:
@@ -27,14 +27,14 @@ class StreamText:
     __slots__ = ("buffer", "scanned", "sum", "tail", "waiting", "whole")
 
     def __init__(self) -> None:
-        """Start with nothing."""
+        """Start empty."""
         self.buffer = TextBuffer()
-        """What came since it was last gathered."""
+        """Pieces since the last gathering."""
         self.whole: str | None = None
-        """The only piece so far, where it is large: the application's own, not a copy."""
+        """The only piece so far, if it is large: the application's own string, not a copy."""
         self.tail = ""
         self.scanned = 0
-        """Where the search for a safe cut in the tail goes on."""
+        """Where the search for a safe cut in the tail continues."""
         self.waiting: list[str] = []
         """Texts between safe cuts that are too heavy for the application's thread."""
         self.sum = Sum()
@@ -47,9 +47,9 @@ class StreamText:
             self.settle(encoding, BLOCK)
 
     def settle(self, encoding: Encoder, block: int) -> None:
-        """Count or set aside the tail up to its last safe cut, as long as it is a block.
+        """Count the tail up to its last safe cut, or keep it for later, block by block.
 
-        A tail of more than BURST slices is not counted to its end.
+        Of a tail of more than BURST slices, a rest stays.
         """
         tail, start, scanned = self.tail, 0, self.scanned
         limit = INLINE if tail.isascii() else INLINE // 2
@@ -72,7 +72,7 @@ class StreamText:
         self.scanned = max(0, scanned - start)
 
     def uncounted(self) -> Iterator[str]:
-        """Yield all text that waits to be counted, in order. Gather first."""
+        """Yield all text that waits to be counted, in order. Call gather first."""
         yield from self.waiting
         if self.whole is not None:
             yield self.whole
@@ -80,19 +80,19 @@ class StreamText:
             yield self.tail
 
     def held(self) -> int:
-        """Return the bytes of Python memory that gathered text takes. Gather first."""
+        """Return the bytes of Python memory that gathered text takes. Call gather first."""
         tail = getsizeof(self.tail) if self.tail else 0
         return tail + sum(map(getsizeof, self.waiting))
 
     def lighten(self, encoding: Encoder, room: int) -> int:
-        """Count texts set aside as far as their weight has room; return the room that is left."""
+        """Count texts kept for later up to this weight; return the weight that is left."""
         while self.waiting and weight(self.waiting[0]) <= room:
             room -= weight(self.waiting[0])
             self.sum.take(encoding, self.waiting.pop(0))
         return room
 
     def relieve(self, encoding: Encoder | None) -> None:
-        """Count a slice of the text without regard for words: no longer exact, but less held."""
+        """Count a slice cut inside a word, to hold less text: the count is no longer exact."""
         text = self.waiting.pop(0) if self.waiting else self._take_tail()
         self.sum.exact = False
         if encoding is None:
@@ -103,7 +103,7 @@ class StreamText:
         self.waiting[:0] = [text[cut:]] if text[cut:] else []
 
     def surrender(self) -> None:
-        """Estimate all the text that is held: no longer exact, and nothing is held."""
+        """Estimate all text that is held, and release it: the count is no longer exact."""
         for text in (*self.waiting, self._take_tail()):
             self.sum.take(None, text)
         self.waiting.clear()
@@ -116,7 +116,7 @@ class StreamText:
         self.release()
 
     def release(self) -> None:
-        """Let go of all text; what was counted stays."""
+        """Release all text; the count stays."""
         self.waiting.clear()
         self.buffer.clear()
         self.whole = None

@@ -1,13 +1,13 @@
-"""Surcharges: what an answer is billed beside the tokens of its texts, and by which rules."""
+"""Surcharges: what an answer is billed besides the tokens of its texts, and by which rules."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tokentrail.counting.models import Dialect
 from tokentrail.counting.rules import Part
 from tokentrail.counting.rules import RuleId as Id
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     """Kind, choice and item of a text: see `tokentrail.model.records.TextSink`."""
 
 NAME_PREFIX = "."
-"""What stands before the name of a called tool, after the word "functions"."""
+"""The character before the name of a called tool, after the word "functions"."""
 LEGACY_CALL = -1
-"""The item of a function_call (of 2023), beside the tool calls that are numbered from 0."""
+"""The item of a function_call (of 2023), next to tool calls, which are numbered from 0."""
 
 _TEXTS = frozenset({"text", "refusal", "reasoning"})
 _CALLS = frozenset({"tool_name", "tool_arguments"})
@@ -30,27 +30,27 @@ _REFUSAL = 1
 _CALL = 7
 _CALL_GPT_4 = 4
 _SEVERAL, _SEVERAL_EARLY = 10, 9
-"""Several calls, beside their JSON; beside names and arguments _LONG, and _LONG_CALL for each."""
+"""Several calls, besides their JSON; if long, _LONG and _LONG_CALL for each besides their texts."""
 _LONG, _LONG_CALL = 16, 6
 _TEXT_AND_CALL, _TEXT_AND_CALL_RESPONSES = 2, 1
 _HEADER = 3
 _END = 1
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: a choice of chat, all the output of a response."""
+    """One answer: a choice of a chat completion, or the whole output of a response."""
 
     number: int
     messages: int = 0
-    """Messages of text in it."""
+    """Its messages of text."""
     refused: bool = False
     calls: tuple[tuple[int, int], ...] = ()
-    """Choice and item of the calls in it."""
+    """Choice and item of its calls."""
 
 
 def answers(keys: Iterable[Key], *, of_responses: bool) -> list[Answer]:
-    """Return the answers that texts with these keys are of."""
+    """Return the answers to which texts with these keys belong."""
     texts: dict[int, set[int]] = {}
     calls: dict[int, dict[tuple[int, int], None]] = {}
     refused = set()
@@ -68,40 +68,40 @@ def answers(keys: Iterable[Key], *, of_responses: bool) -> list[Answer]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Surcharges:
-    """What the request, and the answer so far, say of the billing beside the tokens of texts."""
+    """Facts of the request and the answer so far that decide the surcharges."""
 
     dialect: Dialect = Dialect.PLAIN
     gpt_4: bool = False
-    """A model of gpt-4 itself, whose calls cost less."""
+    """The model is gpt-4 itself: its tool calls cost less."""
     of_responses: bool = False
     completion: bool = False
-    """Of the legacy API, whose answers are texts and nothing else."""
+    """The legacy completions API: its answers are plain texts."""
     tools: bool = False
-    """Some were declared."""
+    """Tools were declared."""
     hosted_tools: bool = False
-    """Some of the server's own were."""
+    """Hosted tools were declared."""
     names_tool: bool = False
-    """The request left no choice of the tool, whose name is then not billed."""
+    """The request named the tool to call, so the name is not billed."""
     required: bool = False
-    """It demanded a call."""
+    """The request required a tool call."""
     schema: str | None = None
-    """The name of the schema that was asked for."""
+    """The name of the requested schema."""
     thinks: bool = True
-    """The model may think, if it is one that does: it was not told not to."""
+    """Reasoning is not switched off in the request."""
     cut: bool = False
-    """The answer was cut short, so its end was never written."""
+    """The answer was cut short, so its end mark was never written."""
     ended: int = 0
-    """Answers that ended by themselves."""
+    """Number of answers that were not cut short."""
     end: Id | None = None
-    """The rule by which the end of such an answer is billed, where it is."""
+    """The rule for the end mark of such an answer; None if it is not billed."""
     stops: Id | None = None
-    """The rule for answers that a stop sequence may have ended, where some were given."""
+    """The rule for answers that a stop sequence may have ended; None without stop sequences."""
     early: bool = False
-    """It was made before October 2025."""
+    """The call was made before October 2025."""
     allowed: bool = False
-    """It demanded a call of one of some of the tools."""
+    """The request required a call of one of its allowed tools."""
 
     @property
     def text_rule(self) -> Id:
@@ -111,7 +111,7 @@ class Surcharges:
         return Id.ANSWER_RESPONSES if self.of_responses else Id.ANSWER
 
     def of_all(self) -> Iterator[Part]:
-        """Yield what all answers together cost beside their texts."""
+        """Yield what all answers together cost besides their texts."""
         if self.stops is not None:
             yield Part(self.stops, 0)
         if self.end is not None and self.stops is not None:
@@ -123,9 +123,10 @@ class Surcharges:
             yield Part(Id.ANSWER_THOUGHT, 0)
 
     def of(self, answer: Answer, joined: int | None, name: int) -> Iterator[Part]:
-        """Yield what one answer costs beside its texts.
+        """Yield what one answer costs besides its texts.
 
-        ``joined``: tokens of its calls where they are counted as one; ``name``: of the schema.
+        ``joined``: tokens of its calls if they are counted as one; ``name``: tokens of the schema's
+        name.
         """
         if answer.messages:
             yield from self._of_texts(answer, name)

@@ -1,16 +1,16 @@
 """Text: its length in tokens, in slices that give the same number as the whole.
 
 Both encodings first split text into words by a pattern and then encode each word by itself. So a
-text may be cut where one word ends and the next begins whatever surrounds the place. Such a *safe
-cut* is, for both patterns:
+text may be cut at a place where one word ends and the next begins, whatever the text around it.
+Such a *safe cut* is, for both patterns:
 
-- before a U+0020 that follows a character which is not whitespace: no word contains a space but
-  at its start, and words of whitespace alone end before the last such character;
+- before a U+0020 that follows a character which is not whitespace: a word has a space only at its
+start, and a word of whitespace alone ends before the last such character;
 - after a letter or number, before one of `_AFTER_WORD`: a word of letters or digits ends there,
-  and no pattern looks behind. Apostrophes are left out (they start contractions), and so is
-  everything that may be a letter, a mark or half of a surrogate pair to a newer Unicode;
-- between an ASCII letter and an ASCII digit, either way round: no word holds both. (Looked for
-  where there is nothing else: hexadecimal text.)
+  and no pattern looks behind. Excluded are apostrophes (they start contractions) and everything
+  that may be a letter, a mark or half of a surrogate pair in a newer Unicode;
+- between an ASCII letter and an ASCII digit, either way round: no word holds both. (Used only if
+there is no other: hexadecimal text.)
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ INLINE = 4096
 def longest_run(version: str | None) -> int:
     """Return how long a run without a safe cut this release of tiktoken can encode in one go.
 
-    1,000,000 spaces panic. Before 0.13 the time is quadratic: 2,048 emoji take 40 ms, 65,536 half a
-    minute.
+    1,000,000 spaces make it panic. Before 0.13 the time is quadratic: 2,048 emoji take 40 ms,
+    65,536 half a minute.
     """
     release = tuple(int(part) for part in (version or "0.0").split(".")[:2] if part.isdecimal())
     return 64 * 1024 if release >= (0, 13) else 2 * 1024
@@ -42,35 +42,35 @@ def longest_run(version: str | None) -> int:
 def _installed() -> str | None:
     try:
         return metadata.version("tiktoken")
-    except metadata.PackageNotFoundError:  # as in a frozen program
+    except metadata.PackageNotFoundError:  # no package metadata, as in a frozen program
         return None
 
 
 RUN = longest_run(_installed())
-"""Characters without a safe cut that are still encoded in one go."""
+"""Characters without a safe cut that are still encoded at once."""
 
 _SCAN = 8 * 1024
-"""Characters searched for a safe cut in one go."""
+"""Characters searched for a safe cut at once."""
 
 _AFTER_WORD = (
     r""" \t\r\n!"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~"""
     r"\u3001\u3002\u300a-\u300d\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f"
 )
-"""ASCII but for the apostrophe, and the commonest of Chinese and Japanese punctuation."""
+"""ASCII without the apostrophe, and the most common Chinese and Japanese punctuation."""
 _CUT = re.compile(rf"[{_AFTER_WORD}](?:(?<=[^\W_][{_AFTER_WORD}])|(?<=\S ))")
 """Matches the character after a safe cut. It starts with a set, which `re` searches fastest."""
 _CODE_CUT = re.compile("[0-9](?<=[A-Za-z][0-9])|[A-Za-z](?<=[0-9][A-Za-z])")
 
 
 class Encoder(Protocol):
-    """What counting asks of an encoding; tiktoken's are such."""
+    """What counting needs of an encoding; tiktoken's encodings have it."""
 
     def encode_ordinary(self, text: str) -> list[int]:
         """Return the tokens of ``text``, in which special tokens are text like any other."""
 
 
 def weight(text: str) -> int:
-    """Return what encoding the text may cost, in O(1): characters, twice that beyond ASCII.
+    """Return the cost of encoding the text, in O(1): its characters, twice that beyond ASCII.
 
     A weight of 4096 takes up to 0.8 ms (spaces, one letter repeated, random emoji), typically
     0.2 ms.
@@ -88,13 +88,13 @@ def estimate(text: str) -> int:
 
 
 def encode_length(encoding: Encoder, text: str) -> int | None:
-    """Return the number of tokens, special tokens read as text; None if it cannot be encoded.
+    """Return the number of tokens, with special tokens read as text; None if encoding fails.
 
-    Halves of a surrogate pair that stand together are merged, others count as U+FFFD.
+    Adjacent halves of a surrogate pair are merged, others count as U+FFFD.
     """
     try:
         return len(encoding.encode_ordinary(text))
-    except TimeoutError:  # there is no more time for it
+    except TimeoutError:  # the deadline is over
         return None
     except BaseException as error:
         if isinstance(error, Exception):
@@ -142,9 +142,8 @@ def _last_match(pattern: re.Pattern[str], text: str, start: int, end: int) -> in
 def slices(text: str) -> Iterator[tuple[str, bool]]:
     """Yield the text in slices that are encoded by themselves, and whether each ends safely.
 
-    A slice weighs at most INLINE, unless a run without a safe cut is longer. A run of more than
-    RUN characters is cut anywhere: then the sum is no longer exact. Empty slices only give the
-    caller a chance to yield.
+    A slice weighs at most INLINE, unless a run without a safe cut is longer. A run of more than RUN
+    characters is cut anywhere: then the sum is not exact. Empty slices only let the caller yield.
     """
     limit = INLINE if text.isascii() else INLINE // 2
     start = 0
@@ -178,7 +177,7 @@ class Sum:
         self.exact = True
 
     def take(self, encoding: Encoder | None, text: str) -> None:
-        """Add the tokens of a text in one go; by estimate where it cannot be encoded."""
+        """Add the tokens of a text at once; an estimate if it cannot be encoded."""
         length = None if encoding is None else encode_length(encoding, text)
         if length is None:
             length = estimate(text)

@@ -2,9 +2,9 @@
 
 The declarations are rendered as TypeScript, in the form of OpenAI's open "harmony" format, which
 fits recorded exchanges of all its models: a comment for each line of a description, for a title
-(and an empty comment below it, if a description follows) and behind a property for its default;
+(and an empty comment below it, if a description follows) and after a property for its default;
 properties without any comment on one line. Keywords other than these are left out.
-Declarations come from the caller: a wrong shape raises MalformedError, whatever is wrong with it.
+Declarations come from the application: any malformed one raises MalformedError.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _SCALARS = {"boolean": "boolean", "null": "null", "string": "string"}
 _NUMBERS = ("integer", "number")
 _UNIONS = (("anyOf", " | "), ("oneOf", " | "), ("allOf", " & "))
 _DEPTH = 32
-"""Nested deeper than this, a schema is taken to contain itself."""
+"""A schema nested deeper than this is treated as one that contains itself."""
 _TYPES = 20_000
-"""More types than this in all declarations are references to references to references."""
+"""More types than this in all declarations mean references that multiply."""
 
 _FORMS = {
     "title": RuleId.DECLARED_TITLE,
@@ -50,20 +50,20 @@ class MalformedError(ValueError):
 
 
 class Rendering:
-    """The declarations of functions, as the server is believed to write them."""
+    """The declarations of functions, as the server seems to write them."""
 
     __slots__ = ("_left", "_root", "_text", "_within", "described", "rules")
 
     def __init__(self) -> None:
-        """Begin without a function."""
+        """Start without any function."""
         self._text = ["namespace functions {\n\n"]
         self._root: Mapping[str, object] = {}
         self._within: list[str] = []
         self._left = _TYPES
         self.described = False
-        """Some function has a description."""
+        """At least one function has a description."""
         self.rules = {RuleId.DECLARATION}
-        """By which rules what was met so far is written."""
+        """The rules that the declarations so far need."""
 
     def add(self, tool: Mapping[str, object]) -> None:
         """Write one more function."""
@@ -79,7 +79,7 @@ class Rendering:
         self._text.append(f"{comment}type {name} = ({argument}) => any;\n\n")
 
     def text(self) -> str:
-        """Return all of it."""
+        """Return all declarations as one text."""
         return "".join((*self._text, "} // namespace functions"))
 
     def _object(self, schema: Mapping[str, object], depth: int) -> str:
@@ -159,14 +159,14 @@ class Rendering:
         return sign.join(dict.fromkeys(types))
 
     def _resolved(self, schema: Mapping[str, object]) -> Mapping[str, object]:
-        """Return a property with what its reference says, where it has one that leads anywhere."""
+        """Return a property merged with what its reference points to, if it has a valid one."""
         reference = schema.get("$ref")
         if not isinstance(reference, str) or reference in self._within:
             return schema
         return {**self._target(reference), **schema}
 
     def _referred(self, reference: str, depth: int) -> str:
-        """Return the type that a reference names, "any" where it stands within itself."""
+        """Return the type that a reference names; "any" if it contains itself."""
         if reference in self._within:
             return "any"
         self._within.append(reference)
@@ -176,7 +176,7 @@ class Rendering:
             self._within.pop()
 
     def _target(self, reference: str) -> Mapping[str, object]:
-        """Return what a reference into the function's own parameters points to."""
+        """Return the schema that a reference into the function's own parameters points to."""
         first, *steps = reference.split("/")
         found: object = self._root if first == "#" else None
         for step in steps:
@@ -184,7 +184,7 @@ class Rendering:
         return _mapping(found)
 
     def _judge(self, schema: Mapping[str, object]) -> None:
-        """Note by which rules a schema is written; of what is left out nothing may be known."""
+        """Note the rules that a schema needs; keywords that are left out have a rule too."""
         self.rules.update(rule for key, rule in _FORMS.items() if key in schema)
         known = schema.keys() <= _UNDERSTOOD
         if not known or not isinstance(schema.get("additionalProperties", False), bool):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -12,18 +13,18 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Message, Prompt, ToolCall
 
 _LONGEST = 64 * 1024
-"""Characters of JSON that are read at once: about half a millisecond."""
+"""Characters of JSON parsed at once: about half a millisecond."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Turn:
-    """A message; if it calls tools, all the calls of that answer, and the results that follow."""
+    """A message; if it calls tools, all calls of that answer and the results that follow."""
 
     message: Message
     calls: tuple[ToolCall, ...] = ()
     results: tuple[Message, ...] = ()
     first: int = 0
-    """Which message of the prompt it begins with, and which one the results."""
+    """Index in the prompt of its first message, and of the first result."""
     first_result: int = 0
     dropped: bool = False
     """It is reasoning of an earlier turn, which the server leaves out."""
@@ -56,7 +57,7 @@ def _only_calls(message: Message) -> bool:
 
 
 def minified(arguments: str) -> str:
-    """Return JSON without blanks; what is no JSON, or too long, as it is."""
+    """Return JSON without blanks; a text that is no JSON or too long is returned as it is."""
     parsed = _parsed(arguments)
     if parsed is None:
         return arguments
@@ -64,13 +65,13 @@ def minified(arguments: str) -> str:
 
 
 def is_spaced(arguments: str) -> bool:
-    """Tell whether arguments stand in JSON with a blank behind each colon and comma."""
+    """Return whether arguments are JSON with a blank after each colon and comma."""
     parsed = _parsed(arguments)
     return parsed is not None and bool(parsed[0]) and json.dumps(parsed[0]) == arguments
 
 
 def wrapped_calls(calls: Sequence[tuple[str, str]]) -> str:
-    """Return several calls, names and arguments, as models write them: as one of a hidden tool."""
+    """Return several calls as models write them: as one call of a hidden tool."""
     uses = (f'{{"recipient_name":"functions.{n}","parameters":{a or "{}"}}}' for n, a in calls)
     return '{"tool_uses":[' + ",".join(uses) + "]}"
 

@@ -1,7 +1,7 @@
-"""The demonstration as a small dashboard: the same calls over and over, and what they add up to.
+"""The demonstration as a small dashboard: the same calls over and over, and their totals.
 
-Every number is read from the metrics that are told. On a terminal the picture is kept up to date
-until Ctrl-C; anywhere else the calls are made once, with a line of plain text after each kind.
+Every number is read from the exported metrics. On a terminal the dashboard is refreshed until
+Ctrl-C; elsewhere the calls are made once, with a line of plain text after each kind.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WINDOW = 5.0
-"""Seconds over which tokens per second are worked out."""
+"""Seconds over which tokens per second are averaged."""
 _BARS = "▁▂▃▄▅▆▇█"
 _HISTORY = 40
 _FLUSH = 10.0
@@ -40,7 +40,7 @@ _FLUSH = 10.0
 
 @dataclass
 class Meters:
-    """The metrics of this process, and how they went on."""
+    """The metrics of this process, over time."""
 
     clock: Callable[[], float] = time.monotonic
     reader: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
@@ -51,7 +51,7 @@ class Meters:
         self._seen: deque[tuple[float, int]] = deque([(self.begun, 0)])
 
     def read(self) -> Totals:
-        """Return what the metrics add up to by now."""
+        """Return the totals so far."""
         data, now = self.reader.get_metrics_data(), self.clock()
         tokens = readback.totals(data)
         number = sum(tokens.values())
@@ -65,7 +65,7 @@ class Meters:
 
 @dataclass(frozen=True)
 class Totals:
-    """Running totals, and the pace of the last seconds."""
+    """Running totals, and the rate of the last seconds."""
 
     seconds: float
     outcomes: dict[str, int]
@@ -80,7 +80,7 @@ class Totals:
         return sum(self.outcomes.values())
 
     def line(self) -> str:
-        """Return all of it as one line of plain text."""
+        """Return everything as one line of plain text."""
         parts = [
             f"{source} {self.of(source, 'input'):,} in {self.of(source, 'output'):,} out"
             for source in SIGNS
@@ -95,7 +95,7 @@ class Totals:
 
 
 class Picture:
-    """Draws totals; the bars show how the pace went on, one for each drawing."""
+    """Draws totals; the bars show the rate over time, one for each drawing."""
 
     def __init__(self, console: Console, meters: Meters) -> None:
         self._plain = "utf" not in console.encoding.lower()
@@ -103,7 +103,7 @@ class Picture:
         self._rates: deque[float] = deque(maxlen=_HISTORY)
 
     def __call__(self) -> RenderableType:
-        """Return the picture of this moment."""
+        """Return the current picture."""
         totals = self._meters.read()
         self._rates.append(totals.rate)
         pace = Text.assemble(
@@ -138,7 +138,7 @@ def run() -> int:
     """Show the dashboard; return the exit code."""
     console, meters = Console(highlight=False), Meters()
     live = console.is_terminal and not console.is_dumb_terminal
-    console.print(title("a server in this very process", "metrics"))
+    console.print(title("a server in this process", "metrics"))
     tokentrail.instrument(meter_provider=meters.provider, explain="all")
     try:
         with Server(Model(delay=DELAY, deployments={DEPLOYMENT: DEPLOYED})) as server:
@@ -153,7 +153,7 @@ def run() -> int:
         tokentrail.uninstrument()
         meters.provider.shutdown()
     if not totals.calls:
-        message = "nothing was told; is TOKENTRAIL_DISABLED set?"
+        message = "nothing was recorded; is TOKENTRAIL_DISABLED set?"
         raise DemoError(message)
     if live:
         console.print(totals.line())
@@ -167,7 +167,7 @@ def _until_stopped(console: Console, picture: Picture, stage: Stage) -> None:
                 for scene in SCENES:
                     scene.play(stage)
     except KeyboardInterrupt:
-        pass  # the one way to end it
+        pass  # the only way to end it
 
 
 def _once(console: Console, meters: Meters, stage: Stage) -> None:

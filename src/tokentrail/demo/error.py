@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class DemoError(Exception):
-    """What a user is told, with the mend; ``code`` is the exit code of a command that shows it."""
+    """A message for the user that says how to fix it; ``code`` is the exit code of the command."""
 
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)

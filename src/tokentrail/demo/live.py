@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 QUESTION = "Name three rivers, in one short line."
 CALLS = 3
 LIMIT = 500
-"""Tokens of an answer: room for a model that reasons, which fails where it must stop in thought."""
+"""Limit of an answer's tokens: a reasoning model fails if it has to stop while reasoning."""
 _PROMPT = 20
 _USUAL = 150
 _SHORT = 200
 
 
 class _ForeignAnswerError(Exception):
-    """What answered is no chat completion."""
+    """The answer is not a chat completion."""
 
 
 def run(model: str | None, *, consent: bool, environ: Mapping[str, str]) -> int:
-    """Make the calls, once the user agreed, and show what was told; return the exit code."""
+    """Make the calls, once the user agreed, and show what was recorded; return the exit code."""
     target = find_target(model, environ)
     console = Console(highlight=False)
     with _connected(target) as client:
@@ -48,7 +48,7 @@ def run(model: str | None, *, consent: bool, environ: Mapping[str, str]) -> int:
         def scenes(watch: SceneWatch) -> None:
             try:
                 _calls(client, target.model, watch)
-            except Exception as error:  # an endpoint may provoke anything, of httpx and json too
+            except Exception as error:  # an endpoint may cause any error, also of httpx and json
                 raise DemoError(_explain(error, target)) from error
 
         play(console, scenes)
@@ -58,10 +58,10 @@ def run(model: str | None, *, consent: bool, environ: Mapping[str, str]) -> int:
 def _connected(target: Target) -> Client:
     try:
         return target.connect()
-    except Exception as error:  # what is wrong with an address has no kind in common
+    except Exception as error:  # errors about addresses have no common class
         message = (
             f"no client can be made for {target.where} ({type(error).__name__}: {error}):"
-            f" mend the address in {target.endpoint_setting}"
+            f" fix the address in {target.endpoint_setting}"
         )
         raise DemoError(message, code=2) from error
 
@@ -76,11 +76,11 @@ def _offer(target: Target) -> str:
 
 def _ask() -> None:
     if sys.stdin is None or not sys.stdin.isatty():
-        message = "nobody to ask, for this is no terminal: give --yes to spend without being asked"
+        message = "no terminal to ask on: add --yes to make the calls without asking"
         raise DemoError(message, code=2)
     try:
         agreed = input("Go on? [y/N] ").strip().lower() in {"y", "yes"}
-    except EOFError:  # Ctrl-D is no answer, and leaves the line open
+    except EOFError:  # Ctrl-D is not an answer, and leaves the line open
         print()
         agreed = False
     if not agreed:
@@ -112,10 +112,10 @@ def _calls(client: Client, model: str, watch: SceneWatch) -> None:
 
 
 def _plain(client: Client, model: str, watch: SceneWatch) -> dict[str, int]:
-    """Make the first call; return the limit by the name that the endpoint takes.
+    """Make the first call; return the limit under the name that the endpoint accepts.
 
-    Models that reason take the newer name alone, and some servers the older one: those are asked
-    again, and the call that they refused is told as well.
+    Reasoning models accept only the newer name, and some servers only the older one: those are
+    called again, and the refused call is recorded as well.
     """
     newer, older = {"max_completion_tokens": LIMIT}, {"max_tokens": LIMIT}
     try:
@@ -132,11 +132,11 @@ def _plain(client: Client, model: str, watch: SceneWatch) -> dict[str, int]:
 
 
 def _answer(client: Client, model: str, limit: dict[str, int]) -> str:
-    # In the body itself, since openai 1.40 has no argument for the newer word.
+    # In extra_body, since openai 1.40 has no argument of the newer name.
     answer: ChatCompletion | str = client.chat.completions.create(
         model=model, messages=user(QUESTION), extra_body=limit
     )
-    # A page of HTML comes back as its text.
+    # A page of HTML is returned as text.
     if isinstance(answer, str) or not answer.choices:
         raise _ForeignAnswerError
     return answer.choices[0].message.content or ""
@@ -148,8 +148,8 @@ def _read(stream: Iterable[ChatCompletionChunk], watch: SceneWatch) -> None:
 
 
 def _explain(error: Exception, target: Target) -> str:
-    """Return what went wrong at the endpoint, the setting behind it and the mend."""
-    where, mend = target.where, f"mend the address in {target.endpoint_setting}"
+    """Return what failed at the endpoint, the setting that causes it and how to fix it."""
+    where, mend = target.where, f"fix the address in {target.endpoint_setting}"
     if isinstance(error, _ForeignAnswerError | json.JSONDecodeError):
         return f"{where} answers, but not as an OpenAI API does: {mend}"
     if _is_unsendable(error):  # the error may quote the header, and keys stand in headers
@@ -185,7 +185,7 @@ def _explain_status(error: openai.APIStatusError, target: Target, mend: str) -> 
 
 
 def _said(error: openai.APIStatusError) -> str:
-    """Return what an error's body says, short: of a page of HTML, its beginning."""
+    """Return the message of an error's body, shortened; of a page of HTML, its beginning."""
     body = error.body
     said = body.get("message") or body if isinstance(body, Mapping) else body
     words = " ".join(str(said or error.message).split())

@@ -42,7 +42,7 @@ def run() -> int:
 
 
 def cost() -> str:
-    """Return the setting: what can be priced, where there are prices."""
+    """Return the value of ``cost``: what can be priced, if there are prices."""
     return "counted" if genai_prices.is_installed() else "off"
 
 

@@ -1,6 +1,6 @@
-"""What was told: exported spans and metrics, read back into plain records.
+"""Exported spans and metrics, read back into plain records.
 
-Every number that the demonstration prints comes from here, and from nowhere else.
+Every number that the demonstration prints comes from here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """One call, as its span tells it; times in seconds."""
+    """One call, as on its span; times in seconds."""
 
     scene: str
     model: str
@@ -50,12 +50,12 @@ class RecordedCall:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """A histogram of seconds, all its points together."""
+    """A histogram of seconds, all of its points together."""
 
     name: str
     count: int
     half_within: float
-    """What half of them do not exceed: the bound of the median's bucket, or the longest."""
+    """The median: the bound of its bucket, or the maximum."""
     longest: float
 
 
@@ -71,7 +71,7 @@ class TokenSum:
 
 
 def calls(spans: Sequence[ReadableSpan]) -> list[RecordedCall]:
-    """Return the calls among the exported spans, by the time they began.
+    """Return the calls among the exported spans, by start time.
 
     A call's scene is the name of its parent span; one whose parent is not exported yet is left
     out.
@@ -98,7 +98,7 @@ def times(data: MetricsData | None) -> list[Times]:
 
 
 def token_sums(data: MetricsData | None) -> list[TokenSum]:
-    """Return every sum of the tokens of calls, of histograms and counters; not of parts of them."""
+    """Return the token sums of histograms and counters, without those of parts."""
     found = []
     for name, unit, points in _metrics(data):
         for point in points if unit == "{token}" else ():
@@ -129,7 +129,7 @@ def totals(data: MetricsData | None) -> dict[tuple[str, str], int]:
 
 
 def outcomes(data: MetricsData | None) -> dict[str, int]:
-    """Return how many calls ended, by how they did."""
+    """Return how many calls ended, by outcome."""
     found: Counter[str] = Counter()
     for name, _, points in _metrics(data):
         for point in points if name == semconv.OPERATIONS else ():

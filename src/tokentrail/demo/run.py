@@ -1,4 +1,4 @@
-"""The demonstration: calls are made, told, read back and shown."""
+"""The demonstration: calls are made, recorded, read back and shown."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Ledger:
 
     @contextmanager
     def instrumented(self) -> Iterator[None]:
-        """Have every call of openai told here; the application's own spans are here as well."""
+        """Record every call of openai here, and the application's own spans too."""
         tokentrail.instrument(
             explain="all",
             tracer_provider=self._tracers,
@@ -73,7 +73,7 @@ class Ledger:
 
 
 class SceneWatch:
-    """Shows, on a terminal, the calls told so far and the text that is arriving; else nothing."""
+    """Shows, on a terminal, the calls recorded so far and the arriving text; else nothing."""
 
     def __init__(self, console: Console, show: Show, ledger: Ledger) -> None:
         self._console, self._show, self._ledger = console, show, ledger
@@ -97,7 +97,7 @@ class SceneWatch:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Keep the screen up to date; what it shows goes when it ends."""
+        """Refresh the screen; what it shows is removed when it ends."""
         if not self._console.is_terminal or self._console.is_dumb_terminal:
             yield
             return
@@ -116,9 +116,9 @@ class SceneWatch:
 
 
 def play(console: Console, scenes: Callable[[SceneWatch], None]) -> None:
-    """Instrument, make the calls of ``scenes``, and print what was told of them.
+    """Instrument, make the calls of ``scenes``, and print what was recorded of them.
 
-    Raises DemoError where a scene was played and no span of it was exported.
+    Raises DemoError if a scene was played and no span of it was exported.
     """
     ledger, show = Ledger(), Show(console)
     watch = SceneWatch(console, show, ledger)
@@ -131,12 +131,13 @@ def play(console: Console, scenes: Callable[[SceneWatch], None]) -> None:
         ledger.close()
     silent = set(watch.scenes) - {call.scene for call in ledger.calls()}
     if silent:
-        message = f"nothing was told of: {', '.join(sorted(silent))}; is TOKENTRAIL_DISABLED set?"
+        names = ", ".join(sorted(silent))
+        message = f"nothing was recorded of: {names}; is TOKENTRAIL_DISABLED set?"
         raise DemoError(message)
 
 
 def report(console: Console, show: Show, ledger: Ledger) -> None:
-    """Print the calls and the metrics, all read back from what was exported."""
+    """Print the calls and the metrics, all read back from exported telemetry."""
     calls, data = ledger.calls(), ledger.metrics.get_metrics_data()
     parts = (
         show.calls(calls),
@@ -150,11 +151,11 @@ def report(console: Console, show: Show, ledger: Ledger) -> None:
 
 
 def title(calls: str, read: str = "spans, then metrics") -> RenderableType:
-    """Return the first lines: what calls what, and where the numbers come from."""
+    """Return the first lines: which client calls which server, and where the numbers come from."""
     text = Text.assemble(
         ("tokentrail", "bold"),
         f" {tokentrail.__version__}: the openai client calls {calls}.\n",
-        f"What you see was told to OpenTelemetry and read back: from {read}.",
+        f"What you see was recorded with OpenTelemetry and read back: from {read}.",
     )
     return Padding(text, (0, 0, 0, 1))
 

@@ -1,4 +1,4 @@
-"""The calls that a user would make, written as an application would: nothing knows tokentrail."""
+"""The calls of an ordinary application: none of its code knows tokentrail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ API_VERSION = "2024-10-21"
 DEPLOYMENT = "help"
 DEPLOYED = "gpt-35-turbo"
 BREAK_AFTER = 34
-"""Pieces of text after which a reader has seen enough: half of that answer."""
+"""Pieces of text after which the stream is closed: half of the answer."""
 AT_ONCE = 8
 
 _WEATHER_TOOL = {
@@ -45,7 +45,7 @@ class Stage:
     show: Callable[[str], None]
 
     def client(self) -> openai.OpenAI:
-        """Return a client of the embedded server, whatever the environment says of proxies."""
+        """Return a client of the embedded server, without proxies of the environment."""
         http = openai.DefaultHttpxClient(trust_env=False)
         return openai.OpenAI(api_key=API_KEY, base_url=f"{self.url}/v1", http_client=http)
 
@@ -64,7 +64,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A kind of call, by the name that its span in the application bears."""
+    """A kind of call, by the name of the application's span around it."""
 
     name: str
     play: Callable[[Stage], None]
@@ -87,14 +87,14 @@ def text_of(chunk: ChatCompletionChunk) -> str:
 
 
 def plain(stage: Stage) -> None:
-    """Ask and wait for the whole answer."""
+    """Ask, and wait for the whole answer."""
     with stage.client() as client:
         answer = client.chat.completions.create(model="gpt-4o-mini", messages=user(SALT.question))
         stage.show(answer.choices[0].message.content or "")
 
 
 def stream_with_usage(stage: Stage) -> None:
-    """Stream, and ask the server for its usage: it comes on one more chunk at the end."""
+    """Stream, and ask the server for usage: it comes in an additional last chunk."""
     with stage.client() as client:
         stream = client.chat.completions.create(
             model="gpt-4o-mini",
@@ -106,7 +106,7 @@ def stream_with_usage(stage: Stage) -> None:
 
 
 def stream(stage: Stage) -> None:
-    """Stream as most programs do: the server says nothing of usage."""
+    """Stream as most programs do: the server reports no usage."""
     with stage.client() as client:
         read(
             stage,
@@ -117,7 +117,7 @@ def stream(stage: Stage) -> None:
 
 
 def closed_early(stage: Stage) -> None:
-    """Stop reading half way; even a usage that was asked for never comes."""
+    """Stop reading half way: even requested usage never arrives."""
     with (
         stage.client() as client,
         client.chat.completions.create(
@@ -150,7 +150,7 @@ def tool_call(stage: Stage) -> None:
 
 
 def azure(stage: Stage) -> None:
-    """Stream from a deployment on Azure, whose name says nothing of its model."""
+    """Stream from a deployment on Azure; its name does not show the model."""
     with stage.azure() as client:
         read(
             stage,
@@ -161,7 +161,7 @@ def azure(stage: Stage) -> None:
 
 
 def reasoning(stage: Stage) -> None:
-    """Stream from a model that bills thought which nobody sees."""
+    """Stream from a model that bills hidden reasoning."""
     with stage.client() as client:
         read(
             stage,
@@ -172,7 +172,7 @@ def reasoning(stage: Stage) -> None:
 
 
 def unknown_model(stage: Stage) -> None:
-    """Ask a model that is not there."""
+    """Ask a model that does not exist."""
     with stage.client() as client:
         try:
             client.chat.completions.create(model="gpt-nought", messages=user(SALT.question))
@@ -181,7 +181,7 @@ def unknown_model(stage: Stage) -> None:
 
 
 def many_at_once(stage: Stage) -> None:
-    """Stream several answers in one event loop; the first of them is watched."""
+    """Stream several answers in one event loop; the first one is shown."""
 
     async def one(client: openai.AsyncOpenAI, number: int) -> None:
         question = EXCHANGES[number % len(EXCHANGES)].question

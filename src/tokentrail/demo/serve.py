@@ -1,4 +1,4 @@
-"""A model to try things on, without a key: the demo's own server, until it is interrupted."""
+"""A server to try things on, without a key: the demo's own, until it is interrupted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(port: int = 0, *, delay: float = 0.03) -> int:
         print(f"tokentrail: {problem}", file=sys.stderr)
         return 1
     print(f"export OPENAI_BASE_URL={server.base_url} OPENAI_API_KEY=none", flush=True)
-    print("answers like OpenAI until Ctrl-C; any key will do", flush=True)
+    print("answers like OpenAI until Ctrl-C; any key works", flush=True)
     try:
         threading.Event().wait()
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What was told, as tables of at most 80 columns; in words and signs, colour only helps."""
+"""Recorded telemetry as tables of at most 80 columns, readable without colour."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Show:
         return Padding(table, _MARGIN)
 
     def legend(self, calls: Sequence[RecordedCall]) -> RenderableType:
-        """Return what the signs mean, those that were used, and what went wrong."""
+        """Return the legend of the signs that were used, and the errors."""
         lines = [
             Text.assemble(self._sign(source), " ", SIGNS[source].meaning, _encodings(source, calls))
             for source in SOURCES
@@ -159,19 +159,19 @@ def _sources(call: RecordedCall) -> set[str]:
 
 
 def _encodings(source: str, calls: Iterable[RecordedCall]) -> str:
-    """Return the encodings that were counted with, where that is what is meant."""
+    """Return the encodings that were counted with, or nothing for other sources."""
     used = {call.encoding for call in calls if source in _sources(call) and call.encoding}
     return f" with {' and '.join(sorted(used))}" if source == "counted" and used else ""
 
 
 def _place(part: TokenSum) -> tuple[str, str, int]:
-    """Return what orders the rows: metric, direction, and the outcome's place, -1 without one."""
+    """Return the sort key of a row: metric, direction, position of the outcome, -1 without one."""
     outcome = list(OUTCOME_STYLES).index(part.outcome) if part.outcome in OUTCOME_STYLES else -1
     return part.name, part.kind, outcome
 
 
 def _model(call: RecordedCall) -> str:
-    """Return the model asked for, and the one that answered where that is another."""
+    """Return the requested model, and the answering one if it differs."""
     answered = call.response_model
     if answered is None or answered.startswith(call.model):
         return call.model

@@ -1,4 +1,4 @@
-"""Where ``demo --live`` calls: what the environment names, looked at before anything is sent."""
+"""Where ``demo --live`` calls: read from the environment and checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _OPENAI = "https://api.openai.com/v1"
 _ENDPOINTS = ("AZURE_OPENAI_ENDPOINT", "OPENAI_BASE_URL", "OPENAI_API_BASE")
 _AZURE = re.compile(r".+\.(openai|services\.ai|cognitiveservices)\.azure\.(com|us|cn)")
 _V1 = "/openai/v1"
-"""Azure's path that the plain client speaks to, a deployment's name for the model."""
+"""Azure's path for the plain client, with a deployment's name as the model."""
 _TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the calls go, and which variables said so. The key itself is not in it."""
+    """Where the calls go, and which variables name it. The key itself is not part of it."""
 
     connect: Callable[[], Client]
     where: str
@@ -40,15 +40,15 @@ class Target:
 
 
 def find_target(model: str | None, environ: Mapping[str, str]) -> Target:
-    """Return what the environment names.
+    """Return the target that the environment names.
 
-    The variables of today's clients are read, and the three of the notebooks that this project
-    started from: OPENAI_API_BASE, OPENAI_API_DEPLOY and OPENAI_API_KEY. Azure is whom
-    AZURE_OPENAI_ENDPOINT names, a host of Azure's, or, by OPENAI_API_TYPE=azure, any other.
+    It reads the variables of today's clients, and the three of the notebooks that this project
+    started from: OPENAI_API_BASE, OPENAI_API_DEPLOY and OPENAI_API_KEY. The target is Azure if
+    AZURE_OPENAI_ENDPOINT names it, if the host is one of Azure's, or if OPENAI_API_TYPE is azure.
 
-    Raises DemoError where something is missing, or cannot be sent.
+    Raises DemoError if something is missing or cannot be sent.
     """
-    # A line break from a file is no part of a value, and in a header it is an error.
+    # A line break from a file does not belong to the value, and is an error in a header.
     named = {name: said for name, value in environ.items() if (said := value.strip())}
     endpoint = _first(named, *_ENDPOINTS)
     address = _address(named, endpoint)
@@ -96,7 +96,7 @@ def _split(base: str) -> SplitResult | None:
     try:
         address = urlsplit(base)
         _ = address.port
-    except ValueError:  # a bracket without its other half, a port that is no number
+    except ValueError:  # an unclosed bracket, a port that is not a number
         return None
     return address
 

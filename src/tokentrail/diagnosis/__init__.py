@@ -16,5 +16,5 @@ __all__ = ["Findings", "State", "Verdict", "diagnose", "examine", "judge", "repo
 
 
 def diagnose(environ: Mapping[str, str] = os.environ, *, connect: bool = False) -> Verdict:
-    """Return the verdict on this process; ``connect``: ask who is at the endpoints."""
+    """Return the verdict on this process; ``connect``: also connect to the endpoints."""
     return judge(examine(environ), environ, connect=connect)

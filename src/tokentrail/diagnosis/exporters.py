@@ -1,4 +1,4 @@
-"""Where what is recorded here goes: the exporters of providers, and those that are missing."""
+"""Where telemetry of this process goes: the exporters of providers, and missing ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 TIMEOUT: Final = 3.0
-"""Seconds that an endpoint has to take a connection."""
+"""Seconds within which an endpoint must accept a connection."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SIGNALS: Final = ("traces", "metrics", "logs")
 _PACKAGES: Final = {
@@ -24,7 +24,7 @@ _PROTOCOLS: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_htt
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """An exporter: what it is, and its address where it has one."""
+    """An exporter, with its address if it has one."""
 
     name: str
     address: str | None = None
@@ -35,7 +35,7 @@ class Destination:
 
 def of_tracer(tracer: Any) -> tuple[Destination, ...]:
     """Return where the spans of a tracer go."""
-    tracer = getattr(tracer, "_tracer", tracer)  # that of a provider set later
+    tracer = getattr(tracer, "_tracer", tracer)  # the tracer of a provider set later
     processor = getattr(tracer, "span_processor", None)
     return tuple(dict.fromkeys(_of_processor(processor)))
 
@@ -72,7 +72,7 @@ def _destination(exporter: Any) -> Destination:
 
 
 def missing_exporter(environ: Mapping[str, str]) -> str | None:
-    """Return what ``opentelemetry-instrument`` would look for and not find, with its package."""
+    """Return the exporter that ``opentelemetry-instrument`` would not find, with its package."""
     for signal in _SIGNALS:
         names = environ.get(f"OTEL_{signal.upper()}_EXPORTER", "otlp")
         for name in filter(None, (name.strip() for name in names.split(","))):
@@ -95,7 +95,7 @@ def _entry_point(signal: str, name: str, environ: Mapping[str, str]) -> str:
 
 
 def refuses(destination: Destination) -> str | None:
-    """Return ``host:port`` where nobody takes a connection there; ``None`` else."""
+    """Return ``host:port`` if nothing accepts a connection there, else ``None``."""
     if destination.address is None:
         return None
     address = destination.address

@@ -49,9 +49,9 @@ PEERS: Final = {
     "logfire": "logfire",
     "langfuse": "langfuse.openai",
 }
-"""Other instrumentations: their distribution, and the module by which each is known."""
+"""Other instrumentations: their distribution, and the module that shows each is active."""
 JOINED: Final = "opentelemetry-instrumentation-genai-openai"
-"""The one that is no conflict: a call is each call once, by both together."""
+"""The one that does not conflict: both together record each call once."""
 BROKEN: Final = "opentelemetry-instrumentation-openai-v2"
 """What ``opentelemetry-bootstrap`` installs for openai; beside openai 3 it cannot be imported."""
 
@@ -72,7 +72,7 @@ class SettingFound:
 
 @dataclass(frozen=True, slots=True)
 class MethodFound:
-    """A method of the client: patched, there, left out, absent in this release, or missed."""
+    """A method of the client: patched, available, left out, absent in this release, or missing."""
 
     name: str
     state: str
@@ -84,24 +84,24 @@ class Findings:
 
     settings: tuple[SettingFound, ...]
     completion_hook: str | None
-    """What the ecosystem's variable names, which is no setting of ours."""
+    """The hook named by OpenTelemetry's own variable, which is not a setting of ours."""
     versions: Mapping[str, str | None]
     methods: tuple[MethodFound, ...]
     other_instrumentations: Mapping[str, str]
     providers: Mapping[str, str]
     encodings: Mapping[str, str]
     notes: tuple[str, ...]
-    """What is worth knowing."""
+    """Remarks that are no problems."""
     problems: tuple[str, ...]
-    """What is wrong."""
+    """Problems."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it in values that JSON has."""
+        """Return everything as JSON values."""
         return asdict(self)
 
 
 def examine(environ: Mapping[str, str]) -> Findings:
-    """Look at this interpreter and ``environ``; openai is imported."""
+    """Examine this interpreter and ``environ``; imports openai."""
     section = declarative.read_section(environ)
     settings = tuple(_settings(environ, section))
     versions = dict(_versions())
@@ -169,7 +169,7 @@ def _version(name: str) -> str | None:
 
 
 def _instrumented_apis(settings: tuple[SettingFound, ...]) -> Collection[str]:
-    """Return whose methods are told: as it was switched on here, or else would be."""
+    """Return the APIs that are recorded: as instrumented here, or as they would be."""
     active = runtime.current()
     if active is not None:
         return active.settings.instrumented_apis
@@ -201,12 +201,13 @@ def _other_instrumentations() -> Iterator[tuple[str, str]]:
     for name, module in PEERS.items():
         if (installed := _version(name)) is not None:
             state = f"{installed}, {_state_of(name, module, working)}"
-            yield name, f"{state}, each call once, by both together" if name == JOINED else state
+            joined = ", with tokentrail: each call is still recorded once"
+            yield name, state + joined if name == JOINED else state
 
 
 def _state_of(name: str, module: str, working: Collection[str]) -> str:
     if module in working:
-        return "at work"
+        return "active"
     if name == BROKEN:
         try:
             importlib.import_module(module)
@@ -250,7 +251,7 @@ def _misnamed(
     section: Mapping[str, object],
     settings: tuple[SettingFound, ...],
 ) -> Iterator[str]:
-    """Yield each variable, and each option of a file, that says what cannot be."""
+    """Yield each variable, and each option of a file, with a value that is not allowed."""
     for found in settings:
         if found.refused is not None:
             by_file = section.get(found.name) is not None

@@ -1,4 +1,4 @@
-"""The verdict for people, in lines of at most 80 columns; the long lists only where asked for."""
+"""The verdict as text of at most 80 columns; the long lists only on request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH: Final = 80
 
 
 def report(verdict: Verdict, *, verbose: bool = False) -> str:
-    """Return the verdict first, then what to do; ``verbose``: all that was found."""
+    """Return the verdict first, then what to do; ``verbose``: also everything that was found."""
     return "\n".join((*_short(verdict), *(_lists(verdict.findings) if verbose else ())))
 
 

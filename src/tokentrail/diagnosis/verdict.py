@@ -1,4 +1,4 @@
-"""The verdict: calls made here are exported, are not and why, or nobody can tell from here."""
+"""The verdict: calls made here are exported, are not and why, or it is unknown from here."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class State(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why nothing is exported, in a few words, and what to do about it."""
+    """Why nothing is exported, in a few words, and what to do."""
 
     why: str
     remedy: str = ""
@@ -49,29 +49,29 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict and what it stands on."""
+    """The verdict and its evidence."""
 
     state: State
     reason: Reason | None
     destinations: tuple[Destination, ...]
     problems: tuple[str, ...]
-    """What is wrong, though calls may be exported; the gravest first."""
+    """Problems that do not prevent exports, the most serious first."""
     notes: tuple[str, ...]
     findings: Findings
 
     @property
     def exit_code(self) -> int:
-        """0: exported, and nothing is wrong; 1: not, or something is; 2: cannot be told."""
+        """0: exported, no problem; 1: not exported, or a problem; 2: unknown."""
         if self.state is State.UNKNOWN:
             return 2
         return 0 if self.state is State.EXPORTED and not self.problems else 1
 
     @property
     def headline(self) -> str:
-        """The verdict in one sentence, with its reason and the gravest problem."""
+        """The verdict in one sentence, with its reason and the most serious problem."""
         if self.state is State.UNKNOWN:
             hint = "" if self.problems else ": run it as your program starts"
-            said = f"cannot tell from here{hint}"
+            said = f"unknown from here{hint}"
         elif self.reason is not None:
             return f"calls made here are not exported: {self.reason.why}"
         else:
@@ -83,7 +83,7 @@ class Verdict:
 
     @property
     def remedy(self) -> str:
-        """What to do next; empty where nothing is to be done."""
+        """What to do next; empty if there is nothing to do."""
         if self.state is State.UNKNOWN:
             return _OUTSIDE
         return self.reason.remedy if self.reason is not None else ""
@@ -124,7 +124,7 @@ def judge(findings: Findings, environ: Mapping[str, str], *, connect: bool) -> V
 
 
 def _obstacles(findings: Findings, environ: Mapping[str, str]) -> Iterator[Reason]:
-    """Yield what keeps every call from being exported, however the program starts."""
+    """Yield reasons why no call can be exported, however the program starts."""
     openai = findings.versions.get("openai")
     if openai is None:
         yield Reason("openai is not installed", "pip install 'tokentrail[instruments]'")
@@ -147,14 +147,14 @@ def _obstacles(findings: Findings, environ: Mapping[str, str]) -> Iterator[Reaso
 
 
 def _not_configured(findings: Findings, environ: Mapping[str, str]) -> Iterator[Reason]:
-    """Yield why ``opentelemetry-instrument`` did not switch tokentrail on."""
+    """Yield reasons why ``opentelemetry-instrument`` did not activate tokentrail."""
     by_file = environ.get(declarative.VARIABLE)
     missing = None if by_file else exporters.missing_exporter(environ)
     if findings.versions.get(_DISTRO) is not None and missing is not None:
         why, _, install = missing.partition(": ")
-        yield Reason(why, install or "the SDK could not be set up, and instruments nothing then")
+        yield Reason(why, install or "the SDK could not be set up, so nothing is instrumented")
     else:
-        yield Reason("opentelemetry-instrument failed", "its own message above says at what")
+        yield Reason("opentelemetry-instrument failed", "its own message above says why")
 
 
 def _lost(
@@ -164,7 +164,7 @@ def _lost(
     *,
     connect: bool,
 ) -> Iterator[Reason]:
-    """Yield why what is recorded in this process goes nowhere."""
+    """Yield reasons why telemetry of this process is not exported."""
     tracer = active.emitter.tracer
     if not destinations:
         yield _no_exporter(tracer, environ)
@@ -175,7 +175,7 @@ def _lost(
         refused = [exporters.refuses(destination) for destination in destinations]
         if destinations and all(refused):
             yield Reason(
-                f"nobody answers at {' or '.join(filter(None, dict.fromkeys(refused)))}",
+                f"nothing answers at {' or '.join(filter(None, dict.fromkeys(refused)))}",
                 "start a Collector there, or set OTEL_EXPORTER_OTLP_ENDPOINT",
             )
 
@@ -206,7 +206,7 @@ def _destinations(active: runtime.Runtime) -> tuple[Destination, ...]:
 def _conflicts() -> Iterator[str]:
     others = [other.title for other in coexistence.in_conflict(None)]
     if others:
-        yield f"each call is recorded twice: {' and '.join(others)} is at work too"
+        yield f"each call is recorded twice: {' and '.join(others)} is active too"
 
 
 def _notes(
@@ -214,7 +214,7 @@ def _notes(
 ) -> Iterator[str]:
     yield from findings.notes
     if not connect and any(destination.address for destination in destinations):
-        yield "whether somebody answers there was not asked: tokentrail doctor --connect"
+        yield "the endpoint was not checked: run tokentrail doctor --connect"
 
 
 def _is_under_instrument() -> bool:

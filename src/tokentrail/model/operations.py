@@ -1,16 +1,18 @@
 """What is true of each operation: one row for each, from which all sets of names are derived.
 
-An operation is what ``gen_ai.operation.name`` says; ``chat`` has a row for each API that has it.
-What reads it is named here and stands in a layer above: see :mod:`tokentrail.apis.readers`.
+An operation is a value of ``gen_ai.operation.name``; ``chat`` has a row for each of its APIs.
+Its readers are named here and are in a layer above: see :mod:`tokentrail.apis.readers`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from tokentrail.support.frozen import lean_dataclass
 
-@dataclass(frozen=True)
+
+@lean_dataclass(frozen=True, slots=False)
 class OperationRow:
     """One operation of one API."""
 
@@ -44,7 +46,7 @@ class OperationRow:
 
     @property
     def key(self) -> tuple[str, str | None]:
-        """What a request of it says of itself: ``Request.operation`` and ``Request.api``."""
+        """The key of its requests: ``Request.operation`` and ``Request.api``."""
         return self.name, self.api
 
 
@@ -114,6 +116,13 @@ FETCH: Final = OperationRow(
     is_output_billed=True,
 )
 CANCEL: Final = replace(FETCH, name="cancel_response", adapter="responses.adapter:CancelAdapter")
+FETCH_BATCH: Final = OperationRow(
+    "fetch_batch",
+    "batches",
+    "batches.adapter:BatchAdapter",
+    is_billed=True,
+    is_output_billed=True,
+)
 COUNT_INPUT: Final = OperationRow(
     "count_tokens", "responses", "responses.adapter:TokenCountAdapter", api="responses"
 )
@@ -148,6 +157,7 @@ OPERATIONS: Final = (
     RESPONSES,
     FETCH,
     CANCEL,
+    FETCH_BATCH,
     COUNT_INPUT,
     EMBEDDINGS,
     RETRIEVAL,

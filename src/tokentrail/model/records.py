@@ -7,7 +7,6 @@ empty text or a guess.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -75,7 +74,7 @@ class ToolCall:
     """It has the status that the server gave it."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Image:
     """An image part: its URL (also ``data:``) and the detail asked for."""
 
@@ -142,7 +141,7 @@ class Prompt:
 
 @lean_dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked, as far as the conventions and counting want to know it."""
+    """The request, as far as the conventions and counting need it."""
 
     operation: str
     """``gen_ai.operation.name``."""
@@ -181,13 +180,13 @@ class Request:
     result_limit: int | None = None
     """How many results are asked for."""
     background: bool = False
-    """The server goes on with it, whether anybody waits or not."""
+    """The server continues in the background, even if nobody waits."""
     fetches: bool = False
     """Its answer was made by another call, which recorded the usage if it could."""
     searches_web: bool = False
     """The server is to search the web before it answers."""
     attribution: tuple[tuple[str, AttributeValue], ...] = ()
-    """Whose call it is, in the application's own words: names and values."""
+    """Who makes the call, in the application's own attributes: names and values."""
     prompt: Prompt | None = None
     inexact_output: bool = False
     """The text shown is not what is billed as output (audio, rejected predictions, candidates of
@@ -227,6 +226,7 @@ class Reported:
     """Searches that the server made for it."""
     cache_write_30m_tokens: int | None = None
     cache_write_12h_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
     """Parts of what was written to a cache, by how long it is kept there at least."""
 
 
@@ -259,7 +259,7 @@ class ContentFilter:
 
 @lean_dataclass(frozen=True, slots=True)
 class HttpMetadata:
-    """What the headers of the last HTTP exchange of a call say, where an answer shows them."""
+    """Metadata in the headers of a call's last HTTP exchange, if the answer has them."""
 
     request_id: str | None = None
     """The server's name for it, which its support asks for."""
@@ -274,13 +274,16 @@ class HttpMetadata:
     tokens_reset: float | None = None
     retry_after: float | None = None
     """Seconds the server asks to wait for."""
+    organization: str | None = None
+    project: str | None = None
+    """Who pays; only where that is asked for."""
     content_filter: ContentFilter | None = None
     """Why the server refused the request; what it says of an answer stands in the response."""
 
 
 @lean_dataclass(frozen=True, slots=True)
 class Response:
-    """What was answered, as far as it was seen."""
+    """The answer, as far as it was seen."""
 
     id: str | None = None
     model: str | None = None
@@ -298,17 +301,19 @@ class Response:
     final: bool = True
     """The report stood at the end of the answer: its output number is the whole one."""
     complete: bool = True
-    """Everything the model had to say was received."""
+    """The whole answer of the model was received."""
     ended: bool = True
-    """The server said that this is the end: a finish reason, an event of the end."""
+    """The server marked the end: by a finish reason or a terminal event."""
     unanswered: bool = False
     """No model answered: an error with status 200, a page of HTML. Nothing of it is counted."""
     created: int | None = None
     """Seconds since the epoch, by the server's clock."""
     reasoning_level: str | None = None
-    """How hard it was to think, where the answer says so."""
+    """Reasoning effort, if the answer has it."""
     error_type: str | None = None
     """The server said without an exception that the call failed."""
+    background: bool = False
+    """The server made it while nobody waited for it."""
     cache_miss_reason: str | None = None
     """Why the prompt's cache did not serve it, where the server says so."""
     cache_missed_tokens: int | None = None
@@ -349,7 +354,7 @@ class RaisedException:
 
 
 class CostSource(str, Enum):
-    """Who says what a call costs: the provider, or prices that it is computed with."""
+    """The source of a cost: the provider's report, or the prices it is computed with."""
 
     PROVIDER = "provider"
     OWN_PRICES = "own_prices"
@@ -365,7 +370,9 @@ class CallCost:
     source: CostSource | None
     currency: str = "USD"
     unpriced: tuple[str, ...] = ()
-    """The parts that have no price."""
+    """The parts that have no price; ``model`` or ``service_tier`` where nothing of it has one."""
+    names: tuple[str, ...] = ()
+    """Names under which the amount is recorded beside our own."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -411,7 +418,7 @@ class Explanation:
     """The same request was answered within the last minute."""
 
 
-@dataclass(slots=True)
+@lean_dataclass(frozen=False, slots=True)
 class Operation:
     """One whole call, as its recorder knows it at its end; what is found out later is added."""
 
@@ -438,6 +445,8 @@ class Operation:
     http: HttpMetadata | None = None
     tools: tuple[ToolUse, ...] = ()
     """The server's own tools that were used, each once."""
+    spans_only: bool = False
+    """What was used is for the span alone: another process may count it as well."""
     cost: CallCost | None = None
     """Where it is asked for and known."""
     explanation: Explanation | None = None
@@ -456,9 +465,9 @@ class TextSink(Protocol):
 
         ``kind`` is one of "text", "refusal", "tool_name", "tool_arguments", "reasoning" (text of
         thought that the API shows and bills as output) or "summary" (a summary of it, which is
-        not billed by its own length). "custom_call" and "unknown" bear no text: there is a call of
-        a custom tool, or something that was not understood. ``choice`` and ``item`` tell the parts
-        of one kind apart; they are the server's numbers: any int.
+        not billed by its own length). "custom_call" and "unknown" have no text: they report a call
+        of a custom tool, or a part that was not understood. ``choice`` and ``item`` identify the
+        parts of one kind; they are the server's numbers: any int.
         """
 
     def append_buffer(self, kind: str, choice: int, item: int) -> TextBuffer | None:

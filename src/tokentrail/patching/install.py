@@ -164,10 +164,12 @@ def _wrapper(row: Method) -> Callable[..., Any]:
 
 def _missing(row: Method) -> None:
     if row.optional:
-        _logger.debug("This version of openai has no %s: it is not told.", row.title)
+        _logger.debug("This version of openai has no %s: it cannot be recorded.", row.title)
     else:
         guard.warn_once(
-            row.title, "openai has no %s where tokentrail looks for it: not told.", row.title
+            row.title,
+            "openai has no %s where tokentrail looks for it, so its calls are not recorded.",
+            row.title,
         )
 
 

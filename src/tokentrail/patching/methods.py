@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.readers import adapter_of
@@ -11,13 +10,14 @@ from tokentrail.apis.responses.adapter import CompactAdapter
 from tokentrail.apis.responses.connection import ResponsesConnectionAdapter
 from tokentrail.model import operations
 from tokentrail.model.operations import OperationRow
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from tokentrail.apis import ApiAdapter
     from tokentrail.apis.responses.connection import ConnectionAdapter
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Method:
     """One method of one class."""
 
@@ -73,6 +73,7 @@ _BETA_RESPONSES = ("openai.resources.beta.responses.responses",)
 _BETA_INPUT_TOKENS = ("openai.resources.beta.responses.input_tokens",)
 _EMBEDDINGS = ("openai.resources.embeddings",)
 _VECTOR_STORES = ("openai.resources.vector_stores.vector_stores",)
+_BATCHES = ("openai.resources.batches",)
 _IMAGES = ("openai.resources.images",)
 _TRANSCRIPTIONS = ("openai.resources.audio.transcriptions",)
 _TRANSLATIONS = ("openai.resources.audio.translations",)
@@ -97,6 +98,7 @@ ROWS: tuple[Method, ...] = (
     *_pair(_BETA_INPUT_TOKENS, "InputTokens", "count", operations.COUNT_INPUT, optional=True),
     *_pair(_EMBEDDINGS, "Embeddings", "create", operations.EMBEDDINGS),
     *_pair(_VECTOR_STORES, "VectorStores", "search", operations.RETRIEVAL, optional=True),
+    *_pair(_BATCHES, "Batches", "retrieve", operations.FETCH_BATCH),
     *_pair(_IMAGES, "Images", "generate", operations.GENERATE_IMAGE),
     *_pair(_IMAGES, "Images", "edit", operations.EDIT_IMAGE),
     *_pair(_IMAGES, "Images", "create_variation", operations.VARY_IMAGE),

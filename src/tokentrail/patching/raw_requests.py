@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -22,6 +21,7 @@ from tokentrail.apis.readers import adapter_of
 from tokentrail.model.endpoint import endpoint_at
 from tokentrail.model.operations import OPERATIONS
 from tokentrail.support import guard
+from tokentrail.support.frozen import lean_dataclass
 from tokentrail.telemetry.context import context_to_instrument
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ PATHS: Final = {row.path: adapter_of(row) for row in OPERATIONS if row.path is n
 """What is told of a POST, by its path below the base URL."""
 _BY_LENGTH: Final = sorted(PATHS, key=len, reverse=True)
 _WITH_IDS: Final = {
-    path: re.compile(r"(?:.*/)?" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+    path: r"(?:.*/)?" + path.replace("{", "(?P<").replace("}", ">[^/]+)")
     for path in PATHS
     if "{" in path
 }
-"""Paths with an id in them."""
+"""Patterns of paths with an id in them; ``re`` compiles each where the first such call is made."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class ClientHolder:
     """Stands where a call's resource stands otherwise."""
 
@@ -51,7 +51,7 @@ class ClientHolder:
     """Where the request goes, if not to the client's base URL."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class PostedCall:
     """A request, called as if it were the method that has its path."""
 
@@ -140,7 +140,7 @@ def _path(url: str, client: object) -> str:
 def _with_ids(path: str) -> tuple[str, dict[str, str]]:
     """Return the path of a row of which ``path`` is one, and the ids in it; else ``path``."""
     for known, pattern in _WITH_IDS.items():
-        if found := pattern.fullmatch(path):
+        if found := re.fullmatch(pattern, path):
             return known, {name: unquote(value) for name, value in found.groupdict().items()}
     return path, {}
 

@@ -9,7 +9,7 @@ once are passed on through one that keeps what the client takes out of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from tokentrail.apis.readers import read_request_content
@@ -21,6 +21,7 @@ from tokentrail.patching import include_usage
 from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
 from tokentrail.runtime.stream_usage import Habit
 from tokentrail.support import guard
+from tokentrail.support.frozen import lean_dataclass
 from tokentrail.telemetry import request_attributes
 from tokentrail.telemetry.context import without_instrumentation
 
@@ -43,16 +44,11 @@ _CONTAINERS = READ_IN_TURN | {"response_format", "text"}
 """Arguments of a prompt that may be containers of the application's."""
 
 
-@dataclass
-class CallArguments:
+@lean_dataclass(frozen=False, slots=False)
+class CallArguments(CallToRecord):
     """The arguments of a call, read. What is not known yet, or seldom so, is the class's own."""
 
     runtime: Runtime
-    adapter: ApiAdapter
-    client: object
-    context: CallContext
-    """What is current where it is made."""
-    request: Request
     original: Mapping[str, Any]
     """The application's own arguments."""
     retryable: dict[str, Any]
@@ -65,12 +61,8 @@ class CallArguments:
     """What is really sent."""
     is_unusual: bool = field(default=False, init=False)
     """There are collections of other kinds than lists in it, or iterators."""
-    is_read_late: bool = field(default=False, init=False)
-    """The prompt is read at the end of the call, if at all."""
     snapshot: dict[str, object] | None = field(default=None, init=False)
     """The arguments as they were when it was sent, for a prompt that is read late."""
-    usage_injected: bool = field(default=False, init=False)
-    """The server is asked for the usage of the stream, which the application did not do."""
     usage_filter: UsageFilter | None = field(default=None, init=False)
     """What sees to the usage of the stream before the application does."""
 
@@ -80,7 +72,7 @@ class CallArguments:
         A plain answer nearly always reports its usage, and then its prompt is never read. A
         stream's is read at once, since a stream is long and mostly silent on its usage.
         """
-        if self.is_read_late and self.snapshot is None:
+        if self.snapshot is None and not self.read_prompt_now:
             effective = self._listed() if self.is_unusual else self.effective
             self.snapshot = taken = dict(effective)
             buffers = self.replay_buffers
@@ -139,16 +131,7 @@ class SentCall:
     def start(self) -> None:
         """Start the call, and make its span current."""
         arguments, runtime = self.arguments, self.arguments.runtime
-        to_record = CallToRecord(
-            arguments.adapter,
-            arguments.client,
-            arguments.context,
-            arguments.request,
-            arguments,
-            not arguments.is_read_late,
-            self.usage_injected,
-        )
-        self.call, self.telemetry = call, telemetry = start_call(runtime, to_record)
+        self.call, self.telemetry = call, telemetry = start_call(runtime, arguments, arguments)
         if call is not None:
             arguments.take_snapshot()
             telemetry.body_reader = call.recorder
@@ -174,9 +157,12 @@ class SentCall:
 
     def detach(self) -> None:
         """Make current again what was before."""
-        with _CONTEXT_SHIELD:
-            if self.telemetry is not None:
+        if self.telemetry is not None:
+            try:
                 self.telemetry.detach()
+            except BaseException as error:
+                if not _CONTEXT_SHIELD.takes(error):
+                    raise
         self.is_under_way = False
 
     def on_success(self, answer: object) -> None:
@@ -228,11 +214,11 @@ def read_arguments(  # noqa: PLR0913, PLR0917 - a call as wrapt has it, and wher
     if sources := runtime.settings.request_attributes:
         request = request_attributes.with_request_attributes(request, effective, sources)
     arguments = CallArguments(
-        runtime,
         adapter,
         client,
         context,
         request,
+        runtime,
         original,
         retryable,
         retryable,
@@ -241,8 +227,8 @@ def read_arguments(  # noqa: PLR0913, PLR0917 - a call as wrapt has it, and wher
     )
     if is_unusual:
         arguments.is_unusual = True
-    if buffers or not effective.get("stream"):
-        arguments.is_read_late = True
+    if effective.get("stream") and not buffers:
+        arguments.read_prompt_now = True
     if request.stream and runtime.settings.stream_usage is StreamUsage.REQUEST:
         _ask_for_usage(runtime, arguments)
     return arguments

@@ -17,7 +17,7 @@ from tokentrail.patching.request import SentCall, read_arguments
 from tokentrail.runtime import runtime
 from tokentrail.support import guard
 from tokentrail.support.coroutines import Pending, named_as
-from tokentrail.telemetry.context import context_to_instrument, enclosing_call
+from tokentrail.telemetry.context import ENCLOSING, context_to_instrument
 
 if TYPE_CHECKING:
     from tokentrail.apis import ApiAdapter
@@ -29,7 +29,8 @@ _START_SHIELD = guard.shield("start")
 _SECOND_TRY_SHIELD = guard.shield("second try")
 _FAILURE_SHIELD = guard.shield("failure")
 _ANSWER_SHIELD = guard.shield("answer")
-"""Made once: each takes as long to make as to enter."""
+"""Made once: each takes as long to make as to enter. What every call passes has an ``except`` that
+asks them, which takes no time where nothing is raised."""
 
 _OF_MODELS: Final = "__pydantic_fields_set__"
 """What classes of whole answers have, and no stream, raw answer or proxy of another's."""
@@ -202,18 +203,21 @@ class RawRequestWrapper:
         self, wrapped: _Method, client: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
         """Make the request, recorded as a call unless it is inside one."""
-        active = runtime.current()
+        active = runtime.active
         if active is None:
             return wrapped(*args, **kwargs)
         posted = None
-        with _DIRECT_REQUEST_SHIELD:
-            enclosing = enclosing_call(client)
-            if enclosing is None:
+        try:
+            enclosing = ENCLOSING.get()
+            if enclosing is None or enclosing.client is not client:
                 posted = raw_requests.posted_call(active, wrapped, client, args, kwargs)
             elif enclosing.body_reader is not None and len(args) > 1:
                 parse = getattr(args[1], "post_parser", None)
                 if callable(parse):
                     args = raw_requests.show_body(enclosing.body_reader, parse, args)
+        except BaseException as error:
+            if not _DIRECT_REQUEST_SHIELD.takes(error):
+                raise
         if posted is None:
             return wrapped(*args, **kwargs)
         holder = raw_requests.ClientHolder(client, posted.endpoint)
@@ -224,23 +228,29 @@ def _read(
     adapter: ApiAdapter, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> CallArguments | None:
     """Read a call before it is made; ``None`` if it is not to be recorded."""
-    active = runtime.current()
+    active = runtime.active
     if active is None:
         return None
-    with _REQUEST_SHIELD:
+    try:
         client = getattr(instance, "_client", None)
         context = context_to_instrument(client)
         if context is not None:
             posted = type(instance) is raw_requests.ClientHolder
             endpoint = instance.endpoint if posted else None
             return read_arguments(active, adapter, client, context, args, kwargs, endpoint)
+    except BaseException as error:
+        if not _REQUEST_SHIELD.takes(error):
+            raise
     return None
 
 
 def _start(sent: SentCall) -> bool:
     """Start a call; return whether that went well."""
-    with _START_SHIELD:
+    try:
         sent.start()
+    except BaseException as error:
+        if not _START_SHIELD.takes(error):
+            raise
     return sent.telemetry is not None
 
 
@@ -285,18 +295,18 @@ def _leave(sent: SentCall) -> None:
 
 def _on_answer(sent: SentCall, answer: object) -> None:
     call = sent.call
-    with _ANSWER_SHIELD:
-        try:
-            sent.detach()
-            if sent.arguments.runtime.settings.response_hook is not None or sent.is_refused:
-                sent.on_success(answer)
-            if call is not None:
-                if hasattr(type(answer), _OF_MODELS):
-                    call.on_response(answer)
-                else:
-                    streams.observe(answer, call, sent.arguments.usage_filter)
-        except Exception:
+    try:
+        sent.detach()
+        if sent.arguments.runtime.settings.response_hook is not None or sent.is_refused:
+            sent.on_success(answer)
+        if call is not None:
+            if hasattr(type(answer), _OF_MODELS):
+                call.on_response(answer)
+            else:
+                streams.observe(answer, call, sent.arguments.usage_filter)
+    except BaseException as error:
+        if call is not None and isinstance(error, Exception):
             with suppress(Exception):
-                if call is not None:
-                    call.on_stream_end()
+                call.on_stream_end()
+        if not _ANSWER_SHIELD.takes(error):
             raise

@@ -27,13 +27,13 @@ from tokentrail.telemetry.metrics.batching import reject
 from tokentrail.usage import resolve
 from tokentrail.usage.background import BackgroundUsage
 from tokentrail.usage.calibration import Calibration
-from tokentrail.usage.explain.explainer import Explainer
 
 if TYPE_CHECKING:
     from tokentrail.config import Settings
     from tokentrail.model.records import Request, Response
     from tokentrail.runtime.worker import Job
     from tokentrail.telemetry.emitter import Emitter
+    from tokentrail.usage.explain.explainer import Explainer
 
 _REMEMBERED = 512
 """Deployments whose model is remembered."""
@@ -56,7 +56,7 @@ class Runtime:
         self.worker = Worker()
         self.conflicts = Conflicts(settings.on_conflict)
         self.stream_usage = StreamUsageMemory()
-        self.background = BackgroundUsage()
+        self.background = BackgroundUsage(counts_all=settings.fetched_usage_metrics)
         """Usage of responses that are made in the background."""
         counts = settings.token_counting is not TokenCounting.OFF
         self.calibration = Calibration() if settings.calibration and counts else None
@@ -73,7 +73,8 @@ class Runtime:
         self.generation = 0
         """Differs in a forked child, which must not record its parent's calls."""
         self._models: BoundedCache[tuple[str, str], str] = BoundedCache(_REMEMBERED)
-        self._is_prepared = False
+        self.is_prepared = False
+        """What must be there before the program ends is in place."""
         self._is_closed = False
         emitter.metrics.batch.submit = self.submit_unless_on_worker
         emitter.provider_flush.drain = self.flush
@@ -81,12 +82,11 @@ class Runtime:
 
     def prepare(self) -> None:
         """Have in place what must be there before the program ends. The first call does it."""
-        if not self._is_prepared:
-            self._is_prepared = True
-            atexit.register(self._exit)
-            # tiktoken needs it in the background, and it cannot be loaded while a program exits.
-            import_module("concurrent.futures.thread")
-            self.emitter.inform_of_no_provider()
+        self.is_prepared = True
+        atexit.register(self._exit)
+        # tiktoken needs it in the background, and it cannot be loaded while a program exits.
+        import_module("concurrent.futures.thread")
+        self.emitter.inform_of_no_provider()
 
     def submit(self, job: Job) -> bool:
         """Give ``job`` to the worker; return whether it was taken. Not for finalisers."""
@@ -210,21 +210,20 @@ class Conflicts:
 
     def is_recorded_elsewhere(self, client: object, operation: str) -> bool:
         """Whether a call is left to another one; warn once where it is recorded twice."""
-        if self._may_warn and self._are_there_others():
-            self._may_warn = not coexistence.warn_of_conflict(client)
+        if self._may_warn:
+            if len(sys.modules) != self._modules:  # looked for when anything was imported
+                self._modules = len(sys.modules)
+                self._others = not coexistence.MODULES.isdisjoint(sys.modules)
+            if self._others:
+                self._may_warn = not coexistence.warn_of_conflict(client)
         return self._defers and coexistence.is_instrumented_elsewhere(client, operation)
-
-    def _are_there_others(self) -> bool:
-        """Whether another instrumentation is imported; looked for when anything was."""
-        if len(sys.modules) != self._modules:
-            self._modules = len(sys.modules)
-            self._others = not coexistence.MODULES.isdisjoint(sys.modules)
-        return self._others
 
 
 def _explainer(settings: Settings) -> Explainer | None:
     if settings.explain <= 0:
         return None
+    from tokentrail.usage.explain.explainer import Explainer
+
     names = settings.capture_content.on_spans and not settings.withhold
     return Explainer(settings.explain, names=names)
 
@@ -232,23 +231,26 @@ def _explainer(settings: Settings) -> Explainer | None:
 def _prices(settings: Settings) -> Prices | None:
     if settings.cost is Cost.OFF:
         return None
-    return Prices(settings.prices, counted=settings.cost is Cost.COUNTED)
+    return Prices(
+        settings.prices, counted=settings.cost is Cost.COUNTED, attributes=settings.cost_attributes
+    )
 
 
-_current: Runtime | None = None
+active: Runtime | None = None
+"""What is in force between instrument() and uninstrument()."""
 _runtimes: weakref.WeakSet[Runtime] = weakref.WeakSet()
 """All that there are: one that was switched off may have open calls."""
 
 
 def current() -> Runtime | None:
     """Return what is in force between instrument() and uninstrument()."""
-    return _current
+    return active
 
 
 def activate(runtime: Runtime | None) -> None:
     """Put ``runtime`` in force from now on; ``None`` for nothing."""
-    global _current
-    _current = runtime
+    global active
+    active = runtime
 
 
 def flush(timeout: float, *, end_open_calls: bool = False) -> bool:

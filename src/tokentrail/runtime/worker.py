@@ -333,7 +333,7 @@ class Worker:
             guard.warn_once(
                 "queue",
                 "Too much waits for tokentrail's thread: %s calls whose streams were dropped are "
-                "not recorded. Said once.",
+                "not recorded. Logged once.",
                 self.dropped,
             )
 

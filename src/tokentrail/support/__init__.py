@@ -1,1 +1,1 @@
-"""What every layer stands on and that knows none of them: the guard, forks, lean records."""
+"""Helpers that every layer uses and that know no layer: guard, forks, cheap records."""

@@ -1,4 +1,4 @@
-"""Coroutines of ours that stand for the client's, and are taken for them."""
+"""Coroutines of ours that replace the client's, under the same names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Pending:
     """Holds a coroutine of the client until ours is awaited.
 
-    If it never is, Python warns once: for ours, under the original's name.
+    If it never is, Python warns once, under the original's name.
     """
 
     __slots__ = ("coroutine",)
@@ -21,7 +21,7 @@ class Pending:
         self.coroutine = coroutine
 
     def __del__(self) -> None:
-        with suppress(AttributeError):  # it is half made
+        with suppress(AttributeError):  # its __init__ has failed
             self.coroutine.close()
 
 

@@ -1,4 +1,4 @@
-"""Work that a fork waits for: what it is in the middle of, the child would never see ended."""
+"""Work that a fork waits for: in the child, it would stay unfinished for ever."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import suppress
 
 
 class ForkLock:
-    """Holds up forks of the process while it is entered, each for a second at most.
+    """Delays forks of the process while it is held, each by a second at most.
 
-    Entered by one thread at a time, by the same also again. It lives as long as the process.
+    One thread holds it at a time and may enter it again. It lives as long as the process.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class ForkLock:
         self._lock.acquire()
 
     def __exit__(self, *raised: object) -> None:
-        with suppress(RuntimeError):  # a fork could not wait any longer
+        with suppress(RuntimeError):  # the fork has waited long enough
             self._lock.release()
 
     def _before(self) -> None:

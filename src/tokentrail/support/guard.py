@@ -1,9 +1,9 @@
-"""What goes wrong in our own code stays in our own code.
+"""Errors of our own code stay in our own code.
 
-Every step of ours at an edge of the application runs under a :class:`shield` and its errors end
-here: one log record for each place, and a counter. What is logged is the kind of the error and
-where it stands in our code, never its text, which could quote a prompt. Under tests
-(``TOKENTRAIL_STRICT=1``) the error is raised instead.
+Each step of ours at an edge of the application runs under a :class:`shield`, and its errors end
+here: one log record per place, and a counter. The log names the type of the error and its place in
+our code, never its text, which could quote a prompt. Under tests (``TOKENTRAIL_STRICT=1``) the
+error is raised instead.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ strict: bool = os.environ.get("TOKENTRAIL_STRICT") == "1"
 """Raise our own errors instead of swallowing them."""
 
 swallowed: int = 0
-"""How many errors of ours the application was spared in this process."""
+"""Number of our own errors that were kept from the application in this process."""
 
 
 class shield:  # noqa: N801 - reads as the statement it makes: with guard.shield("answer")
-    """Has errors of ours end at the end of the block; the application's code goes on after it.
+    """Stops our own errors at the end of the block; the application's code continues after it.
 
-    What is no Exception passes: an interrupt is the application's, unless the thread is ours. So
-    does what a handler of a signal raised while our lines ran.
+    Other than an Exception passes: an interrupt is for the application, unless the thread is ours.
+    So does what a signal handler raised while our code ran.
     """
 
     __slots__ = ("_place",)
@@ -46,40 +46,46 @@ class shield:  # noqa: N801 - reads as the statement it makes: with guard.shield
         self._place = place
 
     def __enter__(self) -> None:
-        """Begin the block."""
+        """Enter the block."""
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> bool:
-        """Swallow an error of ours, or let it pass where :data:`strict` is set."""
-        if error is None or not _is_ours(error):
+        """Swallow an error of ours, or let it pass if :data:`strict` is set."""
+        return error is not None and self.takes(error)
+
+    def takes(self, error: BaseException) -> bool:
+        """Note ``error`` and return true, unless it is to be raised.
+
+        For an ``except`` in the path of every call, where a ``with`` would enter two functions.
+        """
+        if not self._is_for_us(error):
             return False
         _note(self._place, error)
         return not strict
+
+    def _is_for_us(self, error: BaseException) -> bool:
+        return _is_ours(error)
 
 
 class function_shield(shield):  # noqa: N801 - as above
-    """Has errors of a function of the user's end here, also those that would end the program."""
+    """Stops errors of a function of the user's, including those that would end the program."""
 
     __slots__ = ()
 
-    def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> bool:
-        """Swallow what the function raised, or let it pass where :data:`strict` is set."""
-        if error is None or not (_is_ours(error) or _would_end_program(error)):
-            return False
-        _note(self._place, error)
-        return not strict
+    def _is_for_us(self, error: BaseException) -> bool:
+        return _is_ours(error) or _would_end_program(error)
 
 
 def _would_end_program(error: BaseException) -> bool:
-    """Whether it is no Exception and nobody's way to interrupt the application: exits, panics."""
+    """Whether it is no Exception, and no interrupt of the application either: exits, panics."""
     is_exit = isinstance(error, SystemExit) or type(error).__name__ == "PanicException"
     return is_exit and not _came_by_signal(error)
 
 
 def internal_error(place: str, error: BaseException) -> None:
-    """Count ``error``, log it once for ``place``; raise it where :data:`strict` is set.
+    """Count ``error`` and log it once for ``place``; raise it if :data:`strict` is set.
 
     For the path of a chunk, on which a :class:`shield` takes too long, and for threads of ours.
-    What is the application's is raised, see :class:`shield`.
+    Errors that belong to the application are raised, see :class:`shield`.
     """
     if not _is_ours(error):
         raise error
@@ -89,7 +95,7 @@ def internal_error(place: str, error: BaseException) -> None:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether ``error`` is for nobody but us."""
+    """Whether ``error`` is ours alone."""
     if isinstance(error, GeneratorExit):
         return False
     if is_own_thread():
@@ -98,7 +104,7 @@ def _is_ours(error: BaseException) -> bool:
 
 
 def _came_by_signal(error: BaseException) -> bool:
-    """Whether a handler of a signal raised ``error``, as a task's soft time limit does."""
+    """Whether a signal handler raised ``error``, as a task's soft time limit does."""
     if threading.current_thread() is not threading.main_thread():
         return False
     handlers = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
@@ -121,10 +127,10 @@ def _note(place: str, error: BaseException) -> None:
     _told.add(place)
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     path = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames))
-    with suppress(Exception):  # a handler of the application's may raise
+    with suppress(Exception):  # a log handler of the application may raise
         _logger.error(
             "tokentrail failed at %s (%s at %s). The application's call is not affected; its "
-            "telemetry may be incomplete. Said once for this place.",
+            "telemetry may be incomplete. Logged once for this place.",
             place,
             type(error).__name__,
             path,
@@ -132,7 +138,7 @@ def _note(place: str, error: BaseException) -> None:
 
 
 def warn_once(key: str, message: str, *args: object) -> None:
-    """Log a warning once in the life of the process for ``key``."""
+    """Log a warning once per process for ``key``."""
     if key not in _told:
         _told.add(key)
         with suppress(Exception):  # as above
@@ -140,7 +146,7 @@ def warn_once(key: str, message: str, *args: object) -> None:
 
 
 def inform_once(key: str, message: str, *args: object) -> None:
-    """Log what is no fault, once in the life of the process for ``key``."""
+    """Log an information once per process for ``key``."""
     if key not in _told:
         _told.add(key)
         with suppress(Exception):  # as above

@@ -1,20 +1,20 @@
-"""About how many bytes of text something holds, without looking at all of it."""
+"""The approximate bytes of text in an object, without reading all of it."""
 
 from __future__ import annotations
 
 from typing import Final
 
 _MOST: Final = 1024
-"""Objects that are looked at: a third of a millisecond. Further ones count as words."""
+"""Objects that are read: a third of a millisecond. Each further one counts as a word."""
 _WORD: Final = 8
 _SEQUENCES: Final = frozenset({list, tuple, set, frozenset})
 _TEXTS: Final = frozenset({str, bytes, bytearray})
 _READ: Final = ("tokentrail", "openai")
-"""Packages whose objects are looked into: by their fields, so that nothing of theirs runs."""
+"""Packages of which objects are read: by their fields, so that none of their code runs."""
 
 
 def approximate_size(*roots: object) -> int:
-    """Return the characters and bytes below ``roots``; takes no lock and runs no foreign code."""
+    """Return the characters and bytes in ``roots``; takes no lock and runs no foreign code."""
     left, seen, size = list(roots), set[int](), 0
     for _ in range(_MOST):
         if not left:

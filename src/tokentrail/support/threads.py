@@ -1,4 +1,4 @@
-"""Threads of our own, which nothing that a function of the user's raises may end."""
+"""Threads of ours; an error in a function of the user's does not end them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import threading
 
 
 class OwnThread(threading.Thread):
-    """A daemon thread of ours; it knows itself whether it is over."""
+    """A daemon thread of ours that knows whether its target has returned."""
 
     is_over = False
 
     def run(self) -> None:
-        """Run the target; however that ends, it is known."""
+        """Run the target, and note its end, however it ends."""
         try:
             super().run()
         finally:
@@ -19,5 +19,5 @@ class OwnThread(threading.Thread):
 
 
 def is_own_thread() -> bool:
-    """Whether the current thread is ours, so that no interrupt in it is the application's."""
+    """Whether the current thread is ours: an interrupt in it is not for the application."""
     return isinstance(threading.current_thread(), OwnThread)

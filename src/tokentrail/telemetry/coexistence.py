@@ -6,13 +6,13 @@ The official one is none of them where it can be joined: see :mod:`tokentrail.te
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 
 from tokentrail.model.operations import CANCEL, CHAT, COMPLETIONS, EMBEDDINGS, FETCH
 from tokentrail.support import guard
+from tokentrail.support.frozen import lean_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class OtherInstrumentation:
     """One that tells the calls of openai too."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import _logs as otel_logs
 from opentelemetry import trace
 
+from tokentrail.model.records import Usage
 from tokentrail.support import guard
 from tokentrail.telemetry import completion_hook, genai_util, internal_metrics, semconv, spans
 from tokentrail.telemetry.context import EnclosingCall, without_instrumentation
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from tokentrail.config import Settings
     from tokentrail.content import Content
-    from tokentrail.model.records import Operation, Request, Usage
+    from tokentrail.model.records import Operation, Request
     from tokentrail.telemetry.internal_metrics import Measured
     from tokentrail.telemetry.spans import Attributes, SpanTemplate
 
@@ -41,6 +43,7 @@ _COMPLETION_HOOK_SHIELD = guard.function_shield("completion hook")
 
 PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
 """Keywords that name the providers."""
+_NO_USAGE: Final = Usage()
 _NOTHING: dict[str, Any] = {}
 
 
@@ -171,7 +174,8 @@ class CallTelemetry(EnclosingCall):
     """The telemetry of one call, from its start to its end."""
 
     __slots__ = (
-        "_metrics", "_outputs", "_record", "_template", "_templates", "span", "start_time",
+        "_is_recording", "_metrics", "_outputs", "_record", "_template", "_templates",
+        "is_observed", "needs_details", "span", "start_time",
     )  # fmt: skip
 
     wants_partial_usage = False
@@ -188,9 +192,10 @@ class CallTelemetry(EnclosingCall):
         start_time: int,
         record: genai_util.Record | None,
     ) -> None:
-        super().__init__(context)
-        self._metrics = emitter.metrics
-        self._outputs = emitter.outputs
+        self._context = context  # as the class above would, without being entered
+        self.client = self.body_reader = self._tokens = None
+        self._metrics = metrics = emitter.metrics
+        self._outputs = outputs = emitter.outputs
         self._templates = emitter.templates
         self._template = template
         self.span = span
@@ -198,22 +203,13 @@ class CallTelemetry(EnclosingCall):
         self.start_time = start_time
         """Nanoseconds since the epoch."""
         self._record = record
-
-    @property
-    def is_observed(self) -> bool:
-        """Whether anybody would see it: the span is recorded, or there are metrics or events."""
-        outputs = self._outputs
-        return (
-            self.span.is_recording()
-            or self._metrics.is_observed
-            or outputs.hook is not None
-            or outputs.events.want_any
+        self._is_recording = recording = span.is_recording()
+        self.is_observed = (
+            recording or metrics.is_observed or outputs.hook is not None or outputs.events.want_any
         )
-
-    @property
-    def needs_details(self) -> bool:
+        """Whether anybody would see it: the span is recorded, or there are metrics or events."""
+        self.needs_details = recording or outputs.needs_details or record is not None
         """Whether more of it is emitted than points have: on the span, in events, to others."""
-        return self.span.is_recording() or self._outputs.needs_details or self._record is not None
 
     def publish_partial_usage(self, usage: Usage) -> None:
         """Take what is known of the usage of a stream."""
@@ -252,13 +248,17 @@ class CallTelemetry(EnclosingCall):
         if self._record is not None:
             labelled, learned = self._enriched(operation)
         try:
-            with _METRICS_SHIELD:
-                metrics = self._metrics
-                if metrics.is_observed:
-                    metrics.batch.add(partial(metrics.record, labelled, self._context))
-                # What redact left of the request is this call's alone.
-                if self.span.is_recording() and not (content and self._outputs.redacts):
-                    shared = self._templates.end_attributes(self._template, operation)
+            metrics = self._metrics
+            if metrics.is_observed:
+                if operation.spans_only:
+                    labelled = replace(labelled, usage=_NO_USAGE, tools=())
+                metrics.batch.add(partial(metrics.record, labelled, self._context))
+            # What redact left of the request is this call's alone.
+            if self._is_recording and not (content and self._outputs.redacts):
+                shared = self._templates.end_attributes(self._template, operation)
+        except BaseException as error:
+            if not _METRICS_SHIELD.takes(error):
+                raise
         finally:
             try:
                 if operation.raised is not None or self._outputs.needs_details:
@@ -306,11 +306,7 @@ class JoinedCallTelemetry(CallTelemetry):
         self.wants_partial_usage = self._record is not None
         # In metrics that the other one has not.
         self.records_gaps = self._record is not None and self._metrics.has_more
-
-    @property
-    def is_observed(self) -> bool:
-        """Whether anybody would see it: the other one may."""
-        return True
+        self.is_observed = True  # the other one may see it
 
     def discard(self) -> None:
         """Leave the span to whom it belongs."""
@@ -334,7 +330,10 @@ class JoinedCallTelemetry(CallTelemetry):
     def finish(self, operation: Operation, content: Content | None) -> None:
         """Record the call in our own counters, and publish what it was to the other one."""
         with _METRICS_SHIELD:
-            self._metrics.finish_own(operation, self._context, joined=self._record is not None)
+            counted = operation
+            if operation.spans_only:
+                counted = replace(operation, usage=_NO_USAGE, tools=())
+            self._metrics.finish_own(counted, self._context, joined=self._record is not None)
         if not self.needs_details:
             return
         told = {**spans.start_attributes(operation.request), **spans.end_attributes(operation)}

@@ -89,6 +89,8 @@ MEANINGS: Final = {
     "tokentrail.tool.image_generation.output_tokens": "Tokens of generated images.",
     "tokentrail.cache.write.30m_tokens": "Tokens written to a cache for 30 minutes or more.",
     "tokentrail.cache.write.12h_tokens": "Tokens written to a cache for 12 hours or more.",
+    "tokentrail.cache.write.1h_tokens": "Tokens written to a cache for an hour.",
+    "tokentrail.cache.key": "What the request names the prompt's cache by, or a hash of it.",
     "tokentrail.tool.name": "A tool that the server runs itself.",
     "tokentrail.input.part": "The part of the input.",
     "tokentrail.input.instructions_tokens": "Input tokens of system and developer messages.",
@@ -116,6 +118,8 @@ MEANINGS: Final = {
     "sound or tool call: what a person waits for. Thought is not.",
     "tokentrail.stream_usage": "Whether asking for the stream's usage was accepted.",
     "tokentrail.request_id": "The server's id of the request.",
+    "tokentrail.organization": "The organization that the call was made for.",
+    "tokentrail.project": "The project that the call was made for.",
     "tokentrail.retries": "Retries that the client made.",
     **{
         f"tokentrail.rate_limit.{of}.{name}": meaning.format(of)

@@ -51,6 +51,8 @@ class When(str, Enum):
     COMPARED = "also counted: `token_counting=always`"
     SAMPLED = "reported and also counted: `count_verification_ratio`, `token_counting=always`"
     KEPT = "the answer reports cache writes by lifetime"
+    KEYED = "`capture_cache_key`, and the request has a `prompt_cache_key`"
+    PAID = "`capture_account`, and the headers of the answer have it"
     HOSTED = "the server used such a tool of its own"
     UNPRICED = "`cost` asks for it, and some part has no price: then no amount is recorded"
     PRICED = "`cost` asks for it, and the price is known"
@@ -59,7 +61,7 @@ class When(str, Enum):
     SHOWN = "the headers are shown: raw answers, streams, errors with a status"
     SHOWN_ID = "the same, and plain answers"
     WAITING = "the error has it"
-    FILTERED = "Azure's content filter reports it"
+    FILTERED = "Azure's content filter reports it, or OpenAI's moderation in the answer"
     ASKED_FOR_USAGE = "`stream_usage=request`"
     CAPTURED = "`capture_content` asks for it, and there is some"
     QUOTED = "`capture_content` asks for it on events"
@@ -209,8 +211,9 @@ SPAN: Final = (
     ),
     *(
         Attribute(f"tokentrail.cache.write.{kept}_tokens", _X, When.KEPT, _TALKS, int)
-        for kept in ("30m", "12h")
+        for kept in ("30m", "12h", "1h")
     ),
+    Attribute(semconv.CACHE_KEY, _X, When.KEYED, _TALKS),
     Attribute("tokentrail.cost.amount", _X, When.PRICED, _SPENDING, float),
     Attribute("tokentrail.cost.currency", _X, When.PRICED, _SPENDING, note="`USD`"),
     Attribute(
@@ -220,7 +223,14 @@ SPAN: Final = (
         _SPENDING,
         note="`provider`, `own_prices`, `published_prices`",
     ),
-    Attribute(semconv.COST_UNPRICED, _X, When.UNPRICED, _SPENDING, tuple),
+    Attribute(
+        semconv.COST_UNPRICED,
+        _X,
+        When.UNPRICED,
+        _SPENDING,
+        tuple,
+        "`model` or `service_tier` where no part has one",
+    ),
     # where the tokens come from
     *(
         Attribute(name, _X, When.EXPLAINED, _TALKS, int, "not 0")
@@ -259,6 +269,8 @@ SPAN: Final = (
     ),
     Attribute("tokentrail.request_id", _X, When.SHOWN_ID),
     Attribute("tokentrail.retries", _X, When.SHOWN, type=int),
+    Attribute("tokentrail.organization", _X, When.PAID),
+    Attribute("tokentrail.project", _X, When.PAID),
     *(
         Attribute(f"tokentrail.rate_limit.{what}.{name}", _X, When.SHOWN, type=kind)
         for what in ("requests", "tokens")

@@ -110,6 +110,7 @@ MISSED_TOKENS: Final = "tokentrail.cache.missed_tokens"
 MISS_REASON: Final = "tokentrail.cache.miss_reason"
 MISS_REASON_SOURCE: Final = "tokentrail.cache.miss_reason_source"
 IDLE_SECONDS: Final = "tokentrail.cache.idle_seconds"
+CACHE_KEY: Final = "tokentrail.cache.key"
 CACHE_STATE: Final = "tokentrail.cache.state"
 
 REQUEST_ATTRIBUTES: Final = (
@@ -163,6 +164,8 @@ HTTP_ATTRIBUTES: Final = (
     ("tokens_remaining", "tokentrail.rate_limit.tokens.remaining"),
     ("tokens_reset", "tokentrail.rate_limit.tokens.reset"),
     ("retry_after", "tokentrail.rate_limit.retry_after"),
+    ("organization", "tokentrail.organization"),
+    ("project", "tokentrail.project"),
 )
 """Fields of an Exchange and the span attribute each becomes; the conventions have none."""
 
@@ -179,6 +182,7 @@ INPUT_DETAILS: Final = (
     ("cache_write_tokens", "gen_ai.usage.cache_write.input_tokens"),
     ("cache_write_30m_tokens", "tokentrail.cache.write.30m_tokens"),
     ("cache_write_12h_tokens", "tokentrail.cache.write.12h_tokens"),
+    ("cache_write_1h_tokens", "tokentrail.cache.write.1h_tokens"),
     ("text_input_tokens", "gen_ai.usage.text.input_tokens"),
     ("image_input_tokens", "gen_ai.usage.image.input_tokens"),
     ("audio_input_tokens", "gen_ai.usage.audio.input_tokens"),

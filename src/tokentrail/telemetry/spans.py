@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Count,
         HttpMetadata,
         Operation,
+        Reported,
         Request,
         Response,
         ToolUse,
@@ -53,8 +54,6 @@ class _Columns:
 
     def named(self, values: tuple[Any, ...]) -> Attributes:
         """Return what such values of the fields become."""
-        if not any(values) and not self._zeros:  # as most details are
-            return {}
         pairs, told = zip(self._names, values, strict=True), self._zeros
         return {name: value for name, value in pairs if value or (told and value is not None)}
 
@@ -157,7 +156,9 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
     if shared is None:
         shared = shared_end_attributes(operation, end_request_attributes(operation.request))
     attributes = shared.copy()
-    _add_own(operation.request, attributes)
+    request, ids = operation.request, _REQUEST_IDS.read(operation.request)
+    if ids != _NO_IDS or request.prompt_name is not None:
+        _add_own(request, ids, attributes)
     if response is not None:
         if response.id is not None:
             attributes[semconv.RESPONSE_ID] = response.id
@@ -169,11 +170,9 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
         _add_http(http, attributes)
     if operation.first_chunk is not None:
         _add_times(operation, attributes)
-    if operation.cost is not None or operation.tools:
-        _add_billed(operation, attributes)
+    if operation.cost is not None or operation.tools or operation.explanation is not None:
+        _add_extras(operation, attributes)
     _add_usage(operation.usage, attributes)
-    if operation.explanation is not None:
-        attributes.update(explanation.attributes(operation.explanation))
     return attributes
 
 
@@ -205,13 +204,11 @@ def shared_end_attributes(operation: Operation, asked: Attributes) -> Attributes
     return attributes
 
 
-def _add_own(request: Request, attributes: Attributes) -> None:
+def _add_own(request: Request, ids: tuple[Any, ...], attributes: Attributes) -> None:
     """Add what no two requests share, and the model of a stored prompt, known by the answer."""
     if request.prompt_name is not None and request.model is not None:
         attributes[semconv.REQUEST_MODEL] = request.model
-    ids = _REQUEST_IDS.read(request)
-    if ids != _NO_IDS:
-        attributes.update(_REQUEST_IDS.named(ids))
+    attributes.update(_REQUEST_IDS.named(ids))
 
 
 def _add_findings(response: Response, attributes: Attributes) -> None:
@@ -225,10 +222,12 @@ def _add_findings(response: Response, attributes: Attributes) -> None:
             attributes[semconv.MISSED_TOKENS] = response.cache_missed_tokens
 
 
-def _add_billed(operation: Operation, attributes: Attributes) -> None:
+def _add_extras(operation: Operation, attributes: Attributes) -> None:
     if operation.cost is not None:
         _add_cost(operation.cost, attributes)
     _add_tools(operation.tools, attributes)
+    if operation.explanation is not None:
+        attributes.update(explanation.attributes(operation.explanation))
 
 
 def _add_cost(cost: CallCost, attributes: Attributes) -> None:
@@ -236,6 +235,8 @@ def _add_cost(cost: CallCost, attributes: Attributes) -> None:
         attributes[semconv.COST_AMOUNT] = cost.amount
         attributes[semconv.COST_CURRENCY] = cost.currency
         attributes[semconv.COST_SOURCE] = cost.source.value
+        for name in cost.names:
+            attributes[name] = cost.amount
     if cost.unpriced:
         attributes[semconv.COST_UNPRICED] = cost.unpriced
 
@@ -268,19 +269,34 @@ def _add_http(http: HttpMetadata, attributes: Attributes) -> None:
 def _add_usage(usage: Usage, attributes: Attributes) -> None:
     given, made, reported = usage.input, usage.output, usage.reported
     if given is not None:
-        _add(given, _INPUT[given.source], attributes)
+        attributes[_INPUT[given.source]] = given.tokens
+        if given.encoding is not None:
+            attributes[semconv.ENCODING] = given.encoding
     if made is not None:
-        _add(made, _OUTPUT[made.source], attributes)
+        attributes[_OUTPUT[made.source]] = made.tokens
+        if made.encoding is not None:
+            attributes[semconv.ENCODING] = made.encoding
     if reported is not None:
-        if given is not None and given.source is Source.REPORTED:
-            attributes.update(_INPUT_DETAILS.named(_INPUT_DETAILS.read(reported)))
-        if made is not None and made.source is Source.REPORTED:
-            attributes.update(_OUTPUT_DETAILS.named(_OUTPUT_DETAILS.read(reported)))
+        _add_details(given, made, reported, attributes)
     if usage.counted_input is not None:
         _add(usage.counted_input, semconv.COUNTED_INPUT, attributes)
     if usage.counted_output is not None:
         _add(usage.counted_output, semconv.COUNTED_OUTPUT, attributes)
-    if reported is not None and reported.audio_seconds is not None:
+
+
+def _add_details(
+    given: Count | None, made: Count | None, reported: Reported, attributes: Attributes
+) -> None:
+    """Add the parts of reported totals, as far as they are not zero: of others they are none."""
+    if given is not None and given.source is Source.REPORTED:
+        parts = _INPUT_DETAILS.read(reported)
+        if any(parts):
+            attributes.update(_INPUT_DETAILS.named(parts))
+    if made is not None and made.source is Source.REPORTED:
+        parts = _OUTPUT_DETAILS.read(reported)
+        if any(parts):
+            attributes.update(_OUTPUT_DETAILS.named(parts))
+    if reported.audio_seconds is not None:
         attributes[semconv.AUDIO_SECONDS] = reported.audio_seconds
 
 

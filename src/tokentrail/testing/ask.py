@@ -1,4 +1,4 @@
-"""What a request asks of the stand-in model, read from the body of any of the four APIs."""
+"""A request to the stand-in model, read from the body of any of the four APIs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tokentrail.testing.replies import JsonObject, as_json
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message: who said it, its text, and the name it was said under."""
+    """One message: its role, text and name."""
 
     role: str
     text: str
@@ -28,7 +28,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request, as far as the model cares."""
+    """A request, as far as the model uses it."""
 
     model: str
     messages: tuple[Said, ...] = ()
@@ -40,15 +40,15 @@ class Ask:
     tool: Tool | None = None
     schema: object = None
     declared: str = ""
-    """The declarations of tools and of the answer's schema, as JSON: they cost input."""
+    """The declarations of tools and of the answer's schema, as JSON: they cost input tokens."""
 
     @property
     def question(self) -> str:
-        """The last thing that the user said."""
+        """The text of the last user message."""
         return next((said.text for said in reversed(self.messages) if said.role == "user"), "")
 
     def input_tokens(self) -> int:
-        """Return what the prompt costs: exact where its texts are tokens piece by piece."""
+        """Return the input tokens: exact if each piece of the texts is one token."""
         total = 3 + len(pieces(self.declared))
         for said in self.messages:
             total += 3 + len(pieces(said.role)) + len(pieces(said.text))
@@ -57,7 +57,7 @@ class Ask:
 
 
 def read(body: JsonObject, model: str) -> Ask:
-    """Return what the body of a chat completion or of a response asks."""
+    """Return the request in the body of a chat completion or of a response."""
     said = tuple(_messages(body))
     limits = (body.get(key) for key in ("max_completion_tokens", "max_tokens", "max_output_tokens"))
     reasoning = _mapping(body.get("reasoning"))
@@ -73,7 +73,7 @@ def read(body: JsonObject, model: str) -> Ask:
         choice_count=_count(body.get("n")),
         limit=next((limit for limit in limits if isinstance(limit, int)), None),
         effort=_text(body.get("reasoning_effort") or reasoning.get("effort")),
-        # the answer to a tool's result is words
+        # a tool's result is answered with text
         tool=None if said and said[-1].role == "tool" else chosen,
         schema=schema,
         declared=as_json(declared) if declared else "",
@@ -81,7 +81,7 @@ def read(body: JsonObject, model: str) -> Ask:
 
 
 def prompts(value: object) -> tuple[str, ...]:
-    """Return the texts of a legacy prompt or of an embedding's input; token ids stand as words."""
+    """Return the texts of a legacy prompt or of an embedding's input; token ids become words."""
     if isinstance(value, str):
         return (value,)
     if not isinstance(value, list):

@@ -1,8 +1,8 @@
-"""What can be asked of the stand-in model, and what it says.
+"""The questions that the stand-in model knows, and its answers.
 
-Every word, number and mark here is one token in cl100k_base and in o200k_base alike (a test
-checks it with tiktoken), so that the pieces of a text are its tokens and a stream that is broken
-off after k pieces of text was billed k.
+Every word, number and mark here is one token both in cl100k_base and in o200k_base (a test checks
+it with tiktoken). So the pieces of a text are its tokens, and a stream that is closed after k
+pieces of text is billed k.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A question and its answer; the tokens of the answer where they are not its pieces."""
+    """A question and its answer; the tokens of the answer if they differ from its pieces."""
 
     question: str
     answer: str
@@ -68,7 +68,7 @@ EXCHANGES = (SALT, LAMP, BIRDS, NIGHT, TURTLE, TOWN, WEATHER)
 
 
 def answering(question: str, exchanges: Sequence[Exchange], count: int) -> tuple[Exchange, ...]:
-    """Return ``count`` exchanges, the question's own first; a question has always the same."""
+    """Return ``count`` exchanges, the question's own first; always the same for a question."""
     known = [at for at, exchange in enumerate(exchanges) if exchange.question == question]
     start = known[0] if known else crc32(question.encode(errors="replace"))
     return tuple(exchanges[(start + step) % len(exchanges)] for step in range(count))

@@ -33,12 +33,12 @@ class Listener(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
 
     def server_bind(self) -> None:
-        """Bind without asking the resolver for a name, as HTTPServer does: it may be far away."""
+        """Bind without asking the resolver for a name, unlike HTTPServer: it may be slow."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", self.socket.getsockname()[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a new connection in a thread that is remembered."""
+        """Serve a new connection in a thread of its own, and keep the thread."""
         thread = threading.Thread(
             target=self.process_request_thread,
             args=(request, client_address),
@@ -56,14 +56,14 @@ class Listener(ThreadingHTTPServer):
             self._open.pop(threading.current_thread(), None)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection; not half first where it is to be reset: that is an ordinary end."""
+        """Close a connection; without a shutdown first if it is to be reset."""
         if request.fileno() >= 0 and _resets(request):
             self.close_request(request)
         else:
             super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a client that hangs up is an everyday thing here."""
+        """Log nothing: clients that hang up are normal here."""
 
     def hang_up(self) -> None:
         """Cut the open connections and wait for their threads."""
@@ -74,7 +74,7 @@ class Listener(ThreadingHTTPServer):
 
 
 class _HungUp(Exception):
-    """The client is gone."""
+    """The client has closed the connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -160,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise _HungUp from gone
 
     def _pause(self, call: Call, seconds: float) -> None:
-        """Wait, and watch the connection: one that ends or breaks meanwhile is a hang-up."""
+        """Wait and watch the connection: if it ends or breaks meanwhile, the client hung up."""
         if seconds <= 0:
             return
         self.connection.settimeout(seconds)
@@ -183,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _head(status: int, kind: Mapping[str, str], headers: Mapping[str, str]) -> bytes:

@@ -14,6 +14,7 @@ from tokentrail.testing.payloads import (
     Answer,
     ToolCall,
     Usage,
+    batches,
     chat,
     completions,
     embeddings,
@@ -53,7 +54,7 @@ MODELS: Mapping[str, str] = {
     "omni-moderation-latest": "omni-moderation-2024-09-26",
     "gpt-6-luna": "gpt-6-luna",
 }
-"""The models that are there, and the names they answer by."""
+"""The models that exist, and the names under which they answer."""
 
 _PATH = re.compile(
     r"(?P<azure>/openai)?(?:/v1|/deployments/(?P<deployment>[^/]+))?"
@@ -63,28 +64,28 @@ _PATH = re.compile(
     r"(?:/(?P<id>[^/]+)(?P<cancel>/cancel)?)?"
 )
 _SEARCH = re.compile(r"(?:/openai)?(?:/v1)?/vector_stores/[^/]+/search")
+_BATCH = re.compile(r"(?:/openai)?(?:/v1)?/batches/(?P<id>[^/]+)")
 _DIMENSIONS = {"text-embedding-3-large": 3072}
 _REASONING = re.compile(r"o\d|gpt-5")
 _THOUGHT = 192
 _KEPT = 64
 _COMPACTED = 24
 _CALLED = 7
-"""What OpenAI bills for a call of a tool beside its name and arguments: docs/accuracy.md."""
+"""What OpenAI bills for a tool call besides its name and arguments: docs/accuracy.md."""
 _UNNAMED = {
     "responses/input_tokens": "gpt-4o-mini",
     "images/variations": "dall-e-2",
     "moderations": "omni-moderation-latest",
 }
-"""Where no model need be named."""
+"""Paths that need no model."""
 
 
 class Model:
     """Answers calls from a few texts of its own; make a ``Server(Model())`` of it.
 
     ``delay`` seconds pass before each event of a stream, ``wait`` before any answer. With an
-    ``api_key``, another key is refused. ``models`` adds to :data:`MODELS`; ``deployments`` names
-    Azure's, beside the models. Usage is exact for the exchanges of its own, and of the right
-    size for anything else.
+    ``api_key``, another key is refused. ``models`` adds to :data:`MODELS`; ``deployments`` adds
+    those of Azure. Usage is exact for its own exchanges, and roughly right for anything else.
     """
 
     def __init__(
@@ -108,10 +109,8 @@ class Model:
     def __call__(self, call: Call) -> Reply:
         """Return the reply to a call."""
         path = _PATH.fullmatch(call.path)
-        if path is None and _SEARCH.fullmatch(call.path):
-            return self._refusal(call) or Plain(_found(call.body), wait=self._wait)
         if path is None:
-            return errors.reply(404, f"Invalid URL ({call.method} {call.path})")
+            return self._other(call)
         if (refused := self._refusal(call)) is not None:
             return refused
         if path["id"]:
@@ -123,6 +122,17 @@ class Model:
         if model is None:
             return errors.deployment_not_found() if azure else errors.model_not_found(name)
         return self._answer(call, path["api"], model, azure=azure)
+
+    def _other(self, call: Call) -> Reply:
+        """Return the reply to a call that generates nothing."""
+        batch = _BATCH.fullmatch(call.path) if call.method == "GET" else None
+        if _SEARCH.fullmatch(call.path):
+            body = _found(call.body)
+        elif batch is not None:
+            body = batches.finished(batch["id"])
+        else:
+            return errors.reply(404, f"Invalid URL ({call.method} {call.path})")
+        return self._refusal(call) or Plain(body, wait=self._wait)
 
     def _refusal(self, call: Call) -> Plain | None:
         bearer = call.headers.get("authorization", "").removeprefix("Bearer ")
@@ -154,7 +164,7 @@ class Model:
         )
 
     def _shown(self, call: Call, api: str, model: str) -> Reply:
-        """Return what is no text."""
+        """Return an answer that is not text."""
         asked = others.form(call)
         answer = others.shown(api, asked, model)
         if asked.get("stream") and answer.events:
@@ -162,7 +172,7 @@ class Model:
         return Plain(answer.whole, wait=self._wait)
 
     def _responded(self, ask: Ask, api: str, *, background: bool) -> Reply:
-        """Return what one of the paths of the Responses API answers."""
+        """Return the answer of one of the paths of the Responses API."""
         if api == "responses/input_tokens":
             return Plain(responses.token_count(self._input_tokens(ask)), wait=self._wait)
         if api == "responses/compact":
@@ -180,7 +190,7 @@ class Model:
         return Plain(whole, wait=self._wait)
 
     def _said(self, ask: Ask) -> Answer:
-        """Return what the model says to a conversation."""
+        """Return the model's answer to a conversation."""
         thought = _thought(ask)
         answer = Answer(model=ask.model)
         if ask.tool is not None:
@@ -194,7 +204,7 @@ class Model:
         return replace(answer, usage=used)
 
     def _completed(self, ask: Ask, prompt: tuple[str, ...]) -> Answer:
-        """Return how the model goes on with each of the prompts."""
+        """Return the model's completion of each prompt."""
         texts: list[str] = []
         for text in prompt:
             found = answering(text, self._exchanges, ask.choice_count)
@@ -234,7 +244,7 @@ class Model:
 def _spoken(
     answer: Answer, ask: Ask, exchanges: Sequence[Exchange], room: int | None
 ) -> tuple[Answer, int]:
-    """Return the answer in words, and the tokens that it is billed."""
+    """Return the answer as text, and its billed tokens."""
     if ask.schema is not None:
         text = as_json(sample(ask.schema))
         return replace(answer, texts=(text,) * ask.choice_count), len(

@@ -1,4 +1,4 @@
-"""What the stand-in model answers that is no text: pictures, sound and judgements."""
+"""The stand-in model's answers other than text: images, audio and judgements."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _FIELD: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An answer, whole and as the events of a stream where it has them."""
+    """An answer, whole and, if it can be streamed, as the events of a stream."""
 
     whole: JsonObject | bytes
     events: list[Event] = field(default_factory=list)
 
 
 def form(call: Call) -> JsonObject:
-    """Return the fields of a call that was sent as a form; those of JSON as they are."""
+    """Return the fields of a call that was sent as a form or as JSON."""
     if "multipart/form-data" not in call.headers.get("content-type", ""):
         return call.body
     found = {
@@ -79,8 +79,8 @@ def _translated(asked: JsonObject, model: str) -> Shown:
 
 
 def _spoken(asked: JsonObject, model: str) -> Shown:
-    told = asked.get("stream_format") == "sse"
-    return Shown(audio.speech_events() if told else audio.SPOKEN)
+    as_events = asked.get("stream_format") == "sse"
+    return Shown(audio.speech_events() if as_events else audio.SPOKEN)
 
 
 def _moderated(asked: JsonObject, model: str) -> Shown:

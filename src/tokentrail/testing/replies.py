@@ -1,4 +1,4 @@
-"""What a script server receives and what it answers: calls, whole bodies, steps of a stream."""
+"""What a script server receives and answers: calls, whole bodies, steps of a stream."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ JsonObject = Mapping[str, object]
 
 @dataclass(slots=True)
 class Call:
-    """One request as it was received, and what became of it."""
+    """One request as it was received, and how it ended."""
 
     method: str
     path: str
@@ -21,7 +21,7 @@ class Call:
     """Names in lower case."""
     content: bytes
     body: JsonObject
-    """The JSON object that was sent; empty where none was."""
+    """The JSON object that was sent; empty without one."""
     hung_up: bool = False
     """The client closed the connection before the last step of its answer was sent."""
     ended: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -34,7 +34,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A whole answer: JSON, or ``bytes`` as they are. ``wait`` seconds pass before it is sent."""
+    """A whole answer: JSON, or ``bytes`` unchanged. It is sent after ``wait`` seconds."""
 
     body: object = None
     status: int = 200
@@ -44,13 +44,13 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A server-sent event: a JSON object, or text that stands as it is."""
+    """A server-sent event: a JSON object, or text that is sent unchanged."""
 
     data: JsonObject | str
     name: str | None = None
 
     def encode(self) -> bytes:
-        """Return the event as it goes over the wire."""
+        """Return the event as on the wire."""
         text = self.data if isinstance(self.data, str) else as_json(self.data)
         lines = "".join(f"data: {line}\n" for line in text.split("\n"))
         head = f"event: {self.name}\n" if self.name else ""
@@ -59,7 +59,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Bytes of a stream's body, sent as they are."""
+    """Bytes of a stream's body, sent unchanged."""
 
     content: bytes
 
@@ -83,7 +83,7 @@ Step = Event | Raw | Wait | Cut
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer sent step by step. ``wait`` seconds pass before its headers are sent."""
+    """An answer sent step by step. Its headers are sent after ``wait`` seconds."""
 
     steps: Iterable[Step]
     status: int = 200
@@ -102,9 +102,9 @@ Reply = Plain | Stream | Drop
 
 
 def as_json(value: object) -> str:
-    """Return JSON without spaces; escapes stand only where UTF-8 cannot."""
+    """Return JSON without spaces; escapes only for what UTF-8 cannot encode."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    # a lone surrogate cannot stand in UTF-8, only in an escape
+    # UTF-8 cannot encode a lone surrogate, an escape can
     return text if _encodable(text) else json.dumps(value, separators=(",", ":"))
 
 

@@ -1,4 +1,4 @@
-"""Values that fit a JSON schema: what the stand-in model gives to a tool."""
+"""Values that fit a JSON schema: the stand-in model's arguments for a tool."""
 
 from __future__ import annotations
 

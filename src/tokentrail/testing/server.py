@@ -1,8 +1,8 @@
-"""An HTTP server on loopback whose answers are written as scripts: plain bodies, or event streams.
+"""An HTTP server on loopback that answers by scripts: plain bodies, or event streams.
 
-It knows HTTP and server-sent events, nothing of OpenAI: ``respond`` turns each recorded
-:class:`Call` into a reply, and :mod:`tokentrail.testing.model` holds one that behaves like a model.
-Standard library only.
+It knows HTTP and server-sent events, but not OpenAI: ``respond`` turns each recorded :class:`Call`
+into a reply, and :mod:`tokentrail.testing.model` has one that behaves like a model. Standard
+library only.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ __all__ = [
 class Server:
     """Answers on a free port of 127.0.0.1 from ``start()`` (or ``with``) to ``close()``.
 
-    After ``close()`` no thread and no socket of it is left. An exception of ``respond`` is
-    answered with status 500 and kept in ``failures``; one of a stream's steps cuts the stream.
+    After ``close()`` none of its threads and sockets is left. An exception of ``respond`` is
+    answered with status 500 and kept in ``failures``; one in a stream's steps cuts the stream.
     """
 
     def __init__(self, respond: Callable[[Call], Reply], port: int = 0) -> None:
@@ -70,11 +70,11 @@ class Server:
 
     @property
     def base_url(self) -> str:
-        """What the client of OpenAI takes as its base URL."""
+        """The base URL for OpenAI's client."""
         return f"{self.url}/v1"
 
     def start(self) -> None:
-        """Listen, and answer in threads of its own."""
+        """Listen, and answer in background threads."""
         self._http = Listener(self._port, self._reply, self.failures)
         self._thread = threading.Thread(
             target=self._http.serve_forever, args=(0.01,), name="tokentrail-server", daemon=True
@@ -82,7 +82,7 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening, cut what is open, and wait for the threads."""
+        """Stop listening, cut open connections, and wait for the threads."""
         if self._http is None or self._thread is None:
             return
         self._http.shutdown()
@@ -95,7 +95,7 @@ class Server:
         self.calls.append(call)
         try:
             return self._respond(call)
-        except Exception as failure:  # noqa: BLE001 - the caller's script: told, not hidden
+        except Exception as failure:  # noqa: BLE001 - the caller's script: recorded, not hidden
             self.failures.append(failure)
             return Plain({"error": {"message": repr(failure), "type": "server_error"}}, 500)
 

@@ -1,1 +1,1 @@
-"""Which number of tokens stands in the end, and what it is worth."""
+"""Which number of tokens is recorded in the end, and how good it is."""

@@ -1,11 +1,11 @@
 """Calibration: what the server adds to the input, learned from the application's own calls.
 
-An application sends the same tools, schema and instructions again and again, and most of its calls
-get a report. What the server adds to the text of calls that are alike (`likeness`) is a constant;
-once it is known, the input of such a call without a report is known too: `calibrated`.
+An application sends the same tools, schema and instructions again and again, and the server reports
+usage for most of its calls. What the server adds to the text of similar calls (`likeness`) is
+constant. Once it is known, the input of such a call without a report is known too: `calibrated`.
 
-Only the worker learns and looks up. Application threads ask two questions of O(1). The memory is
-bounded by the constants here: 512 kinds of calls take 2 MB at most.
+Only the worker learns and looks up. Application threads make two checks in O(1). Memory is bounded
+by the constants here: 512 kinds of calls take 2 MB at most.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
     """Host, deployment and API."""
 
 KEYS: Final = 512
-"""Kinds of calls that are remembered, the latest used."""
+"""Kinds of calls that are remembered, the most recently used ones."""
 PLACES: Final = 256
 AGREEING: Final = 3
-"""Reported calls of different length that have to agree."""
+"""Reported calls of different lengths that have to agree."""
 SPREAD: Final = 20
-"""Tokens between the shortest and the longest of them."""
+"""Minimum difference in tokens between the shortest and the longest of them."""
 LAST: Final = 50
-"""None of the last so many may disagree."""
+"""None of this many latest calls may disagree."""
 PENDING: Final = 16
-"""Calls that wait for the worker at once to be learned from; their prompts are held so long."""
+"""Calls that may wait for the worker at once; their prompts stay in memory until then."""
 BURST: Final = 0.6
 RATE: Final = 0.01
-"""Seconds of CPU that learning may take at once, and later for each second: so in no minute more
-than 2 % of one core."""
+"""Seconds of CPU that learning may take at once, and per second after that: at most 2 % of one core
+in any minute."""
 _ALIKE: Final = 32
-"""After so many calls in a row of which nothing is left to learn, one in as many is looked at."""
+"""After this many calls in a row with nothing to learn, only one in as many is examined."""
 
 
 class Difference:
-    """What reports and counts of one kind of call differ by, as far as it is known."""
+    """The difference of reports and counts for one kind of call, as far as it is known."""
 
     __slots__ = ("_counts", "_has_disagreed", "_high", "_low", "_requests", "_tokens", "agreed")
 
@@ -57,7 +57,7 @@ class Difference:
         """Requests in a row that agree."""
         self._low = self._high = 0
         self._counts: frozenset[int] = frozenset()
-        """Different lengths among these, as many as are asked for."""
+        """Different lengths among these, up to the required number."""
         self._requests: deque[int] = deque(maxlen=LAST)
         """Hashes of the latest requests: a retry counts once."""
 
@@ -69,7 +69,7 @@ class Difference:
         return self._tokens if spread and self.agreed >= enough else None
 
     def add(self, request: int, counted: int, reported: int) -> bool:
-        """Take a report of a request, which is a hash of its content; return whether it is new."""
+        """Learn from the report of a request, given as a hash; return whether it is new."""
         tokens = reported - counted
         if self.agreed and tokens != self._tokens:
             self._has_disagreed = True
@@ -87,15 +87,15 @@ class Difference:
 
 
 class _Place:
-    """What is known of one host, deployment and API."""
+    """What is known about one host, deployment and API."""
 
     __slots__ = ("_agreed", "_answered", "_has_changed", "idle", "looks", "teaches")
 
     def __init__(self) -> None:
         self.teaches = False
-        """A difference was learned there."""
+        """Whether a difference was learned there."""
         self.idle = 0
-        """Calls in a row from which nothing was left to learn."""
+        """Calls in a row with nothing to learn."""
         self.looks = count()
         self._answered: str | None = None
         self._agreed = 0
@@ -103,7 +103,7 @@ class _Place:
 
     @property
     def answered(self) -> str | None:
-        """The model that answers there, if it is always the same."""
+        """The model that always answers there; None if it changes."""
         return None if self._has_changed and self._agreed < LAST else self._answered
 
     def answer(self, model: str) -> None:
@@ -115,33 +115,33 @@ class _Place:
 
 
 class Calibration:
-    """What was learned of all kinds of calls."""
+    """What was learned about all kinds of calls."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """``clock``: seconds, by which the worker's time is bounded."""
+        """``clock``: returns seconds; limits the worker's time."""
         self._clock = clock
         self._differences: OrderedDict[bytes, Difference] = OrderedDict()
         self._places: OrderedDict[Place, _Place] = OrderedDict()
         self._used = 0.0
-        """Seconds of CPU used and not yet made up for, when ``_at``. Only the worker writes it."""
+        """Seconds of CPU above the allowance at ``_at``. Only the worker writes it."""
         self._at = clock()
         self.forked()
 
     def forked(self) -> None:
-        """Forget, in a child, the calls that wait: they are its parent's."""
+        """Forget, in a forked child, the calls that wait: they belong to its parent."""
         self._pending: set[object] = set()
 
-    # Asked by threads of the application ---------------------------------------------------------
+    # Called by threads of the application ---------------------------------------------------------
 
     def may_learn(self, request: Request) -> bool:
-        """Tell whether a reported call should be handed to the worker to learn from."""
+        """Return whether the worker should learn from a reported call."""
         place = self._places.get((request.endpoint.key, request.model, request.api))
         if place is not None and place.idle >= _ALIKE and next(place.looks) % _ALIKE:
-            return False  # as nearly always: no further function is entered
+            return False  # the usual case: enters no further function
         return len(self._pending) < PENDING and self._debt() < BURST
 
     def may_know(self, request: Request) -> bool:
-        """Tell whether anything was learned of calls to the same place."""
+        """Return whether anything was learned about calls to the same place."""
         place = self._places.get(_place(request))
         return place is not None and place.teaches
 
@@ -149,14 +149,15 @@ class Calibration:
         """Note that ``job`` waits for the worker."""
         self._pending.add(job)
 
-    # By the worker -------------------------------------------------------------------------------
+    # Called by the worker
+    # -------------------------------------------------------------------------------
 
     def begin(self, job: object) -> None:
-        """Note that ``job`` waits no more."""
+        """Note that ``job`` no longer waits."""
         self._pending.discard(job)
 
     def use(self, seconds: float) -> None:
-        """Note that learning took so much CPU."""
+        """Note how much CPU learning took."""
         self._used = self._debt() + seconds
         self._at = self._clock()
 
@@ -165,7 +166,7 @@ class Calibration:
         self._at_place(request).answer(model)
 
     def answered(self, request: Request) -> str | None:
-        """Return the model that answers such requests, where it is always the same."""
+        """Return the model that always answers such requests; None if it changes."""
         place = self._places.get(_place(request))
         return None if place is None else place.answered
 
@@ -182,7 +183,7 @@ class Calibration:
         self._at_place(request).idle += 1
 
     def learn(self, key: bytes, request: Request, sent: int, counted: int, reported: int) -> None:
-        """Take a reported call. ``sent``: the hash of its content, by which a retry is known."""
+        """Learn from a reported call. ``sent``: the hash of its content, to recognise a retry."""
         place, found = self._at_place(request), self._differences.get(key)
         if found is None:
             found = self._differences[key] = Difference()
@@ -203,7 +204,7 @@ class Calibration:
         return place
 
     def _debt(self) -> float:
-        """Return the seconds of CPU that are not made up for yet."""
+        """Return the seconds of CPU above the allowance."""
         return max(0.0, self._used - (self._clock() - self._at) * RATE)
 
 

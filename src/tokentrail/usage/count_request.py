@@ -1,14 +1,14 @@
-"""What the input of a whole request comes to, part by part: the public `TokenCount`."""
+"""The tokens of a whole request's input, part by part: the public `TokenCount`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.apis.responses.adapter import ResponsesAdapter
 from tokentrail.counting import RULES, InputTally, is_proven
 from tokentrail.model.records import Endpoint, Prompt, Source
+from tokentrail.support.frozen import lean_dataclass
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
@@ -22,15 +22,15 @@ _SAYS: Final = {rule.id: rule.says for rule in RULES}
 CHAT: Final = "chat_completions"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class TokenPart:
-    """Tokens of one part of a request that are counted by one rule."""
+    """Tokens of one part of a request, counted by one rule."""
 
     of: str
-    """What they are of: "messages[0]", "instructions", "input[2]", "tools", "tool_choice",
-    "schema", or "request" for what belongs to the whole."""
+    """The part: "messages[0]", "instructions", "input[2]", "tools", "tool_choice", "schema", or
+    "request" for tokens of the request as a whole."""
     tokens: int
-    """May be 0 or less: a rule may say that something costs nothing, or saves a token."""
+    """May be 0 or less: by some rules a part costs nothing, or saves a token."""
     rule: str
     """The id of the rule, as in docs/accuracy.md."""
     says: str
@@ -39,26 +39,26 @@ class TokenPart:
     """``counted`` by a proven rule with the model's own encoding, else ``approximated``."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class TokenCount:
-    """The tokens of the input of a request, and what they are made of."""
+    """The tokens of a request's input, and its parts."""
 
     tokens: int | None
-    """The sum of the parts; ``None`` where the server adds what only it knows."""
+    """The sum of the parts; ``None`` if the server adds input that only it knows."""
     worth: Source | None
-    """``counted`` if every part is, else ``approximated``; ``None`` where there is no number."""
+    """``counted`` if every part is, else ``approximated``; ``None`` without a number."""
     model: str
     encoding: str
     api: str
-    """Of the request: ``chat_completions`` or ``responses``."""
+    """API of the request: ``chat_completions`` or ``responses``."""
     parts: tuple[TokenPart, ...]
-    """In the order of the request; where ``tokens`` is ``None``, of what can be read."""
+    """In the order of the request; if ``tokens`` is ``None``, only the readable parts."""
 
 
 def read_request(request: Mapping[str, object]) -> Request:
-    """Return a request read by the API that its fields are of.
+    """Return the request, read by the API to which its fields belong.
 
-    Raises ValueError where they are of neither chat completions nor responses.
+    Raises ValueError if it is neither chat completions nor responses.
     """
     if "messages" in request:
         return ChatAdapter().parse_request(_NOWHERE, request)
@@ -74,7 +74,7 @@ def read_request(request: Mapping[str, object]) -> Request:
 def count_request(
     request: Request, given: Mapping[str, object], model: resolve.Model, encoder: Encoder
 ) -> TokenCount:
-    """Return what the input of a request comes to; ``given`` is what it was read from."""
+    """Return the token count of a request's input; ``given`` is the original request."""
     prompt = request.prompt or Prompt()
     tally = InputTally(prompt, places=True)
     for _ in tally.steps(encoder, model.name):
@@ -107,11 +107,11 @@ def _worth(model: resolve.Model, *, proven: bool) -> Source:
 
 
 def _naming(request: Request, given: Mapping[str, object], prompt: Prompt) -> Callable[[int], str]:
-    """Return what names the messages of a prompt as the request has them."""
+    """Return a function that names the messages of a prompt as in the request."""
     field = "messages" if request.api == CHAT else "input"
     before = int(field == "input" and isinstance(given.get("instructions"), str))
     items = given.get(field)
-    # Where some were not understood, or a compaction stands for them, numbers say nothing.
+    # If some were not understood, or a compaction replaces them, the numbers do not match.
     numbered = isinstance(items, (list, tuple)) and len(items) == len(prompt.messages) - before
 
     def name(place: int) -> str:

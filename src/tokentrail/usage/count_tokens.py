@@ -29,7 +29,7 @@ _ENCODINGS = ("cl100k_base", "o200k_base")
 _warned: set[str] = set()
 _MOST_WARNED = 1000
 _SINGLE = (str, bytes, bytearray, memoryview, Mapping)
-"""Collections by their type, but each is one thing to us."""
+"""Collections by type that count as one item here."""
 
 
 @overload
@@ -60,18 +60,18 @@ def count_tokens(
 ) -> int | TokenCount:
     """Return the number of tokens of a text, or of a prompt as it will be billed.
 
-    A text is counted alone, as for embeddings. Messages are counted with everything around them,
-    as ``usage.prompt_tokens`` of a chat completion. The number is exact for text and for messages
-    of text; for tools, tool calls and images where docs/accuracy.md has a rule with evidence; an
-    estimate otherwise. Audio, and files that are no text, are left out.
+    A text is counted alone, as for embeddings. Messages are counted with everything around them, as
+    in ``usage.prompt_tokens`` of a chat completion. The number is exact for text and for messages
+    of text, and for tools, tool calls and images if docs/accuracy.md has a rule with evidence.
+    Otherwise it is an estimate. Audio, and files that are no text, are left out.
 
-    ``request``, in place of these: a whole request of chat completions or responses, as its
-    arguments or as JSON (instructions, input, tools, schema, images, model). Of it comes a
-    :class:`TokenCount`: each part with its tokens, its rule, and what they are worth.
+    Pass ``request`` instead to count a whole request of chat completions or responses, as its
+    arguments or as JSON (instructions, input, tools, schema, images, model). The result is then a
+    :class:`TokenCount`: each part with its tokens, its rule and its source.
 
     The first call for an encoding builds it, in up to 0.35 s; nothing is downloaded. If the
-    encoding of a model is not known, the count is an estimate with ``o200k_base``, and a
-    ``UserWarning`` says so once for each model.
+    encoding of a model is not known, the count is an estimate with ``o200k_base``, and you get one
+    ``UserWarning`` per model.
 
     Args:
         messages_or_text: A text, or messages: a list, or another collection, of dicts or of the
@@ -79,11 +79,11 @@ def count_tokens(
         model: The model that will be called.
         tools: Tools of the request.
         tool_choice: ``tool_choice`` of the request.
-        request: A whole request, in place of messages, tools and tool choice.
-        encoding: ``"o200k_base"`` or ``"cl100k_base"``, for a model whose encoding is not known.
+        request: A whole request, instead of messages, tools and tool choice.
+        encoding: ``"o200k_base"`` or ``"cl100k_base"``, for a model with an unknown encoding.
 
     Returns:
-        The number of tokens; of a request a :class:`TokenCount`.
+        The number of tokens; for a request, a :class:`TokenCount`.
 
     Raises:
         ValueError: The encoding is not known.
@@ -109,7 +109,9 @@ def _of_request(
     if not isinstance(request, Mapping):
         _refuse("request", request, "a dict, the arguments of a call")
     if others != (_ABSENT, None, None):
-        message = "request= is the whole of it: pass no messages_or_text, tools or tool_choice"
+        message = (
+            "request= already has them: pass no messages_or_text, tools or tool_choice with it"
+        )
         raise TypeError(message)
     read = read_request(request)
     called = read.model if model is None else model
@@ -142,7 +144,7 @@ def _encoding_name(model: object, encoding: object) -> str:
 
 
 def _guessed(model: str) -> str:
-    """Return the encoding to guess with; warn, once for a model."""
+    """Return the encoding to estimate with; warn once per model."""
     if model not in _warned:
         if len(_warned) < _MOST_WARNED:
             _warned.add(model)
@@ -170,7 +172,7 @@ def _prompt(messages_or_text: object, tools: object, tool_choice: object) -> Pro
 
 
 def _collected(argument: str, value: object, allowed: str) -> tuple[object, ...]:
-    """Return the items of a collection, each of which has fields: nothing else is counted."""
+    """Return the items of a collection; each must have fields, others cannot be counted."""
     if not isinstance(value, Collection) or isinstance(value, _SINGLE):
         _refuse(argument, value, allowed)
     items = tuple(value)

@@ -1,8 +1,8 @@
-"""What is constant in calls that are alike: the key under which calibration learns.
+"""What similar calls have in common: the key under which calibration learns.
 
-Provider, host and deployment, API and answering model; by their content tools, tool choice,
-response format, reasoning effort and a few more settings; whether instructions are there, and how
-many earlier turns there are of which kind. Of all that only a hash is kept.
+It consists of provider, host and deployment, API and answering model; the content of tools, tool
+choice, response format, reasoning effort and a few more settings; whether there are instructions,
+and the number of earlier turns of each kind. Only a hash of all that is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _BYTES = 16
 _AT_ONCE = 32
-"""Turns that are looked at before others get a turn: some tens of microseconds."""
+"""Turns read between two yields: some tens of microseconds."""
 _IMAGES = frozenset(rule for rule in RuleId if rule.value.startswith("input.image."))
 _NEVER = frozenset(
     {
@@ -37,13 +37,13 @@ _NEVER = frozenset(
         RuleId.SCHEMA_CLASS,
     }
 )
-"""What differs from call to call, or is not understood: no constant stands for it."""
+"""Rules for what differs from call to call or is not understood: no constant can replace it."""
 _INSTRUCTIONS = frozenset({"system", "developer"})
 _SEALED = frozenset({"reasoning", "compaction"})
 
 
 def can_be_alike(prompt: Prompt) -> bool:
-    """Tell whether all that the server adds to a prompt may be a constant."""
+    """Return whether everything that the server adds to a prompt may be constant."""
     if prompt.unknowable or prompt.incomplete or prompt.hosted_tools or prompt.truncates:
         return False
     return bool(prompt.messages) and not any(map(_is_unfit, prompt.messages))
@@ -54,7 +54,7 @@ def _is_unfit(message: Message) -> bool:
 
 
 def is_countable(tally: InputTally) -> bool:
-    """Tell whether the rest of an input, once it is counted, was counted for certain."""
+    """Return whether the rest of an input was counted for certain."""
     rules = {part.rule for part in tally.parts}
     unsure = {rule for rule in rules & _IMAGES if not is_proven(rule)}
     return tally.measured and rules.isdisjoint(_NEVER) and not unsure
@@ -63,9 +63,9 @@ def is_countable(tally: InputTally) -> bool:
 def likeness(
     request: Request, prompt: Prompt, answered: str
 ) -> Generator[None, None, bytes | None]:
-    """Return, after short slices, the hash of what is constant; ``None`` if it has no text.
+    """Return, after short slices, the hash of the constant part; ``None`` without text.
 
-    ``answered``: the model that answers.
+    ``answered``: the answering model.
     """
     endpoint = request.endpoint
     digest = blake2b(digest_size=_BYTES)
@@ -83,7 +83,7 @@ def likeness(
                 yield
         instructed = prompt.messages[0].role in _INSTRUCTIONS
         digest.update(_text([instructed, sorted(kinds.items())]))
-    except (TypeError, ValueError, RecursionError, RuntimeError):  # no JSON: nothing to go by
+    except (TypeError, ValueError, RecursionError, RuntimeError):  # no JSON: no key
         return None
     return digest.digest()
 
@@ -93,7 +93,7 @@ def _text(value: object) -> bytes:
 
 
 def _kind(turn: Turn) -> str:
-    """Return what tells apart turns around which the server writes different things."""
+    """Return the kind of a turn: the server writes the same around all turns of a kind."""
     message = turn.message
     texts = min(len(message.texts), 2) if any(message.texts) else 0
     kind = f"{message.role} {texts} {len(message.images)} {message.name is not None}"

@@ -1,12 +1,11 @@
-"""Where the numbers of a call come from: the server's report, our count, or less.
+"""Where the numbers of a call come from: the server's report, our count, or an estimate.
 
-Pure functions over the records: what has to be counted, and what the counts and the report add
-up to.
+Pure functions over the records: what must be counted, and which usage follows from counts and
+report.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tokentrail.config import TokenCounting
@@ -26,6 +25,7 @@ from tokentrail.counting import (
 )
 from tokentrail.model.operations import CHAT, COMPLETIONS, RESPONSES, WITH_OUTPUT
 from tokentrail.model.records import ALLOWED, Count, Outcome, Prompt, Reported, Source, Usage
+from tokentrail.support.frozen import lean_dataclass
 from tokentrail.usage.background import is_unfinished
 
 if TYPE_CHECKING:
@@ -34,32 +34,33 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Operation, Request, Response
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Model:
-    """What is taken to have answered, for counting."""
+    """The model assumed to have answered, for counting."""
 
     name: str
     encoding: str
     known: bool
     """The encoding is known for this model, not guessed."""
     named: bool = True
-    """Not only the encoding is known but who answers, and so whether it may think."""
+    """Not only the encoding but the model is known, and so whether it may reason."""
 
 
 def identify(
     request: str | None, response: str | None, remembered: str | None, models: Mapping[str, str]
 ) -> Model:
-    """Return the model that counts.
+    """Return the model to count with.
 
-    The user's word goes first, then the model that the answer names, then the one that this
-    deployment named before, then the one asked for.
+    In this order: the user's setting, the model of the answer, the model that this deployment
+    answered with before, the model of the request.
     """
     name = response or remembered or request or ""
     for key in (request, response):
         target = models.get(key) if key else None
         if target is not None:
             encoding = resolve(target)
-            # The name of an encoding says how to count, not who answers and how it thinks.
+            # The name of an encoding decides how to count, not which model answers or whether it
+            # reasons.
             says_model = is_known(target)
             named = says_model or encoding_name(name) is not None
             return Model(
@@ -75,7 +76,7 @@ def identify(
     return Model(name, asked or GUESSED_ENCODING, known=False)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class NeededCounts:
     """Which directions have to be counted."""
 
@@ -84,7 +85,7 @@ class NeededCounts:
 
 
 def needed_counts(operation: Operation, prompt: Prompt | None, mode: TokenCounting) -> NeededCounts:
-    """Return what must be counted because it is not reported, or to be compared."""
+    """Return what must be counted, because it is not reported or to compare the two."""
     request, response = operation.request, operation.response
     if (
         mode is TokenCounting.OFF
@@ -103,14 +104,14 @@ def needed_counts(operation: Operation, prompt: Prompt | None, mode: TokenCounti
 
 
 def input_tally(prompt: Prompt, response: Response | None) -> InputTally:
-    """Return what counts the input of a call, of which ``response`` is known by now."""
+    """Return the counter of a call's input; ``response`` is what is known of the answer so far."""
     return InputTally(prompt, billed_at=response.created if response is not None else None)
 
 
 def surcharges(
     request: Request, prompt: Prompt | None, response: Response | None, model: Model
 ) -> Surcharges:
-    """Return what is known of the billing of what was generated, beside the text itself."""
+    """Return the facts that decide the surcharges of an answer."""
     asked = prompt if prompt is not None else Prompt()
     choice, responses = asked.tool_choice or "", request.api == RESPONSES.api
     gpt_4 = is_gpt_4(model.name)
@@ -152,17 +153,17 @@ _CUT = frozenset({"length", "error"})
 """Finish reasons of an answer whose end was never written."""
 _END_2025 = (1735948800, 1747958400)
 _OCTOBER_2025 = 1759276800
-"""When the end of an answer was billed: by OpenAI's chat from January 4 to May 23 in 2025, by Azure
-since October 2025; in seconds since the epoch. Since then several calls in Responses cost one more,
-too: the same two calls were billed 44 in June and 45 later."""
+"""When the end mark of an answer was billed: by OpenAI's chat from January 4 to May 23 in 2025, by
+Azure since October 2025; in seconds since the epoch. Since then several calls in Responses cost one
+token more, too: the same two calls were billed 44 in June and 45 later."""
 
 
 def _end(request: Request, response: Response | None, model: Model) -> RuleId | None:
-    """Return the rule by which the end of an answer is billed, if it is."""
+    """Return the rule for the end mark of an answer; None if it is not billed."""
     created = response.created if response is not None else None
     if request.endpoint.provider == _AZURE:
         early = created is not None and created < _OCTOBER_2025
-        # Seen of gpt-4o and its successors; what is older was never seen to change.
+        # Seen with gpt-4o and its successors; never with older models.
         return None if early or model.encoding == _OLDER else RuleId.ANSWER_END_AZURE
     if request.api != CHAT.api or created is None:
         return None
@@ -174,13 +175,13 @@ _OLDER = "cl100k_base"
 
 
 def _thinks(request: Request, response: Response | None) -> bool:
-    """Whether a model that may reason was not told not to."""
+    """Whether reasoning is not switched off in the request."""
     level = request.reasoning_level or (response.reasoning_level if response is not None else None)
     return level != "none"
 
 
 def is_complete(operation: Operation, mode: TokenCounting) -> bool:
-    """Whether nothing has to be counted, whatever the prompt: it was settled without counts."""
+    """Whether the usage is known without counts, whatever the prompt."""
     known = operation.usage
     if mode is TokenCounting.OFF or not operation.answered:
         return True
@@ -197,7 +198,7 @@ def generates(request: Request) -> bool:
 
 
 def shows_output(request: Request) -> bool:
-    """Whether what is shown of the answer is what was generated, or near it."""
+    """Whether the visible answer is about what was generated."""
     return generates(request) and not request.unknowable_output
 
 
@@ -208,7 +209,7 @@ def reported_input(operation: Operation) -> int | None:
 
 
 def reported_output(operation: Operation) -> int | None:
-    """Return the server's number of output tokens, if it is that of the whole answer."""
+    """Return the server's number of output tokens, if it covers the whole answer."""
     response = operation.response
     if response is None or response.reported is None or not response.final:
         return None
@@ -217,7 +218,7 @@ def reported_output(operation: Operation) -> int | None:
 
 
 _READ_TO_ITS_END = frozenset({Outcome.COMPLETED, Outcome.TRUNCATED})
-"""Nothing came after the last report of such an answer."""
+"""Outcomes after which nothing follows the last report."""
 
 
 def _reported(response: Response | None) -> Reported | None:
@@ -233,11 +234,11 @@ def count_source(
     hidden: bool | None = None,
     measured: bool | None = None,
 ) -> Source:
-    """Return what a count of ours is worth.
+    """Return the source of a count of ours.
 
-    ``exact``: by rules that are proven; ``measured``: no length was estimated, though rules may be
-    guesses; ``hidden``: there may be thought behind it, where that is known better than from the
-    request. What is seen of such an answer is a lower bound, whatever else is guessed.
+    ``exact``: by proven rules; ``measured``: no length was estimated, though rules may be unproven;
+    ``hidden``: whether there may be hidden reasoning, if known better than from the request. The
+    visible part of such an answer is a lower bound, whatever else is estimated.
     """
     if not model.known or not (exact if measured is None else measured):
         return Source.APPROXIMATED
@@ -249,7 +250,7 @@ def count_source(
 
 
 def reasons(request: Request, model: Model) -> bool:
-    """Whether the answer may have cost tokens that nobody sees."""
+    """Whether the answer may have cost tokens that it does not show."""
     return may_reason(model.name) and request.reasoning_level != "none"
 
 
@@ -261,7 +262,7 @@ def to_count(
     output: bool,
     encoded: bool = True,
 ) -> Count | None:
-    """Return what a tally came to, with its source; ``encoded``: not by its length alone."""
+    """Return the tokens of a tally with their source; ``encoded``: not estimated by length."""
     made = tally if isinstance(tally, OutputTally) else None
     if tally is None:
         return None
@@ -275,9 +276,9 @@ def to_count(
 
 
 def calibrated(count: Count, difference: int) -> Count:
-    """Return a count of the input with what the server was seen to add to such calls.
+    """Return a count of the input plus what the server adds to similar calls.
 
-    Where proven rules say the same it stays what it is.
+    If proven rules give the same number, the source stays ``counted``.
     """
     tokens = count.tokens + difference
     if tokens <= 0 or (difference == 0 and count.source is Source.COUNTED):
@@ -288,7 +289,7 @@ def calibrated(count: Count, difference: int) -> Count:
 def compare(
     operation: Operation, counted_input: Count | None, counted_output: Count | None
 ) -> Usage:
-    """Return reports with the counts beside them, where the two can be compared."""
+    """Return reports together with counts, if the two can be compared."""
     told_input, told_output = reported_input(operation), reported_output(operation)
     return Usage(
         _report(told_input),
@@ -305,7 +306,7 @@ def resolve_usage(
     counted_output: Count | None,
     mode: TokenCounting,
 ) -> Usage:
-    """Put report and counts together; a count beside a report is kept for comparison."""
+    """Combine report and counts; a count next to a report is kept for comparison."""
     if not operation.answered:
         return Usage()
     reported = operation.response.reported if operation.response is not None else None
@@ -331,7 +332,7 @@ def _report(tokens: int | None) -> Count | None:
 
 
 def _at_least(partial: int | None, counted: Count | None) -> Count | None:
-    """Return ``counted``, unless the server had reported more before it was cut short."""
+    """Return ``counted``, unless the server reported more before the stream was cut short."""
     if partial is None or (counted is not None and counted.tokens >= partial):
         return counted
     if partial == 0:
@@ -339,5 +340,5 @@ def _at_least(partial: int | None, counted: Count | None) -> Count | None:
     return Count(partial, Source.APPROXIMATED)
 
 
-def _comparable(count: Count, told: int | None) -> Count | None:
-    return None if told is None or count.source is not Source.COUNTED else count
+def _comparable(count: Count, reported: int | None) -> Count | None:
+    return None if reported is None or count.source is not Source.COUNTED else count

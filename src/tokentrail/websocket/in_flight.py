@@ -1,7 +1,7 @@
-"""The responses under way on one connection: which of them an event is about.
+"""The responses in flight on one connection, and which of them an event belongs to.
 
-Requests on one stream start in turn. Pieces of an answer have no id: they are of the
-response that began last on their stream. An id that is not known fits any.
+Requests on one stream start in order. Pieces of an answer have no id: they belong to the response
+that began last on their stream. An unknown id matches any.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 
 MAX_IN_FLIGHT: Final = 64
-"""Responses under way on one connection: of a server that begins them and ends none, the oldest are
-let go. So a look-up by id, which happens where one begins or ends, is bounded, too."""
+"""Responses in flight on one connection: if a server begins more and ends none, the oldest are
+dropped. So a look-up by id, at the start or end of a response, is bounded too."""
 
 
 class InFlightResponse:
-    """A response that is asked for, or under way."""
+    """A response that was requested or is in flight."""
 
     __slots__ = ("call", "has_begun", "id", "is_failing")
 
     def __init__(self, call: ObservedCall | None) -> None:
         self.call = call
-        """``None`` where nobody would see it: it has its place in the stream all the same."""
+        """``None`` if it is not recorded; it keeps its place in the stream."""
         self.has_begun = False
         self.is_failing = False
-        """Whether it may have ended by an error."""
+        """Whether an error may have ended it."""
         self.id: str | None = None
 
     def begin(self, name: str | None) -> None:
-        """Note that the server answers, and under which id."""
+        """Note that the server started to answer, and under which id."""
         self.id = self.id or name
         if not self.has_begun:
             self.has_begun = True
@@ -55,20 +55,20 @@ class InFlightResponse:
             self.call.on_control_event(event)
 
     def on_error_event(self, event: object) -> None:
-        """Take an error: if nothing more comes of the response, it ended by it."""
+        """Note an error: it ended the response if no more events of it follow."""
         self.is_failing = True
         if self.call is not None:
             self.call.recorder.on_error_event(event)
 
     def goes_on(self) -> None:
-        """Note that an error was about something else."""
+        """Note that the error was about something else."""
         self.is_failing = False
         if self.call is not None:
             self.call.recorder.on_error_event(None)
 
 
 class _Stream:
-    """Responses in the order in which they were asked for, and in which they began."""
+    """Responses in the order of their requests, and in the order in which they began."""
 
     __slots__ = ("asked", "begun")
 
@@ -81,32 +81,32 @@ class _Stream:
         return next((one for one in self.begun if name is None or one.id in {None, name}), None)
 
     def remove(self, response: InFlightResponse) -> None:
-        """Take a response out, wherever it is."""
+        """Remove a response, wherever it is."""
         for place in (self.asked, self.begun):
             if response in place:
                 place.remove(response)
 
 
 class InFlightResponses:
-    """The responses under way on one connection. One thread may ask while another reads."""
+    """The responses in flight on one connection. One thread may send while another reads."""
 
     def __init__(self) -> None:
         self._by_stream: dict[str | None, _Stream] = {}
         self._lock = threading.RLock()
         self._order: dict[InFlightResponse, str | None] = {}
-        """All of them, the oldest first, with their streams."""
+        """All responses, the oldest first, with their streams."""
         self._last: str | None = None
-        """The id of the response that ended last: its end may be seen again."""
+        """The id of the response that ended last: its end may be parsed again."""
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way."""
+        """Whether nothing is in flight."""
         return not self._by_stream
 
     def current(self, stream_id: str | None) -> InFlightResponse | None:
-        """Return the response that pieces on a stream are of. O(1)."""
+        """Return the response to which pieces on a stream belong. O(1)."""
         known = self._by_stream.get(stream_id)
-        last = known.begun[-1:] if known is not None else ()  # a slice: others may take it away
+        last = known.begun[-1:] if known is not None else ()  # another thread may remove it
         return last[0] if last else None
 
     def begun(self, stream_id: str | None, name: str | None) -> InFlightResponse | None:
@@ -116,19 +116,19 @@ class InFlightResponses:
             return None if known is None else known.find(name)
 
     def ask(self, stream_id: str | None, response: InFlightResponse) -> None:
-        """Note that a response is asked for."""
+        """Note that a response was requested."""
         with self._lock:
             self._order[response] = stream_id
             self._by_stream.setdefault(stream_id, _Stream()).asked.append(response)
 
     def open(self, stream_id: str | None, response: InFlightResponse) -> None:
-        """Note that a response begins that nobody was seen to ask for."""
+        """Note that a response begins without a request that was seen."""
         with self._lock:
             self._order[response] = stream_id
             self._by_stream.setdefault(stream_id, _Stream()).begun.append(response)
 
     def oldest_beyond(self) -> InFlightResponse | None:
-        """Take out, and return, the oldest if there are too many. O(1)."""
+        """Remove and return the oldest if there are too many. O(1)."""
         if len(self._order) <= MAX_IN_FLIGHT:
             return None
         with self._lock:
@@ -136,7 +136,7 @@ class InFlightResponses:
             return self._remove(stream_id, response)
 
     def next(self, stream_id: str | None) -> InFlightResponse | None:
-        """Return the response that begins next: the oldest that was asked for."""
+        """Return the response that begins next: the one requested first."""
         with self._lock:
             known = self._by_stream.get(stream_id)
             if known is None or not known.asked:
@@ -146,7 +146,7 @@ class InFlightResponses:
             return response
 
     def failed(self, stream_id: str | None) -> list[InFlightResponse]:
-        """Take out, and return, those by whose error a stream waited: another one begins."""
+        """Remove and return responses that an error may have ended, because another one begins."""
         with self._lock:
             known = self._by_stream.get(stream_id)
             failed = [one for one in known.begun if one.is_failing] if known is not None else []
@@ -155,9 +155,9 @@ class InFlightResponses:
             return failed
 
     def erring(self, stream_id: str | None, *, begun: bool) -> InFlightResponse | None:
-        """Return the response that an error is about; one that has not begun is taken out.
+        """Return the response that an error is about; one that has not begun is removed.
 
-        ``begun``: one that has begun is preferred, else one that has not.
+        ``begun``: prefer one that has begun, else one that has not.
         """
         with self._lock:
             known = self._by_stream.get(stream_id)
@@ -168,9 +168,9 @@ class InFlightResponses:
             return self._remove(stream_id, known.asked[0])
 
     def ending(self, stream_id: str | None, name: str | None) -> InFlightResponse | None:
-        """Take out, and return, the response of this id, which ends.
+        """Remove and return the response of this id, which ends.
 
-        Its beginning may not have been seen: then it is the oldest that was asked for.
+        If its beginning was not seen, it is the one requested first.
         """
         with self._lock:
             known = self._by_stream.get(stream_id)
@@ -185,7 +185,7 @@ class InFlightResponses:
             return self._remove(stream_id, response)
 
     def drop(self, stream_id: str | None, response: InFlightResponse) -> None:
-        """Take a response out."""
+        """Remove a response."""
         with self._lock:
             self._remove(stream_id, response)
 
@@ -199,7 +199,7 @@ class InFlightResponses:
         return response
 
     def clear(self, *, finalising: bool = False) -> Iterator[InFlightResponse]:
-        """Take out, and return, all; ``finalising``: no lock may be taken."""
+        """Remove and return all; ``finalising``: no lock may be taken."""
         with nullcontext() if finalising else self._lock:
             streams, self._by_stream, self._order = self._by_stream, {}, {}
         for known in streams.values():

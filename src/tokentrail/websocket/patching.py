@@ -1,12 +1,12 @@
-"""Responses that come over a WebSocket: watched in passing, on the connection openai made.
+"""Responses over a WebSocket: observed on the connection that openai made.
 
 A connection lives as long as the application likes and has no span. Each response on it has one: it
-starts where the response is asked for, or where the server says that it begins, and ends with the
-event that is its last; or else with the connection. Its parent is the context in which that start
-was seen: the application's own, at the event that it read or sent. Nothing is made current.
+starts with the request, or with the server's event that the response begins, and ends with its last
+event, or else with the connection. Its parent is the application's context when that first event
+was read or sent. No span is made current.
 
-On the connection there are three seams, or four: ``parse_event``, by which every way to read goes,
-``recv_bytes`` for its errors, ``close``, and ``send`` where responses are asked for by it.
+On the connection three or four methods are replaced: ``parse_event``, which every way to read
+calls, ``recv_bytes`` for its errors, ``close``, and ``send`` if responses are requested by it.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 _Method = Any
 """The client's own function, bound."""
 _Hooking = Callable[[WebSocketSession], Callable[..., Any]]
-"""Makes a hook of what is under way."""
+"""Makes a hook for what is in flight."""
 
 _sessions: weakref.WeakSet[WebSocketSession] = weakref.WeakSet()
 
 
 def sync_wrapper(adapter: ConnectionAdapter) -> Callable[..., Any]:
-    """Return wrapt's wrapper for what opens a connection."""
+    """Return wrapt's wrapper for a function that opens a connection."""
 
     def enter(
         wrapped: _Method, manager: object, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -49,7 +49,7 @@ def sync_wrapper(adapter: ConnectionAdapter) -> Callable[..., Any]:
 
 
 def async_wrapper(adapter: ConnectionAdapter) -> Callable[..., Any]:
-    """Return wrapt's wrapper for what returns a coroutine that opens a connection."""
+    """Return wrapt's wrapper for a function that returns a coroutine that opens a connection."""
 
     async def entered(pending: Pending, manager: object) -> object:
         connection = await pending.coroutine
@@ -66,7 +66,7 @@ def async_wrapper(adapter: ConnectionAdapter) -> Callable[..., Any]:
 
 
 def release() -> None:
-    """Take the seams from connections on which nothing is under way; the others' go later."""
+    """Restore connections on which nothing is in flight; the others are restored later."""
     for session in list(_sessions):
         if session.idle:
             session.leave()
@@ -82,13 +82,13 @@ def _opened(
 
 
 def _of(manager: object, name: str) -> object:
-    """Return what a manager was made with, which it keeps to itself."""
+    """Return the arguments of a manager, which it keeps in private fields."""
     kept = (value for key, value in vars(manager).items() if key.endswith(f"Manager__{name}"))
     return next(kept, None)
 
 
 class _Hook(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
-    """A method of a connection with ours around it, and its face."""
+    """A method of a connection wrapped by ours, with the original's name and signature."""
 
 
 def _parse(session: WebSocketSession) -> Callable[..., Any]:
@@ -131,7 +131,7 @@ def _send(session: WebSocketSession) -> Callable[..., Any]:
 
 
 def _send_later(session: WebSocketSession) -> Callable[..., Any]:
-    """Return the hook where ``send`` returns a coroutine: nothing is asked until it is awaited."""
+    """Return the hook for an async ``send``: nothing is sent before it is awaited."""
 
     async def sent(pending: Pending, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         return await _trying_later(pending, _asking(session, args, kwargs))
@@ -146,7 +146,7 @@ def _send_later(session: WebSocketSession) -> Callable[..., Any]:
 def _asking(
     session: WebSocketSession, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Callable[[BaseException], None]:
-    """Read what is about to be sent; return what to call if sending fails."""
+    """Read an event before it is sent; return a function to call if sending fails."""
     with guard.shield("request over a connection"):
         asked = session.asked(args[0] if args else kwargs.get("event"))
         if asked is not None:
@@ -155,14 +155,14 @@ def _asking(
 
 
 def _ignore(error: BaseException) -> None:
-    """Do nothing: what could not be sent asked for no response."""
+    """Do nothing: the event requested no response."""
 
 
 _HOOKS: dict[str, _Hooking] = {"parse_event": _parse, "recv_bytes": _receive, "close": _close}
 
 
 def _place(session: WebSocketSession, connection: object, send: _Hooking) -> None:
-    """Put the hooks on a connection, until the session leaves it."""
+    """Install the hooks on a connection, until the session leaves it."""
     hooks = _HOOKS if session.adapter.asks is None else {**_HOOKS, "send": send}
     for name, make in hooks.items():
         setattr(connection, name, _Hook(getattr(connection, name), make(session)))
@@ -171,7 +171,7 @@ def _place(session: WebSocketSession, connection: object, send: _Hooking) -> Non
 
 
 def _remove(reference: Callable[[], object]) -> None:
-    """Take the hooks away, except where somebody put another over ours."""
+    """Remove the hooks, except those that somebody else has wrapped."""
     connection = reference()
     for name in (*_HOOKS, "send") if connection is not None else ():
         if type(vars(connection).get(name)) is _Hook:
@@ -184,7 +184,7 @@ def _trying(
     kwargs: dict[str, Any],
     failed: Callable[[BaseException], None],
 ) -> object:
-    """Call a plain or a coroutine function of the client; ``failed`` gets what it raises."""
+    """Call a plain or coroutine function of the client; ``failed`` gets any exception."""
     try:
         answer = wrapped(*args, **kwargs)
     except BaseException as error:

@@ -1,6 +1,6 @@
-"""What is under way on one connection: each response, from its beginning to its end.
+"""The recording of one connection: each response, from its beginning to its end.
 
-Nothing is known here of how a connection is watched, only of what its events mean.
+It knows what the events mean, and not how they are observed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _stay() -> None:
 
 
 class _EventReader:
-    """Reads an event that asks for a response. There is nothing in it that was not read."""
+    """Reads an event that requests a response. The event holds the whole request."""
 
     def __init__(self, request: Request, arguments: Mapping[str, object], *, schemas: bool) -> None:
         self._request = request
@@ -44,29 +44,29 @@ class _EventReader:
         return self._request
 
     def read_content(self) -> Content:
-        """Return what the event says."""
+        """Return the request of the event."""
         return read_request_content(self._request, self._arguments, schemas=self._schemas)
 
     read_sent_content = read_content
 
 
 class WebSocketSession:
-    """What is under way on one connection."""
+    """The responses in flight on one connection, and how each is recorded."""
 
     def __init__(self, adapter: ConnectionAdapter, client: object) -> None:
         self.adapter = adapter
         self._client = client
         self._in_flight = InFlightResponses()
         self.leave: Callable[[], None] = _stay
-        """Takes what is ours from the connection."""
+        """Removes our hooks from the connection."""
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way."""
+        """Whether nothing is in flight."""
         return self._in_flight.idle
 
     def seen(self, event: object) -> None:
-        """Take an event that the application is about to get."""
+        """Record an event that the application is about to receive."""
         given = fields(event)
         kind = given.get("type")
         if type(kind) is not str:
@@ -87,21 +87,21 @@ class WebSocketSession:
     def _about(
         self, stream_id: str | None, kind: str, given: Mapping[str, object]
     ) -> InFlightResponse | None:
-        """Return the response that an event is about, begun; one that ends is out of its stream."""
+        """Return the response that an event is about, marked as begun; remove it if it ends."""
         if kind == BEGINS:
             return self._begin(stream_id, fields(given.get("response")))
         if kind in self.adapter.ends:
             name = nonempty_str(fields(given.get("response")).get("id"))
             return _begun(self._in_flight.ending(stream_id, name), name)
         answer = self._in_flight.current(stream_id)
-        if answer is None and kind.endswith(".delta"):  # nobody had its beginning parsed
+        if answer is None and kind.endswith(".delta"):  # its first event was not parsed
             return _begun(self._in_flight.next(stream_id), None)
         return answer
 
     def _begin(
         self, stream_id: str | None, response: Mapping[str, object]
     ) -> InFlightResponse | None:
-        """Return the response that begins, or began: an event may be parsed twice."""
+        """Return the response that begins, or has begun: an event may be parsed twice."""
         name = nonempty_str(response.get("id"))
         answer = self._in_flight.begun(stream_id, name)
         if answer is None:
@@ -115,20 +115,20 @@ class WebSocketSession:
         return _begun(answer, name)
 
     def _end_oldest(self) -> None:
-        """End the oldest response if too many are under way: its end was not seen."""
+        """End the oldest response if too many are in flight: its end was not seen."""
         oldest = self._in_flight.oldest_beyond()
         if oldest is not None and oldest.call is not None:
             oldest.call.on_closed()
 
     def _end_failing(self, stream_id: str | None) -> None:
-        """End what an error was seen of, and no more: on a stream one response follows another."""
+        """End responses of this stream that an error has stopped: another one begins."""
         for answer in self._in_flight.failed(stream_id):
             if answer.call is not None:
                 answer.call.on_stream_end()
         self._detach_if_idle()
 
     def _on_error(self, stream_id: str | None, event: object, given: Mapping[str, object]) -> None:
-        """Take an error: what is refused ends by it, what has begun may go on."""
+        """Record an error: it ends a refused request; a response that has begun may continue."""
         answer = self._in_flight.erring(stream_id, begun=is_of_a_stream(given))
         if answer is None:
             return
@@ -139,9 +139,9 @@ class WebSocketSession:
             self._detach_if_idle()
 
     def _start(self, arguments: Mapping[str, object]) -> InFlightResponse | None:
-        """Start to record a response in the current context, where it is wanted.
+        """Start to record a response in the current context, if it is to be recorded.
 
-        ``None`` where we are switched off.
+        ``None`` if instrumentation is off.
         """
         active = runtime.current()
         if active is None:
@@ -152,12 +152,12 @@ class WebSocketSession:
         request = self.adapter.parse_request(socket_endpoint_of(self._client), arguments)
         schemas = active.settings.capture_tool_schemas
         reader = _EventReader(request, arguments, schemas=schemas)
-        to_record = CallToRecord(self.adapter, self._client, context, request, reader)
-        call, _ = start_call(active, to_record)
+        to_record = CallToRecord(self.adapter, self._client, context, request)
+        call, _ = start_call(active, to_record, reader)
         return InFlightResponse(call)
 
     def asked(self, event: object) -> tuple[str | None, InFlightResponse] | None:
-        """Take an event that the application is about to send; return the response it asks for."""
+        """Read an event that the application is about to send; return the response it requests."""
         given = fields(event)
         if given.get("type") != self.adapter.asks:
             return None
@@ -170,26 +170,26 @@ class WebSocketSession:
         return stream_id, answer
 
     def unsent(self, stream_id: str | None, answer: InFlightResponse, error: BaseException) -> None:
-        """Note that what asked for a response could not be sent."""
+        """Note that the request for a response could not be sent."""
         self._in_flight.drop(stream_id, answer)
         if answer.call is not None:
             answer.call.on_error(error)
 
     def _detach_if_idle(self) -> None:
-        """Leave the connection if we are switched off and its last response is over."""
+        """Leave the connection if instrumentation is off and its last response has ended."""
         if runtime.current() is None and self.idle:
             self.leave()
 
     def end(self, end: Callable[[ObservedCall], None], *, finalising: bool = False) -> None:
-        """End whatever is under way; ``finalising``: no lock may be taken."""
+        """End all responses in flight; ``finalising``: no lock may be taken."""
         for answer in self._in_flight.clear(finalising=finalising):
             if answer.call is not None:
                 end(answer.call)
 
     def raised(self, error: BaseException) -> None:
-        """Note that reading raised ``error``: perhaps the connection is lost.
+        """Note that reading raised ``error``: the connection may be lost.
 
-        To cancel the reading ends nothing: the next may go on.
+        A cancelled read ends nothing: the next read may continue.
         """
         if any(kind.__name__ == "ConnectionClosed" for kind in type(error).__mro__):
             self.end(lambda call: call.on_error(error))
@@ -198,7 +198,7 @@ class WebSocketSession:
     def closed(self) -> None:
         """Note that the application closes the connection."""
         error = sys.exc_info()[1]
-        if isinstance(error, GeneratorExit):  # perhaps the collector is at work
+        if isinstance(error, GeneratorExit):  # may run in the garbage collector
             self.end(lambda call: call.on_closed(finalising=True), finalising=True)
         elif error is None or isinstance(error, Exception):
             self.end(lambda call: call.on_closed())
@@ -207,8 +207,8 @@ class WebSocketSession:
         self.leave()
 
     def __del__(self) -> None:
-        """End, in a finaliser, what is under way on a connection that nobody holds any more."""
-        with suppress(Exception):  # the interpreter may be half gone
+        """End, in a finaliser, all responses of a connection that is no longer referenced."""
+        with suppress(Exception):  # the interpreter may be shutting down
             self.end(lambda call: call.on_collected(), finalising=True)
 
 
@@ -219,7 +219,7 @@ def _begun(answer: InFlightResponse | None, name: str | None) -> InFlightRespons
 
 
 def _end(answer: InFlightResponse, given: Mapping[str, object]) -> None:
-    """End a response by what its last event says: that is its end, whatever error came before."""
+    """End a response as its last event reports it, whatever error came before."""
     if answer.is_failing:
         answer.goes_on()
     if answer.call is None:

@@ -1,4 +1,4 @@
-"""What the messages and deltas of chat completions say, in the forms that servers write."""
+"""Readers for messages and deltas of chat completions, in the forms that servers send."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TRANSCRIPT: Final = 1
 _FUNCTION_CALL: Final = -1
 """The legacy function call, beside the tool calls that are numbered from 0."""
 _HIDDEN: Final = frozenset({"reasoning.summary", "reasoning.encrypted"})
-"""Details of thought that is not shown as it was billed."""
+"""Details of reasoning that is billed but not shown."""
 _TEXTS: Final = {"text": "text", "output_text": "text", "refusal": "refusal"}
 """Parts of a content that are text, and the field it stands in."""
 
@@ -33,7 +33,7 @@ class MessageReader:
     """Reads the choices of a plain answer: each call in a list is a call of its own."""
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
-        """Hand over what the message of a choice says."""
+        """Pass the content of a choice's message to the sink."""
         said = fields(choice.get("message"))
         feed_words(said, index, sink)
         for position, call in enumerate(each_call(said.get("tool_calls"))):
@@ -54,7 +54,7 @@ class DeltaReader:
         self._places = CallPlaces()
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
-        """Hand over what the delta of a choice says."""
+        """Pass the content of a choice's delta to the sink."""
         said = fields(choice.get("delta"))
         feed_words(said, index, sink)
         calls = said.get("tool_calls")
@@ -96,9 +96,9 @@ def feed_words(said: Mapping[str, object], index: int, sink: TextSink) -> None:
 
 
 def _feed_thought(said: Mapping[str, object], index: int, sink: TextSink) -> None:
-    """Hand over thought that is shown, by the names of compatible servers.
+    """Pass shown reasoning to the sink, under the names that compatible servers use.
 
-    A server that sends both repeats itself. Of a summary more was billed than is shown.
+    A server that sends both repeats itself. A summary is shorter than the billed reasoning.
     """
     value, details = said.get("reasoning_content") or said.get("reasoning"), None
     if "reasoning_details" in said:

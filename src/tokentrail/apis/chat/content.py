@@ -1,4 +1,4 @@
-"""Content of chat completions: what a request says, and an answer, whole or piece by piece.
+"""Content of chat completions: of a request, and of an answer, whole or piece by piece.
 
 A gathering may be asked at any time; what it has is what was received.
 """
@@ -43,7 +43,7 @@ class _Piece:
     """Characters of a text that were gathered."""
 
     def part(self) -> Part | None:
-        """Return the part, if it says anything."""
+        """Return the part; None if it is empty."""
         if self.kind == "sound":
             return media.blob("audio", None, media.joined(self.texts))
         said = "".join(self.texts)
@@ -89,7 +89,7 @@ class ChoiceContentAccumulator:
             self._add(given, _index(given, 0))
 
     def _add(self, choice: Mapping[str, object], index: int) -> None:
-        # Most deltas bear a content and nothing else.
+        # Most deltas have a content and nothing else.
         delta: Any = choice.get("delta")
         try:
             alone = len(delta.__pydantic_fields_set__) == 1 and not delta.__pydantic_extra__

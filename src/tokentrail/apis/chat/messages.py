@@ -164,10 +164,10 @@ def _call(call: object, arguments: str, own_id: str | None = None) -> ToolCall |
 
 
 def read_tools(tools: object) -> tuple[Mapping[str, object], ...]:
-    """Return the function declarations as ``{name, description, parameters}``, what was given.
+    """Return the function declarations as ``{name, description, parameters}``, as given.
 
-    Takes chat's ``tools``, the flat ones of responses and the legacy ``functions``. Whatever is
-    no function declaration is left out, so a shorter result tells that something was. The
+    Takes chat's ``tools``, the flat ones of responses and the legacy ``functions``. Anything that
+    is no function declaration is left out, so a shorter result shows that something was. The
     parameters are copied: the caller may change its own meanwhile.
     """
     found = (_declaration(fields(tool)) for tool in sequence(tools))

@@ -14,7 +14,7 @@ from typing import Final
 from tokentrail.apis.values import fields, is_absent, nonempty_str, sequence
 
 MAX_CALLS: Final = 1024
-"""Calls of a choice that are told apart; all further ones are the last."""
+"""Separate calls of a choice; all further ones count as the last."""
 
 
 def arguments_text(value: object) -> str | None:
@@ -43,7 +43,7 @@ def each_call(calls: object) -> list[Mapping[str, object]]:
 
 
 def called(call: Mapping[str, object]) -> Mapping[str, object]:
-    """Return what a call says of the function, or of the custom tool."""
+    """Return the fields of a call's function or custom tool."""
     return fields(call.get("function")) or fields(call.get("custom"))
 
 
@@ -63,7 +63,7 @@ class _OpenCall:
 
 
 class CallPlaces:
-    """Tells of each delta of a call which call of its choice it is of, and what its name adds."""
+    """Finds the call to which each delta belongs, and the new piece of its name."""
 
     __slots__ = ("_last", "_open", "_slots")
 
@@ -122,7 +122,7 @@ class CallPlaces:
 
     @staticmethod
     def _note(own: _OpenCall, call_id: str | None, name: str | None, text: str) -> str | None:
-        """Keep what a delta says; return the piece of a name that it adds."""
+        """Keep the fields of a delta; return the piece of a name that it adds."""
         own.id = own.id or call_id
         if text:
             own.arguments = text

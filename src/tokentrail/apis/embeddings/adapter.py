@@ -58,13 +58,13 @@ class EmbeddingsAdapter:
 
 
 class UnknownStream:
-    """A stream where none is known: whatever it brings, nothing is told of it."""
+    """A stream where none is expected: nothing of it is recorded."""
 
     __slots__ = ()
     has_content = False
 
     def add(self, chunk: object) -> None:
-        """Take a chunk and leave it."""
+        """Ignore a chunk."""
 
     def response(self) -> Response:
         """Return an answer of which nothing was seen."""

@@ -1,4 +1,4 @@
-"""The realtime API: what a session and the responses in it say, event by event."""
+"""The realtime API: a session and its responses, read event by event."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class RealtimeAdapter:
 
 
 def _speaks(given: Mapping[str, object]) -> bool:
-    """Whether sound is among the output: where nothing is said of it, it is."""
+    """Whether the output includes audio, which is the default."""
     kinds = sequence(given.get("output_modalities")) or sequence(given.get("modalities"))
     return not kinds or "audio" in map(plain_str, kinds)
 
@@ -131,10 +131,10 @@ class RealtimeAccumulator:
         """Take the next event, of any type."""
         given = fields(chunk)
         kind = plain_str(given.get("type")) or ""
-        told = _DELTAS.get(kind)
-        if told is not None:
+        place = _DELTAS.get(kind)
+        if place is not None:
             self.has_content = True
-            self._feed(told, given, given.get("delta"))
+            self._feed(place, given, given.get("delta"))
         elif kind in _SOUND:
             self.has_content = True
         elif kind in {"response.created", "response.done"}:

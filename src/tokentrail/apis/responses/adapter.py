@@ -160,7 +160,10 @@ class FetchAdapter:
             return NO_ANSWER
         known = read_response(given)
         return replace(
-            known, compacted=None, error_type=known.error_type if known.unanswered else None
+            known,
+            compacted=None,
+            background=given.get("background") is True,
+            error_type=known.error_type if known.unanswered else None,
         )
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:

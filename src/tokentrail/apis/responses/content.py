@@ -1,4 +1,4 @@
-"""Content of the responses API: what a request says, and an answer, by events or taken whole."""
+"""Content of the responses API: of a request, and of an answer, by events or whole."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class _Item:
 
 
 def _kind(grown: Mapping[str, object]) -> str | None:
-    """Tell what an item is whose beginning was not seen, as in a stream taken up midway."""
+    """Return the item of a stream that was joined midway, so its beginning was not seen."""
     if "summary" in grown:
         return "reasoning"
     kinds = {plain_str(fields(part).get("type")) for part in sequence(grown.get("content"))}
@@ -196,7 +196,7 @@ class ResponsesContent:
 
 
 class FetchedContent:
-    """Content of a response that was made before: the request says nothing, its response all."""
+    """Content of a response that was created before: only the response has it."""
 
     def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
         """Return nothing."""

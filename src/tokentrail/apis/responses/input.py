@@ -63,7 +63,7 @@ def read_prompt(arguments: Mapping[str, object]) -> Prompt:
 
 
 def holds_server_tools(tools: object) -> bool:
-    """Tell whether one of ``tools`` is the server's own, which it describes and runs itself."""
+    """Return whether one of ``tools`` is the server's own, which it describes and runs itself."""
     kinds = {plain_str(fields(tool).get("type")) for tool in sequence(tools)}
     return bool(kinds - _OWN_TOOLS - {None})
 
@@ -103,7 +103,7 @@ def _item(item: object) -> Message | None:
 
 
 def _recalls(messages: tuple[Message, ...]) -> bool:
-    """Tell whether reasoning since the last question is only named, for the server to look up."""
+    """Return whether reasoning since the last question is only named, for the server to look up."""
     since = len(messages)
     while since and messages[since - 1].role != "user":
         since -= 1

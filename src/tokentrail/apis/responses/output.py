@@ -1,4 +1,4 @@
-"""What a ``Response`` object of the responses API says: facts and output items."""
+"""Readers for a ``Response`` of the responses API: its facts and output items."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read_response(given: Mapping[str, object]) -> Response:
         service_tier=telemetry_str(given.get("service_tier")),
         conversation_id=telemetry_str(fields(given.get("conversation")).get("id")),
         compacted=holds_compaction(output),
-        content_filter=read_response_filters(given.get("content_filters")),
+        content_filter=read_response_filters(given.get("content_filters"), given.get("moderation")),
         reported=reported,
         tools=used_tools(given) if status not in UNFINISHED else (),
         complete=bool(given) and status not in UNFINISHED,
@@ -71,7 +71,7 @@ def read_response(given: Mapping[str, object]) -> Response:
 
 
 def _cache_diagnostics(given: object) -> dict[str, Any]:
-    """Return what the server says of a prompt that its cache did not serve."""
+    """Return the server's report about a prompt that its cache did not serve."""
     if given is None:
         return {}
     said = fields(given)
@@ -102,13 +102,13 @@ def _finish_reasons(given: Mapping[str, object], status: str | None) -> tuple[st
 
 
 def calls_tool(given: Mapping[str, object]) -> bool:
-    """Tell whether a response's output asks the application to call something."""
+    """Return whether a response's output asks the application to call something."""
     kinds = (plain_str(fields(item).get("type")) for item in sequence(given.get("output")))
     return not TOOL_CALLS.isdisjoint(kinds)
 
 
 def holds_compaction(items: object) -> bool | None:
-    """Tell whether a compaction stands among the items; ``None`` where none is seen."""
+    """Return whether a compaction stands among the items; ``None`` where none is seen."""
     return any(fields(item).get("type") == "compaction" for item in sequence(items)) or None
 
 
@@ -136,7 +136,7 @@ def item_pieces(item: Mapping[str, object]) -> Iterator[tuple[str, int, str]]:
 
 
 def feed_kind(kind: object, index: int, sink: TextSink) -> None:
-    """Say that an item is of a kind whose price is not known."""
+    """Report an item of a kind with an unknown price."""
     known = plain_str(kind)
     if known == "custom_tool_call":
         sink.add("custom_call", index, 0, "")

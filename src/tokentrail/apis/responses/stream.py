@@ -68,7 +68,7 @@ _STAGES: Final = frozenset({"response.created", "response.queued", "response.in_
 
 
 class EventAccumulator:
-    """Gathers the events of one response. O(1) for each that bears text, in bounded memory.
+    """Gathers the events of one response. O(1) for each one with text, in bounded memory.
 
     The facts are those of the last response object that an event carried; what that one leaves
     out is kept from those before it.
@@ -97,7 +97,7 @@ class EventAccumulator:
 
     def add(self, chunk: object) -> None:
         """Take the next event, of any type."""
-        # The hot path: most events bear the next piece of one text.
+        # The hot path: most events have the next piece of one text.
         try:
             given = chunk.__dict__
             key = (given["type"], given["output_index"], given["content_index"])
@@ -267,8 +267,21 @@ def _given(response: object) -> dict[str, object]:
 class FetchAccumulator(EventAccumulator):
     """Gathers the events of a response that is fetched, perhaps again."""
 
-    __slots__ = ()
+    __slots__ = ("_background",)
+
+    def __init__(self, sink: TextSink | None) -> None:
+        super().__init__(sink)
+        self._background = False
+
+    def _learn(self, given: Mapping[str, object]) -> None:
+        self._background |= given.get("background") is True
+        super()._learn(given)
 
     def response(self) -> Response:
         """Return what is known by now; a failure that is old is no error now."""
-        return replace(super().response(), compacted=None, error_type=self._error)
+        return replace(
+            super().response(),
+            compacted=None,
+            background=self._background,
+            error_type=self._error,
+        )

@@ -1,4 +1,4 @@
-"""``tokentrail check-counts``: exchanges of one's own, counted again beside what was billed."""
+"""``tokentrail check-counts``: your own exchanges, counted again and compared with the bill."""
 
 from __future__ import annotations
 
@@ -15,22 +15,20 @@ if TYPE_CHECKING:
     from tokentrail.cli.command import Commands
 
 _ABOUT: Final = """\
-Counts exchanges of your own again, offline, and shows where counts and bills
-differ, by kind of request and by rule. A file holds one exchange a line, in
+Counts your own exchanges again, offline, and shows where counts and bills
+differ, by kind of request and by rule. A file has one exchange per line, in
 JSON: {"request": {...}, "response": {...}, "usage": {...}}. Nothing is sent
-anywhere. What is printed are shapes and numbers, nothing of what was said and no
-name of your own: it can be sent in.
+anywhere. The report has kinds of requests and numbers, no content and none of
+your own names, so you can share it.
 """
 _EXAMPLES: Final = """\
 examples:
   tokentrail check-counts exchanges.jsonl
   tokentrail check-counts monday.jsonl.gz tuesday.jsonl.gz --json > report.json
 
-docs/check-counts.md says how to record exchanges, and how to read the report.
+See docs/check-counts.md for how to record exchanges and read the report.
 """
-_EXIT_CODES: Final = (
-    "exit codes: 0 no number that is known is wrong, 1 one is, 2 no exchange could be read"
-)
+_EXIT_CODES: Final = "exit codes: 0 no exact count is wrong, 1 one is, 2 no exchange could be read"
 _MOST_COMPLAINTS: Final = 5
 
 
@@ -38,16 +36,18 @@ def add(commands: Commands) -> None:
     """Add the command to the parser's."""
     check = commands.add_parser(
         "check-counts",
-        help="compare counts with the bills of exchanges of your own",
+        help="compare counts with the bills of your own exchanges",
         **manual(_ABOUT, _EXAMPLES, _EXIT_CODES),
     )
-    check.add_argument("files", nargs="+", metavar="FILE", help="JSON lines; .gz is unpacked")
-    check.add_argument("--json", action="store_true", help="print an object, for programs")
+    check.add_argument(
+        "files", nargs="+", metavar="FILE", help="a file of JSON lines; .gz is unpacked"
+    )
+    check.add_argument("--json", action="store_true", help="print JSON, for programs")
     check.set_defaults(run=_run)
 
 
 def _run(asked: argparse.Namespace) -> int:
-    # What counts takes a while to import, and other commands do without it.
+    # Counting is slow to import, and other commands do not need it.
     from tokentrail.cli.check_counts import replay, report
 
     exchanges = not_read = 0
@@ -59,7 +59,7 @@ def _run(asked: argparse.Namespace) -> int:
         exchanges += 1
         counted += replay.replay(found)
     if not exchanges:
-        message = "no line is an exchange: docs/check-counts.md says what one looks like"
+        message = "no line is an exchange: docs/check-counts.md shows what one looks like"
         raise CommandError(message, code=2)
     made = report.report(exchanges, not_read, counted)
     print(report.as_json(made) if asked.json else report.as_table(made))
@@ -67,7 +67,7 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _exchanges(paths: list[str]) -> Iterator[Exchange | None]:
-    """Yield the exchanges of files, ``None`` for a line that holds none; say which, and why."""
+    """Yield the exchanges of files, ``None`` for a line without one; print which, and why."""
     from tokentrail.cli.check_counts import replay
 
     complaints = 0
@@ -84,16 +84,16 @@ def _exchanges(paths: list[str]) -> Iterator[Exchange | None]:
                         print(f"tokentrail: {path}:{number}: {_why(error)}", file=sys.stderr)
                     yield None
         except UnicodeDecodeError as error:
-            message = f"{path} is no UTF-8: convert it, with iconv say"
+            message = f"{path} is not UTF-8: convert it, for example with iconv"
             raise CommandError(message, code=2) from error
         except OSError as error:
             message = f"{path}: {error.strerror or error}: name a file that can be read"
             raise CommandError(message, code=2) from error
     if complaints > _MOST_COMPLAINTS:
         more = complaints - _MOST_COMPLAINTS
-        print(f"tokentrail: and {more} lines more that hold no exchange", file=sys.stderr)
+        print(f"tokentrail: and {more}  more lines without an exchange", file=sys.stderr)
 
 
 def _why(error: Exception) -> str:
-    """Return what is wrong with a line, without a word of it."""
-    return "it is no JSON" if hasattr(error, "doc") else str(error)
+    """Return what is wrong with a line, without quoting it."""
+    return "it is not JSON" if hasattr(error, "doc") else str(error)

@@ -1,4 +1,4 @@
-"""Exchanges replayed offline: counted on the way that a call goes, beside what was billed."""
+"""Exchanges replayed offline: counted as a call is, and compared with what was billed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DEPLOYMENT: Final = re.compile(r"/deployments/([^/]+)/")
 
 @dataclass(frozen=True)
 class Counted:
-    """One direction of one exchange: what was billed, and what the count is made of."""
+    """One direction of one exchange: the billed tokens, and the parts of the count."""
 
     id: str
     project: str
@@ -49,16 +49,16 @@ class Counted:
     source: str
     model: str
     kind: str = ""
-    """API, and what is in the request beside text."""
+    """API, and what the request contains besides text."""
 
     @property
     def tokens(self) -> int:
-        """What was counted."""
+        """Counted tokens."""
         return sum(part.tokens for part in self.parts)
 
     @property
     def right(self) -> bool:
-        """Whether that is what was billed."""
+        """Whether that equals what was billed."""
         return self.tokens == self.billed
 
     @property
@@ -73,7 +73,7 @@ class Counted:
 
 
 def lines(path: str) -> Iterator[str]:
-    """Yield the lines of a file, packed by gzip or not."""
+    """Yield the lines of a file, gzip or plain."""
     if path.endswith(".gz"):
         with gzip.open(path, "rt", encoding="utf-8") as packed:
             yield from packed
@@ -85,13 +85,13 @@ def lines(path: str) -> Iterator[str]:
 def exchange_of(line: str) -> Exchange:
     """Return the exchange that a line holds.
 
-    Raises ValueError, saying what is missing, for anything else.
+    Raises ValueError for anything else; it names what is missing.
     """
     given = json.loads(line)
-    _require(isinstance(given, dict), "it is no object")
+    _require(isinstance(given, dict), "it is not an object")
     _require(isinstance(given.get("request"), dict), "it has no request")
     _require(isinstance(given.get("response"), (dict, list)), "it has no response")
-    _require(api_of(given) in ADAPTERS, "its request is of no API that is counted")
+    _require(api_of(given) in ADAPTERS, "its request belongs to no API that is counted")
     _require(usage_of(given), "it has no usage")
     exchange: Exchange = given
     return exchange
@@ -103,7 +103,7 @@ def _require(found: object, complaint: str) -> None:
 
 
 def api_of(exchange: Exchange) -> str:
-    """Return "chat", "responses", "completions" or "embeddings"; "" for nothing of these."""
+    """Return "chat", "responses", "completions" or "embeddings"; "" for anything else."""
     named = exchange.get("api")
     if isinstance(named, str):
         return named
@@ -118,7 +118,7 @@ def api_of(exchange: Exchange) -> str:
 
 
 def usage_of(exchange: Exchange) -> Exchange:
-    """Return what was billed: as given, else as the answer or the end of its stream says."""
+    """Return the billed usage: as given, else as in the answer or at the end of its stream."""
     for name in ("usage", "response_usage"):
         if isinstance(exchange.get(name), dict):
             return dict(exchange[name])
@@ -159,7 +159,7 @@ def billed_input(usage: Exchange) -> int | None:
 
 
 def billed_output(usage: Exchange) -> int | None:
-    """Return the output that was billed, thought beside ``completion_tokens`` included."""
+    """Return the billed output, including reasoning reported outside ``completion_tokens``."""
     made = _number(usage.get("completion_tokens", usage.get("output_tokens")))
     total, given = _number(usage.get("total_tokens")), billed_input(usage)
     if made is not None and total is not None and given is not None and total > given + made:

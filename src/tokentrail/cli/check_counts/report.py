@@ -1,4 +1,4 @@
-"""Where counts and bills differ: shapes and numbers only, nothing of what was said."""
+"""Where counts and bills differ: kinds of requests and numbers only, no content."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RequestKind:
     counts: int
     known: int
     wrong: int
-    """Known numbers that are not what was billed."""
+    """Exact counts that differ from the bill."""
     visible: int
     estimates: int
     far: int
@@ -42,37 +42,37 @@ class Difference:
     direction: str
     kind: str
     model: str
-    """As OpenAI names it; names of one's own are not shown."""
+    """OpenAI's name; your own names are not shown."""
     source: str
     off: int
     """Counted minus billed."""
     times: int
     billed: int
-    """Of one of them."""
+    """Of one example."""
     rules: dict[str, int]
-    """Its tokens by rule."""
+    """Tokens of the example by rule."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the exchanges of a user say of the counts."""
+    """The result of comparing a user's exchanges with our counts."""
 
     exchanges: int
     not_read: int
-    """Lines that hold no exchange."""
+    """Lines without an exchange."""
     not_counted: int
-    """Inputs to which the server adds what only it knows."""
+    """Inputs to which the server adds content that only it knows."""
     kinds: tuple[RequestKind, ...]
     differences: tuple[Difference, ...]
 
     @property
     def is_right(self) -> bool:
-        """Whether no number that is known is wrong."""
+        """Whether no exact count is wrong."""
         return not any(kind.wrong for kind in self.kinds)
 
 
 def report(exchanges: int, not_read: int, counted: list[Counted]) -> Report:
-    """Return what counts of so many exchanges say."""
+    """Return the report on the counts of this many exchanges."""
     inputs = sum(one.direction == "input" for one in counted)
     names = dict.fromkeys((one.direction, one.kind) for one in counted)
     kinds = (_kind(*name, (o for o in counted if (o.direction, o.kind) == name)) for name in names)
@@ -103,7 +103,7 @@ def _kind(direction: str, kind: str, counted: Iterable[Counted]) -> RequestKind:
 
 
 def _differences(counted: list[Counted]) -> Iterator[Difference]:
-    """Yield what is off, known numbers first; output that is only visible is no difference."""
+    """Yield wrong counts, exact ones first; output that is only visible is not compared."""
     alike: dict[tuple[object, ...], list[Counted]] = {}
     for one in counted:
         if not one.right and one.source != Source.VISIBLE.value:
@@ -153,10 +153,10 @@ def _lines(found: Report) -> Iterator[str]:
         name = f"{one.direction:<6}  {one.kind}"
         yield f"{name:<{width}}" + "".join(f"{number:>11,}" for number in numbers)
     if found.not_counted:
-        yield f"{found.not_counted:,} inputs cannot be counted: the server adds what only it knows"
+        yield f"{found.not_counted:,} inputs cannot be counted: the server adds to them"
     if found.differences:
         yield ""
-        yield "Where they differ: times, counted minus billed, and one of them by its rules"
+        yield "Where they differ: how often, counted minus billed, and one example by its rules"
     for off in found.differences:
         yield (
             f"{off.times:>5}x {off.off:+}  {off.direction}  {off.kind}  {off.model}  {off.source}"

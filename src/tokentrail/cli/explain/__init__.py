@@ -1,4 +1,4 @@
-"""``tokentrail explain``: what the input of requests is made of, and what their cache served."""
+"""``tokentrail explain``: the parts of the input of requests, and what their cache served."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 _ABOUT: Final = """\
 Shows where the input tokens of a request come from: by part, message and tool,
-each with what the number is worth; and between the turns of a conversation what
-the prompt's cache could have served, and what kept it from that. Offline:
-nothing is sent anywhere. Nothing of what was said is printed.
+each number with its source. Between the turns of a conversation it also shows
+what the prompt cache could have served, and why it did not. It works offline:
+nothing is sent anywhere, and no content is printed.
 
-FILE is a request (JSON), requests or exchanges one a line, what `tokentrail run
---record --content` wrote, or a trace with content as OTLP JSON.
+FILE is a request (JSON), one request or exchange per line, a file written by
+`tokentrail run --record --content`, or a trace with content as OTLP JSON.
 """
 _EXAMPLES: Final = """\
 examples:
@@ -38,8 +38,8 @@ def add(commands: Commands) -> None:
         **manual(_ABOUT, _EXAMPLES),
     )
     explain.add_argument("file", metavar="FILE", help="JSON or JSON lines; - is standard input")
-    explain.add_argument("--model", help="the model, where a request names none that is known")
-    explain.add_argument("--html", metavar="PAGE", help="write a page to look at, too")
+    explain.add_argument("--model", help="the model of requests that name no known one")
+    explain.add_argument("--html", metavar="PAGE", help="also write an HTML page")
     explain.set_defaults(run=_run)
 
 
@@ -50,7 +50,7 @@ def _run(asked: argparse.Namespace) -> int:
     try:
         given = sys.stdin.read() if asked.file == "-" else Path(asked.file).read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        message = f"{asked.file} is no UTF-8: convert it, with iconv say"
+        message = f"{asked.file} is not UTF-8: convert it with iconv"
         raise CommandError(message, code=2) from error
     except OSError as error:
         message = f"{asked.file}: {error.strerror or error}: name a file that can be read"

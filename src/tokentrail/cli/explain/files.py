@@ -15,7 +15,7 @@ _ARRAYS: Final = {"arrayValue": "values", "kvlistValue": "values"}
 
 @dataclass(frozen=True, slots=True)
 class GivenCall:
-    """A request, and what its answer said of its input."""
+    """A request, and what its answer reported of its input."""
 
     request: Json
     reported: int | None = None
@@ -25,7 +25,7 @@ class GivenCall:
 
 
 def calls_of(text: str) -> list[GivenCall]:
-    """Return the calls that a file holds, in its order; what is none is left out."""
+    """Return the calls in a file, in its order; anything else is left out."""
     try:
         return list(_calls(json.loads(text)))
     except (ValueError, RecursionError):
@@ -75,7 +75,7 @@ def _recorded(given: Json) -> Iterator[GivenCall]:
     is_reported = given.get("input_source") == "reported"
     reported = _number(given.get("input_tokens")) if is_reported else None
     sent = datetime.fromisoformat(given["start_time"]).timestamp()
-    # A 0 is left out on spans: of a call that was reported it is one.
+    # Spans leave out a 0: if the call was reported, a missing number is 0.
     cached = _number(given.get("cached_tokens")) or (0 if is_reported else None)
     yield GivenCall(request, reported, cached, sent)
 
@@ -98,7 +98,7 @@ def _span(named: Json, request: Json, sent: float) -> GivenCall:
 
 
 def _value(value: Json) -> object:
-    """Return what OTLP's JSON wraps; whole numbers stand in it as text."""
+    """Return the plain value of an OTLP JSON value; integers in it are text."""
     (kind, held), *_ = [*value.items(), ("", None)]
     if kind == "intValue":
         return int(held)
@@ -108,7 +108,7 @@ def _value(value: Json) -> object:
 
 
 def _of_content(content: Json, model: object) -> Json | None:
-    """Return the request that recorded content stands for, as chat has it."""
+    """Return recorded content as a chat request."""
     said = _parsed(str(content.get("gen_ai.input.messages")))
     if not isinstance(said, list):
         return None
@@ -122,7 +122,7 @@ def _of_content(content: Json, model: object) -> Json | None:
 
 
 def _messages(item: Json) -> Iterator[Json]:
-    """Yield the messages of chat that one with parts stands for: each result is its own."""
+    """Yield a message with parts as messages of chat: each tool result is one."""
     texts, calls = [], []
     for part in item.get("parts", ()):
         kind = part.get("type")
@@ -135,7 +135,7 @@ def _messages(item: Json) -> Iterator[Json]:
         elif isinstance(part.get("content"), str):
             texts.append({"type": "text", "text": part["content"]})
         else:
-            texts.append({"type": str(kind)})  # which is counted as something that was not read
+            texts.append({"type": str(kind)})  # counted as a part that was not understood
     if texts or calls:
         content = texts[0]["text"] if len(texts) == 1 and "text" in texts[0] else texts or None
         yield {"role": item.get("role"), "content": content, "tool_calls": calls or None}

@@ -60,8 +60,8 @@ def of(turns: Sequence[Turn]) -> str:
         f"<title>Why so many tokens</title><style>{_STYLE}</style></head><body>\n"
         f"<h1>Why so many tokens</h1>\n<p>{calls}, {total:,} input tokens.</p>\n"
         f'<p class="keys">{_keys(turns)}</p>\n{rows}{details}'
-        f"<footer>tokentrail {escape(__version__)} explain. Numbers and names alone: nothing of "
-        "what was said.</footer></body></html>\n"
+        f"<footer>tokentrail {escape(__version__)} explain. Numbers and names only, "
+        "no content.</footer></body></html>\n"
     )
 
 
@@ -94,7 +94,7 @@ def _overview(number: int, turn: Turn, most: int) -> str:
 
 
 def _served(turn: Turn) -> str:
-    """Return a line below a bar: what was read from the cache, and what was missed."""
+    """Return the line below a bar: tokens read from the cache, and tokens missed."""
     use, tokens = turn.explanation.cache, turn.total.tokens or 1
     if use is None or use.read is None:
         return ""

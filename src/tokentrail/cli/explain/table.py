@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from tokentrail.model.records import CacheUse
 
 _BAR: Final = 24
-"""Columns of a bar that stands for all tokens."""
+"""Columns of a bar for all tokens."""
 LARGEST: Final = 10
-"""Messages that are shown, and tools."""
+"""Messages and tools that are shown."""
 
 
 def of(turns: Sequence[Turn], *, ascii_only: bool) -> str:
-    """Return the calls one below the other."""
+    """Return the text for all calls."""
     mark = "#" if ascii_only else "█"
     lines: list[str] = []
     for number, turn in enumerate(turns, 1):
@@ -58,13 +58,13 @@ def _rows(title: str, rows: Sequence[tuple[str, int, str]], whole: int, mark: st
 
 
 def cache_line(use: CacheUse | None, *, is_timed: bool) -> str:
-    """Return in one line what the prompt's cache could have served, and what it did."""
+    """Return in one line what the prompt cache could have served, and what it did."""
     if use is None:
-        return "nothing was sent before that begins alike"
+        return "no earlier request has the same beginning"
     could = f"{use.cacheable:,} tokens could be served"
     differs = f" ({use.differs})" if use.differs else ""
     if use.read is None:
-        return f"{could}, what was is not known{differs}"
+        return f"{could}, it is not known how much was{differs}"
     said = f"{could}, {use.read:,} were read"
     if not use.missed:
         return f"{said}{differs}"

@@ -1,4 +1,4 @@
-"""Calls explained one after the other, as the worker explains those of a program."""
+"""Calls explained one after another, as the worker explains those of a program."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A message, or what else the request has, with its tokens by our count."""
+    """A message, or another part of the request, with its counted tokens."""
 
     name: str
     tokens: int
@@ -46,11 +46,11 @@ class Turn:
     pieces: tuple[Piece, ...]
     """In the order of the request."""
     is_timed: bool
-    """It is known when it was sent."""
+    """Whether the time of the call is known."""
 
 
 def explain(calls: Iterable[GivenCall], model: str | None) -> list[Turn]:
-    """Return the calls of which the model is known, explained in their order."""
+    """Return the calls with a known model, explained in their order."""
     explainer = Explainer(1.0, names=True)
     found = (_turn(explainer, call, model) for call in calls)
     return [turn for turn in found if turn is not None]
@@ -77,7 +77,7 @@ def _turn(explainer: Explainer, call: GivenCall, model: str | None) -> Turn | No
 
 
 def _total(call: GivenCall, counted: TokenCount) -> Count:
-    """Return what was reported, else what is counted, of all that can be read."""
+    """Return the reported input tokens, else the count of all that can be read."""
     if call.reported is not None:
         return Count(call.reported, Source.REPORTED)
     tokens = sum(part.tokens for part in counted.parts)

@@ -1,4 +1,4 @@
-"""``tokentrail reconcile``: what was billed, beside what telemetry recorded."""
+"""``tokentrail reconcile``: the bill compared with recorded telemetry."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 _PROVIDER: Final = "openai"
 _URL: Final = "https://api.openai.com/v1"
 _ABOUT: Final = """\
-Compares the tokens that OpenAI billed with those that a Prometheus has, by
-model and direction, for whole days of UTC. Where they differ, it shows the
-reasons that the numbers show. Reads the bill with OPENAI_ADMIN_KEY, an admin
-key. Writes nothing, and asks only the addresses that are named.
+Compares the tokens that OpenAI billed with those recorded in Prometheus, by
+model and direction, for whole days of UTC. If they differ, it shows the reasons
+that the numbers give. It reads the bill with OPENAI_ADMIN_KEY, an admin key,
+writes nothing, and connects only to the addresses that you name.
 """
 _EXAMPLES: Final = """\
 examples:
@@ -63,14 +63,14 @@ def add(commands: Commands) -> None:
         type=_share,
         default=0.01,
         metavar="SHARE",
-        help="of what was billed, that may differ: 0.02 or 2%% (default: 1%%)",
+        help="the share of the bill that may differ: 0.02 or 2%% (default: 1%%)",
     )
     reconcile.add_argument("--json", action="store_true", help="print an object, for programs")
     reconcile.set_defaults(run=_run)
 
 
 def _run(asked: argparse.Namespace) -> int:
-    # What reads takes a while to import, and other commands do without it.
+    # Reading is slow to import, and other commands do not need it.
     from tokentrail.cli.reconcile import bill, comparison, output, prometheus
     from tokentrail.cli.reconcile.facts import Days
 
@@ -101,14 +101,14 @@ def _check(asked: argparse.Namespace) -> None:
         message = f"--to {asked.last} is not over: it is {today} in UTC"
         raise CommandError(message, code=2)
     if not is_url(asked.openai):
-        message = f"--openai is no URL: write it like {_URL}"
+        message = f"--openai is not a URL: write it like {_URL}"
         raise CommandError(message, code=2)
 
 
 def _day(given: str) -> date:
     with suppress(ValueError):
         return datetime.strptime(given, "%Y-%m-%d").date()  # noqa: DTZ007 - a day, not a time
-    message = f"{given!r} is no day: write it like 2026-11-01"
+    message = f"{given!r} is not a day: write it like 2026-11-01"
     raise argparse.ArgumentTypeError(message)
 
 
@@ -117,5 +117,5 @@ def _share(given: str) -> float:
         share = float(given[:-1]) / 100 if given.endswith("%") else float(given)
         if 0 <= share < 1:
             return share
-    message = f"{given!r} is no tolerance: write 0.02 or 2%"
+    message = f"{given!r} is not a tolerance: write 0.02 or 2%"
     raise argparse.ArgumentTypeError(message)

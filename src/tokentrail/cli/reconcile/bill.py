@@ -1,4 +1,4 @@
-"""What OpenAI billed, read with the openai client; or what a file says of another provider."""
+"""What OpenAI billed, read with the openai client; or another provider's bill from a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Method = Callable[..., Any]
 
 RELEASE: Final = "2.34.0"
-"""The release of openai from which on it has the administration API, as its maintainers say."""
+"""The first release of openai with the administration API, according to its maintainers."""
 _MOST: Final = 31
 """Days in a page, the most that the API allows."""
 _RETRIES: Final = 5
@@ -32,10 +32,10 @@ _COLUMNS: Final = ["model", "direction", "tokens"]
 
 
 def billed_by_openai(days: Days, url: str) -> Bill:
-    """Return the bill of these days; raise ``CommandError`` (2) where any page of it is missing."""
+    """Return the bill of these days; raise ``CommandError`` (2) if any page of it is missing."""
     key = os.environ.get("OPENAI_ADMIN_KEY", "").strip()
     if not key or not key.isascii() or not key.isprintable():
-        message = "OPENAI_ADMIN_KEY has no key: set it to an admin key, others read no bill"
+        message = "OPENAI_ADMIN_KEY has no key: set it to an admin key; no other key can read bills"
         raise CommandError(message, code=2)
     try:
         import openai
@@ -43,8 +43,8 @@ def billed_by_openai(days: Days, url: str) -> Bill:
         message = f"the bill is read with openai: pip install 'openai>={RELEASE}'"
         raise CommandError(message, code=2) from error
     try:
-        # An empty key, since that of OPENAI_API_KEY would be sent in place of the admin key. No
-        # redirect is followed, so that no other host than the one that was named is asked.
+        # An empty key, because otherwise OPENAI_API_KEY would be sent instead of the admin key. No
+        # redirect is followed, so only the named host is asked.
         client = openai.OpenAI(
             api_key="",
             admin_api_key=key,
@@ -61,7 +61,7 @@ def billed_by_openai(days: Days, url: str) -> Bill:
     with client:
         try:
             return _read(usage, days)
-        except openai.APIStatusError as error:  # its body may have the key in it
+        except openai.APIStatusError as error:  # its body may contain the key
             _fail(f"HTTP {error.status_code}")
         except openai.APIError as error:
             _fail(type(error).__name__)
@@ -87,7 +87,7 @@ def _read(usage: Any, days: Days) -> Bill:
     tools: Counter[str] = Counter()
     for tool, name, of in _TOOLS:
         method = getattr(usage, name, None)
-        if method is None:  # openai 2.34 has neither search; tokens are whole without them
+        if method is None:  # openai 2.34 has neither search; tokens are complete without them
             continue
         for result in _results(method, days):
             tools[tool] += _number(result, of)
@@ -106,7 +106,7 @@ def _cost(usage: Any, days: Days) -> dict[str, dict[str, float]]:
 
 
 def _results(method: Method, days: Days, **more: Any) -> Iterator[Any]:
-    """Yield what every day has, of every page."""
+    """Yield the results of every day, from every page."""
     seen: set[int] = set()
     cursors: set[str] = set()
     asked = {"start_time": days.start, "end_time": days.end, "bucket_width": "1d", "limit": _MOST}
@@ -130,7 +130,7 @@ def _results(method: Method, days: Days, **more: Any) -> Iterator[Any]:
 
 
 def _buckets(page: Any, method: Method) -> list[Any]:
-    """Return the days of a page: the client checks no answer, and a wrong address has others."""
+    """Return the days of a page, checked: the client does not, and the address may be wrong."""
     data = getattr(page, "data", None)
     if not isinstance(data, list) or not isinstance(getattr(page, "has_more", None), bool):
         _fail(f"no page of {method.__name__} was answered")
@@ -156,7 +156,7 @@ def _model(result: Any) -> str:
 
 def _fail(why: str) -> NoReturn:
     message = f"the bill could not be read: {why}"
-    raise CommandError(message, code=2) from None  # what it was raised of may name the key
+    raise CommandError(message, code=2) from None  # its cause may contain the key
 
 
 def billed_in_file(name: str) -> Bill:
@@ -176,7 +176,7 @@ def billed_in_file(name: str) -> Bill:
         message = f"--billed {name}: {error.strerror}: name a file that can be read"
         raise CommandError(message, code=2) from error
     except (UnicodeDecodeError, csv.Error) as error:
-        message = f"--billed {name} is no CSV in UTF-8: export it again"
+        message = f"--billed {name} is not CSV in UTF-8: export it again"
         raise CommandError(message, code=2) from error
     return Bill(dict(tokens))
 
@@ -187,6 +187,6 @@ def _row(row: dict[str, Any], where: str) -> tuple[Key, int]:
         message = f"{where}: not a model, input or output, and tokens"
         raise CommandError(message, code=2)
     if not (values[2].isascii() and values[2].isdigit()):
-        message = f"{where}: {values[2]!r} is no number of tokens"
+        message = f"{where}: {values[2]!r} is not a number of tokens"
         raise CommandError(message, code=2)
     return Key(values[0], values[1]), int(values[2])

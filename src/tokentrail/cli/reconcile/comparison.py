@@ -1,4 +1,4 @@
-"""A bill beside telemetry: rows by model and direction, and the reasons that numbers show."""
+"""A bill compared with telemetry: rows by model and direction, and reasons for differences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DIRECTIONS: Final = ("input", "output")
 
 @dataclass(frozen=True)
 class Reason:
-    """What a number shows of a difference. It may explain all of it, or a part."""
+    """A reason for a difference, shown by a number. It may explain all or a part of it."""
 
     code: str
     number: float
@@ -64,7 +64,7 @@ class Comparison:
     rows: tuple[Row, ...]
     requests: tuple[Requests, ...]
     names: dict[str, tuple[str, ...]]
-    """Of each model that goes by several names: all of them."""
+    """For each model with several names: all of them."""
     tools: dict[str, tuple[int, float | None]]
     """Requests to hosted tools, billed and recorded."""
     cost: dict[str, dict[str, float]]
@@ -78,7 +78,7 @@ class Comparison:
 
 
 def compare(bill: Bill, recorded: Recorded, tolerance: float) -> Comparison:
-    """Compare them by model and direction; ``tolerance`` is a share of what was billed."""
+    """Compare them by model and direction; ``tolerance`` is a share of the bill."""
     groups = _groups(bill, recorded)
     billed = _by_group(bill.tokens, groups)
     batch = _by_group(bill.batch_tokens, groups)
@@ -124,9 +124,8 @@ def _reasons(
         yield Reason("never_seen", 0, "telemetry never saw this model: its calls are not recorded")
     visible = sources.get(Source.VISIBLE.value, 0)
     if visible:
-        yield Reason(
-            "visible", visible, f"{visible:,.0f} are visible only: thought was billed and not seen"
-        )
+        message = f"{visible:,.0f} are visible only: reasoning was billed and not shown"
+        yield Reason("visible", visible, message)
     if failed:
         yield Reason("failed", failed, f"{failed:,.0f} are of calls that failed")
     if batch:
@@ -134,15 +133,15 @@ def _reasons(
 
 
 def _groups(bill: Bill, recorded: Recorded) -> dict[str, str]:
-    """Return the name of the group of each model: those that answered each other's requests.
+    """Return the group of each model: models that answered each other's requests.
 
-    An alias was answered by dated models. The group has the name that was requested, the shortest.
+    A dated model answers for its alias. The group has the requested name, the shortest.
     """
     names = {key.model for key in (*bill.tokens, *recorded.tokens)}
     names |= {*bill.requests, *recorded.requests}
     groups = {name: {name} for name in names}
     for asked, answered in recorded.answered:
-        if OTHER in (asked, answered):  # stands for any number of models
+        if OTHER in (asked, answered):  # may be any number of models
             continue
         joined = groups.get(asked, {asked}) | groups.get(answered, {answered})
         for name in joined:

@@ -1,7 +1,7 @@
-"""What counters grew by, worked out from their samples.
+"""The increase of counters, computed from their samples.
 
-``increase()`` of Prometheus extrapolates, and leaves out what a series began with: the tokens of a
-process before its first sample. A bill has them.
+``increase()`` of Prometheus extrapolates, and leaves out the first value of a series: the tokens of
+a process before its first sample. A bill includes them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Sample = tuple[float, float]
 
 MOST_APART: Final = 300.0
-"""Seconds between samples beyond which they are absent: Prometheus' own limit of staleness."""
+"""Seconds between samples above which there is a gap: Prometheus' own staleness limit."""
 
 
 @dataclass
@@ -30,17 +30,17 @@ class Growth:
     """The value before the next sample."""
     grown: dict[Labels, float] = field(default_factory=dict)
     starts: set[tuple[Labels, float]] = field(default_factory=set)
-    """Processes that began, by instance, each with the time of its first sample."""
+    """Processes that started, by instance, each with the time of its first sample."""
     _instances: set[Labels] = field(default_factory=set)
 
     def begin(self, labels: Labels, value: float) -> None:
-        """Take the value that a series had before the days."""
+        """Note the value of a series before the first day."""
         self.last[labels] = value
         self.grown.setdefault(labels, 0.0)
         self._instances.add(instance(labels))
 
     def add(self, labels: Labels, samples: Iterable[Sample]) -> None:
-        """Add the samples of a series: a value that falls is one of a process that began again."""
+        """Add the samples of a series: if the value falls, the process was restarted."""
         last = self.last.get(labels)
         grown = self.grown.get(labels, 0.0)
         for time, value in samples:
@@ -54,16 +54,16 @@ class Growth:
             self.last[labels], self.grown[labels] = last, grown
 
     def known(self, labels: Iterable[Labels]) -> None:
-        """Take these series' processes to be there before any sample that follows."""
+        """Treat the processes of these series as started before any sample that follows."""
         self._instances.update(map(instance, labels))
 
 
 def instance(labels: Labels) -> Labels:
-    """Return the labels that tell processes apart."""
+    """Return the labels that identify a process."""
     return tuple(label for label in labels if label[0] in {"job", "instance"})
 
 
 def gaps(times: Iterable[float], start: float, end: float) -> list[Gap]:
-    """Return where there is no sample for longer than :data:`MOST_APART`."""
+    """Return the gaps: no sample for longer than :data:`MOST_APART`."""
     points = [start, *sorted(times), end]
     return [Gap(one, other) for one, other in pairwise(points) if other - one > MOST_APART]

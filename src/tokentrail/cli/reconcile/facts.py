@@ -1,4 +1,4 @@
-"""What a bill and telemetry say, and the days that both are asked for."""
+"""The numbers of a bill and of telemetry, and the days that are compared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DAY: Final = 86_400
 
 
 def is_url(text: str) -> bool:
-    """Return whether it is an address that HTTP can ask."""
+    """Return whether this is a valid HTTP address."""
     try:
         parts = urlsplit(text)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -47,11 +47,11 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Bill:
-    """What the provider billed. What it does not say is absent, never 0."""
+    """What the provider billed. Numbers it does not give are absent, never 0."""
 
     tokens: dict[Key, int]
     batch_tokens: dict[Key, int] = field(default_factory=dict)
-    """The part of ``tokens`` that batch jobs used: no call of a client has them."""
+    """The part of ``tokens`` used by batch jobs: no call of a client records them."""
     requests: dict[str, int] = field(default_factory=dict)
     """By model."""
     tools: dict[str, int] = field(default_factory=dict)
@@ -84,6 +84,6 @@ class Recorded:
     gaps: tuple[Gap, ...] = ()
     """No process had a sample for longer than five minutes."""
     starts: int = 0
-    """Processes that began within the days, or began again."""
+    """Processes that were started or restarted within the days."""
     cost_usd: dict[str, float] = field(default_factory=dict)
     """By model, where the rules of ``tokentrail prices`` are loaded."""

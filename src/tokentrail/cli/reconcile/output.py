@@ -61,7 +61,7 @@ def _lines(found: Comparison, days: Days, tolerance: float) -> Iterator[str]:
     for title, part in (
         ("Names that are one model, by their answers", _names(found)),
         ("Requests: billed, recorded", _requests(found)),
-        ("Hosted tools: billed beside tokens, recorded", _tools(found)),
+        ("Hosted tools: billed besides tokens, recorded", _tools(found)),
         ("Cost", _cost(found)),
         ("Telemetry", _telemetry(found)),
     ):

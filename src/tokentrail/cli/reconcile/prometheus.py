@@ -1,4 +1,4 @@
-"""What telemetry has, read from a Prometheus or from a store that answers as one does."""
+"""Recorded telemetry, read from Prometheus or from a store with the same API."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _OUTCOME: Final = _translated(semconv.OUTCOME)
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """Follows no redirect: no other host is asked than the one that was named."""
+    """Follows no redirect: only the named host is asked."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Return no request."""
+        """Return None: do not follow."""
 
 
 class Prometheus:
@@ -53,7 +53,7 @@ class Prometheus:
 
     def __init__(self, url: str) -> None:
         if not is_url(url):
-            message = "--prometheus is no URL: write it like http://localhost:9090"
+            message = "--prometheus is not a URL: write it like http://localhost:9090"
             raise CommandError(message, code=2)
         parts = urlsplit(url)
         user, at, host = parts.netloc.rpartition("@")
@@ -89,7 +89,7 @@ class Prometheus:
 
 
 def _reason(error: HTTPError) -> str:
-    """Return what Prometheus says is wrong, an expression for one."""
+    """Return Prometheus' own error message, for example about an expression."""
     with error:
         try:
             return str(json.load(error)["error"])
@@ -98,10 +98,10 @@ def _reason(error: HTTPError) -> str:
 
 
 def recorded(prometheus: Prometheus, days: Days, selector: str, provider: str | None) -> Recorded:
-    """Return what telemetry has of these days.
+    """Return the telemetry of these days.
 
     Args:
-        prometheus: Where it is.
+        prometheus: Its API.
         days: Whole days of UTC.
         selector: Matchers of PromQL, which every series must have.
         provider: The provider that was billed, by ``gen_ai.provider.name``; None for all.
@@ -149,7 +149,7 @@ def _growth(
     days: Days,
     times: set[float] | None = None,
 ) -> Growth:
-    """Return what the series of a counter grew by, hour by hour: a store limits a query's samples.
+    """Return the increase of a counter's series, hour by hour: stores limit the samples of a query.
 
     ``times`` takes the times of all samples.
     """
@@ -198,12 +198,12 @@ def _answered(prometheus: Prometheus, matchers: str, days: Days) -> frozenset[tu
 
 
 def _cost(prometheus: Prometheus, matchers: str, days: Days) -> dict[str, float]:
-    """Return USD by model, where the rules of ``tokentrail prices`` record them per second."""
+    """Return USD by model, if the rules of ``tokentrail prices`` record it."""
     series = f"{COST}{{{matchers}}}"
     cost: Counter[str] = Counter()
     for day in range(days.start + DAY, days.end + 1, DAY):
-        # Each sample is worth the pause until the next one, of a rule that is evaluated steadily:
-        # a subquery gives the steps, and a series that ended adds nothing further.
+        # Each sample counts for the step until the next: the subquery gives the steps, and a series
+        # that has ended adds nothing more.
         for one in prometheus.query(
             f"sum by ({_MODEL}) (sum_over_time({series}[{DAY}s:1m])) * 60", day
         ):

@@ -14,7 +14,7 @@ from opentelemetry.metrics import Observation
 from tokentrail.model.records import Outcome
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics.tools import ToolMetrics
-from tokentrail.telemetry.metrics.totals import total
+from tokentrail.telemetry.metrics.totals import increase, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from tokentrail.model.records import Operation, Request
     from tokentrail.telemetry.metrics.attributes import MetricAttributes
-    from tokentrail.telemetry.metrics.series import Attributes
+    from tokentrail.telemetry.metrics.series import Attributes, MetricSeries
+    from tokentrail.telemetry.metrics.totals import Sum
 
 STALE: Final = 300.0
 """Seconds after which what a provider said of its limits is not told any more: they are by minute,
@@ -90,22 +91,33 @@ class ExchangeMetrics:
         self._remaining = latest(provider, meter, semconv.RATE_LIMIT_REMAINING)
         self._read_at: dict[tuple[str, str | None], float] = {}
 
-    def record(self, operation: Operation) -> None:
-        """Record the points of a call that ended."""
+    def record(self, operation: Operation, series: MetricSeries) -> None:
+        """Record the points of a call that ended; ``series``: of calls that are alike."""
         if operation.tools:
             self._tools.record(operation)
         for cause in operation.retries:
             self._retries.add(1, self._points.with_value(operation, semconv.ERROR_TYPE, cause))
         response = operation.response
         # of what did not complete the conventions have "error" for want of a reason
-        completed = operation.outcome is Outcome.COMPLETED
-        for reason in (completed and response and response.finish_reasons) or ():
-            self._choices.add(1, self._points.with_value(operation, semconv.FINISH_REASON, reason))
+        if operation.outcome is Outcome.COMPLETED and response and response.finish_reasons:
+            for choices in self._sums_of_choices(operation, response.finish_reasons, series):
+                increase(choices)
         if operation.headers is not None and self._is_due(operation.request):
             for kind, limit, remaining in _limits(operation.headers):
                 attributes = self._points.of_account(operation, kind)
                 self._limit.set(limit, attributes)
                 self._remaining.set(remaining, attributes)
+
+    def _sums_of_choices(
+        self, operation: Operation, reasons: tuple[str, ...], series: MetricSeries
+    ) -> tuple[Sum, ...]:
+        """Return the sum of each choice, looked up for the first of calls that end alike."""
+        found = series.choices.get(reasons)
+        if found is None:
+            points, name = self._points, semconv.FINISH_REASON
+            made = [self._choices.sum(points.with_value(operation, name, r)) for r in reasons]
+            found = series.choices.keep(reasons, tuple(made))
+        return found
 
     def _is_due(self, request: Request) -> bool:
         """Whether the limits of such calls were last read a while ago."""

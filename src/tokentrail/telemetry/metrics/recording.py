@@ -145,7 +145,7 @@ class Metrics:
         read = 0 if given is None else given.tokens
         written = 0 if made is None else made.tokens
         add(series.sums, read, written, series.wasted)
-        self._exchanges.record(operation)
+        self._exchanges.record(operation, series)
         if usage.counted_input is not None or usage.counted_output is not None:
             self._record_comparison(usage, shared.base, context)
         if series.details and usage.reported is not None and any(self._numbers(usage.reported)):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.support.bounded import BoundedCache
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,15 +26,21 @@ TOKEN_TYPES: Final = ("input", "output")
 """What the first two of them count tokens of."""
 
 
+MAX_REASONS: Final = 16
+"""Ways in which the choices of answers end, kept for the next that end so."""
+
+
 class MetricSeries:
     """The instruments and attributes of all points of calls that are alike."""
 
-    __slots__ = ("details", "first", "parts", "points", "sums", "wasted")
+    __slots__ = ("choices", "details", "first", "parts", "points", "sums", "wasted")
 
     def __init__(self, ended: Sum) -> None:
         """Count calls in ``ended``; of tokens nothing is told yet."""
         self.sums: list[Sum] = [ended, [0], [0]]
         """Our own totals: of calls, of tokens read and written. ``[0]``: these are not told."""
+        self.choices: BoundedCache[tuple[str, ...], tuple[Sum, ...]] = BoundedCache(MAX_REASONS)
+        """Our own totals of choices, by why each of them ended."""
         self.wasted: list[Sum] | None = None
         """Our own totals of tokens read and written by calls whose answer was not used."""
         self.points: list[tuple[int, Histogram, Attributes]] = []

@@ -53,6 +53,12 @@ def add(sums: list[Sum], read: int, written: int, wasted: list[Sum] | None) -> N
             wasted[1][0] += written
 
 
+def increase(found: Sum) -> None:
+    """Add one to a sum."""
+    with _lock:
+        found[0] += 1
+
+
 class Total:
     """Sums by attributes; the attributes of one total always stand in the same order."""
 

@@ -1,8 +1,8 @@
-"""What OpenAI's answers look like on the wire, built from one :class:`Answer`.
+"""OpenAI's answers as they are on the wire, built from one :class:`Answer`.
 
-``chat``, ``responses``, ``completions`` and ``embeddings`` tell it in their API's shape, as a
-whole body or as the events of a stream; ``errors`` holds what is said instead. What is no text,
-``images``, ``audio`` and ``judgements``, is made of nothing.
+``chat``, ``responses``, ``completions`` and ``embeddings`` build it in the format of their API, as
+a whole body or as the events of a stream; ``errors`` builds error bodies. ``images``, ``audio`` and
+``judgements`` have fixed content.
 """
 
 from tokentrail.testing.payloads import (

@@ -1,4 +1,4 @@
-"""What a model has to say, before any API gives it a shape."""
+"""A model's answer, independent of any API."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 UsageOn = Literal["none", "last", "every", "finish"]
-"""Where a stream carries usage: nowhere; as asked with ``include_usage``, on a last event without
-a choice (the others then say null); running totals on every event; on the finishing event, unasked.
+"""Where a stream has usage: nowhere; with ``include_usage``, on a last event without a choice (the
+others have null); running totals on every event; on the finishing event without being requested.
 """
 
 _PIECE = re.compile(r"[ _]?[^\W\d_]+|\d{1,3}|[^\S\n]?[^\s\w]+\n*|\s+|_")
@@ -24,7 +24,7 @@ _PIECE = re.compile(r"[ _]?[^\W\d_]+|\d{1,3}|[^\S\n]?[^\s\w]+\n*|\s+|_")
 def pieces(text: str) -> tuple[str, ...]:
     """Split a text as a tokenizer might: words with the space before them, short digits, marks.
 
-    Joined they are the text again. For common English words they are the very tokens.
+    Joined they are the text again. For common English words they are exactly the tokens.
     """
     return tuple(_PIECE.findall(text))
 
@@ -41,7 +41,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A call of a tool that the model asks for."""
+    """A tool call that the model requests."""
 
     name: str
     arguments: str
@@ -50,7 +50,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: a text for each choice, and what the first choice calls."""
+    """One answer: a text for each choice, and the tool calls of the first choice."""
 
     texts: tuple[str, ...] = ("",)
     usage: Usage | None = None
@@ -60,15 +60,15 @@ class Answer:
     split: Callable[[str], Sequence[str]] = pieces
     """How a text is cut into the deltas of a stream."""
     azure: bool = False
-    """With the content filter's results, as Azure gives them."""
+    """With the content filter's results, as from Azure."""
     background: bool = False
-    """Made while nobody waits for it, to be fetched later."""
+    """Created in the background, to be fetched later."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     created: int = field(default_factory=lambda: int(time.time()))
 
 
 def completion_usage(usage: Usage | None) -> JsonObject | None:
-    """Return usage as chat and legacy completions word it."""
+    """Return usage as in chat and legacy completions."""
     if usage is None:
         return None
     return {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DONE = Event("[DONE]")
-"""What ends a stream."""
+"""The end of a stream."""
 
 _FILTERS: JsonObject = {
     kind: {"filtered": False, "severity": "safe"}
@@ -39,13 +39,13 @@ def chunks(answer: Answer, usage_on: UsageOn = "none") -> list[Event]:
     each piece, and is the answer's own usage on the last chunk.
     """
     head = _head(answer, "chat.completion.chunk")
-    told = list(_deltas(answer))
+    deltas = list(_deltas(answer))
     events = [Event(_prompt_filter_chunk())] if answer.azure else []
-    for number, (index, delta, reason) in enumerate(told, start=1):
+    for number, (index, delta, reason) in enumerate(deltas, start=1):
         choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}
         if answer.azure:
             choice["content_filter_results"] = _FILTERS if "content" in delta else {}
-        usage = _usage_of_chunk(answer, usage_on, number, len(told), finishing=reason is not None)
+        usage = _usage_of_chunk(answer, usage_on, number, len(deltas), finishing=reason is not None)
         events.append(Event({**head, "choices": [choice], **usage}))
     if usage_on == "last":
         events.append(Event({**head, "choices": [], "usage": completion_usage(answer.usage)}))
@@ -53,12 +53,12 @@ def chunks(answer: Answer, usage_on: UsageOn = "none") -> list[Event]:
 
 
 def prompt_filter_event() -> Event:
-    """Return Azure's first event: what its filter says of the prompt; no id, model or choice."""
+    """Return Azure's first event: the filter's result for the prompt; no id, model or choice."""
     return Event(_prompt_filter_chunk())
 
 
 def _deltas(answer: Answer) -> Iterator[tuple[int, JsonObject, str | None]]:
-    """Yield each delta with the index of its choice and, on the last, why it finished."""
+    """Yield each delta with the index of its choice and, on the last, the finish reason."""
     first: JsonObject = {"role": "assistant", "content": "", "refusal": None}
     if answer.tool_calls:
         first = {"role": "assistant", "content": None}

@@ -21,18 +21,18 @@ def completion(answer: Answer) -> JsonObject:
 def events(answer: Answer, usage_on: UsageOn = "none") -> list[Event]:
     """Return the events of a streamed legacy completion, ``[DONE]`` included.
 
-    Usage stands on a last event without a choice (``last``) or nowhere.
+    Usage is on a last event without a choice (``last``) or nowhere.
     """
     head, last = _head(answer), usage_on == "last"
     silent: JsonObject = {"usage": None} if last else {}
-    told = [
+    choices = [
         _choice(index, piece, None)
         for row in zip_longest(*(answer.split(text) for text in answer.texts))
         for index, piece in enumerate(row)
         if piece is not None
     ]
-    told += [_choice(index, "", answer.finish_reason) for index in range(len(answer.texts))]
-    body = [Event({**head, "choices": [choice], **silent}) for choice in told]
+    choices += [_choice(index, "", answer.finish_reason) for index in range(len(answer.texts))]
+    body = [Event({**head, "choices": [choice], **silent}) for choice in choices]
     if last:
         body.append(Event({**head, "choices": [], "usage": completion_usage(answer.usage)}))
     return [*body, DONE]

@@ -1,4 +1,4 @@
-"""What is said instead of an answer: error bodies, and errors in the middle of a stream."""
+"""Errors: error bodies, and errors in the middle of a stream."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from tokentrail.testing.replies import Event, JsonObject, Plain
 def reply(
     status: int, message: str, *, kind: str = "invalid_request_error", code: str | None = None
 ) -> Plain:
-    """Return an error as OpenAI words it."""
+    """Return an error in OpenAI's format."""
     return Plain(_body(message, kind, code), status)
 
 
 def model_not_found(model: str) -> Plain:
-    """Return 404 for a model that is not there."""
+    """Return 404 for a model that does not exist."""
     message = f"The model `{model}` does not exist or you do not have access to it."
     return reply(404, message, code="model_not_found")
 
 
 def deployment_not_found() -> Plain:
-    """Return Azure's 404 for a deployment that is not there."""
+    """Return Azure's 404 for a deployment that does not exist."""
     message = "The API deployment for this resource does not exist."
     return Plain({"error": {"code": "DeploymentNotFound", "message": message}}, 404)
 

@@ -1,4 +1,4 @@
-"""Pictures: whole, and as the events of a stream."""
+"""Images: whole, and as the events of a stream."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _KIND: Final = {
     "size": "1024x1024",
 }
 IMAGE_TOKENS: Final = 272
-"""What a picture of low quality is billed, made or looked at."""
+"""Tokens billed for an image of low quality, as output or input."""
 
 
 def images(*, text_tokens: int, given: int = 0, count: int = 1) -> JsonObject:
-    """Return ``count`` whole pictures, made of a text and ``given`` pictures."""
+    """Return ``count`` whole images, made from a text and ``given`` images."""
     return {
         "created": 1764000000,
         **_KIND,
@@ -32,16 +32,16 @@ def images(*, text_tokens: int, given: int = 0, count: int = 1) -> JsonObject:
 
 
 def events(*, text_tokens: int, given: int = 0) -> list[Event]:
-    """Return the events of one streamed picture, two of them of what is there so far."""
+    """Return the events of one streamed image, two of them partial images."""
     name = "image_edit" if given else "image_generation"
     head: JsonObject = {"created_at": 1764000000, "b64_json": _PIXEL, **_KIND}
     partial = f"{name}.partial_image"
-    told = [
+    parts = [
         Event({**head, "type": partial, "partial_image_index": index}, partial)
         for index in range(2)
     ]
     done = f"{name}.completed"
-    return [*told, Event({**head, "type": done, "usage": _usage(text_tokens, given, 1)}, done)]
+    return [*parts, Event({**head, "type": done, "usage": _usage(text_tokens, given, 1)}, done)]
 
 
 def _usage(text_tokens: int, given: int, made: int) -> JsonObject:

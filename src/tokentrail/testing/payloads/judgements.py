@@ -1,4 +1,4 @@
-"""Judgements: moderations, decisions, and what a search finds."""
+"""Judgements: moderations, decisions, and search results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def moderation(*, model: str, count: int) -> JsonObject:
-    """Return that nothing is wrong with any of the inputs."""
+    """Return a moderation that flags none of the inputs."""
     categories = ("hate", "violence")
     return {
         "id": "modr-70ke27a11",
@@ -27,7 +27,7 @@ def moderation(*, model: str, count: int) -> JsonObject:
 
 
 def decision(*, model: str, tokens: int, count: int) -> JsonObject:
-    """Return that each of the questions is answered with yes."""
+    """Return decisions that answer each question with yes."""
     return {
         "model": model,
         "answers": [{"type": "predicate", "name": None, "probability": 0.75}] * count,
@@ -42,7 +42,7 @@ def decision(*, model: str, tokens: int, count: int) -> JsonObject:
 
 
 def found(query: str, *, count: int) -> JsonObject:
-    """Return a page of results of a search, each less good than the one before."""
+    """Return a page of search results with falling scores."""
     return {
         "object": "vector_store.search_results.page",
         "search_query": [query],

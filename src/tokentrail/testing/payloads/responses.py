@@ -15,9 +15,9 @@ Status = Literal["completed", "incomplete", "failed", "queued", "cancelled"]
 
 
 def response(answer: Answer, status: Status | None = None) -> JsonObject:
-    """Return a whole response; without a ``status``, the one its finish reason means.
+    """Return a whole response; without a ``status``, it follows from the finish reason.
 
-    One that is queued or was cancelled has no output yet, and cost nothing.
+    One that is queued or was cancelled has no output yet, and no usage.
     """
     if status in {"queued", "cancelled"}:
         return _response(answer, status, [], None)
@@ -25,7 +25,7 @@ def response(answer: Answer, status: Status | None = None) -> JsonObject:
 
 
 def compaction(answer: Answer) -> JsonObject:
-    """Return what ``/responses/compact`` makes of a conversation: one item that nobody can read."""
+    """Return the answer of ``/responses/compact``: one encrypted item."""
     item = {"id": f"cmp_{answer.id}", "type": "compaction", "encrypted_content": "Z0FBQUFBQg=="}
     return {
         "id": f"resp_{answer.id}",
@@ -37,16 +37,16 @@ def compaction(answer: Answer) -> JsonObject:
 
 
 def token_count(tokens: int) -> JsonObject:
-    """Return what ``/responses/input_tokens`` says."""
+    """Return the answer of ``/responses/input_tokens``."""
     return {"object": "response.input_tokens", "input_tokens": tokens}
 
 
 def events(answer: Answer, status: Status | None = None) -> list[Event]:
     """Return the events of a streamed response; it always ends with usage, if the answer has it."""
-    told = list(_events(answer, status or _status(answer)))
+    sequence = list(_events(answer, status or _status(answer)))
     return [
         Event({"type": kind, **fields, "sequence_number": number}, kind)
-        for number, (kind, fields) in enumerate(told)
+        for number, (kind, fields) in enumerate(sequence)
     ]
 
 

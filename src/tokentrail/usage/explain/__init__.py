@@ -1,4 +1,4 @@
-"""Why a call has so many tokens: the parts of its input, and what the prompt's cache served.
+"""Why a call has so many tokens: the parts of its input, and what the prompt cache served.
 
-Only the worker explains. Of what was said it keeps keyed hashes and numbers, never text.
+Only the worker does this. It keeps keyed hashes and numbers of the content, never text.
 """

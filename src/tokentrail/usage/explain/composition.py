@@ -1,8 +1,7 @@
-"""The parts of an input: what was counted before is never encoded again."""
+"""The parts of an input. Text that was counted before is not encoded again."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.counting import InputTally, RuleId, is_proven
@@ -10,6 +9,7 @@ from tokentrail.counting.text import Sum
 from tokentrail.counting.tools import MalformedError, Rendering
 from tokentrail.model.records import InputPart, Message, Prompt, Source
 from tokentrail.support.bounded import RecentlyUsed
+from tokentrail.support.frozen import lean_dataclass
 from tokentrail.usage.explain.sections import INSTRUCTIONS, keyed, keyed_text
 from tokentrail.usage.explain.shares import apportion
 
@@ -28,9 +28,9 @@ PARTS: Final = (
 REMEMBERED: Final = 32_768
 """Sections with their tokens."""
 _AT_ONCE: Final = 32
-"""Units that are known, added up before others get a turn: some 30 us."""
+"""Known units added up between two yields: some 30 us."""
 LARGEST: Final = 10
-"""Tools that are named."""
+"""Number of tools that are named."""
 _IMAGES: Final = frozenset(rule for rule in RuleId if rule.value.startswith("input.image."))
 _OTHER: Final = frozenset({RuleId.REASONING_SEALED, RuleId.REASONING_DROPPED, RuleId.COMPACTION})
 _PLACES: Final = {"tools": "tools", "tool_choice": "tools", "schema": "schema"}
@@ -40,14 +40,14 @@ _ROLES: Final = {
     **dict.fromkeys(INSTRUCTIONS, "instructions"),
 }
 _SAID: Final = "said"
-"""By the user: in the last turn or before it, which is known by its place alone."""
+"""From the user: only the position decides whether it is the last turn or history."""
 
 Tokens = dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Counted:
-    """The tokens of a section by part, and the parts of which a rule is not proven."""
+    """The tokens of a section by part, and the parts with an unproven rule."""
 
     tokens: tuple[tuple[str, int], ...]
     unsure: frozenset[str]
@@ -58,12 +58,12 @@ class Counted:
         return sum(tokens for _, tokens in self.tokens)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class CountedInput:
-    """An input as it is counted, before it is scaled to what is billed."""
+    """An input as counted, before it is scaled to the billed total."""
 
     head: Counted
-    """Of what stands before the items."""
+    """Tokens before the items."""
     units: tuple[Counted, ...]
     parts: Tokens
     unsure: frozenset[str]
@@ -77,7 +77,7 @@ class CountedInput:
         return sum(self.parts.values())
 
     def of_items(self, number: int) -> int:
-        """Return the tokens of the first ``number`` items; of calls with their results none."""
+        """Return the tokens of the first ``number`` items, without a unit that is cut in two."""
         tokens = 0
         for unit, size in zip(self.units, self.sizes, strict=True):
             number -= size
@@ -88,7 +88,7 @@ class CountedInput:
 
 
 class SectionCounter:
-    """Counts prompts section by section; remembers what each came to."""
+    """Counts prompts section by section; remembers the result of each."""
 
     def __init__(self) -> None:
         self._known: RecentlyUsed[tuple[Digest, Digest], Counted] = RecentlyUsed(REMEMBERED)
@@ -97,7 +97,7 @@ class SectionCounter:
     def count(
         self, prompt: Prompt, sections: Sections, model: Model, encoder: Encoder
     ) -> Generator[None, None, CountedInput]:
-        """Return what a prompt is made of, after short slices."""
+        """Return the composition of a prompt, after short slices."""
         schema = prompt.schema_name or "" if prompt.schema is not None else None
         base = keyed_text(model.name, model.encoding, repr((prompt.of_responses, schema)))
         head = yield from self._head(prompt, sections, (model, encoder, base))
@@ -192,9 +192,9 @@ class SectionCounter:
 def scaled(
     counted: CountedInput, total: Count, model: Model, prompt: Prompt, reported: Reported | None
 ) -> tuple[InputPart, ...]:
-    """Return the parts of an input, which sum to its ``total`` exactly; none is empty.
+    """Return the parts of an input; they sum to ``total`` exactly, and none is empty.
 
-    What the server keeps itself, and adds, is put where it belongs before the rest is scaled.
+    What the server stores and adds itself is assigned first, then the rest is scaled.
     """
     parts = dict(counted.parts)
     left = total.tokens - counted.total
@@ -208,7 +208,7 @@ def scaled(
     if sound:
         parts["other"], is_right = 0, False
     tokens = apportion(total.tokens - sound, [parts[name] for name in PARTS])
-    tokens[-1] += total.tokens - sum(tokens)  # sound, or all of it where nothing was counted
+    tokens[-1] += total.tokens - sum(tokens)  # audio, or everything if nothing was counted
     is_known = is_right and model.known
     return tuple(
         InputPart(
@@ -222,7 +222,7 @@ def scaled(
 
 
 def _holder(prompt: Prompt) -> str | None:
-    """Return the part that the server adds what it keeps to, if it keeps anything."""
+    """Return the part to which the server adds what it stores, if anything."""
     if not prompt.unknowable:
         return None
     return "tools" if prompt.hosted_tools else "history"
@@ -231,9 +231,9 @@ def _holder(prompt: Prompt) -> str | None:
 def _counted(
     tally: InputTally, prompt: Prompt, *, without: int | None = None, only: bool = False
 ) -> Counted:
-    """Sort what was counted into parts.
+    """Sort counted tokens into parts.
 
-    ``without``: a message that stands for none; ``only``: messages alone, nothing of the request.
+    ``without``: index of a message that is only a placeholder; ``only``: messages alone.
     """
     found: Tokens = {}
     unsure: set[str] = set()
@@ -253,7 +253,7 @@ def _part(place: int | str, rule: RuleId, prompt: Prompt) -> str:
     if rule is RuleId.FILE_TEXT:
         return "files"
     if isinstance(place, str):
-        for_tools = rule.value.startswith("input.tools.")  # a message that is written for them
+        for_tools = rule.value.startswith("input.tools.")  # a message added by the server for them
         return "tools" if for_tools else _PLACES.get(place, "other")
     return "other" if rule in _OTHER else _ROLES.get(prompt.messages[place].role, _SAID)
 
@@ -264,7 +264,7 @@ def _add(parts: Tokens, counted: Counted, said: str) -> None:
 
 
 def _last_answer(prompt: Prompt) -> int:
-    """Return the place of the last message of the assistant, -1 if there is none."""
+    """Return the index of the last assistant message, -1 without any."""
     places = range(len(prompt.messages) - 1, -1, -1)
     return next((at for at in places if prompt.messages[at].role == "assistant"), -1)
 

@@ -1,8 +1,8 @@
-"""Which conversation a call belongs to, and which call of it is the one before.
+"""Which conversation a call belongs to, and which earlier call it continues.
 
-By its conversation id, the response that it goes on from, or its cache key; else by the longest
-chain of items that it shares, the first one of the user at least: without model, tools, schema and
-instructions, so that a change of these begins no new conversation.
+Known by its conversation id, the response that it continues, or its cache key; else by the longest
+chain of items that it shares, up to the first user message at least. Model, tools, schema and
+instructions do not count, so a change of these starts no new conversation.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.support.bounded import RecentlyUsed
+from tokentrail.support.frozen import lean_dataclass
 from tokentrail.usage.explain.sections import keyed_text
 
 if TYPE_CHECKING:
@@ -19,42 +20,42 @@ if TYPE_CHECKING:
     from tokentrail.usage.explain.sections import Digest, Head, Sections
 
 CONVERSATIONS: Final = 1024
-"""That are remembered by a name."""
+"""Conversations that are remembered by a name."""
 CHAINS: Final = 16_384
 """Chains of items by which conversations are found."""
 CALLS: Final = 8
-"""The latest calls of a conversation that are remembered: others may stand between two turns."""
+"""Latest calls of a conversation that are remembered: other calls may come between two turns."""
 _ATTRIBUTE: Final = "gen_ai.conversation.id"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class SeenCall:
     """A call that was answered."""
 
     head: Head
     end: Digest
     length: int
-    """How many items it has, and the hash of all."""
+    """Number of its items, and the hash of all."""
     cache_key: str | None
     tokens: int
-    """Of its input."""
+    """Tokens of its input."""
     sent: float
     """Seconds since the epoch."""
 
 
 @dataclass(eq=False, slots=True)
 class Conversation:
-    """The latest calls of one conversation, and whether it is explained."""
+    """The latest calls of one conversation, and whether it is sampled."""
 
     is_chosen: bool
     calls: tuple[SeenCall, ...] = ()
-    """The latest first; none that was gone on from."""
+    """The latest first, without calls that others have continued."""
 
     def before(self, sections: Sections) -> SeenCall | None:
-        """Return the call that one of these sections follows.
+        """Return the call that these sections continue.
 
-        The one with most of its items; if none is a part of them, the latest. Of several the one
-        that begins alike: so a call beside the conversation is not taken for the turn before.
+        The one with the most items in them; the latest if none has any. Among several, the one with
+        the same beginning, so a call outside the conversation is not taken for the turn before.
         """
         continued = self._continued(sections)
         longest = max((call.length for call in continued), default=None)
@@ -63,7 +64,7 @@ class Conversation:
         return next(iter([*alike, *calls]), None)
 
     def add(self, sections: Sections, call: SeenCall) -> None:
-        """Take its latest call. Where it goes on as before, no other goes on from where it was."""
+        """Add its latest call, in place of the one that it continues: no other continues that."""
         before, past = self.before(sections), self._continued(sections)
         if before is None or before not in past or before.head != call.head:
             past = [old for old in past if (old.end, old.head) == (call.end, call.head)]
@@ -78,13 +79,13 @@ class Conversations:
     """Finds the conversation of a call. For one thread alone."""
 
     def __init__(self, share: float) -> None:
-        """``share``: of conversations that are explained, from 0 to 1."""
+        """``share`` of conversations that are sampled, from 0 to 1."""
         self._share = share
         self._named: RecentlyUsed[Digest, Conversation] = RecentlyUsed(CONVERSATIONS)
         self._chains: RecentlyUsed[Digest, Conversation] = RecentlyUsed(CHAINS)
 
     def of(self, request: Request, sections: Sections) -> Conversation:
-        """Return the conversation that a call belongs to: one of before, or a new one."""
+        """Return the conversation that a call belongs to: a known one, or a new one."""
         for name in _names(request):
             found = self._named.use(name)
             if found is not None:
@@ -114,7 +115,7 @@ class Conversations:
             self._chains.keep(chain, conversation)
 
     def _is_chosen(self, request: Request, sections: Sections) -> bool:
-        """Draw by what all calls of a conversation have in common."""
+        """Sample by a value that all calls of a conversation have in common."""
         if self._share >= 1:
             return True
         first = sections.items[sections.first_user : sections.first_user + 1]
@@ -123,7 +124,7 @@ class Conversations:
 
 
 def _is_told(request: Request) -> bool:
-    """Whether the application says which conversation it is: no other is guessed then."""
+    """Whether the application names the conversation: then none is guessed."""
     return conversation_id(request) is not None
 
 
@@ -136,7 +137,7 @@ def conversation_id(request: Request) -> str | None:
 
 
 def _names(request: Request) -> list[Digest]:
-    """Return what the conversation goes by, the surest first."""
+    """Return the names of the conversation, the most reliable first."""
     found = (
         ("conversation", conversation_id(request)),
         ("response", request.previous_response_id),

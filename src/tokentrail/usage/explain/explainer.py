@@ -1,4 +1,4 @@
-"""Explains calls that ended: the parts of the input, the prompt's cache, what was sent again."""
+"""Explains finished calls: the parts of the input, the prompt cache, repeated requests."""
 
 from __future__ import annotations
 
@@ -25,40 +25,39 @@ if TYPE_CHECKING:
     from tokentrail.usage.resolve import Model
 
 AGAIN: Final = 60.0
-"""Seconds in which a request that is sent again unchanged is repeated."""
+"""Seconds within which an identical request counts as repeated."""
 REQUESTS: Final = 1024
-"""Whole requests that are remembered for that."""
+"""Requests that are remembered for that."""
 _APIS: Final = frozenset({CHAT.name, RESPONSES.name})
 _ASKED: Final = attrgetter(
     "operation", "choice_count", "max_tokens", "temperature", "top_p", "top_k", "seed",
     "frequency_penalty", "presence_penalty", "stop_sequences", "output_type", "reasoning_level",
     "previous_response_id",
 )  # fmt: skip
-"""What tells requests apart beside their prompts."""
-
-
-def can_be_explained(request: Request) -> bool:
-    """Tell whether a call has an input that is explained."""
-    return request.operation in _APIS and request.api in {CHAT.api, RESPONSES.api}
+"""Fields that distinguish requests besides their prompts."""
 
 
 class Explainer:
-    """Explains call after call, each in the order in which they ended. For one thread alone."""
+    """Explains calls in the order in which they ended. For one thread only."""
 
     def __init__(self, share: float, *, names: bool) -> None:
-        """``share``: of conversations, from 0 to 1; ``names``: tools are named."""
+        """``share`` of conversations, from 0 to 1; ``names``: whether tools are named."""
         self._conversations = Conversations(share)
         self._counter = SectionCounter()
         self._prefixes = Prefixes()
         self._answered: RecentlyUsed[Digest, float] = RecentlyUsed(REQUESTS)
         self._names = names
 
+    def explains(self, request: Request) -> bool:
+        """Tell whether a call has an input that is explained."""
+        return request.operation in _APIS and request.api in {CHAT.api, RESPONSES.api}
+
     def steps(
         self, operation: Operation, prompt: Prompt, total: Count, model: Model, encoder: Encoder
     ) -> Iterator[None]:
         """Explain a call whose input is ``total``, in short slices.
 
-        Not one of a conversation that was not chosen.
+        Returns None for a conversation that is not sampled.
         """
         sections = yield from read_sections(operation.request, prompt)
         sent = operation.end_time / 1e9 - operation.duration
@@ -103,9 +102,9 @@ class Explainer:
         sections: Sections,
         sent: float,
     ) -> bool:
-        """Tell whether the same request was answered within a minute; remember this one.
+        """Return whether the same request was answered within the last minute; remember this one.
 
-        Not one that the server adds a conversation to, which has grown since.
+        False if the server adds the conversation, which has grown since.
         """
         request = operation.request
         if request.conversation_id is not None or operation.outcome is not Outcome.COMPLETED:

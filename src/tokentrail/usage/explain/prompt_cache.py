@@ -1,4 +1,4 @@
-"""What the prompt's cache could have served, and the first thing that kept it from that."""
+"""What the prompt cache could have served, and the first reason why it did not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SHORTEST: Final = 1024
 STEP: Final = 128
-"""Tokens that OpenAI's cache takes at least, and by which what it takes grows."""
+"""Minimum tokens for OpenAI's cache, and the step in which a cached prefix grows."""
 PREFIXES: Final = 16_384
 """Prefixes that are remembered."""
 UNKNOWN: Final = "unknown"
@@ -25,18 +25,18 @@ HISTORY: Final = "history_rewritten"
 
 
 def rounded(tokens: int) -> int:
-    """Return how much of so many tokens the cache takes."""
+    """Return how many of these tokens the cache can hold."""
     return 0 if tokens < SHORTEST else tokens - tokens % STEP
 
 
 class Prefixes:
-    """When each prefix was last sent. For one thread alone."""
+    """When each prefix was last sent. For one thread only."""
 
     def __init__(self) -> None:
         self._sent: RecentlyUsed[Prefix, float] = RecentlyUsed(PREFIXES)
 
     def longest(self, prefixes: tuple[Prefix, ...]) -> tuple[int, float] | None:
-        """Return the number of sections behind the model that were sent before, and when."""
+        """Return how many sections after the model were sent before, and when."""
         for length in range(len(prefixes), 0, -1):
             sent = self._sent.use(prefixes[length - 1])
             if sent is not None:
@@ -52,9 +52,9 @@ class Prefixes:
 def use_after(
     before: SeenCall, request: Request, sections: Sections, tokens: int, sent: float
 ) -> CacheUse:
-    """Return what could have been served of a call of ``tokens`` that follows another.
+    """Return what the cache could have served of a call of ``tokens`` that continues another.
 
-    No more than it has: what was left out of it needs no cache.
+    At most its own tokens: what it no longer contains needs no cache.
     """
     reason = _difference(before, request, sections)
     idle = max(0.0, sent - before.sent) if reason is None else None
@@ -65,9 +65,9 @@ def use_after(
 def use_of_first(
     shared: tuple[int, float], counted: CountedInput, tokens: int, sent: float
 ) -> CacheUse | None:
-    """Return what could have been served of a call by the prefix that it shares with another.
+    """Return what the cache could have served by the prefix shared with another call.
 
-    As counted, not scaled: nobody knows where the rest stands. ``None``: that is the model alone.
+    As counted, not scaled: the position of the rest is unknown. ``None``: only the model is shared.
     """
     length, at = shared
     known = _tokens_of_prefix(length, counted)
@@ -77,9 +77,9 @@ def use_of_first(
 
 
 def with_report(use: CacheUse | None, response: Response | None) -> CacheUse | None:
-    """Return the same with what the server said: its own reason goes before ours.
+    """Return it with the server's report: its reason goes before ours.
 
-    ``None``: it is the first call with such a beginning, and nothing was read.
+    ``None``: it is the first call with this beginning, and nothing was read.
     """
     reported = response.reported if response is not None else None
     read = reported.cache_read_tokens if reported is not None else None
@@ -102,7 +102,7 @@ def with_report(use: CacheUse | None, response: Response | None) -> CacheUse | N
 
 
 def _difference(before: SeenCall, request: Request, sections: Sections) -> str | None:
-    """Return the first thing that differs, in the order in which the cache compares."""
+    """Return the first difference, in the order in which the cache compares."""
     known, head = before.head, sections.head
     if known.model != head.model:
         return "model_changed"
@@ -112,14 +112,14 @@ def _difference(before: SeenCall, request: Request, sections: Sections) -> str |
         if getattr(known, name) != getattr(head, name):
             return f"{name}_changed"
     if request.conversation_id is not None or request.previous_response_id is not None:
-        return None  # the server has the items of before
+        return None  # the server has the earlier items
     length = before.length
     is_continued = length == 0 or sections.items[length - 1 : length] == (before.end,)
     return None if is_continued else HISTORY
 
 
 def _tokens_of_prefix(length: int, counted: CountedInput) -> int:
-    """Return the counted tokens of the sections behind the model, of so many."""
+    """Return the counted tokens of this many sections after the model."""
     heads = ({"tools"}, {"schema"}, {"instructions"})[:length]
     tokens = sum(n for name, n in counted.head.tokens if any(name in head for head in heads))
     return tokens + counted.of_items(length - len(heads))

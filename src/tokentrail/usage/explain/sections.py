@@ -1,17 +1,17 @@
-"""A prompt in sections, in the order in which its cache compares them, each known by a keyed hash.
+"""A prompt in sections, in the order in which the cache compares them, each as a keyed hash.
 
-The key is drawn once in a process and never leaves it: no hash can be guessed from outside.
+The key is drawn once per process and never leaves it: no hash can be guessed from outside.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.counting import render_schema, turns
 from tokentrail.counting.schemas import as_json
+from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 _KEY: Final = os.urandom(32)
 _BYTES: Final = 16
 _AT_ONCE: Final = 16
-"""Messages that are hashed before others get a turn: some tens of microseconds."""
+"""Messages hashed between two yields: some tens of microseconds."""
 INSTRUCTIONS: Final = frozenset({"system", "developer"})
 
 Digest = bytes
 Prefix = tuple[Digest, Digest]
-"""The hash of what stands before the items, and the chained one of the items."""
+"""The hash of everything before the items, and the chained hash of the items."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Unit:
     """A message, or the calls of one answer with their results, and its hash."""
 
     turn: Turn
     digest: Digest
     size: int
-    """How many messages it is."""
+    """Number of its messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Head:
-    """What stands before the items."""
+    """Everything before the items."""
 
     model: Digest
     tools: Digest
@@ -50,19 +50,19 @@ class Head:
     instructions: Digest
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass(frozen=True, slots=True)
 class Sections:
     """The sections of one prompt."""
 
     head: Head
     leading: int
-    """How many messages the instructions are."""
+    """Number of messages that are instructions."""
     items: tuple[Digest, ...]
-    """A chained hash for each further message: of it and of all before it."""
+    """A chained hash for each further message: of it and all before it."""
     units: tuple[Unit, ...]
-    """All messages behind the instructions. They have the text: only the call keeps them."""
+    """All messages after the instructions. They hold the text: only the call keeps them."""
     first_user: int
-    """The number of the item that the user said first; as many as there are if none."""
+    """Index of the first item of the user; the number of items if none is."""
 
     @property
     def end(self) -> Digest:
@@ -70,7 +70,7 @@ class Sections:
         return self.items[-1] if self.items else keyed()
 
     def prefixes(self) -> tuple[Prefix, ...]:
-        """Return what each prefix is known by: model, tools, schema, instructions, items."""
+        """Return the key of each prefix: model, tools, schema, instructions, items."""
         head = self.head
         sections = (head.model, head.tools, head.schema, head.instructions)
         whole = keyed(*sections)
@@ -84,7 +84,7 @@ def keyed(*parts: bytes) -> Digest:
 
 
 def keyed_text(*texts: str) -> Digest:
-    """Return the hash of texts, which are told from others that are joined to the same."""
+    """Return the hash of texts; other texts that join to the same string have another hash."""
     text = "".join([f"{len(text)}:{text}" for text in texts])
     return keyed(text.encode("utf-8", "surrogatepass"))
 
@@ -136,14 +136,14 @@ def _chained(digests: list[Digest]) -> Iterable[Digest]:
 def _units(prompt: Prompt, digests: list[Digest], leading: int) -> Iterable[Unit]:
     found = [turn for turn in turns(prompt) if turn.first >= leading]
     ends = [turn.first for turn in found[1:]] + [len(prompt.messages)]
-    for turn, end in zip(found, ends, strict=False):  # no turn: one end too many
+    for turn, end in zip(found, ends, strict=False):  # no turn: the loop runs once more
         said, size = digests[turn.first : end], end - turn.first
         is_alone = size == 1 and not turn.dropped
         yield Unit(turn, said[0] if is_alone else keyed(*said, bytes([turn.dropped])), size)
 
 
 def _message(message: Message) -> Digest:
-    """Return the hash of all of a message that the model reads."""
+    """Return the hash of everything in a message that the model reads."""
     legacy = (message.function_call,) if message.function_call is not None else ()
     calls: tuple[ToolCall, ...] = (*message.tool_calls, *legacy)
     shape = (len(message.texts), len(calls), len(message.images), len(message.files))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 def apportion(total: int, weights: Sequence[int]) -> list[int]:
     """Return parts of ``total`` in proportion to ``weights``, by largest remainder.
 
-    They sum to it exactly, unless no weight is more than 0: then each is 0.
+    They sum to it exactly, unless no weight exceeds 0: then each is 0.
     """
     sum_of_weights = sum(weights)
     if sum_of_weights <= 0:

@@ -24,6 +24,13 @@ def test_every_rule_stands_in_the_table_once_and_all_evidence_is_of_a_rule():
     assert set(EVIDENCE) <= {rule.value for rule in RuleId}
 
 
+def test_the_page_has_the_evidence_of_each_rule():
+    """The same numbers, and the same verdict, stand in docs/accuracy.md."""
+    page = (ROOT / "docs" / "accuracy.md").read_text("utf-8").splitlines()
+    shown = list(table(EVIDENCE))
+    assert [line for line in page if line in shown] == shown
+
+
 @pytest.mark.parametrize(
     ("found", "enough"),
     [
