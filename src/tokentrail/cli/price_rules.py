@@ -203,7 +203,7 @@ def _cost_rule(priced: Priced) -> list[str]:
 
 
 def _requests(priced: Priced) -> Iterator[str]:
-    """Yield what the server's own searches cost; they are not told apart by service tier."""
+    """Yield what the server's own searches cost; no service tier makes a difference."""
     for tool in BY_REQUEST:
         rate = getattr(priced.rates, tool)
         if rate is not None and priced.tier is None:
