@@ -42,6 +42,7 @@ from dashboard_queries import (
     SOURCE,
     TOKENS,
     TRACED,
+    WASTED,
     Queries,
     legend,
     or_zero,
@@ -225,9 +226,10 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
         ),
         _tile(
             "Wasted tokens",
-            "Share of the tokens of the last 15 minutes that were spent on calls that were closed"
-            " early, cancelled, truncated or failed. The server bills them.",
-            share(TOKENS, f'{OUTCOME}!="completed"', tokens),
+            "Share of the tokens of the last 15 minutes that were paid and not used: of calls that"
+            " were closed early, cancelled, truncated or cut, failed, or repeated. The row Why so"
+            " many tokens has the reasons.",
+            share(WASTED, "", tokens),
             unit="percentunit",
             steps=((None, "text"), (0.0, GOOD), (0.1, WARNING), (0.25, BAD)),
             decimals=1,
@@ -564,35 +566,6 @@ def _tokens(ask: Queries) -> tuple[Panel, ...]:
     return (
         *(_shares(ask, kind) for kind in ("input", "output")),
         Panel(
-            "Wasted tokens per second by outcome",
-            "Tokens a second of calls that did not complete, by outcome.",
-            "timeseries",
-            (Query(ask.total(TOKENS, OUTCOME, where=f'{OUTCOME}!="completed"'), legend(OUTCOME)),),
-            unit=TOKENS_PER_SECOND,
-            empty="None",
-            decimals=0,
-            stacked=True,
-            colors=OUTCOMES,
-            traces="outcome",
-        ),
-        *(
-            Panel(
-                f"{kind.capitalize()} tokens per call by model",
-                f"{kind.capitalize()} tokens from every source over calls: a mean.",
-                "timeseries",
-                (
-                    Query(
-                        f"{ask.total(TOKENS, *TRACED, where=_kind(kind))} / {calls}",
-                        legend(*TRACED),
-                    ),
-                ),
-                unit="suffix: tokens",
-                decimals=0,
-                traces="model",
-            )
-            for kind in ("input", "output")
-        ),
-        Panel(
             "Reasoning by model",
             "Share of reported output tokens that were thought and not answer, by model and"
             " service.",
@@ -609,6 +582,24 @@ def _tokens(ask: Queries) -> tuple[Panel, ...]:
             decimals=0,
             most=1.0,
             traces="model",
+        ),
+        *(
+            Panel(
+                f"{kind.capitalize()} tokens per call by model",
+                f"{kind.capitalize()} tokens from every source over calls: a mean.",
+                "timeseries",
+                (
+                    Query(
+                        f"{ask.total(TOKENS, *TRACED, where=_kind(kind))} / {calls}",
+                        legend(*TRACED),
+                    ),
+                ),
+                unit="suffix: tokens",
+                decimals=0,
+                width=12,
+                traces="model",
+            )
+            for kind in ("input", "output")
         ),
     )
 

@@ -7,7 +7,7 @@ OpenTelemetry's rules for Prometheus write them: see docs/dashboards.md.
 from __future__ import annotations
 
 from tokentrail.cli.label_option import PLACEHOLDER
-from tokentrail.cli.promql_rules import COST
+from tokentrail.cli.promql_rules import COST, PRICE
 from tokentrail.telemetry import semconv
 
 RATE = "$__rate_interval"
@@ -42,6 +42,8 @@ LIMIT_TYPE = label(semconv.RATE_LIMIT_TYPE)
 REASON = label(semconv.FINISH_REASON)
 BY = PLACEHOLDER
 """The label that ``tokentrail dashboards --by`` names, until it is named."""
+PRICED = (JOB, PROVIDER, MODEL)
+"""What has a price."""
 TRACED = (MODEL, JOB)
 """What a search for traces asks for: the series of a panel that links to it are one of each."""
 
@@ -52,6 +54,7 @@ RETRIES = series(semconv.RETRIES, "total")
 FINISHED = series(semconv.FINISHED_CHOICES, "total")
 LEFT = series(semconv.RATE_LIMIT_REMAINING)
 LIMIT = series(semconv.RATE_LIMIT_LIMIT)
+WASTED = series(semconv.WASTE_TOKENS, "total")
 QUEUE = series(semconv.QUEUE_SIZE)
 ERRORS = series(semconv.INTERNAL_ERRORS, "total")
 QUEUED = series(semconv.COUNTS_QUEUED, "total")
@@ -150,6 +153,19 @@ class Queries:
         inner = self.spent().removeprefix("sum (").removesuffix(")")
         group = f" by ({', '.join(labels)})" if labels else ""
         return f"sum{group} (sum_over_time({inner}[{over}:1m])) * 60"
+
+    def worth(self, tokens: str, part: str, *labels: str) -> str:
+        """Return USD per second of tokens per second, at the price of a part of them.
+
+        ``tokens`` are by labels, and by job, provider and model. Without a price they are nothing.
+        """
+        return f"sum by ({', '.join(labels)}) ({tokens} {self.at_price(part)})"
+
+    def at_price(self, part: str) -> str:
+        """Return what multiplies tokens by their price, as `tokentrail prices` records it."""
+        by = ", ".join(PRICED)
+        price = f'{PRICE}{{{JOB}=~"$service", tokentrail_part="{part}"}}'
+        return f"* on ({by}) group_left () avg by ({by}) ({price})"
 
     def spent_lately(self) -> str:
         """Return USD in the interval between two points."""

@@ -17,6 +17,7 @@ from zlib import crc32
 
 import dashboard_panels as shown
 import dashboard_queries as asked
+from dashboard_explain import explain_row
 from dashboard_links import docs_link, service_link, trace_links
 from dashboard_tools import tools_row
 from grafana_foundation_sdk.builders import common, dashboard, heatmap, prometheus, stat, table
@@ -64,10 +65,19 @@ def main() -> int:
 def rendered(*, by: bool) -> str:
     """Return a dashboard's JSON."""
     made = _plain(board(by=by))
-    made["panels"] = list(_placed((*shown.rows(by=by), tools_row(by=by))))
+    made["panels"] = list(_placed(_rows(by=by)))
     for variable in made["templating"]["list"]:
         del variable["id"]  # one and the same for all
     return json.dumps(made, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _rows(*, by: bool) -> Iterator[shown.Row]:
+    """Yield all rows: those of other modules stand where a reader would look for them."""
+    for row in shown.rows(by=by):
+        yield row
+        if row.title == "Tokens":
+            yield explain_row(by=by)
+    yield tools_row(by=by)
 
 
 def board(*, by: bool) -> dashboard.Dashboard:

@@ -9,6 +9,7 @@ import sys
 import time
 from typing import Any
 
+import openai
 import pytest
 
 import tokentrail
@@ -116,6 +117,25 @@ async def test_rules_act_on_what_the_hook_hears(driver, serve, trail, heard):
     assert "tiger" not in repr(said)
     assert said["inputs"][1].parts[1].content == b""
     assert said["outputs"][0].parts[0].content == "*****-*****…"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_hook_that_asks_a_model_is_not_recorded(
+    driver, serve, trail, heard, monkeypatch, stream
+):
+    """Recorded, its call would run it again."""
+    there = serve(Plain(chat.completion(ANSWER)))
+
+    def on_completion(**said: Any) -> None:
+        heard.calls.append(said)
+        with openai.OpenAI(api_key="no-secret", base_url=there.base_url) as client:
+            client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+
+    monkeypatch.setattr(heard, "on_completion", on_completion)
+    trail.instrument()
+    await ask(driver, serve, stream=stream)
+    assert trail.spans.one()
+    assert (len(heard.calls), len(there.calls)) == (1, 1)
 
 
 async def test_every_kind_of_part_has_a_type_of_theirs(util, heard):

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -36,8 +37,10 @@ from tests.dashboards.scenes import (
     PIECES,
     QUESTION,
     SCENES,
+    TOOL,
     TOOL_USAGE,
     VERSION,
+    messages,
 )
 
 import tokentrail
@@ -55,6 +58,7 @@ from tokentrail.testing.server import Cut, Plain, Server, Stream, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from tests.dashboards.scenes import Scene
 
@@ -64,7 +68,8 @@ BY_NAME = {scene.name: scene for scene in SCENES}
 INTERVAL = 0.5
 _ASKED: dict[str, Iterator[int]] = defaultdict(count)
 """How often each scene was asked for: the oldest clients do not say which try a request is."""
-MESSAGES = [{"role": "user", "content": QUESTION}]
+_APART = count(1)
+"""A temperature for each call, so that none repeats another."""
 
 
 def respond(call: Call) -> Reply:
@@ -117,12 +122,12 @@ def _stopped(steps: Iterable[Any], scene: Scene) -> Iterable[Any]:
         yield Cut() if scene.outcome == "failed" else Wait(5.0)
 
 
-def play(scene: Scene, url: str) -> None:
-    """Make one call, and end it as the scene has it."""
+def play(scene: Scene, url: str, number: int) -> None:
+    """Make one call of a round, and end it as the scene has it."""
     options = {"api_key": "no-secret", "max_retries": scene.refusals}
     options["default_headers"] = {"x-scene": scene.name}
     if scene.outcome == "cancelled":
-        asyncio.run(_cancel(scene, openai.AsyncOpenAI(base_url=f"{url}/v1", **options)))
+        asyncio.run(_cancel(scene, openai.AsyncOpenAI(base_url=f"{url}/v1", **options), number))
         return
     if scene.provider == "openai":
         client = openai.OpenAI(base_url=f"{url}/v1", **options)
@@ -130,7 +135,7 @@ def play(scene: Scene, url: str) -> None:
         client = openai.AzureOpenAI(azure_endpoint=url, api_version="2024-10-21", **options)
     with client:
         try:
-            answer = _ask(client, scene)
+            answer = _ask(client, scene, number)
             for chunk in _pieces(answer) if scene.stream else ():
                 if chunk == scene.read and scene.outcome == "closed_early":
                     break
@@ -141,15 +146,18 @@ def play(scene: Scene, url: str) -> None:
                 raise
 
 
-def _ask(client: Any, scene: Scene) -> Any:
+def _ask(client: Any, scene: Scene, number: int) -> Any:
     model, stream = scene.model, {"stream": True} if scene.stream else {}
+    apart = {"temperature": next(_APART) / 1000}
     if scene.api == "embeddings":
         return client.embeddings.create(model=model, input=QUESTION)
     if scene.api == "responses":
-        return client.responses.create(model=model, input=QUESTION, **stream)
+        return client.responses.create(model=model, input=QUESTION, **stream, **apart)
     if scene.api == "completions":
         return client.completions.create(model=model, prompt=QUESTION, **stream)
-    return client.chat.completions.create(model=model, messages=MESSAGES, **stream)
+    tools = {"tools": [TOOL]} if scene.turn else {}
+    asked = {"messages": messages(scene, number), **stream, **apart, **tools}
+    return client.chat.completions.create(model=model, **asked)
 
 
 def _pieces(stream: Any) -> Iterable[int]:
@@ -162,17 +170,16 @@ def _pieces(stream: Any) -> Iterable[int]:
         yield number
 
 
-async def _cancel(scene: Scene, client: openai.AsyncOpenAI) -> None:
+async def _cancel(scene: Scene, client: openai.AsyncOpenAI, number: int) -> None:
     seen = asyncio.Event()
+    asked = {"messages": messages(scene, number), "temperature": next(_APART) / 1000}
 
     async def read() -> None:
-        stream = await client.chat.completions.create(
-            model=scene.model, messages=MESSAGES, stream=True
-        )
-        number = 0
+        stream = await client.chat.completions.create(model=scene.model, **asked, stream=True)
+        pieces = 0
         async for chunk in stream:
-            number += bool(chunk.choices and chunk.choices[0].delta.content)
-            if number == scene.read:
+            pieces += bool(chunk.choices and chunk.choices[0].delta.content)
+            if pieces == scene.read:
                 seen.set()
 
     async with client:
@@ -180,6 +187,12 @@ async def _cancel(scene: Scene, client: openai.AsyncOpenAI) -> None:
         await seen.wait()
         task.cancel()
         await asyncio.wait([task])
+
+
+def _named(scene: Scene, number: int) -> AbstractContextManager[None]:
+    if not scene.turn:
+        return nullcontext()
+    return tokentrail.attributes({"gen_ai.conversation.id": f"agent {number}"})
 
 
 def _say(line: object) -> None:
@@ -217,8 +230,10 @@ def main(vocabulary: str, url: str) -> None:
         time_per_output_chunk=True,
         count_verification_ratio=1.0,
         custom_metric_attributes=("tenant",),
+        explain="all",
         preload_encodings=("o200k_base", "cl100k_base"),
     )
+    rounds = count(1)
     with Server(respond) as server:
         _say({"pull": port})
         for asked in sys.stdin:
@@ -226,9 +241,10 @@ def main(vocabulary: str, url: str) -> None:
                 sending.start()
                 continue
             spans.clear()
+            number = next(rounds)
             for scene in SCENES:
-                with tokentrail.attributes(tenant=scene.tenant):
-                    play(scene, server.url)
+                with tokentrail.attributes(tenant=scene.tenant), _named(scene, number):
+                    play(scene, server.url, number)
             assert tokentrail.flush(20.0)
             assert not server.failures, server.failures
             ids = [f"{span.context.trace_id:032x}" for span in spans.get_finished_spans()]

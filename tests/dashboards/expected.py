@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.dashboards.scenes import LIMITS, SCENES
+from tests.dashboards.scenes import FRAMED, LIMITS, SCENES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from tests.dashboards.scenes import Scene
 
 Labels = frozenset  # of pairs of a label and its value
 Values = dict
@@ -38,6 +40,12 @@ ANSWERED, REASON, LIMIT_TYPE = (
     "gen_ai_response_model",
     "tokentrail_finish_reason",
     "tokentrail_rate_limit_type",
+)
+PART, STATE, MISS, WASTE = (
+    "tokentrail_input_part",
+    "tokentrail_cache_state",
+    "tokentrail_cache_miss_reason",
+    "tokentrail_waste_reason",
 )
 TRACED = (JOB, MODEL)
 """What tells the series of a panel apart that leads to traces, and maybe more."""
@@ -269,6 +277,80 @@ def _left(kind: str):
     return lambda w: dict.fromkeys(grouped(answers(w.job), *TRACED), share)
 
 
+def explained(job: str) -> list[tuple[Scene, dict[str, str]]]:
+    """Return the calls whose input is explained, each with its labels."""
+    both = zip(SCENES, calls(job), strict=True)
+    return [(s, labels) for s, (labels, _) in both if s.input and s.api in ("chat", "responses")]
+
+
+def parts(job: str) -> list[tuple[dict[str, str], float]]:
+    """Return a point for each part of an input; what is billed otherwise than counted is scaled."""
+    found = []
+    for scene, labels in explained(job):
+        total = scene.input.number
+        framing = FRAMED - scene.model.startswith("o4")
+        framed = round(framing * total / (scene.input.counted or total))
+        own = scene.parts or {"user": total - framed, "other": framed}
+        found += [({**labels, PART: part}, float(number)) for part, number in own.items()]
+    return found
+
+
+def cache(job: str) -> list[tuple[dict[str, str], float]]:
+    """Return a point for each state of what the cache could serve, of servers that say it."""
+    found = []
+    for scene, labels in explained(job):
+        states = {"cacheable": scene.cacheable, "read": scene.cached}
+        found += [({**labels, STATE: s, MISS: ""}, float(n)) for s, n in states.items()]
+        if scene.missed:
+            own = {**labels, STATE: "missed", MISS: scene.missed}
+            found.append((own, float(scene.cacheable - scene.cached)))
+    return found
+
+
+def waste(job: str) -> list[tuple[dict[str, str], float]]:
+    """Return the tokens of calls that did not complete; why is how they ended."""
+    return [
+        ({**labels, WASTE: labels[OUTCOME]}, number)
+        for labels, number in tokens(job)
+        if _unfinished(labels)
+    ]
+
+
+def _priced(points, price: Callable[[Mapping[str, str], Mapping[str, float]], float]):
+    """Return points of USD, of those that have a price, by what is priced of a token."""
+
+    def priced(job: str) -> list[tuple[Mapping[str, str], float]]:
+        answers = {scene.model: scene.answers or scene.model for scene in SCENES}
+        rates = {**PRICES, **PUBLISHED}
+        return [
+            (labels, number * price(labels, rates[answers[labels[MODEL]]]) / 1e6)
+            for labels, number in points(job)
+            if answers[labels[MODEL]] in rates
+        ]
+
+    return priced
+
+
+def _an_hour(points, by: str, price, where=lambda _: True):
+    return lambda w: times(
+        grouped(_priced(points, price)(w.job), by, where=where), w.pace(WINDOW) * 3600
+    )
+
+
+def _of_cacheable(w: World) -> Values:
+    states = {
+        state: grouped(cache(w.job), *TRACED, where=_is(STATE, state))
+        for state in ("read", "cacheable")
+    }
+    return divided(states["read"], {k: n for k, n in states["cacheable"].items() if n})
+
+
+def _tools_share(*by: str):
+    return lambda w: divided(
+        grouped(parts(w.job), *by, where=_is(PART, "tools")), grouped(parts(w.job), *by)
+    )
+
+
 DURATION = (
     "gen_ai_client_operation_duration_seconds",
     "gen_ai_client_inference_duration_seconds",
@@ -382,6 +464,7 @@ PRICES = {
     "gpt-4o": {"input": 2.5, "output": 10},
     "o4-mini": {"input": 1.1, "output": 4.4, "reasoning": 5},
     "gpt-4.1": {"input": 2, "output": 8},
+    "gpt-4.1-mini": {"input": 0.4, "output": 1.6, "cache_read": 0.1},
     "gpt-35-turbo": {"input": 0.5, "output": 1.5},
     "text-embedding-3-small": {"input": 0.02},
 }
@@ -389,6 +472,7 @@ PRICES = {
 PUBLISHED = {"gpt-3.5-turbo-instruct": {"input": 1.5, "output": 2}}
 """What OpenAI asks: https://developers.openai.com/api/docs/pricing."""
 COST = "tokentrail:cost_usd:rate5m"
+PRICE = "tokentrail:token_price_usd"
 
 
 def costs(job: str) -> list[tuple[dict[str, str], float]]:
@@ -467,7 +551,9 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Duration p95", "A"): _quantile(0.95, DURATION),
     ("Tokens", "A"): _increase(tokens, where=_is(KIND, "input")),
     ("Tokens", "B"): _increase(tokens, where=_is(KIND, "output")),
-    ("Wasted tokens", "A"): _share(tokens, _unfinished),
+    ("Wasted tokens", "A"): lambda w: times(
+        grouped(waste(w.job)), 1 / sum(number for _, number in tokens(w.job))
+    ),
     ("Known tokens", "A"): _share(tokens, _is(SOURCE, "reported", "counted", "calibrated")),
     ("Services and models", "A"): _rounded(_increase(calls, *TRACED)),
     ("Services and models", "B"): _failed_share(*TRACED),
@@ -497,7 +583,23 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Time between chunks, p95 by model", "A"): _quantile(0.95, OUTPUT_CHUNK, *TRACED),
     ("Input tokens by source", "A"): _sources("input"),
     ("Output tokens by source", "A"): _sources("output"),
-    ("Wasted tokens per second by outcome", "A"): _rate(tokens, OUTCOME, where=_unfinished),
+    ("Input tokens by part", "A"): lambda w: times(
+        grouped(parts(w.job), PART), 1 / sum(number for _, number in parts(w.job))
+    ),
+    ("Cache read of cacheable by model", "A"): _of_cacheable,
+    ("Wasted tokens per second by reason", "A"): _rate(waste, WASTE),
+    ("Cost of input per hour by part", "A"): _an_hour(parts, PART, lambda _, rates: rates["input"]),
+    ("Missed tokens per second by reason", "A"): _rate(cache, MISS, where=_is(STATE, "missed")),
+    ("Cost of waste per hour by reason", "A"): _an_hour(
+        waste, WASTE, lambda labels, rates: rates[labels[KIND]]
+    ),
+    ("Tools in the input by model", "A"): _tools_share(*TRACED),
+    ("Cost of missed tokens per hour by reason", "A"): _an_hour(
+        cache,
+        MISS,
+        lambda _, rates: rates["input"] - rates.get("cache_read", rates["input"]),
+        _is(STATE, "missed"),
+    ),
     ("Input tokens per call by model", "A"): _per_call("input"),
     ("Output tokens per call by model", "A"): _per_call("output"),
     ("Reasoning by model", "A"): _detail("output", "reasoning"),
@@ -597,6 +699,8 @@ RECORDINGS: dict[str, Callable[[World], Values]] = {
     ),
     "job_type_source:tokentrail_tokens:ratio_rate1h": lambda w: _by_source(w, JOB, KIND, SOURCE),
     "job_model:tokentrail_cached_input:ratio_rate15m": _detail("input", "cached"),
+    "job_model:tokentrail_cache_read:ratio_rate15m": _of_cacheable,
+    "job_model:tokentrail_tools_input:ratio_rate15m": _tools_share(*TRACED),
     "job_model_type:tokentrail_compared_tokens:ratio_rate1h": lambda w: _ratio(w, JOB, MODEL, KIND),
     "job_model_type:tokentrail_compared_tokens:increase1h": lambda w: times(
         _compared(w, JOB, MODEL, KIND), w.pace(3600) * 3600
@@ -615,6 +719,8 @@ ALERTS: dict[str, Callable[[World], Values]] = {
     "TokentrailClientRetries": lambda _: {},
     "TokentrailRateLimitIsNear": lambda _: {},
     "TokentrailCacheBroke": lambda _: {},
+    "TokentrailCacheIsMissed": lambda _: {},
+    "TokentrailToolsFillTheInput": lambda _: {},
     "TokentrailTokenBudgetBurns": lambda _: {},
     "TokentrailTokenBudgetIsSpent": lambda _: {},
     "TokentrailCountsDrift": lambda _: {},  # some are off, over too few tokens

@@ -6,7 +6,7 @@ server reports is written here. None of the numbers is read back from telemetry.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 QUESTION = "Tell me of the sea."
 PIECES = ("The", " sea", " is", " old", " and", " wide", ".")
@@ -19,6 +19,16 @@ LIMITS = {
     "x-ratelimit-remaining-tokens": "900",
 }
 """Headers of every answer but refusals."""
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "look",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
+"""What the agent may call."""
+FRAMED, TOOL_TOKENS = 3, 25
+"""Tokens that frame a request, and those of the tool."""
 PAUSE = 0.01
 """Seconds before each event of a stream."""
 
@@ -62,6 +72,14 @@ class Scene:
     refusals: int = 0
     """Answers of 429 before the one that counts: the client tries again by itself."""
 
+    turn: int = 0
+    """Of the agent's conversation, which is another in each round."""
+    parts: dict[str, int] = field(default_factory=dict)
+    """What the input is made of, where it is more than a question."""
+    cacheable: int = 0
+    missed: str | None = None
+    """Why the cache served less than it could."""
+
     @property
     def finish_reason(self) -> str | None:
         """Why the answer ended, where the API has a word for it."""
@@ -84,6 +102,45 @@ TOOL_USAGE = {
     "image_gen": {"input_tokens": 50, "output_tokens": 4160, "total_tokens": 4210},
 }
 """What the server's own tools took for each answer of the Responses API."""
+
+
+def messages(scene: Scene, number: int) -> list[dict[str, str]]:
+    """Return what is asked, in the round of a number below ten."""
+    question = {"role": "user", "content": QUESTION}
+    if not scene.turn:
+        return [question]
+    words = 1495 if scene.turn == 1 else 1595
+    instructions = {"role": "system", "content": f"{number}" + " hello" * words}
+    past = [question, {"role": "assistant", "content": "".join(PIECES)}] * (scene.turn - 1)
+    return [instructions, *past, question]
+
+
+def agent(turn: int, instructions: int, cached: int, cacheable: int, missed: str | None) -> Scene:
+    """Return a turn of the agent: a message takes 4 tokens beside its text, an answer has 7.
+
+    The instructions have a number, 1,495 or 1,595 words, and a blank line above the tool.
+    """
+    parts = {
+        "instructions": instructions,
+        "tools": TOOL_TOKENS,
+        "history": (10 + 11) * (turn - 1),
+        "user": 10,
+        "other": FRAMED,
+    }
+    total = sum(parts.values())
+    return Scene(
+        f"agent, turn {turn}",
+        "gpt-4.1-mini",
+        input=reported(total, counted=total),
+        output=reported(8, counted=8),
+        stream=False,
+        cached=cached,
+        turn=turn,
+        parts={name: number for name, number in parts.items() if number},
+        cacheable=cacheable,
+        missed=missed,
+    )
+
 
 SCENES = (
     Scene(
@@ -170,4 +227,8 @@ SCENES = (
         operation="embeddings",
         stream=False,
     ),
+    # of 1,539 tokens, then of 1,660, the cache takes twelve whole steps of 128
+    agent(1, 1501, cached=1024, cacheable=0, missed=None),
+    agent(2, 1601, cached=0, cacheable=1536, missed="instructions_changed"),
+    agent(3, 1601, cached=1024, cacheable=1536, missed="not_served"),
 )

@@ -167,6 +167,7 @@ def test_every_query_of_a_panel_returns_what_is_known(seen, job, target):
     # What was recorded while a scrape was under way lacks a sample that we see, one of eight or so
     # if all went quickly. That recorded costs are exact is seen below.
     at, near = (seen.priced, 0.2) if expected.COST in target.expr else (seen.end, 1e-6)
+    at = seen.priced if expected.PRICE in target.expr else at
     values = seen.prometheus.values(filled(target.expr, service=job), at)
     assert bool(values) == (target.panel not in SILENT), "an empty panel"
     assert values == pytest.approx(EXPECTED[target.key](seen.world(job, at)), rel=near)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from types import FunctionType, ModuleType
 
 import pytest
 from hypothesis import given, settings
@@ -27,9 +29,12 @@ from tokentrail.model.records import (
     ToolCall,
     Usage,
 )
+from tokentrail.support.bounded import RecentlyUsed
 from tokentrail.testing.payloads import Answer, chat, responses
 from tokentrail.testing.payloads import Usage as Billed
 from tokentrail.testing.server import Plain, Stream
+from tokentrail.usage.explain import composition, conversations, explainer, prompt_cache
+from tokentrail.usage.explain.conversations import Conversation
 from tokentrail.usage.explain.explainer import Explainer
 from tokentrail.usage.explain.prompt_cache import rounded
 from tokentrail.usage.explain.shares import apportion
@@ -207,9 +212,10 @@ PROMPTS = st.builds(
 )
 
 
-def _explained(explainer, prompt, tokens, read=None, at=1.0, model="gpt-4o"):
+def _explained(explainer, prompt, tokens, read=None, at=1.0, model="gpt-4o", named=None):
     api = "responses" if prompt.of_responses else "chat_completions"
-    request = Request("chat", api, Endpoint("openai", None, None, ""), model=model)
+    endpoint = Endpoint("openai", None, None, "")
+    request = Request("chat", api, endpoint, model=model, conversation_id=named)
     reported = Reported(input_tokens=tokens, cache_read_tokens=read)
     total = Count(tokens, Source.REPORTED)
     operation = Operation(
@@ -282,6 +288,61 @@ def _long(turns, tokens):
         for role in (("user", "assistant")[number % 2],)
     ]
     return (Message("system", (text(1000),)), *said)
+
+
+BOUNDS = (
+    (composition, "REMEMBERED"),
+    (conversations, "CONVERSATIONS"),
+    (conversations, "CHAINS"),
+    (conversations, "CALLS"),
+    (prompt_cache, "PREFIXES"),
+    (explainer, "REQUESTS"),
+)
+FEW = 7
+
+
+def _kept(root):
+    """Return the number of entries of everything that is remembered, in the order it is found."""
+    found, waiting, seen = [], [root], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, type | ModuleType | FunctionType):
+            continue
+        seen.add(id(one))
+        if isinstance(one, RecentlyUsed):
+            found.append(len(one))
+        if isinstance(one, Conversation):
+            found.append(len(one.calls))
+        waiting += gc.get_referents(one)
+    return found
+
+
+def test_what_is_remembered_is_bounded(encodings, monkeypatch):
+    """Bounds of seven in the place of thousands: what is kept after 50 calls is all there will be.
+
+    Every other call names its conversation; each has messages, tools and instructions of its own,
+    and one conversation goes on for ever.
+    """
+    for place, name in BOUNDS:
+        monkeypatch.setattr(place, name, FEW)
+    explaining = Explainer(1.0, names=True)
+
+    def call(number):
+        tools = (tool(f"tool_{number}")["function"],)
+        own = (Message("system", (text(number),)), Message("user", (f"{number}?",)))
+        named = f"conversation {number}" if number % 2 else None
+        _explained(explaining, Prompt(own, tools=tools), 100, 0, named=named)
+        more = tuple(Message("user", (f"And {each}?",)) for each in range(number))
+        _explained(explaining, Prompt(more), 100, 0, named="for ever")
+
+    for number in range(25):
+        call(number)
+    kept = _kept(explaining)
+    assert kept.count(FEW) >= len(BOUNDS) - 1, "each is filled"
+    assert max(kept) == FEW
+    for number in range(25, 50):
+        call(number)
+    assert sum(_kept(explaining)) <= sum(kept)
 
 
 @pytest.mark.thorough

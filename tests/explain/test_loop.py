@@ -196,6 +196,30 @@ async def test_what_else_may_change_between_turns(agent, client, api, reason):
     assert cache_of(seen) == (1920, 1920, reason)
 
 
+async def test_one_cache_key_may_serve_many_conversations(agent, client, api):
+    """Each goes on from its own turn before, and a first call follows none."""
+    key = {"extra_body": {"prompt_cache_key": "app"}}
+    for question in ("Find the page.", "Find another page."):
+        conversation = Conversation(api, question)
+        seen = await agent.make(client, LOOP[1], {**conversation.asked(), **key})
+        assert cache_of(seen)[1:] in ((None, None), (0, None)), question
+        conversation.go_on(1)
+        seen = await agent.make(client, LOOP[2], {**conversation.asked(), **key})
+        assert cache_of(seen) == (1920, 0, None)
+
+
+async def test_a_cache_key_tells_apart_what_begins_alike(agent, client, api):
+    """Two users ask the same, each with a key: the second goes on from nothing of the first."""
+    for name in ("one", "two"):
+        key = {"extra_body": {"prompt_cache_key": name}}
+        conversation = Conversation(api, "Find the page.")
+        seen = await agent.make(client, LOOP[1], {**conversation.asked(), **key})
+        assert cache_of(seen)[2] is None
+        conversation.compact()
+        seen = await agent.make(client, replace(LOOP[2], read=0), {**conversation.asked(), **key})
+        assert cache_of(seen) == (1920, 1920, "not_served")
+
+
 async def test_more_than_could_be_known_may_be_read(agent, client, api):
     """Another worker warmed the cache."""
     conversation = Conversation(api, "Find the page.")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
+import itertools
 import subprocess
 import sys
-import threading
 import zipfile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tokentrail.content.parts import Content, Message, Uri
 from tokentrail.content.redaction import Redaction
 from tokentrail.model.records import Endpoint, Request, Response
 from tokentrail.runtime import runtime
+from tokentrail.support.bounded import BoundedCache
 
 NOWHERE = Endpoint("openai", None, None, "")
 
@@ -58,25 +60,29 @@ def test_json_that_is_too_deep_is_no_failure_of_ours(padding):
 
 
 def test_deployments_are_remembered_by_many_threads_at_once(trail):
-    active, errors = runtime.current(), []
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
+    """Between any two steps of one thread, wherever Python may switch, another remembers one."""
+    active, numbers = runtime.current(), itertools.count()
+    ours = {inspect.getfile(type(active)), inspect.getfile(BoundedCache)}
 
-    def remember(start):
-        try:
-            for number in range(start, start + 3000):
-                request = Request("chat", None, NOWHERE, f"deployment-{number}")
-                active.remember(request, Response(model="gpt-4o"))
-        except RuntimeError as error:
-            errors.append(error)
+    def meanwhile(frame, event, _):
+        if frame.f_code.co_filename not in ours:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            active._models[("another", str(next(numbers)))] = "gpt-4o"
+        return meanwhile
 
-    threads = [threading.Thread(target=remember, args=(n * 10_000,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    sys.setswitchinterval(before)
-    assert errors == []
+    before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 looks at it when tracing begins
+    sys.settrace(meanwhile)
+    try:
+        for number in range(active._models.limit + 8):
+            request = Request("chat", None, NOWHERE, f"deployment-{number}")
+            active.remember(request, Response(model="gpt-4o"))
+    finally:
+        sys.settrace(before)
+        sys._getframe().f_trace_opcodes = False
+    assert next(numbers) > active._models.limit
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,13 @@ def make_calls(traces: str, **settings: Any) -> tuple[ReadableSpan, ...]:
 
 UNFILLED = {
     ("Alerts that fire", "A"),
+    ("Cache read of cacheable by model", "A"),
     ("Cost of a day against its budget", "B"),
+    ("Cost of input per hour by part", "A"),
+    ("Cost of missed tokens per hour by reason", "A"),
+    ("Input tokens by part", "A"),
+    ("Missed tokens per second by reason", "A"),
+    ("Tools in the input by model", "A"),
     ("Input from the cache by model", "A"),
     ("Reasoning by model", "A"),
     ("Requests left by model", "A"),
@@ -64,4 +70,7 @@ UNFILLED = {
     ("Tokens left by model", "A"),
     ("Tokens of generated images", "A"),
 }
-"""What the demo leaves empty: its model has no cache, no limits, no tools, and refuses nothing."""
+"""What the demo leaves empty: its model has no cache, no limits, no tools, and refuses nothing.
+
+It does not explain its calls either.
+"""

@@ -246,8 +246,6 @@ class ObservedCall:
             or (reported is not None and reported.web_searches is not None)
         ):  # seldom
             operation.tools = tools_of(request, response)
-        if runtime.settings.capture_account:
-            operation.http = http_metadata.with_account(operation.http, operation.headers)
         mode = runtime.settings.token_counting
         self.usage = operation.usage = resolve.resolve_usage(operation, None, None, mode)
         gaps = self._last_gaps(operation) if request.stream else None
@@ -480,6 +478,8 @@ class ObservedCall:
         operation.request, operation.usage = self.request, self.usage or Usage()
         content = None
         try:
+            if runtime.settings.capture_account:
+                operation.http = http_metadata.with_account(operation.http, operation.headers)
             if runtime.prices is not None:
                 operation.cost = self._cost()
             content = None if self.capture is None else self._take_content(self.capture)

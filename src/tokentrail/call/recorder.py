@@ -202,10 +202,7 @@ class Recorder:
         self._answer = answer
         if self.needs_details and self.http is None:
             self.http = http_metadata.metadata_of_answer(answer)
-        try:
-            self._response = self._adapter.parse_response(answer, None)
-        except BaseException as error:  # noqa: BLE001 - as in _read, which is not entered for it
-            self.reading_error = error
+        self._read(answer)
         return self._end(Outcome.COMPLETED)
 
     def on_stream_end(self, *, is_page: bool = False) -> Operation | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.cli.budget_rules import budget_rules, share_rules
-from tokentrail.cli.promql_rules import COST
+from tokentrail.cli.promql_rules import COST, PRICE
 from tokentrail.cli.promql_rules import group as _group
 from tokentrail.cli.promql_rules import rule as _rule
 from tokentrail.cost import genai_prices
@@ -127,7 +127,7 @@ def text(
     each value of the first one; ``None`` is the key for all other values.
     """
     lines = [*(f"# {line}".rstrip() for line in head.splitlines()), "", "groups:"]
-    rules = [*_token_rules(), *map(_cost_rule, priced)]
+    rules = [*_token_rules(), *map(_cost_rule, priced), *map(_price_rule, priced)]
     lines += _group("tokentrail-prices", [[_kept(line, by) for line in rule] for rule in rules])
     if budget is not None:
         lines += _group("tokentrail-cost-budget", budget_rules(budget))
@@ -192,18 +192,50 @@ def _cost_rule(priced: Priced) -> list[str]:
         # the released names do not separate audio from text, so its cost is not known
         body = f"({body})\n  and on (job)\n  count by (job) ({_LATEST['input']})"
     body = "\n  or ".join((body, *_requests(priced)))
-    by = _BY if priced.provider else f"{_BY}, gen_ai_provider_name"
-    expr = f"sum by ({by}) (\n  {body}\n)"
+    expr = f"sum by ({_by(priced)}) (\n  {body}\n)"
+    return [*_note(priced.rates), *_rule(COST, expr, **_labels(priced))]
+
+
+def _price_rule(priced: Priced) -> list[str]:
+    """Return the rule of what a token costs where some were used: wasted ones are worth that."""
+    terms = [
+        _as_part(part, f'{TOKENS}{{tokentrail_part="{kind}", {selector}}} * 0 + {_number(price)}')
+        for part, kind in (("input", "input"), ("cache_read", "input"), ("output", "output"))
+        if (price := _price(priced.rates, part, kind)) is not None
+        for selector in priced.selectors
+    ]
+    body = "\n  or ".join(terms)
+    expr = f"max by ({_by(priced)}, tokentrail_part) (\n  {body}\n)"
+    return _rule(PRICE, expr, **_labels(priced)) if terms else []
+
+
+def _price(rates: Rates, part: str, kind: str) -> float | None:
+    """Return USD per million tokens; what has no price of its own costs as the rest."""
+    rate = getattr(rates, part) or getattr(rates, kind)
+    return None if rate is None else rate.base
+
+
+def _as_part(part: str, expr: str) -> str:
+    if part in _PARTS:
+        return expr
+    return f'label_replace({expr}, "tokentrail_part", "{part}", "", "")'
+
+
+def _by(priced: Priced) -> str:
+    return _BY if priced.provider else f"{_BY}, gen_ai_provider_name"
+
+
+def _labels(priced: Priced) -> dict[str, str]:
     labels = {"tokentrail_price": priced.name}
     if priced.tier:
         labels["tokentrail_tier"] = priced.tier
     if priced.provider:
         labels["gen_ai_provider_name"] = priced.provider
-    return [*_note(priced.rates), *_rule(COST, expr, **labels)]
+    return labels
 
 
 def _requests(priced: Priced) -> Iterator[str]:
-    """Yield what the server's own searches cost; no service tier makes a difference."""
+    """Yield what the server's own searches cost; they cost the same in each service tier."""
     for tool in BY_REQUEST:
         rate = getattr(priced.rates, tool)
         if rate is not None and priced.tier is None:

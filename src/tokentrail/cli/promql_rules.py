@@ -6,6 +6,7 @@ import json
 from typing import Final
 
 COST: Final = "tokentrail:cost_usd:rate5m"
+PRICE: Final = "tokentrail:token_price_usd"
 
 
 def group(name: str, rules: list[list[str]]) -> list[str]:

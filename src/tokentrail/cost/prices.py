@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_PRICES: Final = 512
 """Cached prices."""
 _HALF_PRICE: Final = frozenset({"openai", "azure.ai.openai"})
-"""Who bills batches at half price, also of models for which no price of batches is listed."""
+"""Providers that bill batches at half price, also for models without a listed batch price."""
 _QUARTER: Final = 900 * 10**9
 """Nanoseconds for which a cached price is valid: prices change at a date or by time of day."""
 

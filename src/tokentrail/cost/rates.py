@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Reported, Usage
 
 BATCH: Final = "(batch)"
-"""Stands for a service tier where a whole batch is priced; no server has one of that name."""
+"""Used as the service tier to price a whole batch; no server has a tier of this name."""
 BY_REQUEST: Final = ("web_search", "file_search")
 """Prices that are not of tokens."""
 PER: Final = 1_000_000
@@ -66,7 +66,7 @@ class Rates:
     file_search: Rate | None = None
 
     def halved(self) -> Rates:
-        """Return what tokens cost in a batch, where nobody says otherwise: half."""
+        """Return the default prices of tokens in a batch: half."""
         found = {part.name: getattr(self, part.name) for part in fields(self)}
         return Rates(
             **{
@@ -88,7 +88,7 @@ CACHED: Final = (
 )
 """Parts of the input by cache state: a price, and the field of the report."""
 LONG_WRITES: Final = CACHED[1:]
-"""Parts of what was written to a cache: those that are kept for long."""
+"""Cache writes with a long lifetime."""
 SEEN: Final = (("audio_input", "audio_input_tokens"), ("image_input", "image_input_tokens"))
 """Parts of the input by modality; a report does not say which of them were cached."""
 WRITTEN: Final = (

@@ -231,6 +231,17 @@ class Reported:
 
 
 @lean_dataclass(frozen=True, slots=True)
+class Transcription:
+    """What it took to write down what somebody said in a realtime session; billed apart."""
+
+    item: str
+    """The server's name for what was said."""
+    model: str | None
+    """The model that wrote it down."""
+    usage: Reported
+
+
+@lean_dataclass(frozen=True, slots=True)
 class ToolUse:
     """What one of the server's own tools was used for in an answer."""
 

@@ -53,6 +53,8 @@ class When(str, Enum):
     KEPT = "the answer reports cache writes by lifetime"
     KEYED = "`capture_cache_key`, and the request has a `prompt_cache_key`"
     PAID = "`capture_account`, and the headers of the answer have it"
+    HEARD = "the session transcribed what it heard before the end of the response"
+    TRANSCRIBED = "a realtime session transcribes what it hears"
     HOSTED = "the server used such a tool of its own"
     UNPRICED = "`cost` asks for it, and some part has no price: then no amount is recorded"
     PRICED = "`cost` asks for it, and the price is known"
@@ -200,6 +202,11 @@ SPAN: Final = (
     Attribute("tokentrail.usage.approximated.output_tokens", _X, When.GUESSED, _INFERENCES, int),
     Attribute("tokentrail.usage.counted.input_tokens", _X, When.COMPARED, _SPENDING, int),
     Attribute("tokentrail.usage.counted.output_tokens", _X, When.COMPARED, _INFERENCES, int),
+    *(
+        Attribute(name, _X, When.HEARD, (LIVE,), float if field == "audio_seconds" else int)
+        for field, name in semconv.TRANSCRIPTION_ATTRIBUTES
+    ),
+    Attribute(semconv.TRANSCRIPTION_MODEL, _X, When.HEARD, (LIVE,)),
     Attribute("tokentrail.usage.audio_seconds", _X, When.BILLED, (MEDIA,), float),
     *(
         Attribute(name, _X, When.HOSTED, (*_TALKS, FETCH), int)
@@ -493,6 +500,15 @@ METRICS: Final = (
         apis=(RESPONSES, FETCH),
         note="in no other counter of tokens",
     ),
+    Metric(
+        semconv.TRANSCRIPTION_TOKENS,
+        _X,
+        When.TRANSCRIBED,
+        (*_BASE, _OWN_TYPE),
+        apis=(LIVE,),
+        note="the request model is the one that transcribes",
+    ),
+    Metric(semconv.TRANSCRIPTION_TIME, _X, When.TRANSCRIBED, _BASE, apis=(LIVE,)),
     *(
         Metric(name, _X, When.LIMITED, _LIMITED)
         for name in (semconv.RATE_LIMIT_LIMIT, semconv.RATE_LIMIT_REMAINING)

@@ -86,6 +86,13 @@ TOOL_NAME: Final = "tokentrail.tool.name"
 TOOL_REQUESTS_OF: Final = {name: f"tokentrail.tool.{name}.requests" for name in TOOL_NAMES}
 TOOL_INPUT_TOKENS: Final = "tokentrail.tool.image_generation.input_tokens"
 TOOL_OUTPUT_TOKENS: Final = "tokentrail.tool.image_generation.output_tokens"
+TRANSCRIPTION_ATTRIBUTES: Final = (
+    ("input_tokens", "tokentrail.transcription.input_tokens"),
+    ("output_tokens", "tokentrail.transcription.output_tokens"),
+    ("audio_seconds", "tokentrail.transcription.seconds"),
+)
+"""Fields of a report that are not of the answer, but of what was heard before it."""
+TRANSCRIPTION_MODEL: Final = "tokentrail.transcription.model"
 WASTE_REASON: Final = "tokentrail.waste.reason"
 INPUT_PART: Final = "tokentrail.input.part"
 INPUT_PARTS: Final = {
@@ -261,6 +268,8 @@ RATE_LIMIT_LIMIT: Final = "tokentrail.rate_limit.limit"
 FINISHED_CHOICES: Final = "tokentrail.choices"
 TOOL_REQUESTS: Final = "tokentrail.tool.requests"
 TOOL_TOKENS: Final = "tokentrail.tool.tokens"
+TRANSCRIPTION_TOKENS: Final = "tokentrail.transcription.tokens"
+TRANSCRIPTION_TIME: Final = "tokentrail.transcription.time"
 COUNTS_QUEUED: Final = "tokentrail.internal.counts.queued"
 COUNTS_ESTIMATED: Final = "tokentrail.internal.counts.estimated"
 COUNTS_CORRECTED: Final = "tokentrail.internal.counts.corrected"
@@ -326,6 +335,12 @@ INSTRUMENTS: Final = {
     ),
     TOOL_TOKENS: Instrument(
         "counter", "{token}", "Tokens that the server's own tools are billed by."
+    ),
+    TRANSCRIPTION_TOKENS: Instrument(
+        "counter", "{token}", "Tokens used to transcribe the input of realtime sessions."
+    ),
+    TRANSCRIPTION_TIME: Instrument(
+        "counter", "s", "Sound of realtime sessions that was transcribed, where it is billed so."
     ),
     RATE_LIMIT_LIMIT: Instrument(
         "gauge", "{item}", "Requests or tokens that the provider allows, as it said last."

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Request,
         Response,
         ToolUse,
+        Transcription,
         Usage,
     )
 
@@ -248,6 +249,20 @@ def _add_tools(tools: tuple[ToolUse, ...], attributes: Attributes) -> None:
         if tool.tokens is not None:
             attributes[semconv.TOOL_INPUT_TOKENS] = tool.tokens.input_tokens or 0
             attributes[semconv.TOOL_OUTPUT_TOKENS] = tool.tokens.output_tokens or 0
+
+
+def transcription_attributes(transcriptions: list[Transcription]) -> Attributes:
+    """Return what was used to write down what a realtime session heard: sums of what is known."""
+    attributes: Attributes = {}
+    for field, name in semconv.TRANSCRIPTION_ATTRIBUTES:
+        known = [getattr(each.usage, field) for each in transcriptions]
+        numbers = [number for number in known if number is not None]
+        if numbers:
+            attributes[name] = sum(numbers)
+    models = [each.model for each in transcriptions if each.model is not None]
+    if models:
+        attributes[semconv.TRANSCRIPTION_MODEL] = models[-1]
+    return attributes
 
 
 def _add_times(operation: Operation, attributes: Attributes) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tokentrail.apis.readers import read_request_content
@@ -15,8 +16,10 @@ from tokentrail.apis.values import fields, nonempty_str
 from tokentrail.call.start import CallToRecord, start_call
 from tokentrail.model.endpoint import socket_endpoint_of
 from tokentrail.runtime import runtime
+from tokentrail.support import guard
+from tokentrail.support.bounded import BoundedCache
 from tokentrail.telemetry.context import context_to_instrument
-from tokentrail.websocket.in_flight import InFlightResponse, InFlightResponses
+from tokentrail.websocket.in_flight import MAX_IN_FLIGHT, InFlightResponse, InFlightResponses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from tokentrail.apis.responses.connection import ConnectionAdapter
     from tokentrail.call.observed_call import ObservedCall
     from tokentrail.content import Content
-    from tokentrail.model.records import Request
+    from tokentrail.model.records import Request, Transcription
 
 
 def _stay() -> None:
@@ -57,6 +60,10 @@ class WebSocketSession:
         self.adapter = adapter
         self._client = client
         self._in_flight = InFlightResponses()
+        self._transcribed: BoundedCache[str, Transcription] = BoundedCache(MAX_IN_FLIGHT)
+        """What was written down, by what was said: to record it once."""
+        self._transcriptions: list[Transcription] = []
+        """Those that the span of the next response has yet to have."""
         self.leave: Callable[[], None] = _stay
         """Removes our hooks from the connection."""
 
@@ -77,12 +84,38 @@ class WebSocketSession:
             return
         answer = self._about(stream_id, kind, given)
         if answer is None:
-            self.adapter.learn(kind, given)
+            transcription = self.adapter.learn(kind, given)
+            if transcription is not None:
+                self._on_transcription(transcription)
             return
         answer.on_event(kind, event)
         if kind in self.adapter.ends:
+            if self._transcriptions and answer.call is not None:
+                answer.call.telemetry.add_transcriptions(self._transcriptions)
+                self._transcriptions = []
             _end(answer, given)
             self._detach_if_idle()
+
+    def _on_transcription(self, transcription: Transcription) -> None:
+        """Record what was written down of what was heard, once, and for the next response's span.
+
+        An event may be parsed twice.
+        """
+        active = runtime.current()
+        if active is None or context_to_instrument() is None:
+            return
+        if self._transcribed.setdefault(transcription.item, transcription) is not transcription:
+            return
+        self._transcribed.keep(transcription.item, transcription)
+        if len(self._transcriptions) < MAX_IN_FLIGHT:
+            self._transcriptions.append(transcription)
+        request = self.adapter.parse_request(
+            socket_endpoint_of(self._client), {"model": transcription.model}
+        )
+        with guard.shield("metrics"):
+            active.emitter.metrics.record_transcription(
+                replace(request, model=transcription.model), transcription.usage
+            )
 
     def _about(
         self, stream_id: str | None, kind: str, given: Mapping[str, object]

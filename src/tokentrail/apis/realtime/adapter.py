@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tokentrail.apis.choices import NEVER_RECEIVED
 from tokentrail.apis.failures import OTHER_ERROR
 from tokentrail.apis.parameters import Parameters
-from tokentrail.apis.reported_usage import realtime_usage
+from tokentrail.apis.reported_usage import audio_usage, realtime_usage
 from tokentrail.apis.values import (
     error_code,
     fields,
@@ -20,7 +20,7 @@ from tokentrail.apis.values import (
     telemetry_str,
 )
 from tokentrail.model.operations import REALTIME
-from tokentrail.model.records import Request, Response
+from tokentrail.model.records import Request, Response, Transcription
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +39,7 @@ _DELTAS: Final = {
 among them: nobody can count it."""
 _SOUND: Final = frozenset({"response.output_audio.delta", "response.audio.delta"})
 _SESSIONS: Final = frozenset({"session.created", "session.updated"})
+_TRANSCRIBED: Final = "conversation.item.input_audio_transcription.completed"
 _PARAMETERS: Final = Parameters(
     ("model", "model", telemetry_str),
     ("temperature", "temperature", number),
@@ -61,15 +62,29 @@ class RealtimeAdapter:
         """``model``: the one the connection was asked for."""
         self._asked = model
         self._model: str | None = None
+        self._transcriber: str | None = None
+        """The model that writes down what the session hears."""
 
     def opened(self, model: str | None) -> RealtimeAdapter:
         """Return the shape of one connection, which was asked for with this model."""
         return RealtimeAdapter(model)
 
-    def learn(self, kind: str, event: Mapping[str, object]) -> None:
-        """Take an event that is about no response: perhaps it names the session's model."""
+    def learn(self, kind: str, event: Mapping[str, object]) -> Transcription | None:
+        """Take an event that is about no response; return what it says that was written down.
+
+        Events of the session name its models.
+        """
         if kind in _SESSIONS:
-            self._model = telemetry_str(fields(event.get("session")).get("model")) or self._model
+            session = fields(event.get("session"))
+            self._model = telemetry_str(session.get("model")) or self._model
+            self._transcriber = _transcriber(session) or self._transcriber
+        if kind != _TRANSCRIBED:
+            return None
+        usage, item = audio_usage(event.get("usage")), nonempty_str(event.get("item_id"))
+        if usage is None or item is None:
+            return None
+        place = integer(event.get("content_index")) or 0
+        return Transcription(f"{item}:{place}", self._transcriber, usage)
 
     @staticmethod
     def stream_id(event: Mapping[str, object]) -> str | None:
@@ -107,6 +122,13 @@ class RealtimeAdapter:
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> RealtimeAccumulator:
         """Return an empty accumulator of the events of one response."""
         return RealtimeAccumulator(self._model or request.model, sink)
+
+
+def _transcriber(session: Mapping[str, object]) -> str | None:
+    """Return the model that writes down what is heard; beta sessions have it in another place."""
+    heard = fields(fields(session.get("audio")).get("input"))
+    said = heard.get("transcription") or session.get("input_audio_transcription")
+    return telemetry_str(fields(said).get("model"))
 
 
 def _speaks(given: Mapping[str, object]) -> bool:

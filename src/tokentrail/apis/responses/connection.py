@@ -14,7 +14,7 @@ from tokentrail.apis.values import integer, nonempty_str
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokentrail.model.records import Endpoint, Request
+    from tokentrail.model.records import Endpoint, Request, Transcription
 
 BEGINS = "response.created"
 """The event by which a server says that a response begins."""
@@ -43,8 +43,8 @@ class ConnectionAdapter(ApiAdapter, Protocol):
     def opened(self, model: str | None) -> ConnectionAdapter:
         """Return the shape of one connection, which was asked for with this model."""
 
-    def learn(self, kind: str, event: Mapping[str, object]) -> None:
-        """Take an event that is about no response under way."""
+    def learn(self, kind: str, event: Mapping[str, object]) -> Transcription | None:
+        """Take an event that is about no response under way; return what was written down."""
 
     def stream_id(self, event: Mapping[str, object]) -> str | None:
         """Return what distinguishes responses that run at once."""

@@ -70,6 +70,8 @@ class Metrics:
         self._first_content = instruments.histogram(meter, semconv.FIRST_CONTENT)
         self._ratio = instruments.histogram(meter, semconv.COUNT_RATIO)
         self._compared = total(provider, meter, semconv.COMPARED_TOKENS)
+        self._transcribed_tokens = instruments.counter(meter, semconv.TRANSCRIPTION_TOKENS)
+        self._transcribed_time = instruments.counter(meter, semconv.TRANSCRIPTION_TIME)
         self._exchanges = ExchangeMetrics(provider, meter, self._points)
         # A class derived from it may do something.
         self.is_observed = type(self._ratio) is not NoOpHistogram
@@ -121,6 +123,15 @@ class Metrics:
         wanted = joined and operation.request.operation in INFERENCES
         self._record(operation, self._not_recorded_by_others if wanted else None, context)
         self._record_explanation(operation, operation.explanation)
+
+    def record_transcription(self, request: Request, used: Reported) -> None:
+        """Record what was used to write down what a session heard; ``request`` names the model."""
+        attributes = self._points.base(request, None)
+        for kind, number in (("input", used.input_tokens), ("output", used.output_tokens)):
+            if number:
+                self._transcribed_tokens.add(number, {**attributes, semconv.TOKEN_TYPE: kind})
+        if used.audio_seconds:
+            self._transcribed_time.add(used.audio_seconds, attributes)
 
     def asked(self, request: Request) -> Attributes:
         """Return the application's own attributes that points of ``request`` bear."""

@@ -1,8 +1,9 @@
 """Which conversation a call belongs to, and which earlier call it continues.
 
-Known by its conversation id, the response that it continues, or its cache key; else by the longest
-chain of items that it shares, up to the first user message at least. Model, tools, schema and
-instructions do not count, so a change of these starts no new conversation.
+Known by its conversation id, the response that it continues, or its cache key with the first user
+message, since one key may serve a whole application; else by the longest chain of items that it
+shares, up to the first user message at least. Model, tools, schema and instructions do not count,
+so a change of these starts no new conversation.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.support.bounded import RecentlyUsed
 from tokentrail.support.frozen import lean_dataclass
-from tokentrail.usage.explain.sections import keyed_text
+from tokentrail.usage.explain.sections import keyed, keyed_text
 
 if TYPE_CHECKING:
     from tokentrail.model.records import Request
@@ -86,11 +87,11 @@ class Conversations:
 
     def of(self, request: Request, sections: Sections) -> Conversation:
         """Return the conversation that a call belongs to: a known one, or a new one."""
-        for name in _names(request):
+        for name in _names(request, sections):
             found = self._named.use(name)
             if found is not None:
                 return found
-        if not _is_told(request):
+        if not (_is_told(request) or _begins(request, sections)):
             for chain in reversed(sections.items[sections.first_user :]):
                 found = self._chains.use(chain)
                 if found is not None:
@@ -107,7 +108,7 @@ class Conversations:
     ) -> None:
         """Remember a call that was answered with its conversation."""
         conversation.add(sections, call)
-        for name in _names(request):
+        for name in _names(request, sections):
             self._named.keep(name, conversation)
         if response_id is not None:
             self._named.keep(keyed_text("response", response_id), conversation)
@@ -119,13 +120,18 @@ class Conversations:
         if self._share >= 1:
             return True
         first = sections.items[sections.first_user : sections.first_user + 1]
-        drawn = next(iter([*_names(request), *first, sections.head.instructions]))
+        drawn = next(iter([*_names(request, sections), *first, sections.head.instructions]))
         return int.from_bytes(drawn[:8], "big") < self._share * 2**64
 
 
 def _is_told(request: Request) -> bool:
     """Whether the application names the conversation: then none is guessed."""
     return conversation_id(request) is not None
+
+
+def _begins(request: Request, sections: Sections) -> bool:
+    """Whether it is a first question under a key: others may ask the same under keys of theirs."""
+    return request.cache_key is not None and len(sections.items) == sections.first_user + 1
 
 
 def conversation_id(request: Request) -> str | None:
@@ -136,11 +142,14 @@ def conversation_id(request: Request) -> str | None:
     return said if isinstance(said, str) else None
 
 
-def _names(request: Request) -> list[Digest]:
+def _names(request: Request, sections: Sections) -> list[Digest]:
     """Return the names of the conversation, the most reliable first."""
     found = (
         ("conversation", conversation_id(request)),
         ("response", request.previous_response_id),
-        ("cache key", request.cache_key),
     )
-    return [keyed_text(kind, name) for kind, name in found if name is not None]
+    names = [keyed_text(kind, name) for kind, name in found if name is not None]
+    first = sections.items[sections.first_user : sections.first_user + 1]
+    if request.cache_key is not None and first:
+        names.append(keyed(keyed_text("cache key", request.cache_key), *first))
+    return names

@@ -49,7 +49,7 @@ class Explainer:
         self._names = names
 
     def explains(self, request: Request) -> bool:
-        """Return whether a call has an input that is explained."""
+        """Return whether the input of a call can be explained."""
         return request.operation in _APIS and request.api in {CHAT.api, RESPONSES.api}
 
     def steps(
