@@ -90,7 +90,7 @@ verify-dashboards: $(VENV)/.dev ## prove each query of dashboards and rules on a
 verify-phoenix: $(VENV)/.dev .phoenix/.made ## export traces to Arize Phoenix and read them back
 	@PHOENIX=.phoenix/bin/phoenix $(BIN)/python -m pytest tests/stack/test_phoenix.py -m slow $(ARGS)
 
-release-check: $(VENV)/.dev ## build sdist and wheel, check them, run the demo from each
+release-check: $(VENV)/.dev ## build sdist and wheel twice, check them, run the demo from each
 	@PYTHONPATH=src $(BIN)/python tools/release_check.py
 
 clean: ## remove what was made

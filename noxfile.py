@@ -12,8 +12,12 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 nox.needs_version = ">= 2025.5"
 nox.options.default_venv_backend = "venv"
@@ -21,9 +25,10 @@ nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["oldest", "newest", "tests", "wrapt"]
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
-NEWEST = os.environ.get("NEWEST_PYTHON", "3.14")
-"""The newest that all packages of the tests are known to install on, or the path of another:
-tools/newer_python.sh gets one where the system has none."""
+NEWEST = os.environ.get("NEWEST_PYTHON", "3.15")
+BEFORE = os.environ.get("PYTHON_BEFORE", "3.14")
+"""The newest and the one before it, or their paths: tools/newer_python.sh gets them where the
+system has none."""
 
 OPENAI = {
     "1.40": ("openai == 1.40.8", "httpx < 0.28"),  # it gives httpx an argument that 0.28 dropped
@@ -115,12 +120,18 @@ def wheel(session: nox.Session) -> Path:
 EVERY = "not slow and not frameworks and not webservers"
 
 
-def run_suite(session: nox.Session, *requirements: str, marked: str = EVERY) -> None:
+def run_suite(
+    session: nox.Session,
+    *requirements: str,
+    marked: str = EVERY,
+    tests: Sequence[str] | None = None,
+) -> None:
     """Run pytest in a new environment that holds the wheel and ``requirements``."""
     session.install("--quiet", f"{wheel(session)}[test]", *requirements)
     session.run("python", "-m", "pip", "check", silent=True)
     every = ("-m", marked)
-    session.run("python", "-m", "pytest", *every, "-n", "3", "--dist", "loadfile", *session.posargs)
+    tests = session.posargs if tests is None else tests
+    session.run("python", "-m", "pytest", *every, "-n", "3", "--dist", "loadfile", *tests)
 
 
 def run_surface(session: nox.Session, *requirements: str, **env: str) -> None:
@@ -178,6 +189,14 @@ def newest(session: nox.Session) -> None:
 def newest_python(session: nox.Session) -> None:
     """Run the suite on the newest Python, but for the tests that take long."""
     run_suite(session, *OPENAI["newest"], marked=f"{EVERY} and not thorough")
+
+
+@nox.session(python=BEFORE, venv_backend="virtualenv")
+def python_before(session: nox.Session) -> None:
+    """Run what an interpreter changes most, on the one before: calls, threads, forks, exits."""
+    folders = session.posargs or ["tests/calls", "tests/process"]
+    marked = f"{EVERY} and not thorough"
+    run_suite(session, *OPENAI["newest"], marked=marked, tests=folders)
 
 
 @nox.session

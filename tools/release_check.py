@@ -1,7 +1,8 @@
 """Is it ready to be released? What ``make release-check`` runs.
 
-Builds sdist and wheel, checks changelog, metadata and contents, installs each alone into a new
-environment and runs the demo from it. Uploads nothing.
+Builds sdist and wheel, twice, checks changelog, metadata, licences and contents, asks the index for
+their dependencies on other machines, installs each alone into a new environment and runs the demo
+from it. Uploads nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ import time
 import venv
 from email import message_from_bytes
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zipfile import ZipFile
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 ROOT = Path(__file__).parents[1]
 IN_THE_WHEEL = (
@@ -40,6 +45,15 @@ RELATIVE = re.compile(r"\]\((?!https?://)([^)]*)\)")
 """A link or a picture that is found beside the README, and nowhere else."""
 LARGEST = 12_000_000
 """Bytes; the encodings are most of it."""
+MACHINES = (
+    ("3.10", "manylinux2014_x86_64"),
+    ("3.13", "win_amd64"),
+    ("3.14", "macosx_11_0_arm64"),
+    ("3.15", "manylinux2014_x86_64", "manylinux_2_28_x86_64"),
+)
+"""Where nothing may have to be compiled: a Python, and the platforms that its machine takes."""
+LICENCES = "Apache-2.0 AND MIT"
+"""Ours, and that of the encodings."""
 
 
 class NotReadyError(Exception):
@@ -94,6 +108,57 @@ def build(folder: Path) -> tuple[Path, Path]:
     return wheel, sdist
 
 
+def check_reproducible(wheel: Path, sdist: Path, folder: Path) -> None:
+    """Require that whoever builds the sdist, elsewhere and later, gets the same bytes."""
+    with tarfile.open(sdist) as packed:
+        packed.extractall(folder, filter="data")
+    (tree,) = folder.iterdir()
+    (tree / "PKG-INFO").unlink()  # the build's own, written anew
+    again = folder / "dist"
+    run(sys.executable, "-m", "build", "--quiet", "--outdir", again, cwd=tree)
+    for file in (wheel, sdist):
+        require(
+            (again / file.name).read_bytes() == file.read_bytes(),
+            f"{file.name} has other bytes when it is built again",
+        )
+
+
+def check_pure(wheel: Path) -> None:
+    """Require a wheel for every platform and Python 3."""
+    require(wheel.name.endswith("-py3-none-any.whl"), f"{wheel.name} is not py3-none-any")
+    facts = _in_dist_info(wheel, "WHEEL")
+    require(facts["Root-Is-Purelib"] == "true", f"{wheel.name} is not pure")
+    require(facts.get_all("Tag") == ["py3-none-any"], f"{wheel.name} has other tags")
+
+
+def check_licences(wheel: Path) -> None:
+    """Require what a bill of materials reads: one SPDX expression, and the text of each licence."""
+    metadata = _in_dist_info(wheel, "METADATA")
+    stated = metadata["License-Expression"]
+    require(stated == LICENCES, f"{wheel.name} has the licence {stated}, not {LICENCES}")
+    files = metadata.get_all("License-File") or []
+    require(len(files) == len(LICENCES.split(" AND ")), f"{wheel.name} has the files {files}")
+    texts = {name.partition("/licenses/")[2] for name in contents(wheel)}
+    lacking = sorted(set(files) - texts)
+    require(not lacking, f"{wheel.name} lacks {', '.join(lacking)}")
+
+
+def check_resolvable(wheel: Path, folder: Path) -> None:
+    """Require that all it depends on can be had as wheels, where it runs; nothing is installed."""
+    pip = (sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check")
+    for python, *platforms in MACHINES:
+        where = ("--python-version", python, "--implementation", "cp")
+        taken = (word for platform in platforms for word in ("--platform", platform))
+        wheels = ("--only-binary", ":all:", "--dest", folder / python)
+        run(*pip, *wheels, *where, *taken, f"{wheel}[instruments]")
+
+
+def _in_dist_info(wheel: Path, name: str) -> Message:
+    with ZipFile(wheel) as opened:
+        (path,) = (n for n in opened.namelist() if n.endswith(f".dist-info/{name}"))
+        return message_from_bytes(opened.read(path))
+
+
 def check_metadata(*files: Path) -> None:
     """Let twine judge them as the index would."""
     run(sys.executable, "-m", "twine", "check", "--strict", *files)
@@ -101,9 +166,7 @@ def check_metadata(*files: Path) -> None:
 
 def check_description(wheel: Path) -> None:
     """Require that what an index shows is the README, and leads nowhere that is not there."""
-    with ZipFile(wheel) as opened:
-        (name,) = (n for n in opened.namelist() if n.endswith(".dist-info/METADATA"))
-        shown = message_from_bytes(opened.read(name)).get_payload()
+    shown = _in_dist_info(wheel, "METADATA").get_payload()
     require("# tokentrail\n" in str(shown), f"{wheel.name} has no description")
     dead = RELATIVE.findall(str(shown))
     require(not dead, f"the description of {wheel.name} leads to {', '.join(dead)}")
@@ -154,6 +217,12 @@ def check() -> None:
         check_description(wheel)
         check_contents(wheel, IN_THE_WHEEL)
         check_contents(sdist, IN_THE_SDIST)
+        check_pure(wheel)
+        check_licences(wheel)
+        say("building it again from the sdist")
+        check_reproducible(wheel, sdist, scratch / "again")
+        say(f"asking for what it depends on, on {len(MACHINES)} machines")
+        check_resolvable(wheel, scratch / "wheels")
         for file in (wheel, sdist):
             say(f"installing {file.name} ({file.stat().st_size / 1e6:.1f} MB) and running its demo")
             check_installed(file, scratch / file.suffix.strip("."), expected)

@@ -60,3 +60,60 @@ def test_a_description_may_lead_to_the_web(wheel):
 def test_a_description_that_leads_nowhere_is_refused(wheel, description, complaint):
     with pytest.raises(NotReadyError, match=complaint):
         release_check.check_description(wheel(description))
+
+
+@pytest.fixture
+def facts(tmp_path):
+    """Return what makes a wheel with these files of its own folder."""
+
+    def facts(tag="py3-none-any", **files):
+        path = tmp_path / f"tokentrail-0.2.0-{tag}.whl"
+        with ZipFile(path, "w") as made:
+            for name, text in files.items():
+                made.writestr(f"tokentrail-0.2.0.dist-info/{name.replace('__', '/')}", text)
+        return path
+
+    return facts
+
+
+PURE = "Root-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+def test_a_wheel_for_every_platform_is_pure(facts):
+    release_check.check_pure(facts(WHEEL=PURE))
+
+
+@pytest.mark.parametrize(
+    ("tag", "wheel", "complaint"),
+    [
+        ("cp311-cp311-linux_x86_64", PURE, "is not py3-none-any"),
+        ("py3-none-any", PURE.replace("true", "false"), "is not pure"),
+        ("py3-none-any", PURE.replace("none-any", "none-linux_x86_64"), "has other tags"),
+    ],
+)
+def test_one_for_some_is_refused(facts, tag, wheel, complaint):
+    with pytest.raises(NotReadyError, match=complaint):
+        release_check.check_pure(facts(tag, WHEEL=wheel))
+
+
+LICENSED = (
+    "License-Expression: Apache-2.0 AND MIT\nLicense-File: LICENSE\nLicense-File: b/LICENSE\n"
+)
+
+
+def test_each_licence_has_its_text(facts):
+    texts = {"licenses__LICENSE": "", "licenses__b__LICENSE": ""}
+    release_check.check_licences(facts(METADATA=LICENSED, **texts))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "complaint"),
+    [
+        (LICENSED, "lacks b/LICENSE"),
+        (LICENSED.replace("Apache-2.0 AND ", ""), "has the licence MIT"),
+        (LICENSED.replace("License-File: b/LICENSE\n", ""), "has the files"),
+    ],
+)
+def test_a_licence_without_its_text_is_refused(facts, metadata, complaint):
+    with pytest.raises(NotReadyError, match=complaint):
+        release_check.check_licences(facts(METADATA=metadata, licenses__LICENSE=""))

@@ -30,6 +30,7 @@ from tests.surface.table import METHODS, streams
 from tests.telemetry import levels
 from tests.telemetry.headers import ALL, HEADERS, ID, IS_OLD
 
+from tokentrail.model.operations import OPERATIONS
 from tokentrail.telemetry import schema, semconv, texts
 from tokentrail.telemetry.meanings import MEANINGS
 from tokentrail.telemetry.schema import (
@@ -571,11 +572,15 @@ async def test_what_is_no_inference_is_told_as_the_table_of_differences_says(
     latest = set(row.latest)
     wanted = {"released": released, "latest": latest, "both": released | latest}
     assert told_of == wanted[vocabulary]
+    for span in trail.spans.all():
+        assert _named(span.attributes) <= {attribute.name for attribute in schema.SPAN}
+    assert trail.logs.all() == [], "of what is no inference there are events of exceptions alone"
 
 
 def test_the_table_lists_every_operation_that_is_no_inference():
     listed = [operation for row in schema.DIFFERENCES for operation in row.operations]
     assert sorted(listed) == sorted({"chat", "text_completion", *(m.operation for m in OTHERS)})
+    assert set(listed) == {row.name for row in OPERATIONS}
 
 
 # Events and content ------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ under ``instrumentation/development``, ``python``, ``tokentrail``.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import make_dataclass
 from difflib import get_close_matches
 from enum import Enum
@@ -99,13 +100,11 @@ def read_section(environ: Mapping[str, str]) -> Mapping[str, object]:
     So without opentelemetry-configuration, and of a file that it cannot read.
     """
     path = environ.get(VARIABLE)
-    if not path:
-        return {}
-    try:
-        package = import_module(PACKAGE.replace("-", "."))
-        instrumentation = package.load_config_file(path).instrumentation_development
-    except Exception:  # noqa: BLE001 - it is the SDK's to report, which reads the same file
-        return {}
+    instrumentation = None
+    if path:
+        with suppress(Exception):  # it is the SDK's to report, which reads the same file
+            package = import_module(PACKAGE.replace("-", "."))
+            instrumentation = package.load_config_file(path).instrumentation_development
     python = getattr(instrumentation, "python", None) or {}
     return python.get(_ENTRY_POINT) or {}
 
