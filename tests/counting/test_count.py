@@ -198,7 +198,7 @@ def test_what_is_no_request_is_refused():
         count_tokens(request={"model": "gpt-4o"})
     with pytest.raises(TypeError, match="request must be a dict"):
         count_tokens(request=SAY)
-    with pytest.raises(TypeError, match="the whole of it"):
+    with pytest.raises(TypeError, match="request= already has them"):
         count_tokens(SAY, request=CHAT)
     with pytest.raises(TypeError, match="takes messages_or_text, or request="):
         count_tokens(model="gpt-4o")

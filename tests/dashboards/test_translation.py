@@ -22,7 +22,7 @@ import tokentrail
 from tokentrail.cli.budget_rules import BUDGET
 from tokentrail.testing.server import Server
 
-BY_PRICES = {expected.COST, BUDGET, "ALERTS"}
+BY_PRICES = {expected.COST, expected.PRICE, BUDGET, "ALERTS"}
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,14 @@ def pulled():
         metric_names="both",
         time_per_output_chunk=True,
         count_verification_ratio=1.0,
+        explain="all",
         custom_metric_attributes=("tenant",),
     )
     try:
         with Server(respond) as server:
             for scene in SCENES:
                 with tokentrail.attributes(tenant=scene.tenant):
-                    play(scene, server.url)
+                    play(scene, server.url, 0)
             assert tokentrail.flush(20.0)
         return {family.name: family for family in registry.collect()}
     finally:
@@ -77,7 +78,7 @@ def test_every_name_that_is_asked_for_is_told(pulled):
         assert promql.grouping(expr) <= known, expr
         for name, labels in promql.selected(expr):
             if name in recorded:
-                assert labels <= known | {"alertstate"}
+                assert labels <= known | {"alertstate", "tokentrail_part"}
             else:
                 assert name in series, f"no metric is called {name}"
                 assert labels <= series[name] | promoted, f"{name} has not all of {labels}"

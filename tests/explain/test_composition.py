@@ -7,7 +7,7 @@ import time
 from types import FunctionType, ModuleType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.calibration.biller import flat, text, tool
 from tests.explain.test_loop import parts_of
@@ -256,6 +256,7 @@ def test_parts_sum_to_the_total_for_any_prompts_one_after_the_other(calls):
 @settings(max_examples=60)
 @given(PROMPTS, st.lists(MESSAGES, max_size=4), st.integers(0, 9000), st.integers(0, 9000))
 def test_no_reason_where_all_that_was_sent_before_was_read(prompt, more, before, longer):
+    assume(any(message.role == "user" for message in prompt.messages))  # or it is no conversation
     explainer = Explainer(1.0, names=False)
     _explained(explainer, prompt, before, 0)
     turn = Prompt(
