@@ -110,10 +110,11 @@ def _functions():
     """Return every function of ours, with its place, by the code that it runs."""
     found = {}
     for module in pkgutil.walk_packages(tokentrail.__path__, "tokentrail."):
-        if not module.name.removeprefix("tokentrail.").startswith(APART):
+        name = module.name.removeprefix("tokentrail.")
+        if name.replace(".", "").isidentifier() and not name.startswith(APART):
             owner = importlib.import_module(module.name)
-            for name, function in _functions_of(owner, module.name):
-                found[function.__code__] = (module.name, name, function)
+            for place, function in _functions_of(owner, module.name):
+                found[function.__code__] = (module.name, place, function)
     return found
 
 
