@@ -53,18 +53,6 @@ def test_an_encoding_counts_as_tiktoken_s_own_and_keeps_no_second_copy(monkeypat
     assert not encoding._mergeable_ranks
 
 
-def test_tiktoken_copies_the_ranks_with_a_pause_in_each_slice(monkeypatch):
-    """Or else an event loop stands still for twice as long while an encoding is built."""
-    pauses = []
-    monkeypatch.setattr(module.time, "sleep", pauses.append)
-    ranks = module._read_ranks("cl100k_base", RECIPES["cl100k_base"].sha256)
-    parsed = len(pauses)
-    assert len(ranks) / parsed < 1500, "tokens of a slice"
-    built = tiktoken.Encoding("any", pat_str=r"\w+", mergeable_ranks=ranks, special_tokens={})
-    assert pauses == [0] * 2 * parsed
-    assert built.decode_single_token_bytes(0) == b"!", "the first token, at which there is a pause"
-
-
 def test_importing_the_package_imports_no_tiktoken():
     script = "import sys, tokentrail.counting; sys.exit('tiktoken' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
