@@ -32,6 +32,16 @@ class BoundedCache(dict[_Key, _Value], Generic[_Key, _Value]):
             self.pop(list(self)[0], None)  # noqa: RUF015 - for that
         return value
 
+    def add(self, key: _Key, value: _Value) -> bool:
+        """Keep ``value``, an object of its own, if ``key`` is new; return whether it was.
+
+        Of several threads that add the same key, it is for one.
+        """
+        if self.setdefault(key, value) is not value:
+            return False
+        self.keep(key, value)
+        return True
+
 
 class RecentlyUsed(OrderedDict[_Key, _Value], Generic[_Key, _Value]):
     """Keeps the ``limit`` entries that were used last. For one thread only."""

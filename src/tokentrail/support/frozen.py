@@ -48,5 +48,5 @@ else:
         for name, method in (("__eq__", equals), ("__repr__", shown)):
             if name not in own:
                 setattr(cls, name, method)
-        if own.get("__hash__") is None or "__hash__" not in own:
+        if own.get("__hash__") is None:
             cls.__hash__ = hashed if hashable else None

@@ -61,11 +61,7 @@ class BackgroundUsage:
 
     def _is_first(self, key: tuple[str, str], response: Response, *, owed: bool) -> bool:
         """Whether the usage of a finished response is to be recorded, and by no other thread."""
-        mine = object()
-        if not (owed or response.background):
+        if not ((owed or response.background) and self._recorded.add(key, object())):
             return False
-        if self._recorded.setdefault(key, mine) is not mine:
-            return False
-        self._recorded.keep(key, mine)
         self._owed.pop(key, None)
         return True

@@ -104,9 +104,8 @@ class WebSocketSession:
         active = runtime.current()
         if active is None or context_to_instrument() is None:
             return
-        if self._transcribed.setdefault(transcription.item, transcription) is not transcription:
+        if not self._transcribed.add(transcription.item, transcription):
             return
-        self._transcribed.keep(transcription.item, transcription)
         if len(self._transcriptions) < MAX_IN_FLIGHT:
             self._transcriptions.append(transcription)
         request = self.adapter.parse_request(
