@@ -57,10 +57,11 @@ def start_call(
     if not runtime.is_prepared:
         runtime.prepare()
     delegated = runtime.conflicts.is_recorded_elsewhere(call.client, call.request.operation)
-    request, baggage_keys = call.request, runtime.settings.baggage_keys
+    request, keys = call.request, runtime.settings.baggage_keys
     has_key = request.cache_key is not None
-    if has_key or baggage_keys or call.context or attribution.BLOCK.get() is not None:
-        request = _attributed(runtime, call)
+    if has_key or keys or call.context or attribution.BLOCK.get() is not None:
+        request = attribution.with_context_attributes(request, keys, call.context)
+        request = cache_key.with_cache_key(request, runtime.settings.capture_cache_key)
     begun = time.perf_counter()
     telemetry = runtime.emitter.start(request, call.context, delegated=delegated)
     try:
@@ -89,14 +90,6 @@ def start_call(
         telemetry.discard()
         raise
     return observed, telemetry
-
-
-def _attributed(runtime: Runtime, call: CallToRecord) -> Request:
-    """Return the request with what the application gave for its span, and its cache key."""
-    settings, request = runtime.settings, call.request
-    if settings.baggage_keys or call.context or attribution.BLOCK.get() is not None:
-        request = attribution.with_context_attributes(request, settings.baggage_keys, call.context)
-    return cache_key.with_cache_key(request, settings.capture_cache_key)
 
 
 def _output_tally(runtime: Runtime, request: Request) -> OutputTally | None:

@@ -256,7 +256,7 @@ class CallTelemetry(EnclosingCall):
             metrics = self._metrics
             if metrics.is_observed:
                 if operation.spans_only:
-                    labelled = replace(labelled, usage=_NO_USAGE, tools=())
+                    labelled = _without_usage(labelled)
                 metrics.batch.add(partial(metrics.record, labelled, self._context))
             # What redact left of the request is this call's alone.
             if self._is_recording and not (content and self._outputs.redacts):
@@ -294,6 +294,11 @@ class CallTelemetry(EnclosingCall):
             events.emit(events.exception(operation, self._context))
         if details is not None:
             events.emit(details)
+
+
+def _without_usage(operation: Operation) -> Operation:
+    """Return the operation as metrics have it where another process records its usage."""
+    return replace(operation, usage=_NO_USAGE, tools=())
 
 
 class JoinedCallTelemetry(CallTelemetry):
@@ -335,9 +340,7 @@ class JoinedCallTelemetry(CallTelemetry):
     def finish(self, operation: Operation, content: Content | None) -> None:
         """Record the call in our own counters, and publish what it was to the other one."""
         with _METRICS_SHIELD:
-            counted = operation
-            if operation.spans_only:
-                counted = replace(operation, usage=_NO_USAGE, tools=())
+            counted = _without_usage(operation) if operation.spans_only else operation
             self._metrics.finish_own(counted, self._context, joined=self._record is not None)
         if not self.needs_details:
             return
