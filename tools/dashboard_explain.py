@@ -20,6 +20,7 @@ from dashboard_queries import (
     Queries,
     label,
     legend,
+    of_kind,
     series,
 )
 
@@ -69,6 +70,23 @@ def explain_row(*, by: bool) -> Row:
     return Row("Why so many tokens", (*_tokens(ask), *_money(ask), *_growth(ask)))
 
 
+def _stacked(
+    title: str, about: str, query: Query, *, unit: str, empty: str, colors: dict[str, str]
+) -> Panel:
+    """Return a panel of what sums to a whole: dollars with cents, tokens without parts."""
+    return Panel(
+        title,
+        about,
+        "timeseries",
+        (query,),
+        unit=unit,
+        empty=empty,
+        decimals=2 if unit == USD_PER_HOUR else 0,
+        stacked=True,
+        colors=colors,
+    )
+
+
 def _tokens(ask: Queries) -> tuple[Panel, ...]:
     read, cacheable = (
         ask.increase(CACHE, *TRACED, where=f'{STATE}="{state}"', over=NOW)
@@ -104,16 +122,13 @@ def _tokens(ask: Queries) -> tuple[Panel, ...]:
             decimals=0,
             traces="model",
         ),
-        Panel(
+        _stacked(
             "Wasted tokens per second by reason",
             "Tokens a second that were paid and not used: of calls closed early, cancelled, failed,"
             " truncated, cut by the length limit or a filter, or repeated (with explain).",
-            "timeseries",
-            (Query(ask.total(WASTED, WASTE), legend(WASTE)),),
+            Query(ask.total(WASTED, WASTE), legend(WASTE)),
             unit=TOKENS_PER_SECOND,
             empty="None",
-            decimals=0,
-            stacked=True,
             colors=WASTES,
         ),
     )
@@ -122,51 +137,38 @@ def _tokens(ask: Queries) -> tuple[Panel, ...]:
 def _money(ask: Queries) -> tuple[Panel, ...]:
     parts = ask.total(INPUT, PART, *PRICED)
     wasted = " or ".join(
-        f"{ask.total(WASTED, WASTE, KIND, *PRICED, where=_kind(kind))} {ask.at_price(kind)}"
+        f"{ask.total(WASTED, WASTE, KIND, *PRICED, where=of_kind(kind))} {ask.at_price(kind)}"
         for kind in ("input", "output")
     )
     return (
-        Panel(
+        _stacked(
             "Cost of input per hour by part",
             "Dollars an hour of each part of the input, at the price of input that comes from no"
             " cache. Needs the rules of `tokentrail prices`.",
-            "timeseries",
-            (Query(f"{ask.worth(parts, 'input', PART)} * 3600", legend(PART)),),
+            Query(f"{ask.worth(parts, 'input', PART)} * 3600", legend(PART)),
             unit=USD_PER_HOUR,
             empty=NO_PRICES,
-            decimals=2,
-            stacked=True,
             colors=PARTS,
         ),
-        Panel(
+        _stacked(
             "Missed tokens per second by reason",
             "Tokens a second that the cache could have served and did not, by the first thing that"
             " differs from the call before. not_served: nothing differs, so it expired.",
-            "timeseries",
-            (Query(ask.total(CACHE, MISS, where=MISSED), legend(MISS)),),
+            Query(ask.total(CACHE, MISS, where=MISSED), legend(MISS)),
             unit=TOKENS_PER_SECOND,
             empty=f"None. {NOT_EXPLAINED}",
-            decimals=0,
-            stacked=True,
             colors=MISSES,
         ),
-        Panel(
+        _stacked(
             "Cost of waste per hour by reason",
             "Dollars an hour of tokens that were paid and not used, input and output each at its"
             " price. Needs the rules of `tokentrail prices`.",
-            "timeseries",
-            (Query(f"sum by ({WASTE}) ({wasted}) * 3600", legend(WASTE)),),
+            Query(f"sum by ({WASTE}) ({wasted}) * 3600", legend(WASTE)),
             unit=USD_PER_HOUR,
             empty=f"None. {NO_PRICES}",
-            decimals=2,
-            stacked=True,
             colors=WASTES,
         ),
     )
-
-
-def _kind(kind: str) -> str:
-    return f'{KIND}="{kind}"'
 
 
 def _growth(ask: Queries) -> tuple[Panel, ...]:
@@ -185,16 +187,13 @@ def _growth(ask: Queries) -> tuple[Panel, ...]:
             decimals=0,
             traces="model",
         ),
-        Panel(
+        _stacked(
             "Cost of missed tokens per hour by reason",
             "Dollars an hour that the cache would have saved: missed tokens, times what input costs"
             " more than input from the cache. Needs the rules of `tokentrail prices`.",
-            "timeseries",
-            (Query(f"{saved} * 3600", legend(MISS)),),
+            Query(f"{saved} * 3600", legend(MISS)),
             unit=USD_PER_HOUR,
             empty=f"None. {NO_PRICES}",
-            decimals=2,
-            stacked=True,
             colors=MISSES,
         ),
     )

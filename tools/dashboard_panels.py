@@ -45,6 +45,7 @@ from dashboard_queries import (
     WASTED,
     Queries,
     legend,
+    of_kind,
     or_zero,
 )
 
@@ -319,7 +320,7 @@ def _services(ask: Queries) -> Panel:
         ask.p95(FIRST_CONTENT, *by, over=RANGE),
         ask.p95(DURATION, *by, over=RANGE),
         f"round({read})",
-        f"round({ask.increase(TOKENS, *by, where=_kind('output'))})",
+        f"round({ask.increase(TOKENS, *by, where=of_kind('output'))})",
         f"{ask.increase(CACHED, *by)} / {reported}",
     )
     return Panel(
@@ -353,10 +354,6 @@ def _services(ask: Queries) -> Panel:
         height=6,
         traces="model",
     )
-
-
-def _kind(kind: str) -> str:
-    return f'{KIND}="{kind}"'
 
 
 def _alerts(ask: Queries) -> Panel:
@@ -437,8 +434,8 @@ def _labelled(ask: Queries) -> tuple[Panel, ...]:
     queries = (
         f"round({ask.increase(CALLS, BY, JOB)})",
         ask.spent_over(RANGE, BY, JOB),
-        f"round({ask.increase(TOKENS, BY, JOB, where=_kind('input'))})",
-        f"round({ask.increase(TOKENS, BY, JOB, where=_kind('output'))})",
+        f"round({ask.increase(TOKENS, BY, JOB, where=of_kind('input'))})",
+        f"round({ask.increase(TOKENS, BY, JOB, where=of_kind('output'))})",
     )
     return (
         Panel(
@@ -590,7 +587,7 @@ def _tokens(ask: Queries) -> tuple[Panel, ...]:
                 "timeseries",
                 (
                     Query(
-                        f"{ask.total(TOKENS, *TRACED, where=_kind(kind))} / {calls}",
+                        f"{ask.total(TOKENS, *TRACED, where=of_kind(kind))} / {calls}",
                         legend(*TRACED),
                     ),
                 ),
@@ -609,8 +606,8 @@ def _reported_output() -> str:
 
 
 def _shares(ask: Queries, kind: str) -> Panel:
-    shares = ask.total(TOKENS, SOURCE, where=_kind(kind))
-    whole = ask.total(TOKENS, where=_kind(kind))
+    shares = ask.total(TOKENS, SOURCE, where=of_kind(kind))
+    whole = ask.total(TOKENS, where=of_kind(kind))
     return Panel(
         f"{kind.capitalize()} tokens by source",
         f"What share of {kind} tokens was reported by the server, counted here, calibrated by"

@@ -88,6 +88,11 @@ def chosen(*, by: bool) -> str:
     return CHOSEN_BY if by else CHOSEN
 
 
+def of_kind(kind: str) -> str:
+    """Return the condition that picks input tokens, or output tokens."""
+    return f'{KIND}="{kind}"'
+
+
 class Queries:
     """Sums of what is chosen; ``by``: there is a variable for the label of ``--by``."""
 
