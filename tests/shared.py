@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 OUTSIDE = Path(__file__).parents[2] / "shared"
 """What may stand beside the checkout. A test that reads there is marked ``outside(path)``."""
 
+A_TEST = {
+    "id": "chatcmpl-1",
+    "model": "gpt-4o-mini",
+    "choices": [
+        {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": "A test."},
+        }
+    ],
+}
+"""A chat completion of 3 tokens, without a report."""
+
 
 @pytest.fixture(autouse=True)
 def no_chance(monkeypatch) -> None:

@@ -13,7 +13,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 from tests.billing.test_hosted_tools import ANSWER, NO_IMAGES, SEARCHES, asked, reply, said
 
-from tokentrail.testing.payloads import chat
+from tokentrail.testing.payloads import Usage, batches, chat
 from tokentrail.testing.replies import Event
 from tokentrail.testing.server import Plain, Server, Stream
 
@@ -22,23 +22,7 @@ if TYPE_CHECKING:
 
 USED = "tokentrail.usage.tokens"
 PRICES = {"gpt-4o-mini-2024-07-18": {"input": 1, "output": 2, "web_search": 5}}
-BATCH = {
-    "id": "batch_1",
-    "object": "batch",
-    "completion_window": "24h",
-    "created_at": 1,
-    "endpoint": "/v1/chat/completions",
-    "input_file_id": "file_1",
-    "status": "completed",
-    "model": "gpt-4o-mini",
-    "usage": {
-        "input_tokens": 30_000,
-        "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": 5_000,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": 35_000,
-    },
-}
+BATCH = batches.finished("batch_1", Usage(30_000, 5_000))
 
 
 def used(attributes):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.shared import A_TEST as ANSWER
 from tools.rules import Counted, evidence, table
 
 from tokentrail.counting import ENCODINGS, RULES, InputTally, Part, RuleId, is_proven, proves
@@ -103,17 +104,6 @@ def test_the_table_says_of_each_rule_what_it_is_for():
 
 
 SAID = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say this is a test"}]}
-ANSWER = {
-    "id": "chatcmpl-1",
-    "model": "gpt-4o-mini",
-    "choices": [
-        {
-            "index": 0,
-            "finish_reason": "stop",
-            "message": {"role": "assistant", "content": "A test."},
-        }
-    ],
-}
 CHUNKS = [
     {
         "id": "chatcmpl-1",

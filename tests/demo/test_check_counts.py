@@ -6,24 +6,13 @@ import gzip
 import json
 
 import pytest
+from tests.shared import A_TEST as ANSWER
 
 from tokentrail import cli
 
 SECRET = "a secret of mine"
 SAID = [{"role": "user", "content": "Say this is a test"}]
 """12 tokens."""
-ANSWER = {
-    "id": "chatcmpl-1",
-    "model": "gpt-4o-mini",
-    "choices": [
-        {
-            "index": 0,
-            "finish_reason": "stop",
-            "message": {"role": "assistant", "content": "A test."},
-        }
-    ],
-}
-"""3 tokens."""
 TOOL = {"type": "function", "name": SECRET, "parameters": {"type": "object", "properties": {}}}
 
 

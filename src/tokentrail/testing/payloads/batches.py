@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokentrail.testing.payloads.answer import Usage
+from tokentrail.testing.payloads.responses import usage_of
+
 if TYPE_CHECKING:
     from tokentrail.testing.replies import JsonObject
 
+USED = Usage(3000, 500)
 
-def finished(batch_id: str) -> JsonObject:
+
+def finished(batch_id: str, usage: Usage = USED) -> JsonObject:
     """Return a batch of which all requests were answered."""
     return {
         "id": batch_id,
@@ -20,11 +25,5 @@ def finished(batch_id: str) -> JsonObject:
         "status": "completed",
         "model": "gpt-4o-mini",
         "request_counts": {"total": 2, "completed": 2, "failed": 0},
-        "usage": {
-            "input_tokens": 3000,
-            "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": 500,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": 3500,
-        },
+        "usage": usage_of(usage),
     }

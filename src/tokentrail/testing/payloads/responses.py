@@ -32,7 +32,7 @@ def compaction(answer: Answer) -> JsonObject:
         "object": "response.compaction",
         "created_at": answer.created,
         "output": [item],
-        "usage": _usage(answer.usage) if answer.usage else None,
+        "usage": usage_of(answer.usage) if answer.usage else None,
     }
 
 
@@ -134,7 +134,8 @@ def _status(answer: Answer) -> Status:
     return "incomplete" if answer.finish_reason == "length" else "completed"
 
 
-def _usage(usage: Usage) -> JsonObject:
+def usage_of(usage: Usage) -> JsonObject:
+    """Return a usage under the names of this API."""
     return {
         "input_tokens": usage.input,
         "input_tokens_details": {"cached_tokens": usage.cached},
@@ -172,6 +173,6 @@ def _response(
         "tools": [],
         "top_p": 1.0,
         "truncation": "disabled",
-        "usage": _usage(usage) if usage else None,
+        "usage": usage_of(usage) if usage else None,
         "metadata": {},
     }
