@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tokentrail.apis.content_filter import Findings, read_answer_filters
 from tokentrail.apis.failures import (
     NO_ANSWER,
     as_answer,
     error_of_answer,
+    error_of_body,
     error_of_choices,
     error_type,
     is_error,
 )
 from tokentrail.apis.reported_usage import (
     find_usage,
+    is_report,
     merge_reports,
     read_usage,
     totals,
@@ -26,7 +28,7 @@ from tokentrail.model.text_buffer import MOST_WAITING, NOWHERE, SMALL
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tokentrail.model.records import Reported, Request, TextSink
     from tokentrail.model.text_buffer import TextBuffer
@@ -37,6 +39,10 @@ CONTENT: Final = 0
 """The item of kind "text" that is a choice's content."""
 NEVER_RECEIVED: Final = "error"
 """The conventions' finish reason for a choice whose own never came."""
+NO_REASON: Final = "null"
+"""What some servers write as the finish reason of each chunk but the last."""
+_USUAL: Final = frozenset({None, "stop", "length", "tool_calls", "function_call", "content_filter"})
+"""Finish reasons that are no failure, and need no look."""
 NOTHING, THOUGHT, CONTENT_SHOWN = range(3)
 """What a choice shows: nothing, only reasoning, or content."""
 _NONE_EXPECTED: Final = range(0)
@@ -61,7 +67,8 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     Anything else (such as the bare text that ``extra_body={"stream": True}`` gives) has no fields
     and is not complete.
     """
-    given = as_answer(answer) if isinstance(answer, (str, bytes)) else fields(answer)
+    is_text = isinstance(answer, (str, bytes))
+    given = as_answer(answer) if is_text or type(answer) is list else fields(answer)
     if given is None:
         return NO_ANSWER
     has_failed = False
@@ -69,7 +76,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     filters: list[object] = []
     choices = given.get("choices")
     if type(choices) is not list:
-        choices = sequence(choices)
+        choices = _listed(choices)
     for position, choice in enumerate(choices):
         said = fields(choice)
         index = said.get("index")
@@ -77,20 +84,21 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
             index = position
         if 0 <= index < MOST_CHOICES:
             reasons[index] = telemetry_str(said.get("finish_reason"))
-            has_failed |= reasons[index] == "error" or bool(said.get("error"))
+            has_failed |= reasons[index] not in _USUAL or bool(said.get("error"))
         if "content_filter_results" in said:
             filters.append(said["content_filter_results"])
         if sink is not None:
             reader.feed(said, index, sink)
     prompts, created = given.get("prompt_filter_results"), given.get("created")
     moderation = given.get("moderation")
-    usage, error = given.get("usage"), None
+    usage = given.get("usage")
     reported = read_usage(find_usage(given) if usage is None else usage)
     if reported is not None and not reported.output_tokens:
         shown = any(reader.shows(fields(choice)) for choice in choices)
         reported = without_empty(reported, shown=shown)
+    error = None
     if has_failed or not choices or given.get("error"):
-        error = error_of_answer(given, answered=bool(choices)) or error_of_choices(choices)
+        error = _error_of(given, choices, is_text=is_text)
     return Response(
         id=telemetry_str(given.get("id")),
         model=telemetry_str(given.get("model")),
@@ -101,12 +109,26 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
         if prompts is None and not filters and moderation is None
         else read_answer_filters(prompts, filters, moderation),
         reported=reported,
-        complete=bool(given),
+        complete=bool(choices) or "choices" in given,
         # Of any size, without a call of integer(): it is compared and never exported.
         created=created if type(created) is int else None,
         error_type=error,
-        unanswered=error is not None and not choices and reported is None,
+        unanswered=error is not None and not choices and not is_report(reported),
     )
+
+
+def _listed(choices: object) -> Sequence[object]:
+    """Return choices that stand in no list, or the only one that a server sends without."""
+    return sequence(choices) or ([choices] if fields(choices) else ())
+
+
+def _error_of(
+    given: Mapping[str, object], choices: Sequence[object], *, is_text: bool
+) -> str | None:
+    """Return the ``error.type`` of an answer; text without fields is a stream that nobody read."""
+    if choices:
+        return error_of_answer(given, answered=True) or error_of_choices(choices)
+    return error_of_body(given, "choices", given=False) if given or not is_text else None
 
 
 def finish_reasons(reasons: Mapping[int, str | None], expected: range) -> tuple[str, ...] | None:
@@ -130,12 +152,14 @@ class ChunkAccumulator:
     __slots__ = (
         "_asked",
         "_buffers",
+        "_complaint",
         "_created",
         "_error",
         "_expected",
         "_final",
         "_findings",
         "_fingerprint",
+        "_has_others",
         "_id",
         "_is_last",
         "_is_running",
@@ -188,6 +212,10 @@ class ChunkAccumulator:
         self._is_last = True
         """No choice at all came after the last one."""
         self._error: str | None = None
+        self._complaint: str | None = None
+        """What an event that is no chunk said; it is an error if no end comes."""
+        self._has_others = False
+        """There were events that are no chunks of an answer."""
         self._says = False
         """Text, reasoning or a tool call has arrived."""
         self.has_content = False
@@ -234,13 +262,23 @@ class ChunkAccumulator:
             self._tier = tier
         if fingerprint:
             self._fingerprint = fingerprint
-        if is_error(given.get("error")):
-            self._error = error_type(given["error"])
         choices, said = given.get("choices"), NOTHING
-        for choice in choices if type(choices) is list else ():
+        if type(choices) is not list:
+            choices = _listed(choices)
+            self._has_others |= not choices
+        for choice in choices:
             said = max(said, self._choose(fields(choice)))
+        if not choices or given.get("error") is not None:
+            self._note_error(given, has_choices=bool(choices))
         usage = find_usage(given) if usage is None else usage
         self._note_usage(usage, said, has_choices=bool(choices))
+
+    def _note_error(self, given: Mapping[str, object], *, has_choices: bool) -> None:
+        """Take an error, or a complaint of an event that is no chunk."""
+        if is_error(given.get("error")):
+            self._error = error_type(given["error"])
+        elif not has_choices:
+            self._complaint = error_of_answer(given, answered=False) or self._complaint
 
     def _note_usage(self, usage: object, said: int, *, has_choices: bool) -> None:
         """Take the usage of a chunk, or note that there was more after the last one."""
@@ -258,11 +296,14 @@ class ChunkAccumulator:
 
         Return what it shows, where that matters: until content came, and after a usage.
         """
-        index, reason = said.get("index"), said.get("finish_reason")
+        index = said.get("index")
+        reason: Any = said.get("finish_reason")
         known = index if type(index) is int else 0
+        if reason is not None:
+            reason = None if reason == NO_REASON else telemetry_str(reason)
         if 0 <= known < MOST_CHOICES:
-            self._reasons[known] = telemetry_str(reason) or self._reasons.get(known)
-        if reason == "error" or said.get("error"):
+            self._reasons[known] = reason or self._reasons.get(known)
+        if reason not in _USUAL or said.get("error"):
             self._error = error_of_choices((said,)) or self._error
         if self._sink is not None:
             self._reader.feed(said, known, self._sink)
@@ -309,9 +350,12 @@ class ChunkAccumulator:
         reasons = self._reasons
         expected = self._expected
         findings = self._findings
+        ended = bool(reasons) and all(reasons.values())
+        name, model = telemetry_str(self._id), telemetry_str(self._model)
+        answered = reasons or name or model or self._most_asked > 0 or self._most_made > 0
         return Response(
-            id=telemetry_str(self._id),
-            model=telemetry_str(self._model),
+            id=name,
+            model=model,
             finish_reasons=finish_reasons(reasons, expected),
             service_tier=telemetry_str(self._tier),
             system_fingerprint=telemetry_str(self._fingerprint),
@@ -320,9 +364,10 @@ class ChunkAccumulator:
             # A running total may be that of the chunk before: then even an empty one outdates it.
             final=self._final and (self._is_last or not self._is_running),
             complete=all(reasons.get(index) for index in {*reasons, *expected}),
-            ended=bool(reasons) and all(reasons.values()),
+            ended=ended,
+            unanswered=self._has_others and not answered,
             created=integer(self._created),
-            error_type=self._error,
+            error_type=self._error or (None if ended else self._complaint),
         )
 
     def _reported(self) -> Reported | None:

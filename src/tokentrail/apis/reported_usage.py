@@ -230,6 +230,11 @@ def _part_of_input(parts: dict[str, int], rest: int) -> int | None:
     return None
 
 
+def is_report(reported: Reported | None) -> bool:
+    """Whether a report is of any tokens."""
+    return reported is not None and bool(reported.input_tokens or reported.output_tokens)
+
+
 def without_empty(reported: Reported | None, *, shown: bool) -> Reported | None:
     """Return a report without zeros for what was seen: a report of nothing is none.
 
