@@ -16,13 +16,21 @@ from typing import TYPE_CHECKING
 
 from tokentrail.apis import http_metadata
 from tokentrail.apis.failures import NO_ANSWER
-from tokentrail.model.records import Operation, Outcome, RaisedException, Response, Usage
+from tokentrail.apis.values import telemetry_str
+from tokentrail.model.records import (
+    HttpMetadata,
+    Operation,
+    Outcome,
+    RaisedException,
+    Response,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokentrail.apis import Accumulator, ApiAdapter
-    from tokentrail.model.records import HttpMetadata, Request, TextSink
+    from tokentrail.model.records import Request, TextSink
 
 STAMP_BLOCK = 512
 """Chunk times kept before they are handed on."""
@@ -201,7 +209,7 @@ class Recorder:
         self._answered = True
         self._answer = answer
         if self.needs_details and self.http is None:
-            self.http = http_metadata.metadata_of_answer(answer)
+            self.http = _metadata_of_answer(answer)
         self._read(answer)
         return self._end(Outcome.COMPLETED)
 
@@ -331,6 +339,13 @@ class Recorder:
         if outcome is Outcome.COMPLETED and not (response.ended or goes_on):
             return Outcome.TRUNCATED
         return outcome
+
+
+def _metadata_of_answer(answer: object) -> HttpMetadata | None:
+    """Return what a plain answer shows of its exchange: the client writes the request id on it."""
+    given = getattr(answer, "__dict__", None)
+    known = telemetry_str(given.get("_request_id")) if type(given) is dict else None
+    return None if known is None else HttpMetadata(request_id=known)
 
 
 def _raised(error: Exception, *, quoted: bool) -> RaisedException:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.chat.answer import DeltaReader, MessageReader
-from tokentrail.apis.chat.messages import read_messages, read_tool_choice, read_tools
-from tokentrail.apis.choices import accumulator, read_answer
-from tokentrail.apis.parameters import (
-    SAMPLED,
-    Parameters,
+from tokentrail.apis.chat.messages import (
     holds_only_functions,
     input_variant,
-    output_type,
-    service_tier,
+    read_messages,
+    read_tool_choice,
+    read_tools,
 )
+from tokentrail.apis.choices import accumulator, read_answer
+from tokentrail.apis.parameters import SAMPLED, output_type, service_tier
 from tokentrail.apis.values import (
+    Parameters,
     deep_copy,
     fields,
     integer,
