@@ -14,31 +14,31 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tokentrail.apis import http_metadata
-from tokentrail.call.jobs import Comparison, Gaps
-from tokentrail.call.learning import Lesson, calibrated
+from tokentrail.call.jobs import Gaps
 from tokentrail.call.live_usage import LiveUsage
 from tokentrail.call.price import PriceLookup
-from tokentrail.call.redacted_words import redact_words, redacted_exception
+from tokentrail.call.reader import LatePrompt
+from tokentrail.call.redaction import redacted_content
+from tokentrail.call.refinement import explain, put_right
 from tokentrail.call.usage_counter import UsageCounter
+from tokentrail.call.verification import verification
 from tokentrail.config import TokenCounting
 from tokentrail.counting import INLINE, OutputTally
 from tokentrail.model.records import Source, Usage
 from tokentrail.support import guard
 from tokentrail.support.size import approximate_size
 from tokentrail.telemetry import internal_metrics
-from tokentrail.telemetry.context import without_instrumentation
 from tokentrail.usage import resolve
 from tokentrail.usage.tools import tools_of
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tokentrail.apis.capture import Capture
     from tokentrail.call.reader import RequestReader
     from tokentrail.call.recorder import Recorder
     from tokentrail.content import Content
-    from tokentrail.counting import Encoder
     from tokentrail.model.records import CallCost, Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
@@ -421,8 +421,7 @@ class ObservedCall:
                 if not self._is_settled:
                     yield from self._settle()
                 if self.state is CallState.QUEUED and not self._is_expired:
-                    yield from self._put_right()
-                    yield from self._explain()
+                    yield from self._refine()
         finally:
             self._record()
 
@@ -437,35 +436,20 @@ class ObservedCall:
         self.usage = resolve.resolve_usage(self._operation, read, generated, mode)
         self._is_settled = True
 
-    def _put_right(self) -> Iterator[None]:
-        """Put a counted input right by what reports of calls like it taught."""
-        calibration, prompt, usage = self._runtime.calibration, self.prompt(), self.usage
-        tally = self._counting().counted_input
-        if calibration is None or prompt is None or tally is None:
+    def _refine(self) -> Iterator[None]:
+        """Put a counted input right, and explain it, where that is asked for and possible."""
+        runtime, operation, prompt, usage = (
+            self._runtime, self._operation, self.prompt(), self.usage,
+        )  # fmt: skip
+        if prompt is None or usage is None or usage.input is None:
             return
-        if usage is None or usage.input is None or not self._may_be_calibrated():
-            return
-        response = self._operation.response
-        answered = response.model if response is not None else None
-        counted = (tally, usage.input)
-        better = yield from calibrated(calibration, self.request, prompt, answered, counted)
-        self.usage = replace(usage, input=better)
-
-    def _explain(self) -> Iterator[None]:
-        """Find out what the input is made of, and what the prompt's cache served, if asked to."""
-        runtime, operation = self._runtime, self._operation
-        explainer, prompt, usage = runtime.explainer, self.prompt(), self.usage
-        if explainer is None or not self._is_explained or prompt is None or usage is None:
-            return
-        model = runtime.identify(self.request, operation.response)
-        encoder = runtime.encodings.get(model.encoding)
-        if encoder is None or usage.input is None:
-            return
-        operation.request, operation.usage = self.request, usage
-        for _ in explainer.steps(operation, prompt, usage.input, model, encoder):
-            if time.monotonic() > self.deadline:
-                return
-            yield
+        operation.request = self.request
+        if self._may_be_calibrated():
+            tally = self._counting().counted_input
+            usage = yield from put_right(runtime, operation, prompt, tally, usage)
+        self.usage = operation.usage = usage
+        if self._is_explained:
+            yield from explain(runtime, operation, prompt, self.deadline)
 
     # ENDED or QUEUED -> RECORDED -----------------------------------------------------------------
 
@@ -505,23 +489,9 @@ class ObservedCall:
 
     def _take_content(self, capture: Capture) -> Content | None:
         """Return what is kept of the content, and let go of the rest."""
-        operation, raised, content = self._operation, self._operation.raised, None
         self.capture = None
-        operation.raised = raised and replace(raised, message=None, stacktrace=None)
-        if not self._runtime.emitter.captures_content:  # no longer: see OpenAIInstrumentor
-            capture.release()
-            return None
-        try:
-            with guard.shield("content"), without_instrumentation():
-                if raised is not None:
-                    raised = redacted_exception(raised, capture.rules)
-                if capture.rules.redact is not None:
-                    redact_words(operation, capture.rules)
-                content = capture.content()
-                operation.raised = raised
-        finally:
-            capture.release()
-        return content
+        is_wanted = self._runtime.emitter.captures_content  # no longer: see OpenAIInstrumentor
+        return redacted_content(self._operation, capture, is_wanted=is_wanted)
 
     def _check(self, operation: Operation, *, is_chosen: bool) -> None:
         """Have a reported call counted too, where that costs no waiting.
@@ -537,33 +507,12 @@ class ObservedCall:
         learns = calibration is not None and (is_chosen or calibration.may_learn(self.request))
         if not (is_compared or learns):
             return
-        model = runtime.identify(self.request, operation.response)
-        encoder = runtime.encodings.get(model.encoding)
-        if encoder is None or not model.known:
+        counted = verification(runtime, operation)
+        if counted is None:
             return
-        lesson = None
-        if calibration is not None and learns:
-            lesson = Lesson(calibration, operation, (model, encoder), self._late_prompt())
-            lesson.verifies = is_chosen
+        if learns:
+            counted.learn(LatePrompt(self._reader, self._prompt), verifies=is_chosen)
         if is_compared:
-            self._compare(operation, model, encoder, lesson)
-        elif lesson is not None and calibration is not None:
-            calibration.wait(lesson)
-            if not runtime.submit(lesson):
-                calibration.begin(lesson)
-
-    def _compare(
-        self, operation: Operation, model: resolve.Model, encoder: Encoder, lesson: Lesson | None
-    ) -> None:
-        prompt = self.prompt()
-        given = None
-        if prompt is not None and not prompt.unknowable:
-            given = resolve.input_tally(prompt, operation.response)
-        made = self._output_tally(prompt) if resolve.shows_output(self.request) else None
-        tallies = (given, made)
-        self._runtime.submit(Comparison(self.telemetry, operation, model, encoder, tallies, lesson))
-
-    def _late_prompt(self) -> Callable[[], Prompt | None]:
-        """Return what gives the prompt later, without keeping the call."""
-        reader, prompt = self._reader, self._prompt
-        return (lambda: prompt) if reader is None else (lambda: reader.read_request().prompt)
+            counted.compare(self.telemetry, self.prompt(), self._output_tally)
+        else:
+            counted.submit()
