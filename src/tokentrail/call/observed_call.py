@@ -25,8 +25,8 @@ from tokentrail.call.verification import verification
 from tokentrail.config import TokenCounting
 from tokentrail.counting import INLINE, OutputTally
 from tokentrail.model.records import Source, Usage
+from tokentrail.runtime.worker import approximate_size
 from tokentrail.support import guard
-from tokentrail.support.size import approximate_size
 from tokentrail.telemetry import internal_metrics
 from tokentrail.usage import resolve
 from tokentrail.usage.tools import tools_of
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
 
+LONG = 2 * INLINE
+"""Characters of a request of which the prompt is read by the worker."""
 _chance = random.Random()  # noqa: S311 - a sample; the program's own random numbers stay its own
 
 
@@ -286,8 +288,7 @@ class ObservedCall:
         if worker.full():
             self._let_go_of_text()
         self.state = CallState.QUEUED
-        if worker.put_finalised(self):
-            internal_metrics.note_queued()
+        worker.put_finalised(self)
 
     def _let_go_of_text(self) -> None:
         """Keep what is known by now: of what would be counted too much waits already."""
@@ -301,8 +302,9 @@ class ObservedCall:
         """Return about how many bytes of text wait with it."""
         capture = self.capture
         held = None if capture is None else capture.held
-        output = 0 if self._output is None else self._output.held
-        return output + approximate_size(self._prompt, held)
+        output = 0 if self._output is None else self._output.size()
+        asked = self._prompt if self._reader is None else self._reader.held
+        return output + approximate_size(asked, held)
 
     def _count(self) -> None:
         """Count and record at once if that is quick, else by the worker."""
@@ -322,7 +324,6 @@ class ObservedCall:
         """Leave the rest to the worker; if it takes nothing, do without."""
         self.state = CallState.QUEUED
         if self._runtime.submit(self):
-            internal_metrics.note_queued()
             return
         self.state = CallState.ENDED
         self.expire()
@@ -343,8 +344,21 @@ class ObservedCall:
     def _is_cheap(self) -> bool:
         """Whether all that is left to do takes well under a millisecond."""
         with guard.shield("end of a call"):
-            return self._is_cheap_to_emit() and self.ready() and self._counting().weight <= INLINE
+            if self._is_encoding_awaited() or self._is_long() or not self._is_cheap_to_emit():
+                return False
+            return self.ready() and self._counting().weight <= INLINE
         return True  # the span must end whatever happens
+
+    def _is_encoding_awaited(self) -> bool:
+        """Whether a stream has text to count, and the encoding for it is not built yet."""
+        if self._output is None:
+            return False
+        model = self._runtime.identify(self.request, self._operation.response)
+        return not self._runtime.encodings.is_settled(model.encoding)
+
+    def _is_long(self) -> bool:
+        """Whether to read the prompt takes long, which was not read yet."""
+        return self._reader is not None and approximate_size(self._reader.held) > LONG
 
     def _may_be_calibrated(self) -> bool:
         """Whether reports of such calls may have taught what the input is: the worker knows."""
@@ -416,6 +430,8 @@ class ObservedCall:
 
     def steps(self) -> Iterator[None]:
         """Count what has to be counted in short slices, then record the call."""
+        if self.state is CallState.QUEUED:
+            internal_metrics.note_queued()
         try:
             with guard.shield("count"):
                 if not self._is_settled:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 class RequestReader(Protocol):
     """Reads of a request what is long, or seldom needed."""
 
+    @property
+    def held(self) -> object:
+        """What the prompt is read of: as much as it holds, as a measure of it."""
+
     def read_request(self) -> Request:
         """Return the request with its prompt, as it was sent."""
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tokentrail.apis import http_metadata
 from tokentrail.apis.failures import NO_ANSWER
 from tokentrail.apis.values import telemetry_str
+from tokentrail.call.outcome import outcome_of
 from tokentrail.model.records import (
     HttpMetadata,
     Operation,
@@ -302,7 +303,7 @@ class Recorder:
         if response is not None:
             answered = answered and not response.unanswered
             if outcome is not Outcome.COMPLETED or response.error_type or not response.ended:
-                outcome = self._judged(outcome, response)
+                outcome = outcome_of(outcome, self._request, response)
         if error is not None:
             failure = _class_name(error)
         begun, first = self._started, self._first
@@ -328,17 +329,6 @@ class Recorder:
             operation.error_description = _error_description(error)
             operation.raised = _raised(error, quoted=self.keeps_error_text)
         return operation
-
-    def _judged(self, outcome: Outcome, response: Response) -> Outcome:
-        """Return how the call ended, by what the server said of it too."""
-        if response.error_type is not None:
-            return Outcome.FAILED
-        if outcome is Outcome.CLOSED_EARLY and response.complete:
-            return Outcome.COMPLETED
-        goes_on = self._request.background or (self._request.fetches and not self._request.stream)
-        if outcome is Outcome.COMPLETED and not (response.ended or goes_on):
-            return Outcome.TRUNCATED
-        return outcome
 
 
 def _metadata_of_answer(answer: object) -> HttpMetadata | None:
