@@ -292,12 +292,13 @@ class Trail:
         """Instrument (anew) with these settings; of metrics, all that there are are told.
 
         Which openai is installed is read once by the programs that tests start: it takes as long
-        as all the rest.
+        as all the rest. A busy machine is given time to build an encoding.
         """
         import tokentrail
 
         tokentrail.uninstrument()
-        settings = {"time_per_output_chunk": True, "skip_dep_check": True, **settings}
+        patient = {"time_per_output_chunk": True, "skip_dep_check": True, "count_timeout": 20}
+        settings = {**patient, **settings}
         tokentrail.instrument(
             tracer_provider=self.spans.provider,
             meter_provider=self.metrics.provider,
