@@ -29,7 +29,7 @@ from tokentrail.apis.values import fields, integer, sequence, telemetry_str
 from tokentrail.model.records import MOST_WAITING, SMALL, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tokentrail.model.records import Reported, Request, TextSink
 
@@ -46,11 +46,7 @@ _USUAL: Final = frozenset({None, "stop", "length", "tool_calls", "function_call"
 NOTHING, THOUGHT, CONTENT_SHOWN = range(3)
 """What a choice shows: nothing, only reasoning, or content."""
 _NONE_EXPECTED: Final = range(0)
-_USAGE_HOLDERS: Final = ("x_groq",)
-"""Objects of an answer in which a usage stands, where the answer itself has none."""
-_FIELDS: Final = (
-    "id", "model", "service_tier", "system_fingerprint", "usage", "moderation",
-)  # fmt: skip
+_FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "moderation")
 
 
 _NOWHERE: Final[deque[str]] = deque(maxlen=0)
@@ -97,9 +93,9 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
             reader.feed(said, index, sink)
     prompts, created = given.get("prompt_filter_results"), given.get("created")
     moderation = given.get("moderation")
-    usage = given.get("usage")
-    reported = read_usage(find_usage(given) if usage is None else usage)
-    if reported is not None and not reported.output_tokens:
+    reported = read_usage(given.get("usage"))
+    if reported is None or not reported.output_tokens:
+        reported = read_usage(find_usage(given))
         shown = any(reader.shows(fields(choice)) for choice in choices)
         reported = without_empty(reported, shown=shown)
     error = None
@@ -147,18 +143,35 @@ def finish_reasons(reasons: Mapping[int, str | None], expected: range) -> tuple[
 
 
 def find_usage(answer: Mapping[str, object]) -> object:
-    """Return the usage of an answer or a chunk, wherever it stands; ``None`` if there is none."""
-    usage = answer.get("usage")
-    if usage is not None:
-        return usage
-    for name in _USAGE_HOLDERS:
-        if name in answer and (usage := fields(answer[name]).get("usage")) is not None:
+    """Return the usage of an answer or a chunk, wherever it stands; ``None`` if there is none.
+
+    Of several the first that reports anything: zeros may stand beside the numbers.
+    """
+    first = answer.get("usage")
+    if first is not None and any(totals(first)):
+        return first
+    for usage in _usages(answer):
+        if any(totals(usage)):
             return usage
+        first = usage if first is None else first
+    return first
+
+
+def _usages(answer: Mapping[str, object]) -> Iterator[object]:
+    """Yield each usage that does not stand where OpenAI's does.
+
+    In any object of the answer, as in Groq's ``x_groq``; in a choice; in its delta or message.
+    """
+    for value in answer.values():
+        if type(value) is dict and value.get("usage") is not None:
+            yield value["usage"]
     choices = answer.get("choices")
     for choice in choices if type(choices) is list else sequence(choices):
-        if (usage := fields(choice).get("usage")) is not None:
-            return usage
-    return None
+        given = fields(choice)
+        for held in (given, fields(given.get("delta")), fields(given.get("message"))):
+            usage = held.get("usage")
+            if usage is not None:
+                yield usage
 
 
 class ChunkAccumulator:
@@ -182,6 +195,7 @@ class ChunkAccumulator:
         "_fingerprint",
         "_has_others",
         "_id",
+        "_is_in_pieces",
         "_is_last",
         "_is_running",
         "_made",
@@ -230,6 +244,8 @@ class ChunkAccumulator:
         """No content came after the last usage."""
         self._is_running = False
         """There were several, each larger than the one before."""
+        self._is_in_pieces = False
+        """There was a smaller one after a larger: each is that of a piece, or none is right."""
         self._is_last = True
         """No choice at all came after the last one."""
         self._error: str | None = None
@@ -268,7 +284,7 @@ class ChunkAccumulator:
         self._add(fields(chunk))
 
     def _add(self, given: Mapping[str, object]) -> None:
-        name, model, tier, fingerprint, usage, moderation = map(given.get, _FIELDS)
+        name, model, tier, fingerprint, moderation = map(given.get, _FIELDS)
         if self._findings is not None or self._model is None:
             self._find(given)
         if moderation is not None:
@@ -291,7 +307,7 @@ class ChunkAccumulator:
             said = max(said, self._choose(fields(choice)))
         if not choices or given.get("error") is not None:
             self._note_error(given, has_choices=bool(choices))
-        usage = find_usage(given) if usage is None else usage
+        usage = find_usage(given)
         self._note_usage(usage, said, has_choices=bool(choices))
 
     def _note_error(self, given: Mapping[str, object], *, has_choices: bool) -> None:
@@ -354,6 +370,8 @@ class ChunkAccumulator:
         if made is not None and made >= self._most_made:
             self._is_running |= 0 < self._most_made < made
             self._made, self._most_made = usage, made
+        elif made:
+            self._is_in_pieces = True
         return made is not None
 
     def _find(self, given: Mapping[str, object]) -> None:
@@ -387,7 +405,9 @@ class ChunkAccumulator:
             content_filter=None if findings is None else findings.outcome(),
             reported=reported,
             # A running total may be that of the chunk before: then even an empty one outdates it.
-            final=self._final and (self._is_last or not self._is_running),
+            final=self._final
+            and (self._is_last or not self._is_running)
+            and not self._is_in_pieces,
             complete=all(reasons.get(index) for index in {*reasons, *expected}),
             ended=ended,
             unanswered=self._has_others and not answered,
