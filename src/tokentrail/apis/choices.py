@@ -78,7 +78,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     filters: list[object] = []
     choices = given.get("choices")
     if type(choices) is not list:
-        choices = _listed(choices)
+        choices = listed(choices)
     for position, choice in enumerate(choices):
         said = fields(choice)
         index = said.get("index")
@@ -119,7 +119,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     )
 
 
-def _listed(choices: object) -> Sequence[object]:
+def listed(choices: object) -> Sequence[object]:
     """Return choices that stand in no list, or the only one that a server sends without."""
     return sequence(choices) or ([choices] if fields(choices) else ())
 
@@ -301,7 +301,7 @@ class ChunkAccumulator:
             self._fingerprint = fingerprint
         choices, said = given.get("choices"), NOTHING
         if type(choices) is not list:
-            choices = _listed(choices)
+            choices = listed(choices)
             self._has_others |= not choices
         for choice in choices:
             said = max(said, self._choose(fields(choice)))
