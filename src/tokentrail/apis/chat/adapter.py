@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.chat.forms import (
+    KNOWN_FIELDS,
+    THOUGHT_FIELDS,
     content_parts,
     holds_other_words,
     holds_thought,
@@ -113,7 +115,7 @@ class MessageReader:
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
         """Pass the content of a choice's message to the sink."""
-        said = message_of(choice)
+        said = fields(choice.get("message")) or message_of(choice)
         feed_words(said, index, sink)
         for position, call in enumerate(each_call(said.get("tool_calls"))):
             name = nonempty_str(called(call).get("name"))
@@ -121,7 +123,7 @@ class MessageReader:
 
     def shows(self, choice: Mapping[str, object]) -> int:
         """Return what the message of a choice shows."""
-        return shown_by(message_of(choice))
+        return shown_by(fields(choice.get("message")) or message_of(choice))
 
 
 class DeltaReader:
@@ -166,7 +168,8 @@ def feed_words(said: Mapping[str, object], index: int, sink: TextSink) -> None:
     value = get("refusal")
     if value and type(value) is str:
         sink.add("refusal", index, 0, value)
-    _feed_thought(said, index, sink)
+    if not THOUGHT_FIELDS.isdisjoint(said):  # asked here: most pieces have none
+        _feed_thought(said, index, sink)
     value = get("function_call")
     if value:
         legacy = fields(value)
@@ -178,7 +181,7 @@ def feed_words(said: Mapping[str, object], index: int, sink: TextSink) -> None:
         transcript = nonempty_str(fields(value).get("transcript"))
         if transcript is not None:
             sink.add("text", index, _TRANSCRIPT, transcript)
-    if get("images") or holds_other_words(said):
+    if get("images") or (not KNOWN_FIELDS.issuperset(said) and holds_other_words(said)):
         sink.add("unknown", index, _TRANSCRIPT, "")
 
 
@@ -255,7 +258,8 @@ def shown_by(said: Mapping[str, object]) -> int:
         return CONTENT_SHOWN
     if legacy and _is_named(fields(legacy)):
         return CONTENT_SHOWN
-    return THOUGHT if holds_thought(said) else shown
+    has_thought = not THOUGHT_FIELDS.isdisjoint(said) and holds_thought(said)
+    return THOUGHT if has_thought else shown
 
 
 def _is_named(call: Mapping[str, object]) -> bool:

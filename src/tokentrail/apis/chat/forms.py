@@ -15,8 +15,8 @@ _BLOCKS: Final = ("reasoning_details", "thinking_blocks")
 """Lists that repeat the thought, or are all there is of it."""
 _HOLDERS: Final = ("text", "thinking", "content", "summary")
 """Fields of an object in which thought stands."""
-_THOUGHT: Final = frozenset({*_NAMES, *_BLOCKS})
-_KNOWN: Final = _THOUGHT | {
+THOUGHT_FIELDS: Final = frozenset({*_NAMES, *_BLOCKS})
+KNOWN_FIELDS: Final = THOUGHT_FIELDS | {
     "annotations", "audio", "content", "function_call", "images", "name", "parsed", "refusal",
     "role", "tool_calls", "usage",
 }  # fmt: skip
@@ -32,24 +32,20 @@ def message_of(choice: Mapping[str, object]) -> Mapping[str, object]:
 
 def holds_thought(said: Mapping[str, object]) -> bool:
     """Whether a message or a delta has thought of any form."""
-    return not _THOUGHT.isdisjoint(said) and any(map(said.get, _THOUGHT))
+    return any(map(said.get, THOUGHT_FIELDS))
 
 
 def thought_of(said: Mapping[str, object]) -> str | None:
     """Return the thought of a message or a delta; empty if there is some that is not understood."""
-    if _THOUGHT.isdisjoint(said):
-        return None
     for name in (*_NAMES, *_BLOCKS):
         value = said.get(name)
         if value:
-            return _text(value)
+            return "".join(map(_text, value if is_sequence(value) else (value,)))
     return None
 
 
 def _text(value: object) -> str:
-    """Return the text of a thought: bare, of an object, or of each of a list."""
-    if is_sequence(value):
-        return "".join(map(_text, value))
+    """Return the text of a thought, or of a block of it: bare, or of an object."""
     given = fields(value)
     held = (plain_str(given.get(name)) for name in _HOLDERS)
     return plain_str(value) or next(filter(None, held), "")
@@ -57,11 +53,9 @@ def _text(value: object) -> str:
 
 def holds_other_words(said: Mapping[str, object]) -> bool:
     """Whether a field that nobody knows holds words, or a tool of the server's what it did."""
-    if _KNOWN.issuperset(said):
-        return False
     if any(map(said.get, _SERVER_TOOLS)):
         return True
-    others = (nonempty_str(said[name]) for name in said if name not in _KNOWN)
+    others = (nonempty_str(said[name]) for name in said if name not in KNOWN_FIELDS)
     return any(text is not None and " " in text for text in others)
 
 
