@@ -9,6 +9,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from tests.telemetry.headers import RETRIES
 
+from tokentrail.apis.readers import adapter_of
+from tokentrail.model.operations import CHAT
 from tokentrail.testing.payloads import Answer, Usage, chat, errors
 from tokentrail.testing.server import Event, Plain, Stream
 
@@ -190,20 +192,19 @@ async def test_what_it_takes_to_read_a_long_prompt_is_in_the_span(
     trail, driver, serve, monkeypatch
 ):
     """Else a span of the HTTP request below it would end after it."""
-    from tokentrail.apis.chat.adapter import ChatAdapter
+    adapter, answered = adapter_of(CHAT), []
+    read = adapter.parse_request
 
-    read, answered = ChatAdapter.parse_request, []
-
-    def slowly(self, endpoint, arguments, *, prompt=True):
+    def slowly(endpoint, arguments, *, prompt=True):
         if prompt:
             time.sleep(0.05)
-        return read(self, endpoint, arguments, prompt=prompt)
+        return read(endpoint, arguments, prompt=prompt)
 
     def steps():
         answered.append(time.time_ns())
         yield from chat.chunks(ONE)
 
-    monkeypatch.setattr(ChatAdapter, "parse_request", slowly)
+    monkeypatch.setattr(adapter, "parse_request", slowly)
     await driver.read(await _plain(driver, serve(Stream(steps())), stream=True))
     span = trail.spans.one()
     assert span.start_time < answered[0] - 50e6

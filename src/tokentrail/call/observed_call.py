@@ -13,15 +13,14 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tokentrail import counting
 from tokentrail.apis import http_metadata
 from tokentrail.call.jobs import Comparison, Gaps
-from tokentrail.call.learning import Lesson, calibrated
 from tokentrail.call.live_usage import LiveUsage
 from tokentrail.call.price import PriceLookup
 from tokentrail.call.redacted_words import redact_words, redacted_exception
 from tokentrail.call.usage_counter import UsageCounter
 from tokentrail.config import TokenCounting
-from tokentrail.counting import INLINE, OutputTally
 from tokentrail.model.records import Source, Usage
 from tokentrail.support import guard
 from tokentrail.support.size import approximate_size
@@ -35,10 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tokentrail.apis.capture import Capture
+    from tokentrail.call.learning import Lesson
     from tokentrail.call.reader import RequestReader
     from tokentrail.call.recorder import Recorder
     from tokentrail.content import Content
-    from tokentrail.counting import Encoder
+    from tokentrail.counting import Encoder, OutputTally
     from tokentrail.model.records import CallCost, Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
@@ -343,7 +343,11 @@ class ObservedCall:
     def _is_cheap(self) -> bool:
         """Whether all that is left to do takes well under a millisecond."""
         with guard.shield("end of a call"):
-            return self._is_cheap_to_emit() and self.ready() and self._counting().weight <= INLINE
+            return (
+                self._is_cheap_to_emit()
+                and self.ready()
+                and self._counting().weight <= counting.INLINE
+            )
         return True  # the span must end whatever happens
 
     def _may_be_calibrated(self) -> bool:
@@ -386,7 +390,7 @@ class ObservedCall:
         """Return the tally of what was generated: a stream's own, or one of the plain answer."""
         tally = self._output
         if not self.request.stream:
-            tally = OutputTally()
+            tally = counting.OutputTally()
             self.recorder.feed_text(tally)
         if tally is not None:
             response = self._operation.response
@@ -445,6 +449,8 @@ class ObservedCall:
             return
         if usage is None or usage.input is None or not self._may_be_calibrated():
             return
+        from tokentrail.call.learning import calibrated
+
         response = self._operation.response
         answered = response.model if response is not None else None
         counted = (tally, usage.input)
@@ -543,6 +549,8 @@ class ObservedCall:
             return
         lesson = None
         if calibration is not None and learns:
+            from tokentrail.call.learning import Lesson
+
             lesson = Lesson(calibration, operation, (model, encoder), self._late_prompt())
             lesson.verifies = is_chosen
         if is_compared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from tokentrail.counting import HELD
+from tokentrail import counting
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
@@ -137,6 +137,6 @@ class StreamEncoder:
         if recorder is None or not recorder.is_open:
             return None
         model = runtime.identify(self._request, recorder.response_so_far())
-        if held > HELD // 4:
+        if held > counting.HELD // 4:
             runtime.start_encoding(model.encoding)
         return runtime.encodings.get(model.encoding)

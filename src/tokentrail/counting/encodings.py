@@ -7,8 +7,6 @@ first encoding is built, not before.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import logging
 import math
 import threading
@@ -213,6 +211,9 @@ def build_encoding(name: str) -> Encoding:
 
 
 def _read_ranks(name: str, sha256: str) -> dict[bytes, int]:
+    import gzip
+    import hashlib
+
     shipped = resources.files(__package__) / "data" / f"{name}.tiktoken.gz"
     content = gzip.decompress(shipped.read_bytes())
     digest = hashlib.sha256(content).hexdigest()
