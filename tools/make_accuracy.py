@@ -40,58 +40,63 @@ NOWHERE = Endpoint("openai", None, None, "")
 
 RULES = {
     "Messages of text": """\
-OpenAI's own rule: 3 for the answer's start, 3 for each message, 1 for a name, and the tokens of
-role, name and text.""",
+OpenAI's published rule: 3 tokens for the start of the answer, 3 for each message, 1 for a name, and
+the tokens of role, name and text.""",
     "Input of models that reason": """\
-The same with 2 for the answer's start, and 2 for each earlier answer of text.""",
+As above, with 2 tokens for the start of the answer and 2 for each earlier answer of text.""",
     "Answers of text": """\
-The tokens of the text. 1 more in the Responses API unless cut short, 1 more where tools were
-declared and none was called, then 2 and the schema's name where one was asked for.""",
+The tokens of the text. The Responses API adds 1, unless the answer was cut short. An answer of
+text adds 1 where tools were declared, and 2 and the schema's name where a schema was asked for as
+well.""",
     "Tool calls in an answer": """\
-7 for a single call, a dot and the name, and the arguments; the arguments alone where the request
-left no choice of the tool; 1 more in the Responses API. Several calls are written as one of a
-hidden tool, and counted as that.""",
+A single call: 7 tokens, a dot and the name, and the arguments; the arguments alone where the
+request names the tool. The Responses API adds 1. Parallel calls are written by the model as one
+call of a hidden tool, and are counted as that call.""",
     "Declarations of tools": """\
-Rendered as TypeScript, without comments on one line, and a frame that each API and family of models
-has. `strict` changes nothing that is known. The numbers of gpt-3.5-turbo are of 2023, when
-declarations were written on several lines.""",
+The server renders tools as TypeScript, on one line and without comments, and adds a constant that
+depends on the API and the family of models. `strict` made no difference in any recorded call. The
+numbers of gpt-3.5-turbo are from 2023, when declarations were written on several lines.""",
     "Tool calls and their results in a prompt": """\
-A call is a message with a dot, the name, the arguments and a frame of 6, 4 in the Responses API;
-the result has the function's name in place of its role. Several of one answer are one message.""",
+A call is a message of a dot, the name, the arguments, and 6 tokens more (4 in the Responses API).
+A result has the function's name in place of a role. Parallel calls are one message.""",
     "Function messages, function_call (of 2023)": """\
-Found by hmarr.""",
+Published by hmarr.""",
     "Images": """\
-By tiles or patches, as OpenAI's guide says, from the size in the header of a `data:` URL. Nothing
-is fetched: an image of unknown size is taken for one of 400 x 300 at its model's price. **A
-guess**, recorded as `approximated`: images of unknown size; those that are shrunk because they have
-more than 1,536 patches; those of o1, gpt-5.1 and computer-use-preview.""",
+Counted in tiles or patches, as OpenAI's guide describes, from the size in the header of a `data:`
+URL. tokentrail never fetches an image: one of unknown size counts as 400 x 300. **A guess**,
+recorded as `approximated`: images of unknown size, images that are shrunk because they have more
+than 1,536 patches, and images for o1, gpt-5.1 and computer-use-preview.""",
     SCHEMAS: """\
-Written as in OpenAI's open harmony format, as minified JSON in ASCII, without what a strict schema
-always says.""",
+Written as in OpenAI's open harmony format: minified ASCII JSON, without the keywords that every
+strict schema has.""",
     VISIBLE: """\
-The tokens of the text. Thought is billed and not shown, so this is what could be seen of the
-number.""",
+The tokens of the text. Reasoning is billed and not shown, so this is the visible part of the
+output.""",
 }
 
 HEAD = """\
 # How good the counts are
 
-Every reference number that we know: what the API billed, and what tokentrail counts for the same
-call. Made by `python tools/make_accuracy.py`; a test fails when this page is not what it makes.
+All the reference numbers we know: what the API billed, and what tokentrail counts for the same
+call. This page is made by `python tools/make_accuracy.py`, and a test fails when it is out of
+date.
 
 {summary}
 
-`counted` and `visible` are exact as far as text goes: an encoding has no opinion. What the server
-writes around it is counted by rules, which stand [below](#the-rules-and-their-evidence) with what
-speaks for each and against it; it may change without notice. So a share of your own calls with
-reported usage (`count_verification_ratio`, 1 %) is counted too, and the histogram
-`tokentrail.usage.count_ratio` shows how close the counts came, per model: a new model that makes a
-rule wrong shows there. It takes nothing from a program that needs no counting: a call is compared
-only where the encoding of its model is built already, for a call that was counted or by
-[`preload_encodings`](preloading.md). So where every call is plain, or every stream is asked for its
-usage, there is nothing to see without it. And only where the model is known: its name is of a
-family that the table of models has, or `model_aliases` says what it is. What is `approximated` or
-`visible` is not compared.
+Counting text is exact, because the encodings are public. What the server adds around the text is
+not published: it is counted by rules, listed [below](#the-rules-and-their-evidence) with the
+evidence for and against each, and it may change without notice. To notice such a change,
+tokentrail also counts a share of your calls with reported usage (`count_verification_ratio`, 1 %)
+and records how close the count came, by model, as the histogram `tokentrail.usage.count_ratio`.
+
+A call is only verified where that costs your program nothing extra:
+
+- The encoding of its model is built already, by an earlier count or by
+  [`preload_encodings`](preloading.md). A program whose calls all have reported usage builds none,
+  so it sees no ratios unless it preloads.
+- The model is known: its name belongs to a family in the table of models, or `model_aliases` names
+  one.
+- The count would be `counted`. Numbers that are `approximated` or `visible` are not compared.
 
 """
 
@@ -99,55 +104,66 @@ CALIBRATION = """\
 ## Calibration
 
 An application sends the same tools, schema and instructions again and again, and most of its calls
-get a report. What the server adds to the text of such calls is a constant, whatever the rules say.
-So reports teach, and the input of a call of the same kind that has none (closed early, cancelled, a
-stream without usage) is its count and that constant: `calibrated`, as good as `counted` in
-`gen_ai.usage.*`, metrics and cost. Input only: no constant stands for what a model says.
+have reported usage. What the server adds to the text of such calls is a constant, whatever the
+rules say. tokentrail learns that constant from the reports. The input of a call of the same kind
+without a report (closed early, cancelled, a stream without usage) is then its count plus the
+constant, recorded as `calibrated`. In `gen_ai.usage.*`, metrics and cost it is used like a
+`counted` number. Only input is calibrated: there is no constant for what a model answers.
 
-- Of one kind are calls of one provider, host, deployment, API and answering model, with the same
-  tools, tool choice, format, effort, verbosity and `parallel_tool_calls`, with instructions or
-  without, and with as many earlier turns of each kind. Of their content only a hash is kept.
-- A kind is known once three reports of different length, at least 20 tokens apart, differ from the
-  count by the same number. One that disagrees takes it back, and then fifty in a row have to agree.
-  A retry of the same request counts once. Where two models answer by one name, an answer that names
-  none is not calibrated.
-- Where proven rules say the same, the number stays `counted`. Where they say otherwise, what was
-  learned wins, and `tokentrail.internal.counts.corrected` counts it.
-- Never what no constant stands for: `previous_response_id`, conversations, stored prompts, hosted
-  and custom tools, `truncation="auto"`, reasoning items, compactions, files, images of unknown
-  size, models whose encoding is guessed, anything that was not understood.
-- Reported calls are counted for it until their kind is known, then as `count_verification_ratio`
-  says, by tokentrail's own thread, and only where the encoding is built already. What it may take
-  is bounded ([figures](performance.md#calibration)). `calibration=False` switches it off.
+- **Which calls are alike.** Same provider, host, deployment, API and answering model; same tools,
+  tool choice, format, effort, verbosity and `parallel_tool_calls`; with or without instructions;
+  and the same number of earlier turns of each kind. Only a hash of their content is kept.
+- **When the constant is known.** After three reports of different length, at least 20 tokens
+  apart, that differ from the count by the same number. One report that disagrees withdraws it, and
+  then fifty in a row have to agree. A retry of the same request counts once. Where two models
+  answer under one name, an answer that names no model is not calibrated.
+- **Which number is recorded.** Where proven rules give the same number it stays `counted`. Where
+  they differ, the learned constant is used, and `tokentrail.internal.counts.corrected` counts the
+  case.
+- **What is never calibrated.** `previous_response_id`, conversations, stored prompts, hosted and
+  custom tools, `truncation="auto"`, reasoning items, compactions, files, images of unknown size,
+  models whose encoding is guessed, and any request that tokentrail did not fully understand.
+- **What it costs.** Reported calls are counted until their kind is known, then at the rate of
+  `count_verification_ratio`, on tokentrail's own thread, and only where the encoding is built
+  already. The cost is bounded ([figures](performance.md#calibration)). `calibration=False`
+  switches it off.
 
 """
 
 EVIDENCE_HEAD = """\
 ## The rules and their evidence
 
-Each count is made of parts, each by a rule. `python -m tools.rules EXCHANGES` replays recorded
-exchanges with OpenAI and Azure, counts them on the way that a call goes, and compares with what was
-billed: *for* are exchanges that used the rule and came out to the token, of so many projects and
-months; *against* those that did not and of whose rules this one is most often wrong; *published*
-the numbers of this page that it fits. A rule is proven by two projects and two months, or by three
-published numbers, and at most one in a hundred against. A number is `counted` where each of its
-rules is proven; one without makes it `approximated`.
+A count is a sum of parts, and each part follows a rule. `python -m tools.rules EXCHANGES` replays
+recorded exchanges with OpenAI and Azure, counts them as a call would be counted, and compares the
+result with what was billed. Its columns:
+
+- *right*: exchanges that used the rule and were counted to the token, with the number of projects
+  and months they come from.
+- *wrong*: exchanges that were not, and of whose rules this one is most often involved in a wrong
+  count.
+- *published*: numbers on this page that the rule fits.
+- *off*: of all exchanges that used the rule, those whose count was more than a tenth off.
+
+A rule is proven (*known*) by two projects and two months, or by three published numbers, with at
+most one exchange in a hundred against it. A number is `counted` when each of its rules is proven;
+with one that is not, it is `approximated`.
 
 """
 
 TAIL = """\
 ## What is not counted
 
-- Audio, files that are no text, tools that are no functions: the rest is counted and recorded as
-  `approximated`.
-- `previous_response_id`, `conversation`, stored prompts, and tools that the server runs itself
-  (web search): the server adds what the application never sent. The input is absent, not wrong.
-- Thought that is not shown: see above. `stream_usage="request"` asks the server for it.
-- The output of a legacy completion with `echo`: the prompt stands before it.
-- Text that comes faster than it can be counted. It waits, up to 64 KB of memory for a call; what is
-  more is counted without regard for words and recorded as `approximated`. Chunks of more than 16 KB
-  are too heavy to be counted on the application's thread; a call that has some may hold 1 MB, so
-  that they stay exact. Before the encoding is built, nothing can be counted at all.
+- Audio, files that are not text, and tools that are not functions. The rest of the call is counted
+  and recorded as `approximated`.
+- Calls with `previous_response_id`, `conversation` or a stored prompt, or with tools that the
+  server runs itself (web search): the server adds input that the application never sent. Their
+  input is absent.
+- Hidden reasoning, see above. `stream_usage="request"` asks the server for its usage.
+- The output of a legacy completion with `echo`, which begins with the prompt.
+- Text that arrives faster than it can be counted. Up to 64 KB a call wait in memory; beyond that,
+  text is counted without regard to word boundaries and recorded as `approximated`. Chunks of more
+  than 16 KB are too heavy for the application's thread; a call that has some may hold 1 MB, so
+  that its count stays exact. Before the encoding is built nothing can be counted.
 
 ## Where the numbers are from
 

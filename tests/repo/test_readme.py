@@ -43,7 +43,12 @@ def _run_first(python, folder):
     with Server(Model()) as server:
         done = subprocess.run(
             [python, "-W", "error", program],
-            env={**os.environ, "OPENAI_API_KEY": "none", "OPENAI_BASE_URL": server.base_url},
+            env={
+                **os.environ,
+                "OPENAI_API_KEY": "none",
+                "OPENAI_BASE_URL": server.base_url,
+                "TOKENTRAIL_COUNT_TIMEOUT": "20",  # a busy machine builds an encoding slowly
+            },
             cwd=folder,
             capture_output=True,
             text=True,

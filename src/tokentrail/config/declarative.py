@@ -77,7 +77,7 @@ Configuration: Final[type] = make_dataclass(
 
 
 def read_option(setting: Setting, value: object) -> EnvironmentValue:
-    """Return what a file's value for a setting means; of a wrong one, what holds instead."""
+    """Return the setting that a file's value means; for a wrong value, its fallback."""
     return read_value(setting, value, VARIABLE)
 
 
@@ -95,9 +95,9 @@ def describe_unknown_option(name: str) -> str:
 
 
 def read_section(environ: Mapping[str, str]) -> Mapping[str, object]:
-    """Return what the file that ``environ`` names has for tokentrail; nothing without a file.
+    """Return tokentrail's section of the file that ``environ`` names; empty without a file.
 
-    So without opentelemetry-configuration, and of a file that it cannot read.
+    Empty, too, without opentelemetry-configuration or if it cannot read the file.
     """
     path = environ.get(VARIABLE)
     instrumentation = None

@@ -157,7 +157,7 @@ def _instead(setting: Setting) -> str:
 
 
 def display_value(value: object) -> object:
-    """Return a value of a setting as people write it."""
+    """Return a value of a setting as a user writes it."""
     if isinstance(value, UserPrices):
         return str(value) or None
     if value is redact_everything:

@@ -127,7 +127,7 @@ _NAME = re.compile(r"[^\s,=]{1,255}")
 
 
 def names(value: object, known: Collection[str] | None = None) -> tuple[str, ...]:
-    """Return names out of ``known``, or else any that a key of an attribute can be."""
+    """Return names from ``known``, or, without it, any valid attribute key."""
     given = value.split(",") if isinstance(value, str) else value
     if not isinstance(given, (list, tuple, set, frozenset)):
         raise ValueError
@@ -149,7 +149,7 @@ def metric_attributes(value: object) -> tuple[str, ...]:
 
 
 def custom_metric_attributes(value: object) -> tuple[str, ...]:
-    """Read names of the application's own attributes, which metrics have no other use for."""
+    """Read names of the application's own attributes; those metrics already use are refused."""
     found = names(value)
     if not RESERVED_METRIC_ATTRIBUTES.isdisjoint(found):
         raise ValueError
@@ -162,7 +162,7 @@ def request_attributes(value: object) -> tuple[str, ...]:
 
 
 def instrumented_apis(value: object) -> tuple[str, ...]:
-    """Read names of APIs, one at least: to record nothing is ``disabled``."""
+    """Read names of APIs, at least one: use ``disabled`` to record nothing."""
     found = names(value, INSTRUMENTED_APIS)
     if not found:
         raise ValueError

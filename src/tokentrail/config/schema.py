@@ -55,7 +55,7 @@ class Setting:
     parse: _Parse
     """Return the value for a keyword argument or an environment text, or raise ValueError."""
     fallback: object
-    """The value that is used if the variable is wrong."""
+    """The value used where the variable is wrong."""
 
     @property
     def default_text(self) -> str:
@@ -325,7 +325,7 @@ class Settings:
 
     @property
     def withhold(self) -> bool:
-        """Whether no content may be recorded, since what was to redact it is missing."""
+        """Whether no content may be recorded because the function that redacts it is missing."""
         return self.redact is redact_everything
 
 
@@ -337,7 +337,7 @@ def _row(found: Field[Any]) -> Setting:
 
 
 _SAFER: Final = {"redact": redact_everything}
-"""What holds where a variable is wrong, if the default would show more than was wanted."""
+"""The value used for a wrong variable, where the default would record more than the user wanted."""
 
 
 SETTINGS: tuple[Setting, ...] = tuple(map(_row, fields(Settings)))

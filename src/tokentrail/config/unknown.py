@@ -1,4 +1,4 @@
-"""Variables that look like settings and are none: a misspelt one would have no effect."""
+"""Variables that look like settings but are not: a misspelt one has no effect."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ HOSTS: tuple[tuple[str, str], ...] = (
 """Host suffixes and the conventions' well-known value of ``gen_ai.provider.name``."""
 
 _BEDROCK = re.compile(r"(.+\.)?bedrock[\w-]*\.(.+\.amazonaws\.com(\.cn)?|[\w-]+\.api\.aws)")
-"""The service stands in front of region and suffix: other hosts of amazonaws.com are anybody's."""
+"""The service name comes before region and suffix; other hosts of amazonaws.com are not Bedrock."""
 
 _DEFAULT_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 

@@ -18,31 +18,31 @@ class OperationRow:
 
     name: str
     part: str
-    """The part of the client it belongs to; ``instrumented_apis`` chooses among them."""
+    """The part of the client it belongs to, as in ``instrumented_apis``."""
     adapter: str
     """What reads its requests and answers, below ``tokentrail.apis``: ``module:name``."""
     api: str | None = None
-    """Which API, where more than one has the operation (``openai.api.type``)."""
+    """The API (``openai.api.type``), where more than one has the operation."""
     path: str | None = None
     """Of its POST below the base URL, where requests of the client's own ``post`` are recorded.
 
     A part in braces is any id, which its adapter reads as an argument of that name."""
     content: str | None = None
-    """What reads its content, as ``adapter``; ``None`` where none is recorded."""
+    """What reads its content, written as ``adapter`` is; ``None`` where no content is recorded."""
     is_inference: bool = False
-    """The conventions' metrics of an inference are for it."""
+    """Whether the conventions' metrics of an inference apply."""
     has_output: bool = False
-    """A model generates its answer, so it has output tokens to count."""
+    """Whether a model generates its answer, so that it has output tokens to count."""
     has_token_metrics: bool = False
-    """The conventions' metrics of tokens are for it; of all others only our own are."""
+    """Whether the conventions' token metrics apply; other operations have only ours."""
     has_details_event: bool = False
-    """The conventions' event of an inference's details is for it."""
+    """Whether the conventions' event of inference details applies."""
     is_billed: bool = False
-    """It has a price."""
+    """Whether it has a price."""
     is_output_billed: bool = False
-    """Its price has a part for output."""
+    """Whether its price has a part for output."""
     has_usage_option: bool = False
-    """A stream of it reports its usage where ``stream_options.include_usage`` asks for it."""
+    """Whether ``stream_options.include_usage`` asks its streams for usage."""
 
     @property
     def key(self) -> tuple[str, str | None]:
@@ -178,6 +178,6 @@ WITH_OUTPUT: Final = frozenset(row.name for row in OPERATIONS if row.has_output)
 WITH_TOKEN_METRICS: Final = frozenset(row.name for row in OPERATIONS if row.has_token_metrics)
 WITH_DETAILS_EVENT: Final = frozenset(row.name for row in OPERATIONS if row.has_details_event)
 BILLED: Final = {row.name: row.is_output_billed for row in OPERATIONS if row.is_billed}
-"""The operations that cost, and whether their output does."""
+"""The operations that have a price, and whether their output has one."""
 WITH_USAGE_OPTION: Final = frozenset(row.key for row in OPERATIONS if row.has_usage_option)
 CLIENT_PARTS: Final = tuple(dict.fromkeys(row.part for row in OPERATIONS))

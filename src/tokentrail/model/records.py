@@ -30,7 +30,7 @@ class Source(str, Enum):
     COUNTED = "counted"
     """tiktoken's count, with an encoding known for the model."""
     CALIBRATED = "calibrated"
-    """tiktoken's count of the text, and what reports of calls like it showed the server to add."""
+    """tiktoken's count of the text, plus the constant learned from reports of calls like it."""
     VISIBLE = "visible"
     """tiktoken's count of the visible output of a reasoning model: a lower bound."""
     APPROXIMATED = "approximated"
@@ -48,7 +48,7 @@ class Outcome(str, Enum):
     CANCELLED = "cancelled"
     FAILED = "failed"
     TRUNCATED = "truncated"
-    """The stream ended, and the server had not said that it would."""
+    """The stream ended without the server's terminal mark."""
 
     __hash__ = str.__hash__  # as Source
 
@@ -69,9 +69,9 @@ class ToolCall:
     name: str
     arguments: str
     id: str | None = None
-    """By which its result refers to it."""
+    """The id by which its result refers to it."""
     completed: bool = False
-    """It has the status that the server gave it."""
+    """Whether it carries the status that the server gave it."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -95,15 +95,15 @@ class Message:
     files: tuple[str, ...] = ()
     """``data:`` URLs of files."""
     call_id: str | None = None
-    """Of the call that this is the result of."""
+    """The id of the call that this is the result of."""
     sealed: int = 0
     """Characters of encrypted text, where the role is "reasoning" or "compaction"."""
     unknown_parts: int = 0
-    """Parts whose price cannot be known here: audio, kinds we do not know."""
+    """Parts whose tokens cannot be known here: audio, unknown kinds."""
 
 
 ALLOWED = " of some"
-"""What a tool choice ends in where only some of the tools are allowed."""
+"""The end of a tool choice that allows only some of the tools."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -112,13 +112,13 @@ class Prompt:
 
     messages: tuple[Message, ...] = ()
     texts: tuple[str, ...] = ()
-    """Bare texts, without a message's frame (completions, embeddings)."""
+    """Bare texts, without the frame of a message (completions, embeddings)."""
     token_ids: int = 0
     """Tokens that the caller already sent as ids."""
     tools: tuple[Mapping[str, object], ...] = ()
     """The function declarations ({name, description, parameters}), as the caller gave them."""
     hosted_tools: bool = False
-    """There are tools that the server describes and runs itself."""
+    """Whether there are tools that the server describes and runs itself."""
     tool_choice: str | None = None
     """"none", "auto", "required", or for a named choice "name:<function>", in the legacy form
     "function:<function>". A mode for some tools only ends in `ALLOWED`."""
@@ -126,17 +126,17 @@ class Prompt:
     """The JSON schema of a structured output, where one was asked for."""
     schema_name: str | None = None
     schema_about: str | None = None
-    """Its name and description, which are written into the prompt too."""
+    """Its name and description, which are part of the prompt too."""
     unknowable: bool = False
-    """The server adds what the caller never sent: the input cannot be counted."""
+    """The server adds input that the caller never sent, so the input cannot be counted."""
     incomplete: bool = False
-    """Something was sent that could not be read here: a count of the rest is a guess."""
+    """Some of the request could not be read here, so a count of the rest is a guess."""
     truncates: bool = False
-    """The server may leave some of it out."""
+    """Whether the server may leave some of it out."""
     variant: str | None = None
-    """Other settings by which the server may write it otherwise, in JSON."""
+    """Other settings that may change how the server writes the prompt, as JSON."""
     of_responses: bool = False
-    """Of the Responses API, where what frames tools and their calls costs less than in chat."""
+    """Whether this is the Responses API, where tools and their calls cost less than in chat."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -165,38 +165,38 @@ class Request:
     conversation_id: str | None = None
     previous_response_id: str | None = None
     cache_key: str | None = None
-    """What the application names the prompt's cache by."""
+    """The application's name for the prompt cache."""
     compacted: bool | None = None
-    """A compaction stands for what was said before; else not known, never ``False``."""
+    """``True`` if a compaction stands for earlier turns; else ``None``, never ``False``."""
     prompt_name: str | None = None
     prompt_version: str | None = None
     dimension_count: int | None = None
     encoding_formats: tuple[str, ...] | None = None
     response_id: str | None = None
-    """The answer asked for, where an old one is fetched."""
+    """The id of the answer that is fetched."""
     stream_cursor: str | None = None
     data_source_id: str | None = None
-    """What is searched."""
+    """The id of the store that is searched."""
     result_limit: int | None = None
     """How many results are asked for."""
     background: bool = False
-    """The server continues in the background, even if nobody waits."""
+    """The server goes on in the background, even if nobody waits."""
     fetches: bool = False
-    """Its answer was made by another call, which recorded the usage if it could."""
+    """The answer was made by another call, which recorded the usage if it could."""
     searches_web: bool = False
-    """The server is to search the web before it answers."""
+    """The request asks the server to search the web."""
     attribution: tuple[tuple[str, AttributeValue], ...] = ()
-    """Who makes the call, in the application's own attributes: names and values."""
+    """The application's own attributes on metrics: names and values."""
     prompt: Prompt | None = None
     inexact_output: bool = False
     """The text shown is not what is billed as output (audio, rejected predictions, candidates of
     ``best_of``, echoed prompts, a context that the server edits): a count of it is a guess."""
     unknowable_output: bool = False
-    """Nor can it be separated from an echoed prompt: it is not even counted."""
+    """The answer begins with the prompt, so its text is not counted at all."""
 
 
 ID_FIELDS = ("conversation_id", "previous_response_id", "response_id", "stream_cursor")
-"""Fields of a Request that no two share."""
+"""Fields of a request that differ from call to call."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -217,48 +217,48 @@ class Reported:
     audio_cache_read_tokens: int | None = None
     text_cache_read_tokens: int | None = None
     image_cache_read_tokens: int | None = None
-    """Parts of what was read from a cache."""
+    """Parts of the cached input tokens."""
     audio_seconds: float | None = None
-    """Sound that is billed by its length."""
+    """Seconds of audio that are billed by length."""
     cost: float | None = None
-    """What the provider charges for the whole answer, in USD."""
+    """The provider's own price of the whole answer, in USD."""
     web_searches: int | None = None
-    """Searches that the server made for it."""
+    """Web searches that the server made for the answer."""
     cache_write_30m_tokens: int | None = None
     cache_write_12h_tokens: int | None = None
     cache_write_1h_tokens: int | None = None
-    """Parts of what was written to a cache, by how long it is kept there at least."""
+    """Parts of the tokens written to a cache, by how long they are kept there at least."""
 
 
 @lean_dataclass(frozen=True, slots=True)
 class Transcription:
-    """What it took to write down what somebody said in a realtime session; billed apart."""
+    """The usage of one transcription in a realtime session, which is billed separately."""
 
     item: str
-    """The server's name for what was said."""
+    """The server's id of the item that was transcribed."""
     model: str | None
-    """The model that wrote it down."""
+    """The model that transcribed it."""
     usage: Reported
 
 
 @lean_dataclass(frozen=True, slots=True)
 class ToolUse:
-    """What one of the server's own tools was used for in an answer."""
+    """How one of the server's own tools was used in an answer."""
 
     name: str
-    """As in ``tokentrail.tool.<name>.requests``."""
+    """Its name, as in ``tokentrail.tool.<name>.requests``."""
     requests: int | None
     source: Source = Source.COUNTED
-    """Of ``requests``: the server's number, or the items of the answer."""
+    """The source of ``requests``: the server's number, or a count of the items of the answer."""
     tokens: Reported | None = None
-    """Tokens that are billed apart from the usage of the answer."""
+    """Tokens that are billed separately from the usage of the answer."""
     model: str | None = None
-    """The model that those are tokens of."""
+    """The model that used those tokens."""
 
 
 @lean_dataclass(frozen=True, slots=True)
 class ContentFilter:
-    """What the content filter of Azure found, in its own words: categories, never text."""
+    """What Azure's content filter found: its categories, never text."""
 
     input_flagged: tuple[str, ...] | None = None
     """``category:severity`` of what is not safe, ``category:detected`` where it has no severity."""
@@ -273,9 +273,9 @@ class HttpMetadata:
     """Metadata in the headers of a call's last HTTP exchange, if the answer has them."""
 
     request_id: str | None = None
-    """The server's name for it, which its support asks for."""
+    """The server's id of the request, which its support asks for."""
     retries: int | None = None
-    """Tries before the one that was answered, or that failed for good."""
+    """How often the client tried again before an answer, or the final failure."""
     requests_limit: int | None = None
     requests_remaining: int | None = None
     requests_reset: float | None = None
@@ -287,9 +287,9 @@ class HttpMetadata:
     """Seconds the server asks to wait for."""
     organization: str | None = None
     project: str | None = None
-    """Who pays; only where that is asked for."""
+    """Organization and project that pay; only with ``capture_account``."""
     content_filter: ContentFilter | None = None
-    """Why the server refused the request; what it says of an answer stands in the response."""
+    """What the content filter said when the server refused the request."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -304,13 +304,13 @@ class Response:
     system_fingerprint: str | None = None
     conversation_id: str | None = None
     compacted: bool | None = None
-    """It holds a compaction of the conversation; else not known, never ``False``."""
+    """``True`` if it holds a compaction of the conversation; else ``None``, never ``False``."""
     content_filter: ContentFilter | None = None
     reported: Reported | None = None
     tools: tuple[ToolUse, ...] = ()
-    """The server's own tools that were used, as the answer shows it."""
+    """The server's own tools that were used, as the answer shows them."""
     final: bool = True
-    """The report stood at the end of the answer: its output number is the whole one."""
+    """The report came at the end of the answer, so its output number is final."""
     complete: bool = True
     """The whole answer of the model was received."""
     ended: bool = True
@@ -320,15 +320,15 @@ class Response:
     created: int | None = None
     """Seconds since the epoch, by the server's clock."""
     reasoning_level: str | None = None
-    """Reasoning effort, if the answer has it."""
+    """The reasoning effort, if the answer has it."""
     error_type: str | None = None
-    """The server said without an exception that the call failed."""
+    """The error that the answer itself reports; the client raised no exception."""
     background: bool = False
-    """The server made it while nobody waited for it."""
+    """The server made it in the background."""
     cache_miss_reason: str | None = None
-    """Why the prompt's cache did not serve it, where the server says so."""
+    """The server's reason for a cache miss, where it gives one."""
     cache_missed_tokens: int | None = None
-    """How many tokens it could have served, by the server's estimate."""
+    """How many tokens the cache could have served, by the server's estimate."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -338,7 +338,7 @@ class Count:
     tokens: int
     source: Source
     encoding: str | None = None
-    """The encoding that it was counted with."""
+    """The encoding that was used to count it."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -348,7 +348,7 @@ class Usage:
     input: Count | None = None
     output: Count | None = None
     reported: Reported | None = None
-    """All that the server reported, cached and reasoning tokens included."""
+    """The server's whole report, with cached and reasoning tokens."""
     counted_input: Count | None = None
     """A count made beside a report, for comparison."""
     counted_output: Count | None = None
@@ -361,7 +361,7 @@ class RaisedException:
     type: str
     message: str | None = None
     stacktrace: str | None = None
-    """Both only where content is captured: they may quote the request."""
+    """Both only where content is captured, since they may quote the request."""
 
 
 class CostSource(str, Enum):
@@ -374,16 +374,16 @@ class CostSource(str, Enum):
 
 @lean_dataclass(frozen=True, slots=True)
 class CallCost:
-    """What a call costs."""
+    """What a call costs, and who says so."""
 
     amount: float | None
-    """``None`` where some part has no price: there are no partial sums."""
+    """``None`` where a part has no price: partial sums are never recorded."""
     source: CostSource | None
     currency: str = "USD"
     unpriced: tuple[str, ...] = ()
-    """The parts that have no price; ``model`` or ``service_tier`` where nothing of it has one."""
+    """The parts that have no price; ``model`` or ``service_tier`` if none of its parts has one."""
     names: tuple[str, ...] = ()
-    """Names under which the amount is recorded beside our own."""
+    """Further attribute names for the amount."""
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -400,18 +400,18 @@ class InputPart:
 
 @lean_dataclass(frozen=True, slots=True)
 class CacheUse:
-    """What the prompt's cache could have served of the input, and what it did."""
+    """What the prompt cache could have served of the input, and what it served."""
 
     cacheable: int
     read: int | None = None
-    """``None`` where the server reports nothing of its cache."""
+    """``None`` where the server reports nothing about its cache."""
     missed: int | None = None
     reason: str | None = None
-    """Why it was missed."""
+    """The reason for the miss."""
     is_servers: bool = False
-    """The server said so."""
+    """Whether the server gave the reason."""
     differs: str | None = None
-    """What differs from the call before, whatever was served."""
+    """What differs from the call before, whatever the cache served."""
     idle: float | None = None
     """Seconds since the prefix was last sent, where nothing else explains the miss."""
 
@@ -421,55 +421,55 @@ class Explanation:
     """Where the tokens of the input came from."""
 
     parts: tuple[InputPart, ...] = ()
-    """They sum to the tokens of the input; no part of none."""
+    """They sum to the input tokens; a part with none is left out."""
     tools: tuple[tuple[str, int], ...] = ()
     """The largest tools by name, with their tokens."""
     cache: CacheUse | None = None
     repeated: bool = False
-    """The same request was answered within the last minute."""
+    """Whether the same request was answered within the last minute."""
 
 
 @lean_dataclass(frozen=False, slots=True)
 class Operation:
-    """One whole call, as its recorder knows it at its end; what is found out later is added."""
+    """One whole call, as its recorder knows it at its end; counts and costs are added later."""
 
     request: Request
     response: Response | None
     usage: Usage
-    """Of nothing, until it is settled."""
+    """Empty until the usage is settled."""
     outcome: Outcome
     duration: float
     """Seconds since the request was issued."""
     end_time: int
-    """Nanoseconds since the epoch."""
+    """The start, in nanoseconds since the epoch."""
     answered: bool
-    """The response headers came: tokens were spent."""
+    """Whether response headers came, so tokens may have been spent."""
     first_chunk: float | None = None
     """Seconds from the request to the first chunk of a stream, if one was read."""
     first_content: float | None = None
-    """Seconds to the first chunk with text, a refusal, sound or a tool call in it."""
+    """Seconds to the first chunk with text, a refusal, audio or a tool call."""
     error_type: str | None = None
     error_description: str | None = None
     usage_request: str | None = None
-    """"requested" or "refused" where the server was asked for usage on our account."""
+    """"requested" or "refused" where we asked the server for usage."""
     raised: RaisedException | None = None
     http: HttpMetadata | None = None
     tools: tuple[ToolUse, ...] = ()
-    """The server's own tools that were used, each once."""
+    """The server's own tools that were used, one entry each."""
     spans_only: bool = False
-    """What was used is for the span alone: another process may count it as well."""
+    """Tool usage is recorded on the span alone, since another process may count it as well."""
     cost: CallCost | None = None
-    """Where it is asked for and known."""
+    """The cost, where it is asked for and known."""
     explanation: Explanation | None = None
-    """Where it is asked for and the input is known."""
+    """Where the input tokens came from, where that is asked for and the input is known."""
     retries: tuple[str, ...] = ()
-    """Why the client tried again, each time: a status, ``timeout``, or a class of errors."""
+    """Why the client tried again, once per retry: a status, ``timeout``, or a class of errors."""
     headers: Mapping[str, str] | None = None
-    """Those of the answer, kept until the points of the call are recorded."""
+    """The answer's headers, kept until the metrics of the call are recorded."""
 
 
 class TextSink(Protocol):
-    """Takes the text that a model generated, piece by piece, in any order of its parts."""
+    """Takes generated text piece by piece, in any order of its parts."""
 
     def add(self, kind: str, choice: int, item: int, text: str) -> None:
         """Take ``text`` as the next piece of one part of the answer.

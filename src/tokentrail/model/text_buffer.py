@@ -14,7 +14,7 @@ SMALL: Final = 16
 
 
 class TextBuffer(list[str]):
-    """The pieces of one part of an answer that wait, shared by who reads chunks and who counts.
+    """Pieces of one part of an answer that wait, shared by the reader of chunks and the counter.
 
     A chunk of a stream mostly is one small piece of text more. Who reads it leaves the piece here,
     ``len(buffer) < MOST_WAITING and len(piece) <= SMALL`` provided, in place of a call of
@@ -26,13 +26,13 @@ class TextBuffer(list[str]):
     __slots__ = ()
 
     def take(self) -> list[str]:
-        """Return what waits, which waits no more. What comes next is left here again."""
+        """Return and remove what waits. Later pieces can be left here again."""
         pieces = self[:]
         del self[: len(pieces)]
         return pieces
 
     def close(self) -> None:
-        """Be full, so that nothing more is left here: whoever holds it has to add it."""
+        """Mark the buffer as full, so that the reader adds further pieces itself."""
         self.extend([""] * MOST_WAITING)
 
 
