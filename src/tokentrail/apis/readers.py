@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from tokentrail.model.operations import OPERATIONS
+from tokentrail.support.fork import IMPORTING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,5 +74,6 @@ def _content_readers() -> dict[tuple[str, str | None], ContentReader]:
 
 def _named(name: str) -> Any:
     module, _, attribute = name.partition(":")
-    found = getattr(import_module(f"tokentrail.apis.{module}"), attribute)
+    with IMPORTING:
+        found = getattr(import_module(f"tokentrail.apis.{module}"), attribute)
     return found() if isinstance(found, type) else found

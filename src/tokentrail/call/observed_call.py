@@ -23,6 +23,7 @@ from tokentrail.call.usage_counter import UsageCounter
 from tokentrail.config import TokenCounting
 from tokentrail.model.records import Source, Usage
 from tokentrail.support import guard
+from tokentrail.support.fork import IMPORTING
 from tokentrail.support.size import approximate_size
 from tokentrail.telemetry import internal_metrics
 from tokentrail.telemetry.context import without_instrumentation
@@ -449,7 +450,8 @@ class ObservedCall:
             return
         if usage is None or usage.input is None or not self._may_be_calibrated():
             return
-        from tokentrail.call.learning import calibrated
+        with IMPORTING:
+            from tokentrail.call.learning import calibrated
 
         response = self._operation.response
         answered = response.model if response is not None else None
@@ -549,7 +551,8 @@ class ObservedCall:
             return
         lesson = None
         if calibration is not None and learns:
-            from tokentrail.call.learning import Lesson
+            with IMPORTING:
+                from tokentrail.call.learning import Lesson
 
             lesson = Lesson(calibration, operation, (model, encoder), self._late_prompt())
             lesson.verifies = is_chosen

@@ -15,7 +15,7 @@ from binascii import a2b_base64
 from importlib import import_module, resources
 from typing import TYPE_CHECKING
 
-from tokentrail.support.fork import ForkLock
+from tokentrail.support.fork import IMPORTING
 from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_importing = ForkLock()
-"""Held while modules are imported in the background: a child forked in the middle of an import
-would keep a half-imported module."""
 RETRY_AFTER = 10.0
 """Seconds to wait after a temporary shortage before building again; a try costs half a second."""
 _SLICE = 16 * 1024
@@ -194,7 +191,7 @@ def build_encoding(name: str) -> Encoding:
     if recipe is None:
         message = f"encoding {name!r} is not shipped; shipped are {', '.join(sorted(RECIPES))}"
         raise ValueError(message)
-    with _importing:
+    with IMPORTING:
         from tiktoken import Encoding
 
         resources.files(__package__)  # which imports, too

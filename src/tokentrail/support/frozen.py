@@ -50,11 +50,11 @@ else:
     def _first_init(made: type, cls: type) -> object:
         """Return the ``__init__`` of the first record."""
 
-        def __init__(self: object, /, *args: object, **kwargs: object) -> None:  # noqa: N807
+        def first(self: object, /, *args: object, **kwargs: object) -> None:
             _complete(made, cls)
             made.__init__(self, *args, **kwargs)
 
-        return __init__
+        return first
 
     class _Fields:
         """Stands for the fields of a class until somebody asks for them."""
