@@ -31,7 +31,7 @@ _PARTS: Final = {
 
 
 def split(what: str, total: int, reported: Reported | None) -> Iterator[tuple[str, int]]:
-    """Yield modalities and their parts of ``total``; ``reported``: where the server told it."""
+    """Yield modalities and their parts of ``total``; ``reported``: the server's report, if any."""
     rest = total
     if reported is not None:
         for modality, field in _PARTS.get(what, ()):
