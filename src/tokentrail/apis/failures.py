@@ -29,7 +29,17 @@ def is_error(error: object) -> bool:
     """Whether the value of a field reports an error; one in which nothing stands is none."""
     if is_absent(error):
         return False
-    return bool(error) if isinstance(error, (str, int, list)) else any(fields(error).values())
+    return (
+        _stands(error) if isinstance(error, _PLAIN) else any(map(_stands, fields(error).values()))
+    )
+
+
+_PLAIN: Final = (str, int, float, list)
+
+
+def _stands(value: object) -> bool:
+    """Whether there is anything in a value."""
+    return bool(value) if isinstance(value, _PLAIN) else bool(fields(value))
 
 
 def error_type(error: object) -> str:
