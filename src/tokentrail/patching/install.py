@@ -157,8 +157,7 @@ def _wrapper(row: Method) -> Callable[..., Any]:
         return wrappers.RawRequestWrapper(is_async=row.is_async)
     if row.method in _OPENING:
         opened = cast("ConnectionAdapter", row.adapter)
-        of = patching.async_wrapper if row.is_async else patching.sync_wrapper
-        return of(opened)
+        return (patching.AsyncOpening if row.is_async else patching.SyncOpening)(opened)
     return (wrappers.AsyncWrapper if row.is_async else wrappers.SyncWrapper)(row.adapter)
 
 
