@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tools.mutate.measure import Measured
     from tools.mutate.mutants import Mutant
 
-SECONDS: Final = 40.0
+SECONDS: Final = 25.0
 """Of a core: what the tests that are asked of one mutant may take together."""
 SLOW: Final = 1.0
 """Of a core: from which on a test is asked last, unless it imports the module of the mutant."""
