@@ -89,6 +89,11 @@ class Contexts:
                 if like := likes.get(_function(name)):
                     self._tests.append(replace(like, test=replace(like.test, name=name)))
 
+    @property
+    def files(self) -> list[str]:
+        """The files of all tests."""
+        return scope.tests()
+
     def of(self, mutant: Mutant) -> list[Test]:
         """Return the tests that could notice the mutant, the most telling first, as time allows."""
         first, last = mutant.site.span
