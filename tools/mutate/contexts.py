@@ -107,7 +107,7 @@ class Contexts:
         # ... and those that pass the module, or any.
         rest = [] if passing else self._at({mutant.path: range(1, 10_000)})
         every = [] if alike or rest else [each.test for each in self._tests]
-        words = frozenset(_WORD.findall(mutant.site.before))
+        words = _words(mutant.site.before, *mutant.site.names, mutant.site.function)
         turns = {test.name: NEAR for test in near} | dict.fromkeys((t.name for t in alike), 0)
         for test in at_home:
             if test.name in turns:
@@ -198,12 +198,16 @@ def _function_around(text: str, line: int) -> tuple[int, int]:
     return max(around, default=(0, 0))
 
 
+def _words(*texts: str) -> frozenset[str]:
+    return frozenset(word.lower() for text in texts for word in _WORD.findall(text))
+
+
 @cache
 def _words_of(function: str) -> frozenset[str]:
     """Return the words of a test function, with those of its decorators and of its name."""
     file, _, name = function.partition("::")
     text = _functions(file).get(name.rpartition("::")[2], "")
-    return frozenset(_WORD.findall(text))
+    return _words(text)
 
 
 @cache
