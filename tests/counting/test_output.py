@@ -9,11 +9,10 @@ from tests.shared import OUTSIDE
 from tokentrail.counting import ENCODINGS, OutputTally, Surcharges, estimate
 from tokentrail.counting import output as module
 from tokentrail.counting.models import Dialect
-from tokentrail.counting.output import KEYS
+from tokentrail.counting.output import KEYS, TextBuffer
 from tokentrail.counting.rules import RuleId
 from tokentrail.counting.text import INLINE, RUN, weight
-from tokentrail.model.records import Endpoint, Prompt, Request, Response
-from tokentrail.model.text_buffer import MOST_WAITING, SMALL, TextBuffer
+from tokentrail.model.records import MOST_WAITING, SMALL, Endpoint, Prompt, Request, Response
 from tokentrail.usage import resolve
 
 REPLY = "recordings/solar_system_reply.txt"
