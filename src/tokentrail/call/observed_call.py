@@ -13,20 +13,19 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tokentrail import counting
 from tokentrail.apis import http_metadata
 from tokentrail.call.jobs import Gaps
 from tokentrail.call.live_usage import LiveUsage
 from tokentrail.call.price import PriceLookup
 from tokentrail.call.reader import LatePrompt
 from tokentrail.call.redaction import redacted_content
-from tokentrail.call.refinement import explain, put_right
 from tokentrail.call.usage_counter import UsageCounter
-from tokentrail.call.verification import verification
 from tokentrail.config import TokenCounting
-from tokentrail.counting import INLINE, OutputTally
 from tokentrail.model.records import Source, Usage
 from tokentrail.runtime.worker import approximate_size
 from tokentrail.support import guard
+from tokentrail.support.fork import IMPORTING
 from tokentrail.telemetry import internal_metrics
 from tokentrail.usage import resolve
 from tokentrail.usage.tools import tools_of
@@ -39,12 +38,13 @@ if TYPE_CHECKING:
     from tokentrail.call.reader import RequestReader
     from tokentrail.call.recorder import Recorder
     from tokentrail.content import Content
+    from tokentrail.counting import OutputTally
     from tokentrail.model.records import CallCost, Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
 
-LONG = 2 * INLINE
-"""Characters of a request of which the prompt is read by the worker."""
+LONG = 8192
+"""Characters of a request whose prompt the worker reads: twice what is counted at once."""
 _chance = random.Random()  # noqa: S311 - a sample; the program's own random numbers stay its own
 
 
@@ -346,7 +346,7 @@ class ObservedCall:
         with guard.shield("end of a call"):
             if self._is_encoding_awaited() or self._is_long() or not self._is_cheap_to_emit():
                 return False
-            return self.ready() and self._counting().weight <= INLINE
+            return self.ready() and self._counting().weight <= counting.INLINE
         return True  # the span must end whatever happens
 
     def _is_encoding_awaited(self) -> bool:
@@ -400,7 +400,7 @@ class ObservedCall:
         """Return the tally of what was generated: a stream's own, or one of the plain answer."""
         tally = self._output
         if not self.request.stream:
-            tally = OutputTally()
+            tally = counting.OutputTally()
             self.recorder.feed_text(tally)
         if tally is not None:
             response = self._operation.response
@@ -462,9 +462,13 @@ class ObservedCall:
         operation.request = self.request
         if self._may_be_calibrated():
             tally = self._counting().counted_input
+            with IMPORTING:
+                from tokentrail.call.refinement import put_right
             usage = yield from put_right(runtime, operation, prompt, tally, usage)
         self.usage = operation.usage = usage
         if self._is_explained:
+            with IMPORTING:
+                from tokentrail.call.refinement import explain
             yield from explain(runtime, operation, prompt, self.deadline)
 
     # ENDED or QUEUED -> RECORDED -----------------------------------------------------------------
@@ -523,6 +527,8 @@ class ObservedCall:
         learns = calibration is not None and (is_chosen or calibration.may_learn(self.request))
         if not (is_compared or learns):
             return
+        with IMPORTING:
+            from tokentrail.call.verification import verification
         counted = verification(runtime, operation)
         if counted is None:
             return
