@@ -91,7 +91,7 @@ class WebSocketSession:
         answer.on_event(kind, event)
         if kind in self.adapter.ends:
             if self._transcriptions and answer.call is not None:
-                answer.call.telemetry.add_transcriptions(self._transcriptions)
+                answer.call.recorder.transcriptions = tuple(self._transcriptions)
                 self._transcriptions = []
             _end(answer, given)
             self._detach_if_idle()
