@@ -204,6 +204,28 @@ async def test_cached_tokens_of_images_are_points_and_cost_of_their_own(
 
 
 @pytest.mark.settings(cost="reported")
+@pytest.mark.parametrize(
+    ("details", "usd"),
+    [
+        # of 30 text and 20 image tokens 10 each were cached: 5 and 8 USD, cached 1.25 and 2
+        (
+            {"cached_text_tokens": 10, "cached_image_tokens": 10},
+            (20 * 5 + 10 * 1.25 + 10 * 8 + 10 * 2) / 1e6,
+        ),
+        (None, None),  # nobody says of which they were
+    ],
+)
+async def test_what_was_cached_of_the_input_of_images(trail, driver, details, usd):
+    pytest.importorskip("genai_prices", reason="needs tokentrail[cost]")
+    images = {**SOME_IMAGES, "cached_tokens": 20, "cached_tokens_details": details}
+    body = said([IMAGE], tools=[IMAGES])
+    body["tool_usage"] = {"image_gen": images}
+    await asked(driver, Plain(body), streamed=False)
+    whole = usd and pytest.approx(TOKENS + usd + 4160 * 32 / 1e6, rel=1e-9)
+    assert trail.spans.attributes().get("tokentrail.cost.amount") == whole
+
+
+@pytest.mark.settings(cost="reported")
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_without_a_report_items_are_counted_and_what_has_no_price_is_named(
     trail, driver, streamed

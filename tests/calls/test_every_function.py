@@ -49,10 +49,9 @@ EDGES = {
         "_leave",
         "_on_refused", "_read", "_retry_kwargs", "_start", "_start_in_this_context",
         "PatchedMethod.__call__", "PatchedMethod.__get__", "PatchedMethod.__reduce_ex__",
-        "RawRequestWrapper.__call__", "_Sending.__init__", "_Sending.without_us",
+        "RawRequestWrapper.__call__", "_Sending.__init__", "_Sending.without_us", "on_processed",
     },
     "tokentrail.patching.request": {"SentCall.__init__"},
-    "tokentrail.patching.exchanges": {"on_processed"},
     "tokentrail.support.threads": {"OwnThread.run"},
     "tokentrail.support.coroutines": {"Pending.__init__", "Pending.__del__", "named_as"},
     "tokentrail.patching.replay": {

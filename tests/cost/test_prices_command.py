@@ -216,6 +216,28 @@ def test_a_model_whose_names_prometheus_cannot_say_has_no_rule(prices, publish):
     assert 'tokentrail_model=~"(?i)(.*(^said-\\\\d{4}$).*)"' in rules["said"]
 
 
+def test_a_model_of_several_conditions_takes_no_rule_from_another(prices, publish):
+    from genai_prices.types import (
+        ClauseAnd,
+        ClauseContains,
+        ClauseStartsWith,
+        ModelInfo,
+        ModelPrice,
+    )
+
+    starts, holds = ClauseStartsWith(starts_with="m-"), ClauseContains(contains="1")
+    publish(
+        openai=[
+            ModelInfo(id=name, match=match, prices=ModelPrice(input_mtok=Decimal(2)))
+            for name, match in {"both": ClauseAnd(and_=[starts, holds]), "m": starts}.items()
+        ]
+    )
+    code, told, _ = prices("--provider", "openai")
+    rules = {rule["labels"]["tokentrail_price"]: rule["expr"] for rule in _costs(told)}
+    assert (code, list(rules)) == (0, ["m"])
+    assert 'tokentrail_model=~"(?i)(m-.*)"' in rules["m"]
+
+
 USED, INPUT = "gen_ai_client_token_usage_sum", "gen_ai_client_inference_usage_input_tokens_total"
 OUTPUT = "gen_ai_client_inference_usage_output_tokens_total"
 CACHED = "gen_ai_client_inference_usage_cache_read_input_tokens_total"
