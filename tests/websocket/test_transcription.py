@@ -3,31 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.billing.hearing import SECONDS, TOKENS, transcribed
 from tests.websocket.apis import of, until, whole
 
-types = pytest.importorskip("openai.types.realtime", reason="openai has no realtime API")
-Completed = types.ConversationItemInputAudioTranscriptionCompletedEvent
-TOKENS = {
-    "type": "tokens",
-    "input_tokens": 100,
-    "input_token_details": {"audio_tokens": 90, "text_tokens": 10},
-    "output_tokens": 20,
-    "total_tokens": 120,
-}
+pytest.importorskip("openai.types.realtime", reason="openai has no realtime API")
 MINI = "gpt-4o-mini-transcribe"
-
-
-def transcribed(usage, item="item_0"):
-    """Return the event by which something is written down; the client's type takes it as it is."""
-    event = {
-        "type": "conversation.item.input_audio_transcription.completed",
-        "event_id": f"event_{item}",
-        "item_id": item,
-        "content_index": 0,
-        "transcript": "How old?",
-        "usage": usage,
-    }
-    return Completed.model_validate(event).model_dump(mode="json", exclude_unset=True)
 
 
 def session(api, model=MINI):
@@ -59,9 +39,9 @@ def used(attributes):
 
 @of("realtime")
 async def test_its_tokens_are_usage_of_their_own(api, peer, client, driver, trail):
-    other = transcribed(TOKENS, "item_9")
+    one, other = transcribed(TOKENS, "item_0"), transcribed(TOKENS, "item_9")
     # an event that comes twice is one
-    events = (transcribed(TOKENS), transcribed(TOKENS), other)
+    events = (one, one, other)
     attributes = await span_of(api, peer, client, driver, trail, *events)
     assert used(attributes) == {
         "input_tokens": 200,
@@ -82,7 +62,7 @@ async def test_its_tokens_are_usage_of_their_own(api, peer, client, driver, trai
 @of("realtime")
 async def test_its_seconds_are_where_it_is_billed_by_them(api, peer, client, driver, trail):
     events = (
-        transcribed({"type": "duration", "seconds": 2.5}),
+        transcribed({"type": "duration", "seconds": 2.5}, "item_0"),
         transcribed({"type": "duration", "seconds": 4.0}, "item_9"),
     )
     attributes = await span_of(api, peer, client, driver, trail, *events)
@@ -94,7 +74,6 @@ async def test_its_seconds_are_where_it_is_billed_by_them(api, peer, client, dri
 RESPONSE = 4 * 5 + 16 * 2.5 + 38 * 40 + 32 * 2.5 + 5 * 20 + 25 * 80
 # 90 of its tokens are sound, 10 text; 20 were written down
 OF_TOKENS = 90 * 3 + 10 * 1.25 + 20 * 5
-SECONDS = {"type": "duration", "seconds": 90}
 
 
 @of("realtime")
