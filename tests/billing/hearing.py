@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import openai
-from tests.websocket.peer import Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.websocket.peer import Peer
 
 BY_TOKENS, BY_TIME = "gpt-4o-mini-transcribe", "whisper-1"
 TOKENS = {
@@ -50,6 +51,8 @@ def _events() -> Iterator[dict[str, Any]]:
 
 def ears() -> Peer:
     """Return the server of the session, which says the same to each connection."""
+    from tests.websocket.peer import Peer  # the oldest openai comes without websockets
+
     return Peer(greeting=list(_events()))
 
 

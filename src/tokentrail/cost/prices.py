@@ -90,8 +90,18 @@ class Prices:
         generates = BILLED[request.operation]
         amount = cost_of(usage, rates, counted=self._counted, generates=generates)
         if amount is None:
-            return None
+            return self._without_output(usage, rates, generates=generates)
         return CallCost(amount + added, source, names=self._attributes)
+
+    def _without_output(self, usage: Usage, rates: Rates, *, generates: bool) -> CallCost | None:
+        """Name the output if all that is missing is its price."""
+        fit = KNOWN if self._counted else REPORTED
+        given, made = usage.input, usage.output
+        if rates.output is not None or not generates or given is None or made is None:
+            return None
+        if made.tokens and given.source in fit and made.source in fit:
+            return CallCost(None, None, unpriced=("output",))
+        return None
 
     def _billed_apart(
         self,
