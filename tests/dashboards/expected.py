@@ -212,13 +212,13 @@ def _reported(kind: str):
 
 
 def _detail(kind: str, field: str):
-    """Return the share of reported tokens that a part of them has, of models that have any."""
+    """Return the share of reported tokens that a part of them has; a reported 0 is one of 0."""
 
     def expected(w: World) -> Values:
         parts = [
             (labels, float(getattr(scene, field)))
             for scene, (labels, _) in zip(SCENES, calls(w.job), strict=True)
-            if getattr(scene, field)
+            if scene.input and scene.output and scene.input.source == "reported"
         ]
         whole = grouped(tokens(w.job), *TRACED, where=_reported(kind))
         return divided(grouped(parts, *TRACED), whole)
