@@ -35,7 +35,11 @@ import tokentrail
 from tokentrail.runtime.runtime import _runtimes
 from tokentrail.support import guard
 
-pytestmark = pytest.mark.thorough
+pytestmark = [
+    pytest.mark.thorough,
+    # Since Python 3.15, where a generator's code gives place to a plain function's.
+    pytest.mark.filterwarnings("ignore:Assigning a code object of non-matching type"),
+]
 
 APART = (
     "cli", "config", "demo", "diagnosis", "instrumentor", "patching.install", "pytest",
