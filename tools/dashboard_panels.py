@@ -93,7 +93,7 @@ MODELS = {
     r"^gpt-5": "#8f6fdc",
     r"^gpt-5[^ ]*-mini": "#56c0a0",
     r"^gpt-5[^ ]*-nano": "#9bb34b",
-    r"^o\d": "#b04fa8",
+    r"^o\d": "#cf6bd6",
     r"^o\d[^ ]*-mini": "#e0709f",
 }
 """Hues of families of models, the later the narrower: Grafana's colours by name have collisions.
