@@ -76,7 +76,7 @@ def _check_pane(pane):
     if query["datasource"]["type"] == "jaeger":
         assert (query["queryType"], query["service"]) == ("search", "acme")
         tags = dict(re.findall(r'([\w.]+)="?(\w+)"?', query["tags"]))
-        assert tags.pop("error", "true") == "true"
+        assert tags.pop(semconv.OUTCOME, "failed") == "failed"
         assert set(tags) == {semconv.REQUEST_MODEL}
         return
     assert query["queryType"] == "traceql"
