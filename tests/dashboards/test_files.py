@@ -371,6 +371,7 @@ def test_promtool_finds_no_fault_with_the_rules():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_promtool_sees_the_alerts_fire(tmp_path):
     cases = tmp_path / "alerts.yml"
     (since,) = (target for target in targets(BOARDS[0]) if target.panel == "Alerts that fire")
