@@ -1,6 +1,6 @@
 """Twenty questions of a newcomer each lead by one search to a right answer.
 
-The search is ``grep -rin WORDS docs README.md``, and nobody reads more than its first 20 lines. grep
+The search is ``grep -rin WORDS docs README.md``, of which nobody reads more than 20 lines. grep
 takes the files in the order of the disk: here it is by name, forwards and backwards.
 """
 

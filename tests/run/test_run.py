@@ -129,7 +129,7 @@ if __name__ == "__main__" and "child" not in sys.argv:
     [thread.start() for thread in threads], [thread.join() for thread in threads]
     if (pid := os.fork()) == 0:
         ask("gpt-4.1")
-        sys.exit()
+        os._exit(0)  # as multiprocessing does
     os.waitpid(pid, 0)
     subprocess.run([sys.executable, __file__, "child"], check=True)
 else:
