@@ -1,4 +1,4 @@
-"""What the application names the prompt's cache by, where spans are to have it."""
+"""The prompt cache key of a request, where spans are to have it."""
 
 from __future__ import annotations
 

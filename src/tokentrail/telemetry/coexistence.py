@@ -1,6 +1,7 @@
 """Other instrumentations of the openai client in the same process.
 
-The official one is none of them where it can be joined: see :mod:`tokentrail.telemetry.genai_util`.
+The official one is not among them where it can be joined: see
+:mod:`tokentrail.telemetry.genai_util`.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from tokentrail.support.frozen import lean_dataclass
 
 @lean_dataclass(frozen=True, slots=True)
 class OtherInstrumentation:
-    """One that tells the calls of openai too."""
+    """Another instrumentation of openai."""
 
     module: str
-    """Where its ``OpenAIInstrumentor`` stands, or what is there once it is in use."""
+    """The module of its ``OpenAIInstrumentor``, or a module that is there once it is in use."""
     title: str
-    """What people call it."""
+    """Its name in messages."""
     recorded: frozenset[str] | None
-    """The operations it tells; ``None`` for every request there is."""
+    """The operations it records; ``None`` for every request."""
 
 
 OFFICIAL = OtherInstrumentation(
@@ -56,7 +57,7 @@ _PROTOCOL = "opentelemetry.util.genai.invocation"
 
 
 def active_instrumentations(client: object = None) -> list[OtherInstrumentation]:
-    """Return the instrumentations at work on ``client``, joined or not."""
+    """Return the other instrumentations active on ``client``, joined or not."""
     modules = sys.modules
     found = [o for o in _INSTRUMENTORS if o.module in modules and _is_instrumenting(o.module)]
     if getattr(client, "_is_instrumented_by_logfire", False) is True:
@@ -67,18 +68,18 @@ def active_instrumentations(client: object = None) -> list[OtherInstrumentation]
 
 
 def shares_spans(other: OtherInstrumentation) -> bool:
-    """Whether calls that ``other`` tells are told once, by both together."""
+    """Whether calls that ``other`` records are recorded once, by both together."""
     protocol = sys.modules.get(_PROTOCOL)
     return other is OFFICIAL and hasattr(protocol, "CLIENT_INFERENCE_CONTEXT_KEY")
 
 
 def in_conflict(client: object) -> list[OtherInstrumentation]:
-    """Return the instrumentations that also tell the calls of ``client``, apart from us."""
+    """Return the instrumentations that record the calls of ``client`` separately from us."""
     return [other for other in active_instrumentations(client) if not shares_spans(other)]
 
 
 def is_instrumented_elsewhere(client: object, operation: str) -> bool:
-    """Whether calls of that operation are told by another one that cannot be joined."""
+    """Whether another instrumentation, which cannot be joined, records calls of that operation."""
     return any(o.recorded is None or operation in o.recorded for o in in_conflict(client))
 
 
@@ -97,8 +98,8 @@ MODULES = frozenset(
 def warn_of_conflict(client: object) -> bool:
     """Warn once in a process that calls are recorded twice, and by whom; return whether they are.
 
-    Another one may be switched on at any time, and logfire for single clients: until there is one,
-    each call asks, which takes less than half a microsecond.
+    Another one may be switched on at any time, and logfire for single clients: until then each call
+    checks, which takes less than half a microsecond.
     """
     found = in_conflict(client)
     if found:

@@ -1,4 +1,4 @@
-"""What explains the tokens of a call: on its span, and as points."""
+"""The explanation of input tokens: span attributes and points."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def attributes(explanation: Explanation) -> Attributes:
-    """Return what the span of a call has of it."""
+    """Return the span attributes."""
     parts = explanation.parts
     found: Attributes = {semconv.INPUT_PARTS[part.name]: part.tokens for part in parts}
     guessed = [part.name for part in parts if part.source is Source.APPROXIMATED]
@@ -43,17 +43,17 @@ def _add_cache(use: CacheUse, found: Attributes) -> None:
 
 
 def points_of_parts(explanation: Explanation) -> Iterator[tuple[int, Attributes]]:
-    """Yield the tokens of each part, with what tells its points apart."""
+    """Yield the tokens of each part, with the attributes of its points."""
     for part in explanation.parts:
         source = part.source.value
         yield part.tokens, {semconv.INPUT_PART: part.name, semconv.SOURCE: source}
 
 
 def points_of_cache(explanation: Explanation) -> Iterator[tuple[int, Attributes]]:
-    """Yield the tokens of each state, with what tells its points apart.
+    """Yield the cacheable tokens by cache state, with the attributes of their points.
 
-    None where the server reports nothing of its cache: what it served of them is not known. A 0 is
-    added too, so that there is a series before the first token.
+    Yields nothing where the server does not report its cache. A 0 is yielded too, so that the
+    series is there before the first token.
     """
     use = explanation.cache
     if use is None or use.read is None:

@@ -1,9 +1,10 @@
-"""A call that opentelemetry-util-genai tells as well: one span for both, and all that either knows.
+"""A call that opentelemetry-util-genai records as well: one span, with what both know.
 
-The protocol: who tells an operation puts a record for it into the context, under a key for each
-kind of operation. Whoever is called inside tells nothing of its own, but writes what it knows into
-the record; at its end the outer one fills from it what it does not know itself. The package is
-never imported here. Until somebody else does there is nobody to join, and a call costs a look-up.
+The protocol: an instrumentation that records an operation puts a record of it into the context,
+under a key for each kind of operation. An instrumentation that is called inside emits nothing of
+its own, but writes what it knows into that record; when the operation ends, the outer one takes
+from it what it does not know itself. The package is never imported here. Until another module
+imports it there is nothing to join, and a call costs one look-up.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ _RECORDS: Final = {
 """Operations, and the key and the class of their record."""
 
 _HTTPS: Final = 443
-"""A port that the official instrumentation leaves out: its series stay what they are."""
+"""The port that the official instrumentation leaves out; its series stay as they are."""
 
 _DIMENSIONS: Final = "gen_ai.embeddings.dimension.count"
-"""Told as it was asked for: the official one writes the length of what came, be it base64."""
+"""Recorded as requested; the official one records the length of what came, even of base64."""
 
 _FIELDS: Final = {
     "conversation_compacted": semconv.COMPACTED,
@@ -96,11 +97,11 @@ _FIELDS: Final = {
     "usage_text_input_tokens": "gen_ai.usage.text.input_tokens",
     "usage_text_output_tokens": "gen_ai.usage.text.output_tokens",
 }
-"""Fields of the records, those of all kinds together, and the attribute each of them is."""
+"""Fields of all kinds of records, and the attribute of each."""
 
 _NAMESPACE: Final = ("tokentrail.",)
 _NAMESPACES: Final = (*_NAMESPACE, "openai.")
-"""What there is no field for: it goes among the record's further attributes."""
+"""Attributes without a field: they go into the record's further attributes."""
 
 _INPUT: Final = frozenset((semconv.INPUT_TOKENS, *(name for _, name in semconv.INPUT_DETAILS)))
 _OUTPUT: Final = frozenset((semconv.OUTPUT_TOKENS, *(name for _, name in semconv.OUTPUT_DETAILS)))
@@ -112,14 +113,14 @@ Record = Any
 
 
 def find_shared_record(operation: str, context: Context) -> Record | None:
-    """Return the record of this kind of operation that ``context`` bears, if there is one."""
+    """Return the record of this kind of operation in ``context``, if there is one."""
     key, kind = _kind(operation)
     record = context.get(key) if kind is not None else None
     return record if kind is not None and isinstance(record, kind) else None
 
 
 def create_shared_record(operation: str, context: Context) -> tuple[Context, Record | None]:
-    """Return ``context`` with a record for those that are called inside, and the record."""
+    """Return ``context`` with a record for instrumentations called inside, and that record."""
     key, kind = _kind(operation)
     if kind is None:
         return context, None
@@ -136,9 +137,9 @@ def _kind(operation: str) -> tuple[str, type | None]:
 
 
 def publish(record: Record, operation: Operation, told: Attributes, *, spans_only: bool) -> None:
-    """Write what happened into ``record``: ``told`` is what a span of our own would bear.
+    """Write what happened into ``record``; ``told``: the attributes that our own span would have.
 
-    ``spans_only``: counted tokens are for the outer span, not for its metrics.
+    ``spans_only``: counted tokens go to the outer span, not to its metrics.
     """
     left = dict(told)
     if left.get(semconv.SERVER_PORT) == _HTTPS:
@@ -155,9 +156,9 @@ def publish(record: Record, operation: Operation, told: Attributes, *, spans_onl
 
 
 def namespaced_attributes(operation: Operation, told: Attributes) -> Attributes:
-    """Return what of ``told`` may stand on a span that is not ours: it bears our name.
+    """Return the attributes of ``told`` with our prefix, for a span that is not ours.
 
-    Counted tokens, too; reported ones the other instrumentation has read itself.
+    Counted tokens are among them; the other instrumentation reads reported ones itself.
     """
     attributes = _further(operation, told, _NAMESPACE)
     for name, count in (
@@ -179,10 +180,10 @@ def _listed(value: AttributeValue) -> object:
 
 
 def publish_usage(record: Record, usage: Usage, *, spans_only: bool) -> None:
-    """Write the two totals, if they are good enough for the conventional names, and their source.
+    """Write the two totals and their source, if they qualify for the conventional names.
 
-    Of a stream, as if it ended here: who holds it may drop it at any time, and the outer
-    instrumentation ends its span then before we learn of it.
+    For a stream, as if it ended here: the application may drop it at any time, and the outer
+    instrumentation then ends its span before we notice.
     """
     for field, name, source, count in (
         ("usage_input_tokens", semconv.INPUT_TOKENS, semconv.INPUT_SOURCE, usage.input),
@@ -204,12 +205,12 @@ def publish_usage(record: Record, usage: Usage, *, spans_only: bool) -> None:
 
 
 def inner_attributes(record: Record, operation: Operation) -> Attributes:
-    """Return what those inside wrote into ``record`` and we do not know ourselves."""
+    """Return what instrumentations inside wrote into ``record`` and we do not know ourselves."""
     theirs: Attributes = dict(record.attributes)
     for field, name in _FIELDS.items():
         value = getattr(record, field, None)
         if value is None or value is False or (value == 0 and name in _BREAKDOWN):
-            continue  # what is not so is absent
+            continue  # a flag that is not set is absent
         theirs[name] = value
     known = {**spans.start_attributes(operation.request), **spans.end_attributes(operation)}
     settled = {*known, *_settled(operation.usage), _DIMENSIONS}
@@ -217,16 +218,16 @@ def inner_attributes(record: Record, operation: Operation) -> Attributes:
 
 
 def _settled(usage: Usage) -> Iterator[str]:
-    """Yield what has no place beside a number of ours that is not the server's: total and parts."""
+    """Yield the totals and parts to leave out, since the number beside them is not the server's."""
     for count, told in ((usage.input, _INPUT), (usage.output, _OUTPUT)):
         if count is not None and count.source is not Source.REPORTED:
             yield from told
 
 
 def with_inner_labels(record: Record, operation: Operation) -> Operation:
-    """Return ``operation`` with what those inside would have points bear, if they may.
+    """Return ``operation`` with the metric attributes that instrumentations inside asked for.
 
-    It is the application's own then: see the setting ``custom_metric_attributes``.
+    Only those that ``custom_metric_attributes`` names, as for the application's own.
     """
     if not record.metric_attributes:
         return operation

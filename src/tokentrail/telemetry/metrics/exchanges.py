@@ -1,4 +1,4 @@
-"""Points about the exchanges below calls: retries, what limits leave, finish reasons.
+"""Points about the HTTP exchanges of a call: retries, rate limits, finish reasons.
 
 Recorded with the other points of a call, after it ended.
 """
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from tokentrail.telemetry.metrics.totals import Sum
 
 STALE: Final = 300.0
-"""Seconds after which what a provider said of its limits is not told any more: they are by minute,
-and who makes no calls has all of them."""
+"""Seconds after which a rate limit is not observed any more: limits are per minute, and a process
+that makes no calls has all of them left."""
 PAUSE: Final = 1.0
-"""Seconds for which headers are not read again: reading them takes as long as a histogram does."""
+"""Seconds before headers are read again: reading them costs as much as recording a histogram."""
 MAX_LIMITS: Final = 512
-"""Kinds of calls whose limits are told apart."""
+"""Kinds of calls with limits of their own."""
 _HEADERS: Final = (
     ("requests", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),
     ("tokens", "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens"),
 )
 _DIGITS: Final = 15
-"""A number with more is none."""
+"""A text with more is not taken as a number."""
 
 _Key = tuple[tuple[str, object], ...]
 
@@ -50,7 +50,7 @@ class Latest:
         self._values: dict[_Key, tuple[int, float]] = {}
 
     def set(self, number: int, attributes: Attributes) -> None:
-        """Have this value told from now on."""
+        """Have this value observed from now on."""
         key = tuple(attributes.items())
         if key in self._values or len(self._values) < MAX_LIMITS:
             self._values[key] = (number, time.monotonic())
@@ -70,7 +70,7 @@ _latest: weakref.WeakKeyDictionary[MeterProvider, dict[str, Latest]] = weakref.W
 
 
 def latest(provider: MeterProvider, meter: Meter, name: str) -> Latest:
-    """Return what a gauge of that name tells; each ``provider`` has one."""
+    """Return the values of the gauge of that name; each ``provider`` has one."""
     mine = _latest.setdefault(provider, {})
     if name not in mine:
         mine[name] = Latest()
@@ -80,7 +80,7 @@ def latest(provider: MeterProvider, meter: Meter, name: str) -> Latest:
 
 
 class ExchangeMetrics:
-    """Records what a call's exchanges and its answer say beside usage and time."""
+    """Records retries, limits and finish reasons of calls."""
 
     def __init__(self, provider: MeterProvider, meter: Meter, points: MetricAttributes) -> None:
         self._points = points
@@ -92,13 +92,13 @@ class ExchangeMetrics:
         self._read_at: dict[tuple[str, str | None], float] = {}
 
     def record(self, operation: Operation, series: MetricSeries) -> None:
-        """Record the points of a call that ended; ``series``: of calls that are alike."""
+        """Record the points of a call that ended; ``series`` are those of calls like it."""
         if operation.tools:
             self._tools.record(operation)
         for cause in operation.retries:
             self._retries.add(1, self._points.with_value(operation, semconv.ERROR_TYPE, cause))
         response = operation.response
-        # of what did not complete the conventions have "error" for want of a reason
+        # where a call did not complete the conventions use "error"; that is no reason of a model
         if operation.outcome is Outcome.COMPLETED and response and response.finish_reasons:
             for choices in self._sums_of_choices(operation, response.finish_reasons, series):
                 increase(choices)
@@ -111,7 +111,7 @@ class ExchangeMetrics:
     def _sums_of_choices(
         self, operation: Operation, reasons: tuple[str, ...], series: MetricSeries
     ) -> tuple[Sum, ...]:
-        """Return the sum of each choice, looked up for the first of calls that end alike."""
+        """Return the sum of each choice; looked up once for calls that end alike."""
         found = series.choices.get(reasons)
         if found is None:
             points, name = self._points, semconv.FINISH_REASON
@@ -120,7 +120,7 @@ class ExchangeMetrics:
         return found
 
     def _is_due(self, request: Request) -> bool:
-        """Whether the limits of such calls were last read a while ago."""
+        """Whether the limits of such calls are due to be read again."""
         key, now = (request.endpoint.provider, request.model), time.monotonic()
         if now - self._read_at.get(key, 0.0) < PAUSE:
             return False
@@ -131,7 +131,7 @@ class ExchangeMetrics:
 
 
 def _limits(headers: Mapping[str, str]) -> Iterator[tuple[str, int, int]]:
-    """Yield what the headers of an answer say of each limit and of what is left of it."""
+    """Yield each limit in the headers of an answer, and what is left of it."""
     for kind, limit, remaining in _HEADERS:
         both = headers.get(limit, ""), headers.get(remaining, "")
         if all(said.isdecimal() and len(said) <= _DIGITS for said in both) and int(both[0]) > 0:

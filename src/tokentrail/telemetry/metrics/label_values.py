@@ -1,4 +1,4 @@
-"""The values of one attribute that metrics tell apart: few, short, and of calls that succeeded."""
+"""The values of one metric attribute: few, short, and of calls that succeeded."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
 MAX_VALUES: Final = 200
-"""Values that are told apart in the life of a process."""
+"""Values in the life of a process."""
 MAX_UNPROVEN: Final = 32
-"""Names of calls that never succeeded, told apart beside those: an outage still shows its models,
-and who asks for what there is not fills no table for good."""
+"""Further values of calls that never succeeded: an outage still shows its models, and requests for
+models that do not exist cannot fill the table."""
 MAX_LENGTH: Final = 256
-"""Characters of a value on a metric."""
+"""Characters of a value; longer ones are cut."""
 OTHER: Final = "_OTHER"
-"""Stands for every further value: a program may send a new one with each call."""
+"""Stands for every further value, since a program may send a new one with each call."""
 
 
 class LabelValues:
@@ -27,19 +27,19 @@ class LabelValues:
     __slots__ = ("_name", "_proven", "_unproven")
 
     def __init__(self, name: str) -> None:
-        """``name``: of the attribute, for the log."""
+        """``name`` is the name of the attribute, for the log."""
         self._name = name
         self._proven: set[AttributeValue] = set()
         self._unproven: set[AttributeValue] = set()
 
     def is_new(self, value: AttributeValue) -> bool:
-        """Whether no call that succeeded had ``value`` so far, and it may yet get a place."""
+        """Whether ``value`` has no place yet and could still get one by a call that succeeds."""
         return fitting(value) not in self._proven and len(self._proven) < MAX_VALUES
 
     def bounded(self, value: AttributeValue, *, proven: bool = True) -> AttributeValue:
-        """Return ``value``, fit for a metric, or what stands for every further one.
+        """Return ``value``, made fit for a metric, or :data:`OTHER`.
 
-        ``proven``: a call that has it succeeded.
+        ``proven``: a call with this value succeeded.
         """
         value = fitting(value)
         if value in self._proven:
@@ -72,7 +72,7 @@ class LabelValues:
 def fitting(value: AttributeValue) -> AttributeValue:
     """Return ``value`` as a metric can have it.
 
-    Half a surrogate pair would break each later scrape, and a name may be as long as a prompt.
+    A lone surrogate would break each later scrape, and a name may be as long as a prompt.
     """
     if not isinstance(value, str):
         return value

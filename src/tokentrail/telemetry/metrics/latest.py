@@ -1,7 +1,7 @@
 """The metrics as the conventions name them since their first release, v0.1.0.
 
-Inference and embeddings have families of their own; what remains of
-``gen_ai.client.operation.duration`` is for all other operations.
+Inference and embeddings have metrics of their own; ``gen_ai.client.operation.duration`` is left
+for all other operations.
 Token counters are split by modality.
 """
 
@@ -31,10 +31,10 @@ class LatestMetrics:
     """``gen_ai.client.inference.*``."""
 
     recorded_by_others = False
-    """Whether those told by another instrumentation as well are told twice."""
+    """Whether calls that another instrumentation records as well are recorded twice."""
 
     def __init__(self, meter: Meter, *, alone: bool = True) -> None:
-        """``alone``: no other vocabulary tells the operations that are no inference."""
+        """``alone``: no other vocabulary records the operations that are not inference."""
         self._duration = histogram(meter, semconv.INFERENCE_DURATION)
         self._embeddings = histogram(meter, semconv.EMBEDDINGS_DURATION)
         self._embedded = histogram(meter, semconv.EMBEDDINGS_TOKENS)
@@ -49,13 +49,13 @@ class LatestMetrics:
         }
 
     def gap_recorder(self, request: Request) -> Record | None:
-        """Return what records the seconds before a chunk, if they are of an inference."""
+        """Return the histogram of the gaps between chunks, or ``None`` if this is not inference."""
         return self._gap.record if request.operation in INFERENCES else None
 
     def add_times(
         self, series: MetricSeries, operation: Operation, shared: SeriesAttributes
     ) -> None:
-        """Have the seconds told that it took to the first chunk, and in all."""
+        """Add the histograms of the time to first chunk and of the duration."""
         if operation.request.operation in INFERENCES:
             series.first.append((self._first_chunk, shared.base))
             series.points.append((DURATION, self._duration, shared.timed))
@@ -72,9 +72,9 @@ class LatestMetrics:
         count: Count,
         shared: SeriesAttributes,
     ) -> None:
-        """Have the tokens of one direction told: by modality as counters, in all as a histogram.
+        """Add the token metrics of one direction: counters by modality, a histogram of the total.
 
-        A failed operation has its tokens counted, but is not one of the histogram's.
+        The tokens of a failed operation are counted, but are not in the histogram.
         """
         if operation.request.operation in INFERENCES:
             bears = {**shared.refined, semconv.SOURCE: count.source.value}

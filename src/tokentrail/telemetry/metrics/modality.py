@@ -31,7 +31,7 @@ _PARTS: Final = {
 
 
 def split(what: str, total: int, reported: Reported | None) -> Iterator[tuple[str, int]]:
-    """Yield modalities and their parts of ``total``; ``reported``: where the server told it."""
+    """Yield modalities and their parts of ``total``; ``reported``: the server's report, if any."""
     rest = total
     if reported is not None:
         for modality, field in _PARTS.get(what, ()):
@@ -41,3 +41,9 @@ def split(what: str, total: int, reported: Reported | None) -> Iterator[tuple[st
                 yield modality, part
     if rest or not total:
         yield UNKNOWN, rest
+
+
+def reported_parts(what: str, reported: Reported) -> tuple[str, ...]:
+    """Return the modalities that a report splits a total into, or the one that is not known."""
+    parts = (m for m, field in _PARTS.get(what, ()) if getattr(reported, field) is not None)
+    return tuple(parts) or (UNKNOWN,)

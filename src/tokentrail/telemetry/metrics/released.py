@@ -21,7 +21,7 @@ class ReleasedMetrics:
     """``gen_ai.client.operation.*`` and ``gen_ai.client.token.usage``."""
 
     recorded_by_others = True
-    """Whether those told by another instrumentation as well are told twice."""
+    """Whether calls that another instrumentation records as well are recorded twice."""
 
     def __init__(self, meter: Meter) -> None:
         self._duration = histogram(meter, semconv.DURATION)
@@ -30,7 +30,7 @@ class ReleasedMetrics:
         self._tokens = histogram(meter, semconv.TOKEN_USAGE)
 
     def gap_recorder(self, request: Request) -> Record | None:
-        """Return what records the seconds before a chunk."""
+        """Return the histogram of the gaps between chunks."""
         return self._gap.record
 
     def add_times(
@@ -39,7 +39,7 @@ class ReleasedMetrics:
         operation: Operation,
         shared: SeriesAttributes,
     ) -> None:
-        """Have the seconds told that it took to the first chunk, and in all."""
+        """Add the histograms of the time to first chunk and of the duration."""
         series.first.append((self._first_chunk, shared.base))
         series.points.append((DURATION, self._duration, shared.timed))
 
@@ -51,6 +51,6 @@ class ReleasedMetrics:
         count: Count,
         shared: SeriesAttributes,
     ) -> None:
-        """Have the tokens of one direction told, reported or counted."""
+        """Add the token histogram of one direction, reported or counted."""
         source = {semconv.TOKEN_TYPE: TOKEN_TYPES[place], semconv.SOURCE: count.source.value}
         series.points.append((place, self._tokens, {**shared.refined, **source}))

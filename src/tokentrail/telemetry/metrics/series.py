@@ -1,4 +1,4 @@
-"""Where the numbers of a call go: looked up for the first of calls that are alike."""
+"""The series of a call: looked up once for calls that are alike."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ if TYPE_CHECKING:
 INPUT: Final = 0
 OUTPUT: Final = 1
 DURATION: Final = 2
-"""Places of the numbers that points tell."""
+"""Places of the recorded numbers of a call."""
 TOKEN_TYPES: Final = ("input", "output")
-"""What the first two of them count tokens of."""
+"""The directions that the first two of them count."""
 
 
 MAX_REASONS: Final = 16
-"""Ways in which the choices of answers end, kept for the next that end so."""
+"""Combinations of finish reasons that are kept."""
 
 
 class MetricSeries:
-    """The instruments and attributes of all points of calls that are alike."""
+    """The instruments and attributes of all points, shared by calls that are alike."""
 
     __slots__ = ("choices", "details", "first", "parts", "points", "sums", "wasted")
 
     def __init__(self, ended: Sum) -> None:
-        """Count calls in ``ended``; of tokens nothing is told yet."""
+        """Count calls in ``ended``; no tokens are recorded yet."""
         self.sums: list[Sum] = [ended, [0], [0]]
-        """Our own totals: of calls, of tokens read and written. ``[0]``: these are not told."""
+        """Our own totals: calls, input and output tokens. ``[0]``: one that is not recorded."""
         self.choices: BoundedCache[tuple[str, ...], tuple[Sum, ...]] = BoundedCache(MAX_REASONS)
-        """Our own totals of choices, by why each of them ended."""
+        """Our own totals of choices by finish reason."""
         self.wasted: list[Sum] | None = None
-        """Our own totals of tokens read and written by calls whose answer was not used."""
+        """Our own totals of wasted input and output tokens."""
         self.points: list[tuple[int, Histogram, Attributes]] = []
-        """A number's place, what tells it and what its point bears."""
+        """For each number its place, its instrument and the attributes of its point."""
         self.first: list[tuple[Histogram, Attributes]] = []
-        """What tells the time to the first chunk, where there was one."""
+        """Histograms of the time to first chunk, recorded where there was one."""
         self.parts: list[Callable[[Operation, Context], None]] = []
-        """What tells numbers that have parts."""
+        """Instruments of numbers that have parts."""
         self.details = False
-        """Whether parts of reported totals are told."""
+        """Whether parts of reported totals are recorded."""

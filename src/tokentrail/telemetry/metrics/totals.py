@@ -1,8 +1,8 @@
 """Counters of our own that cost next to nothing per call.
 
-Adding to an SDK counter takes as long as recording a histogram. So sums are kept here and told by
-an observable counter when somebody collects; conventional metrics, which others may read with their
-exemplars, are recorded call by call. A total lives as long as its meter provider, through any
+Adding to an SDK counter takes as long as recording a histogram. So sums are kept here, and an
+observable counter reports them at each collection; conventional metrics, whose exemplars others may
+read, are recorded call by call. A total lives as long as its meter provider, through any
 number of ``instrument()``, since its series must never fall.
 """
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     Sum = list[int]
 
 MAX_SERIES = 2000
-"""Sets of attributes told apart, as in the SDK's own counters."""
+"""Sets of attributes per total, as in the SDK's own counters."""
 OVERFLOW = (("otel.metric.overflow", True),)
-"""What the conventions have for all further ones."""
+"""The attribute that the conventions have for all further sets."""
 
 _totals: weakref.WeakKeyDictionary[MeterProvider, dict[str, Total]] = weakref.WeakKeyDictionary()
 
 
 _lock = threading.RLock()
-"""Of all totals: a call adds to several. A handler of a signal may enter it again."""
+"""One lock for all totals, since a call adds to several; a signal handler may enter it again."""
 
 
 def add(sums: list[Sum], read: int, written: int, wasted: list[Sum] | None) -> None:
-    """Add a call, the tokens it read and those it wrote, each to its sum.
+    """Add a call and its input and output tokens, each to its sum.
 
-    ``wasted``: the sums of tokens that it read and wrote in vain.
+    ``wasted``: the sums of wasted input and output tokens.
     """
     ended, given, made = sums
     with _lock:
@@ -66,7 +66,7 @@ class Total:
         self._sums: dict[tuple[tuple[str, AttributeValue], ...], Sum] = {}
 
     def sum(self, attributes: Attributes) -> Sum:
-        """Return the sum of ``attributes``, to be kept: finding it takes longer than adding."""
+        """Return the sum of ``attributes``, to be kept: finding it costs more than adding."""
         key = tuple(attributes.items())
         with _lock:
             if key not in self._sums and len(self._sums) >= MAX_SERIES:
@@ -74,7 +74,7 @@ class Total:
             return self._sums.setdefault(key, [0])
 
     def add(self, number: int, attributes: Attributes) -> None:
-        """Add to the sum of ``attributes``, which is looked up: for what is seldom added to."""
+        """Look up the sum of ``attributes`` and add to it: for totals that seldom change."""
         found = self.sum(attributes)
         with _lock:
             found[0] += number
@@ -96,7 +96,7 @@ def total(provider: MeterProvider, meter: Meter, name: str) -> Total:
 
 
 def _forked() -> None:
-    """Do without a lock that the parent process may have held at the fork."""
+    """Replace a lock that the parent process may have held at the fork."""
     global _lock
     _lock = threading.RLock()
 

@@ -1,4 +1,4 @@
-"""Tokens that were paid and not used: why, one reason a call."""
+"""Tokens that were paid for and not used, with one reason per call."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Operation
 
 REPEATED: Final = "repeated"
-"""The same request was answered a moment ago."""
+"""The reason of a request that was answered a moment ago already."""
 _CUT: Final = ("content_filter", "length")
-"""Finish reasons of an answer that is not whole."""
+"""Finish reasons of an answer that was cut."""
 
 
 def waste_reason(operation: Operation) -> str | None:
     """Return why the tokens of a call were wasted; ``None`` where they were not.
 
-    How the call ended goes first, then why its answer did.
+    The outcome of the call goes before the finish reason of its answer.
     """
     if operation.outcome is not Outcome.COMPLETED:
         return str(operation.outcome.value)
