@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MAX_OPEN: Final = 4096
 """Open spans whose names are remembered: of more, the oldest are forgotten."""
-_PATIENCE: Final = 5.0
+_PATIENCE: Final = 20.0
 """Seconds that an exit without exit hooks waits for rows of calls that have ended."""
 
 current_test: str | None = None
