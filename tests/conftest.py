@@ -6,6 +6,7 @@ developer's environment takes part, and nothing leaves this machine.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import inspect
@@ -338,6 +339,7 @@ class Driver:
 
     mode: str
     _clients: list[Any] = field(default_factory=list)
+    _closing: set[asyncio.Future[None]] = field(default_factory=set)
 
     def client(self, server: Server, kind: str = "openai", **options: Any) -> Any:
         """Return a client of ``server`` that tries once; it is closed after the test."""
@@ -389,8 +391,16 @@ class Driver:
         return list(stream)
 
     async def close(self, closable: Any) -> None:
-        """Close a stream or a client."""
+        """Close a stream or a client.
+
+        The client's generators below an async stream stay open and refer to it: they are closed
+        once the test awaits again. The collector, at work in another thread, sometimes raises
+        "async generator already executing" in there (so it does without tokentrail).
+        """
         await _awaited(closable.close())
+        generator = getattr(closable, "_iterator", None)
+        if hasattr(generator, "aclose"):
+            self._closing.add(asyncio.ensure_future(_finish(generator)))
 
     @contextlib.asynccontextmanager
     async def within(self, manager: Any) -> AsyncIterator[Any]:
@@ -404,8 +414,14 @@ class Driver:
 
     async def close_all(self) -> None:
         """Close every client that was made."""
+        await asyncio.gather(*self._closing)
         for client in self._clients:
             await self.close(client)
+
+
+async def _finish(generator: Any) -> None:
+    with contextlib.suppress(RuntimeError):  # another task is at its next chunk
+        await generator.aclose()
 
 
 async def _awaited(answer: Any) -> Any:

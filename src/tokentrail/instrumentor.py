@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
 from tokentrail.config import (
-    Configuration,
+    configuration,
     is_switched_off,
     read_arguments,
     read_section,
@@ -32,14 +32,20 @@ _NO_SETTINGS = frozenset({*PROVIDERS, *_BY_LOADER})
 """What ``instrument()`` takes beside settings."""
 
 
+class _ConfigurationFile:
+    """What a configuration file (``OTEL_CONFIG_FILE``) can have; made when somebody reads one."""
+
+    def __get__(self, instrumentor: object, owner: type) -> type:
+        return configuration()
+
+
 class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
     """Instruments the openai client; for ``opentelemetry-instrument`` and other tools.
 
     There is one in a process. Instrumenting or uninstrumenting twice does nothing.
     """
 
-    configuration = Configuration
-    """What a configuration file (``OTEL_CONFIG_FILE``) can have for it."""
+    configuration = _ConfigurationFile()
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return the openai versions that are supported."""

@@ -21,7 +21,7 @@ from soak.growth import Growth
 from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.patching.request import SentCall, read_arguments
 from tokentrail.runtime import runtime
-from tokentrail.telemetry.metrics.label_values import MAX_VALUES
+from tokentrail.telemetry.metrics.label_values import MAX_UNPROVEN, MAX_VALUES
 
 if TYPE_CHECKING:
     import argparse
@@ -35,10 +35,14 @@ if TYPE_CHECKING:
 WORKERS = 4
 SLOW = 0.01
 """Seconds that the slow exporter takes for a span."""
-MOST_VALUES = MAX_VALUES + 1
-"""Of an attribute: those that are told apart, and one for all others."""
-MOST_SERIES = 2 * MOST_VALUES
-"""Of a metric that parts them by direction; the SDK's own bound is 2,000, and no merit of ours."""
+MOST_VALUES = MAX_VALUES + MAX_UNPROVEN + 1
+"""Of an attribute: of calls that succeeded, of calls that never did, and one for all others."""
+PAIRS = 4
+"""Of source and outcome among the recorder's calls: usage is reported for those that are completed
+at once, and estimated for those that are completed, closed early or failed as streams."""
+MOST_SERIES = 2 * (MOST_VALUES - 1 + PAIRS)
+"""Of a metric that parts them by direction: each model is in one pair, ``_OTHER`` in each. The
+SDK's own bound is 2,000, and no merit of ours."""
 CHUNKS = 5
 
 
