@@ -13,6 +13,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tokentrail import call as late
 from tokentrail import counting
 from tokentrail.apis import http_metadata
 from tokentrail.call.jobs import Gaps
@@ -21,7 +22,6 @@ from tokentrail.config import TokenCounting
 from tokentrail.model.records import Source, Usage
 from tokentrail.runtime.worker import approximate_size
 from tokentrail.support import guard
-from tokentrail.support.fork import IMPORTING
 from tokentrail.telemetry import internal_metrics
 from tokentrail.usage import resolve
 from tokentrail.usage.tools import tools_of
@@ -159,9 +159,7 @@ class ObservedCall:
         if self.usage is not None:
             return self.usage
         if self._live is None:
-            from tokentrail.call.live_usage import LiveUsage
-
-            self._live = LiveUsage(self._runtime)
+            self._live = late.LiveUsage(self._runtime)
         prompt, so_far = self.prompt(), self.recorder.snapshot()
         so_far.request = self.request
         return self._live.of(so_far, prompt, self._output)
@@ -382,10 +380,7 @@ class ObservedCall:
             return None
         operation.usage = self.usage or Usage()
         model = self._runtime.identify(self.request, operation.response)
-        with IMPORTING:
-            from tokentrail.call.price import PriceLookup
-
-        return PriceLookup(prices, operation, model.name)
+        return late.PriceLookup(prices, operation, model.name)
 
     def _counting(self) -> UsageCounter:
         """Find out, once, what has to be counted and with what."""
@@ -397,10 +392,7 @@ class ObservedCall:
             if prompt is not None and wanted.input:
                 read = resolve.input_tally(prompt, operation.response)
             generated = self._output_tally(prompt) if wanted.output else None
-            with IMPORTING:
-                from tokentrail.call.usage_counter import UsageCounter
-
-            self._counter = UsageCounter(runtime, model, read, generated)
+            self._counter = late.UsageCounter(runtime, model, read, generated)
         return self._counter
 
     def _output_tally(self, prompt: Prompt | None) -> OutputTally | None:
@@ -466,16 +458,13 @@ class ObservedCall:
         )  # fmt: skip
         if prompt is None or usage is None or usage.input is None:
             return
-        with IMPORTING:
-            from tokentrail.call.refinement import explain, put_right
-
         operation.request = self.request
         if self._may_be_calibrated():
             tally = self._counting().counted_input
-            usage = yield from put_right(runtime, operation, prompt, tally, usage)
+            usage = yield from late.put_right(runtime, operation, prompt, tally, usage)
         self.usage = operation.usage = usage
         if self._is_explained:
-            yield from explain(runtime, operation, prompt, self.deadline)
+            yield from late.explain(runtime, operation, prompt, self.deadline)
 
     # ENDED or QUEUED -> RECORDED -----------------------------------------------------------------
 
@@ -517,10 +506,7 @@ class ObservedCall:
         """Return what is kept of the content, and let go of the rest."""
         self.capture = None
         is_wanted = self._runtime.emitter.captures_content  # no longer: see OpenAIInstrumentor
-        with IMPORTING:
-            from tokentrail.call.redaction import redacted_content
-
-        return redacted_content(self._operation, capture, is_wanted=is_wanted)
+        return late.redacted_content(self._operation, capture, is_wanted=is_wanted)
 
     def _check(self, operation: Operation, *, is_chosen: bool) -> None:
         """Have a reported call counted too, where that costs no waiting.
@@ -536,10 +522,7 @@ class ObservedCall:
         learns = calibration is not None and (is_chosen or calibration.may_learn(self.request))
         if not (is_compared or learns):
             return
-        with IMPORTING:
-            from tokentrail.call.verification import verification
-
-        counted = verification(runtime, operation)
+        counted = late.verification(runtime, operation)
         if counted is None:
             return
         if learns:
