@@ -32,8 +32,8 @@ _NO_SETTINGS = frozenset({*PROVIDERS, *_BY_LOADER})
 """What ``instrument()`` takes beside settings."""
 
 
-class _ConfigurationFile:
-    """What a configuration file (``OTEL_CONFIG_FILE``) can have; made when somebody reads one."""
+class Configuration:
+    """Gives the class of what a configuration file can have, made when somebody reads one."""
 
     def __get__(self, instrumentor: object, owner: type) -> type:
         return configuration()
@@ -45,7 +45,8 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
     There is one in a process. Instrumenting or uninstrumenting twice does nothing.
     """
 
-    configuration = _ConfigurationFile()
+    configuration = Configuration()
+    """What a configuration file (``OTEL_CONFIG_FILE``) can have for it."""
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Return the openai versions that are supported."""
