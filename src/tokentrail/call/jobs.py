@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tokentrail.counting import InputTally
+from tokentrail import counting
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokentrail.call.learning import Lesson
-    from tokentrail.counting import Encoder, OutputTally
+    from tokentrail.counting import Encoder, InputTally, OutputTally
     from tokentrail.model.records import Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
@@ -76,7 +76,7 @@ class LongPrompt(_NoDeadline):
     """Counts the input of a call that is still under way and whose usage is asked for."""
 
     def __init__(self, prompt: Prompt, encoder: Encoder, model: str) -> None:
-        self.tally = InputTally(prompt)
+        self.tally = counting.InputTally(prompt)
         self.done = False
         self._encoder = encoder
         self._model = model

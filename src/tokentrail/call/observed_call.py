@@ -16,17 +16,12 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tokentrail import call as late
+from tokentrail import counting
 from tokentrail.apis import http_metadata
 from tokentrail.call.jobs import Gaps, record_gaps
-from tokentrail.call.live_usage import LiveUsage
-from tokentrail.call.price import PriceLookup, price_of
 from tokentrail.call.reader import LatePrompt
-from tokentrail.call.redaction import redacted_content
-from tokentrail.call.refinement import explain, put_right
-from tokentrail.call.usage_counter import UsageCounter
-from tokentrail.call.verification import verification
 from tokentrail.config import TokenCounting
-from tokentrail.counting import INLINE, OutputTally
 from tokentrail.model.records import Source, Usage
 from tokentrail.runtime.worker import approximate_size
 from tokentrail.support import guard
@@ -39,14 +34,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokentrail.apis.capture import Capture
+    from tokentrail.call.live_usage import LiveUsage
+    from tokentrail.call.price import PriceLookup
     from tokentrail.call.reader import RequestReader
     from tokentrail.call.recorder import Recorder
+    from tokentrail.call.usage_counter import UsageCounter
+    from tokentrail.counting import OutputTally
     from tokentrail.model.records import CallCost, Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
 
-LONG = 2 * INLINE
-"""Characters of a request of which the prompt is read by the worker."""
+LONG = 8192
+"""Characters of a request whose prompt the worker reads: twice what is counted at once."""
 _chance = random.Random()  # noqa: S311 - a sample; the program's own random numbers stay its own
 
 
@@ -162,7 +161,7 @@ class ObservedCall:
         if self.usage is not None:
             return self.usage
         if self._live is None:
-            self._live = LiveUsage(self._runtime)
+            self._live = late.LiveUsage(self._runtime)
         prompt, so_far = self.prompt(), self.recorder.snapshot()
         so_far.request = self.request
         return self._live.of(so_far, prompt, self._output)
@@ -342,7 +341,7 @@ class ObservedCall:
         with guard.shield("end of a call"):
             if self._is_encoding_awaited() or self._is_long() or not self._is_cheap_to_emit():
                 return False
-            return self.ready() and self._counting().weight <= INLINE
+            return self.ready() and self._counting().weight <= counting.INLINE
         return True  # the span must end whatever happens
 
     def _is_encoding_awaited(self) -> bool:
@@ -380,7 +379,7 @@ class ObservedCall:
         if self._runtime.prices is None:
             return None
         self._operation.usage = self.usage or Usage()
-        return price_of(self._runtime, self._operation)
+        return late.price_of(self._runtime, self._operation)
 
     def _counting(self) -> UsageCounter:
         """Find out, once, what has to be counted and with what."""
@@ -392,14 +391,14 @@ class ObservedCall:
             if prompt is not None and wanted.input:
                 read = resolve.input_tally(prompt, operation.response)
             generated = self._output_tally(prompt) if wanted.output else None
-            self._counter = UsageCounter(runtime, model, read, generated)
+            self._counter = late.UsageCounter(runtime, model, read, generated)
         return self._counter
 
     def _output_tally(self, prompt: Prompt | None) -> OutputTally | None:
         """Return the tally of what was generated: a stream's own, or one of the plain answer."""
         tally = self._output
         if not self.request.stream:
-            tally = OutputTally()
+            tally = counting.OutputTally()
             self.recorder.feed_text(tally)
         if tally is not None:
             response = self._operation.response
@@ -461,10 +460,10 @@ class ObservedCall:
         operation.request = self.request
         if self._may_be_calibrated():
             tally = self._counting().counted_input
-            usage = yield from put_right(runtime, operation, prompt, tally, usage)
+            usage = yield from late.put_right(runtime, operation, prompt, tally, usage)
         self.usage = operation.usage = usage
         if self._is_explained:
-            yield from explain(runtime, operation, prompt, self.deadline)
+            yield from late.explain(runtime, operation, prompt, self.deadline)
 
     # ENDED or QUEUED -> RECORDED -----------------------------------------------------------------
 
@@ -484,7 +483,7 @@ class ObservedCall:
             capture, self.capture = self.capture, None
             if capture is not None:  # it may be wanted no longer: see OpenAIInstrumentor
                 is_wanted = runtime.emitter.captures_content
-                content = redacted_content(operation, capture, is_wanted=is_wanted)
+                content = late.redacted_content(operation, capture, is_wanted=is_wanted)
         finally:  # whatever a function of the user's raises, or a signal meanwhile
             try:
                 self.telemetry.finish(operation, content)
@@ -519,7 +518,7 @@ class ObservedCall:
         learns = calibration is not None and (is_chosen or calibration.may_learn(self.request))
         if not (is_compared or learns):
             return
-        counted = verification(runtime, operation)
+        counted = late.verification(runtime, operation)
         if counted is None:
             return
         if learns:

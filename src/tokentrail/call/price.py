@@ -36,7 +36,7 @@ class PriceLookup:
         request = operation.request
         if request.fetches and operation.usage.input is None:
             return True
-        if operation.tools:  # images are priced by another model
+        if operation.tools or operation.transcriptions:  # other models have their prices
             return False
         return self._prices.is_cheap(request, self._names, self._tier, operation.end_time)
 
@@ -49,7 +49,7 @@ class PriceLookup:
             self._tier,
             operation.end_time,
             operation.usage,
-            operation.tools,
+            (*operation.tools, *operation.transcriptions),
         )
 
 
