@@ -209,7 +209,12 @@ async def test_exemplars_point_to_the_calls_own_trace(spans, driver, serve):
         for point in points:
             context = told[f"chat {point.attributes['gen_ai.request.model']}"]
             assert point.exemplars, name
-            for exemplar in point.exemplars:
+            exemplars = point.exemplars
+            if name.endswith(
+                "time_per_output_chunk"
+            ):  # of the gaps of a stream the longest has one
+                exemplars = [max(exemplars, key=lambda exemplar: exemplar.value)]
+            for exemplar in exemplars:
                 assert exemplar.trace_id == context.trace_id, name
                 assert exemplar.span_id == context.span_id, name
 
