@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokentrail.call.live_usage import LiveUsage
-    from tokentrail.call.price import PriceLookup
+    from tokentrail.call.price import price_of
     from tokentrail.call.redaction import redacted_content
     from tokentrail.call.refinement import explain, put_right
     from tokentrail.call.usage_counter import UsageCounter
@@ -21,7 +21,7 @@ else:
         __name__,
         {
             "call.live_usage": "LiveUsage",
-            "call.price": "PriceLookup",
+            "call.price": "price_of",
             "call.redaction": "redacted_content",
             "call.refinement": "explain put_right",
             "call.usage_counter": "UsageCounter",
@@ -31,9 +31,9 @@ else:
 
 __all__ = [
     "LiveUsage",
-    "PriceLookup",
     "UsageCounter",
     "explain",
+    "price_of",
     "put_right",
     "redacted_content",
     "verification",
