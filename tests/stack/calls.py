@@ -77,7 +77,9 @@ FILLED_BY_SHOP = {
     ("Services and models", "H"),
     ("Tokens left by model", "A"),
     ("Tokens of generated images", "A"),
+    ("Tokens of transcription", "A"),
     ("Tools in the input by model", "A"),
+    ("Transcribed sound per minute", "A"),
 }
 """What the demo leaves empty: its model has no cache, no limits, no tools, and refuses nothing."""
 NOT_ASKED = {("Alerts that fire", "A"), ("Cost of a day against its budget", "B")}

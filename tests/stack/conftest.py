@@ -22,7 +22,7 @@ from tools.stack.programs import FILES, Program, Stack, demo_settings
 from tokentrail.demo.scenes import SCENES
 from tokentrail.testing.server import Server
 
-NEEDING_OTLP = ("test_stack.py", "test_victoria.py")
+NEEDING_OTLP = ("test_billing.py", "test_stack.py", "test_victoria.py")
 collect_ignore = [] if find_spec("opentelemetry.exporter") else [*NEEDING_OTLP]
 
 CALLS = 16
