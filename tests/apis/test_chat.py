@@ -217,16 +217,22 @@ def test_a_plain_answer(sink: Any) -> None:
     assert sink.marks == {("custom_call", 1, 1)}
 
 
-@pytest.mark.parametrize("answer", ["data: {}\n\n", None, 5, [], {}])
-def test_what_is_no_answer_tells_nothing(answer: object, sink: Any) -> None:
-    """The bare text that extra_body={"stream": True} gives is not a complete answer."""
-    assert SHAPE.parse_response(answer, sink) == Response(complete=False)
+def test_a_stream_read_as_text_is_not_complete(sink: Any) -> None:
+    """The bare text that extra_body={"stream": True} gives."""
+    assert SHAPE.parse_response("data: {}\n\n", sink) == Response(complete=False)
     assert not sink.parts
 
 
-@pytest.mark.parametrize("choices", [None, "x", [], {}])
+@pytest.mark.parametrize("answer", [None, 5, [], {}, {"id": "c-1", "choices": None}])
+def test_what_is_no_answer_failed(answer: object, sink: Any) -> None:
+    """No model answered, so nothing is counted."""
+    read = SHAPE.parse_response(answer, sink)
+    assert (read.error_type, read.unanswered, sink.parts) == ("_OTHER", True, {})
+
+
+@pytest.mark.parametrize("choices", ["x", [], {}])
 def test_an_answer_without_choices_has_no_finish_reasons(choices: object) -> None:
-    """A server that filtered or failed may send null."""
+    """A server that filtered may send none."""
     answer = ChatCompletion.construct(id="c-1", choices=choices, usage=None)
     assert SHAPE.parse_response(answer, None) == Response(id="c-1")
 

@@ -161,7 +161,7 @@ def test_vectors_are_not_touched(sink: Any) -> None:
 def test_embeddings_without_usage(usage: object) -> None:
     """As compatible servers answer."""
     assert (
-        EMBEDDINGS.parse_response(CreateEmbeddingResponse.construct(usage=usage), None)
+        EMBEDDINGS.parse_response(CreateEmbeddingResponse.construct(data=[], usage=usage), None)
         == Response()
     )
 

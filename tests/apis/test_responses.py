@@ -332,11 +332,17 @@ def test_status_tells_how_it_finished(
     assert (read.finish_reasons, read.error_type, read.complete) == (reasons, error, complete)
 
 
-@pytest.mark.parametrize("answer", ["data: {}\n\n", None, 5, [], {}])
-def test_what_is_no_answer_tells_nothing(answer: object, sink: Any) -> None:
-    """The bare text that extra_body={"stream": True} gives is not a complete answer."""
-    assert SHAPE.parse_response(answer, sink) == Response(complete=False)
+def test_a_stream_read_as_text_is_not_complete(sink: Any) -> None:
+    """The bare text that extra_body={"stream": True} gives."""
+    assert SHAPE.parse_response("data: {}\n\n", sink) == Response(complete=False)
     assert not sink.parts
+
+
+@pytest.mark.parametrize("answer", [None, 5, [], {}, {"id": "c-1", "output": None}])
+def test_what_is_no_answer_failed(answer: object, sink: Any) -> None:
+    """No model answered, so nothing is counted."""
+    read = SHAPE.parse_response(answer, sink)
+    assert (read.error_type, read.unanswered, sink.parts) == ("_OTHER", True, {})
 
 
 @pytest.mark.parametrize("item", [None, 5, {}, {"type": []}, {"type": {}}, {"type": "invented"}])

@@ -25,10 +25,14 @@ def _ends(place, usage):
         return [chunk({}, "stop"), *([chunk({}, usage=usage)] if usage else [])]
     if place == "x_groq":
         return [chunk({}, "stop", x_groq={"id": "r", **({"usage": usage} if usage else {})})]
+    if place == "the delta":
+        return [chunk({"usage": usage} if usage else {}, "stop")]
+    if place == "another object":
+        return [chunk({}, "stop", meta={"usage": usage} if usage else {})]
     return [chunk({}, "stop", choice={"usage": usage} if usage else {})]
 
 
-PLACES = ("finish", "an empty delta", "x_groq", "the choice")
+PLACES = ("finish", "an empty delta", "x_groq", "another object", "the delta", "the choice")
 
 
 def _seen(chunks):

@@ -9,7 +9,7 @@ from tests.servers.conftest import responses_of
 
 from tokentrail.testing.server import Event, Plain, Stream
 
-from .conftest import chunk, completion, streamed
+from .conftest import HEAD, chunk, completion, reply_of, streamed
 
 pytestmark = pytest.mark.settings(capture_content="SPAN_ONLY")
 WEATHER, TIME = ("weather_of", {"city": "Ulm"}), ("time_of", {"zone": "CET"})
@@ -58,6 +58,17 @@ STREAMS = {
         for n, call in enumerate(CALLS)
     ],
     "no list": PLACED,
+    "no function around": [[{"index": n, "id": f"c{n}", **_part(c)}] for n, c in enumerate(CALLS)],
+    "one id for all": [[_delta(call, 0, id="call")] for call in CALLS],
+    "a new id on each delta": [
+        [{"index": 0, "id": "a", "function": {"name": "weather_of", "arguments": '{"city":'}}],
+        [{"index": 0, "id": "b", "function": {"arguments": ' "Ulm"}'}}],
+        [_delta(TIME, 0, id="c")],
+    ],
+    "parameters for arguments": [
+        [{"index": n, "function": {"name": name, "parameters": given}}]
+        for n, (name, given) in enumerate(CALLS)
+    ],
 }
 
 
@@ -95,6 +106,10 @@ async def test_a_call_in_pieces_with_one_id_is_one_call(trail, ask):
 PLAIN = {
     "index 0 each": [{"index": 0, "function": _part(call)} for call in CALLS],
     "an object for arguments": [{"function": _part(call, text=False)} for call in CALLS],
+    "no function around": [{"id": call[0], **_part(call)} for call in CALLS],
+    "parameters for arguments": [
+        {"function": {"name": name, "parameters": given}} for name, given in CALLS
+    ],
 }
 
 
@@ -141,6 +156,93 @@ async def test_parts_of_thinking_are_reasoning(trail, ask, stream):
         ("text", "Alders."),
     ]
     assert told["gen_ai.usage.output_tokens"] == 4 + 4
+
+
+THOUGHT = "Near water, so"
+THOUGHTS = {
+    "reasoning": {"reasoning": THOUGHT},
+    "thinking": {"thinking": THOUGHT},
+    "twice": {"reasoning": THOUGHT, "reasoning_content": THOUGHT},
+    "an object": {"reasoning": {"content": THOUGHT}},
+    "a list": {"reasoning": ["Near water,", " so"]},
+    "details alone": {"reasoning_details": [{"type": "reasoning.text", "text": THOUGHT}]},
+    "blocks alone": {"thinking_blocks": [{"type": "thinking", "thinking": THOUGHT}]},
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", THOUGHTS)
+async def test_thought_is_read_in_each_of_its_forms(trail, ask, name, stream):
+    said = {"content": "Alders.", **THOUGHTS[name]}
+    await ask(reply_of(said, stream=stream), stream=stream)
+    parts, told = _output(trail)
+    assert [(part["type"], part["content"]) for part in parts] == [
+        ("reasoning", THOUGHT),
+        ("text", "Alders."),
+    ]
+    assert told["gen_ai.usage.output_tokens"] == 4 + 4
+    assert told["tokentrail.usage.output.source"] == "counted"
+
+
+TEXTS = {
+    "an object": {"type": "text", "text": "Alders."},
+    "a part without a type": [{"text": "Alders."}],
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", TEXTS)
+async def test_a_content_is_read_in_each_of_its_forms(trail, ask, name, stream):
+    await ask(reply_of({"content": TEXTS[name]}, stream=stream), stream=stream)
+    parts, told = _output(trail)
+    assert parts == [{"type": "text", "content": "Alders."}]
+    assert told["gen_ai.usage.output_tokens"] == 4
+
+
+CHOICES = {
+    "a delta": [{"index": 0, "delta": {"content": "Alders."}, "finish_reason": "stop"}],
+    "a text": [{"index": 0, "text": "Alders.", "finish_reason": "stop"}],
+    "no list": {"index": 0, "message": {"content": "Alders."}, "finish_reason": "stop"},
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+async def test_a_plain_choice_is_read_in_each_of_its_forms(trail, ask, name):
+    await ask(Plain({**HEAD, "object": "chat.completion", "choices": CHOICES[name]}))
+    parts, told = _output(trail)
+    assert parts == [{"type": "text", "content": "Alders."}]
+    assert told["gen_ai.usage.output_tokens"] == 4
+
+
+LEFT_OUT = {
+    "words nobody knows": {"content": "Alders.", "inner_voice": "Near water, so"},
+    "a tool of the server": {"content": "Alders.", "executed_tools": [{"name": "look"}]},
+    "thought in numbers": {"content": "Alders.", "reasoning": {"steps": 4}},
+    "a text for the calls": {"content": "Alders.", "tool_calls": json.dumps(PLACED)},
+    "a call by its name": {"content": "Alders.", "tool_calls": [{"function": "weather_of"}]},
+    "calls by number": {"content": "Alders.", "tool_calls": {"0": PLACED[0]}},
+    "a call of another type": {"tool_calls": [{"id": "b", "type": "browser", "browser": {}}]},
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", LEFT_OUT)
+async def test_where_something_is_left_out_nothing_is_counted(trail, ask, name, stream):
+    await ask(reply_of(LEFT_OUT[name], stream=stream), stream=stream)
+    told = trail.spans.attributes()
+    assert told.get("tokentrail.usage.output.source") in {"approximated", None}
+    assert told["tokentrail.usage.input.source"] == "counted"
+
+
+async def test_a_stream_of_whole_messages_is_not_counted(trail, ask):
+    """Whether each is a piece or all so far, no chunk says; beside deltas they repeat."""
+    whole = {"message": {"content": "Alders."}}
+    await ask(streamed(chunk(choice=whole), chunk({}, "stop")), stream=True)
+    assert "gen_ai.usage.output_tokens" not in trail.spans.attributes()
+    trail.spans.clear()
+    events = [chunk({"content": "Alders."}, choice=whole), chunk({}, "stop", choice=whole)]
+    await ask(streamed(*events), stream=True)
+    assert trail.spans.attributes()["tokentrail.usage.output.source"] == "counted"
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -13,6 +13,8 @@ from tokentrail.testing.server import Event, Plain, Stream
 
 from .conftest import MESSAGES, chunk, completion, streamed
 
+SAID = chunk({"role": "assistant", "content": "Alders."})
+
 
 def _usage(attributes):
     return {name: value for name, value in attributes.items() if ".usage." in name}
@@ -40,6 +42,17 @@ BODIES = {
     "a text": ({"error": "The upstream has hung up on us."}, "_OTHER"),
     "an object": ({"object": "error", "message": "no", "code": "bad_model"}, "bad_model"),
     "a framework's": ({"detail": "Not Found"}, "_OTHER"),
+    "a list of errors": ({"errors": [{"code": 7009, "message": "no route"}]}, "7009"),
+    "an error in a list": ([{"error": {"code": 404, "message": "no such place"}}], "404"),
+    "a code and words": ({"code": 1305, "msg": "too many", "success": False}, "1305"),
+    "words alone": ({"message": "Unauthorized caller"}, "_OTHER"),
+    "a status beside no choices": (
+        {"id": "x", "choices": None, "base_resp": {"status_code": 1008, "status_msg": "no"}},
+        "_OTHER",
+    ),
+    "no fields": ({}, "_OTHER"),
+    "null": (b"null", "_OTHER"),
+    "an answer where nobody looks": ({"data": {"choices": [{"message": {}}]}}, "_OTHER"),
     "html": (b"<!doctype html><html><body>Please log in</body></html>", "_OTHER"),
     "nothing": (b"", "_OTHER"),
 }
@@ -69,6 +82,9 @@ CHOICES = {
     "an error": ({"error": {"code": "overloaded", "message": "busy"}}, "length", "overloaded"),
     "a number": ({"error": {"code": 504, "message": "slow"}}, "stop", "504"),
     "a reason": ({}, "error", "_OTHER"),
+    "a reason in capitals": ({}, "ERROR", "_OTHER"),
+    "a reason of its own": ({}, "network_error", "network_error"),
+    "a text": ({"error": "overloaded"}, "stop", "overloaded"),
 }
 
 
@@ -84,6 +100,39 @@ async def test_an_error_inside_a_choice_is_a_failure_of_what_was_used(trail, ask
     await ask(reply, stream=stream)
     told = _check(trail, "failed", error)
     assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (31, 4)
+
+
+@pytest.mark.parametrize("error", [{}, {"code": 0, "message": ""}, False, ""])
+async def test_an_error_in_which_nothing_stands_is_none(trail, ask, error):
+    await ask(completion({"content": "Alders."}, error=error))
+    told = trail.spans.attributes()
+    assert (told["tokentrail.outcome"], told["gen_ai.usage.output_tokens"]) == ("completed", 4)
+
+
+EVENTS = {
+    "an object": ({"object": "error", "message": "no", "code": "bad_model"}, "bad_model"),
+    "a code and words": ({"code": 1305, "msg": "too many"}, "1305"),
+    "a list": ({"errors": [{"code": "busy"}]}, "busy"),
+    "a framework's": ({"detail": "Not Found"}, "_OTHER"),
+}
+
+
+@pytest.mark.settings(emit_event=True)
+@pytest.mark.parametrize("begun", [False, True], ids=["at first", "after content"])
+@pytest.mark.parametrize("name", EVENTS)
+async def test_an_event_that_complains_is_a_failure_if_no_end_comes(trail, ask, name, begun):
+    """The client takes it for a chunk, and raises nothing."""
+    body, error = EVENTS[name]
+    await ask(streamed(*[SAID] * begun, Event(body)), stream=True)
+    told = _check(trail, "failed", error)
+    assert told.get("gen_ai.usage.output_tokens") == (4 if begun else None)
+    assert bool(_usage(told)) is begun
+
+
+async def test_an_event_that_only_says_something_changes_nothing(trail, ask):
+    await ask(streamed(Event({"message": "waiting"}), SAID, chunk({}, "stop")), stream=True)
+    told = trail.spans.attributes()
+    assert (told["tokentrail.outcome"], told["gen_ai.usage.output_tokens"]) == ("completed", 4)
 
 
 class Tree(BaseModel):
@@ -131,10 +180,11 @@ async def test_what_the_application_raises_is_no_failure_of_the_call(trail, driv
     assert (told["tokentrail.outcome"], "error.type" in told) == ("closed_early", False)
 
 
-SAID = chunk({"role": "assistant", "content": "Alders."})
 BEGUN = responses.events(Answer(("Alders.",), None, "gpt-4o-mini"))
 TRUNCATED = {
     "no finish reason": ("chat", [SAID], 4),
+    "null for a reason": ("chat", [chunk({"content": "Alders."}, "null")], 4),
+    "no chunk": ("chat", [Event({"type": "ping"})], None),
     "no event": ("chat", [], None),
     "no response.completed": ("responses", BEGUN[:-3], 4),
     "in progress": ("responses", BEGUN[:2], None),
@@ -151,7 +201,7 @@ async def test_a_stream_without_a_mark_of_its_end_is_truncated(trail, driver, se
     await driver.read(await driver.call(create, model="gpt-4o-mini", stream=True, **more))
     told = _check(trail, "truncated", None)
     assert (told.get("gen_ai.usage.output_tokens") or 0) == (written or 0)
-    if name == "no event":
+    if name in {"no event", "no chunk"}:
         assert _usage(told) == {}
 
 

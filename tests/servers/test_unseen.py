@@ -13,7 +13,7 @@ from tokentrail.testing.payloads import Answer, Usage, responses
 from tokentrail.testing.server import Event, Plain, Stream
 
 from . import test_content, test_failures, test_usage
-from .conftest import MESSAGES, chunk, completion, reply_of, responses_of, streamed
+from .conftest import HEAD, MESSAGES, chunk, completion, reply_of, responses_of, streamed
 
 CALLS = {
     name: streamed(*[chunk({"tool_calls": delta}) for delta in deltas], chunk({}, "tool_calls"))
@@ -26,6 +26,10 @@ STREAMS = {
        if api == "chat"},
     "thinking": reply_of({"content": test_content.THINKING}, stream=True),
     "a number": reply_of({"content": 40.5}, stream=True),
+    **{name: reply_of(said, stream=True) for name, said in test_content.THOUGHTS.items()},
+    **{name: reply_of(said, stream=True) for name, said in test_content.LEFT_OUT.items()},
+    **{name: streamed(Event(body)) for name, (body, _) in test_failures.EVENTS.items()},
+    "a whole message": streamed(chunk(choice={"message": {"content": "Alders."}})),
     "an error in a choice": streamed(chunk({}, "stop", choice={"error": {"code": "busy"}})),
     "html": Plain(b"<html>", headers={"content-type": "text/html"}),
 }  # fmt: skip
@@ -39,6 +43,8 @@ PLAIN = {
         name: completion({"tool_calls": calls}, "tool_calls")
         for name, calls in test_content.PLAIN.items()
     },
+    **{name: reply_of(said, stream=False) for name, said in test_content.LEFT_OUT.items()},
+    **{name: Plain({**HEAD, "choices": given}) for name, given in test_content.CHOICES.items()},
     "html": Plain(b"<html>", headers={"content-type": "text/html"}),
 }
 

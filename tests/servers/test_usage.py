@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tokentrail.apis.choices import find_usage
 from tokentrail.apis.reported_usage import DETAILS, TOP, read_usage
 from tokentrail.model.records import Reported
-from tokentrail.testing.server import Plain
+from tokentrail.testing.server import Event, Plain
 
-from .conftest import chunk, completion, reply_of, streamed
+from .conftest import HEAD, chunk, completion, reply_of, streamed
 
 IN, OUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 CACHED, THOUGHT = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.reasoning.output_tokens"
@@ -40,6 +40,23 @@ ARITHMETIC = {
     "cached and thought beside": (
         _usage(7, 30, 97, prompt_tokens_details={"cached_tokens": 40}, **_thought(20)),
         {IN: 47, OUT: 50, CACHED: 40, THOUGHT: 20},
+    ),
+    "output by the sum": ({"prompt_tokens": 71, "total_tokens": 101}, {IN: 71, OUT: 30}),
+    "input by the sum": (
+        {"prompt_tokens": None, "completion_tokens": 30, "total_tokens": 101},
+        {IN: 71, OUT: 30},
+    ),
+    "zeros under the usual names": (
+        _usage(0, 0, 101, input_tokens=71, output_tokens=30),
+        {IN: 71, OUT: 30},
+    ),
+    "names in camel case": (
+        {"promptTokens": 71, "completionTokens": 30, "totalTokens": 101},
+        {IN: 71, OUT: 30},
+    ),
+    "written to a cache, by another name": (
+        _usage(71, 30, prompt_tokens_details={"cache_creation_tokens": 50}),
+        {IN: 71, OUT: 30, "gen_ai.usage.cache_write.input_tokens": 50},
     ),
     "the names of responses": ({"input_tokens": 71, "output_tokens": 30}, {IN: 71, OUT: 30}),
     **{
@@ -73,6 +90,13 @@ PLACES = {
     "on the finish chunk": [chunk(TEXT), chunk({}, "stop", usage=USAGE)],
     "x_groq": [chunk(TEXT), chunk({}, "stop", x_groq={"id": "r", "usage": USAGE})],
     "in the choice": [chunk(TEXT), chunk({}, "stop", choice={"usage": USAGE})],
+    "in an object of another vendor": [
+        chunk(TEXT),
+        chunk({}, "stop", x_mine={"usage": USAGE}),
+    ],
+    "in the delta": [chunk(TEXT), chunk({"usage": USAGE}, "stop")],
+    "beside zeros": [chunk(TEXT), chunk({}, "stop", usage=_usage(0, 0), meta={"usage": USAGE})],
+    "without choices at all": [chunk(TEXT), chunk({}, "stop"), Event({**HEAD, "usage": USAGE})],
     "before an empty delta": [
         chunk(TEXT),
         chunk({}, "stop"),
@@ -93,10 +117,18 @@ async def test_the_usage_of_a_stream_is_found_where_it_stands(trail, ask, name):
     assert told["tokentrail.usage.output.source"] == "reported"
 
 
-@pytest.mark.parametrize("where", ["x_groq", "choice"])
+PLAIN = {
+    "x_groq": completion(TEXT, x_groq={"usage": USAGE}),
+    "an object of another vendor": completion(TEXT, meta={"usage": USAGE}),
+    "the choice": completion(TEXT, choice={"usage": USAGE}),
+    "the message": completion({**TEXT, "usage": USAGE}),
+    "beside zeros": completion(TEXT, usage=_usage(0, 0), x_groq={"usage": USAGE}),
+}
+
+
+@pytest.mark.parametrize("where", PLAIN)
 async def test_the_usage_of_an_answer_is_found_where_it_stands(trail, ask, where):
-    more = {"x_groq": {"usage": USAGE}} if where == "x_groq" else {"choice": {"usage": USAGE}}
-    await ask(completion(TEXT, **more))
+    await ask(PLAIN[where])
     told = trail.spans.attributes()
     assert (told[IN], told[OUT]) == (83, 12)
 
@@ -108,6 +140,15 @@ async def test_zeros_for_text_that_was_seen_are_no_report(trail, ask, stream):
     assert (told[IN], told[OUT]) == (14, 7)
     assert told["tokentrail.usage.input.source"] == told["tokentrail.usage.output.source"]
     assert told["tokentrail.usage.output.source"] == "counted"
+
+
+async def test_usage_of_each_piece_is_no_usage_of_the_whole(trail, ask):
+    """A smaller number after a larger one: which of them is the answer's is not known."""
+    pieces = [chunk(TEXT, usage=_usage(14, 6)), chunk({}, "stop", usage=_usage(14, 1))]
+    await ask(streamed(*pieces), stream=True)
+    told = trail.spans.attributes()
+    assert (told[IN], told["tokentrail.usage.input.source"]) == (14, "reported")
+    assert (told[OUT], told["tokentrail.usage.output.source"]) == (7, "counted")
 
 
 async def test_embeddings_of_which_only_the_sum_is_reported(trail, driver, serve):
@@ -172,12 +213,15 @@ def servers(draw):
     # A cached part that equals the rest would explain it as well: no server can be told from it.
     elif cached not in {thought, 2 * thought} or inside:
         usage[cache] = cached
-    place = draw(st.sampled_from(["usage", "x_groq", "choice"]))
-    answer = {
-        "usage": {"usage": usage},
-        "x_groq": {"x_groq": {"usage": usage}},
-        "choice": {"choices": [{"usage": usage}]},
-    }[place]
+    places = [
+        {"usage": usage},
+        {"x_groq": {"usage": usage}},
+        {"usage": {"prompt_tokens": 0}, "meta": {"usage": usage}},
+        {"choices": [{"usage": usage}]},
+        {"choices": [{"delta": {"usage": usage}}]},
+        {"choices": [{"message": {"usage": usage}}]},
+    ]
+    answer = draw(st.sampled_from(places))
     rest = 0 if inside else thought
     ambiguous = form == "only the sum" and rest == cached
     return answer, read, shown + thought, ambiguous

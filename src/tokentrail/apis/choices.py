@@ -6,23 +6,30 @@ And where the usage stands in them: what it reports is read by `reported_usage`.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tokentrail.apis.content_filter import Findings, read_answer_filters
 from tokentrail.apis.failures import (
     NO_ANSWER,
     as_answer,
     error_of_answer,
+    error_of_body,
     error_of_choices,
     error_type,
     is_error,
 )
-from tokentrail.apis.reported_usage import merge_reports, read_usage, totals, without_empty
+from tokentrail.apis.reported_usage import (
+    is_report,
+    merge_reports,
+    read_usage,
+    totals,
+    without_empty,
+)
 from tokentrail.apis.values import fields, integer, sequence, telemetry_str
 from tokentrail.model.records import MOST_WAITING, SMALL, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tokentrail.model.records import Reported, Request, TextSink
 
@@ -32,14 +39,14 @@ CONTENT: Final = 0
 """The item of kind "text" that is a choice's content."""
 NEVER_RECEIVED: Final = "error"
 """The conventions' finish reason for a choice whose own never came."""
+NO_REASON: Final = "null"
+"""What some servers write as the finish reason of each chunk but the last."""
+_USUAL: Final = frozenset({None, "stop", "length", "tool_calls", "function_call", "content_filter"})
+"""Finish reasons that are no failure, and need no look."""
 NOTHING, THOUGHT, CONTENT_SHOWN = range(3)
 """What a choice shows: nothing, only reasoning, or content."""
 _NONE_EXPECTED: Final = range(0)
-_USAGE_HOLDERS: Final = ("x_groq",)
-"""Objects of an answer in which a usage stands, where the answer itself has none."""
-_FIELDS: Final = (
-    "id", "model", "service_tier", "system_fingerprint", "usage", "moderation",
-)  # fmt: skip
+_FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "moderation")
 
 
 _NOWHERE: Final[deque[str]] = deque(maxlen=0)
@@ -62,7 +69,8 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     Anything else (such as the bare text that ``extra_body={"stream": True}`` gives) has no fields
     and is not complete.
     """
-    given = as_answer(answer) if isinstance(answer, (str, bytes)) else fields(answer)
+    is_text = isinstance(answer, (str, bytes))
+    given = as_answer(answer) if is_text or type(answer) is list else fields(answer)
     if given is None:
         return NO_ANSWER
     has_failed = False
@@ -70,7 +78,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     filters: list[object] = []
     choices = given.get("choices")
     if type(choices) is not list:
-        choices = sequence(choices)
+        choices = listed(choices)
     for position, choice in enumerate(choices):
         said = fields(choice)
         index = said.get("index")
@@ -78,20 +86,21 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
             index = position
         if 0 <= index < MOST_CHOICES:
             reasons[index] = telemetry_str(said.get("finish_reason"))
-            has_failed |= reasons[index] == "error" or bool(said.get("error"))
+            has_failed |= reasons[index] not in _USUAL or bool(said.get("error"))
         if "content_filter_results" in said:
             filters.append(said["content_filter_results"])
         if sink is not None:
             reader.feed(said, index, sink)
     prompts, created = given.get("prompt_filter_results"), given.get("created")
     moderation = given.get("moderation")
-    usage, error = given.get("usage"), None
-    reported = read_usage(find_usage(given) if usage is None else usage)
-    if reported is not None and not reported.output_tokens:
+    reported = read_usage(given.get("usage"))
+    if reported is None or not reported.output_tokens:
+        reported = read_usage(find_usage(given))
         shown = any(reader.shows(fields(choice)) for choice in choices)
         reported = without_empty(reported, shown=shown)
+    error = None
     if has_failed or not choices or given.get("error"):
-        error = error_of_answer(given, answered=bool(choices)) or error_of_choices(choices)
+        error = _error_of(given, choices, is_text=is_text)
     return Response(
         id=telemetry_str(given.get("id")),
         model=telemetry_str(given.get("model")),
@@ -102,12 +111,26 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
         if prompts is None and not filters and moderation is None
         else read_answer_filters(prompts, filters, moderation),
         reported=reported,
-        complete=bool(given),
+        complete=bool(choices) or "choices" in given,
         # Of any size, without a call of integer(): it is compared and never exported.
         created=created if type(created) is int else None,
         error_type=error,
-        unanswered=error is not None and not choices and reported is None,
+        unanswered=error is not None and not choices and not is_report(reported),
     )
+
+
+def listed(choices: object) -> Sequence[object]:
+    """Return choices that stand in no list, or the only one that a server sends without."""
+    return sequence(choices) or ([choices] if fields(choices) else ())
+
+
+def _error_of(
+    given: Mapping[str, object], choices: Sequence[object], *, is_text: bool
+) -> str | None:
+    """Return the ``error.type`` of an answer; text without fields is a stream that nobody read."""
+    if choices:
+        return error_of_answer(given, answered=True) or error_of_choices(choices)
+    return error_of_body(given, "choices", given=False) if given or not is_text else None
 
 
 def finish_reasons(reasons: Mapping[int, str | None], expected: range) -> tuple[str, ...] | None:
@@ -120,18 +143,35 @@ def finish_reasons(reasons: Mapping[int, str | None], expected: range) -> tuple[
 
 
 def find_usage(answer: Mapping[str, object]) -> object:
-    """Return the usage of an answer or a chunk, wherever it stands; ``None`` if there is none."""
-    usage = answer.get("usage")
-    if usage is not None:
-        return usage
-    for name in _USAGE_HOLDERS:
-        if name in answer and (usage := fields(answer[name]).get("usage")) is not None:
+    """Return the usage of an answer or a chunk, wherever it stands; ``None`` if there is none.
+
+    Of several the first that reports anything: zeros may stand beside the numbers.
+    """
+    first = answer.get("usage")
+    if first is not None and any(totals(first)):
+        return first
+    for usage in _usages(answer):
+        if any(totals(usage)):
             return usage
+        first = usage if first is None else first
+    return first
+
+
+def _usages(answer: Mapping[str, object]) -> Iterator[object]:
+    """Yield each usage that does not stand where OpenAI's does.
+
+    In any object of the answer, as in Groq's ``x_groq``; in a choice; in its delta or message.
+    """
+    for value in answer.values():
+        if type(value) is dict and value.get("usage") is not None:
+            yield value["usage"]
     choices = answer.get("choices")
     for choice in choices if type(choices) is list else sequence(choices):
-        if (usage := fields(choice).get("usage")) is not None:
-            return usage
-    return None
+        given = fields(choice)
+        for held in (given, fields(given.get("delta")), fields(given.get("message"))):
+            usage = held.get("usage")
+            if usage is not None:
+                yield usage
 
 
 class ChunkAccumulator:
@@ -146,13 +186,16 @@ class ChunkAccumulator:
     __slots__ = (
         "_asked",
         "_buffers",
+        "_complaint",
         "_created",
         "_error",
         "_expected",
         "_final",
         "_findings",
         "_fingerprint",
+        "_has_others",
         "_id",
+        "_is_in_pieces",
         "_is_last",
         "_is_running",
         "_made",
@@ -201,9 +244,15 @@ class ChunkAccumulator:
         """No content came after the last usage."""
         self._is_running = False
         """There were several, each larger than the one before."""
+        self._is_in_pieces = False
+        """There was a smaller one after a larger: each is that of a piece, or none is right."""
         self._is_last = True
         """No choice at all came after the last one."""
         self._error: str | None = None
+        self._complaint: str | None = None
+        """What an event that is no chunk said; it is an error if no end comes."""
+        self._has_others = False
+        """There were events that are no chunks of an answer."""
         self._says = False
         """Text, reasoning or a tool call has arrived."""
         self.has_content = False
@@ -235,7 +284,7 @@ class ChunkAccumulator:
         self._add(fields(chunk))
 
     def _add(self, given: Mapping[str, object]) -> None:
-        name, model, tier, fingerprint, usage, moderation = map(given.get, _FIELDS)
+        name, model, tier, fingerprint, moderation = map(given.get, _FIELDS)
         if self._findings is not None or self._model is None:
             self._find(given)
         if moderation is not None:
@@ -250,14 +299,23 @@ class ChunkAccumulator:
             self._tier = tier
         if fingerprint:
             self._fingerprint = fingerprint
-        error = given.get("error")
-        if error is not None and is_error(error):
-            self._error = error_type(error)
         choices, said = given.get("choices"), NOTHING
-        for choice in choices if type(choices) is list else ():
+        if type(choices) is not list:
+            choices = listed(choices)
+            self._has_others |= not choices
+        for choice in choices:
             said = max(said, self._choose(fields(choice)))
-        usage = find_usage(given) if usage is None else usage
+        if not choices or given.get("error") is not None:
+            self._note_error(given, has_choices=bool(choices))
+        usage = find_usage(given)
         self._note_usage(usage, said, has_choices=bool(choices))
+
+    def _note_error(self, given: Mapping[str, object], *, has_choices: bool) -> None:
+        """Take an error, or a complaint of an event that is no chunk."""
+        if is_error(given.get("error")):
+            self._error = error_type(given["error"])
+        elif not has_choices:
+            self._complaint = error_of_answer(given, answered=False) or self._complaint
 
     def _note_usage(self, usage: object, said: int, *, has_choices: bool) -> None:
         """Take the usage of a chunk, or note that there was more after the last one."""
@@ -275,11 +333,14 @@ class ChunkAccumulator:
 
         Return what it shows, where that matters: until content came, and after a usage.
         """
-        index, reason = said.get("index"), said.get("finish_reason")
+        index = said.get("index")
+        reason: Any = said.get("finish_reason")
         known = index if type(index) is int else 0
+        if reason is not None:
+            reason = None if reason == NO_REASON else telemetry_str(reason)
         if 0 <= known < MOST_CHOICES:
-            self._reasons[known] = telemetry_str(reason) or self._reasons.get(known)
-        if reason == "error" or said.get("error"):
+            self._reasons[known] = reason or self._reasons.get(known)
+        if reason not in _USUAL or said.get("error"):
             self._error = error_of_choices((said,)) or self._error
         if self._sink is not None:
             self._reader.feed(said, known, self._sink)
@@ -309,6 +370,8 @@ class ChunkAccumulator:
         if made is not None and made >= self._most_made:
             self._is_running |= 0 < self._most_made < made
             self._made, self._most_made = usage, made
+        elif made:
+            self._is_in_pieces = True
         return made is not None
 
     def _find(self, given: Mapping[str, object]) -> None:
@@ -327,23 +390,29 @@ class ChunkAccumulator:
         reasons = self._reasons
         expected = self._expected
         findings = self._findings
+        ended = bool(reasons) and all(reasons.values())
+        name, model = telemetry_str(self._id), telemetry_str(self._model)
+        answered = reasons or name or model or self._most_asked > 0 or self._most_made > 0
         reported = self._reported()
         if reported is not None:
             reported = without_empty(reported, shown=self._says)
         return Response(
-            id=telemetry_str(self._id),
-            model=telemetry_str(self._model),
+            id=name,
+            model=model,
             finish_reasons=finish_reasons(reasons, expected),
             service_tier=telemetry_str(self._tier),
             system_fingerprint=telemetry_str(self._fingerprint),
             content_filter=None if findings is None else findings.outcome(),
             reported=reported,
             # A running total may be that of the chunk before: then even an empty one outdates it.
-            final=self._final and (self._is_last or not self._is_running),
+            final=self._final
+            and (self._is_last or not self._is_running)
+            and not self._is_in_pieces,
             complete=all(reasons.get(index) for index in {*reasons, *expected}),
-            ended=bool(reasons) and all(reasons.values()),
+            ended=ended,
+            unanswered=self._has_others and not answered,
             created=integer(self._created),
-            error_type=self._error,
+            error_type=self._error or (None if ended else self._complaint),
         )
 
     def _reported(self) -> Reported | None:

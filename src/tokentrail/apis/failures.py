@@ -5,31 +5,47 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.values import error_code, fields, is_absent, plain_str, sequence
+from tokentrail.apis.values import error_code, fields, is_absent, nonempty_str, plain_str, sequence
 from tokentrail.model.records import Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ERROR: Final = "error"
+"""The end of a finish reason that is a failure: ``error``, ``network_error``."""
 OTHER_ERROR: Final = "_OTHER"
 """The conventions' ``error.type`` where nothing better is known."""
 NO_ANSWER: Final = Response(complete=False, ended=False, unanswered=True, error_type=OTHER_ERROR)
 """What is known of text that no model wrote."""
-_COMPLAINTS: Final = ("detail", "errors")
-"""Where frameworks of web servers say what went wrong."""
+_COMPLAINTS: Final = (
+    "detail", "errors", "message", "msg", "error_code", "error_msg", "error_message", "base_resp",
+)  # fmt: skip
+"""Where servers that have no ``error`` say what went wrong."""
 _EVENTS: Final = ("data:", "event:", ":", "id:", "retry:")
 """What a body of events begins with: it is an answer, which nobody read as one."""
 
 
 def is_error(error: object) -> bool:
-    """Whether the value of a field reports an error."""
+    """Whether the value of a field reports an error; one in which nothing stands is none."""
     if is_absent(error):
         return False
-    return bool(error) if isinstance(error, (str, int, list)) else bool(fields(error))
+    return (
+        _stands(error) if isinstance(error, _PLAIN) else any(map(_stands, fields(error).values()))
+    )
+
+
+_PLAIN: Final = (str, int, float, list)
+
+
+def _stands(value: object) -> bool:
+    """Whether there is anything in a value."""
+    return bool(value) if isinstance(value, _PLAIN) else bool(fields(value))
 
 
 def error_type(error: object) -> str:
-    """Return the short code of an error, which may be a number or the error itself."""
+    """Return the short code of an error, of the first of a list; it may be the error itself."""
+    if isinstance(error, list):
+        error = error[0] if error else None
     code = fields(error).get("code", error)
     known = str(code) if type(code) is int else error_code(code)
     return known or OTHER_ERROR
@@ -45,8 +61,31 @@ def error_of_answer(answer: Mapping[str, object], *, answered: bool) -> str | No
         return error_type(error)
     if plain_str(answer.get("object")) == "error":
         return error_type(answer)
-    if not answered and any(is_error(answer.get(name)) for name in _COMPLAINTS):
-        return OTHER_ERROR
+    return None if answered else _complaint(answer)
+
+
+def _complaint(answer: Mapping[str, object]) -> str | None:
+    """Return the code beside a complaint, or in it."""
+    for name in _COMPLAINTS:
+        said = answer.get(name)
+        if is_error(said):
+            listed = said if isinstance(said, list) else None
+            return error_type(listed or {"code": answer.get("code")})
+    return None
+
+
+def error_of_body(answer: Mapping[str, object], place: str, *, given: bool) -> str | None:
+    """Return the ``error.type`` of a plain answer that is none, or an error beside one.
+
+    ``place``: where an answer has what the model wrote, ``given`` if something stands there. A body
+    with nothing there that is named by no id and no model is no answer, whatever else it is.
+    """
+    error = error_of_answer(answer, answered=given)
+    if error is not None or given or answer.get(place) is not None:
+        return error
+    named = nonempty_str(answer.get("id")) or nonempty_str(answer.get("model"))
+    if place in answer or named is None:
+        return error_type(answer) if "code" in answer else OTHER_ERROR
     return None
 
 
@@ -57,8 +96,9 @@ def error_of_choices(choices: object) -> str | None:
         error = given.get("error")
         if is_error(error):
             return error_type(error)
-        if given.get("finish_reason") == "error":
-            return OTHER_ERROR
+        reason = plain_str(given.get("finish_reason"))
+        if reason is not None and reason.lower().endswith(ERROR):
+            return OTHER_ERROR if reason.lower() == ERROR else error_code(reason) or OTHER_ERROR
     return None
 
 
@@ -70,8 +110,8 @@ def as_answer(answer: object) -> Mapping[str, object] | None:
     """
     if isinstance(answer, bytes):
         answer = answer.decode("utf-8", "replace")
-    if not isinstance(answer, str):
-        return fields(answer)
+    if not isinstance(answer, str):  # an error may stand in a list, as Google's do
+        return fields(answer[0] if isinstance(answer, list) and answer else answer)
     text = answer.strip()
     if text.startswith("{"):
         try:

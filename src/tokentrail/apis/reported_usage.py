@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
     _Numbers = dict[str, str]
 
-INPUT_NAMES: Final = ("prompt_tokens", "input_tokens")
-OUTPUT_NAMES: Final = ("completion_tokens", "output_tokens")
-"""Names of the totals, the first that is there counts."""
+INPUT_NAMES: Final = ("prompt_tokens", "input_tokens", "promptTokens", "inputTokens")
+OUTPUT_NAMES: Final = ("completion_tokens", "output_tokens", "completionTokens", "outputTokens")
+"""Names of the totals, the first that is there counts, and a number before a zero."""
+_SUM_NAMES: Final = ("total_tokens", "totalTokens")
 
 _INPUT_PARTS: Final[_Numbers] = {
     "cached_tokens": "cache_read_tokens",
+    "cache_read_input_tokens": "cache_read_tokens",
     "cache_write_tokens": "cache_write_tokens",
+    "cache_creation_tokens": "cache_write_tokens",
+    "cache_creation_input_tokens": "cache_write_tokens",
     "audio_tokens": "audio_input_tokens",
     "text_tokens": "text_input_tokens",
     "image_tokens": "image_input_tokens",
@@ -61,19 +65,28 @@ _NAMES: Final = frozenset({*DETAILS, *TOP, *_BESIDE})
 
 
 def totals(usage: object) -> tuple[int | None, int | None]:
-    """Return the totals of input and of output as the server wrote them, cheaply."""
+    """Return the totals of input and of output as the server wrote them, cheaply.
+
+    One that is missing follows from the other and the sum of both.
+    """
     given = usage if type(usage) is dict else fields(usage)
     read, written = given.get("prompt_tokens"), given.get("completion_tokens")
-    if type(read) is int is type(written) and 0 <= read < MAX_TOKENS > written >= 0:
+    if type(read) is int is type(written) and 0 <= read < MAX_TOKENS > written > 0:
         return read, written  # as nearly always
-    return _first(given, INPUT_NAMES), _first(given, OUTPUT_NAMES)
+    read, written = _first(given, INPUT_NAMES), _first(given, OUTPUT_NAMES)
+    if read is None or written is None:
+        return _by_the_sum(read, written, _first(given, _SUM_NAMES))
+    return read, written
 
 
 def _first(given: Mapping[str, object], names: tuple[str, ...]) -> int | None:
+    found = None
     for name in names:
-        if (found := tokens(given.get(name))) is not None:
-            return found
-    return None
+        number = tokens(given.get(name))
+        if number:
+            return number
+        found = number if found is None else found
+    return found
 
 
 def merge_reports(asked: Reported | None, made: Reported | None) -> Reported | None:
@@ -104,7 +117,7 @@ def read_usage(usage: object) -> Reported | None:
         else:
             _take_top(name, value, parts)
     read, written = given.get("prompt_tokens"), given.get("completion_tokens")
-    if not (type(read) is int is type(written) and 0 <= read < MAX_TOKENS > written >= 0):
+    if not (type(read) is int is type(written) and 0 <= read < MAX_TOKENS > written > 0):
         read, written = totals(given)
         if read is None and written is None and not parts:
             return None
@@ -197,6 +210,17 @@ def _whole(
     )
 
 
+def _by_the_sum(
+    read: int | None, written: int | None, total: int | None
+) -> tuple[int | None, int | None]:
+    """Return both totals where the server gave one of them and their sum."""
+    if total is not None and read is not None and total > read:
+        return read, total - read
+    if total is not None and written is not None and total > written:
+        return total - written, written
+    return read, written
+
+
 _APART: Final = ("audio_input_tokens", "cache_read_tokens", "cache_write_tokens")
 """Parts of the input that servers leave out of it."""
 
@@ -211,6 +235,11 @@ def _part_of_input(parts: dict[str, int], rest: int) -> int | None:
         if part and rest in {part, part + thought}:
             return part
     return None
+
+
+def is_report(reported: Reported | None) -> bool:
+    """Whether a report is of any tokens."""
+    return reported is not None and bool(reported.input_tokens or reported.output_tokens)
 
 
 def without_empty(reported: Reported | None, *, shown: bool) -> Reported | None:

@@ -238,7 +238,9 @@ def take_off(chunk: Any) -> None:
     if given.get("usage") is not None:
         given["usage"] = None
         chunk.__pydantic_fields_set__.discard("usage")
-    for holder in (extra.get("x_groq"), *sequence(given.get("choices"))):
+    choices = sequence(given.get("choices"))
+    deltas = [fields(choice).get("delta") for choice in choices]
+    for holder in (*extra.values(), *choices, *deltas):
         held = holder if isinstance(holder, dict) else getattr(holder, "__pydantic_extra__", None)
         if held:
             held.pop("usage", None)

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.apis.chat.forms import (
+    KNOWN_FIELDS,
+    THOUGHT_FIELDS,
+    content_parts,
+    holds_other_words,
+    holds_thought,
+    message_of,
+    thought_of,
+)
 from tokentrail.apis.chat.messages import (
     holds_only_functions,
     input_variant,
@@ -13,9 +22,10 @@ from tokentrail.apis.chat.messages import (
 )
 from tokentrail.apis.chat.tool_calls import (
     CallPlaces,
-    arguments_text,
+    arguments_of,
     called,
     each_call,
+    is_unknown,
     written_content,
 )
 from tokentrail.apis.choices import (
@@ -105,7 +115,7 @@ class MessageReader:
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
         """Pass the content of a choice's message to the sink."""
-        said = fields(choice.get("message"))
+        said = fields(choice.get("message")) or message_of(choice)
         feed_words(said, index, sink)
         for position, call in enumerate(each_call(said.get("tool_calls"))):
             name = nonempty_str(called(call).get("name"))
@@ -113,21 +123,26 @@ class MessageReader:
 
     def shows(self, choice: Mapping[str, object]) -> int:
         """Return what the message of a choice shows."""
-        return shown_by(fields(choice.get("message")))
+        return shown_by(fields(choice.get("message")) or message_of(choice))
 
 
 class DeltaReader:
     """Reads the choices of one stream's chunks."""
 
-    __slots__ = ("_places",)
+    __slots__ = ("_has_deltas", "_places")
 
     def __init__(self) -> None:
+        self._has_deltas = False
         self._places: CallPlaces | None = None
         """Where the calls of tools stand, once one came."""
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
         """Pass the content of a choice's delta to the sink."""
         said = fields(choice.get("delta"))
+        if not self._has_deltas:
+            self._has_deltas = any(said[name] for name in said if name != "role")
+        if not self._has_deltas and (choice.get("message") or choice.get("text")):
+            sink.add("unknown", index, _TRANSCRIPT, "")  # a piece, or all so far?
         feed_words(said, index, sink)
         calls = said.get("tool_calls")
         if calls:
@@ -153,7 +168,8 @@ def feed_words(said: Mapping[str, object], index: int, sink: TextSink) -> None:
     value = get("refusal")
     if value and type(value) is str:
         sink.add("refusal", index, 0, value)
-    _feed_thought(said, index, sink)
+    if not THOUGHT_FIELDS.isdisjoint(said):  # asked here: most pieces have none
+        _feed_thought(said, index, sink)
     value = get("function_call")
     if value:
         legacy = fields(value)
@@ -165,7 +181,7 @@ def feed_words(said: Mapping[str, object], index: int, sink: TextSink) -> None:
         transcript = nonempty_str(fields(value).get("transcript"))
         if transcript is not None:
             sink.add("text", index, _TRANSCRIPT, transcript)
-    if get("images"):
+    if get("images") or (not KNOWN_FIELDS.issuperset(said) and holds_other_words(said)):
         sink.add("unknown", index, _TRANSCRIPT, "")
 
 
@@ -174,15 +190,19 @@ def _feed_thought(said: Mapping[str, object], index: int, sink: TextSink) -> Non
 
     A server that sends both repeats itself. A summary is shorter than the billed reasoning.
     """
-    value, details = said.get("reasoning_content") or said.get("reasoning"), None
+    value, details = thought_of(said), None
+    if value is None:
+        return
     if "reasoning_details" in said:
         details = {fields(one).get("type") for one in sequence(said["reasoning_details"])}
     kind = "reasoning"
     if details and not _HIDDEN.isdisjoint(details):
         sink.add("summary", index, 0, "")
         kind = "summary" if "reasoning.summary" in details else kind
-    if value and type(value) is str:
+    if value:
         sink.add(kind, index, 0, value)
+    elif kind == "reasoning" and not details:
+        sink.add("unknown", index, _TRANSCRIPT, "")
 
 
 def content_pieces(content: object) -> Iterator[tuple[str, str]]:
@@ -192,6 +212,7 @@ def content_pieces(content: object) -> Iterator[tuple[str, str]]:
         if bare:
             yield "text", bare
         return
+    content = content_parts(content)
     if not isinstance(content, (list, tuple)):
         yield "unknown", ""
     for part in sequence(content):
@@ -201,7 +222,7 @@ def content_pieces(content: object) -> Iterator[tuple[str, str]]:
                 yield "text", text
             continue
         given = fields(part)
-        kind = plain_str(given.get("type")) or ""
+        kind = plain_str(given.get("type")) or "text"
         if kind == "thinking":
             yield from _thought(given.get("thinking"))
         elif (text := plain_str(given.get(_TEXTS.get(kind, "")))) is not None:
@@ -237,12 +258,12 @@ def shown_by(said: Mapping[str, object]) -> int:
         return CONTENT_SHOWN
     if legacy and _is_named(fields(legacy)):
         return CONTENT_SHOWN
-    thought = get("reasoning_content") or get("reasoning") or get("reasoning_details")
-    return THOUGHT if thought else shown
+    has_thought = not THOUGHT_FIELDS.isdisjoint(said) and holds_thought(said)
+    return THOUGHT if has_thought else shown
 
 
 def _is_named(call: Mapping[str, object]) -> bool:
-    return bool(call.get("name") or call.get("arguments") or call.get("input"))
+    return bool(call.get("name")) or arguments_of(call) is not None
 
 
 def _feed_call(
@@ -254,9 +275,11 @@ def _feed_call(
     said = called(call)
     if name is not None:
         sink.add("tool_name", *place, name)
-    arguments = arguments_text(said.get("arguments")) or arguments_text(said.get("input"))
+    arguments = arguments_of(said)
     if arguments is not None:
         sink.add("tool_arguments", *place, arguments)
+    if is_unknown(call):
+        sink.add("unknown", *place, "")
 
 
 _MESSAGES: Final = MessageReader()

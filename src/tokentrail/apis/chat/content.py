@@ -16,15 +16,17 @@ from tokentrail.apis.chat.content_messages import (
     read_message_parts,
     read_messages,
 )
+from tokentrail.apis.chat.forms import message_of, thought_of
 from tokentrail.apis.chat.tool_calls import (
     CallPlaces,
-    arguments_text,
+    arguments_of,
     called,
     each_call,
     written_content,
 )
+from tokentrail.apis.choices import listed
 from tokentrail.apis.content_tools import read_tools
-from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
+from tokentrail.apis.values import fields, nonempty_str, plain_str
 from tokentrail.content.parts import Content, Message, Part, Reasoning, Text
 
 if TYPE_CHECKING:
@@ -68,14 +70,14 @@ class ChoiceContentAccumulator:
 
     def take(self, answer: object) -> None:
         """Take a whole plain answer."""
-        for position, choice in enumerate(sequence(fields(answer).get("choices"))):
+        for position, choice in enumerate(listed(fields(answer).get("choices"))):
             given = fields(choice)
             message = self._read(given)
             if message is not None:
                 self._whole[_index(given, position)] = message
 
     def _read(self, choice: Mapping[str, object]) -> Message | None:
-        said = fields(choice.get("message"))
+        said = message_of(choice)
         content = said.get("content")
         if type(content) in {int, float}:
             said = {**said, "content": written_content(content)}
@@ -84,7 +86,7 @@ class ChoiceContentAccumulator:
 
     def add(self, chunk: object) -> None:
         """Take the next chunk."""
-        for choice in sequence(fields(chunk).get("choices")):
+        for choice in listed(fields(chunk).get("choices")):
             given = fields(choice)
             self._add(given, _index(given, 0))
 
@@ -105,8 +107,7 @@ class ChoiceContentAccumulator:
         role = nonempty_str(said.get("role"))
         if role is not None:
             self._roles[index] = role
-        thought = said.get("reasoning_content") or said.get("reasoning")
-        self._append(index, "reasoning", 0, thought)
+        self._append(index, "reasoning", 0, thought_of(said))
         content = written_content(said.get("content"))
         for part in () if isinstance(content, str) else read_content(content):
             if isinstance(part, (Text, Reasoning)):
@@ -140,7 +141,7 @@ class ChoiceContentAccumulator:
         piece = self._piece(index, *key)
         piece.id = nonempty_str(call_id) or piece.id
         piece.name += name or ""
-        text = arguments_text(said.get("arguments")) or arguments_text(said.get("input"))
+        text = arguments_of(said)
         if text is not None:
             piece.texts.append(text)
 

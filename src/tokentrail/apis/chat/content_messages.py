@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis import content_media as media
-from tokentrail.apis.chat.tool_calls import arguments_text, each_call
+from tokentrail.apis.chat.forms import content_parts, thought_of
+from tokentrail.apis.chat.tool_calls import arguments_of, arguments_text, called, each_call
 from tokentrail.apis.values import fields, is_sequence, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import Message, Part, Reasoning, Text, ToolCall, ToolResponse
 from tokentrail.content.values import clean, parsed
@@ -38,7 +39,7 @@ def read_message(given: Mapping[str, object]) -> Message | None:
 
 def read_message_parts(given: Mapping[str, object]) -> tuple[Part, ...]:
     """Read what a message says: thought, content, refusal, sound and calls, in this order."""
-    thought = nonempty_str(given.get("reasoning_content")) or nonempty_str(given.get("reasoning"))
+    thought = thought_of(given) or None
     parts: list[Part] = [] if thought is None else [Reasoning(thought)]
     parts += read_content(given.get("content"))
     refusal = nonempty_str(given.get("refusal"))
@@ -54,7 +55,7 @@ def read_content(content: object) -> tuple[Part, ...]:
     whole = plain_str(content)
     if whole is not None:
         return (Text(whole),) if whole else ()
-    read = (_part(part) for part in sequence(content))
+    read = (_part(part) for part in sequence(content_parts(content)))
     return tuple(part for part in read if part is not None)
 
 
@@ -85,11 +86,11 @@ def read_custom_call(name: object, given: object, call_id: object) -> ToolCall |
 def _calls(given: Mapping[str, object]) -> list[Part]:
     found: list[ToolCall | None] = []
     for call in each_call(given.get("tool_calls")):
-        function, custom = fields(call.get("function")), fields(call.get("custom"))
-        if function:
-            found.append(read_call(function.get("name"), function.get("arguments"), call.get("id")))
-        elif custom:
-            found.append(read_custom_call(custom.get("name"), custom.get("input"), call.get("id")))
+        said = called(call)
+        is_custom = bool(fields(call.get("custom"))) and not fields(call.get("function"))
+        read = read_custom_call if is_custom else read_call
+        if said:
+            found.append(read(said.get("name"), arguments_of(said), call.get("id")))
     legacy = fields(given.get("function_call"))
     if legacy:
         found.append(read_call(legacy.get("name"), legacy.get("arguments"), None))
@@ -114,7 +115,7 @@ def _part(part: object) -> Part | None:
     if bare is not None:
         return Text(bare)
     given = fields(part)
-    kind = plain_str(given.get("type"))
+    kind = plain_str(given.get("type")) or ("text" if "text" in given else None)
     reader = None if kind is None else _PARTS.get(kind)
     return None if reader is None else reader(given)
 

@@ -21,11 +21,22 @@ def arguments_text(value: object) -> str | None:
     """Return the arguments of a call as text; an object is the JSON that the model wrote."""
     if isinstance(value, str) or is_absent(value):
         return nonempty_str(value)
-    if isinstance(value, (Mapping, list)):
+    if isinstance(value, (Mapping, list, int, float)):
         try:
             return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
         except (TypeError, ValueError):
             return None
+    return None
+
+
+_ARGUMENTS: Final = ("arguments", "input", "parameters")
+
+
+def arguments_of(said: Mapping[str, object]) -> str | None:
+    """Return the arguments of a call, or of a piece of one, as text."""
+    for name in _ARGUMENTS:
+        if name in said and (text := arguments_text(said[name])) is not None:
+            return text
     return None
 
 
@@ -37,14 +48,27 @@ def written_content(content: object) -> object:
 def each_call(calls: object) -> list[Mapping[str, object]]:
     """Return the fields of each call; some servers send one that stands in no list."""
     if isinstance(calls, (list, tuple)):
-        return [fields(call) for call in sequence(calls)]
+        return [fields(call) or {"function": call} for call in sequence(calls)]
     given = fields(calls)
-    return [given] if given else []
+    return [given or {"function": calls}] if calls else []
 
 
 def called(call: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the fields of a call's function or custom tool."""
-    return fields(call.get("function")) or fields(call.get("custom"))
+    """Return the fields of a call's function or custom tool; they may be those of the call."""
+    said = fields(call.get("function")) or fields(call.get("custom"))
+    return said or (call if "name" in call else {})
+
+
+def is_unknown(call: Mapping[str, object]) -> bool:
+    """Whether a call has a form of which nothing was read."""
+    if called(call):
+        return False
+    others = _PLAIN.isdisjoint(call) or call.get("type") not in _TYPES
+    return bool(call) and (bool(call.get("function")) or others)
+
+
+_PLAIN: Final = frozenset({"id", "index", "type", "function"})
+_TYPES: Final = (None, "", "function", "custom")
 
 
 class _OpenCall:
@@ -85,7 +109,7 @@ class CallPlaces:
         own = self._open.get((choice, number)) if number is not None else self._last.get(choice)
         said = called(call)
         name, call_id = nonempty_str(said.get("name")), nonempty_str(call.get("id"))
-        text = arguments_text(said.get("arguments")) or arguments_text(said.get("input")) or ""
+        text = arguments_of(said) or ""
         beside = number is None and position > 0 and name is not None and call_id is None
         if own is None or beside or self._begins(own, call_id, name, text):
             name = name or (own.name if own is not None and own.may_end else None)
@@ -98,9 +122,13 @@ class CallPlaces:
     @staticmethod
     def _begins(own: _OpenCall, call_id: str | None, name: str | None, text: str) -> bool:
         """Whether a delta is of another call than the one at its place."""
-        if call_id is not None and own.id is not None:
-            return call_id != own.id
         starts = text.lstrip().startswith("{")
+        if call_id is not None and own.id is not None:
+            if call_id == own.id:
+                return name is not None and bool(own.arguments) and name != own.name
+            # Some servers give each delta an id of its own: amid arguments no call begins.
+            amid = own.arguments and not own.arguments.rstrip().endswith("}")
+            return not (amid and text and name is None and not starts)
         if name is None or not own.arguments:
             return own.may_end and starts
         if name != own.name:

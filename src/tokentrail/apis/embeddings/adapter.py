@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokentrail.apis.choices import find_usage
-from tokentrail.apis.failures import NO_ANSWER, as_answer, error_of_answer
+from tokentrail.apis.failures import NO_ANSWER, as_answer, error_of_body
 from tokentrail.apis.inputs import read_inputs
 from tokentrail.apis.reported_usage import embeddings_usage
 from tokentrail.apis.values import integer, telemetry_str
@@ -44,7 +44,9 @@ class EmbeddingsAdapter:
             return NO_ANSWER
         reported = embeddings_usage(find_usage(given))
         data = given.get("data") is not None  # never looked into
-        error = error_of_answer(given, answered=data)
+        error = None
+        if not data and reported is None and not isinstance(answer, (str, bytes)):
+            error = error_of_body(given, "data", given=data)
         return Response(
             model=telemetry_str(given.get("model")),
             reported=reported,

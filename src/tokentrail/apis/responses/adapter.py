@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tokentrail.apis.failures import NO_ANSWER, as_answer
 from tokentrail.apis.parameters import COMMON, output_type, service_tier
 from tokentrail.apis.responses.input import read_prompt
-from tokentrail.apis.responses.output import feed_output, holds_compaction, read_response
+from tokentrail.apis.responses.output import feed_output, holds_compaction, read_body, read_response
 from tokentrail.apis.responses.stream import EventAccumulator, FetchAccumulator
 from tokentrail.apis.values import Parameters, fields, integer, is_absent, telemetry_str
 from tokentrail.model.operations import CANCEL, COUNT_INPUT, FETCH, RESPONSES
@@ -84,7 +84,7 @@ class ResponsesAdapter:
             return NO_ANSWER
         if sink is not None:
             feed_output(given.get("output"), sink)
-        return read_response(given)
+        return _read(given, answer)
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> EventAccumulator:
         """Return an empty accumulator of ``ResponseStreamEvent``."""
@@ -158,7 +158,7 @@ class FetchAdapter:
         given = as_answer(answer)
         if given is None:
             return NO_ANSWER
-        known = read_response(given)
+        known = _read(given, answer)
         return replace(
             known,
             compacted=None,
@@ -175,6 +175,11 @@ class CancelAdapter(FetchAdapter):
     """``responses.cancel``, which answers with the response as it is then."""
 
     operation = CANCEL.name
+
+
+def _read(given: Mapping[str, object], answer: object) -> Response:
+    """Read the fields of an answer; text in which there are none is a stream that nobody read."""
+    return read_response(given) if isinstance(answer, (str, bytes)) else read_body(given)
 
 
 def _output_type(arguments: Mapping[str, object]) -> str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.chat.tool_calls import arguments_text
 from tokentrail.apis.content_filter import read_response_filters
-from tokentrail.apis.failures import OTHER_ERROR, error_of_answer
-from tokentrail.apis.reported_usage import read_usage, without_empty
+from tokentrail.apis.failures import OTHER_ERROR, error_of_answer, error_of_body
+from tokentrail.apis.reported_usage import is_report, read_usage, without_empty
 from tokentrail.apis.responses.hosted_tools import used_tools
 from tokentrail.apis.values import (
     error_code,
@@ -60,14 +61,23 @@ def read_response(given: Mapping[str, object]) -> Response:
         content_filter=read_response_filters(given.get("content_filters"), given.get("moderation")),
         reported=reported,
         tools=used_tools(given) if status not in UNFINISHED else (),
-        complete=bool(given) and status not in UNFINISHED,
+        complete=(status is not None or "output" in given) and status not in UNFINISHED,
         ended=status not in UNFINISHED,
         created=_seconds(given.get("created_at")),
         reasoning_level=telemetry_str(fields(given.get("reasoning")).get("effort")),
         error_type=error,
-        unanswered=error is not None and status is None and not output and reported is None,
+        unanswered=not (error is None or status or output or is_report(reported)),
         **_cache_diagnostics(given.get("prompt_cache_diagnostics")),
     )
+
+
+def read_body(given: Mapping[str, object]) -> Response:
+    """Read the body of a plain answer, which may be none: then it failed."""
+    known = read_response(given)
+    if known.status is not None or known.error_type is not None:
+        return known
+    error = error_of_body(given, "output", given=bool(given.get("output")))
+    return replace(known, error_type=error, unanswered=error is not None and not known.reported)
 
 
 def _cache_diagnostics(given: object) -> dict[str, Any]:
