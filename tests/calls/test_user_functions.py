@@ -119,4 +119,4 @@ def test_a_function_that_hangs_holds_up_one_collection(trail, server, monkeypatc
         took.append(time.monotonic() - begun)
     go.set()
     assert took[0] > 1.0
-    assert max(took[1:]) < 0.5
+    assert max(took[1:]) < 1.5  # where each waits it is 2 s; a busy machine takes some time, too
