@@ -66,11 +66,17 @@ what reads OpenTelemetry's configuration file; gevent."""
 
 FRAMEWORKS = {
     "agents": ("openai-agents",),
+    "autogen": ("autogen-ext[openai]",),
+    "crewai": ("crewai",),
+    "dspy": ("dspy",),
+    "haystack": ("haystack-ai",),
     "instructor": ("instructor",),
     "langchain": ("langchain-openai",),
     "litellm": ("litellm",),
     "llama_index": ("llama-index-llms-openai",),
     "pydantic_ai": ("pydantic-ai-slim[openai]",),
+    "semantic_kernel": ("semantic-kernel",),
+    "smolagents": ("smolagents[openai]",),
 }
 """What calls the client in its own ways, by the name of its tests; each brings its own openai."""
 

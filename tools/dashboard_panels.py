@@ -64,6 +64,8 @@ TOKENS_PER_SECOND = "suffix: tokens/s"
 USD_PER_HOUR = "suffix: $/h"
 NO_PRICES = "Not set up: load the rules of `tokentrail prices`"
 NO_CALLS = "No calls"
+SHOWN, LATELY = "time shown", "last 15 min"
+"""What the number of a tile is of."""
 NO_STREAMS = "No streams"
 
 OUTCOMES = {
@@ -81,6 +83,23 @@ SOURCES = {
     "approximated": "#b877d9",
 }
 """Fixed colours: they mean the same in every panel."""
+MODELS = {
+    r"embedding": "#8f7d57",
+    r"^gpt-4o": "#5794f2",
+    r"^gpt-4o-mini": "#2bb5c0",
+    r"^gpt-4\.1": "#e0a800",
+    r"^gpt-4\.1-mini": "#d9793d",
+    r"^gpt-4\.1-nano": "#9b7653",
+    r"^gpt-5": "#8f6fdc",
+    r"^gpt-5[^ ]*-mini": "#56c0a0",
+    r"^gpt-5[^ ]*-nano": "#9bb34b",
+    r"^o\d": "#b04fa8",
+    r"^o\d[^ ]*-mini": "#e0709f",
+}
+"""Hues of families of models, the later the narrower: Grafana's colours by name have collisions.
+
+Services that use one model have shades of it. Other models have a colour by their name.
+"""
 
 
 @dataclass(frozen=True)
@@ -218,7 +237,10 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
             "Input and output tokens in the time shown, from every source.",
             "stat",
             tuple(
-                Query(ask.increase(TOKENS, where=f'{KIND}="{kind}"', over=INTERVAL), name)
+                Query(
+                    ask.increase(TOKENS, where=f'{KIND}="{kind}"', over=INTERVAL),
+                    f"{name}, {SHOWN}",
+                )
                 for kind, name in (("input", "in"), ("output", "out"))
             ),
             width=3,
@@ -331,8 +353,8 @@ def _services(ask: Queries) -> Panel:
         tuple(Query(expr, instant=True) for expr in queries),
         columns=(
             Column(MODEL, "Model"),
-            Column(JOB, "Service", width=105),
-            Column("Value #A", "Calls", "locale", 0, width=80),
+            Column(JOB, "Service", width=90),
+            Column("Value #A", "Calls", "locale", 0, width=72),
             Column(
                 "Value #B",
                 "Failed",
@@ -343,14 +365,14 @@ def _services(ask: Queries) -> Panel:
                 color=True,
             ),
             Column("Value #C", "Cost", "currencyUSD", 2, empty="no price", width=95),
-            Column("Value #D", "First content p95", "s", 2, empty="-", width=145),
-            Column("Value #E", "Duration p95", "s", 1, width=115),
-            Column("Value #F", "Input", "short", 1, width=80),
-            Column("Value #G", "Output", "short", 1, width=85),
+            Column("Value #D", "First content p95", "s", 2, empty="-", width=140),
+            Column("Value #E", "Duration p95", "s", 1, width=112),
+            Column("Value #F", "Input", "short", 1, width=76),
+            Column("Value #G", "Output", "short", 1, width=76),
             Column("Value #H", "From cache", "percentunit", 0, empty="-", width=100),
         ),
         sort="Cost",
-        width=17,
+        width=16,
         height=6,
         traces="model",
     )
@@ -358,25 +380,25 @@ def _services(ask: Queries) -> Panel:
 
 def _alerts(ask: Queries) -> Panel:
     by = ("alertname", *TRACED, *([BY] if ask.by else []))
-    firing = 'alertstate="firing", alertname=~"Tokentrail.+"'
+    ours = f'alertname=~"Tokentrail.+", {JOB}=~"$service|"'
+    firing = f'ALERTS{{alertstate="firing", {ours}}}'
+    since = f"ALERTS_FOR_STATE{{{ours}}} and ignoring (alertstate) {firing}"
     return Panel(
         "Alerts that fire",
-        "Alerts of tokentrail's rules that fire now. An alert leads to its page in the runbook.",
+        "Alerts of tokentrail's rules that fire now, and since when what they watch is wrong. An"
+        " alert leads to its page in the runbook.",
         "table",
-        (
-            Query(
-                f'max by ({", ".join(by)}) (ALERTS{{{firing}, {JOB}=~"$service|"}})', instant=True
-            ),
-        ),
+        (Query(f"max by ({', '.join(by)}) ({since}) * 1000", instant=True),),
         empty="No alert of tokentrail fires",
         columns=(
             Column("alertname", "Alert", width=215 if ask.by else 225),
-            *([Column(BY, BY, empty=" ", width=75)] if ask.by else []),
-            Column(MODEL, "Model", empty=" ", width=90),
+            Column("Value", "Since", "dateTimeFromNow", width=110),
+            *([Column(BY, BY, empty=" ", width=70)] if ask.by else []),
+            Column(MODEL, "Model", empty=" ", width=75 if ask.by else 90),
             Column(JOB, "Service", empty=" "),
         ),
-        sort="Alert",
-        width=7,
+        sort="Since",
+        width=8,
         height=6,
     )
 
@@ -827,7 +849,7 @@ def _tile(  # noqa: PLR0913 - a row of a table
         title,
         about,
         "stat",
-        (Query(expr, title),),
+        (Query(expr, SHOWN if calc == "sum" else LATELY),),
         unit,
         empty,
         steps,

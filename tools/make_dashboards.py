@@ -230,12 +230,9 @@ def _stat(panel: shown.Panel) -> stat.Panel:
         .reduce_options(reduce)
         .color_mode(common_models.BigValueColorMode.VALUE)
         .graph_mode(common_models.BigValueGraphMode.AREA)
-        .orientation(common_models.VizOrientation.VERTICAL)
-        .text_mode(
-            common_models.BigValueTextMode.VALUE_AND_NAME
-            if len(panel.queries) > 1
-            else common_models.BigValueTextMode.VALUE
-        )
+        .orientation(common_models.VizOrientation.HORIZONTAL)
+        .text_mode(common_models.BigValueTextMode.VALUE_AND_NAME)
+        .text(common.VizTextDisplayOptions().title_size(12).value_size(28))
     )
 
 
@@ -266,6 +263,11 @@ def _lines(panel: shown.Panel) -> lines.Panel:
             .sort_desc(sort_desc=True)
         )
     )
+    if panel.queries[0].legend.startswith(asked.legend(asked.MODEL)):
+        for pattern, color in shown.MODELS.items():
+            shade = {"mode": "shades", "fixedColor": color}
+            value = models.DynamicConfigValue(id_val="color", value=shade)
+            built = built.override_by_regexp(f"/{pattern}/", [value])
     for name, color in panel.colors.items():
         fixed = {"mode": "fixed", "fixedColor": color}
         value = models.DynamicConfigValue(id_val="color", value=fixed)
@@ -289,7 +291,7 @@ def _heatmap(panel: shown.Panel) -> heatmap.Panel:
 
 def _table(panel: shown.Panel) -> table.Panel:
     order = {column.name: place for place, column in enumerate(panel.columns)}
-    hidden = {"Time": True, **({} if len(panel.queries) > 1 else {"Value": True})}
+    hidden = {"Time": True}
     built = (
         table.Panel()
         .cell_height(common_models.TableCellHeight.SM)

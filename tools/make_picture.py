@@ -63,25 +63,29 @@ def _run() -> None:
         os.close(its)
         shown = os.read(ours, 65536).decode().replace("\r\n", "\n")
         os.close(ours)
-    console = Console(
-        highlight=False, record=True, width=80, file=io.StringIO(), color_system="truecolor"
-    )
+    console = terminal()
     console.print(Text("$ tokentrail run app.py", "bold"))
     console.print(Text.from_ansi(shown))
-    _write(console, "run")
+    write(console, "run")
 
 
 def _demo() -> None:
     # No terminal, or what moves would be recorded frame by frame.
-    console = Console(
-        highlight=False, record=True, width=80, file=io.StringIO(), color_system="truecolor"
-    )
+    console = terminal()
     with mock.patch.object(run, "Console", return_value=console):
         run.run()
-    _write(console, "demo")
+    write(console, "demo")
 
 
-def _write(console: Console, command: str) -> None:
+def terminal() -> Console:
+    """Return a terminal of 80 columns that remembers what came there."""
+    return Console(
+        highlight=False, record=True, width=80, file=io.StringIO(), color_system="truecolor"
+    )
+
+
+def write(console: Console, command: str) -> None:
+    """Write the picture of what came there."""
     svg = console.export_svg(title=f"tokentrail {command}", theme=MONOKAI)
     # The face is one that a browser would fetch from elsewhere; the reader's own will do.
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)

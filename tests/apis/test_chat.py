@@ -237,6 +237,13 @@ def test_a_choice_of_a_plain_answer_may_lack_everything() -> None:
     assert SHAPE.parse_response(answer, None).finish_reasons == ("error", "error", "stop")
 
 
+@pytest.mark.parametrize(("created", "read"), [(1, 1), ("1", None), (1.5, None), (True, None)])
+def test_when_an_answer_was_made_is_a_whole_number(created: object, read: int | None) -> None:
+    answer = ChatCompletion.construct(id="c-1", created=created, choices=[])
+    assert SHAPE.parse_response(answer, None).created == read
+    assert stream(chunk(delta(content="hi"), created=created)).created == read
+
+
 @pytest.mark.parametrize("number", ["12", -1, 1.5, True, None, [], {}])
 def test_wrong_typed_usage_is_absent_not_zero(number: object) -> None:
     """On answers and on chunks; the number beside it still counts."""

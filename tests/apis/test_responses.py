@@ -469,6 +469,22 @@ def test_an_error_event_is_a_failure_without_exception(code: str | None, error: 
     assert not read.complete
 
 
+@pytest.mark.parametrize(
+    ("before", "unanswered"),
+    [
+        ([], True),
+        ([stage("response.created")], False),
+        ([event("response.output_text.delta", output_index=0, content_index=0, delta="h")], False),
+    ],
+    ids=["at once", "after it began", "after text"],
+)
+def test_an_error_is_no_answer_where_nothing_came_before(
+    before: list[Any], unanswered: bool
+) -> None:
+    read = stream(*before, event("error", code="server_error", message="x", param=None))
+    assert read.unanswered is unanswered
+
+
 def test_a_stream_closed_early() -> None:
     """Its reason was expected and never received; a number on the way is not final."""
     read = stream(

@@ -132,11 +132,97 @@ async def test_three_searches_and_an_image_cost_what_they_are_billed(trail, driv
     assert searches.attributes["tokentrail.usage.source"] == "reported"
     images = trail.metrics.one(REQUESTS, tokentrail_tool_name="image_generation")
     assert (images.value, images.attributes["tokentrail.usage.source"]) == (1, "counted")
+    assert searches.attributes["gen_ai.response.model"] == ANSWER.model
     tokens = trail.metrics.points("tokentrail.tool.tokens")
-    assert {p.attributes["gen_ai.token.type"]: p.value for p in tokens} == {
-        "input": 50,
-        "output": 4160,
+    assert {p.attributes["tokentrail.tool.model"] for p in tokens} == {"gpt-image-1.5"}
+    assert _by_part(tokens) == {
+        ("input", "text", None): 30,
+        ("input", "image", None): 20,
+        ("output", "image", None): 4160,
     }
+
+
+def _by_part(points):
+    names = ("gen_ai.token.type", "gen_ai.token.modality", "tokentrail.cache.state")
+    return {tuple(p.attributes.get(name) for name in names): p.value for p in points}
+
+
+CACHED_TEXT = {
+    "cached_tokens": 10,
+    "cached_tokens_details": {"cached_text_tokens": 10, "cached_image_tokens": 0},
+}
+CACHED_BOTH = {
+    "cached_tokens": 15,
+    "cached_tokens_details": {"cached_text_tokens": 10, "cached_image_tokens": 5},
+}
+WRITTEN = {("output", "image", None): 4160}
+
+
+@pytest.mark.settings(cost="reported")
+@pytest.mark.parametrize(
+    ("cached", "points", "usd"),
+    [
+        (
+            CACHED_TEXT,
+            {
+                ("input", "text", None): 20,
+                ("input", "text", "read"): 10,
+                ("input", "image", None): 20,
+            },
+            20 * 5 + 10 * 1.25 + 20 * 8,
+        ),
+        (
+            CACHED_BOTH,
+            {
+                ("input", "text", None): 20,
+                ("input", "text", "read"): 10,
+                ("input", "image", None): 15,
+                ("input", "image", "read"): 5,
+            },
+            20 * 5 + 10 * 1.25 + 15 * 8 + 5 * 2,
+        ),
+        # how many of the images were cached is not known: no price, on spans and in rules
+        ({"cached_tokens": 15}, None, None),
+    ],
+)
+async def test_cached_tokens_of_images_are_points_and_cost_of_their_own(
+    trail, driver, cached, points, usd
+):
+    pytest.importorskip("genai_prices", reason="needs tokentrail[cost]")
+    body = said([IMAGE], tools=[IMAGES])
+    body["tool_usage"] = {"image_gen": {**SOME_IMAGES, **cached}, "web_search": {"num_requests": 0}}
+    await asked(driver, Plain(body), streamed=False)
+    found = _by_part(trail.metrics.points("tokentrail.tool.tokens"))
+    attributes = trail.spans.attributes()
+    if points is None:
+        assert found == {("input", "unknown", None): 50, ("output", "unknown", None): 4160}
+        assert attributes["tokentrail.cost.unpriced"] == ("image_generation",)
+        return
+    assert found == {**points, **WRITTEN}
+    expected = TOKENS + (usd + 4160 * 32) / 1e6
+    assert attributes["tokentrail.cost.amount"] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.settings(cost="reported")
+@pytest.mark.parametrize(
+    ("details", "usd"),
+    [
+        # of 30 text and 20 image tokens 10 each were cached: 5 and 8 USD, cached 1.25 and 2
+        (
+            {"cached_text_tokens": 10, "cached_image_tokens": 10},
+            (20 * 5 + 10 * 1.25 + 10 * 8 + 10 * 2) / 1e6,
+        ),
+        (None, None),  # nobody says of which they were
+    ],
+)
+async def test_what_was_cached_of_the_input_of_images(trail, driver, details, usd):
+    pytest.importorskip("genai_prices", reason="needs tokentrail[cost]")
+    images = {**SOME_IMAGES, "cached_tokens": 20, "cached_tokens_details": details}
+    body = said([IMAGE], tools=[IMAGES])
+    body["tool_usage"] = {"image_gen": images}
+    await asked(driver, Plain(body), streamed=False)
+    whole = usd and pytest.approx(TOKENS + usd + 4160 * 32 / 1e6, rel=1e-9)
+    assert trail.spans.attributes().get("tokentrail.cost.amount") == whole
 
 
 @pytest.mark.settings(cost="reported")

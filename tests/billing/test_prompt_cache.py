@@ -8,7 +8,6 @@ from tests.billing.test_hosted_tools import asked, reply, said
 from tokentrail.testing.server import Plain, Server
 
 LIFETIMES = {"ttl_30m_tokens": 300, "ttl_12h_tokens": 200}
-READ = "gen_ai.client.inference.usage.cache_read.input_tokens"
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -96,3 +95,35 @@ async def test_a_model_or_a_tier_without_a_price_is_named(trail, driver, more, u
     attributes = trail.spans.attributes()
     assert attributes["tokentrail.cost.unpriced"] == (unpriced,)
     assert "tokentrail.cost.amount" not in attributes
+
+
+CACHED_USAGE = "gen_ai.client.inference.usage.{}"
+PARTS = tuple(
+    map(
+        CACHED_USAGE.format,
+        ("cache_read.input_tokens", "cache_write.input_tokens", "reasoning.output_tokens"),
+    )
+)
+
+
+async def test_a_reported_0_is_a_point_of_0_so_that_the_first_hit_is_seen(trail, driver):
+    missed, hit = said(), said()
+    hit["usage"]["input_tokens_details"]["cached_tokens"] = 256
+    missed["usage"]["input_tokens_details"]["cached_tokens"] = 0
+    answers = iter([missed, hit])
+    with Server(lambda _call: Plain(next(answers))) as server:
+        client = driver.client(server)
+        await driver.call(client.responses.create, model="gpt-4o-mini", input="How old?")
+        begun = [trail.metrics.one(name) for name in PARTS]
+        assert [point.value for point in begun] == [0, 0, 0]
+        assert not {name for name in trail.spans.attributes() if "cache" in name}
+        await driver.call(client.responses.create, model="gpt-4o-mini", input="How old?")
+    read = trail.metrics.one(PARTS[0])
+    assert (read.value, read.attributes) == (256, begun[0].attributes)
+
+
+async def test_what_no_server_reports_has_no_point(trail, driver):
+    body = said()
+    body["usage"]["input_tokens_details"] = None
+    await asked(driver, Plain(body), streamed=False)
+    assert [trail.metrics.points(name) for name in PARTS[:2]] == [[], []]

@@ -285,6 +285,12 @@ def test_a_plain_end_is_handed_on_whatever_fails_in_reading():
     assert isinstance(recorder.reading_error, LookupError)
 
 
+@pytest.mark.parametrize("answer", [None, "text", {"_request_id": "r"}, object(), 7])
+def test_an_answer_that_shows_no_request_id_has_no_metadata(answer):
+    recorder = Recorder(_request(stream=False), SHAPE, None, lambda: 1.0, EPOCH)
+    assert recorder.on_response(answer).http is None
+
+
 @pytest.mark.parametrize(
     ("fields", "description"),
     [

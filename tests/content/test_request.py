@@ -267,6 +267,34 @@ ITEMS = [
                                              "action": {"type": "search", "query": "rain"}}}]),
     ),
     (
+        {"type": "file_search_call", "id": "fs_1", "status": "completed", "queries": ["rain"],
+         "results": [{"text": "It rains."}]},
+        ("assistant", [
+            {"type": "server_tool_call", "id": "fs_1", "name": "file_search",
+             "server_tool_call": {"type": "file_search", "queries": ["rain"],
+                                  "status": "completed"}},
+            {"type": "server_tool_call_response", "id": "fs_1",
+             "server_tool_call_response": {"type": "file_search",
+                                           "results": [{"text": "It rains."}]}},
+        ]),
+    ),
+    (
+        {"type": "code_interpreter_call", "id": "ci_1", "status": "completed", "code": "1",
+         "container_id": "cntr_1", "outputs": [{"type": "logs", "logs": "1"}]},
+        ("assistant", [
+            {"type": "server_tool_call", "id": "ci_1", "name": "code_interpreter",
+             "server_tool_call": {"type": "code_interpreter", "code": "1",
+                                  "container_id": "cntr_1", "status": "completed"}},
+            {"type": "server_tool_call_response", "id": "ci_1",
+             "server_tool_call_response": {"type": "code_interpreter",
+                                           "outputs": [{"type": "logs", "logs": "1"}]}},
+        ]),
+    ),
+    (
+        {"type": "message", "role": "user", "content": "Hello"},
+        ("user", [{"type": "text", "content": "Hello"}]),
+    ),
+    (
         {"type": "image_generation_call", "id": "ig_1", "status": "completed",
          "result": "aGVs" * 100},
         ("assistant", [

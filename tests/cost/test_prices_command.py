@@ -216,6 +216,28 @@ def test_a_model_whose_names_prometheus_cannot_say_has_no_rule(prices, publish):
     assert 'tokentrail_model=~"(?i)(.*(^said-\\\\d{4}$).*)"' in rules["said"]
 
 
+def test_a_model_of_several_conditions_takes_no_rule_from_another(prices, publish):
+    from genai_prices.types import (
+        ClauseAnd,
+        ClauseContains,
+        ClauseStartsWith,
+        ModelInfo,
+        ModelPrice,
+    )
+
+    starts, holds = ClauseStartsWith(starts_with="m-"), ClauseContains(contains="1")
+    publish(
+        openai=[
+            ModelInfo(id=name, match=match, prices=ModelPrice(input_mtok=Decimal(2)))
+            for name, match in {"both": ClauseAnd(and_=[starts, holds]), "m": starts}.items()
+        ]
+    )
+    code, told, _ = prices("--provider", "openai")
+    rules = {rule["labels"]["tokentrail_price"]: rule["expr"] for rule in _costs(told)}
+    assert (code, list(rules)) == (0, ["m"])
+    assert 'tokentrail_model=~"(?i)(m-.*)"' in rules["m"]
+
+
 USED, INPUT = "gen_ai_client_token_usage_sum", "gen_ai_client_inference_usage_input_tokens_total"
 OUTPUT = "gen_ai_client_inference_usage_output_tokens_total"
 CACHED = "gen_ai_client_inference_usage_cache_read_input_tokens_total"
@@ -335,6 +357,32 @@ SEARCHED = [
     (SEARCHES, "gpt-4o-mini", {TOOL: "mcp"}, 5),
     (SEARCHES, "mine", {TOOL: "web_search"}, 1),
     (SEARCHES, "our-own", {TOOL: "web_search"}, 1),
+    # a deployment that another model answers, as its answer says
+    (SEARCHES, "desk", {TOOL: "web_search", **DATED}, 2),
+]
+IMAGE_TOKENS = "tokentrail_tool_tokens_total"
+GENERATED = {TOOL: "image_generation", "tokentrail_tool_model": "gpt-image-1.5"}
+CACHED_PART, AN_IMAGE = {"tokentrail_cache_state": "read"}, {"gen_ai_token_modality": "image"}
+TEXT = {"gen_ai_token_modality": "text"}
+MADE = [
+    (USED, "gpt-4o-mini", {**DATED, **IN}, 1000),
+    (IMAGE_TOKENS, "gpt-4o-mini", {**GENERATED, **IN, **TEXT}, 30),
+    (IMAGE_TOKENS, "gpt-4o-mini", {**GENERATED, **IN, **TEXT, **CACHED_PART}, 10),
+    (IMAGE_TOKENS, "gpt-4o-mini", {**GENERATED, **IN, **AN_IMAGE}, 20),
+    (IMAGE_TOKENS, "gpt-4o-mini", {**GENERATED, **IN, **AN_IMAGE, **CACHED_PART}, 5),
+    (IMAGE_TOKENS, "gpt-4o-mini", {**GENERATED, **OUT, **TEXT}, 7),
+    (IMAGE_TOKENS, "gpt-4o-mini", {**GENERATED, **OUT, **AN_IMAGE}, 4160),
+    # of these nobody knows what they are, or of which model
+    (IMAGE_TOKENS, "gpt-4o-mini", {**GENERATED, **OUT, **UNKNOWN}, 1000),
+    (IMAGE_TOKENS, "gpt-4o-mini", {TOOL: "image_generation", **OUT, **AN_IMAGE}, 1000),
+    # asked of a model with a price of one's own, and made by one; without own parts the whole's
+    (IMAGE_TOKENS, "mine", {**GENERATED, **OUT, **AN_IMAGE}, 100),
+    (
+        IMAGE_TOKENS,
+        "gpt-4.1",
+        {**GENERATED, "tokentrail_tool_model": "painter", **IN, **AN_IMAGE},
+        100,
+    ),
 ]
 
 
@@ -344,10 +392,31 @@ def test_promtool_finds_what_the_servers_own_searches_cost(prices, tmp_path):
     tiers = {"service_tiers": {"flex": {"input": 1, "web_search": 9}}}
     own.write_text(json.dumps({"mine": {"input": 2, "web_search": 7, **tiers}}))
     assert prices("--overrides", own, "--provider", "openai", "-o", path)[0] == 0
-    usd = {"gpt-4o-mini": 1000 * 0.15 + 3 * 10_000 + 4 * 2_500, "mine": 7_000}
+    usd = {
+        "gpt-4o-mini": 1000 * 0.15 + 3 * 10_000 + 4 * 2_500,
+        "mine": 7_000,
+        "desk": 2 * 10_000,
+    }
+    _test_costs(tmp_path, path, SEARCHED, usd)
+
+
+def test_promtool_finds_what_generated_images_cost(prices, tmp_path):
+    """By the model that made them, whichever was requested: 5, 1.25, 8, 2, 10 and 32 USD."""
+    own, path = tmp_path / "own.json", tmp_path / "prices.rules.yml"
+    own.write_text(json.dumps({"mine": {"input": 2}, "painter": {"input": 3, "output": 4}}))
+    names = "gpt-4o-mini,gpt-image-1.5,mine,painter"
+    arguments = ("--overrides", own, "--provider", "openai", "--models", names, "-o", path)
+    assert prices(*arguments)[0] == 0
+    made = 30 * 5 + 10 * 1.25 + 20 * 8 + 5 * 2 + 7 * 10 + 4160 * 32
+    usd = {"gpt-4o-mini": 1000 * 0.15 + made, "mine": 100 * 32, "gpt-4.1": 100 * 3}
+    _test_costs(tmp_path, path, MADE, usd)
+
+
+def _test_costs(tmp_path, path, series, usd):
+    """Have promtool run the rules over ``series``; ``usd``: millionths a second by model."""
     test = {
         "interval": "1m",
-        "input_series": [_series(*each) for each in SEARCHED],
+        "input_series": [_series(*each) for each in series],
         "promql_expr_test": [
             {
                 "expr": f"round(sum by (gen_ai_request_model) ({COST}) * 1e6, 0.001)",

@@ -9,10 +9,10 @@ from tests.shared import OUTSIDE
 from tokentrail.counting import ENCODINGS, OutputTally, Surcharges, estimate
 from tokentrail.counting import output as module
 from tokentrail.counting.models import Dialect
-from tokentrail.counting.output import KEYS
+from tokentrail.counting.output import KEYS, TextBuffer
+from tokentrail.counting.rules import RuleId
 from tokentrail.counting.text import INLINE, RUN, weight
-from tokentrail.model.records import Endpoint, Prompt, Request, Response
-from tokentrail.model.text_buffer import MOST_WAITING, SMALL, TextBuffer
+from tokentrail.model.records import MOST_WAITING, SMALL, Endpoint, Prompt, Request, Response
 from tokentrail.usage import resolve
 
 REPLY = "recordings/solar_system_reply.txt"
@@ -384,6 +384,8 @@ def test_several_calls_of_one_answer_are_written_as_one(o200k):
         use = f'{{"recipient_name":"functions.look","parameters":{arguments}}}'
         written = f'{{"tool_uses":[{use},{use}]}}'
         assert finish(tally, o200k).tokens == whole(o200k, written) + 10 + of_responses
+        several = RuleId.ANSWER_CALLS_RESPONSES if of_responses else RuleId.ANSWER_CALLS_CHAT
+        assert several in {part.rule for part in tally.parts}
 
 
 @pytest.mark.parametrize(
@@ -452,6 +454,21 @@ def test_a_model_that_was_told_not_to_think_hides_nothing_and_pays_for_a_header(
         tally.add("text", 0, 0, "two words")
         assert finish(tally, o200k).tokens == tokens
         assert tally.may_hide is thinks
+
+
+@pytest.mark.parametrize(
+    ("dialect", "rule"),
+    [
+        (Dialect.GPT_5_4, RuleId.ANSWER_SCHEMA_REASONING),
+        (Dialect.PLAIN, RuleId.ANSWER_SCHEMA),
+    ],
+)
+def test_a_schema_in_the_answer_has_a_rule_for_models_that_reason(o200k, dialect, rule):
+    tally = OutputTally(Surcharges(dialect=dialect, schema="City", tools=True))
+    tally.add("text", 0, 0, "two words")
+    schema = {RuleId.ANSWER_SCHEMA, RuleId.ANSWER_SCHEMA_REASONING}
+    parts = [part for part in finish(tally, o200k).parts if part.rule in schema]
+    assert [(part.rule, part.tokens) for part in parts] == [(rule, 2 + 1)]
 
 
 def test_a_piece_costs_a_list_append_and_encodes_nothing(monkeypatch, o200k):

@@ -229,6 +229,17 @@ def cyclic():
             },
             '# Response Formats\n\n## \n\n{"properties":{"required":{"type":"string"}}}',
         ),
+        (  # what a strict schema may not have, beside what it has
+            {
+                "default": 1,
+                "minimum": 1,
+                "maximum": 2,
+                "minItems": 1,
+                "maxItems": 2,
+                "$ref": "#/$defs/A",
+            },
+            '# Response Formats\n\n## \n\n{"$ref":"#/$defs/A"}',
+        ),
         (  # a property of that name, and what other properties are: both are billed
             {"properties": {"additionalProperties": {}}},
             '# Response Formats\n\n## \n\n{"properties":{"additionalProperties":{}}}',
@@ -254,6 +265,33 @@ def test_a_schema_costs_its_text_and_is_never_an_error(o200k, schema, text):
 def test_a_class_for_a_schema_is_never_exact(o200k):
     assert not count(o200k, asked(schema=Answer)).exact
     assert count(o200k, asked(schema={"type": "object"})).exact
+
+
+@pytest.mark.parametrize(
+    ("schema", "rule"),
+    [
+        ({"$defs": {"A": {"const": 1, "title": "A"}}, "$ref": "#/$defs/A", "enum": [1]}, None),
+        ({"type": "array", "items": {}, "required": [], "description": "a"}, None),
+        ({"anyOf": [{}], "properties": {"pattern": {}}}, RuleId.SCHEMA_UNION),
+        ({"minimum": 1, "maxItems": 2}, RuleId.SCHEMA_LEFT_OUT),
+        ({"pattern": "a"}, RuleId.SCHEMA_OTHERWISE),
+        ({"description": "é"}, RuleId.SCHEMA_ESCAPED),
+    ],
+)
+def test_a_schema_names_the_rules_it_is_written_by(o200k, schema, rule):
+    plain = {part.rule for part in count(o200k, asked(schema={"type": "object"})).parts}
+    rules = {part.rule for part in count(o200k, asked(schema=schema)).parts}
+    assert rules - plain == ({rule} if rule else set())
+
+
+@pytest.mark.parametrize(
+    ("role", "rule"),
+    [("reasoning", RuleId.REASONING_SEALED), ("compaction", RuleId.COMPACTION)],
+)
+def test_what_is_sealed_is_estimated_by_its_length(o200k, role, rule):
+    sealed = Message(role, sealed=2_200)
+    tally = count(o200k, Prompt(messages=(Message("user", ("hi",)), sealed)), "gpt-5")
+    assert [part.tokens for part in tally.parts if part.rule is rule] == [200]
 
 
 def test_a_prompt_not_fully_read_is_not_exact(o200k):

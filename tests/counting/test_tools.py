@@ -195,6 +195,12 @@ def test_a_type_within_itself_is_named_once():
     assert "(_: { root?: { left?: any, right?: any } })" in rendered(tool).text()
 
 
+def test_what_a_property_refers_to_describes_it():
+    declared = facts.function("f", properties={"at": {"$ref": "#/$defs/Place"}})
+    declared["parameters"]["$defs"] = {"Place": {"type": "string", "description": "A town"}}
+    assert lines_of(declared)[2:-2] == ["type f = (_: {", "// A town", "at?: string,", "}) => any;"]
+
+
 def doubling(depth=40):
     """References to references, each twice: 2 to the 40th types."""
     defs = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(depth)}
@@ -220,6 +226,7 @@ def test_declarations_weigh_what_they_say(o200k):
     for prompt in (
         Prompt(messages=HELLO, tools=(big(40),)),
         Prompt(messages=HELLO, schema=big(40)["parameters"]),
+        Prompt(messages=HELLO, schema={"description": "word " * 2_000, "enum": ("a", "b")}),
         Prompt(messages=HELLO, tools=({"name": "f", "parameters": {"enum": ["word"] * 10**6}},)),
     ):
         assert InputTally(prompt).weight > INLINE
@@ -242,6 +249,8 @@ def test_a_class_weighs_by_its_fields(monkeypatch):
     few = InputTally(Prompt(messages=HELLO, schema=Answer)).weight
     monkeypatch.setattr(Answer, "model_fields", dict.fromkeys(range(100)))
     assert few < INLINE < InputTally(Prompt(messages=HELLO, schema=Answer)).weight
+    monkeypatch.setattr(Answer, "model_fields", None)
+    assert InputTally(Prompt(messages=HELLO, schema=Answer)).weight < few
 
 
 def recursive():
@@ -265,6 +274,7 @@ WRONG = [
     {"name": "f", "parameters": wide()},
     {"name": "f", "parameters": {"properties": {"a": {"$ref": "#/$defs/none"}}}},
     {"name": "f", "parameters": {"properties": {"a": {"$ref": "https://example.org/a"}}}},
+    {"name": "f", "parameters": {"properties": {"a": {"$ref": "b/$defs/A"}}, "$defs": {"A": {}}}},
     {"name": "f", "parameters": {"properties": {"a": {"$ref": 5}}}},
     {"name": "f", "parameters": {"properties": {"a": {"anyOf": [5]}}}},
     {"function": "f"},

@@ -463,8 +463,7 @@ PRICES = {
     "gpt-4o-mini": {"input": 0.15, "output": 0.6, "cache_read": 0.075},
     "gpt-4o": {"input": 2.5, "output": 10},
     "o4-mini": {"input": 1.1, "output": 4.4, "reasoning": 5},
-    "gpt-4.1": {"input": 2, "output": 8},
-    "gpt-4.1-mini": {"input": 0.4, "output": 1.6, "cache_read": 0.1},
+    "gpt-4.1": {"input": 2, "output": 8, "cache_read": 0.5},
     "gpt-35-turbo": {"input": 0.5, "output": 1.5},
     "text-embedding-3-small": {"input": 0.02},
 }

@@ -130,7 +130,7 @@ def agent(turn: int, instructions: int, cached: int, cacheable: int, missed: str
     total = sum(parts.values())
     return Scene(
         f"agent, turn {turn}",
-        "gpt-4.1-mini",
+        "gpt-4.1",
         input=reported(total, counted=total),
         output=reported(8, counted=8),
         stream=False,

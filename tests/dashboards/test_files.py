@@ -132,6 +132,7 @@ def test_outcomes_sources_and_reasons_have_the_same_colour_in_every_panel(panel)
     fixed = {
         each["matcher"]["options"]: each["properties"][0]["value"]["fixedColor"]
         for each in panel["fieldConfig"]["overrides"]
+        if each["matcher"]["id"] == "byName"
     }
     for label, names in FIXED.items():
         if f"{{{{{label}}}}}" in panel["targets"][0]["legendFormat"]:
@@ -139,6 +140,41 @@ def test_outcomes_sources_and_reasons_have_the_same_colour_in_every_panel(panel)
             assert len({fixed[name] for name in names}) == len(names)
     assert fixed.get("failed", "red") == "red"
     assert fixed.get("completed", "green") == "green"
+
+
+@pytest.mark.parametrize("panel", [p for p in PANELS if p.values[0]["type"] == "timeseries"])
+def test_models_of_one_service_have_hues_of_their_own(panel):
+    """Grafana's colour by name is the same for o4-mini and gpt-4o-mini, whatever the service."""
+
+    def hue(name):
+        """Return the last override that is for a name, as Grafana applies them in turn."""
+        shades = [None]
+        for each in panel["fieldConfig"]["overrides"]:
+            pattern = each["matcher"]["options"].strip("/")
+            if each["matcher"]["id"] == "byRegexp" and re.search(pattern, name):
+                assert each["properties"][0]["value"]["mode"] == "shades", "services differ"
+                shades.append(each["properties"][0]["value"]["fixedColor"])
+        return shades[-1]
+
+    models = ("gpt-4o", "gpt-4o-mini", "o3", "o4-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano")
+    models += ("gpt-5.2", "gpt-5-mini", "gpt-5.1-nano", "text-embedding-3-small")
+    hues = {hue(f"{model} / shop") for model in models}
+    is_by_model = panel["targets"][0]["legendFormat"].startswith("{{gen_ai_request_model}}")
+    assert len(hues - {None}) == (len(models) if is_by_model else 0)
+    assert hue("our-own / shop") is None
+
+
+TILES = [p for p in PANELS if p.values[0]["type"] == "stat"]
+
+
+@pytest.mark.parametrize("panel", TILES)
+def test_a_tile_says_of_which_time_its_number_is(panel):
+    (calc,) = panel["options"]["reduceOptions"]["calcs"]
+    assert panel["options"]["textMode"] == "value_and_name"
+    for target in panel["targets"]:
+        said = {"sum": "time shown", "lastNotNull": "last 15 min"}[calc]
+        assert target["legendFormat"].endswith(said)
+        assert ("[15m]" in target["expr"]) == (calc == "lastNotNull")
 
 
 @pytest.mark.parametrize("board", BOARDS)
@@ -279,7 +315,7 @@ PARTS = {
 }
 PROMOTED = {"deployment_environment_name", "service_version"}
 """Labels that Prometheus makes of a resource where it is told to."""
-BY_PRICES = {SPENT, PRICE, BUDGET, "ALERTS"}
+BY_PRICES = {SPENT, PRICE, BUDGET, "ALERTS", "ALERTS_FOR_STATE"}
 """What the rules of ``tokentrail prices`` record, and Prometheus itself."""
 UNITS = {"s": "_seconds", "1": "_ratio"}
 
@@ -337,7 +373,11 @@ def test_promtool_finds_no_fault_with_the_rules():
 @pytest.mark.slow
 def test_promtool_sees_the_alerts_fire(tmp_path):
     cases = tmp_path / "alerts.yml"
-    cases.write_text(ALERTS.read_text("utf-8").replace("[RULES]", f"[{RULES}]"), "utf-8")
+    (since,) = (target for target in targets(BOARDS[0]) if target.panel == "Alerts that fire")
+    text = ALERTS.read_text("utf-8").replace("[RULES]", f"[{RULES}]")
+    cases.write_text(
+        text.replace("expr: SINCE", f"expr: {json.dumps(filled(since.expr))}"), "utf-8"
+    )
     done = subprocess.run(
         [program("promtool"), "test", "rules", cases], capture_output=True, text=True, check=False
     )

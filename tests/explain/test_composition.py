@@ -80,6 +80,47 @@ async def test_who_said_it(trail, driver, serve):
     assert {p.attributes["tokentrail.usage.source"] for p in points} == {"counted"}
 
 
+async def test_what_stands_before_the_last_answer_is_history(trail, driver, serve):
+    asked = {"model": "gpt-4o", "messages": TALK[:3]}
+    assert parts_of(await _closed(driver, serve, trail, asked)) == {
+        "instructions": 14, "history": 9 + 11, "other": 3,
+    }  # fmt: skip
+
+
+async def test_a_choice_of_tools_belongs_to_the_tools(trail, driver, serve):
+    asked = {"model": "gpt-4o", "messages": TALK, "tools": [tool("look")]}
+    free = parts_of(await _closed(driver, serve, trail, asked))
+    trail.spans.clear()
+    forced = {"type": "function", "function": {"name": "look"}}
+    bound = parts_of(await _closed(driver, serve, trail, {**asked, "tool_choice": forced}))
+    assert bound.pop("tools") > free.pop("tools")
+    assert bound == free
+
+
+async def test_an_answer_of_before_costs_the_name_of_its_schema(trail, driver, serve):
+    """Whatever other schema the same answer was counted with."""
+    histories = []
+    for name in ("page", "page of many more words", "page"):
+        form = {"name": name, "schema": {"type": "object", "properties": {}}}
+        response_format = {"type": "json_schema", "json_schema": form}
+        asked = {"model": "gpt-4o", "messages": TALK, "response_format": response_format}
+        histories.append(parts_of(await _closed(driver, serve, trail, asked))["history"])
+        trail.spans.clear()
+    assert histories[1] == histories[0] + 4
+    assert histories[2] == histories[0]
+    plain = await _closed(driver, serve, trail, {"model": "gpt-4o", "messages": TALK})
+    assert parts_of(plain)["history"] == 9 + 11
+
+
+async def test_sound_that_the_server_bills_is_other(trail, driver, serve):
+    body = chat.completion(Answer(("Hi.",), Billed(100, 2), "gpt-4o"))
+    body["usage"]["prompt_tokens_details"] = {"audio_tokens": 60}
+    create = driver.client(serve(Plain(body))).chat.completions.create
+    await driver.call(create, model="gpt-4o", messages=TALK)
+    parts = parts_of(trail.spans.attributes())
+    assert parts == {"instructions": 14, "history": 20, "user": 6, "other": 60}
+
+
 async def test_what_the_server_bills_is_shared_out_by_largest_remainder(trail, driver, serve):
     """100 of 43: 14 are 32.56, 20 are 46.51, 6 are 13.95 and 3 are 6.98; three remain."""
     answer = Answer(("Hi.",), Billed(100, 2), "gpt-4o")

@@ -41,6 +41,15 @@ GUESSED = "chat: approximated, counted; completed"
 """What a schema costs is guessed, and so is a tool's with titles, as pydantic writes them."""
 STALL = {"default_headers": {"x-stall": "1"}}
 """Settings of a client whose streams stall in the middle."""
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Say how the weather is in a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
+"""A tool, as the API takes it."""
 ON_TOP = [
     pytest.mark.frameworks,
     pytest.mark.filterwarnings(  # of what frameworks do in their own ways, and leave open
@@ -116,6 +125,13 @@ class Framework:
             self._check(span, call, under)
         results.keep(title, list(told), *self.packages)
         return ours
+
+    def missed(self, title: str, make: Callable[[], Any]) -> None:
+        """Run instrumented; require that the server is asked once, and that there is no span."""
+        _, asked = self._noted(make)
+        tokentrail.flush()
+        assert (len(asked), self.ours()) == (1, [])
+        results.keep(title, ["not recorded"], *self.packages)
 
     def _noted(self, make: Callable[[], Any]) -> tuple[Any, list[Call]]:
         before = len(self.server.calls)
@@ -205,12 +221,18 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     yield loop
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
+    _collect()
 
 
 @pytest.fixture
 def framework(request, model_server, trail, loop) -> Iterator[Framework]:
     """Give the server and the telemetry; ``PACKAGES`` of the test's module says what is run."""
     yield Framework(model_server, trail, loop, request.module.PACKAGES)
+    _collect()
+
+
+def _collect() -> None:
+    """Collect garbage, without warnings of clients that a framework leaves open."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # clients that a framework leaves open
+        warnings.simplefilter("ignore")
         gc.collect()

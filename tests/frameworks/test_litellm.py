@@ -19,6 +19,7 @@ from tests.frameworks.conftest import (
     ON_TOP,
     QUESTION,
     REPORTED,
+    WEATHER,
 )
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks the network at import
@@ -26,14 +27,6 @@ litellm = pytest.importorskip("litellm")
 
 pytestmark = ON_TOP
 PACKAGES = ("litellm",)
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Say how the weather is in a city.",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
-    },
-}
 ASKED = {
     "model": f"openai/{MODEL}",
     "messages": [{"role": "user", "content": QUESTION}],

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -112,3 +115,50 @@ def both(trail, official, order) -> Iterator[str]:
         tokentrail.uninstrument()
         official.uninstrument()
     assert all(now is before for now, before in zip(_methods(), bare, strict=True))
+
+
+COMMAND = Path(sys.executable).with_name("opentelemetry-instrument")
+
+
+@pytest.fixture
+def auto_instrumented(server, tmp_path) -> Callable[[str], str]:
+    """Run a program under ``opentelemetry-instrument``; return the spans that it printed.
+
+    The program's argument is the URL of the server.
+    """
+    if not COMMAND.exists():
+        pytest.skip("no opentelemetry-instrument here")
+    path = tmp_path / "program.py"
+    distro = tmp_path / "site" / "distro-0.0.1.dist-info"
+    distro.mkdir(parents=True)
+    (distro / "entry_points.txt").write_text(
+        "[opentelemetry_configurator]\n"
+        "configurator = opentelemetry.sdk._configuration:_OTelSDKConfigurator\n",
+        encoding="utf-8",
+    )
+    (distro / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: distro\nVersion: 0.0.1\n", encoding="utf-8"
+    )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(distro.parent),
+        "OTEL_TRACES_EXPORTER": "console",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        "TOKENTRAIL_PRELOAD_ENCODINGS": "o200k_base",
+    }
+
+    def run(program: str) -> str:
+        path.write_text(program, encoding="utf-8")
+        done = subprocess.run(
+            [COMMAND, sys.executable, str(path), server.base_url],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=50,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -121,7 +117,6 @@ def test_a_stream_that_is_closed_early_is_told_once(told, model):
     assert shown in {0, own}, "the framework may leave the tokens of a stream it lost out"
 
 
-COMMAND = Path(sys.executable).with_name("opentelemetry-instrument")
 PROGRAM = """
 import sys
 from langchain_openai import ChatOpenAI
@@ -133,37 +128,8 @@ for _ in model.stream("Hello, how are you?"):
 """
 
 
-@pytest.mark.skipif(not COMMAND.exists(), reason="no opentelemetry-instrument here")
-def test_under_auto_instrumentation_a_call_is_one_span(framework, server, tmp_path):
-    path = tmp_path / "program.py"
-    path.write_text(PROGRAM, encoding="utf-8")
-    distro = tmp_path / "site" / "distro-0.0.1.dist-info"
-    distro.mkdir(parents=True)
-    (distro / "entry_points.txt").write_text(
-        "[opentelemetry_configurator]\n"
-        "configurator = opentelemetry.sdk._configuration:_OTelSDKConfigurator\n",
-        encoding="utf-8",
-    )
-    (distro / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: distro\nVersion: 0.0.1\n", encoding="utf-8"
-    )
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(distro.parent),
-        "OTEL_TRACES_EXPORTER": "console",
-        "OTEL_METRICS_EXPORTER": "none",
-        "OTEL_LOGS_EXPORTER": "none",
-        "TOKENTRAIL_PRELOAD_ENCODINGS": "o200k_base",
-    }
-    done = subprocess.run(
-        [COMMAND, sys.executable, str(path), server.base_url],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=50,
-    )
-    assert done.returncode == 0, done.stderr
-    span = json.loads(done.stdout)
+def test_under_auto_instrumentation_a_call_is_one_span(framework, auto_instrumented):
+    printed = auto_instrumented(PROGRAM)
+    span = json.loads(printed)
     assert span["attributes"]["gen_ai.usage.output_tokens"] == OUTPUT
     assert span["attributes"]["tokentrail.usage.output.source"] == "counted"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import subprocess
 import sys
-from pathlib import Path
 
 import openai
 import pytest
@@ -303,7 +303,6 @@ assert not any(name.startswith("opentelemetry.util.genai") for name in sys.modul
     assert done.returncode == 0, done.stderr
 
 
-COMMAND = Path(sys.executable).with_name("opentelemetry-instrument")
 PROGRAM = """
 import sys
 import openai
@@ -314,44 +313,12 @@ for chunk in client.chat.completions.create(stream=True, **asked):
 """
 
 
-@pytest.mark.skipif(not COMMAND.exists(), reason="no opentelemetry-instrument here")
-def test_both_under_auto_instrumentation_tell_a_call_once(official, server, tmp_path):
+def test_both_under_auto_instrumentation_tell_a_call_once(official, auto_instrumented):
     """Entry points load in whatever order: whoever is outside has the counted tokens."""
-    import json
-    import os
-
-    path = tmp_path / "program.py"
-    path.write_text(PROGRAM, encoding="utf-8")
-    distro = tmp_path / "site" / "distro-0.0.1.dist-info"
-    distro.mkdir(parents=True)
-    (distro / "entry_points.txt").write_text(
-        "[opentelemetry_configurator]\n"
-        "configurator = opentelemetry.sdk._configuration:_OTelSDKConfigurator\n",
-        encoding="utf-8",
-    )
-    (distro / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: distro\nVersion: 0.0.1\n", encoding="utf-8"
-    )
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(distro.parent),
-        "OTEL_TRACES_EXPORTER": "console",
-        "OTEL_METRICS_EXPORTER": "none",
-        "OTEL_LOGS_EXPORTER": "none",
-        "TOKENTRAIL_PRELOAD_ENCODINGS": "o200k_base",
-    }
-    done = subprocess.run(
-        [COMMAND, sys.executable, str(path), server.base_url],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=50,
-    )
-    assert done.returncode == 0, done.stderr
+    printed = auto_instrumented(PROGRAM)
     decoder, found, at = json.JSONDecoder(), [], 0
-    while (at := done.stdout.find("{", at)) >= 0:
-        span, at = decoder.raw_decode(done.stdout, at)
+    while (at := printed.find("{", at)) >= 0:
+        span, at = decoder.raw_decode(printed, at)
         found.append(span)
     (span,) = found
     assert _usage(span["attributes"]) == (INPUT, OUTPUT)

@@ -98,6 +98,26 @@ def test_a_plain_call_enters_few_functions(trail, client):
     assert len(names) <= 67
 
 
+@pytest.mark.parametrize(("stream", "most"), [(False, 16), (True, 32)])
+def test_a_call_passes_few_modules(trail, client, stream, most):
+    """What every call passes can be read in one afternoon, and what counts a stream in another.
+
+    Beside the records, whose methods are made and have no file.
+    """
+    ENCODINGS.load("o200k_base")
+    list(_stream(client, 3))
+    client.chat.completions.create(**wire.CHAT)
+    with counted_calls() as names:
+        if stream:
+            list(_stream(client, 3))
+        else:
+            client.chat.completions.create(**wire.CHAT)
+    source = trail.spans.all()[-1].attributes["tokentrail.usage.output.source"]
+    assert source == ("counted" if stream else "reported")
+    modules = {name.rpartition(".")[0] for name in names}
+    assert len(modules) <= most, " ".join(sorted(modules))
+
+
 @pytest.mark.settings(time_per_output_chunk=False, count_verification_ratio=0)
 def test_a_call_that_teaches_nothing_new_enters_two_functions_more(trail, client):
     """But for one in 32, at which calibration looks whether that is still so."""

@@ -14,6 +14,8 @@ pytestmark = [
 FORKING = """
     import sys
     import traceback
+    import warnings
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded")  # it is, on purpose
 
     import tokentrail
     tokentrail.instrument(tracer_provider=provider())

@@ -526,6 +526,15 @@ def test_where_no_thread_can_be_started_a_flush_does_the_work(worker, log, monke
     assert log == ["job"]
 
 
+def test_it_is_full_at_2048_pieces_unless_asked_otherwise(log):
+    worker, jobs = Worker(), [Job(log) for _ in range(2048)]
+    for job in jobs[1:]:
+        worker.put(job)
+    assert not worker.full()
+    worker.put(jobs[0])
+    assert worker.full()
+
+
 def test_it_is_full_by_what_its_work_holds(log):
     worker, gate = Worker(most_bytes=100), threading.Event()
     _put(worker, Job(log, gate=gate, bytes=99))

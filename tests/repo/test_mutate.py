@@ -162,6 +162,33 @@ def test_a_test_with_words_of_the_mutant_is_asked_first(tmp_path, monkeypatch):
     assert contexts.ranked([narrow, wide], frozenset({"name"})) == [narrow, wide]
 
 
+@pytest.mark.parametrize(
+    ("before", "asked"),
+    [
+        # read at import: whatever is in a file about the module, then what passes a use of it
+        ("3", ["test_b.py::own", "test_a.py::narrow", "test_a.py::wide"]),
+        # what passes the line, before what passes another one of its function
+        ("False", ["test_a.py::wide", "test_a.py::narrow"]),
+    ],
+)
+def test_which_tests_are_asked_in_which_order(tmp_path, monkeypatch, before, asked):
+    monkeypatch.setattr(scope, "ROOT", tmp_path)
+    (tmp_path / "test_b.py").write_text("from pack.full import is_full\n")
+    path, key = "src/pack/full.py", mutants.digest(CODE)
+    passed = {"narrow": 1 << 5, "wide": 1 << 5 | 1 << 8 | 0xF << 20, "own": 0}
+    tests = {
+        f"{'test_b' if name == 'own' else 'test_a'}.py::{name}": {
+            "lines": {path: f"{bits:x}"}, "seconds": 0.1, "cpu": 0.1, "outcome": "passed",
+        }
+        for name, bits in passed.items()
+    }  # fmt: skip
+    measure.TEXTS.mkdir(parents=True)
+    (measure.TEXTS / key).write_text(CODE)
+    known = contexts.Contexts({path: CODE}, [Measured("key", {path: key}, tests)])
+    mutant = next(m for m in mutants.population({path: CODE}) if m.site.before == before)
+    assert [test.name for test in known.of(mutant)] == asked
+
+
 def test_what_is_known_of_a_line_moves_with_it():
     measure.TEXTS.mkdir(parents=True)
     (measure.TEXTS / "old").write_text("a\nb\nc\n")

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokentrail.apis.reported_usage import DETAILS, TOP, find_usage, read_usage
+from tokentrail.apis.choices import find_usage
+from tokentrail.apis.reported_usage import DETAILS, TOP, read_usage
 from tokentrail.model.records import Reported
 from tokentrail.testing.server import Plain
 

@@ -13,8 +13,8 @@ import time
 from collections import Counter
 
 import pytest
-from tests.dashboards.shipped import BOARDS, filled, targets
-from tests.stack.calls import UNFILLED
+from tests.dashboards.shipped import filled
+from tests.stack.calls import asked
 from tests.stack.conftest import CALLS, KEPT, OF_EACH, OTHERS, ROUNDS
 from tests.stack.test_searches import searches
 from tests.waiting import wait_until
@@ -196,16 +196,20 @@ def _monitored(seen, what, kind):
     return found
 
 
-ASKED = [target for target in targets(BOARDS[0]) if target.key not in UNFILLED]
+ASKED = [
+    pytest.param(service, target, id=f"{target.panel}-{target.letter}")
+    for service, target in asked()
+]
+OF_DEMO = [target for service, target in asked() if service == "demo"]
 
 
-@pytest.mark.parametrize("target", ASKED, ids=lambda t: f"{t.panel}-{t.letter}")
-def test_every_query_of_the_dashboards_is_answered_by_what_came_by_otlp(seen, target):
-    query = filled(target.expr, service="demo")
+@pytest.mark.parametrize(("service", "target"), ASKED)
+def test_every_query_of_the_dashboards_is_answered_by_what_came_by_otlp(seen, service, target):
+    query = filled(target.expr, service=service)
     wait_until(lambda: seen.prometheus.values(query, time.time()), query)
 
 
-@pytest.mark.parametrize("target", [t for t in ASKED if t.exemplar], ids=lambda t: str(t.key))
+@pytest.mark.parametrize("target", [t for t in OF_DEMO if t.exemplar], ids=lambda t: str(t.key))
 def test_exemplars_lead_to_traces_in_jaeger(seen, target):
     query = filled(target.expr, service="demo")
 
@@ -245,7 +249,7 @@ def test_no_alert_is_pending_or_firing_for_a_healthy_demo(seen):
 
 
 def test_only_a_model_that_is_not_there_has_no_price(seen):
-    (target,) = (t for t in ASKED if t.panel == "Calls per minute without a price")
+    (target,) = (t for t in OF_DEMO if t.panel == "Calls per minute without a price")
     query = filled(target.expr, service="demo")
 
     def unpriced():

@@ -9,8 +9,8 @@ import time
 
 import pytest
 from tests.dashboards.server import Queries
-from tests.dashboards.shipped import BOARDS, filled, rules, targets
-from tests.stack.calls import UNFILLED
+from tests.dashboards.shipped import filled, rules
+from tests.stack.calls import SHOP, asked, play_shop
 from tests.waiting import wait_until
 from tools.stack.fleet import free_ports
 from tools.stack.programs import FILES, HOST, Program, answers, demo_settings
@@ -55,6 +55,7 @@ def store(engines, files, tmp_path_factory):
         writes = [f"-datasource.url={url}", f"-remoteWrite.url={url}", "-notifier.blackhole"]
         start("vmalert", *writes, f"-rule={files}/*.yml", "-evaluationInterval=2s")
         _play(f"{url}/opentelemetry/v1/metrics", data)
+        play_shop(f"{url}/opentelemetry/v1/metrics", Queries(url), LABEL)
         yield Queries(url), Queries(f"http://{HOST}:{alerts}")
     finally:
         for program in reversed(programs):
@@ -75,12 +76,15 @@ def _play(metrics, data):
         subprocess.run(command, env=variables, stderr=log, check=True, timeout=200)
 
 
-ASKED = [target for target in targets(BOARDS[0]) if target.key not in UNFILLED]
+ASKED = [
+    pytest.param(service, target, id=f"{target.panel}-{target.letter}")
+    for service, target in asked()
+]
 
 
-@pytest.mark.parametrize("target", ASKED, ids=lambda t: f"{t.panel}-{t.letter}")
-def test_every_query_of_the_dashboards_is_answered_by_the_label(store, target):
-    query = filled(relabelled(target.expr, LABEL), service="demo")
+@pytest.mark.parametrize(("service", "target"), ASKED)
+def test_every_query_of_the_dashboards_is_answered_by_the_label(store, service, target):
+    query = filled(relabelled(target.expr, LABEL), service=service)
     wait_until(lambda: store[0].values(query, time.time()), query)
     others = filled(relabelled(target.expr, LABEL), service="others")
     told = store[0].values(others, time.time())
@@ -99,7 +103,7 @@ def test_every_rule_is_evaluated_and_the_prices_among_them(store, files):
     assert found.keys() == {rule.name for rule in both}
     cost = "tokentrail:cost_usd:rate5m"
     costs = wait_until(lambda: store[0].values(cost, time.time()), f"a point of {cost}")
-    assert {dict(labels)[LABEL] for labels in costs} == {"demo"}
+    assert {"demo"} <= {dict(labels)[LABEL] for labels in costs} <= {"demo", SHOP}
 
 
 @pytest.mark.parametrize("label", ["service_name", "service.name", "job"])

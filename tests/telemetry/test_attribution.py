@@ -316,6 +316,17 @@ async def test_what_otlp_cannot_carry_is_made_fit(trail, ask, value, exported):
     assert attributes["name \ufffd"] == exported
 
 
+@pytest.mark.parametrize("value", [7, 2.5, True])
+async def test_baggage_of_another_kind_is_recorded_as_it_is(trail, ask, value):
+    trail.instrument(baggage_keys="tenant")
+    token = otel_context.attach(baggage.set_baggage("tenant", value))
+    try:
+        await ask()
+    finally:
+        otel_context.detach(token)
+    assert trail.spans.attributes()["tenant"] == value
+
+
 async def test_baggage_of_a_remote_caller_is_bounded(trail, ask):
     trail.instrument(baggage_keys="tenant", custom_metric_attributes="tenant")
     token = otel_context.attach(baggage.set_baggage("tenant", "x" * 5000))

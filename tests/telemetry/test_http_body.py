@@ -38,6 +38,12 @@ def test_of_a_large_one_the_ends_are_read(body):
     assert http_body.parse_body(large) == {"model": "embedder", "usage": USAGE}
 
 
+def test_of_a_large_one_all_that_says_whose_it_is_is_read():
+    said = {"id": "c-1", "service_tier": "flex", "system_fingerprint": "fp_1"}
+    large = {**said, "b64_json": "?" * http_body.MAX_PARSED_BYTES}
+    assert http_body.parse_body(json.dumps(large).encode()) == said
+
+
 def test_a_text_that_speaks_of_usage_is_no_usage():
     said = json.dumps('"usage": {"prompt_tokens": 9}').encode()
     assert http_body.parse_body(b'{"data": [' + b"?" * http_body.MAX_PARSED_BYTES + said) == {}

@@ -174,7 +174,6 @@ def test_how_long_until_a_limit_is_over(said, read):
 
 @pytest.mark.parametrize("answer", [None, "text", {"_request_id": "r"}, object(), 7])
 def test_what_shows_nothing_is_nothing(answer):
-    assert http_metadata.metadata_of_answer(answer) is None
     assert http_metadata.metadata_of_response(answer) is None
     assert http_metadata.metadata_of_error(ValueError(answer)) is None
 

@@ -32,7 +32,12 @@ DURATION, FIRST, GAPS, USAGE = CONVENTIONAL
 OWN = "tokentrail.usage.tokens"
 RATIO = "tokentrail.usage.count_ratio"
 COMPARED = "tokentrail.usage.compared_tokens"
-TOLD = (OWN, RATIO, COMPARED)
+PARTS = tuple(
+    f"gen_ai.client.inference.usage.{part}_tokens"
+    for part in ("cache_read.input", "reasoning.output")
+)
+"""Reported as 0, and recorded so."""
+TOLD = (OWN, RATIO, COMPARED, *PARTS)
 
 
 async def _call(driver, server, *, stream=True, model="gpt-4o"):
@@ -106,7 +111,7 @@ async def test_the_points_of_a_plain_call(trail, driver, serve):
     span = trail.spans.one()
     base = {**_base(server), **REFINED}
     found = _collect(trail.metrics.reader)
-    assert set(found) == {DURATION, USAGE, OWN}
+    assert set(found) == {DURATION, USAGE, OWN, *PARTS}
     (duration,) = found[DURATION].data.data_points
     assert dict(duration.attributes) == base
     assert duration.count == 1

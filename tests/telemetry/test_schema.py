@@ -334,7 +334,7 @@ def _facts(api, streamed, state, *more):
         facts |= {When.BEGUN, When.SHOWN_CONTENT, When.GAPS, When.SHOWN, When.SHOWN_ID}
     elif not IS_OLD:
         facts |= {When.SHOWN_ID}
-    return facts | ({When.ASKED, When.BILLED} if state == RICH else {When.COUNTED})
+    return facts | ({When.ASKED, When.BILLED, When.REPORTED} if state == RICH else {When.COUNTED})
 
 
 def _keys(rows, api, facts):

@@ -395,10 +395,12 @@ async def test_a_part_of_a_report_is_no_part_of_a_count(trail, driver, serve):
     assert trail.metrics.points(f"{INFERENCE}.reasoning.output_tokens") == []
 
 
-async def test_a_cached_part_of_an_input_that_is_not_reported_is_no_part_of_its_count(
+@pytest.mark.settings(metric_names="both")
+async def test_a_part_of_an_input_that_is_not_reported_is_no_part_of_its_count(
     trail, driver, serve
 ):
-    usage = {"completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 8}}
+    details = {"cached_tokens": 8, "audio_tokens": 4}
+    usage = {"completion_tokens": 50, "prompt_tokens_details": details}
     client = driver.client(serve(Plain({**chat.completion(HI), "usage": usage})))
     await driver.call(client.chat.completions.create, model="gpt-4o", messages=MESSAGES)
     assert _told(trail) == {
@@ -407,6 +409,9 @@ async def test_a_cached_part_of_an_input_that_is_not_reported_is_no_part_of_its_
         "gen_ai.usage.output_tokens": 50,
     }
     assert trail.metrics.points(f"{INFERENCE}.cache_read.input_tokens") == []
+    assert trail.metrics.one(f"{INFERENCE}.input_tokens").attributes["gen_ai.token.modality"] == (
+        "unknown"
+    )
 
 
 def _tool():

@@ -78,6 +78,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--screens", action="store_true", help="a picture for each screen")
     parser.add_argument("--open", action="store_true", help="open the folded rows")
     parser.add_argument("--panel", help="the title of the one panel to draw")
+    parser.add_argument("--row", help="the heading of the one row to draw, open and whole")
     parser.add_argument("--names", action="store_true", help="print the names of series")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="variables")
     return parser.parse_args()
@@ -85,6 +86,8 @@ def _asked() -> argparse.Namespace:
 
 def _job(asked: argparse.Namespace, end: float) -> dict[str, Any]:
     dashboard = json.loads(Path(asked.board).read_text("utf-8"))
+    if asked.row:
+        dashboard["panels"] = _row(dashboard["panels"], asked.row)
     span = asked.minutes * 60
     step = max(15, -(-span // 800 // 15) * 15)
     built_in = {"__range": f"{span}s", "__range_s": str(span), "__from": "", "__to": ""}
@@ -95,7 +98,7 @@ def _job(asked: argparse.Namespace, end: float) -> dict[str, Any]:
         every = [p for panel in dashboard["panels"] for p in (panel, *panel.get("panels", ()))]
         (found,) = (panel["id"] for panel in every if panel.get("title") == asked.panel)
         shot["panel"] = f"panel-{found}"
-    elif not asked.whole:
+    elif not (asked.whole or asked.row):
         shot |= {"height": SCREEN, "all": asked.screens}
     return {
         "dashboard": dashboard,
@@ -107,10 +110,21 @@ def _job(asked: argparse.Namespace, end: float) -> dict[str, Any]:
         "variables": {**own, **built_in, **chosen},
         "mode": asked.mode,
         "width": asked.width,
-        "open": asked.open,
+        "open": asked.open or bool(asked.row),
         "shots": [shot],
         "browser": shutil.which("chromium") or shutil.which("google-chrome"),
     }
+
+
+def _row(panels: list[dict[str, Any]], title: str) -> list[dict[str, Any]]:
+    """Return a heading and the panels below it, at the top."""
+    (first,) = (n for n, p in enumerate(panels) if p["type"] == "row" and p["title"] == title)
+    others = [n for n, p in enumerate(panels) if p["type"] == "row" and n > first]
+    chosen = panels[first : min([*others, len(panels)])]
+    top = chosen[0]["gridPos"]["y"]
+    for panel in chosen:
+        panel["gridPos"]["y"] -= top
+    return chosen
 
 
 def _install(work: Path) -> None:

@@ -22,6 +22,9 @@ STEP = 15
 HOURS = 3.0
 REFUSED, CUT, TOOLS, COMPARED = 0.8, 0.03, 0.2, 0.05
 """Shares: of failures without tokens, of answers by how they end, of reports that are checked."""
+PARTS = {"instructions": 12, "tools": 18, "tool_results": 34, "history": 24, "user": 9, "other": 3}
+REWRITTEN, EXPIRED, SEARCHES = 0.03, 0.04, 0.02
+"""Shares: of turns whose history was compacted, or whose prefix expired; of calls that search."""
 BEGUN = 0.62
 """The share of the history after which an incident begins."""
 _WATERMARK = (120_000, 2_000_000)
@@ -57,6 +60,10 @@ class Model:
     provider: str = "openai"
     answers: str | None = None
     error: str = "openai.RateLimitError"
+    parts: dict[str, float] = field(default_factory=lambda: PARTS)
+    """What the input is made of."""
+    changed: float = 0.02
+    """The share of turns that came with other tools than the turn before."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,8 @@ def _altered(service: Service, incident: str) -> Service:
         return replace(service, models=(first, model, *others[1:]))
     if incident == "cache" and service.name == "shop":
         cold = tuple(
-            replace(model, cached=0.02, first=model.first * 1.7) for model in service.models
+            replace(model, cached=0.02, first=model.first * 1.7, changed=0.95)
+            for model in service.models
         )
         return replace(service, models=cold)
     if incident == "tenant" and service.name == "shop":
@@ -241,6 +249,41 @@ def _call(history: History, service: Service, model: Model) -> None:
     )
     if outcome == "completed" and model.written:
         history.add(f"{semconv.FINISHED_CHOICES}_total", 1, **own, tokentrail_finish_reason=reason)
+    wasted = outcome if outcome != "completed" else reason if reason == "length" else None
+    if wasted and model.written:
+        for kind, number in (("input", read), ("output", written)):
+            mine = {"gen_ai_token_type": kind, "tokentrail_usage_source": source}
+            mine |= {"tokentrail_waste_reason": wasted}
+            history.add(f"{semconv.WASTE_TOKENS}_total", number, **own, **mine)
+    if model.written:
+        _explained(history, model, own, read, source)
+
+
+def _explained(history: History, model: Model, own: dict[str, str], read: int, source: str) -> None:
+    """Add the parts of the input, what the cache could have served of it, and a search."""
+    chance, named = history.chance, {"tokentrail_usage_source": source}
+    weights = {part: share * chance.uniform(0.6, 1.4) for part, share in model.parts.items()}
+    for part, share in weights.items():
+        tokens = int(read * share / sum(weights.values()))
+        mine = {**named, "tokentrail_input_part": part}
+        history.add(f"{semconv.INPUT_PART_TOKENS}_total", tokens, **own, **mine)
+    if chance.random() < SEARCHES:
+        mine = {**named, "tokentrail_tool_name": "web_search"}
+        history.add(f"{semconv.TOOL_REQUESTS}_total", 1, **own, **mine)
+    if source != "reported":
+        return
+    cacheable = int(read * 0.8) // 128 * 128
+    reason = chance.choices(
+        ("tools_changed", "history_rewritten", "not_served", None),
+        (model.changed, REWRITTEN, EXPIRED, max(0.0, 1 - model.changed - REWRITTEN - EXPIRED)),
+    )[0]
+    served = cacheable if reason is None else 0
+    name = f"{semconv.CACHE_TOKENS}_total"
+    history.add(name, cacheable, **own, tokentrail_cache_state="cacheable")
+    history.add(name, served, **own, tokentrail_cache_state="read")
+    if reason is not None:
+        mine = {"tokentrail_cache_state": "missed", "tokentrail_cache_miss_reason": reason}
+        history.add(name, cacheable, **own, **mine)
 
 
 def _times(

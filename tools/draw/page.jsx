@@ -115,7 +115,7 @@ function Stat({ panel, frames, width, height }) {
   const factors = getDisplayValueAlignmentFactors(values);
   return <VizRepeater getValues={() => values} getAlignmentFactors={() => factors} width={width} height={height} source={frames} itemSpacing={3} autoGrid orientation={options.orientation ?? 'auto'} renderCounter={0}
     renderValue={(one) => <BigValue value={one.value.display} count={one.count} sparkline={one.value.sparkline} colorMode={options.colorMode} graphMode={options.graphMode} justifyMode={options.justifyMode}
-      textMode={(options.textMode ?? 'auto') === 'auto' ? (one.count > 1 ? 'value_and_name' : 'value') : options.textMode} alignmentFactors={factors} width={one.width} height={one.height} theme={theme} />} />;
+      text={options.text} textMode={(options.textMode ?? 'auto') === 'auto' ? (one.count > 1 ? 'value_and_name' : 'value') : options.textMode} alignmentFactors={factors} width={one.width} height={one.height} theme={theme} />} />;
 }
 
 // Cells of a histogram over time: the buckets are cumulative, so each is taken less the one below.

@@ -140,8 +140,7 @@ def _record(engines: Path, folder: Path, rules: list[Path], end: float) -> None:
 
 
 def _alerts(rules: list[Path], end: float) -> Iterator[str]:
-    """Yield the series ALERTS, which Prometheus writes of alerts that fire."""
-    yield "# TYPE ALERTS unknown"
+    """Yield ALERTS and ALERTS_FOR_STATE, which Prometheus writes of alerts that fire."""
     for path in rules:
         for group in yaml.safe_load(path.read_text("utf-8"))["groups"]:
             for rule in group["rules"]:
@@ -155,8 +154,9 @@ def _alert(rule: dict[str, Any], end: float) -> Iterator[str]:
     for one in ask("query_range", query=rule["expr"], **span)["result"]:
         labels = {**one["metric"], **rule["labels"], "alertname": rule["alert"]}
         labels.pop("__name__", None)
-        shown = ",".join(
-            f'{k}="{v}"' for k, v in sorted({**labels, "alertstate": "firing"}.items())
+        plain, shown = (
+            ",".join(f'{k}="{v}"' for k, v in sorted(each.items()))
+            for each in (labels, {**labels, "alertstate": "firing"})
         )
         begun = before = 0.0
         for at, _ in one["values"]:
@@ -164,3 +164,4 @@ def _alert(rule: dict[str, Any], end: float) -> Iterator[str]:
             before = at
             if at - begun >= wait:
                 yield f"ALERTS{{{shown}}} 1 {at:.0f}"
+                yield f"ALERTS_FOR_STATE{{{plain}}} {begun:.0f} {at:.0f}"

@@ -10,11 +10,11 @@ no tests that start programs.
 
 So a mutant is a changed file in a copy of the tree (``trees.py``). Beside each of two copies waits
 a process that has imported all but tokentrail; it forks for each mutant and runs pytest there, on
-the tests that pass the changed lines, the narrowest first, until one fails (``worker.py``): 4 s of
-a core for each mutant, survivors included. Which test passes which line is measured by coverage's
-contexts once for each test file and kept (``measure.py``, ``contexts.py``): of each parametrised
-test four cases, two fifths of all, in about 250 s of a core; CI does so anew each time. A verdict
-is kept too, until its file or the tests that decided it change (``results.py``).
+the tests that could notice it, until one fails (``worker.py``): those of files that import what was
+changed first, then the narrowest that pass the line; 40 s of a core at most. Which test passes
+which line is measured by coverage's contexts once for each test file and kept (``measure.py``,
+``contexts.py``): of each parametrised test four cases, two fifths of all, in about 250 s of a core.
+A verdict is kept too, until its file or the tests that decided it change (``results.py``).
 
 ``scope.py`` is the one list of what is mutated, with the seed and the bar; ``equivalent.json`` has
 what is set aside, and why.

@@ -1,6 +1,7 @@
-"""Which tests are asked of a mutant: those that pass its lines, the narrowest first.
+"""Which tests are asked of a mutant: those that pass its lines, the most telling first.
 
-When a source changes, what is known of its lines moves with them.
+Most telling are tests of files that import what was mutated, then those that share words with it,
+then the narrowest. When a source changes, what is known of its lines moves with them.
 """
 
 from __future__ import annotations
@@ -8,25 +9,32 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from tools.mutate import measure, scope
 from tools.mutate.mutants import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tools.mutate.measure import Measured
     from tools.mutate.mutants import Mutant
 
-SECONDS: Final = 20.0
+SECONDS: Final = 40.0
 """Of a core: what the tests that are asked of one mutant may take together."""
 SLOW: Final = 1.0
-"""Of a core: from which on a test is asked last."""
+"""Of a core: from which on a test is asked last, unless it imports the module of the mutant."""
 AHEAD: Final = 3
 """By so many cases a test is asked earlier for each word of the mutant that it has too."""
+OWN: Final = 6
+"""By so many where its file imports the module of the mutant."""
+NEAR: Final = 2
+"""By so many later where it passes the function of the mutant, but not the line, as far as known:
+of a test with many cases only some are measured."""
 
 _WORD: Final = re.compile(r"[a-z]{4,}", re.IGNORECASE)
 """Part of a name: what tests call a thing is often more than what the code does."""
@@ -82,15 +90,27 @@ class Contexts:
                     self._tests.append(replace(like, test=replace(like.test, name=name)))
 
     def of(self, mutant: Mutant) -> list[Test]:
-        """Return the tests that pass the mutant, the most telling first, as time allows."""
-        words = frozenset(_WORD.findall(mutant.site.before))
+        """Return the tests that could notice the mutant, the most telling first, as time allows."""
         first, last = mutant.site.span
-        tests = self._at({mutant.path: range(first, last + 1)})
+        start, end = _function_around(self._texts[mutant.path], mutant.site.line)
+        passing = self._at({mutant.path: range(first, last + 1)})
+        near = self._at({mutant.path: range(start, end)})
         uses = self._at(self._uses(mutant)) if mutant.site.names else []
-        # What runs at import belongs to no test: then those that pass a use of it, or the module.
-        rest = [] if tests else self._at({mutant.path: range(1, 10_000)})
-        every = [] if tests or uses or rest else [each.test for each in self._tests]
-        return choose(*(ranked(group, words) for group in (uses, tests, rest, every)))
+        at_home = [each.test for each in self._tests if _imports(each.test.name, mutant)]
+        # What runs at import belongs to no test: then all of the files that import it are asked.
+        alike = [*passing, *uses] if passing else [*uses, *at_home]
+        # ... and those that pass the module, or any.
+        rest = [] if passing else self._at({mutant.path: range(1, 10_000)})
+        every = [] if alike or rest else [each.test for each in self._tests]
+        words = frozenset(_WORD.findall(mutant.site.before))
+        turns = {test.name: NEAR for test in near} | dict.fromkeys((t.name for t in alike), 0)
+        for test in at_home:
+            if test.name in turns:
+                turns[test.name] -= OWN
+        known = {test.name: test for test in (*near, *alike)}
+        return choose(
+            ranked(list(known.values()), words, turns), ranked(rest, words), ranked(every, words)
+        )
 
     def _at(self, places: dict[str, Sequence[int]]) -> list[Test]:
         """Return the tests that pass one of these lines."""
@@ -119,19 +139,58 @@ class Contexts:
         }
 
 
-def ranked(tests: list[Test], words: frozenset[str] = frozenset()) -> list[Test]:
+def ranked(
+    tests: list[Test],
+    words: frozenset[str] = frozenset(),
+    turns: Mapping[str, int] = MappingProxyType({}),
+) -> list[Test]:
     """One case of each test function before the second of any; the narrowest first.
 
-    Those that share words with the mutant go before their turn.
+    Those that share words with the mutant go before their turn; ``turns`` moves others by name.
     """
-    rounds: dict[str, int] = {}
+    rounds: Counter[str] = Counter()
     placed: list[tuple[bool, int, int, Test]] = []
     for test in sorted(tests, key=lambda test: (test.breadth, test.name)):
         function = _function(test.name)
-        rounds[function] = turn = rounds.get(function, -1) + 1
-        turn -= AHEAD * len(words & _words_of(function))
-        placed.append((test.cpu > SLOW, turn, test.breadth, test))
+        moved = turns.get(test.name, 0)
+        turn = rounds[function] + moved - AHEAD * len(words & _words_of(function))
+        rounds[function] += 1
+        placed.append((test.cpu > SLOW and moved >= 0, turn, test.breadth, test))
     return [row[-1] for row in sorted(placed, key=lambda row: row[:3])]
+
+
+def _imports(test: str, mutant: Mutant) -> bool:
+    """Whether the file of a test imports the module of a mutant, or the class that is mutated."""
+    module = mutant.path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__")
+    dotted = module.replace("/", ".")
+    owner = mutant.site.function.partition(".")[0]
+    return not {dotted, f"{dotted.rpartition('.')[0]}:{owner}"}.isdisjoint(_imported(_file(test)))
+
+
+@cache
+def _imported(file: str) -> frozenset[str]:
+    """Return the modules that a file imports, and ``package:name`` of what it takes from each."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(_text(file))):
+        if isinstance(node, ast.Import):
+            found.update(each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found.update(f"{node.module}.{each.name}" for each in node.names)
+            found.update(f"{node.module}:{each.name}" for each in node.names)
+    return frozenset(found)
+
+
+@cache
+def _function_around(text: str, line: int) -> tuple[int, int]:
+    """Return the first line of the innermost function around a line, and the one after it."""
+    around = [
+        (node.lineno, (node.end_lineno or node.lineno) + 1)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    return max(around, default=(0, 0))
 
 
 @cache
@@ -144,15 +203,17 @@ def _words_of(function: str) -> frozenset[str]:
 
 @cache
 def _functions(file: str) -> dict[str, str]:
-    path = scope.ROOT / file
-    if not path.exists():
-        return {}
-    lines = path.read_text().splitlines()
+    lines = _text(file).splitlines()
     return {
         node.name: "\n".join(lines[_first(node) - 1 : node.end_lineno])
         for node in ast.walk(ast.parse("\n".join(lines)))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     }
+
+
+def _text(file: str) -> str:
+    path = scope.ROOT / file
+    return path.read_text() if path.exists() else ""
 
 
 def _first(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -171,6 +232,10 @@ def choose(*groups: list[Test]) -> list[Test]:
             break
         chosen[test.name] = test
     return list(chosen.values())
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def _function(test: str) -> str:

@@ -1,7 +1,11 @@
-"""Answers made of choices, as chat completions and completions give them, plain and streamed."""
+"""Answers made of choices, as chat completions and completions give them, plain and streamed.
+
+And where the usage stands in them: what it reports is read by `reported_usage`.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tokentrail.apis.content_filter import Findings, read_answer_filters
@@ -13,23 +17,14 @@ from tokentrail.apis.failures import (
     error_type,
     is_error,
 )
-from tokentrail.apis.reported_usage import (
-    find_usage,
-    merge_reports,
-    read_usage,
-    totals,
-    without_empty,
-)
+from tokentrail.apis.reported_usage import merge_reports, read_usage, totals, without_empty
 from tokentrail.apis.values import fields, integer, sequence, telemetry_str
-from tokentrail.model.records import Response
-from tokentrail.model.text_buffer import MOST_WAITING, NOWHERE, SMALL
+from tokentrail.model.records import MOST_WAITING, SMALL, Response
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Mapping
 
     from tokentrail.model.records import Reported, Request, TextSink
-    from tokentrail.model.text_buffer import TextBuffer
 
 MOST_CHOICES: Final = 128
 """More choices than the API gives. The finish reasons of further ones are not kept."""
@@ -40,9 +35,15 @@ NEVER_RECEIVED: Final = "error"
 NOTHING, THOUGHT, CONTENT_SHOWN = range(3)
 """What a choice shows: nothing, only reasoning, or content."""
 _NONE_EXPECTED: Final = range(0)
+_USAGE_HOLDERS: Final = ("x_groq",)
+"""Objects of an answer in which a usage stands, where the answer itself has none."""
 _FIELDS: Final = (
     "id", "model", "service_tier", "system_fingerprint", "usage", "moderation",
 )  # fmt: skip
+
+
+_NOWHERE: Final[deque[str]] = deque(maxlen=0)
+"""Takes text that nobody counts, and holds none."""
 
 
 class ChoiceReader(Protocol):
@@ -118,6 +119,21 @@ def finish_reasons(reasons: Mapping[int, str | None], expected: range) -> tuple[
     return tuple([reasons.get(index) or NEVER_RECEIVED for index in awaited]) or None
 
 
+def find_usage(answer: Mapping[str, object]) -> object:
+    """Return the usage of an answer or a chunk, wherever it stands; ``None`` if there is none."""
+    usage = answer.get("usage")
+    if usage is not None:
+        return usage
+    for name in _USAGE_HOLDERS:
+        if name in answer and (usage := fields(answer[name]).get("usage")) is not None:
+            return usage
+    choices = answer.get("choices")
+    for choice in choices if type(choices) is list else sequence(choices):
+        if (usage := fields(choice).get("usage")) is not None:
+            return usage
+    return None
+
+
 class ChunkAccumulator:
     """Gathers a stream of chunks. O(1) each, in memory bounded by ``MOST_CHOICES``.
 
@@ -173,7 +189,7 @@ class ChunkAccumulator:
         self._tier: object = None
         self._fingerprint: object = None
         self._reasons: dict[int, str | None] = {}
-        self._buffers: dict[object, TextBuffer | deque[str]] = {}
+        self._buffers: dict[object, list[str] | deque[str]] = {}
         """Where more content of a choice may be left; none where its chunks are read as a whole:
         before the model is named and content came, where a filter speaks, and after a usage."""
         self._asked: object = None
@@ -234,8 +250,9 @@ class ChunkAccumulator:
             self._tier = tier
         if fingerprint:
             self._fingerprint = fingerprint
-        if is_error(given.get("error")):
-            self._error = error_type(given["error"])
+        error = given.get("error")
+        if error is not None and is_error(error):
+            self._error = error_type(error)
         choices, said = given.get("choices"), NOTHING
         for choice in choices if type(choices) is list else ():
             said = max(said, self._choose(fields(choice)))
@@ -279,7 +296,8 @@ class ChunkAccumulator:
     def _lend_buffer(self, index: int) -> None:
         """Have further content of a choice left where it is awaited, if it may be."""
         sink = self._sink
-        buffer = NOWHERE if sink is None else sink.append_buffer("text", index, CONTENT)
+        buffer: list[str] | deque[str] | None
+        buffer = _NOWHERE if sink is None else sink.append_buffer("text", index, CONTENT)
         if buffer is not None:
             self._buffers[index] = buffer
 
@@ -309,6 +327,9 @@ class ChunkAccumulator:
         reasons = self._reasons
         expected = self._expected
         findings = self._findings
+        reported = self._reported()
+        if reported is not None:
+            reported = without_empty(reported, shown=self._says)
         return Response(
             id=telemetry_str(self._id),
             model=telemetry_str(self._model),
@@ -316,7 +337,7 @@ class ChunkAccumulator:
             service_tier=telemetry_str(self._tier),
             system_fingerprint=telemetry_str(self._fingerprint),
             content_filter=None if findings is None else findings.outcome(),
-            reported=without_empty(self._reported(), shown=self._says),
+            reported=reported,
             # A running total may be that of the chunk before: then even an empty one outdates it.
             final=self._final and (self._is_last or not self._is_running),
             complete=all(reasons.get(index) for index in {*reasons, *expected}),

@@ -1,8 +1,8 @@
 """Metadata of a call's HTTP exchange: request id, retries, rate limits.
 
 Read where an answer or an error shows its headers anyway: raw answers, streams, and errors that
-have a status. A plain answer shows its request id alone. Nothing is asked for, and nothing kept of
-the application's objects.
+have a status. Of a plain answer, which shows its request id alone, the recorder takes that. Nothing
+is asked for, and nothing kept of the application's objects.
 """
 
 from __future__ import annotations
@@ -67,13 +67,6 @@ _REQUEST_HEADERS: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {
 def is_raw(headers: object) -> bool:
     """Return whether the headers of a request ask for a raw or streaming response."""
     return isinstance(headers, Mapping) and any(str(name).lower() == _RAW for name in headers)
-
-
-def metadata_of_answer(answer: object) -> HttpMetadata | None:
-    """Return what a plain answer shows: the client writes the request id on it."""
-    given = getattr(answer, "__dict__", None)
-    known = telemetry_str(given.get("_request_id")) if type(given) is dict else None
-    return None if known is None else HttpMetadata(request_id=known)
 
 
 def metadata_of_response(response: object) -> HttpMetadata | None:

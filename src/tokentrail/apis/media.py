@@ -10,9 +10,9 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tokentrail.apis.parameters import COMMON, Parameters, choice_count
+from tokentrail.apis.parameters import COMMON, choice_count
 from tokentrail.apis.reported_usage import audio_usage, read_usage
-from tokentrail.apis.values import fields, plain_str, telemetry_str
+from tokentrail.apis.values import Parameters, fields, plain_str, telemetry_str
 from tokentrail.model import operations
 from tokentrail.model.records import Response
 

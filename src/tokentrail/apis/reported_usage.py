@@ -1,6 +1,6 @@
-"""The server's own numbers, wherever they stand and whatever they are called.
+"""The server's own numbers, whatever they are called.
 
-One reader for all APIs: a table of places, a table of names, and the server's own arithmetic. Null,
+One reader for all APIs: a table of names, and the server's own arithmetic. Null,
 missing and wrong-typed numbers are absent, not zero. No rule looks at who the server is.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
-from tokentrail.apis.values import MAX_TOKENS, fields, number, sequence, tokens
+from tokentrail.apis.values import MAX_TOKENS, fields, number, tokens
 from tokentrail.model.records import Reported
 
 if TYPE_CHECKING:
@@ -58,23 +58,6 @@ _BESIDE: Final = frozenset(
 )
 """What some servers report besides tokens; the last is Anthropic's split of cache writes."""
 _NAMES: Final = frozenset({*DETAILS, *TOP, *_BESIDE})
-_HOLDERS: Final = ("x_groq",)
-"""Objects of an answer in which a usage stands, where the answer itself has none."""
-
-
-def find_usage(answer: Mapping[str, object]) -> object:
-    """Return the usage of an answer or a chunk, wherever it stands; ``None`` if there is none."""
-    usage = answer.get("usage")
-    if usage is not None:
-        return usage
-    for name in _HOLDERS:
-        if name in answer and (usage := fields(answer[name]).get("usage")) is not None:
-            return usage
-    choices = answer.get("choices")
-    for choice in choices if type(choices) is list else sequence(choices):
-        if (usage := fields(choice).get("usage")) is not None:
-            return usage
-    return None
 
 
 def totals(usage: object) -> tuple[int | None, int | None]:

@@ -1,4 +1,4 @@
-"""Typed readers: what a value is, or ``None``, never an exception.
+"""Typed readers: what a value is, or ``None``, never an exception; and tables of them.
 
 Servers answer and applications pass whatever they like; openai's model objects are built
 without validation and keep wrong types as they came. So everything is read by an allow-list of
@@ -10,7 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from tokentrail.model.records import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokentrail.model.records import Prompt
+
+    Parameter = tuple[str, str, Callable[[Any], object]]
+    """A keyword argument, the field of a Request that it fills, and how it is read."""
 
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _SENTINELS: Final = frozenset({"NoneType", "NotGiven", "Omit"})
@@ -162,3 +172,29 @@ def number(value: object) -> float | None:
         return value
     whole = integer(value)
     return None if whole is None else float(whole)
+
+
+class Parameters:
+    """Reads the keyword arguments of one API's calls, of which most give but a few."""
+
+    def __init__(self, *rows: Parameter) -> None:
+        """Where two rows fill the same field, the later counts."""
+        self._rows: dict[str, list[tuple[int, str, Callable[[Any], object]]]] = {}
+        for rank, (name, field, read) in enumerate(rows):
+            self._rows.setdefault(name, []).append((rank, field, read))
+
+    def read(
+        self,
+        arguments: Mapping[str, object],
+        prompt: Prompt | None = None,
+        **known: Any,
+    ) -> Request:
+        """Return the request of these arguments."""
+        ranks: dict[str, int] = {}
+        for name, given in arguments.items():
+            for rank, field, read in self._rows.get(name, ()):
+                value = read(given)
+                if value is not None and rank >= ranks.get(field, -1):
+                    known[field] = value
+                    ranks[field] = rank
+        return Request(prompt=prompt, **known)

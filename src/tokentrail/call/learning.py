@@ -12,8 +12,9 @@ from tokentrail.usage import resolve
 from tokentrail.usage.likeness import can_be_alike, is_countable, likeness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
 
+    from tokentrail.call.reader import LatePrompt
     from tokentrail.counting import Encoder, InputTally
     from tokentrail.model.records import Count, Operation, Prompt, Request
     from tokentrail.usage.calibration import Calibration
@@ -31,9 +32,8 @@ class Lesson:
         calibration: Calibration,
         operation: Operation,
         counted_as: tuple[resolve.Model, Encoder],
-        prompt: Callable[[], Prompt | None],
+        prompt: LatePrompt,
     ) -> None:
-        """``prompt``: reads it, if it was not read yet."""
         self._calibration = calibration
         self._operation = operation
         self._model, self._encoder = counted_as

@@ -14,35 +14,37 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tokentrail.apis import http_metadata
-from tokentrail.call.jobs import Comparison, Gaps
-from tokentrail.call.learning import Lesson, calibrated
+from tokentrail.call.jobs import Gaps
 from tokentrail.call.live_usage import LiveUsage
 from tokentrail.call.price import PriceLookup
-from tokentrail.call.redacted_words import redact_words, redacted_exception
+from tokentrail.call.reader import LatePrompt
+from tokentrail.call.redaction import redacted_content
+from tokentrail.call.refinement import explain, put_right
 from tokentrail.call.usage_counter import UsageCounter
+from tokentrail.call.verification import verification
 from tokentrail.config import TokenCounting
 from tokentrail.counting import INLINE, OutputTally
 from tokentrail.model.records import Source, Usage
+from tokentrail.runtime.worker import approximate_size
 from tokentrail.support import guard
-from tokentrail.support.size import approximate_size
 from tokentrail.telemetry import internal_metrics
-from tokentrail.telemetry.context import without_instrumentation
 from tokentrail.usage import resolve
 from tokentrail.usage.tools import tools_of
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tokentrail.apis.capture import Capture
     from tokentrail.call.reader import RequestReader
     from tokentrail.call.recorder import Recorder
     from tokentrail.content import Content
-    from tokentrail.counting import Encoder
     from tokentrail.model.records import CallCost, Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
 
+LONG = 2 * INLINE
+"""Characters of a request of which the prompt is read by the worker."""
 _chance = random.Random()  # noqa: S311 - a sample; the program's own random numbers stay its own
 
 
@@ -286,8 +288,7 @@ class ObservedCall:
         if worker.full():
             self._let_go_of_text()
         self.state = CallState.QUEUED
-        if worker.put_finalised(self):
-            internal_metrics.note_queued()
+        worker.put_finalised(self)
 
     def _let_go_of_text(self) -> None:
         """Keep what is known by now: of what would be counted too much waits already."""
@@ -301,8 +302,9 @@ class ObservedCall:
         """Return about how many bytes of text wait with it."""
         capture = self.capture
         held = None if capture is None else capture.held
-        output = 0 if self._output is None else self._output.held
-        return output + approximate_size(self._prompt, held)
+        output = 0 if self._output is None else self._output.size()
+        asked = self._prompt if self._reader is None else self._reader.held
+        return output + approximate_size(asked, held)
 
     def _count(self) -> None:
         """Count and record at once if that is quick, else by the worker."""
@@ -322,7 +324,6 @@ class ObservedCall:
         """Leave the rest to the worker; if it takes nothing, do without."""
         self.state = CallState.QUEUED
         if self._runtime.submit(self):
-            internal_metrics.note_queued()
             return
         self.state = CallState.ENDED
         self.expire()
@@ -343,8 +344,21 @@ class ObservedCall:
     def _is_cheap(self) -> bool:
         """Whether all that is left to do takes well under a millisecond."""
         with guard.shield("end of a call"):
-            return self._is_cheap_to_emit() and self.ready() and self._counting().weight <= INLINE
+            if self._is_encoding_awaited() or self._is_long() or not self._is_cheap_to_emit():
+                return False
+            return self.ready() and self._counting().weight <= INLINE
         return True  # the span must end whatever happens
+
+    def _is_encoding_awaited(self) -> bool:
+        """Whether a stream has text to count, and the encoding for it is not built yet."""
+        if self._output is None:
+            return False
+        model = self._runtime.identify(self.request, self._operation.response)
+        return not self._runtime.encodings.is_settled(model.encoding)
+
+    def _is_long(self) -> bool:
+        """Whether to read the prompt takes long, which was not read yet."""
+        return self._reader is not None and approximate_size(self._reader.held) > LONG
 
     def _may_be_calibrated(self) -> bool:
         """Whether reports of such calls may have taught what the input is: the worker knows."""
@@ -416,13 +430,14 @@ class ObservedCall:
 
     def steps(self) -> Iterator[None]:
         """Count what has to be counted in short slices, then record the call."""
+        if self.state is CallState.QUEUED:
+            internal_metrics.note_queued()
         try:
             with guard.shield("count"):
                 if not self._is_settled:
                     yield from self._settle()
                 if self.state is CallState.QUEUED and not self._is_expired:
-                    yield from self._put_right()
-                    yield from self._explain()
+                    yield from self._refine()
         finally:
             self._record()
 
@@ -437,35 +452,20 @@ class ObservedCall:
         self.usage = resolve.resolve_usage(self._operation, read, generated, mode)
         self._is_settled = True
 
-    def _put_right(self) -> Iterator[None]:
-        """Put a counted input right by what reports of calls like it taught."""
-        calibration, prompt, usage = self._runtime.calibration, self.prompt(), self.usage
-        tally = self._counting().counted_input
-        if calibration is None or prompt is None or tally is None:
+    def _refine(self) -> Iterator[None]:
+        """Put a counted input right, and explain it, where that is asked for and possible."""
+        runtime, operation, prompt, usage = (
+            self._runtime, self._operation, self.prompt(), self.usage,
+        )  # fmt: skip
+        if prompt is None or usage is None or usage.input is None:
             return
-        if usage is None or usage.input is None or not self._may_be_calibrated():
-            return
-        response = self._operation.response
-        answered = response.model if response is not None else None
-        counted = (tally, usage.input)
-        better = yield from calibrated(calibration, self.request, prompt, answered, counted)
-        self.usage = replace(usage, input=better)
-
-    def _explain(self) -> Iterator[None]:
-        """Find out what the input is made of, and what the prompt's cache served, if asked to."""
-        runtime, operation = self._runtime, self._operation
-        explainer, prompt, usage = runtime.explainer, self.prompt(), self.usage
-        if explainer is None or not self._is_explained or prompt is None or usage is None:
-            return
-        model = runtime.identify(self.request, operation.response)
-        encoder = runtime.encodings.get(model.encoding)
-        if encoder is None or usage.input is None:
-            return
-        operation.request, operation.usage = self.request, usage
-        for _ in explainer.steps(operation, prompt, usage.input, model, encoder):
-            if time.monotonic() > self.deadline:
-                return
-            yield
+        operation.request = self.request
+        if self._may_be_calibrated():
+            tally = self._counting().counted_input
+            usage = yield from put_right(runtime, operation, prompt, tally, usage)
+        self.usage = operation.usage = usage
+        if self._is_explained:
+            yield from explain(runtime, operation, prompt, self.deadline)
 
     # ENDED or QUEUED -> RECORDED -----------------------------------------------------------------
 
@@ -505,23 +505,9 @@ class ObservedCall:
 
     def _take_content(self, capture: Capture) -> Content | None:
         """Return what is kept of the content, and let go of the rest."""
-        operation, raised, content = self._operation, self._operation.raised, None
         self.capture = None
-        operation.raised = raised and replace(raised, message=None, stacktrace=None)
-        if not self._runtime.emitter.captures_content:  # no longer: see OpenAIInstrumentor
-            capture.release()
-            return None
-        try:
-            with guard.shield("content"), without_instrumentation():
-                if raised is not None:
-                    raised = redacted_exception(raised, capture.rules)
-                if capture.rules.redact is not None:
-                    redact_words(operation, capture.rules)
-                content = capture.content()
-                operation.raised = raised
-        finally:
-            capture.release()
-        return content
+        is_wanted = self._runtime.emitter.captures_content  # no longer: see OpenAIInstrumentor
+        return redacted_content(self._operation, capture, is_wanted=is_wanted)
 
     def _check(self, operation: Operation, *, is_chosen: bool) -> None:
         """Have a reported call counted too, where that costs no waiting.
@@ -537,33 +523,12 @@ class ObservedCall:
         learns = calibration is not None and (is_chosen or calibration.may_learn(self.request))
         if not (is_compared or learns):
             return
-        model = runtime.identify(self.request, operation.response)
-        encoder = runtime.encodings.get(model.encoding)
-        if encoder is None or not model.known:
+        counted = verification(runtime, operation)
+        if counted is None:
             return
-        lesson = None
-        if calibration is not None and learns:
-            lesson = Lesson(calibration, operation, (model, encoder), self._late_prompt())
-            lesson.verifies = is_chosen
+        if learns:
+            counted.learn(LatePrompt(self._reader, self._prompt), verifies=is_chosen)
         if is_compared:
-            self._compare(operation, model, encoder, lesson)
-        elif lesson is not None and calibration is not None:
-            calibration.wait(lesson)
-            if not runtime.submit(lesson):
-                calibration.begin(lesson)
-
-    def _compare(
-        self, operation: Operation, model: resolve.Model, encoder: Encoder, lesson: Lesson | None
-    ) -> None:
-        prompt = self.prompt()
-        given = None
-        if prompt is not None and not prompt.unknowable:
-            given = resolve.input_tally(prompt, operation.response)
-        made = self._output_tally(prompt) if resolve.shows_output(self.request) else None
-        tallies = (given, made)
-        self._runtime.submit(Comparison(self.telemetry, operation, model, encoder, tallies, lesson))
-
-    def _late_prompt(self) -> Callable[[], Prompt | None]:
-        """Return what gives the prompt later, without keeping the call."""
-        reader, prompt = self._reader, self._prompt
-        return (lambda: prompt) if reader is None else (lambda: reader.read_request().prompt)
+            counted.compare(self.telemetry, self.prompt(), self._output_tally)
+        else:
+            counted.submit()

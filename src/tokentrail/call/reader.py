@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from tokentrail.content import Content
-    from tokentrail.model.records import Request
+    from tokentrail.model.records import Prompt, Request
 
 
 class RequestReader(Protocol):
     """Reads of a request what is long, or seldom needed."""
+
+    @property
+    def held(self) -> object:
+        """What the prompt is read of: as much as it holds, as a measure of it."""
 
     def read_request(self) -> Request:
         """Return the request with its prompt, as it was sent."""
@@ -20,3 +24,18 @@ class RequestReader(Protocol):
 
     def read_sent_content(self) -> Content:
         """Return what the request said, once the client has read it."""
+
+
+class LatePrompt:
+    """Gives the prompt of a call later, without keeping the call."""
+
+    __slots__ = ("_prompt", "_reader")
+
+    def __init__(self, reader: RequestReader | None, prompt: Prompt | None) -> None:
+        """``reader``: reads it, if it was not read yet."""
+        self._reader = reader
+        self._prompt = prompt
+
+    def __call__(self) -> Prompt | None:
+        """Return the prompt."""
+        return self._prompt if self._reader is None else self._reader.read_request().prompt

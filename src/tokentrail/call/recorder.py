@@ -16,13 +16,22 @@ from typing import TYPE_CHECKING
 
 from tokentrail.apis import http_metadata
 from tokentrail.apis.failures import NO_ANSWER
-from tokentrail.model.records import Operation, Outcome, RaisedException, Response, Usage
+from tokentrail.apis.values import telemetry_str
+from tokentrail.call.outcome import outcome_of
+from tokentrail.model.records import (
+    HttpMetadata,
+    Operation,
+    Outcome,
+    RaisedException,
+    Response,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokentrail.apis import Accumulator, ApiAdapter
-    from tokentrail.model.records import HttpMetadata, Request, TextSink
+    from tokentrail.model.records import Request, TextSink
 
 STAMP_BLOCK = 512
 """Chunk times kept before they are handed on."""
@@ -201,7 +210,7 @@ class Recorder:
         self._answered = True
         self._answer = answer
         if self.needs_details and self.http is None:
-            self.http = http_metadata.metadata_of_answer(answer)
+            self.http = _metadata_of_answer(answer)
         self._read(answer)
         return self._end(Outcome.COMPLETED)
 
@@ -294,7 +303,7 @@ class Recorder:
         if response is not None:
             answered = answered and not response.unanswered
             if outcome is not Outcome.COMPLETED or response.error_type or not response.ended:
-                outcome = self._judged(outcome, response)
+                outcome = outcome_of(outcome, self._request, response)
         if error is not None:
             failure = _class_name(error)
         begun, first = self._started, self._first
@@ -321,16 +330,12 @@ class Recorder:
             operation.raised = _raised(error, quoted=self.keeps_error_text)
         return operation
 
-    def _judged(self, outcome: Outcome, response: Response) -> Outcome:
-        """Return how the call ended, by what the server said of it too."""
-        if response.error_type is not None:
-            return Outcome.FAILED
-        if outcome is Outcome.CLOSED_EARLY and response.complete:
-            return Outcome.COMPLETED
-        goes_on = self._request.background or (self._request.fetches and not self._request.stream)
-        if outcome is Outcome.COMPLETED and not (response.ended or goes_on):
-            return Outcome.TRUNCATED
-        return outcome
+
+def _metadata_of_answer(answer: object) -> HttpMetadata | None:
+    """Return what a plain answer shows of its exchange: the client writes the request id on it."""
+    given = getattr(answer, "__dict__", None)
+    known = telemetry_str(given.get("_request_id")) if type(given) is dict else None
+    return None if known is None else HttpMetadata(request_id=known)
 
 
 def _raised(error: Exception, *, quoted: bool) -> RaisedException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from dataclasses import field
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,9 @@ from tokentrail.apis.capture import Capture, CapturingAdapter
 from tokentrail.apis.readers import content_accumulator
 from tokentrail.call.observed_call import ObservedCall
 from tokentrail.call.recorder import Recorder
-from tokentrail.call.usage_counter import StreamEncoder
 from tokentrail.config import TokenCounting
 from tokentrail.content.parts import Content
-from tokentrail.counting import OutputTally
+from tokentrail.counting import HELD, OutputTally
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass
 from tokentrail.telemetry import attribution, cache_key
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tokentrail.apis import ApiAdapter
     from tokentrail.call.reader import RequestReader
+    from tokentrail.counting import Encoder
     from tokentrail.model.records import Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.context import CallContext
@@ -39,8 +40,6 @@ class CallToRecord:
     context: CallContext
     """What is current where it is made."""
     request: Request
-    read_prompt_now: bool = field(default=False, init=False)
-    """The prompt is read before the request is sent, not at the end of the call, if at all."""
     usage_injected: bool = field(default=False, init=False)
     """The server is asked for the usage of the stream, which the application did not do: it has to
     be seen in any case."""
@@ -76,13 +75,10 @@ def start_call(
         late = reader if is_observed and request.prompt is None else None
         observed = ObservedCall(runtime, request, telemetry, recorder, output, late)
         observed.capture = capture
-        if call.read_prompt_now:
-            with guard.shield("request"):
-                observed.prompt()
         if runtime.settings.time_per_output_chunk and telemetry.records_gaps:
             recorder.keep_chunk_times()
         if output is not None:
-            output.ask(StreamEncoder(runtime, request, recorder))
+            output.ask(_StreamEncoder(runtime, request, recorder))
         if _needs_encoding(runtime, call):
             runtime.start_encoding(runtime.identify(request, None).encoding)
         runtime.open_calls.add(observed)
@@ -143,3 +139,31 @@ def _needs_encoding(runtime: Runtime, call: CallToRecord) -> bool:
     if mode is TokenCounting.ALWAYS or runtime.explainer is not None:
         return True
     return call.request.stream and not call.usage_injected and mode is not TokenCounting.OFF
+
+
+class _StreamEncoder:
+    """Finds the encoding to count an answer with while it streams; the tally asks for it.
+
+    The recorder, whose accumulator fills the tally, is not kept alive by it.
+    """
+
+    __slots__ = ("_recorder", "_request", "_runtime")
+
+    def __init__(self, runtime: Runtime, request: Request, recorder: Recorder) -> None:
+        self._runtime = runtime
+        self._request = request
+        self._recorder = weakref.ref(recorder)
+
+    def __call__(self, held: int) -> Encoder | None:
+        """Return the encoding, if it is there.
+
+        It may not be, where a report is awaited. Of a long answer so much text is ``held`` by then
+        (in bytes) that it would have to be estimated if the report does not come.
+        """
+        recorder, runtime = self._recorder(), self._runtime
+        if recorder is None or not recorder.is_open:
+            return None
+        model = runtime.identify(self._request, recorder.response_so_far())
+        if held > HELD // 4:
+            runtime.start_encoding(model.encoding)
+        return runtime.encodings.get(model.encoding)

@@ -1,17 +1,14 @@
-"""Counting what the server does not report of a call's usage: while it streams, and at its end."""
+"""Counting at the end of a call what the server does not report of its usage."""
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING
 
-from tokentrail.counting import HELD
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokentrail.call.recorder import Recorder
     from tokentrail.counting import Encoder, InputTally, OutputTally
     from tokentrail.model.records import Count, Request
     from tokentrail.runtime.runtime import Runtime
@@ -58,16 +55,12 @@ class UsageCounter:
 
     def is_ready(self) -> bool:
         """Whether what counting needs is there, or never will be."""
-        if not self.has_work:
-            return True
-        encodings, name = self._encodings, self._model.encoding
-        return encodings.get(name) is not None or encodings.failed(name)
+        return not self.has_work or self._encodings.is_settled(self._model.encoding)
 
     def is_encoded(self) -> bool:
         """Whether the model's encoding is there, or never will be; have it built."""
-        encodings, name = self._encodings, self._model.encoding
-        self._start(name)
-        return encodings.get(name) is not None or encodings.failed(name)
+        self._start(self._model.encoding)
+        return self._encodings.is_settled(self._model.encoding)
 
     def expire(self) -> None:
         """Estimate from now on what is not counted yet."""
@@ -112,31 +105,3 @@ class _TimedEncoder:
         if self.is_over:
             raise TimeoutError
         return self._encoding.encode_ordinary(text)
-
-
-class StreamEncoder:
-    """Finds the encoding to count an answer with while it streams; the tally asks for it.
-
-    The recorder, whose accumulator fills the tally, is not kept alive by it.
-    """
-
-    __slots__ = ("_recorder", "_request", "_runtime")
-
-    def __init__(self, runtime: Runtime, request: Request, recorder: Recorder) -> None:
-        self._runtime = runtime
-        self._request = request
-        self._recorder = weakref.ref(recorder)
-
-    def __call__(self, held: int) -> Encoder | None:
-        """Return the encoding, if it is there.
-
-        It may not be, where a report is awaited. Of a long answer so much text is ``held`` by then
-        (in bytes) that it would have to be estimated if the report does not come.
-        """
-        recorder, runtime = self._recorder(), self._runtime
-        if recorder is None or not recorder.is_open:
-            return None
-        model = runtime.identify(self._request, recorder.response_so_far())
-        if held > HELD // 4:
-            runtime.start_encoding(model.encoding)
-        return runtime.encodings.get(model.encoding)

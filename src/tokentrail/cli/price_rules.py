@@ -19,18 +19,22 @@ from tokentrail.cli.promql_rules import rule as _rule
 from tokentrail.cost import genai_prices
 from tokentrail.cost.promql_patterns import escape_regex, model_matcher
 from tokentrail.cost.rates import BY_REQUEST
+from tokentrail.cost.tools import IMAGE_PARTS, rate_of
 from tokentrail.cost.user_prices import STANDARD_TIERS
 from tokentrail.model.operations import EMBEDDINGS
 from tokentrail.telemetry import semconv
+from tokentrail.telemetry.metrics.tools import IMAGE_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
+    from decimal import Decimal
 
     from tokentrail.cost import Rates, UserPrices
 
 TOKENS: Final = "tokentrail:priced_tokens:rate5m"
 REQUESTS: Final = "tokentrail:priced_tool_requests:rate5m"
+OTHER_TOKENS: Final = "tokentrail:priced_other_tokens:rate5m"
 
 _TIER_LABEL: Final = "openai_response_service_tier"
 _BY: Final = "job, gen_ai_request_model"
@@ -49,7 +53,13 @@ _DETAILS: Final = {
 }
 _OWN: Final = f"{semconv.USAGE_TOKENS.replace('.', '_')}_total"
 _TOOL_REQUESTS: Final = f"{semconv.TOOL_REQUESTS.replace('.', '_')}_total"
+_IMAGES: Final = "image_generation"
+_TOKENS_OF_TOOLS: Final = f"{semconv.TOOL_TOKENS.replace('.', '_')}_total"
 _TOOL: Final = semconv.TOOL_NAME.replace(".", "_")
+_APART: Final = (
+    "job, gen_ai_provider_name, gen_ai_request_model, tokentrail_model, gen_ai_token_type,"
+    " gen_ai_token_modality, tokentrail_cache_state"
+)
 _PARTS: Final = {
     "input": ("cache_read", "cache_write", "audio_input", "image_input"),
     "output": ("reasoning", "audio_output"),
@@ -70,6 +80,8 @@ class Priced:
     """``None`` for prices of any provider."""
     wanted: frozenset[str] = frozenset()
     """Those of the requested names that it has."""
+    billed_apart: str = ""
+    """Conditions on labels of what is billed by this model whichever model was requested."""
 
 
 def own_prices(own: UserPrices) -> Iterator[Priced]:
@@ -86,6 +98,7 @@ def own_prices(own: UserPrices) -> Iterator[Priced]:
             ),
             rates,
             wanted=frozenset({model}),
+            billed_apart=f"tokentrail_model={name}",
         )
 
 
@@ -93,10 +106,11 @@ def published_prices(
     providers: tuple[str, ...], at: datetime, own: UserPrices, wanted: frozenset[str] | None
 ) -> Iterator[Priced]:
     """Yield the published prices of text models; ``wanted``: only those with these names."""
-    mine = ""
+    mine, apart = "", ""
     if own:
         without = _alternatives(own.models)
-        mine = f", tokentrail_model!~{without}, gen_ai_request_model!~{without}"
+        apart = f", tokentrail_model!~{without}"
+        mine = f"{apart}, gen_ai_request_model!~{without}"
     for provider in providers:
         before: list[Any] = []
         for owner, model in genai_prices.models_of(provider):
@@ -105,13 +119,14 @@ def published_prices(
             before.append(model)
             if patterns is None:
                 continue
-            where = f'gen_ai_provider_name="{provider}", {_matching(*patterns)}{mine}'
+            where = f'gen_ai_provider_name="{provider}", {_matching(*patterns)}'
             is_own = owner == genai_prices.PROVIDERS[provider]
             name = model.id if is_own else f"{owner}/{model.id}"
             for tier in (None, *(_tiers(model) if is_own else ())):
                 rates = genai_prices.rates_of(model, tier, at)
                 if rates is not None:
-                    yield Priced(name, tier, (f"{where}, {_tier(tier)}",), rates, provider, names)
+                    selectors = (f"{where}{mine}, {_tier(tier)}",)
+                    yield Priced(name, tier, selectors, rates, provider, names, where + apart)
 
 
 def text(
@@ -153,6 +168,8 @@ def _token_rules() -> Iterator[list[str]]:
             yield _rule(TOKENS, _summed(_part(kind, part)), tokentrail_part=part)
     tools = f'{_TOOL_REQUESTS}{{{_TOOL}=~"{"|".join(BY_REQUEST)}"}}'
     yield _rule(REQUESTS, _summed(tools, f"{_ALIKE}, {_TOOL}"))
+    of_images = _summed(_TOKENS_OF_TOOLS, f"{_APART}, {_TOOL}", (semconv.TOOL_MODEL,))
+    yield _rule(OTHER_TOKENS, of_images)
 
 
 def _part(kind: str, part: str) -> str:
@@ -162,10 +179,17 @@ def _part(kind: str, part: str) -> str:
     return _DETAILS[part]
 
 
-def _summed(selector: str, alike: str = _ALIKE) -> str:
-    """Return the rate of the selected series, by the model of the answer or the request."""
+def _summed(
+    selector: str,
+    alike: str = _ALIKE,
+    models: tuple[str, ...] = (semconv.REQUEST_MODEL, semconv.RESPONSE_MODEL),
+) -> str:
+    """Return the rate of the selected series, by the model of the answer or the request.
+
+    ``models``: the labels that name the model with the price, the best last.
+    """
     named = f"rate({selector}[5m])"
-    for label in ("gen_ai_request_model", "gen_ai_response_model"):
+    for label in (name.replace(".", "_") for name in models):
         named = f'label_replace({named}, "tokentrail_model", "$1", "{label}", "(.+)")'
     return f"sum by ({alike}) ({named})"
 
@@ -191,7 +215,7 @@ def _cost_rule(priced: Priced) -> list[str]:
     if any(getattr(priced.rates, part) for part in _BY_MODALITY):
         # the released names do not separate audio from text, so its cost is not known
         body = f"({body})\n  and on (job)\n  count by (job) ({_LATEST['input']})"
-    body = "\n  or ".join((body, *_requests(priced)))
+    body = "\n  or ".join((body, *_requests(priced), *_images(priced)))
     expr = f"sum by ({_by(priced)}) (\n  {body}\n)"
     return [*_note(priced.rates), *_rule(COST, expr, **_labels(priced))]
 
@@ -209,7 +233,7 @@ def _price_rule(priced: Priced) -> list[str]:
     return _rule(PRICE, expr, **_labels(priced)) if terms else []
 
 
-def _price(rates: Rates, part: str, kind: str) -> float | None:
+def _price(rates: Rates, part: str, kind: str) -> Decimal | None:
     """Return USD per million tokens; what has no price of its own costs as the rest."""
     rate = getattr(rates, part) or getattr(rates, kind)
     return None if rate is None else rate.base
@@ -243,6 +267,19 @@ def _requests(priced: Priced) -> Iterator[str]:
                 yield f'{REQUESTS}{{{_TOOL}="{tool}", {selector}}} * {_number(rate.base * 1000)}'
 
 
+def _images(priced: Priced) -> Iterator[str]:
+    """Yield what images cost that a tool generates; they cost the same in each service tier."""
+    rates = priced.rates
+    makes_images = rates.image_input is not None or rates.image_output is not None
+    if priced.tier is not None or not (makes_images or priced.provider is None):
+        return
+    for part in IMAGE_PARTS:
+        if (rate := rate_of(rates, part)) is not None:
+            labels = {semconv.CACHE_STATE: "", **IMAGE_LABELS[part], semconv.TOOL_NAME: _IMAGES}
+            where = ", ".join(f'{name.replace(".", "_")}="{v}"' for name, v in labels.items())
+            yield f"{OTHER_TOKENS}{{{where}, {priced.billed_apart}}} * {_number(rate.base)}"
+
+
 def _note(rates: Rates) -> list[str]:
     starts = {start for kind in _PARTS for start in _steps(rates, kind)}
     if not starts:
@@ -256,7 +293,7 @@ def _steps(rates: Rates, kind: str) -> list[int]:
     return [] if rate is None else [start for start, _ in rate.steps]
 
 
-def _prices(rates: Rates) -> Iterator[tuple[str, float]]:
+def _prices(rates: Rates) -> Iterator[tuple[str, Decimal]]:
     """Yield USD per million tokens by part; of a part, the difference to its whole."""
     for kind, parts in _PARTS.items():
         whole = getattr(rates, kind)
@@ -269,8 +306,8 @@ def _prices(rates: Rates) -> Iterator[tuple[str, float]]:
                 yield part, rate.base - whole.base
 
 
-def _number(price: float) -> str:
-    return f"{price.normalize():f}e-6" if price else "0"  # type: ignore[attr-defined]
+def _number(price: Decimal) -> str:
+    return f"{price.normalize():f}e-6" if price else "0"
 
 
 def _tiers(model: Any) -> list[str]:

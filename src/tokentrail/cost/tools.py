@@ -10,11 +10,19 @@ from tokentrail.cost.rates import BY_REQUEST, PER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokentrail.cost.rates import Rates
+    from tokentrail.cost.rates import Rate, Rates
     from tokentrail.model.records import Reported, ToolUse
 
     RatesOf = Callable[[str], Rates | None]
 
+WHOLES: Final = {
+    "cache_read": "input",
+    "image_input": "input",
+    "image_cache_read": "image_input",
+    "image_output": "output",
+}
+"""The parts of the tokens of images, and the price of each that has none of its own."""
+IMAGE_PARTS: Final = ("input", "output", *WHOLES)
 _THOUSAND: Final = 1000
 _BY_SESSION: Final = frozenset({"code_interpreter"})
 """A container is billed once and may live on from an answer before: nobody can know here."""
@@ -52,37 +60,44 @@ def _of_requests(tool: ToolUse, rates: Rates) -> Decimal | None:
 def _of_images(tool: ToolUse, rates_of: RatesOf) -> Decimal | None:
     """Return what the tokens of generated images cost, by the prices of their own model."""
     rates = None if tool.model is None else rates_of(tool.model)
-    if tool.tokens is None or rates is None:
+    parts = None if tool.tokens is None else image_parts(tool.tokens)
+    if rates is None or parts is None:
         return None
-    read, written = _read(tool.tokens, rates), _written(tool.tokens, rates)
-    return None if read is None or written is None else (read + written) / PER
+    total = Decimal(0)
+    for name, number in parts.items():
+        rate = rate_of(rates, name)
+        if rate is None:
+            return None
+        total += number * rate.base
+    return total / PER
 
 
-def _read(tokens: Reported, rates: Rates) -> Decimal | None:
-    whole, images = tokens.input_tokens or 0, tokens.image_input_tokens or 0
-    cached = tokens.cache_read_tokens or 0
+def image_parts(tokens: Reported) -> dict[str, int] | None:
+    """Return the tokens of generated images by the price that each has.
+
+    ``None`` if nobody says how much of the images was cached, or parts exceed their whole.
+    """
+    images, cached = tokens.image_input_tokens or 0, tokens.cache_read_tokens or 0
     cached_images = tokens.image_cache_read_tokens
     if cached_images is None:
         if cached and images:
-            return None  # nobody says how much of the images was cached
+            return None
         cached_images = 0
-    cached_text = cached - cached_images
-    text = whole - images - cached_text
-    if min(cached_text, text, images - cached_images) < 0:
+    cached_text, made = cached - cached_images, tokens.text_output_tokens or 0
+    parts = {
+        "input": (tokens.input_tokens or 0) - images - cached_text,
+        "cache_read": cached_text,
+        "image_input": images - cached_images,
+        "image_cache_read": cached_images,
+        "output": made,
+        "image_output": (tokens.output_tokens or 0) - made,
+    }
+    if min(parts.values()) < 0:
         return None
-    by_image = rates.image_input or rates.input
-    by_cache = rates.cache_read or rates.input
-    return (
-        text * rates.input.base
-        + cached_text * by_cache.base
-        + (images - cached_images) * by_image.base
-        + cached_images * (rates.image_cache_read or by_image).base
-    )
+    return {name: number for name, number in parts.items() if number}
 
 
-def _written(tokens: Reported, rates: Rates) -> Decimal | None:
-    whole, text = tokens.output_tokens or 0, tokens.text_output_tokens or 0
-    by_text, by_image = rates.output, rates.image_output or rates.output
-    if by_text is None or by_image is None or text > whole:
-        return None
-    return text * by_text.base + (whole - text) * by_image.base
+def rate_of(rates: Rates, part: str) -> Rate | None:
+    """Return the price of a part of the tokens of images, else that of what it is a part of."""
+    rate: Rate | None = getattr(rates, part)
+    return rate_of(rates, WHOLES[part]) if rate is None and part in WHOLES else rate

@@ -95,6 +95,10 @@ class Encodings:
         self._building = threading.RLock()
         self._waiting: dict[str, list[Callable[[], None]]] = {}
 
+    def is_settled(self, name: str) -> bool:
+        """Return whether the encoding is built, or cannot be for now; never waits."""
+        return name in self._built or self.failed(name)
+
     def get(self, name: str) -> Encoding | None:
         """Return the encoding if it is built; never waits."""
         return self._built.get(name)

@@ -167,14 +167,10 @@ def slices(text: str) -> Iterator[tuple[str, bool]]:
 
 
 class Sum:
-    """A number of tokens that grows, and whether it is exact."""
+    """A number of tokens that grows, and whether it is exact: at first an exact zero."""
 
-    __slots__ = ("exact", "tokens")
-
-    def __init__(self) -> None:
-        """Start from an exact zero."""
-        self.tokens = 0
-        self.exact = True
+    tokens = 0
+    exact = True
 
     def take(self, encoding: Encoder | None, text: str) -> None:
         """Add the tokens of a text at once; an estimate if it cannot be encoded."""

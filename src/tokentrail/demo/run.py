@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 DELAY = 0.004
 """Seconds between two chunks of the embedded server."""
+PATIENCE = 20.0
+"""Seconds that a span waits for its count: the first one waits for encodings and prices, too."""
 _FLUSH = 10.0
 
 
@@ -56,6 +58,7 @@ class Ledger:
             tracer_provider=self._tracers,
             meter_provider=self._meters,
             cost=plain.cost(),
+            count_timeout=PATIENCE,
         )
         try:
             yield

@@ -38,14 +38,20 @@ class Show:
         self._ascii = "utf" not in console.encoding.lower()
 
     def calls(self, calls: Sequence[RecordedCall]) -> RenderableType:
-        """Return one row per scene: a call, or several with their sums and longest times."""
-        table = self._table({"\ncall": 17, "\nmodel": 19, "\nended": 12})
+        """Return one row per scene: a call, or several with their sums and longest times.
+
+        There is a column of cost where any call has one.
+        """
+        priced = any(call.cost is not None for call in calls)
+        table = self._table({"\ncall": 17, "\nmodel": 12 if priced else 19, "\nended": 12})
         table.columns[1].no_wrap = False  # a deployment and its model may need two lines
         table.columns[1].overflow = "fold"
-        for heading, width in (("first\nchunk", 6), ("\ntook", 6), ("\nin", 6), ("\nout", 6)):
+        numbers = {"first\nchunk": 6, "\ntook": 6, "\nin": 5, "\nout": 5}
+        for heading, width in {**numbers, **({"\ncost": 9} if priced else {})}.items():
             _add_numbers(table, heading, width)
         for scene, group in groupby(calls, key=lambda call: call.scene):
-            table.add_row(scene, *self._row(list(group)))
+            same = list(group)
+            table.add_row(scene, *self._row(same), *([self._cost(same)] if priced else []))
         return Padding(table, _MARGIN)
 
     def legend(self, calls: Sequence[RecordedCall]) -> RenderableType:
@@ -116,6 +122,10 @@ class Show:
             self._tokens([call.input for call in calls]),
             self._tokens([call.output for call in calls]),
         ]
+
+    def _cost(self, calls: Sequence[RecordedCall]) -> Text:
+        costs = [call.cost for call in calls if call.cost is not None]
+        return self._text(money_text(sum(costs)) if costs else ABSENT)
 
     def _tokens(self, tokens: Sequence[Tokens | None]) -> Text:
         parts = []

@@ -8,14 +8,12 @@ empty text or a guess.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from tokentrail.model.text_buffer import TextBuffer
 
     AttributeValue = (
         str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
@@ -468,6 +466,12 @@ class Operation:
     """The answer's headers, kept until the metrics of the call are recorded."""
 
 
+MOST_WAITING: Final = 64
+"""Pieces that may wait in a buffer of a :class:`TextSink`."""
+SMALL: Final = 16
+"""Characters of a piece that may be left there."""
+
+
 class TextSink(Protocol):
     """Takes generated text piece by piece, in any order of its parts."""
 
@@ -481,8 +485,10 @@ class TextSink(Protocol):
         parts of one kind; they are the server's numbers: any int.
         """
 
-    def append_buffer(self, kind: str, choice: int, item: int) -> TextBuffer | None:
-        """Return the buffer in which small next pieces of a part may be left, in place of ``add``.
+    def append_buffer(self, kind: str, choice: int, item: int) -> list[str] | None:
+        """Return the list to which small next pieces of a part may be appended, not added.
 
-        ``None``: each piece is to be added.
+        As long as it holds less than :data:`MOST_WAITING`; of :data:`SMALL` characters each. What
+        does not fit is added, and then the list may be another. ``None``: each piece is to be
+        added. See `tokentrail.counting.output.TextBuffer`.
         """

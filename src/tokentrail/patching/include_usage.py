@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from tokentrail.apis.choices import find_usage
 from tokentrail.apis.http_metadata import is_raw
-from tokentrail.apis.reported_usage import find_usage
 from tokentrail.apis.values import fields, sequence
 from tokentrail.model.operations import WITH_USAGE_OPTION
 from tokentrail.patching.replay import repeatable

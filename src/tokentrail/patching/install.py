@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import wrapt
 
 from tokentrail.config import INSTRUMENTED_APIS
-from tokentrail.patching import exchanges, wrappers
+from tokentrail.patching import wrappers
 from tokentrail.patching.methods import ANSWERED, RETRIED, all_methods
 from tokentrail.patching.wrappers import PatchedMethod, PatchedSeam
 from tokentrail.support import guard
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("tokentrail")
 _CLIENT = "openai"
-_EXCHANGES = {ANSWERED: exchanges.on_processed, RETRIED: exchanges.on_retry}
+_EXCHANGES = {ANSWERED: wrappers.on_processed, RETRIED: wrappers.on_retry}
 _OPENING = frozenset({"__enter__", "__aenter__", "enter"})
 
 

@@ -69,15 +69,19 @@ class CallArguments(CallToRecord):
     def take_snapshot(self) -> None:
         """Take what a late prompt will be read of: the application may go on with its lists.
 
-        A plain answer nearly always reports its usage, and then its prompt is never read. A
-        stream's is read at once, since a stream is long and mostly silent on its usage.
+        Where usage is reported the prompt is never read.
         """
-        if self.snapshot is None and not self.read_prompt_now:
+        if self.snapshot is None:
             effective = self._listed() if self.is_unusual else self.effective
             self.snapshot = taken = dict(effective)
             buffers = self.replay_buffers
             for name in taken.keys() & _CONTAINERS:
                 taken[name] = buffers[name][0] if name in buffers else deep_copy(taken[name])
+
+    @property
+    def held(self) -> object:
+        """What the prompt is read of."""
+        return self.snapshot
 
     def read_request(self) -> Request:
         """Return the request with its prompt, as it was sent."""
@@ -132,8 +136,9 @@ class SentCall:
         """Start the call, and make its span current."""
         arguments, runtime = self.arguments, self.arguments.runtime
         self.call, self.telemetry = call, telemetry = start_call(runtime, arguments, arguments)
-        if call is not None:
+        if telemetry.is_observed:
             arguments.take_snapshot()
+        if call is not None:
             telemetry.body_reader = call.recorder
             if self.usage_injected:
                 call.recorder.usage_request = "requested"
@@ -227,8 +232,6 @@ def read_arguments(  # noqa: PLR0913, PLR0917 - a call as wrapt has it, and wher
     )
     if is_unusual:
         arguments.is_unusual = True
-    if effective.get("stream") and not buffers:
-        arguments.read_prompt_now = True
     if request.stream and runtime.settings.stream_usage is StreamUsage.REQUEST:
         _ask_for_usage(runtime, arguments)
     return arguments

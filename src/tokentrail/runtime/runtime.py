@@ -103,7 +103,7 @@ class Runtime:
 
     def start_encoding(self, name: str) -> None:
         """Have the encoding built in the background, unless it is there already."""
-        if self.encodings.get(name) is None and not self.encodings.failed(name):
+        if not self.encodings.is_settled(name):
             self.encodings.start(name, self.worker.wake)
 
     def identify(self, request: Request, response: Response | None) -> resolve.Model:

@@ -96,6 +96,7 @@ MEANINGS: Final = {
     "tokentrail.transcription.model": "The model that transcribed.",
     "tokentrail.cache.key": "What the request names the prompt's cache by, or a hash of it.",
     "tokentrail.tool.name": "A tool that the server runs itself.",
+    "tokentrail.tool.model": "The model of such a tool, as the answer names it.",
     "tokentrail.input.part": "The part of the input.",
     "tokentrail.input.instructions_tokens": "Input tokens of system and developer messages.",
     "tokentrail.input.tools_tokens": "Input tokens of tool definitions.",

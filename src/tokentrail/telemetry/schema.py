@@ -45,6 +45,8 @@ class When(str, Enum):
     ANY_USAGE = "any number of tokens is known"
     USED = "reported, counted with the model's own encoding, or calibrated"
     BILLED = "the answer reports it, and it is not zero"
+    REPORTED = "the answer reports it; the first 0 too"
+    SERVED = "tokens read from a cache"
     COUNTED = "counted here"
     SEEN = "counted here, for a model that may have reasoned"
     GUESSED = "no better number is known"
@@ -425,7 +427,7 @@ METRICS: Final = (
         for name in semconv.OPERATION_TOKENS.values()
     ),
     *(
-        Metric(name, _P, When.BILLED, _BY_MODALITY, apis=_INFERENCES, note=_PART)
+        Metric(name, _P, When.REPORTED, _BY_MODALITY, apis=_INFERENCES, note=_PART)
         for _, _, name in semconv.DETAIL_COUNTERS
     ),
     Metric(
@@ -489,14 +491,27 @@ METRICS: Final = (
         semconv.TOOL_REQUESTS,
         _X,
         When.HOSTED,
-        (*_CALLED, Attribute(semconv.TOOL_NAME, _X, When.ALWAYS), _SOURCED),
+        (
+            *_CALLED,
+            Attribute(semconv.TOOL_NAME, _X, When.ALWAYS),
+            Attribute("gen_ai.response.model", _X, When.ANSWERED),
+            _SOURCED,
+        ),
         apis=(*_TALKS, FETCH),
     ),
     Metric(
         semconv.TOOL_TOKENS,
         _X,
         When.HOSTED,
-        (*_CALLED, Attribute(semconv.TOOL_NAME, _X, When.ALWAYS), _SOURCED, _OWN_TYPE),
+        (
+            *_CALLED,
+            Attribute(semconv.TOOL_NAME, _X, When.ALWAYS),
+            Attribute(semconv.TOOL_MODEL, _X, When.ANSWERED),
+            _SOURCED,
+            _OWN_TYPE,
+            Attribute(semconv.MODALITY, _X, When.ALWAYS, note="`text`, `image`, `unknown`"),
+            Attribute(semconv.CACHE_STATE, _X, When.SERVED, note="`read`, or absent"),
+        ),
         apis=(RESPONSES, FETCH),
         note="in no other counter of tokens",
     ),

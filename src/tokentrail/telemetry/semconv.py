@@ -83,6 +83,7 @@ TOOL_NAMES: Final = (
 )  # fmt: skip
 """The tools that a server runs itself."""
 TOOL_NAME: Final = "tokentrail.tool.name"
+TOOL_MODEL: Final = "tokentrail.tool.model"
 TOOL_REQUESTS_OF: Final = {name: f"tokentrail.tool.{name}.requests" for name in TOOL_NAMES}
 TOOL_INPUT_TOKENS: Final = "tokentrail.tool.image_generation.input_tokens"
 TOOL_OUTPUT_TOKENS: Final = "tokentrail.tool.image_generation.output_tokens"

@@ -52,7 +52,8 @@ class Ask:
         total = 3 + len(pieces(self.declared))
         for said in self.messages:
             total += 3 + len(pieces(said.role)) + len(pieces(said.text))
-            total += len(pieces(said.name)) + 1 if said.name else 0
+            if said.name:  # docs/accuracy.md, input.name: one that is the role's costs no mark
+                total += len(pieces(said.name)) + (said.name != said.role)
         return total
 
 

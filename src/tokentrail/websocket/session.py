@@ -42,6 +42,11 @@ class _EventReader:
         self._arguments = arguments
         self._schemas = schemas
 
+    @property
+    def held(self) -> object:
+        """What the prompt is read of."""
+        return self._arguments
+
     def read_request(self) -> Request:
         """Return the request as it is."""
         return self._request

@@ -7,6 +7,7 @@ tuples and mappings are looked into: an iterator of the caller's is never consum
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -24,6 +25,7 @@ from tokentrail.model.records import ALLOWED, Image, Message, ToolCall
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_UNSAID: Final = [None, None, None]
 _TOOL_CHOICES: Final = frozenset({"none", "auto", "required"})
 
 
@@ -205,3 +207,23 @@ def read_tool_choice(choice: object) -> str | None:
     if mode not in _TOOL_CHOICES:
         return None
     return mode + ALLOWED if "tools" in allowed else mode
+
+
+def input_variant(arguments: Mapping[str, object]) -> str | None:
+    """Return other settings by which the server may write the input otherwise, in JSON."""
+    strict = [_is_strict(fields(tool)) for tool in sequence(arguments.get("tools"))]
+    verbosity = fields(arguments.get("text")).get("verbosity"), arguments.get("verbosity")
+    given = (arguments.get("parallel_tool_calls"), *verbosity)
+    said = [value if isinstance(value, (str, bool)) else None for value in given]
+    return json.dumps([*said, strict]) if any(strict) or said != _UNSAID else None
+
+
+def _is_strict(tool: Mapping[str, object]) -> bool:
+    return (fields(tool.get("function")) or tool).get("strict") is True
+
+
+def holds_only_functions(tools: object) -> bool:
+    """Return whether ``tools`` are absent, or a list in which every one is a function's."""
+    if is_sequence(tools):
+        return len(read_tools(tools)) == len(tools)
+    return is_absent(tools)

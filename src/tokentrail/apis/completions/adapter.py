@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.choices import CONTENT_SHOWN, NOTHING, accumulator, read_answer
 from tokentrail.apis.inputs import read_inputs
-from tokentrail.apis.parameters import SAMPLED, Parameters
-from tokentrail.apis.values import integer, nonempty_str
+from tokentrail.apis.parameters import SAMPLED
+from tokentrail.apis.values import Parameters, integer, nonempty_str
 from tokentrail.model.operations import COMPLETIONS
 from tokentrail.model.records import Prompt
 

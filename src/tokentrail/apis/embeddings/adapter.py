@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokentrail.apis.choices import find_usage
 from tokentrail.apis.failures import NO_ANSWER, as_answer, error_of_answer
 from tokentrail.apis.inputs import read_inputs
-from tokentrail.apis.reported_usage import embeddings_usage, find_usage
+from tokentrail.apis.reported_usage import embeddings_usage
 from tokentrail.apis.values import integer, telemetry_str
 from tokentrail.model.operations import EMBEDDINGS
 from tokentrail.model.records import Prompt, Request, Response

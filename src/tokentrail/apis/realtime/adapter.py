@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.choices import NEVER_RECEIVED
 from tokentrail.apis.failures import OTHER_ERROR
-from tokentrail.apis.parameters import Parameters
 from tokentrail.apis.reported_usage import audio_usage, realtime_usage
 from tokentrail.apis.values import (
+    Parameters,
     error_code,
     fields,
     integer,

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.failures import NO_ANSWER, as_answer
-from tokentrail.apis.parameters import COMMON, Parameters, output_type, service_tier
+from tokentrail.apis.parameters import COMMON, output_type, service_tier
 from tokentrail.apis.responses.input import read_prompt
 from tokentrail.apis.responses.output import feed_output, holds_compaction, read_response
 from tokentrail.apis.responses.stream import EventAccumulator, FetchAccumulator
-from tokentrail.apis.values import fields, integer, is_absent, telemetry_str
+from tokentrail.apis.values import Parameters, fields, integer, is_absent, telemetry_str
 from tokentrail.model.operations import CANCEL, COUNT_INPUT, FETCH, RESPONSES
 from tokentrail.model.records import Request, Response
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.chat.messages import read_content, read_message, read_tool_choice, read_tools
-from tokentrail.apis.parameters import holds_only_functions, input_variant
+from tokentrail.apis.chat.messages import (
+    holds_only_functions,
+    input_variant,
+    read_content,
+    read_message,
+    read_tool_choice,
+    read_tools,
+)
 from tokentrail.apis.values import (
     deep_copy,
     fields,

@@ -17,14 +17,12 @@ from tokentrail.apis.responses.output import (
     read_response,
 )
 from tokentrail.apis.values import error_code, fields, nonempty_str, plain_str, sequence
-from tokentrail.model.records import Response
-from tokentrail.model.text_buffer import MOST_WAITING, SMALL
+from tokentrail.model.records import MOST_WAITING, SMALL, Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokentrail.model.records import TextSink
-    from tokentrail.model.text_buffer import TextBuffer
 
 _DELTAS: Final = {
     "response.output_text.delta": ("text", "content_index"),
@@ -92,7 +90,7 @@ class EventAccumulator:
         self._tools: dict[int, str] = {}
         """Tools of the server's own that were used, by the places of their items."""
         self.has_content = False
-        self._buffers: dict[tuple[str, int, int], TextBuffer] = {}
+        self._buffers: dict[tuple[str, int, int], list[str]] = {}
         """Where more of a text may be left, by the type of its events and its place."""
 
     def add(self, chunk: object) -> None:

@@ -43,6 +43,9 @@ th, td { text-align: left; padding: .15rem .8rem .15rem 0; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; width: 5rem; }
 td.w { opacity: .7; }
 td .line { display: block; height: .7rem; border-radius: .2rem; background: #4e79a7; }
+@media (max-width: 40rem) { th:first-child { width: 8rem; } th:last-child { width: 6rem; }
+  td, td.n, th.n { padding-right: .4rem; width: 3.5rem; overflow-wrap: anywhere; }
+  th:nth-child(4), td:nth-child(4) { display: none; } }
 .miss { color: #d1242f; } footer { margin: 3rem 0 1rem; opacity: .6; font-size: .85rem; }
 """
 

@@ -137,6 +137,13 @@ class MetricAttributes:
         attributes[name] = self._of(name, value)
         return attributes
 
+    def with_response_model(self, operation: Operation, attributes: Attributes) -> Attributes:
+        """Return attributes with the model that answered, if it is known and points have it."""
+        named = operation.response.model if operation.response else None
+        if named is None or semconv.RESPONSE_MODEL not in self._allowed:
+            return attributes
+        return {**attributes, semconv.RESPONSE_MODEL: self._of(semconv.RESPONSE_MODEL, named)}
+
     def of_account(self, operation: Operation, kind: str) -> Attributes:
         """Return what the points of a provider's limit bear: it holds whoever calls."""
         request = operation.request

@@ -41,3 +41,9 @@ def split(what: str, total: int, reported: Reported | None) -> Iterator[tuple[st
                 yield modality, part
     if rest or not total:
         yield UNKNOWN, rest
+
+
+def reported_parts(what: str, reported: Reported) -> tuple[str, ...]:
+    """Return the modalities that a report splits a total into, or the one that is not known."""
+    parts = (m for m, field in _PARTS.get(what, ()) if getattr(reported, field) is not None)
+    return tuple(parts) or (UNKNOWN,)

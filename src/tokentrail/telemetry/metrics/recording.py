@@ -17,7 +17,7 @@ from tokentrail.telemetry.metrics.attributes import MetricAttributes
 from tokentrail.telemetry.metrics.batching import PointBatch
 from tokentrail.telemetry.metrics.exchanges import ExchangeMetrics
 from tokentrail.telemetry.metrics.latest import LatestMetrics
-from tokentrail.telemetry.metrics.modality import split
+from tokentrail.telemetry.metrics.modality import reported_parts, split
 from tokentrail.telemetry.metrics.released import ReleasedMetrics
 from tokentrail.telemetry.metrics.series import INPUT, OUTPUT, TOKEN_TYPES, MetricSeries
 from tokentrail.telemetry.metrics.totals import add, total
@@ -151,8 +151,7 @@ class Metrics:
         series = shared.series.get(key)
         if series is None:
             series = shared.series[key] = self._series_of(operation, told, shared)
-            if waste is not None:
-                self._add_waste(series, operation, waste)
+            self._begin(series, operation, shared, context)
         read = 0 if given is None else given.tokens
         written = 0 if made is None else made.tokens
         add(series.sums, read, written, series.wasted)
@@ -225,6 +224,30 @@ class Metrics:
             if number and _is_reported(usage.input if kind == "input" else usage.output):
                 for modality, part in split(field, number, reported):
                     counter.add(part, {**shared.refined, semconv.MODALITY: modality}, context)
+
+    def _begin(
+        self,
+        series: MetricSeries,
+        operation: Operation,
+        shared: SeriesAttributes,
+        context: Context,
+    ) -> None:
+        """Have what is seldom recorded begin with the first of calls that are alike."""
+        waste, usage = waste_reason(operation), operation.usage
+        if waste is not None:
+            self._add_waste(series, operation, waste)
+        if series.details and usage.reported is not None:
+            self._begin_details(usage, usage.reported, shared, context)
+
+    def _begin_details(
+        self, usage: Usage, reported: Reported, shared: SeriesAttributes, context: Context
+    ) -> None:
+        """Record the first 0 of a part: without it a rate does not see the first hit of a cache."""
+        for kind, field, counter in self._details:
+            is_reported = _is_reported(usage.input if kind == "input" else usage.output)
+            if is_reported and getattr(reported, field) == 0:
+                for modality in reported_parts(field, reported):
+                    counter.add(0, {**shared.refined, semconv.MODALITY: modality}, context)
 
     def _record_comparison(self, usage: Usage, base: Attributes, context: Context) -> None:
         for kind, counted, reported in _compared(usage):

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from tokentrail.cost.tools import image_parts
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv
+from tokentrail.telemetry.metrics.modality import UNKNOWN
 from tokentrail.telemetry.metrics.totals import total
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from opentelemetry.metrics import Meter, MeterProvider
 
     from tokentrail.model.records import Operation, Reported
     from tokentrail.telemetry.metrics.attributes import MetricAttributes
     from tokentrail.telemetry.metrics.series import Attributes
+
+_CACHED: Final = {semconv.CACHE_STATE: "read"}
+_TEXT, _IMAGE = {semconv.MODALITY: "text"}, {semconv.MODALITY: "image"}
+_READ, _WRITTEN = {semconv.TOKEN_TYPE: "input"}, {semconv.TOKEN_TYPE: "output"}
+IMAGE_LABELS: Final[dict[str, dict[str, str]]] = {
+    "input": {**_READ, **_TEXT},
+    "cache_read": {**_READ, **_TEXT, **_CACHED},
+    "image_input": {**_READ, **_IMAGE},
+    "image_cache_read": {**_READ, **_IMAGE, **_CACHED},
+    "output": {**_WRITTEN, **_TEXT},
+    "image_output": {**_WRITTEN, **_IMAGE},
+}
+"""What the points have of tokens of images, by the price of those tokens."""
 
 
 class ToolMetrics:
@@ -26,14 +43,29 @@ class ToolMetrics:
 
     def record(self, operation: Operation) -> None:
         """Record the tools of a call that ended."""
+        points = self._points
         for tool in operation.tools:
-            attributes = self._points.with_value(operation, semconv.TOOL_NAME, tool.name)
+            attributes = points.with_value(operation, semconv.TOOL_NAME, tool.name)
             if tool.requests:
-                self._requests.add(tool.requests, {**attributes, semconv.SOURCE: tool.source.value})
+                # searches are billed by the model that answers
+                answered = points.with_response_model(operation, attributes)
+                source = {semconv.SOURCE: tool.source.value}
+                self._requests.add(tool.requests, {**answered, **source})
             if tool.tokens is not None:
-                self._add_tokens(tool.tokens, {**attributes, semconv.SOURCE: Source.REPORTED.value})
+                model: Attributes = {} if tool.model is None else {semconv.TOOL_MODEL: tool.model}
+                attributes |= points.bounded(semconv.TOOL_MODEL, model)
+                attributes[semconv.SOURCE] = Source.REPORTED.value
+                for number, part in _parts(tool.tokens):
+                    self._tokens.add(number, {**attributes, **part})
 
-    def _add_tokens(self, tokens: Reported, attributes: Attributes) -> None:
-        for kind, number in (("input", tokens.input_tokens), ("output", tokens.output_tokens)):
-            if number:
-                self._tokens.add(number, {**attributes, semconv.TOKEN_TYPE: kind})
+
+def _parts(tokens: Reported) -> Iterator[tuple[int, Attributes]]:
+    """Yield the tokens of images by what they cost, as far as that is known."""
+    parts = image_parts(tokens)
+    if parts is not None:
+        for name, number in parts.items():
+            yield number, dict(IMAGE_LABELS[name])
+        return
+    for kind, whole in (("input", tokens.input_tokens), ("output", tokens.output_tokens)):
+        if whole:
+            yield whole, {semconv.TOKEN_TYPE: kind, semconv.MODALITY: UNKNOWN}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tokentrail.apis.parameters import COMMON, Parameters
+from tokentrail.apis.parameters import COMMON
 from tokentrail.apis.reported_usage import read_usage
-from tokentrail.apis.values import fields, nonempty_str, telemetry_str
+from tokentrail.apis.values import Parameters, fields, nonempty_str, telemetry_str
 from tokentrail.model.operations import SUMMARIES
 from tokentrail.model.records import Prompt, Response
 

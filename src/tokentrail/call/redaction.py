@@ -1,16 +1,42 @@
-"""Words outside of content that may quote it: stop texts, and codes that a server echoes."""
+"""What the user's settings leave of the content of a call that ended, and of what quotes it.
+
+Stop texts, codes that a server echoes and exceptions are outside of content, and may quote it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.support import guard
+from tokentrail.telemetry.context import without_instrumentation
+
 if TYPE_CHECKING:
-    from tokentrail.content import Redaction
+    from tokentrail.apis.capture import Capture
+    from tokentrail.content import Content, Redaction
     from tokentrail.model.records import Operation, RaisedException
 
 OTHER: Final = "_OTHER"
 """The conventions' word for an error of no known kind."""
+
+
+def redacted_content(operation: Operation, capture: Capture, *, is_wanted: bool) -> Content | None:
+    """Return what is kept of the content, and let go of the rest, in ``operation`` too."""
+    raised, content = operation.raised, None
+    operation.raised = raised and replace(raised, message=None, stacktrace=None)
+    try:
+        if not is_wanted:
+            return None
+        with guard.shield("content"), without_instrumentation():
+            if raised is not None:
+                raised = redacted_exception(raised, capture.rules)
+            if capture.rules.redact is not None:
+                redact_words(operation, capture.rules)
+            content = capture.content()
+            operation.raised = raised
+    finally:
+        capture.release()
+    return content
 
 
 def redacted_exception(raised: RaisedException, rules: Redaction) -> RaisedException:

@@ -1,0 +1,78 @@
+"""Counting a call whose usage was reported, too: to record how good counts are, and to learn.
+
+Few calls come here: those that were chosen for it, and those that may teach calibration something.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokentrail.call.jobs import Comparison
+from tokentrail.call.learning import Lesson
+from tokentrail.usage import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokentrail.call.reader import LatePrompt
+    from tokentrail.counting import Encoder, InputTally, OutputTally
+    from tokentrail.model.records import Operation, Prompt
+    from tokentrail.runtime.runtime import Runtime
+    from tokentrail.telemetry.emitter import CallTelemetry
+
+
+class Verification:
+    """What a reported call is counted for, and with what."""
+
+    __slots__ = ("_encoder", "_lesson", "_model", "_operation", "_runtime")
+
+    def __init__(
+        self, runtime: Runtime, operation: Operation, model: resolve.Model, encoder: Encoder
+    ) -> None:
+        self._runtime = runtime
+        self._operation = operation
+        self._model = model
+        self._encoder = encoder
+        self._lesson: Lesson | None = None
+
+    def learn(self, prompt: LatePrompt, *, verifies: bool) -> None:
+        """Have calibration learn from the count; ``verifies``: also what is known already."""
+        calibration = self._runtime.calibration
+        if calibration is not None:
+            counted_as = (self._model, self._encoder)
+            self._lesson = Lesson(calibration, self._operation, counted_as, prompt)
+            self._lesson.verifies = verifies
+
+    def submit(self) -> None:
+        """Give the worker what was to be learned."""
+        calibration, lesson = self._runtime.calibration, self._lesson
+        if calibration is not None and lesson is not None:
+            calibration.wait(lesson)
+            if not self._runtime.submit(lesson):
+                calibration.begin(lesson)
+
+    def compare(
+        self,
+        telemetry: CallTelemetry,
+        prompt: Prompt | None,
+        output_tally: Callable[[Prompt | None], OutputTally | None],
+    ) -> None:
+        """Have the worker compare counts with the reports, and learn from them what was to be."""
+        operation = self._operation
+        given: InputTally | None = None
+        if prompt is not None and not prompt.unknowable:
+            given = resolve.input_tally(prompt, operation.response)
+        made = output_tally(prompt) if resolve.shows_output(operation.request) else None
+        tallies, model, encoder = (given, made), self._model, self._encoder
+        self._runtime.submit(
+            Comparison(telemetry, operation, model, encoder, tallies, self._lesson)
+        )
+
+
+def verification(runtime: Runtime, operation: Operation) -> Verification | None:
+    """Return what counts a reported call; ``None`` where that would need an encoding not built."""
+    model = runtime.identify(operation.request, operation.response)
+    encoder = runtime.encodings.get(model.encoding)
+    if encoder is None or not model.known:
+        return None
+    return Verification(runtime, operation, model, encoder)
