@@ -89,6 +89,7 @@ class Interruption:
 @pytest.mark.parametrize("kind", [SoftTimeLimit, KeyboardInterrupt])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.thorough
+@pytest.mark.timeout(300)  # it makes a call for each function of ours
 def test_what_a_handler_raises_in_our_lines_is_the_applications(
     trail, client, lenient, caplog, monkeypatch, kind, stream
 ):
@@ -171,6 +172,7 @@ def test_a_handler_of_any_kind_is_known_by_what_it_raised(trail, client, lenient
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.thorough
+@pytest.mark.timeout(300)  # it makes a call for each function of ours
 def test_a_handler_may_make_a_call_at_any_line_of_ours(trail, client, stream):
     """No lock of ours is held up by itself, and both calls are recorded."""
     before = signal.signal(signal.SIGUSR1, lambda number, frame: _call(client, stream=stream))
