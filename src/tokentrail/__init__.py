@@ -9,8 +9,6 @@ from tokentrail.model.records import Count, Source, Usage
 from tokentrail.patching import streams
 from tokentrail.runtime import runtime
 from tokentrail.telemetry.attribution import attributes
-from tokentrail.usage.count_request import TokenCount, TokenPart
-from tokentrail.usage.count_tokens import count_tokens
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
@@ -29,6 +27,15 @@ if TYPE_CHECKING:
         OnConflict,
         StreamUsage,
         TokenCounting,
+    )
+    from tokentrail.usage.count_request import TokenCount, TokenPart
+    from tokentrail.usage.count_tokens import count_tokens
+else:
+    from tokentrail.support.lazy import lazy_names
+
+    __getattr__ = lazy_names(
+        __name__,
+        {"usage.count_request": "TokenCount TokenPart", "usage.count_tokens": "count_tokens"},
     )
 
 __all__ = [
@@ -187,8 +194,8 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
         prices: Your own prices, used before the published ones. Allowed: a JSON file, or a mapping:
             for each model input, output, cache_read, cache_write, cache_write_1h, cache_write_12h,
             audio_input, image_input, reasoning, audio_output, image_output, image_cache_read,
-            web_search, file_search, in USD per million tokens (searches: per thousand requests).
-            Default: none.
+            audio_cache_read, web_search, file_search, audio_hour, in USD per million tokens
+            (searches: per thousand requests). Default: none.
         cost_attributes: More names of span attributes for the amount of the cost, which a backend
             reads: gen_ai.usage.cost, operation.cost, llm.cost.total. Allowed: names separated by
             commas, without blanks. Default: none.

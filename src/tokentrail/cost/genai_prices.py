@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.cost.rates import BATCH, Rate, Rates
 from tokentrail.cost.user_prices import STANDARD_TIERS
-from tokentrail.support.fork import ForkLock
+from tokentrail.support.fork import IMPORTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,11 +51,10 @@ _KEYS: Final = {
     "audio_output": "output_audio_mtok",
     "image_output": "output_image_mtok",
     "image_cache_read": "cache_image_read_mtok",
+    "audio_cache_read": "cache_audio_read_mtok",
     "web_search": "web_searches_kcount",
     "file_search": "storage_searches_kcount",
 }
-
-_IMPORT: Final = ForkLock()
 
 Model = Any
 """The package's ``ModelInfo``."""
@@ -133,7 +132,7 @@ def _providers() -> list[Any]:
 
 
 def _snapshot() -> Any:
-    with _IMPORT:  # a child forked in the middle would have half a module
+    with IMPORTING:  # a child forked in the middle would have half a module
         from genai_prices.data_snapshot import get_snapshot
 
         return get_snapshot()
@@ -141,8 +140,10 @@ def _snapshot() -> Any:
 
 def _rates(prices: Any) -> Rates | None:
     found = {name: _rate(vars(prices).get(key)) for name, key in _KEYS.items()}
-    given = found.pop("input")
-    return None if given is None else Rates(given, **found)
+    hour = vars(prices).get("input_audio_hours") or vars(prices).get("audio_hours")
+    if found["input"] is None and hour is None:
+        return None
+    return Rates(**found, audio_hour=_rate(hour))
 
 
 def _rate(price: Any) -> Rate | None:

@@ -128,8 +128,9 @@ class Metrics:
         """Record what was used to write down what a session heard; ``request`` names the model."""
         attributes = self._points.base(request, None)
         for kind, number in (("input", used.input_tokens), ("output", used.output_tokens)):
-            if number:
-                self._transcribed_tokens.add(number, {**attributes, semconv.TOKEN_TYPE: kind})
+            for modality, part in split(kind, number, used) if number else ():
+                labels = {semconv.TOKEN_TYPE: kind, semconv.MODALITY: modality}
+                self._transcribed_tokens.add(part, {**attributes, **labels})
         if used.audio_seconds:
             self._transcribed_time.add(used.audio_seconds, attributes)
 
