@@ -290,6 +290,8 @@ class ObservedCall:
         capture, self.capture = self.capture, None
         if capture is not None:
             capture.release()
+        if self._output is not None:
+            self._output.surrender()
         self._prompt = self._reader = None
         self._is_expired = True
 

@@ -309,6 +309,14 @@ class OutputTally:
         self._gather()
         return sum(weight(text) for stream in self._billed() for text in stream.uncounted())
 
+    def surrender(self) -> None:
+        """Estimate all text that waits, and release it, where no more comes. Takes no lock."""
+        for stream in self._streams.values():
+            stream.gather(None)
+            for text in stream.uncounted():
+                stream.sum.take(None, text)
+            stream.release()
+
     def size(self) -> int:
         """Return about how many bytes the text takes that is not counted yet."""
         self._gather()

@@ -187,7 +187,7 @@ class SentCall:
         self, title: str, hook: Callable[[Any, Any], object], shown: Callable[[], object]
     ) -> None:
         """Call a hook of the user's with the call's span; what it raises stays here."""
-        with guard.function_shield(title):
+        with guard.shield(title):
             if self.telemetry is not None:
                 with without_instrumentation():
                     hook(self.telemetry.span, shown())

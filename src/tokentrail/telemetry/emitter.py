@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _METRICS_SHIELD = guard.shield("metrics")
 _EVENTS_SHIELD = guard.shield("events")
 _INNER_SHIELD = guard.shield("inner attributes")
-_COMPLETION_HOOK_SHIELD = guard.function_shield("completion hook")
+_COMPLETION_HOOK_SHIELD = guard.shield("completion hook")
 """Made once: each takes as long to make as to enter."""
 
 PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
