@@ -18,7 +18,7 @@ from tokentrail.telemetry.metrics.tools import IMAGE_LABELS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokentrail.cli.price_rules import Priced
+    from tokentrail.cli.priced import Priced
 
 REQUESTS: Final = "tokentrail:priced_tool_requests:rate5m"
 OTHER_TOKENS: Final = "tokentrail:priced_other_tokens:rate5m"

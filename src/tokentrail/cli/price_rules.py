@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.cli import billed_apart
 from tokentrail.cli.budget_rules import budget_rules, share_rules
+from tokentrail.cli.priced import Priced
 from tokentrail.cli.promql_rules import COST, PRICE, number, summed
 from tokentrail.cli.promql_rules import group as _group
 from tokentrail.cli.promql_rules import rule as _rule
@@ -52,23 +52,6 @@ _PARTS: Final = {
     "output": ("reasoning", "audio_output"),
 }
 _BY_MODALITY: Final = ("audio_input", "image_input", "audio_output")
-
-
-@dataclass(frozen=True)
-class Priced:
-    """The prices of the tokens that a selector picks."""
-
-    name: str
-    tier: str | None
-    selectors: tuple[str, ...]
-    """Conditions on labels; tokens match if one of them does."""
-    rates: Rates
-    provider: str | None = None
-    """``None`` for prices of any provider."""
-    wanted: frozenset[str] = frozenset()
-    """Those of the requested names that it has."""
-    billed_apart: str = ""
-    """Conditions on labels of what is billed by this model whichever model was requested."""
 
 
 def own_prices(own: UserPrices) -> Iterator[Priced]:
