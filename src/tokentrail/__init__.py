@@ -9,8 +9,6 @@ from tokentrail.model.records import Count, Source, Usage
 from tokentrail.patching import streams
 from tokentrail.runtime import runtime
 from tokentrail.telemetry.attribution import attributes
-from tokentrail.usage.count_request import TokenCount, TokenPart
-from tokentrail.usage.count_tokens import count_tokens
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
@@ -29,6 +27,15 @@ if TYPE_CHECKING:
         OnConflict,
         StreamUsage,
         TokenCounting,
+    )
+    from tokentrail.usage.count_request import TokenCount, TokenPart
+    from tokentrail.usage.count_tokens import count_tokens
+else:
+    from tokentrail.support.lazy import lazy_names
+
+    __getattr__ = lazy_names(
+        __name__,
+        {"usage.count_request": "TokenCount TokenPart", "usage.count_tokens": "count_tokens"},
     )
 
 __all__ = [

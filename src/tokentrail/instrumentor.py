@@ -21,7 +21,6 @@ from tokentrail.config.differences import different_settings, would_withhold
 from tokentrail.patching import install
 from tokentrail.runtime import runtime
 from tokentrail.telemetry.emitter import PROVIDERS, Emitter
-from tokentrail.websocket import patching
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -90,6 +89,8 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
     def _uninstrument(self, **kwargs: Any) -> None:
         active = runtime.current()
         runtime.activate(None)
+        from tokentrail.websocket import patching
+
         install.remove()
         patching.release()
         if active is not None:

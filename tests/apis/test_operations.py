@@ -32,12 +32,12 @@ def missing(row):
     """Return what an operation's row lacks, or says that does not go together."""
     found = []
     try:
-        adapter = adapter_of(row)
+        key = _key_of(adapter_of(row))
     except (ImportError, AttributeError):
         found.append("adapter: there is none")
     else:
-        if _key_of(adapter) != row.key:
-            found.append(f"adapter: reads {_key_of(adapter)}")
+        if key != row.key:
+            found.append(f"adapter: reads {key}")
     if row.content is not None:
         try:
             _named(row.content).accumulator(schemas=False)

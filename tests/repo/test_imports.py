@@ -8,6 +8,9 @@ import sys
 
 import pytest
 
+from tokentrail.testing.payloads import Answer, Usage, chat
+from tokentrail.testing.server import Plain, Server, Stream
+
 HEAVY = (
     "openai",
     "tiktoken",
@@ -65,3 +68,74 @@ def test_nothing_heavy_is_loaded_by(program):
 def test_importing_openai_afterwards_is_what_loads_it():
     """The test above would notice."""
     assert "openai" in _loaded_after("import tokentrail; tokentrail.instrument(); import openai")
+
+
+MODULES = 95
+"""Modules of ours that a program imports before its first call: each takes an eighth of a ms."""
+
+OF_SOME_CALLS = (
+    "tokentrail.apis.batches",
+    "tokentrail.apis.capture",
+    "tokentrail.apis.embeddings",
+    "tokentrail.apis.responses",
+    "tokentrail.call.learning",
+    "tokentrail.content",
+    "tokentrail.cost.prices",
+    "tokentrail.counting.rules",
+    "tokentrail.counting.text",
+    "tokentrail.diagnosis",
+    "tokentrail.telemetry.schema",
+    "tokentrail.usage.count_tokens",
+    "tokentrail.usage.explain",
+    "tokentrail.websocket",
+)
+"""What only some calls need."""
+
+INSTRUMENTED = """
+import json, sys
+import tokentrail
+tokentrail.instrument()
+"""
+PLAIN_CALL = """
+import openai
+client = openai.OpenAI(base_url=sys.argv[1], api_key="none", max_retries=0)
+client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Hi"}])
+tokentrail.flush(10)
+"""
+STREAM = """
+list(client.chat.completions.create(model="gpt-4o", messages=[], stream=True))
+"""
+OURS = """
+print(json.dumps([name for name in sys.modules if name.startswith("tokentrail")]))
+"""
+
+
+def _ours_after(*parts):
+    """Return which modules of ours a program has imported."""
+    answer = Answer(usage=Usage(9, 4))
+
+    def respond(call):
+        streams = call.body.get("stream")
+        return Stream(chat.chunks(answer)) if streams else Plain(chat.completion(answer))
+
+    with Server(respond) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", "".join((*parts, OURS)), server.base_url],
+            capture_output=True, text=True, check=True, timeout=50,
+        )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+def _of_some_calls(modules):
+    return [name for name in modules if name.startswith(OF_SOME_CALLS)]
+
+
+def test_what_only_some_calls_need_is_not_imported_before_them():
+    assert len(_ours_after(INSTRUMENTED)) <= MODULES
+    assert _of_some_calls(_ours_after(INSTRUMENTED, PLAIN_CALL)) == []
+
+
+def test_what_counts_a_stream_is_imported_by_the_first():
+    """The test above would notice."""
+    modules = _ours_after(INSTRUMENTED, PLAIN_CALL, STREAM)
+    assert "tokentrail.counting.text" in _of_some_calls(modules)

@@ -9,6 +9,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from tests.telemetry.headers import RETRIES
 
+from tokentrail.apis.readers import adapter_of
+from tokentrail.model.operations import CHAT
 from tokentrail.testing.payloads import Answer, Usage, chat, errors
 from tokentrail.testing.server import Event, Plain, Stream
 
@@ -188,20 +190,19 @@ async def test_the_span_stands_where_the_call_was_made(trail, driver, serve):
 
 async def test_the_prompt_of_a_stream_is_read_after_it_was_sent(trail, driver, serve, monkeypatch):
     """To read a long one takes milliseconds, which would delay the request."""
-    from tokentrail.apis.chat.adapter import ChatAdapter
+    adapter, read, answered = adapter_of(CHAT), [], []
+    parse = adapter.parse_request
 
-    parse, read, answered = ChatAdapter.parse_request, [], []
-
-    def noting(self, endpoint, arguments, *, prompt=True):
+    def noting(endpoint, arguments, *, prompt=True):
         if prompt:
             read.append(time.time_ns())
-        return parse(self, endpoint, arguments, prompt=prompt)
+        return parse(endpoint, arguments, prompt=prompt)
 
     def steps():
         answered.append(time.time_ns())
         yield from chat.chunks(ONE)
 
-    monkeypatch.setattr(ChatAdapter, "parse_request", noting)
+    monkeypatch.setattr(adapter, "parse_request", noting)
     await driver.read(await _plain(driver, serve(Stream(steps())), stream=True))
     assert trail.spans.attributes()["tokentrail.usage.input.source"] == "counted"
     assert read

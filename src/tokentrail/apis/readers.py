@@ -6,13 +6,14 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from tokentrail.content.parts import Content
 from tokentrail.model.operations import OPERATIONS
+from tokentrail.support.fork import IMPORTING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokentrail.apis import ApiAdapter, ContentAccumulator, ContentReader
+    from tokentrail.content.parts import Content
     from tokentrail.model.operations import OperationRow
     from tokentrail.model.records import Request
 
@@ -20,13 +21,32 @@ if TYPE_CHECKING:
 @cache
 def adapter_of(row: OperationRow) -> ApiAdapter:
     """Return what reads the requests and answers of an operation: one for all of its methods."""
-    return cast("ApiAdapter", _named(row.adapter))
+    return cast("ApiAdapter", late_adapter(row.adapter))
+
+
+def late_adapter(name: str) -> Any:
+    """Return what stands for an adapter, imported when the first call of its API is made."""
+    return _LateAdapter(name)
+
+
+class _LateAdapter:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> object:
+        """Take the adapter's methods for its own, so that the next call finds them at once."""
+        adapter = _named(self._name)
+        for name in ("parse_request", "parse_response", "stream_accumulator"):
+            setattr(self, name, getattr(adapter, name))
+        return getattr(adapter, attribute)
 
 
 def read_request_content(
     request: Request, arguments: Mapping[str, object], *, schemas: bool
 ) -> Content:
     """Return the content of a call's keyword arguments."""
+    from tokentrail.content.parts import Content
+
     reader = _content_readers().get((request.operation, request.api))
     return Content() if reader is None else reader.read_request(arguments, schemas=schemas)
 
@@ -54,5 +74,6 @@ def _content_readers() -> dict[tuple[str, str | None], ContentReader]:
 
 def _named(name: str) -> Any:
     module, _, attribute = name.partition(":")
-    found = getattr(import_module(f"tokentrail.apis.{module}"), attribute)
+    with IMPORTING:
+        found = getattr(import_module(f"tokentrail.apis.{module}"), attribute)
     return found() if isinstance(found, type) else found

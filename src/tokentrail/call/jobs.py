@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tokentrail.counting import InputTally
+from tokentrail import counting
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokentrail.call.learning import Lesson
-    from tokentrail.counting import Encoder, OutputTally
+    from tokentrail.counting import Encoder, InputTally, OutputTally
     from tokentrail.model.records import Operation, Prompt, Request
+    from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
 
 
@@ -64,11 +65,18 @@ class Gaps(_NoDeadline):
         yield from self._telemetry.record_gaps(gaps, self._request, self._model)
 
 
+def record_gaps(runtime: Runtime, gaps: Gaps) -> None:
+    """Have gaps recorded: by the worker, or at once where it is full and they are few."""
+    if not runtime.submit(gaps) and gaps.is_short():
+        for _ in gaps.steps():
+            pass
+
+
 class LongPrompt(_NoDeadline):
     """Counts the input of a call that is still under way and whose usage is asked for."""
 
     def __init__(self, prompt: Prompt, encoder: Encoder, model: str) -> None:
-        self.tally = InputTally(prompt)
+        self.tally = counting.InputTally(prompt)
         self.done = False
         self._encoder = encoder
         self._model = model

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokentrail import counting
 from tokentrail.call.jobs import LongPrompt
-from tokentrail.counting import INLINE, InputTally
 from tokentrail.model.records import Count, Source
 from tokentrail.usage import resolve
 
@@ -49,7 +49,7 @@ class LiveUsage:
         job = self._prompt
         if job is None and encoder is not None:
             self._prompt = job = LongPrompt(prompt, encoder, model.name)
-            if job.tally.weight > INLINE:
+            if job.tally.weight > counting.INLINE:
                 self._runtime.submit(job)
             else:
                 for _ in job.steps():
@@ -57,7 +57,7 @@ class LiveUsage:
         if job is not None and job.done:
             return resolve.to_count(request, model, job.tally, output=False)
         if self._estimate is None:
-            tally = InputTally(prompt)
+            tally = counting.InputTally(prompt)
             for _ in tally.steps(None, model.name):
                 pass
             self._estimate = Count(tally.tokens, Source.APPROXIMATED)

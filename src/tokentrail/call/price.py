@@ -10,6 +10,7 @@ from tokentrail.model.operations import FETCH_BATCH
 if TYPE_CHECKING:
     from tokentrail.cost import Prices
     from tokentrail.model.records import CallCost, Operation
+    from tokentrail.runtime.runtime import Runtime
 
 
 class PriceLookup:
@@ -50,3 +51,11 @@ class PriceLookup:
             operation.usage,
             (*operation.tools, *operation.transcriptions),
         )
+
+
+def price_of(runtime: Runtime, operation: Operation) -> PriceLookup | None:
+    """Return what looks up the cost of a call; ``None`` where it is not asked for."""
+    if runtime.prices is None:
+        return None
+    model = runtime.identify(operation.request, operation.response)
+    return PriceLookup(runtime.prices, operation, model.name)

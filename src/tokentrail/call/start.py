@@ -7,24 +7,21 @@ import weakref
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from tokentrail.apis.capture import Capture, CapturingAdapter
-from tokentrail.apis.readers import content_accumulator
+from tokentrail import counting
 from tokentrail.call.observed_call import ObservedCall
+from tokentrail.call.reader import SentContent
 from tokentrail.call.recorder import Recorder
 from tokentrail.config import TokenCounting
-from tokentrail.content.parts import Content
-from tokentrail.counting import HELD, OutputTally
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass
 from tokentrail.telemetry import attribution, cache_key
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokentrail.apis import ApiAdapter
+    from tokentrail.apis.capture import Capture
     from tokentrail.call.reader import RequestReader
-    from tokentrail.counting import Encoder
+    from tokentrail.counting import Encoder, OutputTally
     from tokentrail.model.records import Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.context import CallContext
@@ -95,24 +92,23 @@ def _output_tally(runtime: Runtime, request: Request) -> OutputTally | None:
     mode = runtime.settings.token_counting
     if mode is TokenCounting.OFF or not resolve.shows_output(request):
         return None
-    return OutputTally()
+    return counting.OutputTally()
 
 
 def _capture(runtime: Runtime, reader: RequestReader, request: Request) -> Capture:
     """Return what gathers the content, its request read."""
+    from tokentrail.apis.capture import Capture
+    from tokentrail.apis.readers import content_accumulator
+
     emitter, settings = runtime.emitter, runtime.settings
     limit = settings.content_max_chars if settings.redact is None else None
     gathering = content_accumulator(request, schemas=settings.capture_tool_schemas, limit=limit)
-    asked = _request_content(reader)
-    return Capture(asked, gathering, runtime.redaction, foreign=emitter.has_hook)
+    from tokentrail.content.parts import Content
 
-
-def _request_content(reader: RequestReader) -> Callable[[], Content]:
-    """Return what gives the content of the request at the end of the call."""
+    asked = SentContent(None, Content())  # where reading it fails
     with guard.shield("content of a request"):
-        content = reader.read_content()
-        return reader.read_sent_content if content is None else lambda: content
-    return Content
+        asked = SentContent(reader, reader.read_content())
+    return Capture(asked, gathering, runtime.redaction, foreign=emitter.has_hook)
 
 
 def _recorder(
@@ -123,7 +119,11 @@ def _recorder(
     capture: Capture | None,
     begun: float,
 ) -> Recorder:
-    adapter = call.adapter if capture is None else CapturingAdapter(call.adapter, capture)
+    adapter = call.adapter
+    if capture is not None:
+        from tokentrail.apis.capture import CapturingAdapter
+
+        adapter = CapturingAdapter(adapter, capture)
     recorder = Recorder(request, adapter, output, time.perf_counter, telemetry.start_time, begun)
     recorder.needs_details = telemetry.needs_details
     if capture is not None:
@@ -164,6 +164,6 @@ class _StreamEncoder:
         if recorder is None or not recorder.is_open:
             return None
         model = runtime.identify(self._request, recorder.response_so_far())
-        if held > HELD // 4:
+        if held > counting.HELD // 4:
             runtime.start_encoding(model.encoding)
         return runtime.encodings.get(model.encoding)

@@ -11,6 +11,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from tokentrail import counting
 from tokentrail.config.values import (
     INSTRUMENTED_APIS,
     METRIC_ATTRIBUTES,
@@ -18,7 +19,6 @@ from tokentrail.config.values import (
     RESERVED_METRIC_ATTRIBUTES,
 )
 from tokentrail.cost.user_prices import UserPrices, read_prices
-from tokentrail.counting.models import resolve
 
 if TYPE_CHECKING:
     from enum import Enum
@@ -174,7 +174,7 @@ def encodings(value: object) -> tuple[str, ...]:
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise ValueError
-    found = tuple(resolve(name.strip()) for name in names if name.strip())
+    found = tuple(counting.resolve(name.strip()) for name in names if name.strip())
     if None in found:
         raise ValueError
     return tuple(dict.fromkeys(name for name in found if name is not None))
@@ -196,6 +196,6 @@ def model_aliases(value: object) -> Mapping[str, str]:
         raise ValueError
     if not all(isinstance(part, str) and part for item in value.items() for part in item):
         raise ValueError
-    if not all(resolve(model) for model in value.values()):
+    if not all(counting.resolve(model) for model in value.values()):
         raise ValueError
     return MappingProxyType(dict(value))

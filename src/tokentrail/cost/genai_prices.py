@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.cost.rates import BATCH, Rate, Rates
 from tokentrail.cost.user_prices import STANDARD_TIERS
-from tokentrail.support.fork import ForkLock
+from tokentrail.support.fork import IMPORTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +55,6 @@ _KEYS: Final = {
     "web_search": "web_searches_kcount",
     "file_search": "storage_searches_kcount",
 }
-
-_IMPORT: Final = ForkLock()
 
 Model = Any
 """The package's ``ModelInfo``."""
@@ -134,7 +132,7 @@ def _providers() -> list[Any]:
 
 
 def _snapshot() -> Any:
-    with _IMPORT:  # a child forked in the middle would have half a module
+    with IMPORTING:  # a child forked in the middle would have half a module
         from genai_prices.data_snapshot import get_snapshot
 
         return get_snapshot()

@@ -1,28 +1,52 @@
 """Counting: how many tokens a prompt and an answer have.
 
 Knows models, encodings, text and the records of a prompt; nothing of openai, of spans or of
-metrics. The only package that imports tiktoken, and that not before an encoding is built.
+metrics. The only package that imports tiktoken, and that not before an encoding is built. A program
+whose calls all report their usage imports next to nothing of it.
 """
 
-from tokentrail.counting.encodings import ENCODINGS, Encodings
-from tokentrail.counting.models import (
-    GUESSED_ENCODING,
-    Dialect,
-    base_name,
-    dialect_of,
-    encoding_name,
-    is_gpt_4,
-    is_known,
-    may_reason,
-    resolve,
-)
-from tokentrail.counting.output import HELD, OutputTally
-from tokentrail.counting.prompt import InputTally
-from tokentrail.counting.rules import RULES, Part, RuleId, evidence_of, is_proven, proves
-from tokentrail.counting.schemas import render_schema, schema_name
-from tokentrail.counting.surcharges import Surcharges
-from tokentrail.counting.text import INLINE, Encoder, estimate, weight
-from tokentrail.counting.turns import Turn, turns
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokentrail.counting.encodings import ENCODINGS, Encodings
+    from tokentrail.counting.models import (
+        GUESSED_ENCODING,
+        Dialect,
+        base_name,
+        dialect_of,
+        encoding_name,
+        is_gpt_4,
+        is_known,
+        may_reason,
+        resolve,
+    )
+    from tokentrail.counting.output import HELD, OutputTally
+    from tokentrail.counting.prompt import InputTally
+    from tokentrail.counting.rules import RULES, Part, RuleId, evidence_of, is_proven, proves
+    from tokentrail.counting.schemas import render_schema, schema_name
+    from tokentrail.counting.surcharges import Surcharges
+    from tokentrail.counting.text import INLINE, Encoder, estimate, weight
+    from tokentrail.counting.turns import Turn
+else:
+    from tokentrail.support.lazy import lazy_names
+
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "counting.encodings": "ENCODINGS Encodings",
+            "counting.models": "GUESSED_ENCODING Dialect base_name dialect_of encoding_name "
+            "is_gpt_4 is_known may_reason resolve",
+            "counting.output": "HELD OutputTally",
+            "counting.prompt": "InputTally",
+            "counting.rules": "RULES Part RuleId evidence_of is_proven proves",
+            "counting.schemas": "render_schema schema_name",
+            "counting.surcharges": "Surcharges",
+            "counting.text": "INLINE Encoder estimate weight",
+            "counting.turns": "Turn",
+        },
+    )
 
 __all__ = [
     "ENCODINGS",
@@ -52,6 +76,5 @@ __all__ = [
     "render_schema",
     "resolve",
     "schema_name",
-    "turns",
     "weight",
 ]

@@ -7,8 +7,6 @@ first encoding is built, not before.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import logging
 import math
 import threading
@@ -17,7 +15,7 @@ from binascii import a2b_base64
 from importlib import import_module, resources
 from typing import TYPE_CHECKING
 
-from tokentrail.support.fork import ForkLock
+from tokentrail.support.fork import IMPORTING
 from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_importing = ForkLock()
-"""Held while modules are imported in the background: a child forked in the middle of an import
-would keep a half-imported module."""
 RETRY_AFTER = 10.0
 """Seconds to wait after a temporary shortage before building again; a try costs half a second."""
 _SLICE = 16 * 1024
@@ -200,7 +195,7 @@ def build_encoding(name: str) -> Encoding:
     if recipe is None:
         message = f"encoding {name!r} is not shipped; shipped are {', '.join(sorted(RECIPES))}"
         raise ValueError(message)
-    with _importing:
+    with IMPORTING:
         from tiktoken import Encoding
 
         resources.files(__package__)  # which imports, too
@@ -217,6 +212,9 @@ def build_encoding(name: str) -> Encoding:
 
 
 def _read_ranks(name: str, sha256: str) -> dict[bytes, int]:
+    import gzip
+    import hashlib
+
     shipped = resources.files(__package__) / "data" / f"{name}.tiktoken.gz"
     content = gzip.decompress(shipped.read_bytes())
     digest = hashlib.sha256(content).hexdigest()

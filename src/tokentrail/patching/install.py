@@ -21,7 +21,6 @@ from tokentrail.patching import wrappers
 from tokentrail.patching.methods import ANSWERED, RETRIED, all_methods
 from tokentrail.patching.wrappers import PatchedMethod, PatchedSeam
 from tokentrail.support import guard
-from tokentrail.websocket import patching
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -156,9 +155,10 @@ def _wrapper(row: Method) -> Callable[..., Any]:
     if row.adapter is None:
         return wrappers.RawRequestWrapper(is_async=row.is_async)
     if row.method in _OPENING:
+        from tokentrail.websocket import patching
+
         opened = cast("ConnectionAdapter", row.adapter)
-        of = patching.async_wrapper if row.is_async else patching.sync_wrapper
-        return of(opened)
+        return (patching.AsyncOpening if row.is_async else patching.SyncOpening)(opened)
     return (wrappers.AsyncWrapper if row.is_async else wrappers.SyncWrapper)(row.adapter)
 
 

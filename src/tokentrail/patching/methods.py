@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.apis.readers import adapter_of
-from tokentrail.apis.realtime.adapter import RealtimeAdapter
-from tokentrail.apis.responses.adapter import CompactAdapter
-from tokentrail.apis.responses.connection import ResponsesConnectionAdapter
+from tokentrail.apis.readers import adapter_of, late_adapter
 from tokentrail.model import operations
 from tokentrail.model.operations import OperationRow
 from tokentrail.support.frozen import lean_dataclass
@@ -81,6 +78,10 @@ _SPEECH = ("openai.resources.audio.speech",)
 _MODERATIONS = ("openai.resources.moderations",)
 _DECISIONS = ("openai.resources.decisions",)
 
+_COMPACT = late_adapter("responses.adapter:CompactAdapter")
+_REALTIME = late_adapter(operations.REALTIME.adapter)
+_CONNECTION = late_adapter("responses.connection:ResponsesConnectionAdapter")
+
 ROWS: tuple[Method, ...] = (
     *_pair(_CHAT, "Completions", "create", operations.CHAT),
     *_pair(_CHAT, "Completions", "parse", operations.CHAT, optional=True),
@@ -88,12 +89,12 @@ ROWS: tuple[Method, ...] = (
     *_pair(_RESPONSES, "Responses", "create", operations.RESPONSES, optional=True),
     *_pair(_RESPONSES, "Responses", "parse", operations.RESPONSES, optional=True),
     *_pair(_RESPONSES, "Responses", "retrieve", operations.FETCH, optional=True),
-    *_pair(_RESPONSES, "Responses", "compact", CompactAdapter(), optional=True),
+    *_pair(_RESPONSES, "Responses", "compact", _COMPACT, optional=True),
     *_pair(_RESPONSES, "Responses", "cancel", operations.CANCEL, optional=True),
     *_pair(_INPUT_TOKENS, "InputTokens", "count", operations.COUNT_INPUT, optional=True),
     *_pair(_BETA_RESPONSES, "Responses", "create", operations.RESPONSES, optional=True),
     *_pair(_BETA_RESPONSES, "Responses", "retrieve", operations.FETCH, optional=True),
-    *_pair(_BETA_RESPONSES, "Responses", "compact", CompactAdapter(), optional=True),
+    *_pair(_BETA_RESPONSES, "Responses", "compact", _COMPACT, optional=True),
     *_pair(_BETA_RESPONSES, "Responses", "cancel", operations.CANCEL, optional=True),
     *_pair(_BETA_INPUT_TOKENS, "InputTokens", "count", operations.COUNT_INPUT, optional=True),
     *_pair(_EMBEDDINGS, "Embeddings", "create", operations.EMBEDDINGS),
@@ -139,16 +140,14 @@ def _opened(modules: tuple[str, ...], owner: str, adapter: ConnectionAdapter) ->
 
 
 CONNECTIONS: tuple[Method, ...] = (
-    *_opened(
-        ("openai.resources.realtime.realtime",), "RealtimeConnectionManager", RealtimeAdapter(None)
-    ),
+    *_opened(("openai.resources.realtime.realtime",), "RealtimeConnectionManager", _REALTIME),
     *_opened(
         ("openai.resources.beta.realtime.realtime",),
         "RealtimeConnectionManager",
-        RealtimeAdapter(None),
+        _REALTIME,
     ),
-    *_opened(_RESPONSES, "ResponsesConnectionManager", ResponsesConnectionAdapter()),
-    *_opened(_BETA_RESPONSES, "ResponsesConnectionManager", ResponsesConnectionAdapter()),
+    *_opened(_RESPONSES, "ResponsesConnectionManager", _CONNECTION),
+    *_opened(_BETA_RESPONSES, "ResponsesConnectionManager", _CONNECTION),
 )
 """What ``connect`` returns, which opens a connection when it is entered, by either name."""
 

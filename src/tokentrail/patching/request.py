@@ -112,6 +112,10 @@ class CallArguments(CallToRecord):
         return {name: deep_copy(v) for name, v in self.original.items() if name not in buffers}
 
 
+Sender = tuple[object, "Endpoint | None"]
+"""A client, and where the call goes if not to its base URL."""
+
+
 class SentCall:
     """A call on its way: its arguments, what observes it, and its telemetry."""
 
@@ -190,19 +194,16 @@ class SentCall:
                     hook(self.telemetry.span, shown())
 
 
-def read_arguments(  # noqa: PLR0913, PLR0917 - a call as wrapt has it, and where it goes
+def read_arguments(
     runtime: Runtime,
     adapter: ApiAdapter,
-    client: object,
+    sender: Sender,
     context: CallContext,
     args: tuple[Any, ...],
     original: dict[str, Any],
-    endpoint: Endpoint | None = None,
 ) -> CallArguments:
-    """Read a call of a method of ``client`` that is made in ``context``, but for its prompt.
-
-    ``endpoint``: where it goes, if not to the client's base URL.
-    """
+    """Read a call that ``sender`` makes in ``context``, but for its prompt."""
+    client, endpoint = sender
     endpoint = endpoint_of(client) if endpoint is None else endpoint
     retryable, effective = original, original
     buffers: Kept = {}

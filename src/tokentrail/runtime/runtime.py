@@ -11,13 +11,12 @@ import sys
 import time
 import weakref
 from contextlib import suppress
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from tokentrail.config import Cost, OnConflict, TokenCounting
-from tokentrail.content import Redaction
-from tokentrail.cost import Prices
-from tokentrail.counting import ENCODINGS
+from tokentrail.counting.encodings import ENCODINGS
 from tokentrail.runtime.stream_usage import StreamUsageMemory
 from tokentrail.runtime.worker import Worker
 from tokentrail.support import guard
@@ -30,6 +29,8 @@ from tokentrail.usage.calibration import Calibration
 
 if TYPE_CHECKING:
     from tokentrail.config import Settings
+    from tokentrail.content import Redaction
+    from tokentrail.cost import Prices
     from tokentrail.model.records import Request, Response
     from tokentrail.runtime.worker import Job
     from tokentrail.telemetry.emitter import Emitter
@@ -65,9 +66,6 @@ class Runtime:
         """``None`` where nothing is explained. For the worker alone."""
         self.prices = _prices(settings)
         """``None`` where cost is not asked for."""
-        self.redaction = Redaction(
-            settings.redact, settings.content_max_chars, settings.capture_binary
-        )
         self.open_calls: set[OpenCall] = set()
         """Calls that have not ended."""
         self.generation = 0
@@ -79,6 +77,14 @@ class Runtime:
         emitter.metrics.batch.submit = self.submit_unless_on_worker
         emitter.provider_flush.drain = self.flush
         _runtimes.add(self)
+
+    @cached_property
+    def redaction(self) -> Redaction:
+        """What is done to content before it is recorded."""
+        from tokentrail.content import Redaction
+
+        settings = self.settings
+        return Redaction(settings.redact, settings.content_max_chars, settings.capture_binary)
 
     def prepare(self) -> None:
         """Have in place what must be there before the program ends. The first call does it."""
@@ -232,6 +238,8 @@ def _explainer(settings: Settings) -> Explainer | None:
 def _prices(settings: Settings) -> Prices | None:
     if settings.cost is Cost.OFF:
         return None
+    from tokentrail.cost import Prices
+
     return Prices(
         settings.prices, counted=settings.cost is Cost.COUNTED, attributes=settings.cost_attributes
     )

@@ -32,3 +32,8 @@ class ForkLock:
 
     def _forked(self) -> None:
         self._lock = threading.RLock()
+
+
+IMPORTING = ForkLock()
+"""Held while modules are imported late: a child forked in the middle of an import would keep a
+half-imported module."""

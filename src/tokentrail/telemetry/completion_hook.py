@@ -13,7 +13,6 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from tokentrail.content import parts as kinds
 from tokentrail.support import guard
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from tokentrail.content import Content
+    from tokentrail.content import parts as kinds
 
 ENVIRON: Final = "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK"
 GROUP: Final = "opentelemetry_genai_completion_hook"
@@ -86,6 +86,8 @@ class Hook:
     """A hook, and the types it takes."""
 
     def __init__(self, hook: Any, types: Any) -> None:
+        from tokentrail.content import parts as kinds
+
         self._hook = hook
         self._types = types
         self._parts: dict[type, Callable[[Any], object]] = {

@@ -10,7 +10,7 @@ from opentelemetry.trace import Status, StatusCode
 from tokentrail.apis.values import MAX_CHARS
 from tokentrail.model.records import ID_FIELDS, Source
 from tokentrail.support.bounded import BoundedCache
-from tokentrail.telemetry import content_attributes, explanation, semconv
+from tokentrail.telemetry import explanation, semconv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable
@@ -137,6 +137,8 @@ def finish(
             if operation.error_type is not None:
                 span.set_status(Status(StatusCode.ERROR, _description(operation, content)))
             if content is not None:
+                from tokentrail.telemetry import content_attributes
+
                 span.set_attributes(content_attributes.content_attributes_json(content))
     finally:
         span.end(operation.end_time)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis.chat.adapter import ChatAdapter
 from tokentrail.apis.responses.adapter import ResponsesAdapter
-from tokentrail.counting import RULES, InputTally, is_proven
+from tokentrail.counting.prompt import InputTally
+from tokentrail.counting.rules import RULES, is_proven
 from tokentrail.model.records import Endpoint, Prompt, Source
 from tokentrail.support.frozen import lean_dataclass
 from tokentrail.usage import resolve

@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Final, overload
 
 from tokentrail.apis.chat.messages import read_messages, read_tool_choice, read_tools
 from tokentrail.apis.values import fields, is_absent
-from tokentrail.counting import (
-    ENCODINGS,
-    GUESSED_ENCODING,
-    InputTally,
-    encoding_name,
-    resolve,
-)
+from tokentrail.counting.encodings import ENCODINGS
+from tokentrail.counting.models import GUESSED_ENCODING, encoding_name, resolve
+from tokentrail.counting.prompt import InputTally
 from tokentrail.model.records import Prompt
 from tokentrail.usage.count_request import TokenCount, count_request, read_request
 from tokentrail.usage.resolve import Model

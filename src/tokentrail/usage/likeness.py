@@ -12,7 +12,8 @@ from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from tokentrail.counting import RuleId, is_proven, turns
+from tokentrail.counting.rules import RuleId, is_proven
+from tokentrail.counting.turns import turns
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -8,21 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokentrail import counting
 from tokentrail.config import TokenCounting
-from tokentrail.counting import (
-    GUESSED_ENCODING,
-    InputTally,
-    OutputTally,
-    RuleId,
-    Surcharges,
-    dialect_of,
-    encoding_name,
-    is_gpt_4,
-    is_known,
-    may_reason,
-    resolve,
-    schema_name,
-)
 from tokentrail.model.operations import CHAT, COMPLETIONS, RESPONSES, WITH_OUTPUT
 from tokentrail.model.records import ALLOWED, Count, Outcome, Prompt, Reported, Source, Usage
 from tokentrail.support.frozen import lean_dataclass
@@ -31,6 +18,7 @@ from tokentrail.usage.background import is_unfinished
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from tokentrail.counting import InputTally, OutputTally, RuleId, Surcharges
     from tokentrail.model.records import Operation, Request, Response
 
 
@@ -58,22 +46,22 @@ def identify(
     for key in (request, response):
         target = models.get(key) if key else None
         if target is not None:
-            encoding = resolve(target)
+            encoding = counting.resolve(target)
             # The name of an encoding decides how to count, not which model answers or whether it
             # reasons.
-            says_model = is_known(target)
-            named = says_model or encoding_name(name) is not None
+            says_model = counting.is_known(target)
+            named = says_model or counting.encoding_name(name) is not None
             return Model(
                 target if says_model else name,
-                encoding or GUESSED_ENCODING,
+                encoding or counting.GUESSED_ENCODING,
                 encoding is not None,
                 named,
             )
-    encoding = encoding_name(name)
+    encoding = counting.encoding_name(name)
     if encoding is not None:
         return Model(name, encoding, known=True)
-    asked = encoding_name(request) if request else None
-    return Model(name, asked or GUESSED_ENCODING, known=False)
+    asked = counting.encoding_name(request) if request else None
+    return Model(name, asked or counting.GUESSED_ENCODING, known=False)
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -105,7 +93,7 @@ def needed_counts(operation: Operation, prompt: Prompt | None, mode: TokenCounti
 
 def input_tally(prompt: Prompt, response: Response | None) -> InputTally:
     """Return the counter of a call's input; ``response`` is what is known of the answer so far."""
-    return InputTally(prompt, billed_at=response.created if response is not None else None)
+    return counting.InputTally(prompt, billed_at=response.created if response is not None else None)
 
 
 def surcharges(
@@ -114,13 +102,13 @@ def surcharges(
     """Return the facts that decide the surcharges of an answer."""
     asked = prompt if prompt is not None else Prompt()
     choice, responses = asked.tool_choice or "", request.api == RESPONSES.api
-    gpt_4 = is_gpt_4(model.name)
+    gpt_4 = counting.is_gpt_4(model.name)
     only = (responses or gpt_4) and choice == "required" and len(asked.tools) == 1
     reasons = (response.finish_reasons if response is not None else None) or ()
-    name = None if asked.schema is None else schema_name(asked.schema, asked.schema_name)
+    name = None if asked.schema is None else counting.schema_name(asked.schema, asked.schema_name)
     created = response.created if response is not None else None
-    return Surcharges(
-        dialect=dialect_of(model.name),
+    return counting.Surcharges(
+        dialect=counting.dialect_of(model.name),
         gpt_4=gpt_4,
         of_responses=responses,
         completion=request.operation == COMPLETIONS.name,
@@ -143,10 +131,10 @@ def _stops(request: Request, reasons: Collection[str], model: Model) -> RuleId |
     """Return the rule for answers that a stop sequence may have ended."""
     if not request.stop_sequences or "stop" not in reasons:
         return None
-    if is_gpt_4(model.name):
-        return RuleId.ANSWER_STOPS_GPT_4
+    if counting.is_gpt_4(model.name):
+        return counting.RuleId.ANSWER_STOPS_GPT_4
     below = all(sequence.startswith("\n") for sequence in request.stop_sequences)
-    return RuleId.ANSWER_STOPS if below else RuleId.ANSWER_STOPS_INLINE
+    return counting.RuleId.ANSWER_STOPS if below else counting.RuleId.ANSWER_STOPS_INLINE
 
 
 _CUT = frozenset({"length", "error"})
@@ -164,10 +152,10 @@ def _end(request: Request, response: Response | None, model: Model) -> RuleId | 
     if request.endpoint.provider == _AZURE:
         early = created is not None and created < _OCTOBER_2025
         # Seen with gpt-4o and its successors; never with older models.
-        return None if early or model.encoding == _OLDER else RuleId.ANSWER_END_AZURE
+        return None if early or model.encoding == _OLDER else counting.RuleId.ANSWER_END_AZURE
     if request.api != CHAT.api or created is None:
         return None
-    return RuleId.ANSWER_END_2025 if _END_2025[0] <= created < _END_2025[1] else None
+    return counting.RuleId.ANSWER_END_2025 if _END_2025[0] <= created < _END_2025[1] else None
 
 
 _AZURE = "azure.ai.openai"
@@ -251,7 +239,7 @@ def count_source(
 
 def reasons(request: Request, model: Model) -> bool:
     """Whether the answer may have cost tokens that it does not show."""
-    return may_reason(model.name) and request.reasoning_level != "none"
+    return counting.may_reason(model.name) and request.reasoning_level != "none"
 
 
 def to_count(
@@ -263,7 +251,7 @@ def to_count(
     encoded: bool = True,
 ) -> Count | None:
     """Return the tokens of a tally with their source; ``encoded``: not estimated by length."""
-    made = tally if isinstance(tally, OutputTally) else None
+    made = tally if isinstance(tally, counting.OutputTally) else None
     if tally is None:
         return None
     if made is not None and made.tokens == 0 and (made.is_partial or request.inexact_output):

@@ -9,8 +9,8 @@ import os
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.counting import render_schema, turns
-from tokentrail.counting.schemas import as_json
+from tokentrail.counting.schemas import as_json, render_schema
+from tokentrail.counting.turns import turns
 from tokentrail.support.frozen import lean_dataclass
 
 if TYPE_CHECKING:

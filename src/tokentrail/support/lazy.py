@@ -1,0 +1,34 @@
+"""Public names of a package that are imported when somebody asks for the first of them."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tokentrail.support.fork import IMPORTING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
+    """Return the ``__getattr__`` of a package of which most programs need nothing.
+
+    ``homes``: for each module, below ``tokentrail``, the names that it has, with blanks between.
+    A name is looked up once: it is the package's own from then on. A module that such a name stands
+    in asks for none itself while it is imported: another thread may hold the lock, and wait for it.
+    """
+    found = {name: home for home, names in homes.items() for name in names.split()}
+
+    def look_up(name: str) -> object:
+        home = found.get(name)
+        if home is None:
+            message = f"module {package!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        with IMPORTING:
+            value: object = getattr(import_module(f"tokentrail.{home}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return look_up
