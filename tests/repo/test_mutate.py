@@ -196,18 +196,18 @@ def test_a_test_with_words_of_the_mutant_is_asked_first(tmp_path, monkeypatch):
     ("before", "asked"),
     [
         # read at import: whatever is in a file about the module, then what passes a use of it
-        ("3", ["test_b.py::own", "test_a.py::narrow", "test_a.py::wide"]),
+        ("3", ["test_order_b.py::own", "test_order_a.py::narrow", "test_order_a.py::wide"]),
         # what passes the line, before what passes another one of its function
-        ("False", ["test_a.py::wide", "test_a.py::narrow"]),
+        ("False", ["test_order_a.py::wide", "test_order_a.py::narrow"]),
     ],
 )
 def test_which_tests_are_asked_in_which_order(tmp_path, monkeypatch, before, asked):
     monkeypatch.setattr(scope, "ROOT", tmp_path)
-    (tmp_path / "test_b.py").write_text("from pack.full import is_full\n")
+    (tmp_path / "test_order_b.py").write_text("from pack.full import is_full\n")
     path, key = "src/pack/full.py", mutants.digest(CODE)
     passed = {"narrow": 1 << 5, "wide": 1 << 5 | 1 << 8 | 0xF << 20, "own": 0}
     tests = {
-        f"{'test_b' if name == 'own' else 'test_a'}.py::{name}": {
+        f"{'test_order_b' if name == 'own' else 'test_order_a'}.py::{name}": {
             "lines": {path: f"{bits:x}"}, "seconds": 0.1, "cpu": 0.1, "outcome": "passed",
         }
         for name, bits in passed.items()

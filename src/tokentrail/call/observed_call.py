@@ -16,19 +16,15 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tokentrail import call as late
 from tokentrail import counting
 from tokentrail.apis import http_metadata
 from tokentrail.call.jobs import Gaps, record_gaps
-from tokentrail.call.live_usage import LiveUsage
-from tokentrail.call.price import PriceLookup, price_of
 from tokentrail.call.reader import LatePrompt
-from tokentrail.call.redaction import redacted_content
-from tokentrail.call.usage_counter import UsageCounter
 from tokentrail.config import TokenCounting
 from tokentrail.model.records import Source, Usage
 from tokentrail.runtime.worker import approximate_size
 from tokentrail.support import guard
-from tokentrail.support.fork import IMPORTING
 from tokentrail.telemetry import internal_metrics
 from tokentrail.usage import resolve
 from tokentrail.usage.tools import tools_of
@@ -38,8 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokentrail.apis.capture import Capture
+    from tokentrail.call.live_usage import LiveUsage
+    from tokentrail.call.price import PriceLookup
     from tokentrail.call.reader import RequestReader
     from tokentrail.call.recorder import Recorder
+    from tokentrail.call.usage_counter import UsageCounter
     from tokentrail.counting import OutputTally
     from tokentrail.model.records import CallCost, Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
@@ -162,7 +161,7 @@ class ObservedCall:
         if self.usage is not None:
             return self.usage
         if self._live is None:
-            self._live = LiveUsage(self._runtime)
+            self._live = late.LiveUsage(self._runtime)
         prompt, so_far = self.prompt(), self.recorder.snapshot()
         so_far.request = self.request
         return self._live.of(so_far, prompt, self._output)
@@ -380,7 +379,7 @@ class ObservedCall:
         if self._runtime.prices is None:
             return None
         self._operation.usage = self.usage or Usage()
-        return price_of(self._runtime, self._operation)
+        return late.price_of(self._runtime, self._operation)
 
     def _counting(self) -> UsageCounter:
         """Find out, once, what has to be counted and with what."""
@@ -392,7 +391,7 @@ class ObservedCall:
             if prompt is not None and wanted.input:
                 read = resolve.input_tally(prompt, operation.response)
             generated = self._output_tally(prompt) if wanted.output else None
-            self._counter = UsageCounter(runtime, model, read, generated)
+            self._counter = late.UsageCounter(runtime, model, read, generated)
         return self._counter
 
     def _output_tally(self, prompt: Prompt | None) -> OutputTally | None:
@@ -461,14 +460,10 @@ class ObservedCall:
         operation.request = self.request
         if self._may_be_calibrated():
             tally = self._counting().counted_input
-            with IMPORTING:
-                from tokentrail.call.refinement import put_right
-            usage = yield from put_right(runtime, operation, prompt, tally, usage)
+            usage = yield from late.put_right(runtime, operation, prompt, tally, usage)
         self.usage = operation.usage = usage
         if self._is_explained:
-            with IMPORTING:
-                from tokentrail.call.refinement import explain
-            yield from explain(runtime, operation, prompt, self.deadline)
+            yield from late.explain(runtime, operation, prompt, self.deadline)
 
     # ENDED or QUEUED -> RECORDED -----------------------------------------------------------------
 
@@ -488,7 +483,7 @@ class ObservedCall:
             capture, self.capture = self.capture, None
             if capture is not None:  # it may be wanted no longer: see OpenAIInstrumentor
                 is_wanted = runtime.emitter.captures_content
-                content = redacted_content(operation, capture, is_wanted=is_wanted)
+                content = late.redacted_content(operation, capture, is_wanted=is_wanted)
         finally:  # whatever a function of the user's raises, or a signal meanwhile
             try:
                 self.telemetry.finish(operation, content)
@@ -523,9 +518,7 @@ class ObservedCall:
         learns = calibration is not None and (is_chosen or calibration.may_learn(self.request))
         if not (is_compared or learns):
             return
-        with IMPORTING:
-            from tokentrail.call.verification import verification
-        counted = verification(runtime, operation)
+        counted = late.verification(runtime, operation)
         if counted is None:
             return
         if learns:

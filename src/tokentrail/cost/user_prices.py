@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import field, fields
+from dataclasses import field
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from typing import Final
 from tokentrail.cost.rates import Rate, Rates
 from tokentrail.support.frozen import lean_dataclass
 
-PRICE_NAMES: Final = tuple(part.name for part in fields(Rates))
+PRICE_NAMES: Final = Rates.__match_args__
 TIERS: Final = "service_tiers"
 OWN_BATCH: Final = "batch"
 """The service tier under which prices of batches stand; without it they are half of the others."""

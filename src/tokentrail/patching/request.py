@@ -22,7 +22,6 @@ from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
 from tokentrail.runtime.stream_usage import Habit
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass
-from tokentrail.telemetry import request_attributes
 from tokentrail.telemetry.context import without_instrumentation
 
 if TYPE_CHECKING:
@@ -218,6 +217,8 @@ def read_arguments(
     read = _listed(effective) if is_unusual else effective
     request = adapter.parse_request(endpoint, read, prompt=False)
     if sources := runtime.settings.request_attributes:
+        from tokentrail.telemetry import request_attributes
+
         request = request_attributes.with_request_attributes(request, effective, sources)
     arguments = CallArguments(
         adapter,

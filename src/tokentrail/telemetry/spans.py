@@ -10,7 +10,7 @@ from opentelemetry.trace import Status, StatusCode
 from tokentrail.apis.values import MAX_CHARS
 from tokentrail.model.records import ID_FIELDS, Source
 from tokentrail.support.bounded import BoundedCache
-from tokentrail.telemetry import explanation, semconv
+from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable
@@ -233,6 +233,8 @@ def _add_extras(operation: Operation, attributes: Attributes) -> None:
     if operation.transcriptions:
         _add_transcriptions(operation.transcriptions, attributes)
     if operation.explanation is not None:
+        from tokentrail.telemetry import explanation
+
         attributes.update(explanation.attributes(operation.explanation))
 
 
