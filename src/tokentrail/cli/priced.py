@@ -1,4 +1,4 @@
-"""The prices of one model and tier, with the labels of the tokens that they apply to."""
+"""The prices of one model in one service tier, and the tokens in metrics that have them."""
 
 from __future__ import annotations
 
