@@ -6,7 +6,7 @@ transcribe what realtime sessions hear.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tokentrail.cli.promql_rules import ALIKE, number, rule, summed
 from tokentrail.cost.rates import BY_REQUEST
@@ -18,7 +18,7 @@ from tokentrail.telemetry.metrics.tools import IMAGE_LABELS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokentrail.cli.price_rules import Priced
+    from tokentrail.cost.rates import Rates
 
 REQUESTS: Final = "tokentrail:priced_tool_requests:rate5m"
 OTHER_TOKENS: Final = "tokentrail:priced_other_tokens:rate5m"
@@ -34,6 +34,30 @@ _TOOL_REQUESTS: Final = f"{semconv.TOOL_REQUESTS.replace('.', '_')}_total"
 _TOOL_TOKENS: Final = f"{semconv.TOOL_TOKENS.replace('.', '_')}_total"
 _TRANSCRIBED: Final = f"{semconv.TRANSCRIPTION_TOKENS.replace('.', '_')}_total"
 _TRANSCRIBED_TIME: Final = f"{semconv.TRANSCRIPTION_TIME.replace('.', '_')}_seconds_total"
+
+
+class Priced(Protocol):
+    """The prices that are used here, and the labels of what they are for."""
+
+    @property
+    def tier(self) -> str | None:
+        """The service tier, if not the standard one."""
+
+    @property
+    def selectors(self) -> tuple[str, ...]:
+        """Conditions on labels of requests."""
+
+    @property
+    def rates(self) -> Rates:
+        """What each part costs."""
+
+    @property
+    def provider(self) -> str | None:
+        """``None`` for prices of any provider."""
+
+    @property
+    def billed_apart(self) -> str:
+        """Conditions on labels of what is billed whichever model was requested."""
 
 
 def sums() -> Iterator[list[str]]:
