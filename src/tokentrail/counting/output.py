@@ -3,6 +3,8 @@
 Every part of an answer is a text of its own, counted block by block. So the count does not depend
 on the chunks, and a chunk costs one list append. Text that waits to be counted takes at most `HELD`
 bytes of Python memory per call, and up to `HELD_OF_LARGE` only if single chunks are large.
+
+A long module, since the limits of what is held are those of the texts and of their tally together.
 """
 
 from __future__ import annotations
