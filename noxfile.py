@@ -59,9 +59,10 @@ INTEROP = (
     "opentelemetry-instrumentation-aws-lambda",
     "langchain",
     "langchain-openai",
+    "gevent",
 )
 """The official instrumentations of the client, of a framework and of AWS Lambda; the framework;
-what reads OpenTelemetry's configuration file."""
+what reads OpenTelemetry's configuration file; gevent."""
 
 FRAMEWORKS = {
     "agents": ("openai-agents",),

@@ -31,7 +31,9 @@ def trace_links(of: str, *, in_table: bool = False) -> list[dashboard.DashboardL
     failed = of == "error"
     query = f'span.{semconv.REQUEST_MODEL} = "{model}" && resource.service.name = "{job}"'
     query += " && status = error" if failed else ""
-    tags = f'{semconv.REQUEST_MODEL}="{model}"' + (" error=true" if failed else "")
+    tags = f'{semconv.REQUEST_MODEL}="{model}"'
+    # not error=true: Jaeger 2.19 that keeps spans in memory finds nothing by it
+    tags += f' {semconv.OUTCOME}="failed"' if failed else ""
     what = "Failed traces" if failed else "Traces"
     jaeger = {"queryType": "search", "service": job, "tags": tags, "limit": 50}
     return [

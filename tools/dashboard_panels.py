@@ -84,16 +84,16 @@ SOURCES = {
 }
 """Fixed colours: they mean the same in every panel."""
 MODELS = {
-    r"embedding": "#8f7d57",
+    r"embedding": "#ad9a66",
     r"^gpt-4o": "#5794f2",
-    r"^gpt-4o-mini": "#2bb5c0",
-    r"^gpt-4\.1": "#e0a800",
+    r"^gpt-4o-mini": "#45c4cf",
+    r"^gpt-4\.1": "#eab317",
     r"^gpt-4\.1-mini": "#d9793d",
-    r"^gpt-4\.1-nano": "#9b7653",
+    r"^gpt-4\.1-nano": "#b08a63",
     r"^gpt-5": "#8f6fdc",
     r"^gpt-5[^ ]*-mini": "#56c0a0",
     r"^gpt-5[^ ]*-nano": "#9bb34b",
-    r"^o\d": "#b04fa8",
+    r"^o\d": "#cf6bd6",
     r"^o\d[^ ]*-mini": "#e0709f",
 }
 """Hues of families of models, the later the narrower: Grafana's colours by name have collisions.

@@ -1,4 +1,4 @@
-"""The row of the dashboard about the tools that a server runs itself."""
+"""The row of the dashboard about what is billed beside answers: tools, transcription."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from tokentrail.telemetry import semconv
 TOOL = label(semconv.TOOL_NAME)
 REQUESTS = series(semconv.TOOL_REQUESTS, "total")
 TOKENS = series(semconv.TOOL_TOKENS, "total")
+TRANSCRIBED = series(semconv.TRANSCRIPTION_TOKENS, "total")
+TRANSCRIBED_TIME = series(semconv.TRANSCRIPTION_TIME, "seconds_total")
 
 
 def tools_row(*, by: bool) -> Row:
@@ -43,6 +45,35 @@ def tools_row(*, by: bool) -> Row:
                 (Query(ask.total(TOKENS, TOOL, KIND, *TRACED), legend(*TRACED, TOOL, KIND)),),
                 unit=TOKENS_PER_SECOND,
                 empty="No images generated in answers",
+                decimals=1,
+                traces="model",
+                width=12,
+            ),
+            Panel(
+                "Tokens of transcription",
+                "Tokens that realtime sessions used to transcribe what they heard, a second, by the"
+                " model that transcribes. They are in no other panel of tokens.",
+                "timeseries",
+                (Query(ask.total(TRANSCRIBED, KIND, *TRACED), legend(*TRACED, KIND)),),
+                unit=TOKENS_PER_SECOND,
+                empty="No transcription billed by tokens",
+                decimals=1,
+                traces="model",
+                width=12,
+            ),
+            Panel(
+                "Transcribed sound per minute",
+                "Seconds of sound that realtime sessions had transcribed in a minute, by models"
+                " that are billed by time.",
+                "timeseries",
+                (
+                    Query(
+                        f"{ask.total(TRANSCRIBED_TIME, *TRACED)} * {MINUTES}",
+                        legend(*TRACED),
+                    ),
+                ),
+                unit="suffix: s/min",
+                empty="No transcription billed by time",
                 decimals=1,
                 traces="model",
                 width=12,

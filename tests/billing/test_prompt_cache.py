@@ -82,6 +82,14 @@ async def test_writes_for_long_have_a_price_of_their_own(trail, driver, details,
     assert amount == pytest.approx(usd, rel=1e-9)
 
 
+@pytest.mark.settings(cost="reported", prices={"gpt-4o-mini": {"input": 1}})
+async def test_an_output_without_a_price_is_named(trail, driver):
+    await asked(driver, Plain(said()), streamed=False)
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.cost.unpriced"] == ("output",)
+    assert "tokentrail.cost.amount" not in attributes
+
+
 @pytest.mark.settings(cost="reported", prices={"other": {"input": 1}, "gpt-4o-mini": PRICES})
 @pytest.mark.parametrize(
     ("more", "unpriced"),

@@ -27,7 +27,7 @@ async_only = pytest.mark.parametrize("mode", ["async"])
 
 HERE = {"chat": 3, "completions": 2, "responses": 6}
 """Chunks read before a stream is closed early: the text of two of them was received."""
-IN_STEP = 0.005
+IN_STEP = 0.05
 """Seconds by which the clocks of a span and of a test may differ."""
 
 
@@ -423,7 +423,7 @@ async def test_a_dropped_stream_ends_when_it_is_collected(chat, way):
     with contextlib.suppress(KeyError):
         await way(chat)
     dropped = time.time_ns()
-    time.sleep(0.02)
+    time.sleep(3 * IN_STEP)
     await _collect()
     usage = {"input": (13, "counted"), "output": (2, "counted")}
     if way is _drop_unread:
@@ -434,13 +434,13 @@ async def test_a_dropped_stream_ends_when_it_is_collected(chat, way):
 
 async def test_a_stream_dropped_unread_ends_when_its_headers_came(chat):
     """The wait for the server is part of the call, the wait for the collector is not."""
-    chat.stage.streams([chat.stage.OPEN], wait=0.05)
+    chat.stage.streams([chat.stage.OPEN], wait=3 * IN_STEP)
     await _drop_unread(chat)
     dropped = time.time_ns()
-    time.sleep(0.02)
+    time.sleep(3 * IN_STEP)
     await _collect()
     span = chat.told("closed_early", [], waits=True)
-    assert chat.begun + 50_000_000 <= span.end_time + IN_STEP * 1e9
+    assert chat.begun + 2 * IN_STEP * 1e9 <= span.end_time
     assert span.end_time <= dropped + IN_STEP * 1e9
 
 

@@ -64,7 +64,8 @@ EDGES = {
     },
     "tokentrail.patching.streams": {
         "AsyncObservedIterator.__aiter__", "AsyncObservedIterator.__anext__", "_Close.__call__",
-        "ObservedIterator.__del__", "ObservedIterator.__init__", "_Parse.__call__",
+        "ObservedIterator.__del__", "ObservedIterator.__getattr__", "ObservedIterator.__init__",
+        "_Parse.__call__",
         "_Parse.__del__", "_Parse.__init__", "_Parse._later", "_Parse._observe",
         "SyncObservedIterator.__iter__", "SyncObservedIterator.__next__", "_collect",
         "_on_pull_error",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import sys
 import threading
 
@@ -206,3 +207,37 @@ async def _left_behind(client):
     stream = await client.chat.completions.create(**wire.CHAT, stream=True, extra_headers=headers)
     await stream.__anext__()
     stream.mine = stream
+
+
+LONG = "word " * 100_000
+
+
+def _long_stream(request):
+    choice = {"index": 0, "delta": {"content": LONG}, "finish_reason": None}
+    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o"}
+    body = b"data: " + json.dumps({**chunk, "choices": [choice]}).encode() + b"\n\n"
+    headers = {"content-type": "text/event-stream"}
+    return wire.httpx.Response(200, content=body * 2, headers=headers)
+
+
+def test_what_is_dropped_while_too_much_waits_holds_no_text(trail, monkeypatch):
+    """Finalisers hand over without end: what waits is bounded by its size there, too."""
+    go = threading.Event()
+    trail.instrument(
+        capture_content="SPAN_ONLY", redact=lambda kind, text: text if go.wait(30) else None
+    )
+    sync, _ = wire.clients(_long_stream)
+    worker = runtime.current().worker
+    monkeypatch.setattr(worker, "_most_bytes", 0)  # as if 64 MiB waited
+    for _ in range(3):
+        stream = sync.chat.completions.create(**wire.CHAT, stream=True)
+        next(stream)
+        del stream
+        gc.collect()
+    held = worker.held()
+    go.set()
+    assert held < len(LONG)
+    assert tokentrail.flush(30)
+    attributes = [span.attributes for span in trail.spans.all()]
+    assert {each["tokentrail.usage.output.source"] for each in attributes} == {"approximated"}
+    assert len(attributes) == 3

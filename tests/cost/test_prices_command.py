@@ -412,6 +412,36 @@ def test_promtool_finds_what_generated_images_cost(prices, tmp_path):
     _test_costs(tmp_path, path, MADE, usd)
 
 
+HEARD, HEARD_TIME = (
+    "tokentrail_transcription_tokens_total",
+    "tokentrail_transcription_time_seconds_total",
+)
+TRANSCRIBED = [
+    (HEARD, "gpt-4o-mini-transcribe", {**IN, **AUDIO}, 90),
+    (HEARD, "gpt-4o-mini-transcribe", {**IN, **TEXT}, 10),
+    (HEARD, "gpt-4o-mini-transcribe", {**OUT, **UNKNOWN}, 20),
+    (HEARD, "gpt-4o-transcribe", {**IN, **UNKNOWN}, 10),  # what they are nobody knows
+    (HEARD, "ours", {**IN, **AUDIO}, 10),
+    (HEARD_TIME, "whisper-1", {}, 90),
+    (HEARD_TIME, "gpt-live-transcribe", {}, 90),
+    (HEARD_TIME, "ours", {}, 30),
+]
+
+
+def test_promtool_finds_what_transcription_in_sessions_costs(prices, tmp_path):
+    """By tokens: 3, 1.25 and 5 USD a million; by time: 0.36 and 1.02 USD an hour, or your own."""
+    own, path = tmp_path / "own.json", tmp_path / "prices.rules.yml"
+    own.write_text(json.dumps({"ours": {"input": 1, "audio_input": 2, "audio_hour": 0.6}}))
+    assert prices("--overrides", own, "--provider", "openai", "-o", path)[0] == 0
+    usd = {
+        "gpt-4o-mini-transcribe": 90 * 3 + 10 * 1.25 + 20 * 5,
+        "whisper-1": 9_000,
+        "gpt-live-transcribe": 25_500,
+        "ours": 20 + 5_000,
+    }
+    _test_costs(tmp_path, path, TRANSCRIBED, usd)
+
+
 def _test_costs(tmp_path, path, series, usd):
     """Have promtool run the rules over ``series``; ``usd``: millionths a second by model."""
     test = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -49,6 +50,18 @@ def reported(given: int, made: int | None, **parts: int) -> Usage:
             FULL,
             reported(1000, 200, audio_input_tokens=100, audio_output_tokens=50),
             0.00225 + 0.004 + 0.0015 + 0.004,
+        ),
+        # 600 of text, of which 100 cached, and 400 of sound, of which 300 cached
+        (
+            replace(FULL, audio_cache_read=Rate(Decimal(5))),
+            reported(
+                1000,
+                0,
+                cache_read_tokens=400,
+                audio_input_tokens=400,
+                audio_cache_read_tokens=300,
+            ),
+            (500 * 2.5 + 100 * 1.25 + 100 * 40 + 300 * 5) / 1e6,
         ),
         # the whole of a long input costs more, and the output with it
         (LONG, reported(200_000, 1000), 0.4 + 0.01),

@@ -30,6 +30,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry, start_http_server
+from tests.billing import hearing
 from tests.dashboards.scenes import (
     ENVIRONMENT,
     LIMITS,
@@ -234,7 +235,7 @@ def main(vocabulary: str, url: str) -> None:
         preload_encodings=("o200k_base", "cl100k_base"),
     )
     rounds = count(1)
-    with Server(respond) as server:
+    with Server(respond) as server, hearing.ears() as peer:
         _say({"pull": port})
         for asked in sys.stdin:
             if asked == "send\n":
@@ -245,6 +246,8 @@ def main(vocabulary: str, url: str) -> None:
             for scene in SCENES:
                 with tokentrail.attributes(tenant=scene.tenant), _named(scene, number):
                     play(scene, server.url, number)
+            with tokentrail.attributes(tenant="acme"):
+                hearing.hear(peer)
             assert tokentrail.flush(20.0)
             assert not server.failures, server.failures
             ids = [f"{span.context.trace_id:032x}" for span in spans.get_finished_spans()]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.billing import hearing
 from tests.dashboards.scenes import FRAMED, LIMITS, SCENES
 
 if TYPE_CHECKING:
@@ -211,13 +212,13 @@ def _reported(kind: str):
 
 
 def _detail(kind: str, field: str):
-    """Return the share of reported tokens that a part of them has, of models that have any."""
+    """Return the share of reported tokens that a part of them has; a reported 0 is one of 0."""
 
     def expected(w: World) -> Values:
         parts = [
             (labels, float(getattr(scene, field)))
             for scene, (labels, _) in zip(SCENES, calls(w.job), strict=True)
-            if getattr(scene, field)
+            if scene.input and scene.output and scene.input.source == "reported"
         ]
         whole = grouped(tokens(w.job), *TRACED, where=_reported(kind))
         return divided(grouped(parts, *TRACED), whole)
@@ -252,6 +253,17 @@ def tool_tokens(job: str) -> list[tuple[dict[str, str], float]]:
 def _of_responses(job: str) -> list[dict[str, str]]:
     both = zip(SCENES, calls(job), strict=True)
     return [labels for scene, (labels, _) in both if scene.api == "responses"]
+
+
+def transcribed(job: str) -> list[tuple[dict[str, str], float]]:
+    """Return the tokens of what a session of each round heard."""
+    labels = {JOB: job, MODEL: hearing.BY_TOKENS}
+    return [({**labels, KIND: kind}, n) for kind, n in (("input", 100.0), ("output", 20.0))]
+
+
+def transcribed_time(job: str) -> list[tuple[dict[str, str], float]]:
+    """Return the seconds of what it heard that is billed by time."""
+    return [({JOB: job, MODEL: hearing.BY_TIME}, 90.0)]
 
 
 def retries(job: str) -> list[tuple[dict[str, str], float]]:
@@ -610,6 +622,8 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Calls per minute without a price", "A"): _unpriced,
     ("Requests to tools by tool", "A"): _per_minute(tool_requests, TOOL, *TRACED),
     ("Tokens of generated images", "A"): _rate(tool_tokens, TOOL, KIND, *TRACED),
+    ("Tokens of transcription", "A"): _rate(transcribed, KIND, *TRACED),
+    ("Transcribed sound per minute", "A"): _per_minute(transcribed_time, *TRACED),
     ("Retries per minute by cause", "A"): _per_minute(retries, ERROR, *TRACED),
     ("Requests left by model", "A"): _left("requests"),
     ("Tokens left by model", "A"): _left("tokens"),

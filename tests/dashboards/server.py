@@ -82,7 +82,7 @@ class Application:
         """End the process."""
         self.process.stdin.close()
         try:
-            self.process.wait(10)
+            self.process.wait(60)
         finally:
             self.process.kill()
             self.process.wait()

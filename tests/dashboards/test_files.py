@@ -248,7 +248,7 @@ def test_a_panel_of_one_service_and_model_leads_to_its_traces(board):
             assert f'"uid":"${{{source}}}"' in url
             assert "${__field.labels.gen_ai_request_model}" in url
             assert "${__field.labels.job}" in url
-        assert ("status = error" in tempo) == ("error=true" in jaeger)
+        assert ("status = error" in tempo) == ("tokentrail.outcome=" in jaeger)
         assert ("status = error" in tempo) == panel["title"].startswith("Failed")
     assert "localhost" not in json.dumps(dashboard(board))
 
@@ -332,12 +332,6 @@ def in_prometheus():
     return series
 
 
-ON_ITS_PAGE = {
-    "tokentrail_transcription_tokens_total", "tokentrail_transcription_time_seconds_total",
-}  # fmt: skip
-"""Metrics without a panel of their own: what-is-billed.md has queries."""
-
-
 def test_every_query_asks_for_a_metric_and_labels_of_the_table():
     """A name that the table of telemetry does not have shows nothing, and says so to nobody."""
     pytest.importorskip("promql_parser", reason="needs tokentrail[dashboards]")
@@ -352,7 +346,7 @@ def test_every_query_asks_for_a_metric_and_labels_of_the_table():
                 asked.add(name)
     ours = {name for name in known if name.startswith("tokentrail_")}
     missing = {name for name in ours - asked if not name.endswith(("_sum", "_count", "_bucket"))}
-    assert missing == ON_ITS_PAGE
+    assert not missing
 
 
 @pytest.mark.parametrize("rule", [rule for rule in rules() if rule.alert], ids=lambda r: r.name)
@@ -371,13 +365,12 @@ def test_promtool_finds_no_fault_with_the_rules():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_promtool_sees_the_alerts_fire(tmp_path):
     cases = tmp_path / "alerts.yml"
     (since,) = (target for target in targets(BOARDS[0]) if target.panel == "Alerts that fire")
     text = ALERTS.read_text("utf-8").replace("[RULES]", f"[{RULES}]")
-    cases.write_text(
-        text.replace("expr: SINCE", f"expr: {json.dumps(filled(since.expr))}"), "utf-8"
-    )
+    cases.write_text(re.sub(r"(?<=expr: \()SINCE", lambda _: filled(since.expr), text), "utf-8")
     done = subprocess.run(
         [program("promtool"), "test", "rules", cases], capture_output=True, text=True, check=False
     )

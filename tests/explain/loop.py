@@ -47,6 +47,37 @@ LOOP = {
     10: Turn(0, 0, 1920, None, "unknown", closed=True),
 }
 
+FRAME = 4
+"""Tokens around each message and each result."""
+BY_API = {"chat": (25, 12, 16), "responses": (24, 10, 14)}
+"""Instructions of 20 words, with a blank line above the tools in chat; what stands around a list of
+tools, of which each has 13; a call of a tool."""
+
+
+def composition(api: str, number: int) -> dict[str, int]:
+    """Return what the input of a turn of :data:`LOOP` is made of, shared out to what is billed."""
+    instructions, around, call = BY_API[api]
+    results = range(8, number) if number >= 8 else range(1, number)  # compacted in the eighth
+    question = 4 + FRAME
+    counted = {
+        "instructions": instructions,
+        "tools": around + 13 * (3 if number >= 6 else 2),
+        "tool_results": sum(30 + made + FRAME for made in results),
+        "history": question + call * len(results) + (2000 + FRAME if number >= 8 else 0),
+        "user": 0,
+        "other": 3,
+    }
+    if number == 1:
+        counted |= {"user": question, "history": 0}
+    whole, billed = sum(counted.values()), LOOP[number].billed
+    if LOOP[number].closed:
+        return {part: tokens for part, tokens in counted.items() if tokens}
+    shares = {part: divmod(tokens * billed, whole) for part, tokens in counted.items() if tokens}
+    left = billed - sum(share for share, _ in shares.values())
+    nearest = sorted(shares, key=lambda part: -shares[part][1])[:left]
+    return {part: share + (part in nearest) for part, (share, _) in shares.items()}
+
+
 BESIDE = {number: Turn(300, 0, None, None) for number in (2, 6, 8)}
 """Calls of another kind after these turns: each begins otherwise than all before."""
 

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
-from tests.explain.loop import BESIDE, LOOP, OTHER, Conversation, beside
+from tests.explain.loop import BESIDE, LOOP, OTHER, Conversation, beside, composition
 
 import tokentrail
 from tokentrail.testing.payloads import Answer, Usage, chat, responses
@@ -120,6 +120,7 @@ async def test_the_cache_in_ten_turns(agent, client, api, streamed, named):
         assert (number, *cache_of(seen)) == (number, *turn.explained)
         idle, is_idle = seen.get("tokentrail.cache.idle_seconds"), turn.reason == "not_served"
         assert (idle is not None and turn.pause <= idle < 30) == is_idle
+        assert (number, parts_of(seen)) == (number, composition(api, number))
         assert sum(parts_of(seen).values()) == _input(seen)
         source = seen.get("tokentrail.cache.miss_reason_source")
         assert source == (None if turn.reason is None else "inferred")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gc
 import signal
 import sys
@@ -88,6 +89,7 @@ class Interruption:
 @pytest.mark.parametrize("kind", [SoftTimeLimit, KeyboardInterrupt])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.thorough
+@pytest.mark.timeout(300)  # it makes a call for each function of ours
 def test_what_a_handler_raises_in_our_lines_is_the_applications(
     trail, client, lenient, caplog, monkeypatch, kind, stream
 ):
@@ -127,8 +129,50 @@ def test_what_a_handler_raises_in_our_lines_is_the_applications(
     assert "tokentrail failed" not in caplog.text
 
 
+def _raise(number, frame):
+    raise SoftTimeLimit
+
+
+def _once(number, frame):
+    signal.signal(number, signal.SIG_DFL)
+    raise SoftTimeLimit
+
+
+def _any(*given):
+    raise SoftTimeLimit
+
+
+class _Alarm:
+    def __call__(self, number, frame):
+        raise SoftTimeLimit
+
+
+HANDLERS = {
+    "function": _raise,
+    "once": _once,
+    "any arguments": _any,
+    "partial": functools.partial(_raise),
+    "object": _Alarm(),
+}
+
+
+@pytest.mark.parametrize("handler", HANDLERS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_handler_of_any_kind_is_known_by_what_it_raised(trail, client, lenient, handler, stream):
+    """Also one that is registered no more when it raises."""
+    before = signal.signal(signal.SIGUSR1, HANDLERS[handler])
+    try:
+        with Interruption(FEWEST // 2) as interruption:
+            _call(client, stream=stream)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert interruption.sent
+    assert interruption.raised
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.thorough
+@pytest.mark.timeout(300)  # it makes a call for each function of ours
 def test_a_handler_may_make_a_call_at_any_line_of_ours(trail, client, stream):
     """No lock of ours is held up by itself, and both calls are recorded."""
     before = signal.signal(signal.SIGUSR1, lambda number, frame: _call(client, stream=stream))

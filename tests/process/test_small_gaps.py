@@ -22,6 +22,7 @@ from tokentrail.content.redaction import Redaction
 from tokentrail.model.records import Endpoint, Request, Response
 from tokentrail.runtime import runtime
 from tokentrail.support.bounded import BoundedCache
+from tokentrail.testing.server import Plain, Server
 
 NOWHERE = Endpoint("openai", None, None, "")
 
@@ -53,10 +54,27 @@ def test_an_end_is_never_before_its_start():
     assert (operation.duration, operation.end_time) == (0.0, 5_000)
 
 
-@pytest.mark.parametrize("padding", [0, http_body.MAX_PARSED_BYTES])
-def test_json_that_is_too_deep_is_no_failure_of_ours(padding):
-    body = b'{"usage": ' + b"[" * 200_000 + b" " * padding
-    assert http_body.parse_body(body) in (body, {})
+SIZES = {"whole": 0, "its ends": http_body.MAX_PARSED_BYTES}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("way", ["raw", "text", "speech"])
+async def test_json_that_is_too_deep_is_no_failure_of_ours(trail, driver, caplog, way, size):
+    body = b'{"usage": ' + b"[" * 200_000 + b" " * SIZES[size]
+    if way == "speech":  # only its end is looked at
+        body = b" " * SIZES[size] + b'data: {"type": "speech.audio.done", "usage": ' + b"[" * 2_000
+    kind = "text/plain" if way == "text" else "application/json"
+    with Server(lambda call: Plain(body, headers={"content-type": kind})) as server:
+        client = driver.client(server)
+        if way == "speech":
+            create, asked = client.audio.speech.create, {"voice": "ash", "input": "Hello"}
+        else:
+            create, asked = client.chat.completions.create, {"messages": []}
+        if way == "raw":
+            create = client.chat.completions.with_raw_response.create
+        await driver.call(create, model="tts-1", **asked)
+    assert trail.spans.one().end_time
+    assert "tokentrail failed" not in caplog.text
 
 
 def test_deployments_are_remembered_by_many_threads_at_once(trail):

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("mutmut", reason="only the extra dev has it", exc_type=ImportError)
 
-from tools.mutate import contexts, measure, mutants, sample, scope
+from tools.mutate import contexts, killers, measure, mutants, sample, scope
 from tools.mutate.measure import Measured
 from tools.mutate.recording import spread
 from tools.mutate.results import Result
@@ -118,6 +118,36 @@ def test_below_the_bar_the_run_fails(verdicts, code, capsys):
     assert f"{100 - len(results)} not asked; the bar is 92%" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("judged", "fewest"), [(0, 0), (1, 0), (40, 29), (100, 80), (400, 346)])
+def test_a_share_is_below_its_bar_less_than_once_in_ten_thousand(judged, fewest, capsys):
+    assert killers.fewest(judged) == fewest
+    killed, alive = (Result("key", "", each, None, 0.0, "") for each in ("killed", "survived"))
+    for number, code in ((fewest, 0), (fewest - 1, 1)):
+        if number >= 0:
+            results = [killed] * number + [alive] * (judged - number)
+            assert sample.verdict(results, judged, killers.fewest(judged)) == code
+    assert f"the bar is {fewest}" in capsys.readouterr().out
+
+
+def test_a_share_asks_the_one_test_that_killed_a_mutant(tmp_path, monkeypatch):
+    monkeypatch.setattr(scope, "ROOT", tmp_path)
+    (tmp_path / "test_a.py").write_text("def test_full(): pass")
+    first, second, third = mutants.population({"a.py": CODE})[:3]
+    found = {
+        mutant.key: Result(mutant.key, "", verdict, test, 0.1, "")
+        for mutant, verdict, test in (
+            (first, "killed", "test_a.py::test_full"),
+            (second, "killed", "test_gone.py::test_full"),
+            (third, "survived", None),
+        )
+    }
+    killers.keep(found, tmp_path / "killers.json")
+    known = killers.Killers(tmp_path / "killers.json")
+    assert known.files == ["test_a.py"]
+    asked = [[test.name for test in known.of(mutant)] for mutant in (first, second, third)]
+    assert asked == [["test_a.py::test_full"], [], []]
+
+
 def test_narrow_tests_are_asked_first_until_the_time_is_spent():
     wide, narrow, other = (
         contexts.Test(name, 0.1, cpu, breadth, "")
@@ -166,18 +196,18 @@ def test_a_test_with_words_of_the_mutant_is_asked_first(tmp_path, monkeypatch):
     ("before", "asked"),
     [
         # read at import: whatever is in a file about the module, then what passes a use of it
-        ("3", ["test_b.py::own", "test_a.py::narrow", "test_a.py::wide"]),
+        ("3", ["test_order_b.py::own", "test_order_a.py::narrow", "test_order_a.py::wide"]),
         # what passes the line, before what passes another one of its function
-        ("False", ["test_a.py::wide", "test_a.py::narrow"]),
+        ("False", ["test_order_a.py::wide", "test_order_a.py::narrow"]),
     ],
 )
 def test_which_tests_are_asked_in_which_order(tmp_path, monkeypatch, before, asked):
     monkeypatch.setattr(scope, "ROOT", tmp_path)
-    (tmp_path / "test_b.py").write_text("from pack.full import is_full\n")
+    (tmp_path / "test_order_b.py").write_text("from pack.full import is_full\n")
     path, key = "src/pack/full.py", mutants.digest(CODE)
     passed = {"narrow": 1 << 5, "wide": 1 << 5 | 1 << 8 | 0xF << 20, "own": 0}
     tests = {
-        f"{'test_b' if name == 'own' else 'test_a'}.py::{name}": {
+        f"{'test_order_b' if name == 'own' else 'test_order_a'}.py::{name}": {
             "lines": {path: f"{bits:x}"}, "seconds": 0.1, "cpu": 0.1, "outcome": "passed",
         }
         for name, bits in passed.items()

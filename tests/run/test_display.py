@@ -14,6 +14,7 @@ ROW = {
     "start_time": "2026-11-28T00:00:00+00:00",
     "process": 1,
     "parents": (),
+    "approximated_parts": (),
     "operation": "chat",
     "model": "gpt-4o-mini",
     "stream": False,
@@ -133,5 +134,5 @@ def test_money_is_at_most_nine_characters(amount, text):
 
 
 def test_a_line_of_another_release_is_read():
-    line = {**call().as_json(), "parts": [{"kind": "system", "tokens": 4}]}
+    line = {**call().as_json(), "from_a_later_one": [{"tokens": 4}]}
     assert CallRow.from_json(line) == call()

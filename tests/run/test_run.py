@@ -129,7 +129,7 @@ if __name__ == "__main__" and "child" not in sys.argv:
     [thread.start() for thread in threads], [thread.join() for thread in threads]
     if (pid := os.fork()) == 0:
         ask("gpt-4.1")
-        sys.exit()
+        os._exit(0)  # as multiprocessing does
     os.waitpid(pid, 0)
     subprocess.run([sys.executable, __file__, "child"], check=True)
 else:
@@ -177,6 +177,53 @@ def test_for_programs_it_is_json(programs):
     row, summary = map(json.loads, lines)
     assert (row["model"], row["input_tokens"], row["content"]) == ("gpt-4o-mini", 13, None)
     assert summary["summary"]["models"]["gpt-4o-mini"]["output_tokens"] == 13
+
+
+CONVERSATION = """
+facts, said = "The sea is salt. " * 300, []
+for date, question in (("Monday", "Why is it secret?"), ("Tuesday", "Who told?")):
+    said.append({"role": "user", "content": question})
+    answer = client.chat.completions.create(
+        model="gpt-4o-mini",
+        messages=[{"role": "system", "content": f"Today is {date}. {facts}"}, *said],
+    )
+    said.append({"role": "assistant", "content": answer.choices[0].message.content})
+client.embeddings.create(model="text-embedding-3-small", input="salt", encoding_format="float")
+"""
+
+
+def test_what_was_recorded_is_explained_as_text_and_page_without_content(programs):
+    """A date at the beginning of the system message costs the second call its cache."""
+    lines = programs.record(programs.write(CONVERSATION))
+    first, second, embedded = sorted(lines, key=lambda line: line["start_time"])
+    assert [first["miss_reason"], first["cacheable_tokens"]] == [None, None]
+    assert (second["miss_reason"], second["miss_reason_source"]) == (
+        "instructions_changed",
+        "inferred",
+    )
+    assert second["missed_tokens"] == second["cacheable_tokens"] == 1408
+    assert set(second["parts"]) == {"instructions", "user", "history", "other"}
+    assert sum(second["parts"].values()) == second["input_tokens"] > 1500
+    assert second["notes"] == ["1,408 tokens missed the prompt cache: instructions changed"]
+    assert embedded["parts"] is None
+    assert None not in {first["cost"], second["cost"]}
+    assert {line["content"] for line in (first, second)} == {None}
+
+    page = programs.folder / "page.html"
+    command = [sys.executable, "-m", "tokentrail", "explain", "calls.jsonl", "--html", page]
+    environ = {**programs.environ, "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        command, env=environ, cwd=programs.folder, capture_output=True, text=True, check=True
+    )
+    tokens, cost = f"{second['input_tokens']:,}", f"${second['cost']:.6f}"
+    assert f"Turn 2 of 2: gpt-4o-mini, {tokens} input tokens, reported, {cost}\n" in done.stdout
+    assert "1,408 missed: instructions_changed" in " ".join(done.stdout.split())
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    written = page.read_text("utf-8")
+    assert f"2. gpt-4o-mini: {tokens} tokens, reported, {cost}</h2>" in written
+    assert f"{second['parts']['instructions']:,}</td>" in written
+    assert "1,408 missed: instructions_changed" in written
+    assert "secret" not in written + done.stdout
 
 
 @pytest.mark.thorough

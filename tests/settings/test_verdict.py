@@ -115,7 +115,7 @@ def test_a_misspelt_variable_is_named_with_the_nearest_right_one(caplog, instrum
     environ = {"TOKENTRAIL_TOKEN_COUNTNG": "off", "TOKENTRAIL_XYZ": "1"}
     said = "TOKENTRAIL_TOKEN_COUNTNG is no setting: TOKENTRAIL_TOKEN_COUNTING is"
     verdict = diagnosis.diagnose(environ)
-    assert verdict.headline == f"unknown from here; but {said}, and 1 more"
+    assert verdict.headline == f"cannot tell; but {said}, and 1 more"
     assert verdict.problems == (said, "TOKENTRAIL_XYZ is no setting")
     assert verdict.exit_code == 2
     instrument(ConsoleSpanExporter())
@@ -146,7 +146,7 @@ def test_two_instrumentations_at_work_are_a_problem(instrument, monkeypatch):
 
 def test_where_nothing_is_instrumented_it_cannot_tell():
     said, code = first_line()
-    assert (said, code) == ("unknown from here: run it as your program starts", 2)
+    assert (said, code) == ("cannot tell: run it as your program starts", 2)
     assert "opentelemetry-instrument tokentrail doctor" in diagnosis.diagnose({}).remedy
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import closing
+from contextlib import closing, contextmanager
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -14,7 +14,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 from tests.dashboards.server import Application
 from tests.dashboards.shipped import BOARDS, targets
-from tests.waiting import wait_until
 
 import tokentrail
 from tokentrail.demo import scenes
@@ -22,8 +21,9 @@ from tokentrail.testing.model import Model
 from tokentrail.testing.server import Server
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from opentelemetry.sdk.trace import ReadableSpan
-    from tests.dashboards.server import Queries
     from tests.dashboards.shipped import Target
 
 PARENT = "POST /ask"
@@ -59,6 +59,8 @@ def make_calls(traces: str, **settings: Any) -> tuple[ReadableSpan, ...]:
     return kept.get_finished_spans()
 
 
+PAUSE = 5.0
+"""Seconds between two rounds of it: what is asked of the last minutes is there at any time."""
 SHOP = "otlp-both"
 """The service of tests/dashboards/application.py, which explains its calls and meets limits."""
 FILLED_BY_SHOP = {
@@ -75,7 +77,9 @@ FILLED_BY_SHOP = {
     ("Services and models", "H"),
     ("Tokens left by model", "A"),
     ("Tokens of generated images", "A"),
+    ("Tokens of transcription", "A"),
     ("Tools in the input by model", "A"),
+    ("Transcribed sound per minute", "A"),
 }
 """What the demo leaves empty: its model has no cache, no limits, no tools, and refuses nothing."""
 NOT_ASKED = {("Alerts that fire", "A"), ("Cost of a day against its budget", "B")}
@@ -91,18 +95,22 @@ def asked() -> list[tuple[str, Target]]:
     ]
 
 
-def play_shop(url: str, metrics: Queries, label: str = "job") -> None:
-    """Have it play a round, and another once the first has come: what grew can be asked for.
+@contextmanager
+def shop(url: str) -> Iterator[None]:
+    """Have it play rounds until the block ends; ``url`` takes its metrics by OTLP."""
+    ended = Event()
+    with closing(Application("both", url)) as application:
 
-    ``url`` takes metrics by OTLP, ``label`` is what the store behind it calls a service.
-    """
-    series = f'tokentrail_cache_tokens_total{{{label}="{SHOP}"}}'
-    with closing(Application("both", url)) as shop:
-        shop.begin()
-        shop.finish()
-        shop.begin("send")
-        wait_until(lambda: metrics.values(series, time.time()), series)
-        before = metrics.values(series, time.time())
-        shop.begin()
-        shop.finish()
-        wait_until(lambda: metrics.values(series, time.time()) != before, "another round of it")
+        def play() -> None:
+            application.begin("send")
+            while not ended.wait(PAUSE):
+                application.begin()
+                application.finish()
+
+        playing = Thread(target=play)
+        playing.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            playing.join()

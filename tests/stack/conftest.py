@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.dashboards.server import Queries
-from tests.stack.calls import play_shop
+from tests.stack.calls import shop
 from tests.stack.jaeger import Jaeger
 from tests.stack.provider import Provider
 from tests.waiting import wait_until
@@ -22,7 +22,7 @@ from tools.stack.programs import FILES, Program, Stack, demo_settings
 from tokentrail.demo.scenes import SCENES
 from tokentrail.testing.server import Server
 
-NEEDING_OTLP = ("test_stack.py", "test_victoria.py")
+NEEDING_OTLP = ("test_billing.py", "test_stack.py", "test_victoria.py")
 collect_ignore = [] if find_spec("opentelemetry.exporter") else [*NEEDING_OTLP]
 
 CALLS = 16
@@ -65,8 +65,7 @@ def seen(engines, tmp_path_factory):
         server = ending.enter_context(Server(provider))
         _program(stack, "demo", [str(FILES / "app.py")], stack.otlp_url, demo_settings())
         agent = start_fleet(stack)
-        prometheus = Queries(stack.prometheus_url)
-        play_shop(f"{stack.otlp_url}/v1/metrics", prometheus)
+        ending.enter_context(shop(f"{stack.otlp_url}/v1/metrics"))
         through = {**dict.fromkeys(KEPT, OF_EACH), "plain kind": OTHERS}
         sampled = _calls(stack, "sampled", server, agent, through)
         load = dict.fromkeys((scene.name for scene in SCENES), ROUNDS)
@@ -82,7 +81,7 @@ def seen(engines, tmp_path_factory):
             assert program.process.wait(300) == 0, program.tail()
             assert "Traceback" not in program.tail(), program.tail()
         assert not server.failures
-        yield Seen(stack, Jaeger(stack.jaeger_url), prometheus, provider)
+        yield Seen(stack, Jaeger(stack.jaeger_url), Queries(stack.prometheus_url), provider)
 
 
 def _calls(stack, name: str, server: Server, endpoint: str, kinds: dict[str, int]) -> Program:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import time
 from collections import Counter
+from urllib.parse import unquote
 
 import pytest
-from tests.dashboards.shipped import filled
+from tests.dashboards.shipped import BOARDS, filled, panels
 from tests.stack.calls import asked
 from tests.stack.conftest import CALLS, KEPT, OF_EACH, OTHERS, ROUNDS
 from tests.stack.test_searches import searches
@@ -221,6 +223,33 @@ def test_exemplars_lead_to_traces_in_jaeger(seen, target):
     ids = wait_until(exemplars, f"an exemplar of {query}")
     traces = {span.trace for span in seen.jaeger.spans("demo")}
     assert len(ids - traces) <= len(ids) / 2, "the newest may be under way"
+
+
+@pytest.mark.parametrize(
+    ("panel", "model"),
+    [("Cost per hour by model", "gpt-4.1"), ("Failed calls by model", "gpt-nought")],
+)
+def test_the_link_of_a_panel_finds_its_traces_in_jaeger(seen, panel, model):
+    """As Grafana asks Jaeger: tags as JSON, of one service."""
+    (found,) = (each for each in panels(BOARDS[0]) if each["title"] == panel)
+    (url,) = (
+        unquote(each["url"])
+        for each in found["fieldConfig"]["defaults"]["links"]
+        if "${jaeger}" in each["url"]
+    )
+    query = json.loads(url.partition("panes=")[2])["traces"]["queries"][0]
+    said = query["tags"].replace("${__field.labels.gen_ai_request_model}", model)
+    tags = dict(re.findall(r'([\w.]+)="?([^" ]+)"?', said))
+    asked = {"service": "demo", "tags": json.dumps(tags), "limit": query["limit"]}
+    traces = wait_until(lambda: seen.jaeger.ask("traces", **asked)["data"], f"traces with {tags}")
+    for trace in traces:
+        of = [
+            t["value"]
+            for s in trace["spans"]
+            for t in s["tags"]
+            if t["key"] == semconv.REQUEST_MODEL
+        ]
+        assert model in of
 
 
 def test_every_rule_is_healthy(seen):

@@ -10,7 +10,7 @@ import time
 import pytest
 from tests.dashboards.server import Queries
 from tests.dashboards.shipped import filled, rules
-from tests.stack.calls import SHOP, asked, play_shop
+from tests.stack.calls import SHOP, asked, shop
 from tests.waiting import wait_until
 from tools.stack.fleet import free_ports
 from tools.stack.programs import FILES, HOST, Program, answers, demo_settings
@@ -55,8 +55,8 @@ def store(engines, files, tmp_path_factory):
         writes = [f"-datasource.url={url}", f"-remoteWrite.url={url}", "-notifier.blackhole"]
         start("vmalert", *writes, f"-rule={files}/*.yml", "-evaluationInterval=2s")
         _play(f"{url}/opentelemetry/v1/metrics", data)
-        play_shop(f"{url}/opentelemetry/v1/metrics", Queries(url), LABEL)
-        yield Queries(url), Queries(f"http://{HOST}:{alerts}")
+        with shop(f"{url}/opentelemetry/v1/metrics"):
+            yield Queries(url), Queries(f"http://{HOST}:{alerts}")
     finally:
         for program in reversed(programs):
             program.stop()

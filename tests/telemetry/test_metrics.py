@@ -99,7 +99,9 @@ async def test_names_units_and_boundaries(trail, driver, serve):
     bounds = ratio.data.data_points[0].explicit_bounds
     assert ratio.unit == "1"
     assert 1 not in bounds, "an exact count stands in a bucket of its own"
-    assert sum(bound < 1 for bound in bounds) == sum(bound > 1 for bound in bounds)
+    assert tuple(bounds) == (
+        0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 1.001, 1.01, 1.02, 1.05, 1.1, 1.25, 2.0,
+    )  # fmt: skip
     assert found[OWN].unit == "{token}"
     assert found[OWN].data.is_monotonic
     assert all(metric.description for metric in found.values())
@@ -129,6 +131,23 @@ async def test_the_points_of_a_plain_call(trail, driver, serve):
     assert {kind: point.value for kind, point in own.items()} == {"input": 13, "output": 3}
     for kind, point in own.items():
         assert dict(point.attributes) == _own(kind, "reported")
+
+
+CHOSEN = (
+    "gen_ai.response.model",
+    "server.address",
+    "server.port",
+    "openai.response.service_tier",
+    "openai.response.system_fingerprint",
+)
+
+
+@pytest.mark.parametrize("wanted", ["none", *CHOSEN])
+async def test_a_point_has_no_attribute_that_was_not_chosen(trail, driver, serve, wanted):
+    trail.instrument(metric_attributes=wanted)
+    await _call(driver, serve(Plain(chat.completion(ONE))), stream=False)
+    attributes = trail.metrics.one(DURATION).attributes
+    assert [name for name in CHOSEN if name in attributes] == [wanted][wanted == "none" :]
 
 
 async def test_the_points_of_a_streamed_call(trail, driver, serve):

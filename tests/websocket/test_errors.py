@@ -14,6 +14,8 @@ from tests.websocket.peer import DROP
 from websockets.exceptions import ConnectionClosed
 
 import tokentrail
+from tokentrail.support import guard
+from tokentrail.websocket.session import WebSocketSession
 
 pytestmark = pytest.mark.surface
 
@@ -319,3 +321,18 @@ async def test_whatever_goes_wrong_each_is_told_once_and_by_its_own(
         for span in by_temperature(trail)
     ]
     assert seen == [(ending, name) for _, ending, name in stories]
+
+
+@of("responses")
+async def test_an_error_of_ours_leaves_the_event_to_the_application(
+    api, peer, client, driver, trail, monkeypatch, caplog
+):
+    monkeypatch.setattr(guard, "strict", False)
+    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(WebSocketSession, "seen", lambda *_: 1 / 0)
+    peer.answers = [[*half(api), api.done()]]
+    async with driver.within(api.connect(client)) as connection:
+        await api.ask(driver, connection)
+        await until(driver, connection)
+    (line,) = [line for line in caplog.messages if "tokentrail failed" in line]
+    assert line.startswith("tokentrail failed at event (ZeroDivisionError")

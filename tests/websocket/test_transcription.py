@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 import pytest
+from tests.billing.hearing import SECONDS, TOKENS, transcribed
 from tests.websocket.apis import of, until, whole
 
-types = pytest.importorskip("openai.types.realtime", reason="openai has no realtime API")
-Completed = types.ConversationItemInputAudioTranscriptionCompletedEvent
-TOKENS = {
-    "type": "tokens",
-    "input_tokens": 100,
-    "input_token_details": {"audio_tokens": 90, "text_tokens": 10},
-    "output_tokens": 20,
-    "total_tokens": 120,
-}
-HEARD = {"model": "gpt-4o-mini-transcribe"}
+pytest.importorskip("openai.types.realtime", reason="openai has no realtime API")
+MINI = "gpt-4o-mini-transcribe"
 
 
-def transcribed(usage, item="item_0"):
-    """Return the event by which something is written down; the client's type takes it as it is."""
-    event = {
-        "type": "conversation.item.input_audio_transcription.completed",
-        "event_id": f"event_{item}",
-        "item_id": item,
-        "content_index": 0,
-        "transcript": "How old?",
-        "usage": usage,
-    }
-    return Completed.model_validate(event).model_dump(mode="json", exclude_unset=True)
-
-
-def session(api):
+def session(api, model=MINI):
     """Return the event that names the model that writes down."""
     (event,) = api.greeting()
+    named = {"model": model}
     heard = (
-        {"audio": {"input": {"transcription": HEARD}}}
+        {"audio": {"input": {"transcription": named}}}
         if api.path == "realtime"
-        else {"input_audio_transcription": HEARD}
+        else {"input_audio_transcription": named}
     )
     return {**event, "type": "session.updated", "session": {**event["session"], **heard}}
 
 
-async def span_of(api, peer, client, driver, trail, *events):
+async def span_of(api, peer, client, driver, trail, *events, model=MINI):
     """Hear ``events`` before one response; return the attributes of its span."""
-    peer.answers = [[session(api), *events, *whole(api)]]
+    peer.answers = [[session(api, model), *events, *whole(api)]]
     async with driver.within(api.connect(client)) as connection:
         await api.ask(driver, connection)
         await until(driver, connection)
@@ -58,9 +39,9 @@ def used(attributes):
 
 @of("realtime")
 async def test_its_tokens_are_usage_of_their_own(api, peer, client, driver, trail):
-    other = transcribed(TOKENS, "item_9")
+    one, other = transcribed(TOKENS, "item_0"), transcribed(TOKENS, "item_9")
     # an event that comes twice is one
-    events = (transcribed(TOKENS), transcribed(TOKENS), other)
+    events = (one, one, other)
     attributes = await span_of(api, peer, client, driver, trail, *events)
     assert used(attributes) == {
         "input_tokens": 200,
@@ -69,9 +50,11 @@ async def test_its_tokens_are_usage_of_their_own(api, peer, client, driver, trai
     }
     assert attributes["gen_ai.usage.input_tokens"] == api.usage()["input_tokens"]
     points = trail.metrics.points("tokentrail.transcription.tokens")
-    assert {p.attributes["gen_ai.token.type"]: p.value for p in points} == {
-        "input": 200,
-        "output": 40,
+    names = ("gen_ai.token.type", "gen_ai.token.modality")
+    assert {tuple(p.attributes[name] for name in names): p.value for p in points} == {
+        ("input", "audio"): 180,
+        ("input", "text"): 20,
+        ("output", "unknown"): 40,
     }
     assert {p.attributes["gen_ai.request.model"] for p in points} == {"gpt-4o-mini-transcribe"}
 
@@ -79,9 +62,44 @@ async def test_its_tokens_are_usage_of_their_own(api, peer, client, driver, trai
 @of("realtime")
 async def test_its_seconds_are_where_it_is_billed_by_them(api, peer, client, driver, trail):
     events = (
-        transcribed({"type": "duration", "seconds": 2.5}),
+        transcribed({"type": "duration", "seconds": 2.5}, "item_0"),
         transcribed({"type": "duration", "seconds": 4.0}, "item_9"),
     )
     attributes = await span_of(api, peer, client, driver, trail, *events)
     assert used(attributes) == {"seconds": 6.5, "model": "gpt-4o-mini-transcribe"}
     assert trail.metrics.one("tokentrail.transcription.time").value == 6.5
+
+
+# text: 4 at 5, 16 cached at 2.5, 5 written at 20; sound: 38 at 40, 32 cached at 2.5, 25 at 80
+RESPONSE = 4 * 5 + 16 * 2.5 + 38 * 40 + 32 * 2.5 + 5 * 20 + 25 * 80
+# 90 of its tokens are sound, 10 text; 20 were written down
+OF_TOKENS = 90 * 3 + 10 * 1.25 + 20 * 5
+
+
+@of("realtime")
+@pytest.mark.settings(cost="reported")
+@pytest.mark.parametrize(
+    ("model", "usages", "usd"),
+    [
+        (None, (), RESPONSE),
+        ("gpt-4o-mini-transcribe", (TOKENS, TOKENS), RESPONSE + 2 * OF_TOKENS),
+        # 0.36 USD an hour, and 1.02 of a model that has no other price
+        ("whisper-1", (SECONDS,), RESPONSE + 9000),
+        ("gpt-live-transcribe", (SECONDS, SECONDS), RESPONSE + 51000),
+        # billed by what its model has no price for; or which of its tokens are sound is not known
+        ("gpt-4o-mini-transcribe", (SECONDS,), None),
+        ("gpt-4o-mini-transcribe", ({**TOKENS, "input_token_details": None},), None),
+        ("our-own", (TOKENS,), None),
+    ],
+)
+async def test_a_span_costs_what_was_transcribed_too(
+    api, peer, client, driver, trail, model, usages, usd
+):
+    pytest.importorskip("genai_prices", reason="needs tokentrail[cost]")
+    events = [transcribed(usage, f"item_{n}") for n, usage in enumerate(usages)]
+    attributes = await span_of(api, peer, client, driver, trail, *events, model=model)
+    if usd is None:
+        assert attributes["tokentrail.cost.unpriced"] == ("transcription",)
+        assert "tokentrail.cost.amount" not in attributes
+        return
+    assert attributes["tokentrail.cost.amount"] * 1e6 == pytest.approx(usd, rel=1e-9)

@@ -82,6 +82,7 @@ LONG = [
     *(Turn(f"chunk {kind} 50", [name, api, 50, 6]) for kind, api, name in _KINDS),
     Turn("stall", ["stall", 20_000, 1], again=_FEW),
     Turn("memory", ["memory", 20_000], again=(OURS,)),
+    Turn("open streams", ["open", 100, 50], again=(OURS,)),
     Turn("call sync", ["call", "chat", 100], "unsampled"),
     Turn("call sync", ["call", "chat", 100], "untraced"),
     Turn("chunk chat sync 1000", ["chunks", "chat", 1000, 1], "unsampled"),
@@ -201,20 +202,34 @@ def _starts(subjects: list[tuple[Subject, Path]], results: Results, *, quick: bo
         for subject, interpreter in subjects:
             if subject.home or (subject.name != OURS and number >= others):
                 continue
-            try:
-                ran = subprocess.run(
-                    [str(interpreter), "-m", "bench.startup", subject.name],
-                    capture_output=True,
-                    text=True,
-                    env=_environ(),
-                    check=True,
-                    timeout=LONGEST,
-                )
-            except subprocess.SubprocessError as reason:
-                results.skipped[f"{subject.name}: start"] = str(reason)
-                continue
-            told = {name: [value] for name, value in json.loads(ran.stdout).items()}
+            command = [str(interpreter), "-m", "bench.startup", subject.name]
+            told = _told(results, f"{subject.name}: start", command)
             results.add("on", subject.name, "start", told)
+
+
+FIRST_USES = {True: 1, False: 7}
+"""Fresh processes whose first stream is looked at, with and without its encoding preloaded."""
+
+
+def _first_uses(subjects: list[tuple[Subject, Path]], results: Results, *, quick: bool) -> None:
+    for interpreter in [interpreter for subject, interpreter in subjects if subject.name == OURS]:
+        for label, more in (("first use", ()), ("first use, preloaded", ("o200k_base",))) * (
+            FIRST_USES[quick]
+        ):
+            told = _told(results, label, [str(interpreter), "-m", "bench.first_use", *more])
+            results.add("on", OURS, label, told)
+
+
+def _told(results: Results, label: str, command: list[str]) -> dict[str, list[float]]:
+    """Return what a fresh process prints; nothing of one that fails."""
+    try:
+        ran = subprocess.run(
+            command, capture_output=True, text=True, env=_environ(), check=True, timeout=LONGEST
+        )
+    except subprocess.SubprocessError as reason:
+        results.skipped[label] = str(reason)
+        return {}
+    return {name: [value] for name, value in json.loads(ran.stdout).items()}
 
 
 def main() -> None:
@@ -240,6 +255,7 @@ def main() -> None:
             results.skipped[subject.name] = str(reason)
     begun = time.monotonic()
     _starts(subjects, results, quick=asked.quick)
+    _first_uses(subjects, results, quick=asked.quick)
     modes = MODES[:1] if asked.quick else MODES
     running = {mode: _started(subjects, mode, results) for mode in modes}
     try:

@@ -210,6 +210,28 @@ class Bench:
         self.flush()
         return {"on": [most]}
 
+    def take_open(self, streams: int, length: int) -> Samples:
+        """Return the bytes that each of many open streams holds after ``length`` chunks."""
+        samples: Samples = {"bare": [], "on": []}
+        for on in self._order():
+            self.switch.set(on=on)
+            gc.collect()
+            tracemalloc.start()
+            try:
+                kept = [self._opened("chat", 2 * length) for _ in range(streams)]
+                for stream in kept:
+                    for _ in range(length):
+                        stream.__next__()
+                gc.collect()
+                samples[_KIND[on]].append(tracemalloc.get_traced_memory()[0] / streams)
+            finally:
+                tracemalloc.stop()
+            for stream in kept:
+                for _ in stream:
+                    pass
+            self.flush()
+        return samples
+
     async def take_stall(self, length: int, streams: int) -> Samples:
         """Return the longest time the loop stood still around the end of ``streams`` at once.
 

@@ -11,7 +11,7 @@ no tests that start programs.
 So a mutant is a changed file in a copy of the tree (``trees.py``). Beside each of two copies waits
 a process that has imported all but tokentrail; it forks for each mutant and runs pytest there, on
 the tests that could notice it, until one fails (``worker.py``): those of files that import what was
-changed first, then the narrowest that pass the line; 40 s of a core at most. Which test passes
+changed first, then the narrowest that pass the line; 25 s of a core at most. Which test passes
 which line is measured by coverage's contexts once for each test file and kept (``measure.py``,
 ``contexts.py``): of each parametrised test four cases, two fifths of all, in about 250 s of a core.
 A verdict is kept too, until its file or the tests that decided it change (``results.py``).

@@ -1,7 +1,8 @@
 """Judge the sample of mutants, or a share of it.
 
     make mutate                                        # the whole sample; what is known is kept
-    make mutate ARGS="--seconds 120 --share 1a2b3c4"   # as many as fit, in the order of a word
+    make mutate ARGS="--write"                         # ... and keep who killed what, for CI
+    make mutate ARGS="--known --seconds 60 --share 1a2b3c4"  # as many as fit, ordered by a word
     make mutate ARGS="--only cost/rates"               # those of a file, at work on its tests
     make mutate ARGS="--show 1f3a5b7c9d0e"             # what a mutant is, and what is asked of it
 
@@ -14,7 +15,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from tools.mutate import sample, scope
+from tools.mutate import killers, sample, scope
 from tools.mutate.mutants import population
 from tools.mutate.run import Run
 
@@ -29,7 +30,8 @@ def main() -> int:
     texts = {path: (scope.ROOT / path).read_text() for path in scope.sources()}
     drawn = sample.draw(population(texts), scope.SEED, scope.SIZE)
     try:
-        reasons = sample.set_aside(drawn)
+        # Code that changed since the whole run may have left the sample: no fault of a share.
+        reasons = {} if asked.known else sample.set_aside(drawn)
     except sample.RefusedError as error:
         print(f"tools/mutate/equivalent.json: {error}", file=sys.stderr)
         return 2
@@ -44,9 +46,16 @@ def main() -> int:
         flush=True,
     )
     run = Run(texts, asked)
+    if asked.known:  # others are for the whole run
+        wanted = [mutant for mutant in wanted if run.tests_of(mutant)]
     results = run.judge(wanted)
     _report(run, wanted, results, show=bool(asked.show))
-    return sample.verdict(results.values(), len(wanted))
+    if asked.write:
+        killers.keep(results)
+    if not asked.known:
+        return sample.verdict(results.values(), len(wanted))
+    found = [result for result in results.values() if result.verdict != "broken"]
+    return sample.verdict(found, len(wanted), killers.fewest(len(found)))
 
 
 def _arguments() -> argparse.Namespace:
@@ -56,6 +65,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="those of files with this in their path")
     parser.add_argument("--show", default="", help="one mutant by its key, anew")
     parser.add_argument("--again", action="store_true", help="those too whose verdict is kept")
+    parser.add_argument("--known", action="store_true", help="by the one test that killed it last")
+    parser.add_argument("--write", action="store_true", help="keep which test killed what")
     parser.add_argument("--jobs", type=int, default=2, help="mutants at the same time")
     return parser.parse_args()
 

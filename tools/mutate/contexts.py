@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tools.mutate.measure import Measured
     from tools.mutate.mutants import Mutant
 
-SECONDS: Final = 40.0
+SECONDS: Final = 25.0
 """Of a core: what the tests that are asked of one mutant may take together."""
 SLOW: Final = 1.0
 """Of a core: from which on a test is asked last, unless it imports the module of the mutant."""
@@ -89,6 +89,11 @@ class Contexts:
                 if like := likes.get(_function(name)):
                     self._tests.append(replace(like, test=replace(like.test, name=name)))
 
+    @property
+    def files(self) -> list[str]:
+        """The files of all tests."""
+        return scope.tests()
+
     def of(self, mutant: Mutant) -> list[Test]:
         """Return the tests that could notice the mutant, the most telling first, as time allows."""
         first, last = mutant.site.span
@@ -102,7 +107,7 @@ class Contexts:
         # ... and those that pass the module, or any.
         rest = [] if passing else self._at({mutant.path: range(1, 10_000)})
         every = [] if alike or rest else [each.test for each in self._tests]
-        words = frozenset(_WORD.findall(mutant.site.before))
+        words = _words(mutant.site.before, *mutant.site.names, mutant.site.function)
         turns = {test.name: NEAR for test in near} | dict.fromkeys((t.name for t in alike), 0)
         for test in at_home:
             if test.name in turns:
@@ -193,12 +198,16 @@ def _function_around(text: str, line: int) -> tuple[int, int]:
     return max(around, default=(0, 0))
 
 
+def _words(*texts: str) -> frozenset[str]:
+    return frozenset(word.lower() for text in texts for word in _WORD.findall(text))
+
+
 @cache
 def _words_of(function: str) -> frozenset[str]:
     """Return the words of a test function, with those of its decorators and of its name."""
     file, _, name = function.partition("::")
     text = _functions(file).get(name.rpartition("::")[2], "")
-    return frozenset(_WORD.findall(text))
+    return _words(text)
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tools.mutate import scope, trees
 from tools.mutate.contexts import Contexts
+from tools.mutate.killers import Killers
 from tools.mutate.measure import measured
 from tools.mutate.mutants import Mutant, Source, change, digest
 from tools.mutate.results import Result, Results, tests_hash
@@ -42,14 +43,16 @@ class Run:
         self._sources: dict[str, Source] = {}
         self._lock = threading.Lock()
         self._trees = [trees.copy(number) for number in range(asked.jobs)]
-        files = measured(texts, scope.tests(), self._trees[0], jobs=asked.jobs)
-        self._contexts = Contexts(texts, files)
+        self._chooser: Contexts | Killers = Killers()
+        if not asked.known:
+            files = measured(texts, scope.tests(), self._trees[0], jobs=asked.jobs)
+            self._chooser = Contexts(texts, files)
         self._ends = time.monotonic() + (asked.seconds or float("inf"))
         self._asked_so_far = 0
 
     def tests_of(self, mutant: Mutant) -> list[Test]:
         """Return the tests that are asked of a mutant, in their order."""
-        return self._contexts.of(mutant)
+        return self._chooser.of(mutant)
 
     def judge(self, mutants: list[Mutant]) -> dict[str, Result]:
         """Return the results of these mutants, of as many as there is time for."""
@@ -71,7 +74,7 @@ class Run:
     def _work(self, tree: Path, waiting: Waiting) -> dict[str, Result]:
         results: dict[str, Result] = {}
         with Worker(tree) as worker:
-            worker.ask({"warm": scope.tests()})
+            worker.ask({"warm": self._chooser.files})
             while time.monotonic() < self._ends:
                 try:
                     mutant, tests = waiting.get_nowait()

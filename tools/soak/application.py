@@ -51,14 +51,22 @@ class Ledger:
     """Threads and tasks that have made their first calls: in the beginning all begin at once."""
     unanswered: int = 0
     """Those of the calls that were cancelled before there were headers."""
+    dropped: int = 0
+    """Those of the calls that the collector ends, sooner or later."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, output: int | None) -> None:
+    def add(self, output: int | None, ending: str = "read") -> None:
         """Add a call that is over; ``None``: it never had an answer."""
         with self.lock:
             self.calls += 1
             self.output += output or 0
             self.unanswered += output is None
+            self.dropped += ending == "dropped"
+
+    def ended(self) -> int:
+        """Return how many calls have ended for certain."""
+        with self.lock:
+            return self.calls - self.dropped
 
     def warmed_up(self, made: int) -> None:
         """Note that a thread or task has made so many calls."""
@@ -127,7 +135,8 @@ class Application:
 
     def _calls(self, over: threading.Event) -> None:
         for made in itertools.count(1):
-            self.ledger.add(self.call(chance.choice(ENDINGS)))
+            ending = chance.choice(ENDINGS)
+            self.ledger.add(self.call(ending), ending)
             self.ledger.warmed_up(made)
             if over.wait(chance.uniform(0, THINKS)):
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tokentrail.content.parts import (
     Content,
@@ -15,7 +15,7 @@ from tokentrail.content.parts import (
 from tokentrail.support import guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from tokentrail.apis import Accumulator, ApiAdapter, ContentAccumulator
     from tokentrail.content.parts import Part
@@ -29,6 +29,17 @@ _UNKNOWN: Final = 512
 """Characters that a value which is no text is taken for."""
 
 
+class SentContent(Protocol):
+    """The content of a request, read or yet to be read."""
+
+    @property
+    def held(self) -> object:
+        """What it holds."""
+
+    def read(self) -> Content | None:
+        """Return it."""
+
+
 class Capture:
     """Gathers the content of one call.
 
@@ -39,14 +50,14 @@ class Capture:
 
     def __init__(
         self,
-        asked: Callable[[], Content],
+        asked: SentContent,
         gathering: ContentAccumulator | None,
         rules: Redaction,
         *,
         foreign: bool = False,
     ) -> None:
         """Start empty; ``foreign``: recording runs a function of the user's, maybe slow."""
-        self._asked: Callable[[], Content] | None = asked
+        self._asked: SentContent | None = asked
         self._gathering = gathering
         self._said: Content | None = None
         self._foreign = foreign or rules.redact is not None
@@ -55,8 +66,8 @@ class Capture:
     @property
     def held(self) -> tuple[object, ...]:
         """What it holds."""
-        cells = getattr(self._asked, "__closure__", None) or ()
-        return self._gathering, self._said, *(cell.cell_contents for cell in cells)
+        asked = None if self._asked is None else self._asked.held
+        return self._gathering, self._said, asked
 
     def add(self, chunk: object) -> None:
         """Take the next chunk of a stream."""
@@ -89,7 +100,7 @@ class Capture:
 
     def _all(self) -> Content:
         if self._said is None:
-            asked = self._asked() if self._asked is not None else Content()
+            asked = (self._asked.read() if self._asked is not None else None) or Content()
             given = self._gathering.content() if self._gathering is not None else Content()
             self._said = Content(
                 system=asked.system or given.system,

@@ -116,6 +116,6 @@ def as_answer(answer: object) -> Mapping[str, object] | None:
     if text.startswith("{"):
         try:
             return fields(json.loads(text))
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter of JSON that is too deep
             return {}
     return {} if text.startswith(_EVENTS) else None

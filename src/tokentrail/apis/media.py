@@ -73,7 +73,7 @@ def _speech(answer: object) -> Reported | None:
     line = content[start + len(b"data:") :].partition(b"\n")[0]
     try:
         return audio_usage(fields(json.loads(line)).get("usage"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

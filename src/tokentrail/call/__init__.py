@@ -1,1 +1,40 @@
-"""One call under way, from its start to its telemetry."""
+"""One call, from its start until its telemetry is recorded.
+
+What only some calls need is imported when the first of them asks this package for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokentrail.call.live_usage import LiveUsage
+    from tokentrail.call.price import price_of
+    from tokentrail.call.redaction import redacted_content
+    from tokentrail.call.refinement import explain, put_right
+    from tokentrail.call.usage_counter import UsageCounter
+    from tokentrail.call.verification import verification
+else:
+    from tokentrail.support.lazy import lazy_names
+
+    __getattr__ = lazy_names(
+        __name__,
+        {
+            "call.live_usage": "LiveUsage",
+            "call.price": "price_of",
+            "call.redaction": "redacted_content",
+            "call.refinement": "explain put_right",
+            "call.usage_counter": "UsageCounter",
+            "call.verification": "verification",
+        },
+    )
+
+__all__ = [
+    "LiveUsage",
+    "UsageCounter",
+    "explain",
+    "price_of",
+    "put_right",
+    "redacted_content",
+    "verification",
+]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tokentrail.call.learning import Lesson
     from tokentrail.counting import Encoder, InputTally, OutputTally
     from tokentrail.model.records import Operation, Prompt, Request
+    from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.emitter import CallTelemetry
 
 
@@ -62,6 +63,13 @@ class Gaps(_NoDeadline):
         """Record gap after gap, in seconds."""
         gaps = (later - earlier for earlier, later in pairwise(self._stamps))
         yield from self._telemetry.record_gaps(gaps, self._request, self._model)
+
+
+def record_gaps(runtime: Runtime, gaps: Gaps) -> None:
+    """Have gaps recorded: by the worker, or at once where it is full and they are few."""
+    if not runtime.submit(gaps) and gaps.is_short():
+        for _ in gaps.steps():
+            pass
 
 
 class LongPrompt(_NoDeadline):

@@ -3,6 +3,9 @@
 What can be counted in well under a millisecond is counted on the spot, so that the span is final
 before the application goes on (its points, once anybody collects). Long text, and a call whose
 encoding is still being built, go to the worker, with the true end time and a deadline.
+
+A long module, so that the states of a call and all that leads from one to the next are read
+together. What few calls need stands beside it.
 """
 
 from __future__ import annotations
@@ -13,19 +16,15 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tokentrail import call as late
 from tokentrail import counting
 from tokentrail.apis import http_metadata
-from tokentrail.call.jobs import Gaps
-from tokentrail.call.live_usage import LiveUsage
-from tokentrail.call.price import PriceLookup
+from tokentrail.call.jobs import Gaps, record_gaps
 from tokentrail.call.reader import LatePrompt
-from tokentrail.call.redaction import redacted_content
-from tokentrail.call.usage_counter import UsageCounter
 from tokentrail.config import TokenCounting
 from tokentrail.model.records import Source, Usage
 from tokentrail.runtime.worker import approximate_size
 from tokentrail.support import guard
-from tokentrail.support.fork import IMPORTING
 from tokentrail.telemetry import internal_metrics
 from tokentrail.usage import resolve
 from tokentrail.usage.tools import tools_of
@@ -35,9 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokentrail.apis.capture import Capture
+    from tokentrail.call.live_usage import LiveUsage
+    from tokentrail.call.price import PriceLookup
     from tokentrail.call.reader import RequestReader
     from tokentrail.call.recorder import Recorder
-    from tokentrail.content import Content
+    from tokentrail.call.usage_counter import UsageCounter
     from tokentrail.counting import OutputTally
     from tokentrail.model.records import CallCost, Operation, Prompt, Request
     from tokentrail.runtime.runtime import Runtime
@@ -160,7 +161,7 @@ class ObservedCall:
         if self.usage is not None:
             return self.usage
         if self._live is None:
-            self._live = LiveUsage(self._runtime)
+            self._live = late.LiveUsage(self._runtime)
         prompt, so_far = self.prompt(), self.recorder.snapshot()
         so_far.request = self.request
         return self._live.of(so_far, prompt, self._output)
@@ -257,7 +258,7 @@ class ObservedCall:
             self._queue_without_lock(gaps)
             return
         if gaps is not None:
-            self._submit_gaps(gaps)
+            record_gaps(runtime, gaps)
         is_free = self.capture is None and runtime.prices is None
         if not (resolve.is_complete(operation, mode) and (is_free or self._is_cheap_to_emit())):
             self._count()
@@ -266,12 +267,6 @@ class ObservedCall:
             self._queue()
         else:  # as nearly always
             self._record()
-
-    def _submit_gaps(self, gaps: Gaps) -> None:
-        """Have the last gaps recorded: by the worker, or at once where it is full."""
-        if not self._runtime.submit(gaps) and gaps.is_short():
-            for _ in gaps.steps():
-                pass
 
     def _name_model(self, operation: Operation) -> None:
         """Take the model that the answer names for that of a stored prompt, which names it."""
@@ -295,6 +290,8 @@ class ObservedCall:
         capture, self.capture = self.capture, None
         if capture is not None:
             capture.release()
+        if self._output is not None:
+            self._output.surrender()
         self._prompt = self._reader = None
         self._is_expired = True
 
@@ -350,11 +347,16 @@ class ObservedCall:
         return True  # the span must end whatever happens
 
     def _is_encoding_awaited(self) -> bool:
-        """Whether a stream has text to count, and the encoding for it is not built yet."""
-        if self._output is None:
+        """Whether the answer of a stream is to be counted, and its encoding is not built yet.
+
+        Then the worker has the call, and nothing of it is made ready here.
+        """
+        runtime, operation = self._runtime, self._operation
+        mode = runtime.settings.token_counting
+        if self._output is None or not resolve.needed_counts(operation, None, mode).output:
             return False
-        model = self._runtime.identify(self.request, self._operation.response)
-        return not self._runtime.encodings.is_settled(model.encoding)
+        model = runtime.identify(self.request, operation.response)
+        return not runtime.encodings.is_settled(model.encoding)
 
     def _is_long(self) -> bool:
         """Whether to read the prompt takes long, which was not read yet."""
@@ -376,12 +378,10 @@ class ObservedCall:
         return True
 
     def _price(self) -> PriceLookup | None:
-        prices, operation = self._runtime.prices, self._operation
-        if prices is None:
+        if self._runtime.prices is None:
             return None
-        operation.usage = self.usage or Usage()
-        model = self._runtime.identify(self.request, operation.response)
-        return PriceLookup(prices, operation, model.name)
+        self._operation.usage = self.usage or Usage()
+        return late.price_of(self._runtime, self._operation)
 
     def _counting(self) -> UsageCounter:
         """Find out, once, what has to be counted and with what."""
@@ -393,7 +393,7 @@ class ObservedCall:
             if prompt is not None and wanted.input:
                 read = resolve.input_tally(prompt, operation.response)
             generated = self._output_tally(prompt) if wanted.output else None
-            self._counter = UsageCounter(runtime, model, read, generated)
+            self._counter = late.UsageCounter(runtime, model, read, generated)
         return self._counter
 
     def _output_tally(self, prompt: Prompt | None) -> OutputTally | None:
@@ -462,14 +462,10 @@ class ObservedCall:
         operation.request = self.request
         if self._may_be_calibrated():
             tally = self._counting().counted_input
-            with IMPORTING:
-                from tokentrail.call.refinement import put_right
-            usage = yield from put_right(runtime, operation, prompt, tally, usage)
+            usage = yield from late.put_right(runtime, operation, prompt, tally, usage)
         self.usage = operation.usage = usage
         if self._is_explained:
-            with IMPORTING:
-                from tokentrail.call.refinement import explain
-            yield from explain(runtime, operation, prompt, self.deadline)
+            yield from late.explain(runtime, operation, prompt, self.deadline)
 
     # ENDED or QUEUED -> RECORDED -----------------------------------------------------------------
 
@@ -486,7 +482,10 @@ class ObservedCall:
                 operation.http = http_metadata.with_account(operation.http, operation.headers)
             if runtime.prices is not None:
                 operation.cost = self._cost()
-            content = None if self.capture is None else self._take_content(self.capture)
+            capture, self.capture = self.capture, None
+            if capture is not None:  # it may be wanted no longer: see OpenAIInstrumentor
+                is_wanted = runtime.emitter.captures_content
+                content = late.redacted_content(operation, capture, is_wanted=is_wanted)
         finally:  # whatever a function of the user's raises, or a signal meanwhile
             try:
                 self.telemetry.finish(operation, content)
@@ -507,12 +506,6 @@ class ObservedCall:
                 return price.cost()
         return None
 
-    def _take_content(self, capture: Capture) -> Content | None:
-        """Return what is kept of the content, and let go of the rest."""
-        self.capture = None
-        is_wanted = self._runtime.emitter.captures_content  # no longer: see OpenAIInstrumentor
-        return redacted_content(self._operation, capture, is_wanted=is_wanted)
-
     def _check(self, operation: Operation, *, is_chosen: bool) -> None:
         """Have a reported call counted too, where that costs no waiting.
 
@@ -527,9 +520,7 @@ class ObservedCall:
         learns = calibration is not None and (is_chosen or calibration.may_learn(self.request))
         if not (is_compared or learns):
             return
-        with IMPORTING:
-            from tokentrail.call.verification import verification
-        counted = verification(runtime, operation)
+        counted = late.verification(runtime, operation)
         if counted is None:
             return
         if learns:

@@ -10,6 +10,7 @@ from tokentrail.model.operations import FETCH_BATCH
 if TYPE_CHECKING:
     from tokentrail.cost import Prices
     from tokentrail.model.records import CallCost, Operation
+    from tokentrail.runtime.runtime import Runtime
 
 
 class PriceLookup:
@@ -35,7 +36,7 @@ class PriceLookup:
         request = operation.request
         if request.fetches and operation.usage.input is None:
             return True
-        if operation.tools:  # images are priced by another model
+        if operation.tools or operation.transcriptions:  # other models have their prices
             return False
         return self._prices.is_cheap(request, self._names, self._tier, operation.end_time)
 
@@ -48,5 +49,13 @@ class PriceLookup:
             self._tier,
             operation.end_time,
             operation.usage,
-            operation.tools,
+            (*operation.tools, *operation.transcriptions),
         )
+
+
+def price_of(runtime: Runtime, operation: Operation) -> PriceLookup | None:
+    """Return what looks up the cost of a call; ``None`` where it is not asked for."""
+    if runtime.prices is None:
+        return None
+    model = runtime.identify(operation.request, operation.response)
+    return PriceLookup(runtime.prices, operation, model.name)

@@ -39,3 +39,23 @@ class LatePrompt:
     def __call__(self) -> Prompt | None:
         """Return the prompt."""
         return self._prompt if self._reader is None else self._reader.read_request().prompt
+
+
+class SentContent:
+    """Gives the content of a request at the end of its call."""
+
+    __slots__ = ("_content", "_reader")
+
+    def __init__(self, reader: RequestReader | None, content: Content | None) -> None:
+        """``content``: what was read before it was sent; else ``reader`` reads it."""
+        self._reader = None if content is not None else reader
+        self._content = content
+
+    @property
+    def held(self) -> object:
+        """What it is read of, or what was read."""
+        return self._content if self._reader is None else self._reader.held
+
+    def read(self) -> Content | None:
+        """Return what the request said."""
+        return self._content if self._reader is None else self._reader.read_sent_content()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokentrail.apis import Accumulator, ApiAdapter
-    from tokentrail.model.records import Request, TextSink
+    from tokentrail.model.records import Request, TextSink, Transcription
 
 STAMP_BLOCK = 512
 """Chunk times kept before they are handed on."""
@@ -66,6 +66,8 @@ class Recorder:
     """What they said, where they were seen."""
     keeps_error_text = False
     """Whether the text of an exception is kept: it may quote the request."""
+    transcriptions: tuple[Transcription, ...] = ()
+    """What a realtime session heard and had written down before the end."""
     usage_request: str | None = None
     """"requested" or "refused" where the server was asked for usage on our account."""
     reading_error: BaseException | None = None
@@ -325,6 +327,7 @@ class Recorder:
         operation.usage_request = self.usage_request
         operation.http = self.http
         operation.retries, operation.headers = self.retries, self.headers
+        operation.transcriptions = self.transcriptions
         if error is not None:
             operation.error_description = _error_description(error)
             operation.raised = _raised(error, quoted=self.keeps_error_text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail import counting
 from tokentrail.call.observed_call import ObservedCall
+from tokentrail.call.reader import SentContent
 from tokentrail.call.recorder import Recorder
 from tokentrail.config import TokenCounting
 from tokentrail.support import guard
@@ -17,12 +18,9 @@ from tokentrail.telemetry import attribution, cache_key
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokentrail.apis import ApiAdapter
     from tokentrail.apis.capture import Capture
     from tokentrail.call.reader import RequestReader
-    from tokentrail.content.parts import Content
     from tokentrail.counting import Encoder, OutputTally
     from tokentrail.model.records import Request
     from tokentrail.runtime.runtime import Runtime
@@ -105,18 +103,12 @@ def _capture(runtime: Runtime, reader: RequestReader, request: Request) -> Captu
     emitter, settings = runtime.emitter, runtime.settings
     limit = settings.content_max_chars if settings.redact is None else None
     gathering = content_accumulator(request, schemas=settings.capture_tool_schemas, limit=limit)
-    asked = _request_content(reader)
-    return Capture(asked, gathering, runtime.redaction, foreign=emitter.has_hook)
-
-
-def _request_content(reader: RequestReader) -> Callable[[], Content]:
-    """Return what gives the content of the request at the end of the call."""
     from tokentrail.content.parts import Content
 
+    asked = SentContent(None, Content())  # where reading it fails
     with guard.shield("content of a request"):
-        content = reader.read_content()
-        return reader.read_sent_content if content is None else lambda: content
-    return Content
+        asked = SentContent(reader, reader.read_content())
+    return Capture(asked, gathering, runtime.redaction, foreign=emitter.has_hook)
 
 
 def _recorder(

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from tokentrail.cli import billed_apart
 from tokentrail.cli.budget_rules import budget_rules, share_rules
-from tokentrail.cli.promql_rules import COST, PRICE
+from tokentrail.cli.priced import Priced
+from tokentrail.cli.promql_rules import COST, PRICE, number, summed
 from tokentrail.cli.promql_rules import group as _group
 from tokentrail.cli.promql_rules import rule as _rule
 from tokentrail.cost import genai_prices
 from tokentrail.cost.promql_patterns import escape_regex, model_matcher
-from tokentrail.cost.rates import BY_REQUEST
-from tokentrail.cost.tools import IMAGE_PARTS, rate_of
 from tokentrail.cost.user_prices import STANDARD_TIERS
 from tokentrail.model.operations import EMBEDDINGS
 from tokentrail.telemetry import semconv
-from tokentrail.telemetry.metrics.tools import IMAGE_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,14 +31,11 @@ if TYPE_CHECKING:
     from tokentrail.cost import Rates, UserPrices
 
 TOKENS: Final = "tokentrail:priced_tokens:rate5m"
-REQUESTS: Final = "tokentrail:priced_tool_requests:rate5m"
-OTHER_TOKENS: Final = "tokentrail:priced_other_tokens:rate5m"
 
 _TIER_LABEL: Final = "openai_response_service_tier"
 _BY: Final = "job, gen_ai_request_model"
 _GROUPING: Final = re.compile(r"(\b(?:by|on) \(job, )(gen_ai)")
 """The grouping of tokens and costs; further labels are inserted between the two."""
-_ALIKE: Final = f"job, gen_ai_provider_name, gen_ai_request_model, {_TIER_LABEL}, tokentrail_model"
 _ORDINARY: Final = f'{_TIER_LABEL}=~"{"|".join(("", *STANDARD_TIERS))}"'
 
 _RELEASED: Final = "gen_ai_client_token_usage_sum"
@@ -52,36 +47,11 @@ _DETAILS: Final = {
     for _, field, name in semconv.DETAIL_COUNTERS
 }
 _OWN: Final = f"{semconv.USAGE_TOKENS.replace('.', '_')}_total"
-_TOOL_REQUESTS: Final = f"{semconv.TOOL_REQUESTS.replace('.', '_')}_total"
-_IMAGES: Final = "image_generation"
-_TOKENS_OF_TOOLS: Final = f"{semconv.TOOL_TOKENS.replace('.', '_')}_total"
-_TOOL: Final = semconv.TOOL_NAME.replace(".", "_")
-_APART: Final = (
-    "job, gen_ai_provider_name, gen_ai_request_model, tokentrail_model, gen_ai_token_type,"
-    " gen_ai_token_modality, tokentrail_cache_state"
-)
 _PARTS: Final = {
     "input": ("cache_read", "cache_write", "audio_input", "image_input"),
     "output": ("reasoning", "audio_output"),
 }
 _BY_MODALITY: Final = ("audio_input", "image_input", "audio_output")
-
-
-@dataclass(frozen=True)
-class Priced:
-    """The prices of the tokens that a selector picks."""
-
-    name: str
-    tier: str | None
-    selectors: tuple[str, ...]
-    """Conditions on labels; tokens match if one of them does."""
-    rates: Rates
-    provider: str | None = None
-    """``None`` for prices of any provider."""
-    wanted: frozenset[str] = frozenset()
-    """Those of the requested names that it has."""
-    billed_apart: str = ""
-    """Conditions on labels of what is billed by this model whichever model was requested."""
 
 
 def own_prices(own: UserPrices) -> Iterator[Priced]:
@@ -158,18 +128,15 @@ def _kept(line: str, by: tuple[str, ...]) -> str:
 
 def _token_rules() -> Iterator[list[str]]:
     for kind, parts in _PARTS.items():
-        released = _summed(f'{_RELEASED}{{gen_ai_token_type="{kind}"}}')
-        to_come = _summed(_LATEST[kind])
+        released = summed(f'{_RELEASED}{{gen_ai_token_type="{kind}"}}')
+        to_come = summed(_LATEST[kind])
         expr = f"{released}\n  or\n{to_come}"
         if kind == "input":
             expr += f"\n  or\n{_embeddings()}"
         yield _rule(TOKENS, expr, tokentrail_part=kind)
         for part in parts:
-            yield _rule(TOKENS, _summed(_part(kind, part)), tokentrail_part=part)
-    tools = f'{_TOOL_REQUESTS}{{{_TOOL}=~"{"|".join(BY_REQUEST)}"}}'
-    yield _rule(REQUESTS, _summed(tools, f"{_ALIKE}, {_TOOL}"))
-    of_images = _summed(_TOKENS_OF_TOOLS, f"{_APART}, {_TOOL}", (semconv.TOOL_MODEL,))
-    yield _rule(OTHER_TOKENS, of_images)
+            yield _rule(TOKENS, summed(_part(kind, part)), tokentrail_part=part)
+    yield from billed_apart.sums()
 
 
 def _part(kind: str, part: str) -> str:
@@ -177,21 +144,6 @@ def _part(kind: str, part: str) -> str:
         modality = part.removesuffix(f"_{kind}")
         return f'{_LATEST[kind]}{{gen_ai_token_modality="{modality}"}}'
     return _DETAILS[part]
-
-
-def _summed(
-    selector: str,
-    alike: str = _ALIKE,
-    models: tuple[str, ...] = (semconv.REQUEST_MODEL, semconv.RESPONSE_MODEL),
-) -> str:
-    """Return the rate of the selected series, by the model of the answer or the request.
-
-    ``models``: the labels that name the model with the price, the best last.
-    """
-    named = f"rate({selector}[5m])"
-    for label in (name.replace(".", "_") for name in models):
-        named = f'label_replace({named}, "tokentrail_model", "$1", "{label}", "(.+)")'
-    return f"sum by ({alike}) ({named})"
 
 
 def _embeddings() -> str:
@@ -202,20 +154,20 @@ def _embeddings() -> str:
     )
     released = f"sum by ({_BY}) ({_RELEASED}{{{embeddings}}})"
     own = f"{_OWN}{{{embeddings}, tokentrail_usage_source=~{known}}}"
-    return f"({_summed(own)} unless on ({_BY}) {released})"
+    return f"({summed(own)} unless on ({_BY}) {released})"
 
 
 def _cost_rule(priced: Priced) -> list[str]:
     terms = [
-        f'{TOKENS}{{tokentrail_part="{part}", {selector}}} * {_number(price)}'
+        f'{TOKENS}{{tokentrail_part="{part}", {selector}}} * {number(price)}'
         for part, price in _prices(priced.rates)
         for selector in priced.selectors
     ]
     body = "\n  or ".join(terms)
-    if any(getattr(priced.rates, part) for part in _BY_MODALITY):
+    if terms and any(getattr(priced.rates, part) for part in _BY_MODALITY):
         # the released names do not separate audio from text, so its cost is not known
         body = f"({body})\n  and on (job)\n  count by (job) ({_LATEST['input']})"
-    body = "\n  or ".join((body, *_requests(priced), *_images(priced)))
+    body = "\n  or ".join((*([body] if body else []), *billed_apart.terms(priced)))
     expr = f"sum by ({_by(priced)}) (\n  {body}\n)"
     return [*_note(priced.rates), *_rule(COST, expr, **_labels(priced))]
 
@@ -223,7 +175,7 @@ def _cost_rule(priced: Priced) -> list[str]:
 def _price_rule(priced: Priced) -> list[str]:
     """Return the rule of what a token costs where some were used: wasted ones are worth that."""
     terms = [
-        _as_part(part, f'{TOKENS}{{tokentrail_part="{kind}", {selector}}} * 0 + {_number(price)}')
+        _as_part(part, f'{TOKENS}{{tokentrail_part="{kind}", {selector}}} * 0 + {number(price)}')
         for part, kind in (("input", "input"), ("cache_read", "input"), ("output", "output"))
         if (price := _price(priced.rates, part, kind)) is not None
         for selector in priced.selectors
@@ -258,28 +210,6 @@ def _labels(priced: Priced) -> dict[str, str]:
     return labels
 
 
-def _requests(priced: Priced) -> Iterator[str]:
-    """Yield what the server's own searches cost; they cost the same in each service tier."""
-    for tool in BY_REQUEST:
-        rate = getattr(priced.rates, tool)
-        if rate is not None and priced.tier is None:
-            for selector in priced.selectors:
-                yield f'{REQUESTS}{{{_TOOL}="{tool}", {selector}}} * {_number(rate.base * 1000)}'
-
-
-def _images(priced: Priced) -> Iterator[str]:
-    """Yield what images cost that a tool generates; they cost the same in each service tier."""
-    rates = priced.rates
-    makes_images = rates.image_input is not None or rates.image_output is not None
-    if priced.tier is not None or not (makes_images or priced.provider is None):
-        return
-    for part in IMAGE_PARTS:
-        if (rate := rate_of(rates, part)) is not None:
-            labels = {semconv.CACHE_STATE: "", **IMAGE_LABELS[part], semconv.TOOL_NAME: _IMAGES}
-            where = ", ".join(f'{name.replace(".", "_")}="{v}"' for name, v in labels.items())
-            yield f"{OTHER_TOKENS}{{{where}, {priced.billed_apart}}} * {_number(rate.base)}"
-
-
 def _note(rates: Rates) -> list[str]:
     starts = {start for kind in _PARTS for start in _steps(rates, kind)}
     if not starts:
@@ -304,10 +234,6 @@ def _prices(rates: Rates) -> Iterator[tuple[str, Decimal]]:
             rate = getattr(rates, part)
             if rate is not None and rate.base != whole.base:
                 yield part, rate.base - whole.base
-
-
-def _number(price: Decimal) -> str:
-    return f"{price.normalize():f}e-6" if price else "0"
 
 
 def _tiers(model: Any) -> list[str]:

@@ -18,7 +18,7 @@ from tokentrail.version import __version__
 
 if TYPE_CHECKING:
     from tokentrail.cli.command import Commands
-    from tokentrail.cli.price_rules import Priced
+    from tokentrail.cli.priced import Priced
 
 _ABOUT: Final = """\
 Writes Prometheus recording rules that turn the tokens in metrics into money:

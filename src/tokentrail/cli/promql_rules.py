@@ -1,12 +1,22 @@
-"""Recording rules and alerts as lines of YAML."""
+"""Recording rules and alerts as lines of YAML, and their expressions."""
 
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from tokentrail.telemetry import semconv
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 COST: Final = "tokentrail:cost_usd:rate5m"
 PRICE: Final = "tokentrail:token_price_usd"
+ALIKE: Final = (
+    "job, gen_ai_provider_name, gen_ai_request_model, openai_response_service_tier,"
+    " tokentrail_model"
+)
+"""The labels of tokens that have the same price."""
 
 
 def group(name: str, rules: list[list[str]]) -> list[str]:
@@ -44,3 +54,23 @@ def alert(
         "  annotations:",
         *(f"    {key}: {json.dumps(text)}" for key, text in annotations.items()),
     ]
+
+
+def summed(
+    selector: str,
+    alike: str = ALIKE,
+    models: tuple[str, ...] = (semconv.REQUEST_MODEL, semconv.RESPONSE_MODEL),
+) -> str:
+    """Return the rate of the selected series, by the model of the answer or the request.
+
+    ``models``: the labels that name the model with the price, the best last.
+    """
+    named = f"rate({selector}[5m])"
+    for label in (name.replace(".", "_") for name in models):
+        named = f'label_replace({named}, "tokentrail_model", "$1", "{label}", "(.+)")'
+    return f"sum by ({alike}) ({named})"
+
+
+def number(price: Decimal) -> str:
+    """Return USD for one, of a price in millionths."""
+    return f"{price.normalize():f}e-6" if price else "0"

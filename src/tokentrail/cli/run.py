@@ -35,7 +35,7 @@ examples:
 """
 _EXIT_CODES: Final = """\
 exit codes: 0 done; else the program's own; 9 it ended well and passed a limit;
-2 cannot be done as asked"""
+2 wrong arguments, or nothing to run"""
 _PYTHON: Final = {".py", ".pyw", ".pyz", ".zip"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokentrail.config import declarative
-from tokentrail.config.declarative import Configuration, is_switched_off, read_section
+from tokentrail.config.declarative import configuration, is_switched_off, read_section
 from tokentrail.config.environment import (
     EnvironmentValue,
     display_value,
@@ -30,7 +30,6 @@ __all__ = [
     "OPT_IN",
     "SETTINGS",
     "CacheKey",
-    "Configuration",
     "ContentCapture",
     "Cost",
     "EnvironmentValue",
@@ -40,6 +39,7 @@ __all__ = [
     "Settings",
     "StreamUsage",
     "TokenCounting",
+    "configuration",
     "declarative",
     "describe_unknown",
     "display_value",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import make_dataclass
-from difflib import get_close_matches
 from enum import Enum
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,16 +64,19 @@ def _annotation(setting: Setting) -> object:
     return _IN_YAML.get(setting.accepts, str | None)
 
 
-Configuration: Final[type] = make_dataclass(
-    "Configuration",
-    [(setting.name, _annotation(setting), None) for setting in SETTINGS],
-    bases=(_Options,),
-    init=False,
-    namespace={
-        "__module__": __name__,
-        "__doc__": "The settings as a configuration file has them; ``None`` is not set there.",
-    },
-)
+@cache
+def configuration() -> type:
+    """Return the class of the settings as a configuration file has them."""
+    return make_dataclass(
+        "Configuration",
+        [(setting.name, _annotation(setting), None) for setting in SETTINGS],
+        bases=(_Options,),
+        init=False,
+        namespace={
+            "__module__": __name__,
+            "__doc__": "The settings as a configuration file has them; ``None`` is not set there.",
+        },
+    )
 
 
 def read_option(setting: Setting, value: object) -> EnvironmentValue:
@@ -90,6 +93,8 @@ def _value(setting: Setting, value: object) -> object:
 
 def describe_unknown_option(name: str) -> str:
     """Return a sentence on an option that no setting has."""
+    from difflib import get_close_matches
+
     near = get_close_matches(name, [setting.name for setting in SETTINGS], n=1)
     return f"{name} in {VARIABLE} is no setting" + (f": {near[0]} is" if near else "")
 

@@ -94,7 +94,7 @@ class ServerToolResponse:
 class Compaction:
     """A compaction: the server shortened the conversation into an encrypted item."""
 
-    id: str | None = None
+    id: str | None
 
 
 Part: TypeAlias = (

@@ -57,7 +57,7 @@ class Redaction:
         kept: str | None = clean(said)
         if self.redact is not None and kept is not None:
             redacted = None
-            with guard.function_shield("redact"):  # the user's own function may raise
+            with guard.shield("redact"):  # the user's own function may raise
                 redacted = self.redact(kind, kept)
             if not isinstance(redacted, str):
                 return None

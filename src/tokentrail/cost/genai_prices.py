@@ -51,6 +51,7 @@ _KEYS: Final = {
     "audio_output": "output_audio_mtok",
     "image_output": "output_image_mtok",
     "image_cache_read": "cache_image_read_mtok",
+    "audio_cache_read": "cache_audio_read_mtok",
     "web_search": "web_searches_kcount",
     "file_search": "storage_searches_kcount",
 }
@@ -139,8 +140,10 @@ def _snapshot() -> Any:
 
 def _rates(prices: Any) -> Rates | None:
     found = {name: _rate(vars(prices).get(key)) for name, key in _KEYS.items()}
-    given = found.pop("input")
-    return None if given is None else Rates(given, **found)
+    hour = vars(prices).get("input_audio_hours") or vars(prices).get("audio_hours")
+    if found["input"] is None and hour is None:
+        return None
+    return Rates(**found, audio_hour=_rate(hour))
 
 
 def _rate(price: Any) -> Rate | None:

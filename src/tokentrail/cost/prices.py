@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cost import genai_prices
 from tokentrail.cost.rates import BATCH, KNOWN, REPORTED, cost_of, unpriced_parts
 from tokentrail.cost.tools import tools_cost
+from tokentrail.cost.transcription import transcription_cost
 from tokentrail.cost.user_prices import OWN_BATCH
 from tokentrail.model.operations import BILLED
-from tokentrail.model.records import CallCost, CostSource, Source
+from tokentrail.model.records import CallCost, CostSource, Source, ToolUse, Transcription
 from tokentrail.support import guard
 from tokentrail.support.bounded import BoundedCache
 
 if TYPE_CHECKING:
     from tokentrail.cost.rates import Rates
     from tokentrail.cost.user_prices import UserPrices
-    from tokentrail.model.records import Request, ToolUse, Usage
+    from tokentrail.model.records import Request, Usage
 
 MAX_PRICES: Final = 512
 """Cached prices."""
@@ -61,38 +63,60 @@ class Prices:
         tier: str | None,
         at: int,
         usage: Usage,
-        tools: tuple[ToolUse, ...] = (),
+        apart: tuple[ToolUse | Transcription, ...] = (),
     ) -> CallCost | None:
         """Return the cost of a call, ``None`` if it is not known.
 
         The provider's own number goes first. If a billed part has no price, there is no amount, but
         the name of that part.
 
-        ``names`` of the model, best first: from the answer, then from the request.
+        ``names`` of the model, best first: from the answer, then from the request. ``apart``: what
+        is billed beside the usage.
         ``at``: nanoseconds since the epoch.
         """
         own = provider_cost(usage)
         if own is not None:
             return CallCost(own, CostSource.PROVIDER, names=self._attributes)
-        if request.operation not in BILLED or (usage.input is None and not tools):
+        if request.operation not in BILLED or (usage.input is None and not apart):
             return None
         found = self._rates(_key(request, names, tier, at))
-        if found is None:
+        if found is None or found[0].input is None:
             return self._without(request, names, tier, at, usage)
         rates, source = found
-        added, unpriced = 0.0, _unpriced(usage, rates, tier)
-        if tools:
-            added, without = tools_cost(
-                tools, rates, lambda name: self._rates_of(request, name, at)
-            )
-            unpriced += without
+        added, unpriced = self._billed_apart(request, at, rates, apart) if apart else (0.0, ())
+        unpriced = (*_unpriced(usage, rates, tier), *unpriced)
         if unpriced:
             return CallCost(None, None, unpriced=unpriced)
         generates = BILLED[request.operation]
         amount = cost_of(usage, rates, counted=self._counted, generates=generates)
         if amount is None:
-            return None
+            return self._without_output(usage, rates, generates=generates)
         return CallCost(amount + added, source, names=self._attributes)
+
+    def _without_output(self, usage: Usage, rates: Rates, *, generates: bool) -> CallCost | None:
+        """Name the output if all that is missing is its price."""
+        fit = KNOWN if self._counted else REPORTED
+        given, made = usage.input, usage.output
+        if rates.output is not None or not generates or given is None or made is None:
+            return None
+        if made.tokens and given.source in fit and made.source in fit:
+            return CallCost(None, None, unpriced=("output",))
+        return None
+
+    def _billed_apart(
+        self,
+        request: Request,
+        at: int,
+        rates: Rates,
+        apart: tuple[ToolUse | Transcription, ...],
+    ) -> tuple[float, tuple[str, ...]]:
+        """Return USD of what is billed beside the usage, and the names of what has no price."""
+        of_model = partial(self._rates_of, request, at)
+        tools = [each for each in apart if isinstance(each, ToolUse)]
+        usd, unpriced = tools_cost(tools, rates, of_model)
+        transcriptions = [each for each in apart if isinstance(each, Transcription)]
+        transcribed, without = transcription_cost(transcriptions, of_model)
+        return usd + transcribed, (*unpriced, *without)
 
     def _without(
         self, request: Request, names: tuple[str, ...], tier: str | None, at: int, usage: Usage
@@ -105,7 +129,7 @@ class Prices:
         is_known = tier is not None and self._rates(standard) is not None
         return CallCost(None, None, unpriced=("service_tier" if is_known else "model",))
 
-    def _rates_of(self, request: Request, name: str, at: int) -> Rates | None:
+    def _rates_of(self, request: Request, at: int, name: str) -> Rates | None:
         found = self._rates(_key(request, (name,), None, at))
         return found and found[0]
 

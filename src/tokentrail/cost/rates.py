@@ -46,11 +46,14 @@ class Rate:
 class Rates:
     """The prices of a model: USD per million tokens, of searches per thousand requests.
 
+    Those of sound that is billed by its length are per hour.
+
     A part without a price of its own has the price of the whole. Audio is an exception: without its
     own price its cost is unknown.
     """
 
-    input: Rate
+    input: Rate | None
+    """``None`` of models that are billed by time alone."""
     output: Rate | None = None
     cache_read: Rate | None = None
     cache_write: Rate | None = None
@@ -62,8 +65,11 @@ class Rates:
     audio_output: Rate | None = None
     image_output: Rate | None = None
     image_cache_read: Rate | None = None
+    audio_cache_read: Rate | None = None
     web_search: Rate | None = None
     file_search: Rate | None = None
+    audio_hour: Rate | None = None
+    """USD per hour of sound that is transcribed."""
 
     def halved(self) -> Rates:
         """Return the default prices of tokens in a batch: half."""
@@ -136,6 +142,9 @@ def unpriced_parts(usage: Usage, rates: Rates) -> tuple[str, ...]:
         for name, field in LONG_WRITES
         if getattr(rates, name) is None and getattr(reported, field)
     )
+    cached = [*_parts(reported, rates, CACHED), *_short_writes(reported, rates)]
+    if cached and any(_parts(reported, rates, SEEN)) and _by_modality(reported, rates) is None:
+        kept = (*kept, "cache_read")
     if not (reported.audio_input_tokens or reported.audio_output_tokens):
         return kept
     names = ("audio_input", "audio_output")
@@ -143,13 +152,36 @@ def unpriced_parts(usage: Usage, rates: Rates) -> tuple[str, ...]:
 
 
 def _input(tokens: int, reported: Reported | None, rates: Rates) -> Decimal | None:
-    if _is_unknown(reported, rates, "audio_input"):
+    if rates.input is None or _is_unknown(reported, rates, "audio_input"):
         return None
     cached = [*_parts(reported, rates, CACHED), *_short_writes(reported, rates)]
     seen = list(_parts(reported, rates, SEEN))
-    if cached and seen:
-        return None  # the report does not say how much of the audio was cached
+    if cached and seen and reported is not None:
+        by_modality = _by_modality(reported, rates)
+        return None if by_modality is None else _sum(tokens, rates.input, by_modality, tokens)
     return _sum(tokens, rates.input, [*cached, *seen], tokens)
+
+
+def _by_modality(reported: Reported, rates: Rates) -> list[tuple[int, Rate]] | None:
+    """Return the parts of an input that is of several modalities and was cached in part.
+
+    ``None`` if the report does not say how much of each was cached, or that has no price.
+    """
+    if rates.cache_read is None or reported.cache_write_tokens:
+        return None
+    rest, parts = reported.cache_read_tokens or 0, []
+    for name, field in SEEN:
+        number, cached_name = getattr(reported, field) or 0, name.replace("input", "cache_read")
+        if not number:
+            continue
+        cached = getattr(reported, f"{cached_name}_tokens")
+        own, again = getattr(rates, name), getattr(rates, cached_name)
+        if cached is None or cached > number or (cached and again is None):
+            return None
+        rest -= cached
+        parts += [(cached, again)] if cached else []
+        parts += [(number - cached, own)] if own is not None else []
+    return None if rest < 0 else [*parts, (rest, rates.cache_read)]
 
 
 def _output(tokens: int, reported: Reported | None, rates: Rates, given: int) -> Decimal | None:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import field, fields
+from dataclasses import field
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from typing import Final
 from tokentrail.cost.rates import Rate, Rates
 from tokentrail.support.frozen import lean_dataclass
 
-PRICE_NAMES: Final = tuple(part.name for part in fields(Rates))
+PRICE_NAMES: Final = Rates.__match_args__
 TIERS: Final = "service_tiers"
 OWN_BATCH: Final = "batch"
 """The service tier under which prices of batches stand; without it they are half of the others."""
@@ -124,7 +124,7 @@ def _table(given: object) -> Table:
 
 def _rates(keys: tuple[str, ...], given: object) -> Rates:
     where = ", ".join(key for key in keys if key != TIERS)
-    if not isinstance(given, Mapping) or "input" not in given:
+    if not isinstance(given, Mapping) or not {"input", "audio_hour"} & given.keys():
         message = f"{where!r}: the price of its input is missing"
         raise PricesError(message, *keys)
     for name, price in given.items():
@@ -136,7 +136,9 @@ def _rates(keys: tuple[str, ...], given: object) -> Rates:
         if isinstance(price, bool) or not isinstance(price, (int, float)) or not _is_price(price):
             message = f"{where!r}: {name} is {price!r}, not a number of USD per million tokens"
             raise PricesError(message, *keys, name)
-    return Rates(**{name: Rate(Decimal(str(price))) for name, price in given.items()})
+    return Rates(
+        **{"input": None} | {name: Rate(Decimal(str(price))) for name, price in given.items()}
+    )
 
 
 def _is_price(number: float) -> bool:

@@ -3,6 +3,8 @@
 Every part of an answer is a text of its own, counted block by block. So the count does not depend
 on the chunks, and a chunk costs one list append. Text that waits to be counted takes at most `HELD`
 bytes of Python memory per call, and up to `HELD_OF_LARGE` only if single chunks are large.
+
+A long module, since the limits of what is held are those of the texts and of their tally together.
 """
 
 from __future__ import annotations
@@ -306,6 +308,14 @@ class OutputTally:
         """Weight of the text that is not counted yet."""
         self._gather()
         return sum(weight(text) for stream in self._billed() for text in stream.uncounted())
+
+    def surrender(self) -> None:
+        """Estimate all text that waits, and release it, where no more comes. Takes no lock."""
+        for stream in self._streams.values():
+            stream.gather(None)
+            for text in stream.uncounted():
+                stream.sum.take(None, text)
+            stream.release()
 
     def size(self) -> int:
         """Return about how many bytes the text takes that is not counted yet."""

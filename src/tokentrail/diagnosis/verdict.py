@@ -1,4 +1,4 @@
-"""The verdict: calls made here are exported, are not and why, or it is unknown from here."""
+"""The verdict: calls made here are exported, are not and why, or nobody can know from here."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Verdict:
         """The verdict in one sentence, with its reason and the most serious problem."""
         if self.state is State.UNKNOWN:
             hint = "" if self.problems else ": run it as your program starts"
-            said = f"unknown from here{hint}"
+            said = f"cannot tell{hint}"
         elif self.reason is not None:
             return f"calls made here are not exported: {self.reason.why}"
         else:

@@ -305,6 +305,8 @@ class Response:
     """``True`` if it holds a compaction of the conversation; else ``None``, never ``False``."""
     content_filter: ContentFilter | None = None
     reported: Reported | None = None
+    transcriptions: tuple[Transcription, ...] = ()
+    """What a realtime session heard and had written down before this response ended."""
     tools: tuple[ToolUse, ...] = ()
     """The server's own tools that were used, as the answer shows them."""
     final: bool = True
@@ -452,6 +454,8 @@ class Operation:
     """"requested" or "refused" where we asked the server for usage."""
     raised: RaisedException | None = None
     http: HttpMetadata | None = None
+    transcriptions: tuple[Transcription, ...] = ()
+    """What a realtime session heard and had transcribed before the end of this response."""
     tools: tuple[ToolUse, ...] = ()
     """The server's own tools that were used, one entry each."""
     spans_only: bool = False

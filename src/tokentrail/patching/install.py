@@ -158,8 +158,7 @@ def _wrapper(row: Method) -> Callable[..., Any]:
         from tokentrail.websocket import patching
 
         opened = cast("ConnectionAdapter", row.adapter)
-        of = patching.async_wrapper if row.is_async else patching.sync_wrapper
-        return of(opened)
+        return (patching.AsyncOpening if row.is_async else patching.SyncOpening)(opened)
     return (wrappers.AsyncWrapper if row.is_async else wrappers.SyncWrapper)(row.adapter)
 
 

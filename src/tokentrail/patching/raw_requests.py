@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from copy import copy
-from functools import wraps
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -87,20 +87,21 @@ def show_body(
     if is_raw(args[1].headers):
         return args
     options = copy(args[1])
-    options.post_parser = _showing(reader, parse)
+    options.post_parser = update_wrapper(_ShowingParser(reader, parse), parse)  # it may be logged
     return (args[0], options, *args[2:])
 
 
-def _showing(reader: BodyReader, parse: Callable[[Any], object]) -> Callable[[Any], object]:
-    """Return the client's parser of an answer, which is shown to ``reader`` before."""
+class _ShowingParser:
+    """The client's parser of an answer, which is shown to ``reader`` before."""
 
-    @wraps(parse)  # the client may log it
-    def shown(answer: Any) -> object:
+    def __init__(self, reader: BodyReader, parse: Callable[[Any], object]) -> None:
+        self._reader = reader
+        self._parse = parse
+
+    def __call__(self, answer: Any) -> object:
         with guard.shield("answer"):
-            reader.on_body(answer)
-        return parse(answer)
-
-    return shown
+            self._reader.on_body(answer)
+        return self._parse(answer)
 
 
 def posted_call(

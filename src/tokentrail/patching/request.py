@@ -22,7 +22,6 @@ from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
 from tokentrail.runtime.stream_usage import Habit
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass
-from tokentrail.telemetry import request_attributes
 from tokentrail.telemetry.context import without_instrumentation
 
 if TYPE_CHECKING:
@@ -112,6 +111,10 @@ class CallArguments(CallToRecord):
         return {name: deep_copy(v) for name, v in self.original.items() if name not in buffers}
 
 
+Sender = tuple[object, "Endpoint | None"]
+"""A client, and where the call goes if not to its base URL."""
+
+
 class SentCall:
     """A call on its way: its arguments, what observes it, and its telemetry."""
 
@@ -184,25 +187,22 @@ class SentCall:
         self, title: str, hook: Callable[[Any, Any], object], shown: Callable[[], object]
     ) -> None:
         """Call a hook of the user's with the call's span; what it raises stays here."""
-        with guard.function_shield(title):
+        with guard.shield(title):
             if self.telemetry is not None:
                 with without_instrumentation():
                     hook(self.telemetry.span, shown())
 
 
-def read_arguments(  # noqa: PLR0913, PLR0917 - a call as wrapt has it, and where it goes
+def read_arguments(
     runtime: Runtime,
     adapter: ApiAdapter,
-    client: object,
+    sender: Sender,
     context: CallContext,
     args: tuple[Any, ...],
     original: dict[str, Any],
-    endpoint: Endpoint | None = None,
 ) -> CallArguments:
-    """Read a call of a method of ``client`` that is made in ``context``, but for its prompt.
-
-    ``endpoint``: where it goes, if not to the client's base URL.
-    """
+    """Read a call that ``sender`` makes in ``context``, but for its prompt."""
+    client, endpoint = sender
     endpoint = endpoint_of(client) if endpoint is None else endpoint
     retryable, effective = original, original
     buffers: Kept = {}
@@ -217,6 +217,8 @@ def read_arguments(  # noqa: PLR0913, PLR0917 - a call as wrapt has it, and wher
     read = _listed(effective) if is_unusual else effective
     request = adapter.parse_request(endpoint, read, prompt=False)
     if sources := runtime.settings.request_attributes:
+        from tokentrail.telemetry import request_attributes
+
         request = request_attributes.with_request_attributes(request, effective, sources)
     arguments = CallArguments(
         adapter,

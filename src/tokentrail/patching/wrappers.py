@@ -243,7 +243,7 @@ def _read(
         if context is not None:
             posted = type(instance) is raw_requests.ClientHolder
             endpoint = instance.endpoint if posted else None
-            return read_arguments(active, adapter, client, context, args, kwargs, endpoint)
+            return read_arguments(active, adapter, (client, endpoint), context, args, kwargs)
     except BaseException as error:
         if not _REQUEST_SHIELD.takes(error):
             raise

@@ -22,6 +22,7 @@ FILE: Final = "_TOKENTRAIL_RUN"
 CONTENT: Final = "_TOKENTRAIL_RUN_CONTENT"
 """Set where lines may hold messages."""
 _CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_OFF: Final = {"off", "no", "false", "0"}
 _BOOTSTRAP: Final = Path(__file__).with_name("bootstrap")
 _PAUSE: Final = 0.05
 """Seconds between two looks at the file."""
@@ -74,6 +75,10 @@ class CallFile:
             changed["PYTHONPATH"] = f"{_BOOTSTRAP}{os.pathsep}{path}" if path else str(_BOOTSTRAP)
         if genai_prices.is_installed() or "TOKENTRAIL_PRICES" in environ:
             changed.setdefault("TOKENTRAIL_COST", "counted")
+        if environ.get("TOKENTRAIL_TOKEN_COUNTING", "").strip().lower() not in _OFF:
+            changed.setdefault("TOKENTRAIL_EXPLAIN", "all")
+        # The first call waits for encodings and prices to be imported; a row may come late.
+        changed.setdefault("TOKENTRAIL_COUNT_TIMEOUT", "20")
         if content:
             changed[CONTENT] = "1"
             changed.setdefault(_CAPTURE, "SPAN_ONLY")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 """Of the shape of a line: fields may be added to it, and none changes its meaning."""
 _NANO: Final = 1e9
+_NOT_THE_PROGRAMS: Final = {None, "not_served", "unknown"}
+"""Reasons for a missed cache that a program can do nothing about."""
 _CONTENT: Final = (
     "gen_ai.input.messages",
     "gen_ai.output.messages",
@@ -58,6 +60,15 @@ class CallRow:
     cost_source: str | None
     retries: int | None
     request_id: str | None
+    parts: dict[str, int] | None = None
+    """Input tokens by part, as ``explain`` names them (docs/explain.md)."""
+    approximated_parts: tuple[str, ...] = ()
+    cacheable_tokens: int | None = None
+    """What the prompt's cache could have served."""
+    missed_tokens: int | None = None
+    miss_reason: str | None = None
+    miss_reason_source: str | None = None
+    idle_seconds: float | None = None
     notes: tuple[str, ...] = ()
     content: dict[str, str] | None = None
 
@@ -91,7 +102,9 @@ class CallRow:
     def from_json(cls, line: Mapping[str, Any]) -> CallRow:
         """Return the row of such a line; fields that are not known here are left out."""
         known = {field.name: line[field.name] for field in fields(cls) if field.name in line}
-        return cls(**{**known, "parents": tuple(line["parents"]), "notes": tuple(line["notes"])})
+        for name in ("parents", "approximated_parts", "notes"):
+            known[name] = tuple(known.get(name) or ())
+        return cls(**known)
 
 
 def is_call(span: ReadableSpan) -> bool:
@@ -109,7 +122,7 @@ def _facts(read: Mapping[str, Any]) -> dict[str, Any]:
         "stream": bool(read.get("gen_ai.request.stream")),
         "outcome": read.get(semconv.OUTCOME),
         "error": read.get(semconv.ERROR_TYPE),
-        "first_content": read.get(semconv.TIME_TO_FIRST_CHUNK),
+        "first_content": read.get(semconv.TIME_TO_FIRST_CONTENT),
         "input_tokens": _first(read, semconv.INPUT_TOKENS, semconv.APPROXIMATED_INPUT),
         "input_source": read.get(semconv.INPUT_SOURCE),
         "output_tokens": _first(read, *output),
@@ -121,6 +134,20 @@ def _facts(read: Mapping[str, Any]) -> dict[str, Any]:
         "cost_source": read.get(semconv.COST_SOURCE),
         "retries": read.get("tokentrail.retries"),
         "request_id": read.get(semconv.REQUEST_ID),
+        **_explanation(read),
+    }
+
+
+def _explanation(read: Mapping[str, Any]) -> dict[str, Any]:
+    parts = {part: read[name] for part, name in semconv.INPUT_PARTS.items() if name in read}
+    return {
+        "parts": parts or None,
+        "approximated_parts": tuple(read.get(semconv.APPROXIMATED_PARTS, ())),
+        "cacheable_tokens": read.get(semconv.CACHEABLE_TOKENS),
+        "missed_tokens": read.get(semconv.MISSED_TOKENS),
+        "miss_reason": read.get(semconv.MISS_REASON),
+        "miss_reason_source": read.get(semconv.MISS_REASON_SOURCE),
+        "idle_seconds": read.get(semconv.IDLE_SECONDS),
     }
 
 
@@ -133,12 +160,15 @@ def _notes(read: Mapping[str, Any]) -> Iterator[str]:
     facts = _facts(read)
     if facts["error"] is not None:
         yield f"failed: {facts['error']}"
-    unread = facts["stream"] and facts["first_content"] is None
+    unread = facts["stream"] and semconv.TIME_TO_FIRST_CHUNK not in read
     if unread and facts["outcome"] == "closed_early":
         yield "the stream was never read: it is billed all the same"
     if facts["retries"]:
         yield f"the client sent it {facts['retries'] + 1} times"
     yield from _usage_notes(facts)
+    if facts["missed_tokens"] and facts["miss_reason"] not in _NOT_THE_PROGRAMS:
+        missed = f"{facts['missed_tokens']:,} tokens missed the prompt cache"
+        yield f"{missed}: {facts['miss_reason'].replace('_', ' ')}"
 
 
 def _usage_notes(facts: Mapping[str, Any]) -> Iterator[str]:

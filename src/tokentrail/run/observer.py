@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import wraps
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
+import tokentrail
 from tokentrail.instrumentor import OpenAIInstrumentor
 from tokentrail.run.call_file import CONTENT, append
 from tokentrail.run.call_row import CallRow, is_call
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.context import Context
     from opentelemetry.trace import ProxyTracer, Tracer
 
 MAX_OPEN: Final = 4096
 """Open spans whose names are remembered: of more, the oldest are forgotten."""
+_PATIENCE: Final = 20.0
+"""Seconds that an exit without exit hooks waits for rows of calls that have ended."""
 
 current_test: str | None = None
 """The test that runs, in a run of pytest."""
@@ -78,7 +85,23 @@ def instrument() -> None:
         instrumentor.instrument()
         if instrumentor.is_instrumented_by_opentelemetry:
             _give_way(instrumentor)
+            for name in ("_exit", "execv", "execve"):  # the others of exec call these
+                setattr(os, name, _after_rows(getattr(os, name)))
     append({"process": os.getpid(), "instrumented": instrumentor.is_instrumented_by_opentelemetry})
+
+
+def _after_rows(leave: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``leave``, which runs no exit hooks, after what has ended is written."""
+
+    @wraps(leave)
+    def write_and_leave(*args: Any, **kwargs: Any) -> Any:
+        with suppress(Exception):  # in a thread of its own: this one may hold any lock
+            writing = Thread(target=tokentrail.flush, args=(_PATIENCE,), daemon=True)
+            writing.start()
+            writing.join(_PATIENCE)
+        return leave(*args, **kwargs)
+
+    return write_and_leave
 
 
 def _give_way(instrumentor: OpenAIInstrumentor) -> None:

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import threading
 import traceback
 from contextlib import suppress
+from inspect import CO_VARARGS
+from itertools import pairwise
 from pathlib import Path
-from types import CodeType
 from typing import TYPE_CHECKING
 
 from tokentrail.support.threads import is_own_thread
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
 _logger = logging.getLogger("tokentrail")
 _told: set[str] = set()
@@ -36,8 +36,9 @@ swallowed: int = 0
 class shield:  # noqa: N801 - reads as the statement it makes: with guard.shield("answer")
     """Stops our own errors at the end of the block; the application's code continues after it.
 
-    Other than an Exception passes: an interrupt is for the application, unless the thread is ours.
-    So does what a signal handler raised while our code ran.
+    An interrupt passes, for it is the application's, unless the thread is ours; so does what a
+    signal handler raised while our code ran. What would end the program (exits, panics) does not
+    pass if a function of the user's, a processor or an exporter raised it.
     """
 
     __slots__ = ("_place",)
@@ -57,28 +58,23 @@ class shield:  # noqa: N801 - reads as the statement it makes: with guard.shield
 
         For an ``except`` in the path of every call, where a ``with`` would enter two functions.
         """
-        if not self._is_for_us(error):
+        if not (_is_ours(error) or _would_end_program(error)):
             return False
         _note(self._place, error)
         return not strict
 
-    def _is_for_us(self, error: BaseException) -> bool:
-        return _is_ours(error)
-
-
-class function_shield(shield):  # noqa: N801 - as above
-    """Stops errors of a function of the user's, including those that would end the program."""
-
-    __slots__ = ()
-
-    def _is_for_us(self, error: BaseException) -> bool:
-        return _is_ours(error) or _would_end_program(error)
-
 
 def _would_end_program(error: BaseException) -> bool:
-    """Whether it is no Exception, and no interrupt of the application either: exits, panics."""
-    is_exit = isinstance(error, SystemExit) or type(error).__name__ == "PanicException"
-    return is_exit and not _came_by_signal(error)
+    """Whether it is a panic, or an exit that code which ours called raised.
+
+    An exit in our own lines was put there from outside, by who wants this thread to end.
+    """
+    if type(error).__name__ == "PanicException":  # of a module written in Rust
+        return True
+    if not isinstance(error, SystemExit) or _came_by_signal(error):
+        return False
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return not frame.f_globals.get("__name__", "").startswith("tokentrail.")
 
 
 def internal_error(place: str, error: BaseException) -> None:
@@ -107,16 +103,20 @@ def _came_by_signal(error: BaseException) -> bool:
     """Whether a signal handler raised ``error``, as a task's soft time limit does."""
     if threading.current_thread() is not threading.main_thread():
         return False
-    handlers = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
-    return any(frame.f_code in handlers for frame, _ in traceback.walk_tb(error.__traceback__))
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(_is_handler(frame, before) for before, frame in pairwise(frames))
 
 
-def _code_of(handler: object) -> CodeType | None:
-    for function in (handler, vars(type(handler)).get("__call__")):
-        code = getattr(getattr(function, "__func__", function), "__code__", None)
-        if isinstance(code, CodeType):
-            return code
-    return None
+def _is_handler(frame: FrameType, before: FrameType) -> bool:
+    """Whether ``frame`` is of a function that has, as handlers do, the interrupted frame.
+
+    The handler that is registered may be another by now: some put back the one of before.
+    """
+    code = frame.f_code
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & CO_VARARGS)
+    given = [frame.f_locals.get(name) for name in code.co_varnames[:count]]
+    several = [each for value in given if type(value) is tuple for each in value]
+    return any(value is before for value in (*given, *several))
 
 
 def _note(place: str, error: BaseException) -> None:

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
     from tokentrail.config import Settings
     from tokentrail.content import Content
-    from tokentrail.model.records import Operation, Request, Transcription
+    from tokentrail.model.records import Operation, Request
     from tokentrail.telemetry.internal_metrics import Measured
     from tokentrail.telemetry.spans import Attributes, SpanTemplate
 
 _METRICS_SHIELD = guard.shield("metrics")
 _EVENTS_SHIELD = guard.shield("events")
 _INNER_SHIELD = guard.shield("inner attributes")
-_COMPLETION_HOOK_SHIELD = guard.function_shield("completion hook")
+_COMPLETION_HOOK_SHIELD = guard.shield("completion hook")
 """Made once: each takes as long to make as to enter."""
 
 PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
@@ -238,11 +238,6 @@ class CallTelemetry(EnclosingCall):
             or (outputs.on_spans and self.span.is_recording())
             or outputs.events.want_content
         )
-
-    def add_transcriptions(self, transcriptions: list[Transcription]) -> None:
-        """Have the span show what was written down of what a session heard before its end."""
-        if self.span.is_recording():
-            self.span.set_attributes(spans.transcription_attributes(transcriptions))
 
     def finish(self, operation: Operation, content: Content | None) -> None:
         """Emit the whole call and end its span; each part even if the others fail.

@@ -519,7 +519,7 @@ METRICS: Final = (
         semconv.TRANSCRIPTION_TOKENS,
         _X,
         When.TRANSCRIBED,
-        (*_BASE, _OWN_TYPE),
+        (*_BASE, _OWN_TYPE, Attribute(semconv.MODALITY, _X, When.ALWAYS)),
         apis=(LIVE,),
         note="the request model is the one that transcribes",
     ),

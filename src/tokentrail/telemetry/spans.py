@@ -10,7 +10,7 @@ from opentelemetry.trace import Status, StatusCode
 from tokentrail.apis.values import MAX_CHARS
 from tokentrail.model.records import ID_FIELDS, Source
 from tokentrail.support.bounded import BoundedCache
-from tokentrail.telemetry import explanation, semconv
+from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable
@@ -173,7 +173,8 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
         _add_http(http, attributes)
     if operation.first_chunk is not None:
         _add_times(operation, attributes)
-    if operation.cost is not None or operation.tools or operation.explanation is not None:
+    explained, apart = operation.explanation, operation.tools or operation.transcriptions
+    if operation.cost is not None or apart or explained is not None:
         _add_extras(operation, attributes)
     _add_usage(operation.usage, attributes)
     return attributes
@@ -229,7 +230,11 @@ def _add_extras(operation: Operation, attributes: Attributes) -> None:
     if operation.cost is not None:
         _add_cost(operation.cost, attributes)
     _add_tools(operation.tools, attributes)
+    if operation.transcriptions:
+        _add_transcriptions(operation.transcriptions, attributes)
     if operation.explanation is not None:
+        from tokentrail.telemetry import explanation
+
         attributes.update(explanation.attributes(operation.explanation))
 
 
@@ -253,9 +258,8 @@ def _add_tools(tools: tuple[ToolUse, ...], attributes: Attributes) -> None:
             attributes[semconv.TOOL_OUTPUT_TOKENS] = tool.tokens.output_tokens or 0
 
 
-def transcription_attributes(transcriptions: list[Transcription]) -> Attributes:
-    """Return what was used to write down what a realtime session heard: sums of what is known."""
-    attributes: Attributes = {}
+def _add_transcriptions(transcriptions: tuple[Transcription, ...], attributes: Attributes) -> None:
+    """Add what was used to write down what a realtime session heard: sums of what is known."""
     for field, name in semconv.TRANSCRIPTION_ATTRIBUTES:
         known = [getattr(each.usage, field) for each in transcriptions]
         numbers = [number for number in known if number is not None]
@@ -264,7 +268,6 @@ def transcription_attributes(transcriptions: list[Transcription]) -> Attributes:
     models = [each.model for each in transcriptions if each.model is not None]
     if models:
         attributes[semconv.TRANSCRIPTION_MODEL] = models[-1]
-    return attributes
 
 
 def _add_times(operation: Operation, attributes: Attributes) -> None:

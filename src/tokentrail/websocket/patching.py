@@ -12,7 +12,6 @@ calls, ``recv_bytes`` for its errors, ``close``, and ``send`` if responses are r
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,44 +24,52 @@ from tokentrail.support.coroutines import Pending, named_as
 from tokentrail.websocket.session import WebSocketSession
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokentrail.apis.responses.connection import ConnectionAdapter
 
 _Method = Any
 """The client's own function, bound."""
-_Hooking = Callable[[WebSocketSession], Callable[..., Any]]
-"""Makes a hook for what is in flight."""
 
 _sessions: weakref.WeakSet[WebSocketSession] = weakref.WeakSet()
 
 
-def sync_wrapper(adapter: ConnectionAdapter) -> Callable[..., Any]:
-    """Return wrapt's wrapper for a function that opens a connection."""
+class SyncOpening:
+    """wrapt's wrapper for a function that opens a connection."""
 
-    def enter(
-        wrapped: _Method, manager: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    __slots__ = ("_adapter",)
+
+    def __init__(self, adapter: ConnectionAdapter) -> None:
+        self._adapter = adapter
+
+    def __call__(
+        self, wrapped: _Method, manager: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
+        """Open the connection."""
         connection = wrapped(*args, **kwargs)
-        _opened(connection, manager, adapter, _send)
+        _opened(connection, manager, self._adapter, is_async=False)
         return connection
 
-    return enter
 
+class AsyncOpening:
+    """wrapt's wrapper for a function that returns a coroutine that opens a connection."""
 
-def async_wrapper(adapter: ConnectionAdapter) -> Callable[..., Any]:
-    """Return wrapt's wrapper for a function that returns a coroutine that opens a connection."""
+    __slots__ = ("_adapter",)
 
-    async def entered(pending: Pending, manager: object) -> object:
-        connection = await pending.coroutine
-        _opened(connection, manager, adapter, _send_later)
-        return connection
+    def __init__(self, adapter: ConnectionAdapter) -> None:
+        self._adapter = adapter
 
-    def enter(
-        wrapped: _Method, manager: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    def __call__(
+        self, wrapped: _Method, manager: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
+        """Make the coroutine."""
         coroutine = wrapped(*args, **kwargs)
-        return named_as(coroutine, entered(Pending(coroutine), manager))
+        return named_as(coroutine, self._entered(Pending(coroutine), manager))
 
-    return enter
+    async def _entered(self, pending: Pending, manager: object) -> object:
+        connection = await pending.coroutine
+        _opened(connection, manager, self._adapter, is_async=True)
+        return connection
 
 
 def release() -> None:
@@ -73,12 +80,13 @@ def release() -> None:
 
 
 def _opened(
-    connection: object, manager: object, adapter: ConnectionAdapter, send: _Hooking
+    connection: object, manager: object, adapter: ConnectionAdapter, *, is_async: bool
 ) -> None:
     with guard.shield("connection"):
         if runtime.current() is not None:
             opened = adapter.opened(nonempty_str(_of(manager, "model")))
-            _place(WebSocketSession(opened, _of(manager, "client")), connection, send)
+            session = WebSocketSession(opened, _of(manager, "client"))
+            _place(session, connection, is_async=is_async)
 
 
 def _of(manager: object, name: str) -> object:
@@ -91,81 +99,89 @@ class _Hook(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignor
     """A method of a connection wrapped by ours, with the original's name and signature."""
 
 
-def _parse(session: WebSocketSession) -> Callable[..., Any]:
+class _Hooks:
+    """What is put around the methods of one connection: each is wrapt's wrapper."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: WebSocketSession) -> None:
+        self._session = session
+
     def parse_event(
-        wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
+        """Record the event that the application is about to receive."""
         event = wrapped(*args, **kwargs)
         try:
-            session.seen(event)
+            self._session.seen(event)
         except Exception as error:  # noqa: BLE001 - the event is the application's
             guard.internal_error("event", error)
         return event
 
-    return parse_event
-
-
-def _receive(session: WebSocketSession) -> Callable[..., Any]:
     def recv_bytes(
-        wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
-        return _trying(wrapped, args, kwargs, session.raised)
+        """Receive; an error ends what is in flight."""
+        return _trying(wrapped, args, kwargs, self._session.raised)
 
-    return recv_bytes
-
-
-def _close(session: WebSocketSession) -> Callable[..., Any]:
-    def close(wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    def close(
+        self, wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        """Note that the application closes the connection."""
         with guard.shield("close of a connection"):
-            session.closed()
+            self._session.closed()
         return wrapped(*args, **kwargs)
 
-    return close
+    def send(
+        self, wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        """Read the event, then send it."""
+        return _trying(wrapped, args, kwargs, _Unsent(self._session, args, kwargs))
 
-
-def _send(session: WebSocketSession) -> Callable[..., Any]:
-    def send(wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-        return _trying(wrapped, args, kwargs, _asking(session, args, kwargs))
-
-    return send
-
-
-def _send_later(session: WebSocketSession) -> Callable[..., Any]:
-    """Return the hook for an async ``send``: nothing is sent before it is awaited."""
-
-    async def sent(pending: Pending, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-        return await _trying_later(pending, _asking(session, args, kwargs))
-
-    def send(wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    def send_later(
+        self, wrapped: _Method, _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        """Make the coroutine of an async ``send``: nothing is sent before it is awaited."""
         coroutine = wrapped(*args, **kwargs)
-        return named_as(coroutine, sent(Pending(coroutine), args, kwargs))
+        return named_as(coroutine, self._sent(Pending(coroutine), args, kwargs))
 
-    return send
-
-
-def _asking(
-    session: WebSocketSession, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Callable[[BaseException], None]:
-    """Read an event before it is sent; return a function to call if sending fails."""
-    with guard.shield("request over a connection"):
-        asked = session.asked(args[0] if args else kwargs.get("event"))
-        if asked is not None:
-            return partial(session.unsent, *asked)
-    return _ignore
+    async def _sent(
+        self, pending: Pending, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> object:
+        return await _trying_later(pending, _Unsent(self._session, args, kwargs))
 
 
-def _ignore(error: BaseException) -> None:
-    """Do nothing: the event requested no response."""
+class _Unsent:
+    """An event, read before it is sent; called with the error if that fails."""
+
+    __slots__ = ("_asked", "_session")
+
+    def __init__(
+        self, session: WebSocketSession, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self._session = session
+        self._asked = None
+        """What was requested by it, if anything."""
+        with guard.shield("request over a connection"):
+            self._asked = session.asked(args[0] if args else kwargs.get("event"))
+
+    def __call__(self, error: BaseException) -> None:
+        """Record that what was requested was not sent."""
+        if self._asked is not None:
+            self._session.unsent(*self._asked, error)
 
 
-_HOOKS: dict[str, _Hooking] = {"parse_event": _parse, "recv_bytes": _receive, "close": _close}
+_HOOKED = ("parse_event", "recv_bytes", "close")
 
 
-def _place(session: WebSocketSession, connection: object, send: _Hooking) -> None:
+def _place(session: WebSocketSession, connection: object, *, is_async: bool) -> None:
     """Install the hooks on a connection, until the session leaves it."""
-    hooks = _HOOKS if session.adapter.asks is None else {**_HOOKS, "send": send}
-    for name, make in hooks.items():
-        setattr(connection, name, _Hook(getattr(connection, name), make(session)))
+    made = _Hooks(session)
+    hooks = {name: getattr(made, name) for name in _HOOKED}
+    if session.adapter.asks is not None:
+        hooks["send"] = made.send_later if is_async else made.send
+    for name, hook in hooks.items():
+        setattr(connection, name, _Hook(getattr(connection, name), hook))
     session.leave = partial(_remove, weakref.ref(connection))
     _sessions.add(session)
 
@@ -173,7 +189,7 @@ def _place(session: WebSocketSession, connection: object, send: _Hooking) -> Non
 def _remove(reference: Callable[[], object]) -> None:
     """Remove the hooks, except those that somebody else has wrapped."""
     connection = reference()
-    for name in (*_HOOKS, "send") if connection is not None else ():
+    for name in (*_HOOKED, "send") if connection is not None else ():
         if type(vars(connection).get(name)) is _Hook:
             delattr(connection, name)
 

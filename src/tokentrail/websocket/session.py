@@ -18,6 +18,7 @@ from tokentrail.model.endpoint import socket_endpoint_of
 from tokentrail.runtime import runtime
 from tokentrail.support import guard
 from tokentrail.support.bounded import BoundedCache
+from tokentrail.telemetry.attribution import with_context_attributes
 from tokentrail.telemetry.context import context_to_instrument
 from tokentrail.websocket.in_flight import MAX_IN_FLIGHT, InFlightResponse, InFlightResponses
 
@@ -96,7 +97,7 @@ class WebSocketSession:
         answer.on_event(kind, event)
         if kind in self.adapter.ends:
             if self._transcriptions and answer.call is not None:
-                answer.call.telemetry.add_transcriptions(self._transcriptions)
+                answer.call.recorder.transcriptions = tuple(self._transcriptions)
                 self._transcriptions = []
             _end(answer, given)
             self._detach_if_idle()
@@ -107,7 +108,8 @@ class WebSocketSession:
         An event may be parsed twice.
         """
         active = runtime.current()
-        if active is None or context_to_instrument() is None:
+        context = context_to_instrument()
+        if active is None or context is None:
             return
         if not self._transcribed.add(transcription.item, transcription):
             return
@@ -116,10 +118,10 @@ class WebSocketSession:
         request = self.adapter.parse_request(
             socket_endpoint_of(self._client), {"model": transcription.model}
         )
+        request = replace(request, model=transcription.model)
         with guard.shield("metrics"):
-            active.emitter.metrics.record_transcription(
-                replace(request, model=transcription.model), transcription.usage
-            )
+            request = with_context_attributes(request, active.settings.baggage_keys, context)
+            active.emitter.metrics.record_transcription(request, transcription.usage)
 
     def _about(
         self, stream_id: str | None, kind: str, given: Mapping[str, object]

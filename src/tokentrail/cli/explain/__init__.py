@@ -20,7 +20,7 @@ what the prompt cache could have served, and why it did not. It works offline:
 nothing is sent anywhere, and no content is printed.
 
 FILE is a request (JSON), one request or exchange per line, a file written by
-`tokentrail run --record --content`, or a trace with content as OTLP JSON.
+`tokentrail run --record`, or a trace with content as OTLP JSON.
 """
 _EXAMPLES: Final = """\
 examples:
@@ -57,7 +57,7 @@ def _run(asked: argparse.Namespace) -> int:
         raise CommandError(message, code=2) from error
     found = files.calls_of(given)
     if not found:
-        message = f"{asked.file} has no request with messages or input: docs/explain.md shows some"
+        message = f"{asked.file} has no request with messages or input: tokentrail explain --help"
         raise CommandError(message, code=2)
     explained = turns.explain(found, asked.model)
     if not explained:

@@ -22,6 +22,10 @@ class GivenCall:
     cached: int | None = None
     sent: float | None = None
     """Seconds since the epoch."""
+    cost: float | None = None
+    """In USD, where it was recorded."""
+    recorded: Json | None = None
+    """Without content: the line of ``tokentrail run --record``, which explains the call."""
 
 
 def calls_of(text: str) -> list[GivenCall]:
@@ -51,7 +55,7 @@ def _calls(given: object) -> Iterator[GivenCall]:
             yield from sorted(_spans(given), key=lambda call: call.sent or 0)
         elif isinstance(given.get("request"), dict):
             yield from _exchange(given)
-        elif isinstance(given.get("content"), dict) and "span_id" in given:
+        elif "span_id" in given and (given.get("parts") or given.get("content")):
             yield from _recorded(given)
         elif "messages" in given or "input" in given:
             yield GivenCall(given)
@@ -69,15 +73,18 @@ def _exchange(given: Json) -> Iterator[GivenCall]:
 
 
 def _recorded(given: Json) -> Iterator[GivenCall]:
-    request = _of_content(given["content"], given.get("model"))
+    content = given.get("content")
+    request = _of_content(content, given.get("model")) if isinstance(content, dict) else None
     if request is None:
+        if isinstance(given.get("parts"), dict):
+            yield GivenCall({}, recorded=given)
         return
     is_reported = given.get("input_source") == "reported"
     reported = _number(given.get("input_tokens")) if is_reported else None
     sent = datetime.fromisoformat(given["start_time"]).timestamp()
     # Spans leave out a 0: if the call was reported, a missing number is 0.
     cached = _number(given.get("cached_tokens")) or (0 if is_reported else None)
-    yield GivenCall(request, reported, cached, sent)
+    yield GivenCall(request, reported, cached, sent, cost=given.get("cost"))
 
 
 def _spans(trace: Json) -> Iterator[GivenCall]:

@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cli.explain.table import LARGEST, cache_line
+from tokentrail.run.signs import money_text
 from tokentrail.usage.explain.composition import PARTS
 from tokentrail.version import __version__
 
@@ -61,11 +62,16 @@ def of(turns: Sequence[Turn]) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>Why so many tokens</title><style>{_STYLE}</style></head><body>\n"
-        f"<h1>Why so many tokens</h1>\n<p>{calls}, {total:,} input tokens.</p>\n"
+        f"<h1>Why so many tokens</h1>\n<p>{calls}, {total:,} input tokens{_cost(turns)}.</p>\n"
         f'<p class="keys">{_keys(turns)}</p>\n{rows}{details}'
         f"<footer>tokentrail {escape(__version__)} explain. Numbers and names only, "
         "no content.</footer></body></html>\n"
     )
+
+
+def _cost(turns: Sequence[Turn]) -> str:
+    costs = [turn.cost for turn in turns if turn.cost is not None]
+    return f", {money_text(sum(costs))}" if costs else ""
 
 
 def _keys(turns: Sequence[Turn]) -> str:
@@ -121,9 +127,9 @@ def _details(number: int, turn: Turn) -> str:
     counted = sum(piece.tokens for piece in pieces)
     return (
         f'<h2 id="turn-{number}">{number}. {escape(turn.model)}: {total.tokens:,} tokens, '
-        f"{total.source.value}</h2>\n<p{missed}>Cache: {cache}.</p>\n"
+        f"{total.source.value}{_cost([turn])}</h2>\n<p{missed}>Cache: {cache}.</p>\n"
         + _table("Part", parts, total.tokens)
-        + _table("Largest pieces, as counted", largest, counted)
+        + (_table("Largest pieces, as counted", largest, counted) if largest else "")
         + (_table("Tool", tools, total.tokens) if tools else "")
     )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Final
+
+from tokentrail.run.signs import WIDTH, money_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,23 +32,31 @@ def of(turns: Sequence[Turn], *, ascii_only: bool) -> str:
 
 def _title(number: int, count: int, turn: Turn) -> str:
     which = f"Turn {number} of {count}: " if count > 1 else ""
-    return f"{which}{turn.model}, {turn.total.tokens:,} input tokens, {turn.total.source.value}"
+    cost = "" if turn.cost is None else f", {money_text(turn.cost)}"
+    tokens = f"{turn.total.tokens:,} input tokens, {turn.total.source.value}"
+    return f"{which}{turn.model}, {tokens}{cost}"
 
 
 def _turn(turn: Turn, mark: str) -> Iterable[str]:
     parts = [(part.name, part.tokens, part.source.value) for part in turn.explanation.parts]
     yield from _rows("by part", parts, turn.total.tokens, mark)
-    largest = sorted(turn.pieces, key=lambda piece: -piece.tokens)[:LARGEST]
-    pieces = [(p.name, p.tokens, p.worth.value) for p in turn.pieces if p in largest]
-    left = len(turn.pieces) - len(pieces)
-    title = "by message, as counted" + (f" (the largest; {left} more are smaller)" if left else "")
-    yield from _rows(title, pieces, sum(piece.tokens for piece in turn.pieces), mark)
+    if turn.pieces:
+        yield from _by_message(turn, mark)
     if turn.explanation.tools:
         tools = [(name, tokens, "approximated") for name, tokens in turn.explanation.tools]
         yield from _rows("by tool", tools, turn.total.tokens, mark)
     if turn.explanation.repeated and turn.is_timed:
         yield "  the same request was sent within the minute before"
-    yield f"  cache: {cache_line(turn.explanation.cache, is_timed=turn.is_timed)}"
+    cache = f"  cache: {cache_line(turn.explanation.cache, is_timed=turn.is_timed)}"
+    yield from textwrap.wrap(cache, WIDTH, subsequent_indent=" " * 9)
+
+
+def _by_message(turn: Turn, mark: str) -> Iterable[str]:
+    largest = sorted(turn.pieces, key=lambda piece: -piece.tokens)[:LARGEST]
+    pieces = [(p.name, p.tokens, p.worth.value) for p in turn.pieces if p in largest]
+    left = len(turn.pieces) - len(pieces)
+    title = "by message, as counted" + (f" (the largest; {left} more are smaller)" if left else "")
+    yield from _rows(title, pieces, sum(piece.tokens for piece in turn.pieces), mark)
 
 
 def _rows(title: str, rows: Sequence[tuple[str, int, str]], whole: int, mark: str) -> Iterable[str]:

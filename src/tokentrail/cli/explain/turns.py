@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tokentrail.counting import ENCODINGS
 from tokentrail.model.records import (
+    CacheUse,
     Count,
+    Explanation,
+    InputPart,
     Operation,
     Outcome,
     Prompt,
@@ -18,13 +21,17 @@ from tokentrail.model.records import (
 )
 from tokentrail.usage import resolve
 from tokentrail.usage.count_request import TokenCount, count_request, read_request
+from tokentrail.usage.explain.composition import PARTS
 from tokentrail.usage.explain.explainer import Explainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokentrail.cli.explain.files import GivenCall
-    from tokentrail.model.records import Explanation, Request
+    from tokentrail.cli.explain.files import GivenCall, Json
+    from tokentrail.model.records import Request
+
+_SOURCES: Final = frozenset(source.value for source in Source)
+_COUNTED: Final = (Source.APPROXIMATED, Source.COUNTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +51,11 @@ class Turn:
     total: Count
     explanation: Explanation
     pieces: tuple[Piece, ...]
-    """In the order of the request."""
+    """In the order of the request; none of a call that was recorded without content."""
     is_timed: bool
     """Whether the time of the call is known."""
+    cost: float | None = None
+    """In USD, where it was recorded."""
 
 
 def explain(calls: Iterable[GivenCall], model: str | None) -> list[Turn]:
@@ -57,6 +66,8 @@ def explain(calls: Iterable[GivenCall], model: str | None) -> list[Turn]:
 
 
 def _turn(explainer: Explainer, call: GivenCall, model: str | None) -> Turn | None:
+    if call.recorded is not None:
+        return _recorded(call.recorded)
     request = read_request(call.request)
     known = resolve.identify(request.model, None, None, {})
     if not known.known and model is not None:
@@ -73,7 +84,39 @@ def _turn(explainer: Explainer, call: GivenCall, model: str | None) -> Turn | No
     if operation.explanation is None:
         return None
     pieces = tuple(_pieces(counted))
-    return Turn(known.name, total, operation.explanation, pieces, call.sent is not None)
+    is_timed = call.sent is not None
+    return Turn(known.name, total, operation.explanation, pieces, is_timed, call.cost)
+
+
+def _recorded(line: Json) -> Turn | None:
+    """Return the call of a line of ``tokentrail run --record``, as it was explained then."""
+    guessed, parts = line.get("approximated_parts") or (), line["parts"]
+    found = tuple(
+        InputPart(name, parts[name], _COUNTED[name not in guessed])
+        for name in PARTS
+        if type(parts.get(name)) is int
+    )
+    if not found or line.get("input_source") not in _SOURCES:
+        return None
+    total = Count(sum(part.tokens for part in found), Source(line["input_source"]))
+    explanation = Explanation(parts=found, cache=_recorded_cache(line, total.source))
+    model, cost = str(line.get("model")), line.get("cost")
+    return Turn(model, total, explanation, (), is_timed=True, cost=cost)
+
+
+def _recorded_cache(line: Json, source: Source) -> CacheUse | None:
+    if line.get("cacheable_tokens") is None:
+        return None
+    # Lines leave out a 0, as spans do: if the call was reported, a missing number is 0.
+    read = line.get("cached_tokens") or (0 if source is Source.REPORTED else None)
+    return CacheUse(
+        line["cacheable_tokens"],
+        read=None if line.get("missed_tokens") is None else read,
+        missed=line.get("missed_tokens"),
+        reason=line.get("miss_reason"),
+        is_servers=line.get("miss_reason_source") == "server",
+        idle=line.get("idle_seconds"),
+    )
 
 
 def _total(call: GivenCall, counted: TokenCount) -> Count:

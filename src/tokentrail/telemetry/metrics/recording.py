@@ -11,7 +11,7 @@ from opentelemetry.metrics import NoOpHistogram
 from tokentrail.config import MetricNames, TokenCounting
 from tokentrail.model.operations import INFERENCES, WITH_TOKEN_METRICS
 from tokentrail.model.records import Source
-from tokentrail.telemetry import explanation, semconv
+from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics import instruments
 from tokentrail.telemetry.metrics.attributes import MetricAttributes
 from tokentrail.telemetry.metrics.batching import PointBatch
@@ -128,8 +128,9 @@ class Metrics:
         """Record what was used to write down what a session heard; ``request`` names the model."""
         attributes = self._points.base(request, None)
         for kind, number in (("input", used.input_tokens), ("output", used.output_tokens)):
-            if number:
-                self._transcribed_tokens.add(number, {**attributes, semconv.TOKEN_TYPE: kind})
+            for modality, part in split(kind, number, used) if number else ():
+                labels = {semconv.TOKEN_TYPE: kind, semconv.MODALITY: modality}
+                self._transcribed_tokens.add(part, {**attributes, **labels})
         if used.audio_seconds:
             self._transcribed_time.add(used.audio_seconds, attributes)
 
@@ -209,6 +210,8 @@ class Metrics:
             return
         own = self._points.own_attributes(operation)
         del own[semconv.OUTCOME]
+        from tokentrail.telemetry import explanation
+
         for tokens, attributes in explanation.points_of_parts(explained):
             self._input_parts.add(tokens, {**own, **attributes})
         for tokens, attributes in explanation.points_of_cache(explained):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.cost.tools import image_parts
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics.modality import UNKNOWN
@@ -61,6 +60,8 @@ class ToolMetrics:
 
 def _parts(tokens: Reported) -> Iterator[tuple[int, Attributes]]:
     """Yield the tokens of images by what they cost, as far as that is known."""
+    from tokentrail.cost.tools import image_parts  # only such calls need it
+
     parts = image_parts(tokens)
     if parts is not None:
         for name, number in parts.items():
