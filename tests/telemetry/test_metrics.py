@@ -199,6 +199,13 @@ async def test_each_gap_is_told_once_however_long_the_stream(trail, driver, serv
     assert span.attributes["gen_ai.usage.output_tokens"] == count
 
 
+def _with_trace(point, name):
+    """Return the exemplars that point to a call: of the gaps of a stream the longest does."""
+    if name.endswith("time_per_output_chunk"):
+        return [max(point.exemplars, key=lambda exemplar: exemplar.value)]
+    return point.exemplars
+
+
 async def test_exemplars_point_to_the_calls_own_trace(spans, driver, serve):
     """Also where the worker records, and however many calls run: one call, one trace.
 
@@ -228,12 +235,7 @@ async def test_exemplars_point_to_the_calls_own_trace(spans, driver, serve):
         for point in points:
             context = told[f"chat {point.attributes['gen_ai.request.model']}"]
             assert point.exemplars, name
-            exemplars = point.exemplars
-            if name.endswith(
-                "time_per_output_chunk"
-            ):  # of the gaps of a stream the longest has one
-                exemplars = [max(exemplars, key=lambda exemplar: exemplar.value)]
-            for exemplar in exemplars:
+            for exemplar in _with_trace(point, name):
                 assert exemplar.trace_id == context.trace_id, name
                 assert exemplar.span_id == context.span_id, name
 
@@ -261,7 +263,7 @@ async def test_exemplars_of_counts_that_waited_point_to_their_call_too(
     for name in CONVENTIONAL:
         for point in found[name].data.data_points:
             assert [exemplar.span_id for exemplar in point.exemplars] != [], name
-            assert {exemplar.span_id for exemplar in point.exemplars} == {context.span_id}, name
+            assert {one.span_id for one in _with_trace(point, name)} == {context.span_id}, name
 
 
 async def test_of_the_gaps_of_a_stream_the_longest_points_to_it(trail, driver, serve):
