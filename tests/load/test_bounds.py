@@ -182,7 +182,7 @@ def test_thousands_of_calls_leave_nothing(told):
     for number in range(6 * MAX_TEMPLATES):  # bounded memories are full after the third part
         given = {**wire.CHAT, "model": f"model-{number}"}
         answer.model = f"model-{number}-long"
-        sent = SentCall(read_arguments(runtime.current(), shape, sync, context, (), given))
+        sent = SentCall(read_arguments(runtime.current(), shape, (sync, None), context, (), given))
         sent.start()
         sent.detach()
         sent.call.on_response(answer)
