@@ -296,7 +296,7 @@ class _Close:
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         with guard.shield("close"):
-            self._hooks.on_close(sys._getframe(1))  # noqa: SLF001 - exhaustion closes, too
+            self._hooks.on_close(sys._getframe(1))  # noqa: SLF001 - the caller of close
         return self._original(*args, **kwargs)
 
 

@@ -166,7 +166,7 @@ class Runtime:
         self.emitter.provider_flush.remove()
         with guard.shield("metrics"):
             batch.empty()
-        if not self.open_calls:  # otherwise a dropped stream is recorded at exit
+        if not self.open_calls:  # else the exit hook records dropped streams
             atexit.unregister(self._exit)
 
     def _exit(self) -> None:
@@ -270,7 +270,7 @@ def flush(timeout: float, *, end_open_calls: bool = False) -> bool:
     if end_open_calls:
         for runtime in list(_runtimes):
             runtime.end_open_calls()
-    done = [runtime.flush(timeout) for runtime in list(_runtimes)]  # all, even if one fails
+    done = [runtime.flush(timeout) for runtime in list(_runtimes)]  # all, even if one is late
     return all(done)
 
 
