@@ -1,8 +1,8 @@
-"""The requests and answers of openai, read into plain records: a folder for each API.
+"""Adapters that read openai's requests and answers into plain records: one folder per API.
 
-An adapter reads structurally (``vars()`` of the model objects, plain dicts of the caller), so it
-imports nothing of openai, copes with fields a version lacks, and never raises for what a server
-may send.
+An adapter reads structurally: ``vars()`` of model objects, and plain dicts of the caller. So it
+imports nothing of openai, accepts versions that lack a field, and never raises, whatever a server
+sends.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Accumulator(Protocol):
-    """Gathers a streamed answer chunk by chunk, in bounded memory."""
+    """Accumulates a streamed answer chunk by chunk, in bounded memory."""
 
     @property
     def has_content(self) -> bool:
@@ -27,32 +27,32 @@ class Accumulator(Protocol):
         """Take the next chunk. O(1)."""
 
     def response(self) -> Response:
-        """Return what is known so far; may be called at any time, and again."""
+        """Return the response so far; may be called repeatedly and at any time."""
 
 
 class ApiAdapter(Protocol):
-    """Reads one API's requests and answers."""
+    """Reads the requests and answers of one API."""
 
     def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
-        """Read the keyword arguments of a call, ``extra_body`` already merged over them.
+        """Read the keyword arguments of a call, with ``extra_body`` already merged in.
 
-        ``prompt``: also what counting the input needs, which costs the most.
+        ``prompt``: whether to read the prompt too, which counting the input needs and costs most.
         """
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
-        """Read a plain answer; its text goes into ``sink`` where there is one."""
+        """Read a plain answer; its text goes to ``sink``, if there is one."""
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> Accumulator:
         """Return an empty accumulator for a streamed answer to ``request``."""
 
 
 class ContentAccumulator(Protocol):
-    """Gathers the content of one answer."""
+    """Accumulates the content of one answer."""
 
     limit: int | None
-    """Characters of a streamed text after which no more of it is gathered."""
+    """Characters of a streamed text after which the rest of it is dropped."""
 
     def add(self, chunk: object) -> None:
         """Take the next chunk of a stream."""
@@ -68,7 +68,7 @@ class ContentReader(Protocol):
     """Reads the content of calls of one API."""
 
     def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
-        """Return what the keyword arguments say; ``schemas``: with those of the tools."""
+        """Return the content of keyword arguments; ``schemas``: with the schemas of tools."""
 
     def accumulator(self, *, schemas: bool) -> ContentAccumulator:
-        """Return what gathers the content of an answer; ``schemas``: as of a request."""
+        """Return an empty accumulator for an answer; ``schemas``: as in a request."""

@@ -1,4 +1,4 @@
-"""The content of one call, from its request until it is recorded; then it is released."""
+"""Captures the content of one call, from its request until it is recorded and released."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Endpoint, Request, Response, TextSink
 
 CHEAP_CHARS: Final = 32 * 1024
-"""Characters that are made ready on the spot, in well under a millisecond."""
+"""How many characters are redacted at once, in well under a millisecond."""
 _CHUNK_SHIELD: Final = guard.shield("content of a chunk")
 _UNKNOWN: Final = 512
-"""Characters that a value which is no text is taken for."""
+"""How many characters a value that is not text counts as."""
 
 
 class SentContent(Protocol):
-    """The content of a request, read or yet to be read."""
+    """The content of a request, already read or not."""
 
     @property
     def held(self) -> object:
-        """What it holds."""
+        """The objects it holds, for an estimate of their size."""
 
     def read(self) -> Content | None:
-        """Return it."""
+        """Return the content."""
 
 
 class Capture:
-    """Gathers the content of one call.
+    """Accumulates the content of one call.
 
-    The application's thread adds; once the call ended, another may ask for the content.
+    The application's thread adds to it. Once the call ended, another thread may read the content.
     """
 
     __slots__ = ("_asked", "_foreign", "_gathering", "_said", "rules")
@@ -56,7 +56,7 @@ class Capture:
         *,
         foreign: bool = False,
     ) -> None:
-        """Start empty; ``foreign``: recording runs a function of the user's, maybe slow."""
+        """Start empty. ``foreign``: recording runs a function of the user, which may be slow."""
         self._asked: SentContent | None = asked
         self._gathering = gathering
         self._said: Content | None = None
@@ -65,7 +65,7 @@ class Capture:
 
     @property
     def held(self) -> tuple[object, ...]:
-        """What it holds."""
+        """The objects it holds, for an estimate of their size."""
         asked = None if self._asked is None else self._asked.held
         return self._gathering, self._said, asked
 
@@ -73,18 +73,18 @@ class Capture:
         """Take the next chunk of a stream."""
         gathering = self._gathering
         if gathering is not None:
-            with _CHUNK_SHIELD:  # counting goes on
+            with _CHUNK_SHIELD:  # counting continues
                 gathering.add(chunk)
 
     def take(self, answer: object) -> None:
         """Take the whole plain answer."""
         gathering = self._gathering
         if gathering is not None:
-            with guard.shield("content of an answer"):  # counting goes on
+            with guard.shield("content of an answer"):  # counting continues
                 gathering.take(answer)
 
     def is_cheap(self) -> bool:
-        """Whether :meth:`content` is quick: not much text, and nothing of the user's to run."""
+        """Whether :meth:`content` is quick: little text, and no function of the user to run."""
         if self._foreign:
             return False
         weight = 0
@@ -114,7 +114,7 @@ class Capture:
         return self._said
 
     def release(self) -> None:
-        """Release all text; anything added later is dropped."""
+        """Release all text; later additions are dropped."""
         self._asked = self._gathering = self._said = None
 
 
@@ -135,7 +135,7 @@ def _weight(part: Part) -> int:
 
 
 class CapturingAdapter:
-    """A shape whose answers are also handed to a capture. The shape itself knows nothing of it."""
+    """Wraps an adapter and also gives its answers to a capture."""
 
     __slots__ = ("_adapter", "_capture")
 
@@ -150,17 +150,17 @@ class CapturingAdapter:
         return self._adapter.parse_request(endpoint, arguments, prompt=prompt)
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
-        """Read a plain answer; it may be read again."""
+        """Read a plain answer, and give it to the capture; may be called again."""
         self._capture.take(answer)
         return self._adapter.parse_response(answer, sink)
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> CapturingAccumulator:
-        """Return an accumulator that hands each chunk to the capture, too."""
+        """Return an accumulator that also gives each chunk to the capture."""
         return CapturingAccumulator(self._adapter.stream_accumulator(request, sink), self._capture)
 
 
 class CapturingAccumulator:
-    """An accumulator, and a capture that sees the same chunks."""
+    """Gives each chunk to an accumulator and to a capture."""
 
     __slots__ = ("_accumulator", "_capture", "response")
 

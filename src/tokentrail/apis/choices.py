@@ -1,6 +1,6 @@
-"""Answers made of choices, as chat completions and completions give them, plain and streamed.
+"""Reads answers made of choices (chat completions and completions), plain and streamed.
 
-And where the usage stands in them: what it reports is read by `reported_usage`.
+It also finds the usage in them; `reported_usage` reads what the usage reports.
 """
 
 from __future__ import annotations
@@ -34,39 +34,39 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Reported, Request, TextSink
 
 MOST_CHOICES: Final = 128
-"""More choices than the API gives. The finish reasons of further ones are not kept."""
+"""More choices than the API returns. The finish reasons of further ones are not kept."""
 CONTENT: Final = 0
-"""The item of kind "text" that is a choice's content."""
+"""The index of a choice's content among its items of kind "text"."""
 NEVER_RECEIVED: Final = "error"
-"""The conventions' finish reason for a choice whose own never came."""
+"""The conventions' finish reason of a choice whose own reason never arrived."""
 NO_REASON: Final = "null"
-"""What some servers write as the finish reason of each chunk but the last."""
+"""The finish reason that some servers send in every chunk except the last."""
 _USUAL: Final = frozenset({None, "stop", "length", "tool_calls", "function_call", "content_filter"})
-"""Finish reasons that are no failure, and need no look."""
+"""Finish reasons that are not failures and need no further check."""
 NOTHING, THOUGHT, CONTENT_SHOWN = range(3)
-"""What a choice shows: nothing, only reasoning, or content."""
+"""What a choice contains: nothing, only reasoning, or content."""
 _NONE_EXPECTED: Final = range(0)
 _FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "moderation")
 
 
 _NOWHERE: Final[deque[str]] = deque(maxlen=0)
-"""Takes text that nobody counts, and holds none."""
+"""Accepts text that is not counted, and keeps none of it."""
 
 
 class ChoiceReader(Protocol):
     """Reads the choices of one answer."""
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
-        """Hand the text of a choice to the sink."""
+        """Give the text of a choice to ``sink``."""
 
     def shows(self, choice: Mapping[str, object]) -> int:
-        """Return what it shows: ``NOTHING``, ``THOUGHT`` or ``CONTENT_SHOWN``."""
+        """Return what a choice contains: ``NOTHING``, ``THOUGHT`` or ``CONTENT_SHOWN``."""
 
 
 def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> Response:
-    """Read a plain answer, its text into ``sink``.
+    """Read a plain answer; its text goes to ``sink``.
 
-    Anything else (such as the bare text that ``extra_body={"stream": True}`` gives) has no fields
+    Anything else (such as the bare text returned for ``extra_body={"stream": True}``) has no fields
     and is not complete.
     """
     is_text = isinstance(answer, (str, bytes))
@@ -112,7 +112,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
         else read_answer_filters(prompts, filters, moderation),
         reported=reported,
         complete=bool(choices) or "choices" in given,
-        # Of any size, without a call of integer(): it is compared and never exported.
+        # Of any size, without a call of integer(): it is only compared, never exported.
         created=created if type(created) is int else None,
         error_type=error,
         unanswered=error is not None and not choices and not is_report(reported),
@@ -120,22 +120,22 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
 
 
 def listed(choices: object) -> Sequence[object]:
-    """Return choices that stand in no list, or the only one that a server sends without."""
+    """Return choices as a sequence, even a single one that a server sends without a list."""
     return sequence(choices) or ([choices] if fields(choices) else ())
 
 
 def _error_of(
     given: Mapping[str, object], choices: Sequence[object], *, is_text: bool
 ) -> str | None:
-    """Return the ``error.type`` of an answer; text without fields is a stream that nobody read."""
+    """Return the ``error.type`` of an answer; text without fields is an unread stream."""
     if choices:
         return error_of_answer(given, answered=True) or error_of_choices(choices)
     return error_of_body(given, "choices", given=False) if given or not is_text else None
 
 
 def finish_reasons(reasons: Mapping[int, str | None], expected: range) -> tuple[str, ...] | None:
-    """Return one reason per choice in choice order, "error" for those that never came."""
-    if not expected and len(reasons) == 1:  # as nearly always: one choice, whole
+    """Return one reason per choice, in order of choices; "error" for reasons that never arrived."""
+    if not expected and len(reasons) == 1:  # nearly always: one complete choice
         (reason,) = reasons.values()
         return (reason or NEVER_RECEIVED,)
     awaited = sorted({*reasons, *expected})
@@ -143,9 +143,9 @@ def finish_reasons(reasons: Mapping[int, str | None], expected: range) -> tuple[
 
 
 def find_usage(answer: Mapping[str, object]) -> object:
-    """Return the usage of an answer or a chunk, wherever it stands; ``None`` if there is none.
+    """Return the usage of an answer or chunk, wherever it is; ``None`` if there is none.
 
-    Of several the first that reports anything: zeros may stand beside the numbers.
+    If there are several, the first with a non-zero total is returned: others may have only zeros.
     """
     first = answer.get("usage")
     if first is not None and any(totals(first)):
@@ -158,9 +158,10 @@ def find_usage(answer: Mapping[str, object]) -> object:
 
 
 def _usages(answer: Mapping[str, object]) -> Iterator[object]:
-    """Yield each usage that does not stand where OpenAI's does.
+    """Yield each usage that is not where OpenAI has it.
 
-    In any object of the answer, as in Groq's ``x_groq``; in a choice; in its delta or message.
+    It may be in any object of the answer (Groq has ``x_groq``), in a choice, or in its delta or
+    message.
     """
     for value in answer.values():
         if type(value) is dict and value.get("usage") is not None:
@@ -175,12 +176,12 @@ def _usages(answer: Mapping[str, object]) -> Iterator[object]:
 
 
 class ChunkAccumulator:
-    """Gathers a stream of chunks. O(1) each, in memory bounded by ``MOST_CHOICES``.
+    """Accumulates a stream of chunks. O(1) each, in memory bounded by ``MOST_CHOICES``.
 
     The last non-empty id, model, tier and fingerprint win: Azure's first chunk has empty ones. They
-    are not read from a chunk that has one more piece of content and nothing else. Of usage the
-    largest wins, for each direction apart, on whatever chunk it stood: some servers send zeros
-    after it. A delta that is empty is no content that comes after it.
+    are not read from a chunk that has only one more piece of content. The largest usage wins, for
+    input and output separately and from any chunk: some servers send zeros after it. An empty delta
+    after the usage does not count as content.
     """
 
     __slots__ = (
@@ -218,9 +219,10 @@ class ChunkAccumulator:
         *,
         filtered: bool = False,
     ) -> None:
-        """Await ``expected`` choices (one, if ``None``) and hand their text to ``sink``.
+        """Expect ``expected`` choices (one, if ``None``) and give their text to ``sink``.
 
-        ``filtered``: a content filter speaks on its chunks. One that speaks first is heard, too.
+        ``filtered``: the chunks may have results of a content filter. Without it, they are noticed
+        only before the model is named.
         """
         self._expected = range(min(max(expected or 1, 1), MOST_CHOICES))
         self._reader = reader
@@ -233,34 +235,34 @@ class ChunkAccumulator:
         self._fingerprint: object = None
         self._reasons: dict[int, str | None] = {}
         self._buffers: dict[object, list[str] | deque[str]] = {}
-        """Where more content of a choice may be left; none where its chunks are read as a whole:
-        before the model is named and content came, where a filter speaks, and after a usage."""
+        """The buffers for further content, by choice. A choice without one has its chunks read as
+        a whole: before the model and content arrived, with a filter, and after a usage."""
         self._asked: object = None
         """The last usage with a number of input tokens."""
         self._made: object = None
         """The last usage with a number of output tokens: usually the same."""
         self._most_asked = self._most_made = -1
         self._final = True
-        """No content came after the last usage."""
+        """Whether no content arrived after the last usage."""
         self._is_running = False
-        """There were several, each larger than the one before."""
+        """Whether there were several usages, each larger than the one before."""
         self._is_in_pieces = False
-        """There was a smaller one after a larger: each is that of a piece, or none is right."""
+        """Whether a usage was smaller than an earlier one: each is of a piece, or none is right."""
         self._is_last = True
-        """No choice at all came after the last one."""
+        """Whether no choice at all arrived after the last usage."""
         self._error: str | None = None
         self._complaint: str | None = None
-        """What an event that is no chunk said; it is an error if no end comes."""
+        """The error code of an event that is not a chunk; it counts if the stream has no end."""
         self._has_others = False
-        """There were events that are no chunks of an answer."""
+        """Whether there were events that are not chunks of an answer."""
         self._says = False
-        """Text, reasoning or a tool call has arrived."""
+        """Whether text, reasoning or a tool call has arrived."""
         self.has_content = False
-        """Content has arrived: text, a refusal, audio or a tool call."""
+        """Whether content has arrived: text, a refusal, audio or a tool call."""
 
     def add(self, chunk: object) -> None:
         """Take the next chunk, of any type."""
-        # The hot path: most chunks of chat have a piece of content and nothing else.
+        # The hot path: most chat chunks have one piece of content and nothing else.
         try:
             given = chunk.__dict__
             (choice,) = given["choices"]
@@ -311,16 +313,16 @@ class ChunkAccumulator:
         self._note_usage(usage, said, has_choices=bool(choices))
 
     def _note_error(self, given: Mapping[str, object], *, has_choices: bool) -> None:
-        """Take an error, or a complaint of an event that is no chunk."""
+        """Note an error, or the complaint of an event that is not a chunk."""
         if is_error(given.get("error")):
             self._error = error_type(given["error"])
         elif not has_choices:
             self._complaint = error_of_answer(given, answered=False) or self._complaint
 
     def _note_usage(self, usage: object, said: int, *, has_choices: bool) -> None:
-        """Take the usage of a chunk, or note that there was more after the last one."""
+        """Take the usage of a chunk, or note that more arrived after the last usage."""
         if usage is not None:
-            self._buffers.clear()  # content that comes after it is to show that it was not final
+            self._buffers.clear()  # so that later content shows that this usage was not final
         if usage is not None and self._takes(usage):
             self._final = self._is_last = True
         elif said:
@@ -329,9 +331,9 @@ class ChunkAccumulator:
             self._is_last = False
 
     def _choose(self, said: Mapping[str, object]) -> int:
-        """Note a choice and its finish reason; one without an index is the first.
+        """Note a choice and its finish reason; a choice without an index is the first.
 
-        Return what it shows, where that matters: until content came, and after a usage.
+        Return what it contains, if that matters: until content arrived, and after a usage.
         """
         index = said.get("index")
         reason: Any = said.get("finish_reason")
@@ -355,7 +357,7 @@ class ChunkAccumulator:
         return shown
 
     def _lend_buffer(self, index: int) -> None:
-        """Have further content of a choice left where it is awaited, if it may be."""
+        """Get a buffer for further content of a choice, if the sink offers one."""
         sink = self._sink
         buffer: list[str] | deque[str] | None
         buffer = _NOWHERE if sink is None else sink.append_buffer("text", index, CONTENT)
@@ -363,7 +365,7 @@ class ChunkAccumulator:
             self._buffers[index] = buffer
 
     def _takes(self, usage: object) -> bool:
-        """Keep a usage that reports more; return whether it reports the output so far."""
+        """Keep a usage that reports more; return whether it reports an output total."""
         asked, made = totals(usage)
         if asked is not None and asked >= self._most_asked:
             self._asked, self._most_asked = usage, asked
@@ -375,7 +377,7 @@ class ChunkAccumulator:
         return made is not None
 
     def _find(self, given: Mapping[str, object]) -> None:
-        """Take what a content filter found, where there is one."""
+        """Take the results of a content filter, if there are any."""
         prompts = given.get("prompt_filter_results")
         if self._findings is None:
             if prompts is None:
@@ -386,7 +388,7 @@ class ChunkAccumulator:
             self._findings.of_answer(fields(choice).get("content_filter_results"))
 
     def response(self) -> Response:
-        """Return what is known by now; "error" stands for finish reasons that may yet come."""
+        """Return the response so far; finish reasons that have not arrived are "error"."""
         reasons = self._reasons
         expected = self._expected
         findings = self._findings
@@ -404,7 +406,7 @@ class ChunkAccumulator:
             system_fingerprint=telemetry_str(self._fingerprint),
             content_filter=None if findings is None else findings.outcome(),
             reported=reported,
-            # A running total may be that of the chunk before: then even an empty one outdates it.
+            # A running total may be of the chunk before, so even an empty later choice outdates it.
             final=self._final
             and (self._is_last or not self._is_running)
             and not self._is_in_pieces,
@@ -424,6 +426,6 @@ class ChunkAccumulator:
 
 
 def accumulator(request: Request, reader: ChoiceReader, sink: TextSink | None) -> ChunkAccumulator:
-    """Return an empty accumulator for the chunks that ``request`` will bring."""
+    """Return an empty accumulator for the chunks of the answer to ``request``."""
     azure = request.endpoint.provider == "azure.ai.openai"
     return ChunkAccumulator(request.choice_count, reader, sink, filtered=azure)

@@ -1,8 +1,8 @@
 """Results of Azure's content filter for prompts and answers: categories and severities, no text.
 
-OpenAI's moderation of both too, where it was asked for and is in the answer.
+OpenAI's moderation results are read too, if they were requested and the answer has them.
 
-Plain answers have them next to the prompt and in each choice; a stream may have them on any chunk,
+Plain answers have results for the prompt and in each choice. A stream may have them on any chunk,
 so only streams of Azure are checked chunk by chunk.
 """
 
@@ -21,14 +21,14 @@ _WORD: Final = re.compile(r"[A-Za-z_][\w.\-]{0,63}")
 _SEVERITIES: Final = {"safe": 0, "low": 1, "medium": 2, "high": 3}
 _DETECTED: Final = "detected"
 _MOST: Final = 32
-"""More categories than there are, in each direction."""
+"""More categories than exist, for prompts and answers each."""
 
 _Found = dict[str, tuple[str | None, bool]]
-"""Severity and whether it was filtered, by category."""
+"""For each category its severity, and whether it was filtered."""
 
 
 class Findings:
-    """What was found by now, at its worst in each category; in bounded memory."""
+    """The results so far, with the worst of each category; in bounded memory."""
 
     __slots__ = ("_input", "_output")
 
@@ -37,23 +37,23 @@ class Findings:
         self._output: _Found = {}
 
     def of_prompts(self, results: object) -> None:
-        """Take a list of what was found in each prompt."""
+        """Add the list of results for each prompt."""
         for given in map(fields, sequence(results)):
             found = given.get("content_filter_results") or given.get("content_filter_result")
             _add(found, self._input)
 
     def of_answer(self, results: object) -> None:
-        """Take what was found in an answer, or in a part of it."""
+        """Add the results of an answer, or of a part of it."""
         _add(results, self._output)
 
     def of_response(self, filters: object) -> None:
-        """Take the list that a response of the responses API has, for both directions."""
+        """Add the results in a response of the responses API, for prompt and answer."""
         for given in map(fields, sequence(filters)):
             found = self._input if given.get("source_type") == "prompt" else self._output
             _add(given.get("content_filter_results"), found)
 
     def of_moderation(self, moderation: object) -> None:
-        """Take the moderation results that an answer has, for both directions."""
+        """Add the moderation results of an answer, for prompt and answer."""
         given = fields(moderation)
         for known, results in (
             (self._input, given.get("input")),
@@ -66,7 +66,7 @@ class Findings:
                     _add({name: {_DETECTED: is_so} for name, is_so in found.items()}, known)
 
     def outcome(self) -> ContentFilter | None:
-        """Return all of it; ``None`` if everything was safe."""
+        """Return all results; ``None`` if everything was safe."""
         asked, answered = self._input, self._output
         if not (asked or answered):
             return None
@@ -78,7 +78,7 @@ class Findings:
 def _add(results: object, known: _Found) -> None:
     for category, result in fields(results).items():
         if type(result) is dict and result.get("severity") == "safe" and not result.get("filtered"):
-            continue  # as nearly all are
+            continue  # nearly always
         severity, filtered = _found(result)
         if (severity is None and not filtered) or not _is_name(category):
             continue
@@ -88,7 +88,7 @@ def _add(results: object, known: _Found) -> None:
 
 
 def _found(result: object) -> tuple[str | None, bool]:
-    """Return how severe it is, if it is not safe, and whether it was filtered."""
+    """Return the severity of a result, unless it is safe, and whether it was filtered."""
     given = fields(result)
     filtered = given.get("filtered") is True
     severity = plain_str(given.get("severity"))
@@ -142,7 +142,7 @@ def read_response_filters(filters: object, moderation: object) -> ContentFilter 
 
 
 def read_refusal(body: object) -> ContentFilter | None:
-    """Return the results for a refused prompt, from the body of an error."""
+    """Return the results of a refused prompt, from the body of an error."""
     inner = fields(body).get("innererror")
     if inner is None:
         return None

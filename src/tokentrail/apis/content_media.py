@@ -1,4 +1,4 @@
-"""Images, sound and files inside messages: a blob, an address, or the id of an upload."""
+"""Images, audio and files in messages: a blob, a URL, or the id of an upload."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SOUNDS: Final = {"mp3": "audio/mpeg", "pcm16": "audio/pcm"}
-"""Formats of sound whose media type is not "audio/" and their name."""
+"""Audio formats whose media type is not "audio/" plus their name."""
 _MIME_TYPE: Final = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}")
 _ID: Final = re.compile(r"[\w.:/-]{1,128}")
-"""What media types and ids look like. Neither is redacted or capped, so nothing else is taken for
-one: it might be anything that was said."""
+"""Patterns of media types and ids. Neither is redacted or capped, so anything else is rejected: it
+might be part of the conversation."""
 
 
 def image(part: Mapping[str, object]) -> Blob | Uri | File | None:
-    """Read an image part: chat nests its URL, responses has it flat or the id of an upload."""
+    """Read an image part: a nested URL in chat; a flat URL or an upload id in responses."""
     source = part.get("image_url")
     url = nonempty_str(fields(source).get("url")) or nonempty_str(source)
     if url is not None:
@@ -31,7 +31,7 @@ def image(part: Mapping[str, object]) -> Blob | Uri | File | None:
 
 
 def sound(part: Mapping[str, object]) -> Blob | File | None:
-    """Read a sound part."""
+    """Read an audio part."""
     given = fields(part.get("input_audio")) or part
     content = nonempty_str(given.get("data"))
     if content is not None:
@@ -40,13 +40,13 @@ def sound(part: Mapping[str, object]) -> Blob | File | None:
 
 
 def sound_type(form: object) -> str | None:
-    """Return the media type of a format of sound."""
+    """Return the media type of an audio format."""
     name = nonempty_str(form)
     return None if name is None else _SOUNDS.get(name, f"audio/{name}")
 
 
 def document(part: Mapping[str, object]) -> Blob | Uri | File | None:
-    """Read a file part: an upload, an address, or bytes, as a ``data:`` URL or bare base64."""
+    """Read a file part: an upload, a URL, or bytes as a ``data:`` URL or bare base64."""
     given = fields(part.get("file")) or part
     content, address = nonempty_str(given.get("file_data")), nonempty_str(given.get("file_url"))
     if content is not None:
@@ -59,7 +59,7 @@ def document(part: Mapping[str, object]) -> Blob | Uri | File | None:
 
 
 def located(modality: str, url: str) -> Blob | Uri:
-    """Return what stands at ``url``; a ``data:`` URL holds it itself."""
+    """Return ``url`` as a part; a ``data:`` URL becomes a blob."""
     if not _is_inline(url):
         return Uri(modality, url)
     head, _, content = url[len("data:") :].partition(",")
@@ -71,23 +71,23 @@ def located(modality: str, url: str) -> Blob | Uri:
 
 
 def blob(modality: str, mime_type: str | None, content: str) -> Blob:
-    """Return bytes that are given in base64."""
+    """Return a blob of bytes in base64."""
     known = mime_type if mime_type is not None and _MIME_TYPE.fullmatch(mime_type) else None
     return Blob(modality, known, content, byte_size(content))
 
 
 def joined(pieces: list[str]) -> str:
-    """Return base64 that came in pieces as one; each may be padded as if it were the last."""
+    """Join pieces of base64 into one; each piece may have its own padding."""
     if any(piece.endswith("=") for piece in pieces[:-1]):
         try:
             return base64.b64encode(b"".join(map(base64.b64decode, pieces))).decode()
-        except ValueError:  # cut anywhere: no piece is anything by itself
+        except ValueError:  # cut anywhere: the pieces cannot be decoded separately
             pass
     return "".join(pieces)
 
 
 def byte_size(content: str) -> int:
-    """Return how many bytes ``content`` is the base64 of, without decoding it."""
+    """Return how many bytes the base64 ``content`` encodes, without decoding it."""
     return (len(content) - content[-2:].count("=")) * 3 // 4
 
 
@@ -96,7 +96,7 @@ def _uploaded(modality: str, given: Mapping[str, object]) -> File | None:
 
 
 def upload(modality: str, name: str | None) -> File | None:
-    """Return what is known by its id."""
+    """Return the uploaded file with this id, if the id is valid."""
     return File(modality, name) if name is not None and _ID.fullmatch(name) else None
 
 

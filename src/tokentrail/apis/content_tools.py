@@ -1,4 +1,4 @@
-"""Tool definitions: what a request declares that the model may call."""
+"""Reads tool definitions: the tools that a request declares for the model."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def read_tools(tools: object, *, schemas: bool) -> tuple[Tool, ...]:
-    """Read chat's ``tools``, the flat ones of responses, or the legacy ``functions``.
+    """Read chat's ``tools``, the flat tools of responses, or the legacy ``functions``.
 
-    ``schemas``: with description and parameters, which the conventions leave out by default.
+    ``schemas``: include description and parameters, which the conventions omit by default.
     """
     found = (_tool(fields(tool), schemas=schemas) for tool in sequence(tools))
     return tuple(tool for tool in found if tool is not None)

@@ -1,4 +1,4 @@
-"""Failures that came with status 200: error bodies, errors inside a choice, pages of HTML."""
+"""Failures with HTTP status 200: error bodies, errors in a choice, HTML pages."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ERROR: Final = "error"
-"""The end of a finish reason that is a failure: ``error``, ``network_error``."""
+"""The suffix of finish reasons that are failures: ``error``, ``network_error``."""
 OTHER_ERROR: Final = "_OTHER"
-"""The conventions' ``error.type`` where nothing better is known."""
+"""The conventions' ``error.type`` for errors without a known type."""
 NO_ANSWER: Final = Response(complete=False, ended=False, unanswered=True, error_type=OTHER_ERROR)
-"""What is known of text that no model wrote."""
+"""The response for text that no model wrote."""
 _COMPLAINTS: Final = (
     "detail", "errors", "message", "msg", "error_code", "error_msg", "error_message", "base_resp",
 )  # fmt: skip
-"""Where servers that have no ``error`` say what went wrong."""
+"""Fields in which servers without ``error`` report a failure."""
 _EVENTS: Final = ("data:", "event:", ":", "id:", "retry:")
-"""What a body of events begins with: it is an answer, which nobody read as one."""
+"""Starts of a body of server-sent events: an answer, but one not read as a stream."""
 
 
 def is_error(error: object) -> bool:
-    """Whether the value of a field reports an error; one in which nothing stands is none."""
+    """Whether the value of a field reports an error; an empty one does not."""
     if is_absent(error):
         return False
     return (
@@ -38,12 +38,12 @@ _PLAIN: Final = (str, int, float, list)
 
 
 def _stands(value: object) -> bool:
-    """Whether there is anything in a value."""
+    """Whether a value is not empty."""
     return bool(value) if isinstance(value, _PLAIN) else bool(fields(value))
 
 
 def error_type(error: object) -> str:
-    """Return the short code of an error, of the first of a list; it may be the error itself."""
+    """Return the short code of an error; of a list, the first. The error may be its own code."""
     if isinstance(error, list):
         error = error[0] if error else None
     code = fields(error).get("code", error)
@@ -52,9 +52,9 @@ def error_type(error: object) -> str:
 
 
 def error_of_answer(answer: Mapping[str, object], *, answered: bool) -> str | None:
-    """Return the ``error.type`` of an answer that is an error; ``None`` if it is none.
+    """Return the ``error.type`` of an answer that is an error; ``None`` if it is not an error.
 
-    ``answered``: the model's own words are there.
+    ``answered``: the answer contains output of the model.
     """
     error = answer.get("error")
     if is_error(error):
@@ -65,7 +65,7 @@ def error_of_answer(answer: Mapping[str, object], *, answered: bool) -> str | No
 
 
 def _complaint(answer: Mapping[str, object]) -> str | None:
-    """Return the code beside a complaint, or in it."""
+    """Return the code of a complaint, from inside it or next to it."""
     for name in _COMPLAINTS:
         said = answer.get(name)
         if is_error(said):
@@ -75,10 +75,10 @@ def _complaint(answer: Mapping[str, object]) -> str | None:
 
 
 def error_of_body(answer: Mapping[str, object], place: str, *, given: bool) -> str | None:
-    """Return the ``error.type`` of a plain answer that is none, or an error beside one.
+    """Return the ``error.type`` of a body that is no answer, or that has an error next to one.
 
-    ``place``: where an answer has what the model wrote, ``given`` if something stands there. A body
-    with nothing there that is named by no id and no model is no answer, whatever else it is.
+    ``place``: the field of an answer that has the model's output; ``given``: whether that field is
+    non-empty. A body with no output and neither id nor model is not an answer, whatever it has.
     """
     error = error_of_answer(answer, answered=given)
     if error is not None or given or answer.get(place) is not None:
@@ -103,19 +103,19 @@ def error_of_choices(choices: object) -> str | None:
 
 
 def as_answer(answer: object) -> Mapping[str, object] | None:
-    """Return the fields of an answer; ``None`` where it is text that is no answer at all.
+    """Return the fields of an answer; ``None`` if it is text that is no answer at all.
 
-    Text of JSON is what a call gets that wants a ``str``; a page of HTML is a wrong address, or a
-    proxy that wants a login.
+    A call that requests a ``str`` gets JSON text. An HTML page comes from a wrong URL, or from a
+    proxy that requires a login.
     """
     if isinstance(answer, bytes):
         answer = answer.decode("utf-8", "replace")
-    if not isinstance(answer, str):  # an error may stand in a list, as Google's do
+    if not isinstance(answer, str):  # an error may be in a list, as in Google's answers
         return fields(answer[0] if isinstance(answer, list) and answer else answer)
     text = answer.strip()
     if text.startswith("{"):
         try:
             return fields(json.loads(text))
-        except (ValueError, RecursionError):  # the latter of JSON that is too deep
+        except (ValueError, RecursionError):  # RecursionError: JSON nested too deep
             return {}
     return {} if text.startswith(_EVENTS) else None

@@ -1,7 +1,7 @@
-"""The fields of an answer's body that is not parsed, or that others will parse.
+"""Reads the fields of an answer's body that is not parsed, or is parsed by others.
 
-The application's own classes are not made here, and a body of any size takes a bounded time: of a
-large one, as of vectors and pictures, only both ends are read, where its usage and its model stand.
+It creates no classes of the application, and takes bounded time for a body of any size. Of a large
+body, such as vectors or images, only both ends are read: they contain the usage and the model.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import re
 from typing import Final
 
 MAX_PARSED_BYTES: Final = 256 * 1024
-"""Bytes that are read whole, in a millisecond or two."""
+"""The largest body that is read whole, in a millisecond or two."""
 _END_BYTES: Final = 8 * 1024
-"""Bytes of a larger one that are read at each end."""
+"""How many bytes of a larger body are read at each end."""
 _KEYS: Final = ("id", "model", "service_tier", "system_fingerprint", "usage")
 _FIELD: Final = {key: re.compile(rf'"{key}"\s*:\s*') for key in _KEYS}
-"""Inside a text the quotes would be escaped, so these are fields."""
+"""Patterns of fields. Within a string the quotes would be escaped, so matches are real fields."""
 _READER: Final = json.JSONDecoder()
 
 
 def parse_body(body: object) -> object:
-    """Return what the JSON of ``body`` says, or its bytes if it is none; ``None`` for no body."""
+    """Return the parsed JSON of ``body``, or its bytes if it is not JSON; ``None`` for no body."""
     if not isinstance(body, bytes):
         return None
     if len(body) > MAX_PARSED_BYTES:
         return _ends(body)
     try:
         return json.loads(body)
-    except (ValueError, RecursionError):  # the latter of JSON that is too deep
+    except (ValueError, RecursionError):  # RecursionError: JSON nested too deep
         return body
 
 
@@ -53,5 +53,5 @@ def _last(field: re.Pattern[str], text: str) -> object:
 def _value(text: str, at: int) -> object:
     try:
         return _READER.raw_decode(text, at)[0]
-    except (ValueError, RecursionError):  # cut off, or too deep
+    except (ValueError, RecursionError):  # truncated, or nested too deep
         return None

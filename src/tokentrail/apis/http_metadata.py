@@ -1,8 +1,8 @@
 """Metadata of a call's HTTP exchange: request id, retries, rate limits.
 
-Read where an answer or an error shows its headers anyway: raw answers, streams, and errors that
-have a status. Of a plain answer, which shows its request id alone, the recorder takes that. Nothing
-is asked for, and nothing kept of the application's objects.
+It is read where an answer or error has its headers at hand: raw answers, streams, and errors with
+a status. A plain answer has only its request id, which the recorder reads. Nothing is requested for
+this, and no object of the application is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 _FAILED: Final = 400
-"""Statuses from here on are no answers."""
+"""Statuses from this one on are not answers."""
 _RAW: Final = "x-stainless-raw-response"
 _INTEGER: Final = re.compile(r"\d{1,18}")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -29,7 +29,7 @@ _PLAIN: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 
 
 def integer(said: str) -> int | None:
-    """Return the whole number in a header's text."""
+    """Return the integer in a header's text."""
     return int(said) if _INTEGER.fullmatch(said) else None
 
 
@@ -61,11 +61,11 @@ _RESPONSE_HEADERS: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = 
 _REQUEST_HEADERS: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {
     b"x-stainless-retry-count": ("retries", integer),
 }
-"""Headers of answers and of requests, the field each fills, and how it is read."""
+"""Headers of answers and of requests, with the field and the reader of each."""
 
 
 def is_raw(headers: object) -> bool:
-    """Return whether the headers of a request ask for a raw or streaming response."""
+    """Return whether the headers of a request select a raw or streaming response."""
     return isinstance(headers, Mapping) and any(str(name).lower() == _RAW for name in headers)
 
 
@@ -78,7 +78,7 @@ def metadata_of_response(response: object) -> HttpMetadata | None:
 
 
 def metadata_of_error(error: BaseException) -> HttpMetadata | None:
-    """Return what an error of the client shows of the exchange that it ended."""
+    """Return the metadata of the exchange that ended with an error of the client."""
     given = vars(error)
     response = given.get("response")
     known: dict[str, Any] = {}
@@ -91,7 +91,7 @@ def metadata_of_error(error: BaseException) -> HttpMetadata | None:
 
 
 def with_account(known: HttpMetadata | None, headers: object) -> HttpMetadata | None:
-    """Return what is known of an exchange with whose account the headers of its answer name."""
+    """Return the metadata ``known``, with the account named in the headers of the answer."""
     if not isinstance(headers, Mapping):
         return known
     organization = telemetry_str(headers.get("openai-organization"))
@@ -102,12 +102,12 @@ def with_account(known: HttpMetadata | None, headers: object) -> HttpMetadata | 
 
 
 def headers_of_error(error: BaseException) -> object:
-    """Return the headers of the answer that an error of the client shows."""
+    """Return the headers of the answer in an error of the client."""
     return getattr(vars(error).get("response"), "headers", None)
 
 
 def answer_in_error(error: BaseException) -> object:
-    """Return the answer that an error shows: it came, and the client could not read it."""
+    """Return the answer in an error: one that arrived but that the client could not read."""
     given = vars(error)
     status, body = given.get("status_code"), given.get("body")
     answered = type(status) is int and status < _FAILED
@@ -115,9 +115,9 @@ def answer_in_error(error: BaseException) -> object:
 
 
 def chunk_in_error(error: BaseException) -> Mapping[str, object] | None:
-    """Return the chunk that made the client raise, as it came: it may have the usage in it.
+    """Return the chunk that made the client raise, as received: it may contain the usage.
 
-    The client takes a chunk with an error for an exception and shows the error alone.
+    The client turns a chunk with an error into an exception, which has only the error.
     """
     trace = error.__traceback__
     while trace is not None:
@@ -141,7 +141,7 @@ def _read(
     table: Mapping[bytes, tuple[str, Callable[[str], object]]],
     known: dict[str, Any],
 ) -> None:
-    """Take from the headers of ``message`` what the table names, in one pass."""
+    """Read the headers of ``message`` that the table lists, in one pass."""
     pairs: Iterable[tuple[bytes, bytes]] = getattr(getattr(message, "headers", None), "raw", ())
     for name, value in pairs:
         row = table.get(name.lower())

@@ -1,4 +1,4 @@
-"""Bare inputs of completions and embeddings: text, texts, token ids, lists of token ids."""
+"""Inputs of completions and embeddings: text, texts, token ids, or lists of token ids."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 
 class Inputs(NamedTuple):
-    """What was found in an input."""
+    """The contents of an input."""
 
     texts: tuple[str, ...] = ()
     token_ids: int = 0
     unread: bool = False
-    """Something stood there that is neither text nor token ids."""
+    """Whether the input contains something other than text and token ids."""
 
 
 def read_inputs(given: object) -> Inputs:
-    """Read an input of any of the four forms. Token ids are counted, not looked at."""
+    """Read an input of any of the four forms. Token ids are only counted."""
     whole = plain_str(given)
     if whole is not None:
         return Inputs(texts=(whole,))
@@ -34,5 +34,5 @@ def read_inputs(given: object) -> Inputs:
 
 
 def _holds_ids(given: Sequence[object]) -> bool:
-    """Judge by the first: a request may have hundreds of thousands of ids, of one kind."""
+    """Check only the first item: there may be hundreds of thousands of ids, all of one type."""
     return bool(given) and type(given[0]) is int

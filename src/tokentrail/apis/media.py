@@ -1,7 +1,7 @@
-"""Operations that the conventions have no name for: images, sound, moderations, decisions.
+"""Operations that the conventions do not name: images, audio, moderations, decisions.
 
-Of these nothing is counted and nothing kept but the server's own numbers: no prompt, picture or
-sound is ever looked at. One table of shapes says what there is.
+Nothing of them is counted. Only the server's own numbers are kept: no prompt, image or audio is
+read. The table of adapters at the end lists the operations.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 _DONE: Final = frozenset(
     {"image_generation.completed", "image_edit.completed", "transcript.text.done"}
 )
-"""The events that end a stream, or one of the pictures of it."""
+"""The events that end a stream, or one of its images."""
 _OUTPUT_FIELDS: Final = ("output_tokens", "text_output_tokens", "image_output_tokens")
-"""What each of several pictures is billed for itself; what was read is the same for all."""
+"""Usage that each of several images has of its own; all of them share the input."""
 _SPEECH_DONE: Final = b'"speech.audio.done"'
 _TAIL: Final = 4096
-"""Bytes at the end of streamed speech in which its last event is looked for."""
+"""How many bytes at the end of streamed speech are searched for its last event."""
 _FORMS: Final = {
     "json": "json",
     "verbose_json": "json",
@@ -41,7 +41,7 @@ _FORMS: Final = {
 
 
 def _nothing(answer: object) -> None:
-    """Find no usage: the answer has none."""
+    """Return no usage: the answer has none."""
 
 
 def _form(given: object) -> str | None:
@@ -58,10 +58,10 @@ def _transcript(answer: object) -> Reported | None:
 
 
 def _speech(answer: object) -> Reported | None:
-    """Return the usage of speech that was asked for as events; sound itself has none.
+    """Return the usage of speech requested as events; plain audio has none.
 
-    The client has read the answer whole: only what it keeps is looked at, or what was found in the
-    body of an answer that nobody parsed (its bytes, or of a large one the fields at its ends).
+    The client has read the whole answer, and only its bytes in memory are searched. An answer that
+    was not parsed is passed as its bytes, or as the fields at both ends of a large body.
     """
     content = answer if type(answer) is bytes else _bytes_in_memory(answer)
     if type(content) is not bytes:
@@ -83,13 +83,13 @@ def _bytes_in_memory(answer: object) -> object:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MediaAdapter:
-    """One operation: what it is called here, what is read of its requests and of its answers."""
+    """One operation: its name, and how its requests and answers are read."""
 
     operation: str
     usage: Callable[[object], Reported | None] = _nothing
     parameters: Parameters = field(default_factory=lambda: Parameters(*COMMON))
     output_type: str | None = None
-    """What there is to get, whatever is asked."""
+    """The output type, if it does not depend on the request."""
 
     def parse_request(
         self,
@@ -98,7 +98,7 @@ class MediaAdapter:
         *,
         prompt: bool = True,
     ) -> Request:
-        """Read the keyword arguments; files, prompts and texts are left alone."""
+        """Read the keyword arguments, but no files, prompts or texts."""
         known: dict[str, Any] = {}
         if self.output_type is not None:
             known["output_type"] = self.output_type
@@ -111,7 +111,7 @@ class MediaAdapter:
         )
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
-        """Read a plain answer: an object, a text or sound. None of it is for the sink."""
+        """Read a plain answer: an object, text or audio. The sink gets nothing."""
         given = fields(answer)
         return Response(
             id=telemetry_str(given.get("id")),
@@ -120,17 +120,17 @@ class MediaAdapter:
         )
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> FinalUsage:
-        """Return what waits for the usage at the end of a stream."""
+        """Return an accumulator for the usage at the end of a stream."""
         return FinalUsage(self.usage, request.choice_count or 1)
 
 
 class FinalUsage:
-    """A stream of which only the end counts; pictures and text pass by."""
+    """Reads only the usage at the end of a stream; it ignores images and text."""
 
     __slots__ = ("_awaited", "_read", "_reported", "has_content")
 
     def __init__(self, read: Callable[[object], Reported | None], awaited: int) -> None:
-        """``awaited``: how many events of the end there will be."""
+        """``awaited``: how many final events the stream will have."""
         self._read = read
         self._awaited = awaited
         self._reported: Reported | None = None
@@ -138,22 +138,22 @@ class FinalUsage:
 
     def add(self, chunk: object) -> None:
         """Take the next event."""
-        self.has_content = True  # each is a piece of text or sound, or a picture
+        self.has_content = True  # each event is a piece of text or audio, or an image
         if fields(chunk).get("type") in _DONE:
             self._awaited -= 1
             self._reported = _merged(self._reported, self._read(chunk))
 
     def response(self) -> Response:
-        """Return what is known by now."""
+        """Return the response so far."""
         complete = self._awaited <= 0
         return Response(reported=self._reported, complete=complete, ended=complete)
 
 
 def _merged(earlier: Reported | None, latest: Reported | None) -> Reported | None:
-    """Return the usage of pictures that are reported one by one.
+    """Return the usage of images that are reported one by one.
 
-    The client documents it so: the tokens "in the output image", which add up, and those "in the
-    input prompt", which is one for all of them, as in the report of an answer that comes whole.
+    As the client documents: the tokens "in the output image" add up. The tokens "in the input
+    prompt" are the same for all images, as in the report of a plain answer.
     """
     if earlier is None or latest is None:
         return latest or earlier

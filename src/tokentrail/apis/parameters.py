@@ -1,4 +1,4 @@
-"""Parameters that mean the same in the requests of several APIs."""
+"""Parameters with the same meaning in the requests of several APIs."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "j
 
 
 def choice_count(n: object) -> int | None:
-    """Return how many choices were asked for, if that is not the usual one."""
+    """Return the number of requested choices, unless it is the default of 1."""
     count = integer(n)
     return None if count == 1 else count
 
 
 def stop_sequences(stop: object) -> tuple[str, ...] | None:
-    """Return the stop sequences; a single one may be given bare."""
+    """Return the stop sequences; a single one may be a plain string."""
     one = telemetry_str(stop)
     return nonempty_strs(stop) if one is None else (one,)
 
 
 def service_tier(tier: object) -> str | None:
-    """Return the service tier that was asked for; "auto" asks for none."""
+    """Return the requested service tier; "auto" requests none."""
     asked = telemetry_str(tier)
     return None if asked == "auto" else asked
 
 
 def output_type(form: object) -> str | None:
-    """Return the kind of output that a format asks for; a class stands for its JSON schema."""
+    """Return the output type of a response format; a class means its JSON schema."""
     if isinstance(form, type):
         return "json"
     kind = plain_str(fields(form).get("type"))

@@ -1,4 +1,4 @@
-"""What reads an operation, by the names that its row has."""
+"""Finds the readers of an operation, by the names in its row."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @cache
 def adapter_of(row: OperationRow) -> ApiAdapter:
-    """Return what reads the requests and answers of an operation: one for all of its methods."""
+    """Return the adapter of an operation, the same one for all of its methods."""
     return cast("ApiAdapter", late_adapter(row.adapter))
 
 
 def late_adapter(name: str) -> Any:
-    """Return what stands for an adapter, imported when the first call of its API is made."""
+    """Return a stand-in for an adapter that is imported at the first call of its API."""
     return _LateAdapter(name)
 
 
@@ -34,7 +34,7 @@ class _LateAdapter:
         self._name = name
 
     def __getattr__(self, attribute: str) -> object:
-        """Take the adapter's methods for its own, so that the next call finds them at once."""
+        """Copy the adapter's methods to this object, so that the next call finds them directly."""
         adapter = _named(self._name)
         for name in ("parse_request", "parse_response", "stream_accumulator"):
             setattr(self, name, getattr(adapter, name))
@@ -54,9 +54,9 @@ def read_request_content(
 def content_accumulator(
     request: Request, *, schemas: bool, limit: int | None = None
 ) -> ContentAccumulator | None:
-    """Return what gathers the answer to ``request``; ``None`` where no content is known.
+    """Return the content accumulator for ``request``; ``None`` if its API has no content reader.
 
-    ``limit``: of each streamed text not much more than so many characters is kept.
+    ``limit``: roughly how many characters of each streamed text are kept.
     """
     reader = _content_readers().get((request.operation, request.api))
     if reader is None:
@@ -68,7 +68,7 @@ def content_accumulator(
 
 @cache
 def _content_readers() -> dict[tuple[str, str | None], ContentReader]:
-    """Return what reads content, by operation and API; imported where the first is captured."""
+    """Return the content readers by operation and API, imported at the first captured call."""
     return {row.key: _named(row.content) for row in OPERATIONS if row.content is not None}
 
 

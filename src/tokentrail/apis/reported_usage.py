@@ -1,7 +1,7 @@
-"""The server's own numbers, whatever they are called.
+"""Reads the usage that servers report, whatever names they use for it.
 
-One reader for all APIs: a table of names, and the server's own arithmetic. Null,
-missing and wrong-typed numbers are absent, not zero. No rule looks at who the server is.
+There is one reader for all APIs: a table of names, and rules for the arithmetic of servers. Null,
+missing and wrong-typed numbers are absent, not zero. No rule depends on the server's identity.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 INPUT_NAMES: Final = ("prompt_tokens", "input_tokens", "promptTokens", "inputTokens")
 OUTPUT_NAMES: Final = ("completion_tokens", "output_tokens", "completionTokens", "outputTokens")
-"""Names of the totals, the first that is there counts, and a number before a zero."""
+"""Names of the totals. The first non-zero one is used, or else the first that is present."""
 _SUM_NAMES: Final = ("total_tokens", "totalTokens")
 
 _INPUT_PARTS: Final[_Numbers] = {
@@ -47,7 +47,7 @@ DETAILS: Final[dict[str, _Numbers]] = {
     "output_tokens_details": _OUTPUT_PARTS,
     "output_token_details": _OUTPUT_PARTS,
 }
-"""Objects inside a usage, the names in them, and the field of the report that each fills."""
+"""Objects in a usage, with the names in them and the field of the report for each."""
 TOP: Final[_Numbers] = {
     "cached_tokens": "cache_read_tokens",
     "num_cached_tokens": "cache_read_tokens",
@@ -56,7 +56,7 @@ TOP: Final[_Numbers] = {
     "cache_creation_input_tokens": "cache_write_tokens",
     "reasoning_tokens": "reasoning_tokens",
 }
-"""Parts given next to the totals: a number in the details has precedence."""
+"""Parts next to the totals; a number in the details has precedence."""
 _BESIDE: Final = frozenset(
     {"cost", "cost_in_usd_ticks", "server_tool_use", "num_search_queries", "cache_creation"}
 )
@@ -65,14 +65,14 @@ _NAMES: Final = frozenset({*DETAILS, *TOP, *_BESIDE})
 
 
 def totals(usage: object) -> tuple[int | None, int | None]:
-    """Return the totals of input and of output as the server wrote them, cheaply.
+    """Return the input and output totals as the server wrote them, cheaply.
 
-    One that is missing follows from the other and the sum of both.
+    If one is missing, it is calculated from the other and the sum.
     """
     given = usage if type(usage) is dict else fields(usage)
     read, written = given.get("prompt_tokens"), given.get("completion_tokens")
     if type(read) is int is type(written) and 0 <= read < MAX_TOKENS > written > 0:
-        return read, written  # as nearly always
+        return read, written  # nearly always
     read, written = _first(given, INPUT_NAMES), _first(given, OUTPUT_NAMES)
     if read is None or written is None:
         return _by_the_sum(read, written, _first(given, _SUM_NAMES))
@@ -90,7 +90,7 @@ def _first(given: Mapping[str, object], names: tuple[str, ...]) -> int | None:
 
 
 def merge_reports(asked: Reported | None, made: Reported | None) -> Reported | None:
-    """Return one report out of two, the input of one and the output of the other."""
+    """Return one report with the input of ``asked`` and the output of ``made``."""
     if asked is None or made is None or asked is made:
         return made or asked
     parts = (*_INPUT_PARTS.values(), "input_tokens")
@@ -103,11 +103,11 @@ def read_usage(usage: object) -> Reported | None:
     parts: dict[str, Any] = {}
     extras: dict[str, Any] = {}
     for name, value in given.items():
-        if name not in _NAMES or value is None:  # as the totals themselves
+        if name not in _NAMES or value is None:  # also the totals, which are read below
             continue
         names = DETAILS.get(name)
         if names is not None:
-            for part, detail in fields(value).items():  # as tokens(), without its calls
+            for part, detail in fields(value).items():  # like tokens(), without calling it
                 if type(detail) is int and part in names and 0 <= detail < MAX_TOKENS:
                     parts[names[part]] = detail
                 elif part in _WRITES and detail is not None:
@@ -131,7 +131,7 @@ def _take_top(name: str, value: object, parts: dict[str, Any]) -> None:
 
 
 def _extras(usage: Mapping[str, object]) -> dict[str, Any]:
-    """Return what stands beside the tokens."""
+    """Return what is reported besides tokens."""
     return {
         "cost": cost_in_usd(usage),
         "web_searches": _searches(usage),
@@ -145,30 +145,30 @@ _LIFETIMES: Final = {
     "ephemeral_1h_input_tokens": "cache_write_1h_tokens",
 }
 _WRITES: Final = frozenset({"cache_write_tokens_details", "cache_creation_token_details"})
-"""Objects that split what was written to a cache, OpenAI's and LiteLLM's."""
+"""Objects that split cache writes: OpenAI's and LiteLLM's."""
 
 
 def _writes(details: Mapping[str, object]) -> dict[str, int]:
-    """Return what was written to a cache, by how long it is kept."""
+    """Return the tokens written to a cache, by lifetime."""
     found = ((field, tokens(details.get(name))) for name, field in _LIFETIMES.items())
     return {field: number for field, number in found if number is not None}
 
 
 _TICKS: Final = 10_000_000_000
-"""xAI's units in a USD."""
+"""How many of xAI's cost units are one USD."""
 
 
 def cost_in_usd(usage: Mapping[str, object]) -> float | None:
-    """Return what the provider says that an answer costs; ``None`` where it is not the whole.
+    """Return the cost of an answer as the provider reports it; ``None`` if it is incomplete.
 
-    OpenRouter's is its own fee alone where it calls with a key of yours: the bill of the provider
-    behind it comes on top.
+    If OpenRouter calls with your own key, it reports only its fee. The cost of the provider behind
+    it is added.
     """
     ticks = _seconds(usage.get("cost_in_usd_ticks"))
     if ticks is not None:
         return ticks / _TICKS
     given = usage.get("cost")
-    whole = _seconds(fields(given).get("total_cost"))  # Perplexity has an object
+    whole = _seconds(fields(given).get("total_cost"))  # Perplexity reports an object
     own = _seconds(given) if whole is None else whole
     if own is None or usage.get("is_byok") is not True:
         return own
@@ -184,11 +184,11 @@ def _searches(usage: Mapping[str, object]) -> int | None:
 def _whole(
     read: int | None, written: int | None, parts: dict[str, Any], given: Mapping[str, object]
 ) -> tuple[int | None, int | None]:
-    """Return both totals with what the server left out of them, by its own arithmetic.
+    """Return both totals, with the tokens added that the server left out of them.
 
-    Where the sum of all is larger than both, a part that explains the rest is what was left out:
-    thought of the output, cached text or sound of the input. Where none does, it is thought that
-    only the sum shows. A part that is larger than its whole is not in it.
+    If the reported sum is larger than both totals, a part that explains the difference was left
+    out: reasoning of the output, or cached text or audio of the input. If no part explains it, the
+    difference is reasoning that only the sum includes. A part larger than its total is added to it.
     """
     if read is None or written is None:
         return read, written
@@ -196,7 +196,7 @@ def _whole(
     if type(total) is int and read + written < total < MAX_TOKENS:
         rest = total - read - written
         apart = _part_of_input(parts, rest)
-        if apart is None:  # of the sound in a prompt some report but the seconds
+        if apart is None:  # some servers report only the seconds of audio in a prompt
             apart = rest if number(given.get("prompt_audio_seconds")) else 0
         return read + apart, written + rest - apart
     get = parts.get
@@ -213,7 +213,7 @@ def _whole(
 def _by_the_sum(
     read: int | None, written: int | None, total: int | None
 ) -> tuple[int | None, int | None]:
-    """Return both totals where the server gave one of them and their sum."""
+    """Return both totals if the server reported one of them and the sum."""
     if total is not None and read is not None and total > read:
         return read, total - read
     if total is not None and written is not None and total > written:
@@ -222,11 +222,11 @@ def _by_the_sum(
 
 
 _APART: Final = ("audio_input_tokens", "cache_read_tokens", "cache_write_tokens")
-"""Parts of the input that servers leave out of it."""
+"""Parts of the input that some servers leave out of its total."""
 
 
 def _part_of_input(parts: dict[str, int], rest: int) -> int | None:
-    """Return how much of the rest is input, if the details explain the rest exactly."""
+    """Return how much of the rest is input, if the parts explain the rest exactly."""
     thought = parts.get("reasoning_tokens", 0)
     if rest == thought:
         return 0
@@ -238,14 +238,14 @@ def _part_of_input(parts: dict[str, int], rest: int) -> int | None:
 
 
 def is_report(reported: Reported | None) -> bool:
-    """Whether a report is of any tokens."""
+    """Whether a report has any tokens."""
     return reported is not None and bool(reported.input_tokens or reported.output_tokens)
 
 
 def without_empty(reported: Reported | None, *, shown: bool) -> Reported | None:
-    """Return a report without zeros for what was seen: a report of nothing is none.
+    """Return a report without a zero for output that was seen; ``None`` if nothing is left.
 
-    ``shown``: there is text, thought or a call in the answer.
+    ``shown``: the answer contains text, reasoning or a tool call.
     """
     if reported is None or reported.output_tokens or not shown:
         return reported
@@ -257,7 +257,7 @@ def without_empty(reported: Reported | None, *, shown: bool) -> Reported | None:
 def realtime_usage(usage: object) -> Reported | None:
     """Return the usage of a realtime response; ``None`` if it reports nothing.
 
-    Sound that is cached costs another price than text that is, so the parts of the cached count.
+    Cached audio and cached text have different prices, so the parts of the cached tokens are read.
     """
     reported = read_usage(usage)
     cached = fields(fields(fields(usage).get("input_token_details")).get("cached_tokens_details"))
@@ -270,16 +270,16 @@ def realtime_usage(usage: object) -> Reported | None:
 
 
 def embeddings_usage(usage: object) -> Reported | None:
-    """Return the usage of embeddings, which have an input only; some name but the total."""
+    """Return the usage of embeddings: only an input, which some servers report as the sum."""
     given = fields(usage)
     read = _first(given, (*INPUT_NAMES, "total_tokens"))
     return None if not read else Reported(input_tokens=read)
 
 
 def audio_usage(usage: object, duration: object = None) -> Reported | None:
-    """Return the usage of sound: tokens, or the seconds that are billed instead.
+    """Return the usage of audio: tokens, or the seconds that are billed instead.
 
-    ``duration``: how long the sound is, where the answer says so; some releases have it as text.
+    ``duration``: the length of the audio, if the answer has it; in some releases it is text.
     """
     reported = read_usage(usage)
     if reported is not None:
@@ -290,7 +290,7 @@ def audio_usage(usage: object, duration: object = None) -> Reported | None:
 
 
 def _seconds(value: object) -> float | None:
-    """Return a time of zero or more; numbers as text are read, too."""
+    """Return a finite number of zero or more; numbers in text are read too."""
     try:
         found = float(value) if type(value) is str else number(value)
     except ValueError:

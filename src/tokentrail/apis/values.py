@@ -1,8 +1,8 @@
-"""Typed readers: what a value is, or ``None``, never an exception; and tables of them.
+"""Typed readers, which return a value or ``None`` and never raise; and tables of readers.
 
-Servers answer and applications pass whatever they like; openai's model objects are built
-without validation and keep wrong types as they came. So everything is read by an allow-list of
-types: the client's sentinels (``NOT_GIVEN``, ``omit``), ``None`` and surprises are all absent.
+Servers and applications send values of any type. openai builds its model objects without
+validation and keeps wrong types. So each value is read by an allow-list of types: the client's
+sentinels (``NOT_GIVEN``, ``omit``), ``None`` and unexpected types all count as absent.
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Prompt
 
     Parameter = tuple[str, str, Callable[[Any], object]]
-    """A keyword argument, the field of a Request that it fills, and how it is read."""
+    """A keyword argument, its field of a Request, and its reader."""
 
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _SENTINELS: Final = frozenset({"NoneType", "NotGiven", "Omit"})
 _CODE: Final = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 MAX_CHARS: Final = 1024
-"""Characters of a name or an id: they come from outside, and may be as long as a prompt."""
+"""The most characters of a name or id. They are foreign, and may be as long as a prompt."""
 _INT64: Final = 1 << 63
-"""Telemetry carries integers of 64 bits; a larger one would break an exporter's whole batch."""
+"""Telemetry has 64-bit integers; a larger one would break an exporter's whole batch."""
 MAX_TOKENS: Final = 10**12
-"""More than any call has. Sums of what is larger would leave the 64 bits, for good."""
+"""More tokens than any call has. Sums of larger numbers could overflow 64 bits permanently."""
 _COPIED: Final = frozenset({dict, list})
 _DEPTH: Final = 32
 """Containers nested deeper than this are shared, not copied."""
 
 
 def fields(value: object) -> Mapping[str, object]:
-    """Return the fields of a model object (declared and extra) or a mapping; else nothing.
+    """Return the fields of a model object (declared and extra) or of a mapping; else nothing.
 
-    A model object is read by its ``__dict__``: asking pydantic for a missing attribute costs
-    microseconds, and ``model_dump`` more. A view, not to be changed: it may be the caller's own.
+    A model object is read through its ``__dict__``: reading a missing attribute of a pydantic model
+    costs microseconds, and ``model_dump`` more. The result may be the caller's own object, so it
+    must not be modified.
     """
     if type(value) is dict:
         return value
@@ -67,7 +68,7 @@ def is_absent(value: object) -> bool:
 
 
 def is_sequence(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
-    """Return whether ``value`` may be iterated without consuming anything of the caller's."""
+    """Return whether ``value`` can be iterated without consuming data of the caller."""
     return isinstance(value, (list, tuple))
 
 
@@ -77,18 +78,18 @@ def sequence(value: object) -> list[object] | tuple[object, ...]:
 
 
 def is_other_collection(value: object) -> TypeGuard[Collection[object]]:
-    """Return whether ``value`` can be read again, as a list can, and is no list, text or mapping.
+    """Return whether ``value`` is a re-readable collection other than a list, text or mapping.
 
-    The client takes any collection, a deque or the values of a dict.
+    The client accepts any collection, such as a deque or the values of a dict.
     """
     others = (list, tuple, str, bytes, Mapping, Iterator)
     return isinstance(value, Collection) and not isinstance(value, others)
 
 
 def deep_copy(value: object, depth: int = _DEPTH) -> object:
-    """Return ``value`` as it is now: lists and dicts copied to their depth, all else shared.
+    """Return a snapshot of ``value``: lists and dicts are copied deeply, all else is shared.
 
-    Strings are immutable; of an object nothing is known.
+    Strings are immutable, and other objects are of unknown types.
     """
     items: Collection[object]
     if type(value) is dict:
@@ -108,14 +109,14 @@ def deep_copy(value: object, depth: int = _DEPTH) -> object:
 
 
 def plain_str(value: object) -> str | None:
-    """Return a string, also an empty one; a member of a string enum gives its plain value."""
+    """Return a string, even an empty one; a member of a string enum returns its plain value."""
     if type(value) is str:
         return value
     return str.__str__(value) if isinstance(value, str) else None
 
 
 def nonempty_str(value: object) -> str | None:
-    """Return a non-empty string: an empty one is absent."""
+    """Return a non-empty string; an empty one counts as absent."""
     if value is None:
         return None
     if type(value) is str:
@@ -124,50 +125,50 @@ def nonempty_str(value: object) -> str | None:
 
 
 def telemetry_str(value: object) -> str | None:
-    """Return a word that telemetry can carry: of MAX_CHARS at most, and without half characters.
+    """Return a string fit for telemetry: at most MAX_CHARS characters, no lone surrogates.
 
-    One half of a surrogate pair in a label would make all of Prometheus' scrapes fail from then on.
+    One lone surrogate in a label would make every later scrape by Prometheus fail.
     """
     if value is None:
         return None
-    if type(value) is str and value.isascii():  # as nearly always
+    if type(value) is str and value.isascii():  # nearly always
         return value[:MAX_CHARS] or None
     said = nonempty_str(value)
     return None if said is None else encodable(said)[:MAX_CHARS]
 
 
 def encodable(said: str) -> str:
-    """Return a text with halves of a surrogate pair replaced."""
+    """Return a text with lone surrogates replaced."""
     if said.isascii():
         return said
     return said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def error_code(value: object) -> str | None:
-    """Return a short word without blanks, as error codes are: text of a message is none."""
+    """Return a short word without blanks, like an error code; ``None`` for other text."""
     said = plain_str(value)
     return said if said is not None and _CODE.fullmatch(said) else None
 
 
 def nonempty_strs(value: object) -> tuple[str, ...] | None:
-    """Return a non-empty list of strings; ``None`` if anything else stands in it."""
+    """Return a non-empty list of strings; ``None`` if it contains anything else."""
     found = tuple(map(plain_str, sequence(value)))
     given = tuple(encodable(item)[:MAX_CHARS] for item in found if item is not None)
     return given if given and len(given) == len(found) else None
 
 
 def integer(value: object) -> int | None:
-    """Return an int that telemetry can carry; a bool is none."""
+    """Return an int that fits telemetry; a bool is not one."""
     return value if type(value) is int and -_INT64 <= value < _INT64 else None
 
 
 def tokens(value: object) -> int | None:
-    """Return a number of tokens: an int of zero or more. Text and floats are absent, not zero."""
+    """Return a token count: an int of zero or more. Text and floats are absent, not zero."""
     return value if type(value) is int and 0 <= value < MAX_TOKENS else None
 
 
 def number(value: object) -> float | None:
-    """Return a float; an int becomes one."""
+    """Return a float; an int is converted."""
     if type(value) is float:
         return value
     whole = integer(value)
@@ -175,10 +176,10 @@ def number(value: object) -> float | None:
 
 
 class Parameters:
-    """Reads the keyword arguments of one API's calls, of which most give but a few."""
+    """Reads the keyword arguments of one API's calls; most calls have only a few."""
 
     def __init__(self, *rows: Parameter) -> None:
-        """Where two rows fill the same field, the later counts."""
+        """If two rows fill the same field, the later one is used."""
         self._rows: dict[str, list[tuple[int, str, Callable[[Any], object]]]] = {}
         for rank, (name, field, read) in enumerate(rows):
             self._rows.setdefault(name, []).append((rank, field, read))

@@ -1,6 +1,6 @@
 """One call, from its start until its telemetry is recorded.
 
-What only some calls need is imported when the first of them asks this package for it.
+The lazy names below are imported on first use: only some calls need them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the worker does beside ending calls: chunk gaps, comparisons, long prompts of live calls."""
+"""Further jobs of the worker: chunk gaps, comparisons of counts, long prompts of open calls."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 
 SHORT = 32
-"""Chunk times whose gaps are recorded on the spot where the worker has too much to do."""
+"""The most chunk times whose gaps the caller records itself when the worker refuses the job."""
 
 
 class _NoDeadline:
-    """A job that waits for nothing and never expires: done, or the program ends first."""
+    """A job that waits for nothing and never expires."""
 
     deadline = float("inf")
 
     def size(self) -> int:
-        """Return about how many bytes it holds."""
+        """Return roughly how many bytes the job holds."""
         return 0
 
     def ready(self) -> bool:
-        """Nothing has to be waited for."""
+        """Return ``True``: the job waits for nothing."""
         return True
 
     def expire(self) -> None:
-        """Go on as before."""
+        """Do nothing: the job has no deadline."""
 
 
 class Gaps(_NoDeadline):
@@ -52,28 +52,28 @@ class Gaps(_NoDeadline):
         self._model = model
 
     def size(self) -> int:
-        """Return the bytes of the times."""
+        """Return how many bytes the times take."""
         return 8 * len(self._stamps)
 
     def is_short(self) -> bool:
-        """Whether it is done in half a millisecond."""
+        """Whether recording the gaps takes at most half a millisecond."""
         return len(self._stamps) <= SHORT
 
     def steps(self) -> Iterator[None]:
-        """Record gap after gap, in seconds."""
+        """Record the gaps one by one, in seconds."""
         gaps = (later - earlier for earlier, later in pairwise(self._stamps))
         yield from self._telemetry.record_gaps(gaps, self._request, self._model)
 
 
 def record_gaps(runtime: Runtime, gaps: Gaps) -> None:
-    """Have gaps recorded: by the worker, or at once where it is full and they are few."""
+    """Give ``gaps`` to the worker; if it refuses them, record them here if they are few."""
     if not runtime.submit(gaps) and gaps.is_short():
         for _ in gaps.steps():
             pass
 
 
 class LongPrompt(_NoDeadline):
-    """Counts the input of a call that is still under way and whose usage is asked for."""
+    """Counts the input of an open call whose usage was requested."""
 
     def __init__(self, prompt: Prompt, encoder: Encoder, model: str) -> None:
         self.tally = counting.InputTally(prompt)
@@ -82,17 +82,17 @@ class LongPrompt(_NoDeadline):
         self._model = model
 
     def size(self) -> int:
-        """Return about how much text is counted."""
+        """Return roughly how much text is counted."""
         return self.tally.weight
 
     def steps(self) -> Iterator[None]:
-        """Count slice by slice."""
+        """Count in short slices."""
         yield from self.tally.steps(self._encoder, self._model)
         self.done = True
 
 
 class Comparison(_NoDeadline):
-    """Counts a call whose usage was reported, to record how good such counts are."""
+    """Counts a call whose usage was reported, to record how accurate such counts are."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Comparison(_NoDeadline):
         tallies: tuple[InputTally | None, OutputTally | None],
         lesson: Lesson | None,
     ) -> None:
-        """``lesson``: learns from the same count of the input."""
+        """Prepare the job. ``lesson`` learns from the same count of the input."""
         self._telemetry = telemetry
         self._operation = operation
         self._model = model
@@ -112,13 +112,13 @@ class Comparison(_NoDeadline):
         self._lesson = lesson
 
     def size(self) -> int:
-        """Return about how much text is counted."""
+        """Return roughly how much text is counted."""
         read, generated = self._tallies
         weight = 0 if read is None else read.weight
         return weight + (0 if generated is None else generated.held)
 
     def steps(self) -> Iterator[None]:
-        """Count, then record the ratios."""
+        """Count the call, then record the ratios of count and report."""
         read, generated = self._tallies
         if read is not None:
             yield from read.steps(self._encoder, self._model.name)

@@ -1,4 +1,4 @@
-"""Calibration of calls: learning from one that was reported, and putting right one that was not."""
+"""Calibration: learn from calls with reported input, correct the counts of calls without."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class Lesson:
-    """The worker's job of learning from a call whose input was reported."""
+    """A job of the worker: learn from a call whose input was reported."""
 
     deadline = float("inf")
     verifies = False
-    """It is counted also where what it would teach is known."""
+    """Whether the input is counted even if calibration already knows its difference."""
 
     def __init__(
         self,
@@ -40,18 +40,18 @@ class Lesson:
         self._prompt = prompt
 
     def size(self) -> int:
-        """Return nothing: to measure it costs more than the few (`PENDING`) that wait may hold."""
+        """Return 0: few lessons (`PENDING`) wait at a time, and measuring one costs too much."""
         return 0
 
     def ready(self) -> bool:
-        """Nothing has to be waited for."""
+        """Return ``True``: the job waits for nothing."""
         return True
 
     def expire(self) -> None:
-        """Go on as before."""
+        """Do nothing: the job has no deadline."""
 
     def steps(self) -> Iterator[None]:
-        """Count the input and learn, if there is anything to learn; within the time for it."""
+        """Count the input and learn from it; charge the time to the budget of calibration."""
         begun = time.thread_time()
         try:
             yield from self._learn(None)
@@ -60,16 +60,16 @@ class Lesson:
             self._calibration.use(time.thread_time() - begun)
 
     def of_count(self, tally: InputTally) -> Iterator[None]:
-        """Learn from a count that was made for another reason."""
+        """Learn from a count that another job made."""
         yield from self._learn(tally)
 
     def _read(self) -> Prompt | None:
-        with guard.shield("request"):  # what it is read of is the application's
+        with guard.shield("request"):  # it reads objects of the application
             return self._prompt()
         return None
 
     def _learn(self, tally: InputTally | None) -> Iterator[None]:
-        """Learn; without a ``tally`` the input is counted, unless its like is known already."""
+        """Learn from ``tally``; without one, count the input unless its difference is known."""
         calibration, request = self._calibration, self._operation.request
         prompt, response = self._read(), self._operation.response
         reported = resolve.reported_input(self._operation)
@@ -99,9 +99,9 @@ def calibrated(
     answered: str | None,
     counted: tuple[InputTally, Count],
 ) -> Generator[None, None, Count]:
-    """Return, after short slices, a count of the input, put right by what was learned.
+    """Return, after short slices, the count of the input, corrected by what was learned.
 
-    ``answered``: the model that answered, if it was named.
+    ``answered`` is the model named in the response, if it names one.
     """
     tally, count = counted
     model = calibration.answered(request) if answered is None else answered

@@ -1,4 +1,4 @@
-"""What is known of the usage of a call while it is under way."""
+"""The usage of a call that is still open."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LiveUsage:
-    """Counts a call by what it is so far, its prompt once."""
+    """Counts an open call from what has arrived so far. The prompt is counted only once."""
 
     __slots__ = ("_estimate", "_prompt", "_runtime")
 
@@ -45,7 +45,7 @@ class LiveUsage:
     def _input(
         self, request: Request, prompt: Prompt, model: resolve.Model, encoder: Encoder | None
     ) -> Count | None:
-        """Count the prompt once; a long one by the worker, with an estimate until it is done."""
+        """Count the prompt once. The worker counts a long one; until then it is estimated."""
         job = self._prompt
         if job is None and encoder is not None:
             self._prompt = job = LongPrompt(prompt, encoder, model.name)

@@ -1,11 +1,11 @@
 """One call of an instrumented program, from its start until its telemetry is recorded.
 
-What can be counted in well under a millisecond is counted on the spot, so that the span is final
-before the application goes on (its points, once anybody collects). Long text, and a call whose
-encoding is still being built, go to the worker, with the true end time and a deadline.
+A call that can be counted in well under a millisecond is counted at once. Its span is then final
+before the application continues; its metric points are final at the next collection. The worker
+gets long text and calls whose encoding is still being built, with the true end time and a deadline.
 
-A long module, so that the states of a call and all that leads from one to the next are read
-together. What few calls need stands beside it.
+The module is long because it keeps the states of a call and all their transitions together. Other
+modules of the package hold what only few calls need.
 """
 
 from __future__ import annotations
@@ -45,25 +45,25 @@ if TYPE_CHECKING:
     from tokentrail.telemetry.emitter import CallTelemetry
 
 LONG = 8192
-"""Characters of a request whose prompt the worker reads: twice what is counted at once."""
+"""Size of a request above which the worker reads its prompt: twice what is counted at once."""
 _chance = random.Random()  # noqa: S311 - a sample; the program's own random numbers stay its own
 
 
 class CallState(Enum):
-    """Where a call is.
+    """The state of a call.
 
     ======== ==================================================== ========
-    in       what happens                                         leads to
+    state    event                                                next
     ======== ==================================================== ========
     OPEN     an ``on_*`` method has the recorder end the call     ENDED
-    ENDED    nothing to count, or that is quick: it is done now   RECORDED
-    ENDED    it takes long, or the encoding is not built yet      QUEUED
-    ENDED    a finaliser ended it, which may take no lock         QUEUED
-    ENDED    the worker takes no job: the rest is estimated       RECORDED
+    ENDED    nothing to count, or counting it now is quick        RECORDED
+    ENDED    counting takes long, or the encoding is not built    QUEUED
+    ENDED    a finaliser ended the call; it may take no lock      QUEUED
+    ENDED    the worker refuses the job: the rest is estimated    RECORDED
     QUEUED   the worker counted all, or the deadline passed       RECORDED
     ======== ==================================================== ========
 
-    A call that a fork took into a child stays ENDED there: its parent records it.
+    In a forked child, a call of the parent stays ENDED: the parent records it.
     """
 
     OPEN = "open"
@@ -73,26 +73,26 @@ class CallState(Enum):
 
 
 class ObservedCall:
-    """Has a call recorded, ended once, its usage counted and its telemetry emitted.
+    """Records one call, ends it once, counts its usage and emits its telemetry.
 
-    Also the worker's job for it. What is not known yet is the class's own.
+    It is also the worker's job for the call. Class attributes are the values not known yet.
     """
 
     state = CallState.OPEN
     capture: Capture | None = None
-    """Gathers the content; ``None`` where nobody is to see it, and once it was emitted."""
+    """Accumulates the content; ``None`` if content is not captured or was already emitted."""
     deadline = 0.0
-    """``time.monotonic()`` until which the worker may count."""
+    """The time, as of ``time.monotonic()``, until which the worker may count."""
     usage: Usage | None = None
-    """Once it ended, what is known of its usage; once it is recorded, all."""
+    """The known usage once the call ended; the complete usage once it is recorded."""
     _counter: UsageCounter | None = None
     _is_expired = False
     _is_explained = False
     _is_settled = False
-    """It was counted."""
+    """Whether the call was counted."""
     _live: LiveUsage | None = None
     _operation: Operation
-    """The whole call, once it ended."""
+    """The whole call, set once it ended."""
 
     def __init__(
         self,
@@ -103,10 +103,10 @@ class ObservedCall:
         output: OutputTally | None,
         reader: RequestReader | None,
     ) -> None:
-        """``output``: counts a stream; ``reader``: reads what is not in ``request`` yet."""
+        """``output`` counts a stream; ``reader`` reads what ``request`` does not have yet."""
         self._runtime = runtime
         self.request = request
-        """Without its prompt: it is kept until its points are recorded."""
+        """The request without its prompt; it is kept until the metric points are recorded."""
         self.telemetry = telemetry
         self.recorder = recorder
         self._output = output
@@ -119,10 +119,10 @@ class ObservedCall:
     # While it is open ----------------------------------------------------------------------------
 
     def prompt(self) -> Prompt | None:
-        """Return what the input is counted from; of use once the answer has begun.
+        """Return what the input is counted from; call it once the answer has begun.
 
-        What is read only now is read once: a long prompt takes milliseconds. If that fails, nothing
-        that hangs on it counts as exact.
+        The prompt is read only once: a long one takes milliseconds. If reading fails, no count that
+        depends on the prompt is exact.
         """
         reader = self._reader
         if reader is not None:
@@ -130,7 +130,7 @@ class ObservedCall:
             with guard.shield("request"):
                 read = reader.read_request()
                 self._prompt, inexact = read.prompt, read.inexact_output
-            self._reader = None  # also where it failed: it might read another by the end
+            self._reader = None  # after a failure too: a later read might find another prompt
             if inexact is not self.request.inexact_output:
                 self.request = replace(self.request, inexact_output=inexact)
         return self._prompt
@@ -141,13 +141,13 @@ class ObservedCall:
             self.after_chunk()
 
     def on_control_event(self, event: object) -> None:
-        """Take an event that stands beside the chunks of an answer."""
+        """Take an event that is not a chunk of an answer."""
         self.recorder.on_control_event(event)
         if self.recorder.is_followed:
             self.after_chunk()
 
     def after_chunk(self) -> None:
-        """Hand on what somebody waits for after a chunk: its time, or the usage by now."""
+        """After a chunk, submit a full block of chunk times and publish the partial usage."""
         block = self.recorder.take_full_block()
         if block is not None and self._is_ours():
             response = self.recorder.response_so_far()
@@ -157,7 +157,7 @@ class ObservedCall:
             self.telemetry.publish_partial_usage(self.known_usage())
 
     def known_usage(self) -> Usage:
-        """Return what is known of the usage by now."""
+        """Return the usage known so far."""
         if self.usage is not None:
             return self.usage
         if self._live is None:
@@ -166,18 +166,18 @@ class ObservedCall:
         so_far.request = self.request
         return self._live.of(so_far, prompt, self._output)
 
-    # How it ends: each of these may be called in any state, the first one ends the call ----------
+    # How it ends: these methods may be called in any state, the first one ends the call -----------
 
     def on_response(self, answer: object) -> None:
         """Take the whole plain answer: the call is completed."""
         self._go_on(self.recorder.on_response(answer))
 
     def on_stream_end(self, *, is_page: bool = False) -> None:
-        """Note that the stream came to its end; ``is_page``: it was a page for people."""
+        """Note that the stream ended. ``is_page``: the body was a web page, not a stream."""
         self._go_on(self.recorder.on_stream_end(is_page=is_page))
 
     def on_unread_end(self) -> None:
-        """Note that the application had all of a stream's body, which nobody parsed here."""
+        """Note that the application read the whole body of a stream that was not parsed here."""
         self._go_on(self.recorder.on_unread_end())
 
     def on_closed(self, *, finalising: bool = False) -> None:
@@ -185,11 +185,11 @@ class ObservedCall:
         self._go_on(self.recorder.on_closed(), finalising=finalising)
 
     def on_cancelled(self) -> None:
-        """Note that the server stopped, as it was told to."""
+        """Note that the server stopped the call because the application cancelled it."""
         self._go_on(self.recorder.on_cancelled())
 
     def on_error(self, error: BaseException) -> None:
-        """Note that ``error`` is on its way to the application."""
+        """Note that the client raises ``error`` to the application."""
         operation = self.recorder.on_error(error)
         if operation is not None and self._runtime.settings.capture_account:
             headers = http_metadata.headers_of_error(error)
@@ -197,25 +197,25 @@ class ObservedCall:
         self._go_on(operation)
 
     def on_collected(self) -> None:
-        """Note, in a finaliser, that nobody holds the answer any more."""
+        """Note, in a finaliser, that the answer was garbage collected."""
         self._go_on(self.recorder.on_collected(), finalising=True)
 
     def discard_cut_off(self) -> None:
-        """End the span, at least, if a signal cut off the end of a call that nobody else has."""
+        """End the span if a signal interrupted the end of the call and nothing else will end it."""
         if self.state is CallState.OPEN and not self.recorder.is_open:
             self.state = CallState.RECORDED
             self._runtime.open_calls.discard(self)
             self.telemetry.discard()
 
     def _go_on(self, operation: Operation | None, *, finalising: bool = False) -> None:
-        """Go on with a call that has just ended, if it has; then raise what reading it raised."""
+        """Continue with the call if it has just ended; then raise what reading it raised."""
         try:
             if operation is not None:
                 self.state, self._operation = CallState.ENDED, operation
-                self.telemetry.client = None  # a call that is over hides no other
+                self.telemetry.client = None  # an ended call must not hide another
                 if self._generation == self._runtime.generation:
                     self._end(operation, finalising=finalising)
-        except BaseException:  # a bug of ours, or a signal: it is recorded with what is known
+        except BaseException:  # our own bug, or a signal: record what is known
             if self.state is CallState.ENDED and not finalising and self._is_ours():
                 self._record()
             raise
@@ -226,13 +226,13 @@ class ObservedCall:
                 raise error
 
     def _is_ours(self) -> bool:
-        """Whether it was started in this process, not in the one that forked it."""
+        """Whether the call was started in this process, not in its parent before a fork."""
         return self._generation == self._runtime.generation
 
     # OPEN -> ENDED -> RECORDED or QUEUED ---------------------------------------------------------
 
     def _end(self, operation: Operation, *, finalising: bool) -> None:
-        """Record the call if that is quick; in a finaliser the worker does all of it."""
+        """Record the call at once if that is quick. For a finaliser the worker does everything."""
         runtime = self._runtime
         runtime.open_calls.discard(self)
         self._live = None
@@ -247,7 +247,7 @@ class ObservedCall:
             request.searches_web
             or (response is not None and response.tools)
             or (reported is not None and reported.web_searches is not None)
-        ):  # seldom
+        ):  # rare
             operation.tools = tools_of(request, response)
         mode = runtime.settings.token_counting
         self.usage = operation.usage = resolve.resolve_usage(operation, None, None, mode)
@@ -265,11 +265,11 @@ class ObservedCall:
         elif self._is_explained:
             self._set_deadline()
             self._queue()
-        else:  # as nearly always
+        else:  # nearly always
             self._record()
 
     def _name_model(self, operation: Operation) -> None:
-        """Take the model that the answer names for that of a stored prompt, which names it."""
+        """Set the model of a stored prompt, which the request does not name, from the answer."""
         request, response = self.request, operation.response
         if request.model is not None or response is None:
             return
@@ -286,7 +286,7 @@ class ObservedCall:
         worker.put_finalised(self)
 
     def _let_go_of_text(self) -> None:
-        """Keep what is known by now: of what would be counted too much waits already."""
+        """Release the text and keep what is known: too much text waits for the worker already."""
         capture, self.capture = self.capture, None
         if capture is not None:
             capture.release()
@@ -296,7 +296,7 @@ class ObservedCall:
         self._is_expired = True
 
     def size(self) -> int:
-        """Return about how many bytes of text wait with it."""
+        """Return roughly how many bytes of text the waiting call holds."""
         capture = self.capture
         held = None if capture is None else capture.held
         output = 0 if self._output is None else self._output.size()
@@ -304,11 +304,11 @@ class ObservedCall:
         return output + approximate_size(asked, held)
 
     def _count(self) -> None:
-        """Count and record at once if that is quick, else by the worker."""
+        """Count and record at once if that is quick; otherwise queue the call for the worker."""
         self._set_deadline()
         is_cheap = self._is_cheap()
         if is_cheap and (self._is_explained or self._may_be_calibrated()):
-            with guard.shield("count"):  # whoever asks now gets the count, the span what is better
+            with guard.shield("count"):  # readers get this count now; the span gets a better one
                 for _ in self._settle():
                     pass
         elif is_cheap:
@@ -318,7 +318,7 @@ class ObservedCall:
         self._queue()
 
     def _queue(self) -> None:
-        """Leave the rest to the worker; if it takes nothing, do without."""
+        """Leave the rest to the worker; if it refuses, estimate the rest and record here."""
         self.state = CallState.QUEUED
         if self._runtime.submit(self):
             return
@@ -339,17 +339,17 @@ class ObservedCall:
         return Gaps(self.telemetry, self.request, stamps, model)
 
     def _is_cheap(self) -> bool:
-        """Whether all that is left to do takes well under a millisecond."""
+        """Whether the remaining work takes well under a millisecond."""
         with guard.shield("end of a call"):
             if self._is_encoding_awaited() or self._is_long() or not self._is_cheap_to_emit():
                 return False
             return self.ready() and self._counting().weight <= counting.INLINE
-        return True  # the span must end whatever happens
+        return True  # the span must end in any case
 
     def _is_encoding_awaited(self) -> bool:
-        """Whether the answer of a stream is to be counted, and its encoding is not built yet.
+        """Whether the output of a stream has to be counted and its encoding is not built yet.
 
-        Then the worker has the call, and nothing of it is made ready here.
+        The worker then gets the call, and nothing is prepared here.
         """
         runtime, operation = self._runtime, self._operation
         mode = runtime.settings.token_counting
@@ -359,18 +359,18 @@ class ObservedCall:
         return not runtime.encodings.is_settled(model.encoding)
 
     def _is_long(self) -> bool:
-        """Whether to read the prompt takes long, which was not read yet."""
+        """Whether the prompt is still unread and reading it takes long."""
         return self._reader is not None and approximate_size(self._reader.held) > LONG
 
     def _may_be_calibrated(self) -> bool:
-        """Whether reports of such calls may have taught what the input is: the worker knows."""
+        """Whether calibration may know a correction of the input; the worker looks it up."""
         calibration = self._runtime.calibration
         if calibration is None or not calibration.may_know(self.request):
             return False
         return resolve.reported_input(self._operation) is None
 
     def _is_cheap_to_emit(self) -> bool:
-        """Whether the price is at hand, and the content is short."""
+        """Whether the price needs no lookup and the content is short."""
         capture = self.capture
         with guard.shield("content"):
             price = self._price()
@@ -384,7 +384,7 @@ class ObservedCall:
         return late.price_of(self._runtime, self._operation)
 
     def _counting(self) -> UsageCounter:
-        """Find out, once, what has to be counted and with what."""
+        """Return the counter of the call; the first call of this decides what has to be counted."""
         if self._counter is None:
             runtime, operation, prompt = self._runtime, self._operation, self.prompt()
             model = runtime.identify(self.request, operation.response)
@@ -397,7 +397,7 @@ class ObservedCall:
         return self._counter
 
     def _output_tally(self, prompt: Prompt | None) -> OutputTally | None:
-        """Return the tally of what was generated: a stream's own, or one of the plain answer."""
+        """Return the tally of the output: that of the stream, or a new one of the plain answer."""
         tally = self._output
         if not self.request.stream:
             tally = counting.OutputTally()
@@ -411,14 +411,14 @@ class ObservedCall:
     # The worker's job ----------------------------------------------------------------------------
 
     def ready(self) -> bool:
-        """Whether what counting needs is there, or never will be."""
+        """Whether the encoding is built or has failed, so that counting can start."""
         counting = self._counting()
         return counting.is_ready() and (not self._is_explained or counting.is_encoded())
 
     def expire(self) -> None:
-        """Estimate from now on what is not counted yet, unless counting the rest takes no time.
+        """From now on estimate what is not counted yet, unless counting it is quick.
 
-        A short text may have waited long, where hundreds of threads left the worker no turn.
+        A short text may have waited long because hundreds of threads kept the worker from running.
         """
         if self._is_expired:
             return
@@ -429,7 +429,7 @@ class ObservedCall:
             self._counting().expire()
 
     def steps(self) -> Iterator[None]:
-        """Count what has to be counted in short slices, then record the call."""
+        """Count in short slices, then record the call."""
         if self.state is CallState.QUEUED:
             internal_metrics.note_queued()
         try:
@@ -442,7 +442,7 @@ class ObservedCall:
             self._record()
 
     def _settle(self) -> Iterator[None]:
-        """Count, and put counts and reports together."""
+        """Count, then combine the counts with the reported usage."""
         counter = self._counting()
         yield from counter.steps()
         if self._is_expired and counter.has_work:
@@ -453,7 +453,7 @@ class ObservedCall:
         self._is_settled = True
 
     def _refine(self) -> Iterator[None]:
-        """Put a counted input right, and explain it, where that is asked for and possible."""
+        """Correct the counted input and explain it, where this is enabled and possible."""
         runtime, operation, prompt, usage = (
             self._runtime, self._operation, self.prompt(), self.usage,
         )  # fmt: skip
@@ -470,7 +470,7 @@ class ObservedCall:
     # ENDED or QUEUED -> RECORDED -----------------------------------------------------------------
 
     def _record(self) -> None:
-        """Emit the telemetry of the call, its usage settled; once."""
+        """Emit the telemetry of the call, once, with its final usage."""
         if self.state is CallState.RECORDED:
             return
         self.state = CallState.RECORDED
@@ -483,10 +483,10 @@ class ObservedCall:
             if runtime.prices is not None:
                 operation.cost = self._cost()
             capture, self.capture = self.capture, None
-            if capture is not None:  # it may be wanted no longer: see OpenAIInstrumentor
+            if capture is not None:  # may be disabled by now: see OpenAIInstrumentor
                 is_wanted = runtime.emitter.captures_content
                 content = late.redacted_content(operation, capture, is_wanted=is_wanted)
-        finally:  # whatever a function of the user's raises, or a signal meanwhile
+        finally:  # even if a function of the user or a signal raises
             try:
                 self.telemetry.finish(operation, content)
             except BaseException:
@@ -499,7 +499,7 @@ class ObservedCall:
         self._counter = self._output = None
 
     def _cost(self) -> CallCost | None:
-        """Return what the call costs, if that is known and there is time to look it up."""
+        """Return the cost of the call, if its price is known and there is time to look it up."""
         with guard.shield("cost"):
             price = self._price()
             if price is not None and (not self._is_expired or price.is_cheap()):
@@ -507,10 +507,10 @@ class ObservedCall:
         return None
 
     def _check(self, operation: Operation, *, is_chosen: bool) -> None:
-        """Have a reported call counted too, where that costs no waiting.
+        """Let the worker also count a call with reported usage, if nothing has to wait for that.
 
-        To record how good such a count is, if it was chosen for that; to learn from, while there is
-        anything to learn.
+        A chosen call is counted to record how accurate the count is. Any call may be counted for
+        calibration, as long as there is something to learn.
         """
         runtime, read = self._runtime, operation.usage.input
         if read is None or read.source is not Source.REPORTED:

@@ -1,4 +1,4 @@
-"""How a call ended: what was seen here, and what the server said of it, come to one outcome."""
+"""The outcome of a call, from what was observed here and what the server reported."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def outcome_of(seen: Outcome, request: Request, response: Response) -> Outcome:
-    """Return how a call ended that was answered by ``response`` and ``seen`` to end here.
+    """Return the outcome of a call with ``response`` whose end was observed as ``seen``.
 
-    A stream that the application closed counts as closed early, unless all of its answer had come.
-    One that came to its end is truncated where the server did not mark that end, and the answer is
-    not one that goes on elsewhere.
+    A stream that the application closed is closed early, unless its answer was complete. A stream
+    that ended is truncated if the server did not mark the end, unless the answer continues
+    elsewhere (a background response, or one fetched later).
     """
     if response.error_type is not None:
         return Outcome.FAILED

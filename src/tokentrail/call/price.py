@@ -1,4 +1,4 @@
-"""What an ended call costs: which price is its, and whether that can be said at once."""
+"""The cost of an ended call: which price applies, and whether it is known without a lookup."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class PriceLookup:
-    """Looks up what an ended call costs, by the usage that is known of it then."""
+    """Looks up the cost of an ended call from the usage known at that time."""
 
     __slots__ = ("_names", "_operation", "_prices", "_tier")
 
     def __init__(self, prices: Prices, operation: Operation, model: str) -> None:
-        """``model``: the name that it is counted by, which is the surest."""
+        """``model``: the name the call is counted by; it is looked up first."""
         self._prices = prices
         self._operation = operation
         request, response = operation.request, operation.response
@@ -31,17 +31,17 @@ class PriceLookup:
             self._tier = BATCH
 
     def is_cheap(self) -> bool:
-        """Whether the price is known, or never will be, without looking it up."""
+        """Whether no slow lookup is needed: the price is known, or there is none."""
         operation = self._operation
         request = operation.request
         if request.fetches and operation.usage.input is None:
             return True
-        if operation.tools or operation.transcriptions:  # other models have their prices
+        if operation.tools or operation.transcriptions:  # these have prices of their own models
             return False
         return self._prices.is_cheap(request, self._names, self._tier, operation.end_time)
 
     def cost(self) -> CallCost | None:
-        """Return what the call costs, if that is known."""
+        """Return the cost of the call, if it is known."""
         operation = self._operation
         return self._prices.cost(
             operation.request,
@@ -54,7 +54,7 @@ class PriceLookup:
 
 
 def price_of(runtime: Runtime, operation: Operation) -> PriceLookup | None:
-    """Return what looks up the cost of a call; ``None`` where it is not asked for."""
+    """Return the price lookup of a call; ``None`` if costs are not enabled."""
     if runtime.prices is None:
         return None
     model = runtime.identify(operation.request, operation.response)

@@ -1,4 +1,4 @@
-"""What is read of a request only when it is needed."""
+"""Readers of those parts of a request that are read only when needed."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ if TYPE_CHECKING:
 
 
 class RequestReader(Protocol):
-    """Reads of a request what is long, or seldom needed."""
+    """Reads the long or rarely needed parts of a request."""
 
     @property
     def held(self) -> object:
-        """What the prompt is read of: as much as it holds, as a measure of it."""
+        """The object from which the prompt is read; its size measures the prompt."""
 
     def read_request(self) -> Request:
         """Return the request with its prompt, as it was sent."""
 
     def read_content(self) -> Content | None:
-        """Return what the request says; ``None`` if the client has to read it first."""
+        """Return the content of the request; ``None`` if the client has to read it first."""
 
     def read_sent_content(self) -> Content:
-        """Return what the request said, once the client has read it."""
+        """Return the content of the request, after the client has read it."""
 
 
 class LatePrompt:
-    """Gives the prompt of a call later, without keeping the call."""
+    """Returns the prompt of a call later, without keeping the call alive."""
 
     __slots__ = ("_prompt", "_reader")
 
     def __init__(self, reader: RequestReader | None, prompt: Prompt | None) -> None:
-        """``reader``: reads it, if it was not read yet."""
+        """``reader`` reads the prompt if it was not read yet."""
         self._reader = reader
         self._prompt = prompt
 
@@ -42,20 +42,20 @@ class LatePrompt:
 
 
 class SentContent:
-    """Gives the content of a request at the end of its call."""
+    """Returns the content of a request at the end of its call."""
 
     __slots__ = ("_content", "_reader")
 
     def __init__(self, reader: RequestReader | None, content: Content | None) -> None:
-        """``content``: what was read before it was sent; else ``reader`` reads it."""
+        """``content`` was read before the request was sent; without it, ``reader`` reads it."""
         self._reader = None if content is not None else reader
         self._content = content
 
     @property
     def held(self) -> object:
-        """What it is read of, or what was read."""
+        """The object the content is read from, or the content itself."""
         return self._content if self._reader is None else self._reader.held
 
     def read(self) -> Content | None:
-        """Return what the request said."""
+        """Return the content of the request."""
         return self._content if self._reader is None else self._reader.read_sent_content()

@@ -1,9 +1,9 @@
 """The life of one call, without I/O, clock or await of its own.
 
-A recorder is shown what happens to its call. The method that ends it returns the whole
-:class:`Operation`, any later one ``None``: so there is one exactly once, whoever says first that
-the call is over, from whichever thread. It knows nobody who could be told, and takes no lock: a
-finaliser may end a call, too.
+The methods of a recorder take the events of its call. The first method that ends the call returns
+the whole :class:`Operation`, any later one ``None``. So there is exactly one operation, whichever
+thread ends the call first. A recorder has no listeners and takes no lock, because a finaliser may
+end a call too.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Request, TextSink, Transcription
 
 STAMP_BLOCK = 512
-"""Chunk times kept before they are handed on."""
+"""How many chunk times are kept before they are handed on."""
 _NOTHING_YET = Usage()
 NOTHING_CAME = Response(complete=False, ended=False, unanswered=True)
-"""What is known of a stream that ended before its first chunk."""
+"""The response of a stream that ended before its first chunk."""
 
 
 class Recorder:
-    """Records one call, from its request to its end. What is not known yet is the class's own."""
+    """Records one call from request to end. Class attributes are the values not known yet."""
 
     _answer: object = None
     _answered = False
     _direct: Accumulator | None = None
-    """The accumulator, as long as all that becomes of a chunk is to be added to it."""
+    """The accumulator, while each chunk only has to be added to it."""
     _error: object = None
     _first: float | None = None
     _first_content: float | None = None
@@ -55,23 +55,23 @@ class Recorder:
     _response: Response | None = None
     _stamps: array[float] | None = None
     is_followed = False
-    """Whether somebody waits for each chunk, see :meth:`on_chunk`."""
+    """Whether the caller has work to do after each chunk, see :meth:`on_chunk`."""
     needs_details = True
-    """Whether what the headers say is wanted."""
+    """Whether the HTTP metadata has to be read from the headers."""
     http: HttpMetadata | None = None
+    """The metadata read from the headers, if the headers were seen."""
     headers: Mapping[str, str] | None = None
-    """Those of the answer."""
+    """The headers of the answer."""
     retries: tuple[str, ...] = ()
-    """Why the client tried again, each time."""
-    """What they said, where they were seen."""
+    """The reason of each retry by the client."""
     keeps_error_text = False
-    """Whether the text of an exception is kept: it may quote the request."""
+    """Whether the text of an exception is kept; it may quote the request."""
     transcriptions: tuple[Transcription, ...] = ()
-    """What a realtime session heard and had written down before the end."""
+    """The input transcriptions of a realtime session before the end."""
     usage_request: str | None = None
-    """"requested" or "refused" where the server was asked for usage on our account."""
+    """"requested" or "refused" if tokentrail asked the server for the usage of the stream."""
     reading_error: BaseException | None = None
-    """What reading an answer raised while the call ended: it ended all the same."""
+    """The exception raised by reading the answer; the call ended nevertheless."""
 
     def __init__(
         self,
@@ -82,46 +82,46 @@ class Recorder:
         start_time: int,
         begun: float | None = None,
     ) -> None:
-        """Begin to record at ``begun`` in the clock's seconds, or now: that is at ``start_time``.
+        """Begin at ``begun`` in the clock's seconds, or now; ``start_time`` is the same moment.
 
-        The text of a stream goes into ``sink``.
+        The text of a stream goes to ``sink``.
         """
         self._request = request
         self._adapter = adapter
         self._clock = clock
-        """Returns seconds, as of ``time.perf_counter``."""
+        """Returns seconds, as ``time.perf_counter`` does."""
         self._start_time = start_time
         """In nanoseconds since the epoch."""
         self._started = self.seen = clock() if begun is None else begun
-        """When it began, and when the answer was last heard of, in the clock's seconds."""
+        """When the call began, and when its answer was last seen, in the clock's seconds."""
         self._accumulator = adapter.stream_accumulator(request, sink) if request.stream else None
         self._once = [None]
 
     def keep_chunk_times(self) -> None:
-        """Keep the time of each chunk from now on, not only of the first."""
+        """From now on keep the time of each chunk, not only of the first."""
         self._stamps = array("d")
 
     @property
     def has_begun(self) -> bool:
-        """Whether any chunk of a stream came."""
+        """Whether a chunk of the stream arrived."""
         return self._first is not None
 
     @property
     def is_open(self) -> bool:
-        """Whether the call is not over yet."""
+        """Whether the call has not ended yet."""
         return bool(self._once)
 
     def response_so_far(self) -> Response | None:
-        """Return what a stream has said by now."""
+        """Return the response of a stream so far."""
         accumulator = self._accumulator
         return accumulator.response() if accumulator is not None else self._response
 
     def snapshot(self) -> Operation:
-        """Return the call as if it were closed now; it goes on."""
+        """Return the call as if it were closed now, without ending it."""
         now, response = self._clock(), self._known_response()
         return self._build_operation(Outcome.CLOSED_EARLY, now, None, response)
 
-    # What comes ----------------------------------------------------------------------------------
+    # What arrives --------------------------------------------------------------------------------
 
     def on_response_headers(self, response: object) -> None:
         """Read the headers of an HTTP response."""
@@ -129,28 +129,28 @@ class Recorder:
             self.http = http_metadata.metadata_of_response(response)
 
     def on_stream_opened(self) -> None:
-        """Note that the headers of a streamed answer came."""
+        """Note that the headers of a streamed answer arrived."""
         self._answered = True
         self.seen = self._clock()
 
     def on_chunk(self, chunk: object) -> bool:
-        """Take the next chunk of the stream, just received; return whether somebody waits for it.
+        """Take a chunk just received; return whether the caller has work to do after it.
 
-        One that the client still had in hand when the call ended belongs to no call.
+        A chunk that arrives after the end of the call is ignored.
         """
         self.seen = self._clock()
         accumulator = self._direct
-        if accumulator is not None:  # as nearly always: one test in place of five, 0.1 us less
+        if accumulator is not None:  # nearly always: one test instead of five, saves 0.1 us
             accumulator.add(chunk)
             return False
         return self._on_other_chunk(chunk)
 
     def _on_other_chunk(self, chunk: object) -> bool:
-        """Take the first chunk, one whose time is kept or that is waited for, or one too late."""
+        """Take the first chunk, a chunk whose time is kept or that is followed, or a late one."""
         accumulator = self._accumulator
         if self._first is None and self._once:
             self._first = self.seen
-        if not self._once:  # asked last: a signal or another thread may have ended it just now
+        if not self._once:  # tested last: a signal or another thread may just have ended it
             self._direct = None
             return False
         if self._stamps is not None:
@@ -169,40 +169,40 @@ class Recorder:
             self._full_block, self._stamps = stamps, array("d", stamps[-1:])
 
     def take_full_block(self) -> array[float] | None:
-        """Return a block of chunk times in seconds, once; its last is the first of the next."""
+        """Return a full block of chunk times, once; its last time also begins the next block."""
         block, self._full_block = self._full_block, None
         return block
 
     def take_last_block(self) -> array[float]:
-        """Return the chunk times that are in no full block, once, after the end."""
+        """Return, once and after the end, the chunk times that are in no full block."""
         stamps, self._stamps = self._stamps, None
         return array("d") if stamps is None else stamps
 
     def on_control_event(self, event: object) -> None:
-        """Take an event that stands beside the chunks of an answer: it has no time of its own."""
+        """Take an event that is not a chunk of an answer; its time is not kept."""
         if self._once and self._accumulator is not None:
             self._has_events = True
             self._accumulator.add(event)
 
     def on_error_event(self, event: object) -> None:
-        """Take an error: if nothing more comes, the call failed of it, at this time.
+        """Take an error. If nothing more arrives, the call failed with it, at this time.
 
-        ``None``: the call goes on, and the error before was no end of it.
+        ``None``: the call continues, so the error before did not end it.
         """
         self._error = event
         self.seen = self._clock()
 
     def on_body(self, answer: object) -> None:
-        """Take a plain answer that came whole, before the client or the application reads it.
+        """Take a whole plain answer, before the client or the application reads it.
 
-        What that raises is the failure of a call that was answered.
+        If reading it raises, the call failed but was answered.
         """
         if self._once:
             self._answered = True
             self._answer = answer
 
     def feed_text(self, sink: TextSink) -> None:
-        """Hand the text of a plain answer to ``sink``; a stream's goes to its own as it comes."""
+        """Give the text of a plain answer to ``sink``; a stream feeds its own sink meanwhile."""
         self._adapter.parse_response(self._answer, sink)
 
     # How it ends ---------------------------------------------------------------------------------
@@ -217,16 +217,16 @@ class Recorder:
         return self._end(Outcome.COMPLETED)
 
     def on_stream_end(self, *, is_page: bool = False) -> Operation | None:
-        """Note that the stream came to its end.
+        """Note that the stream ended.
 
-        ``is_page``: it was no stream at all but a page for people, so no model answered.
+        ``is_page``: the body was a web page and not a stream, so no model answered.
         """
         if self._first is None and self._error is None and not self._has_events:
             self._response = NO_ANSWER if is_page else NOTHING_CAME
         return self._end(Outcome.COMPLETED)
 
     def on_unread_end(self) -> Operation | None:
-        """Note that the application had all of a stream's body, which nobody parsed here."""
+        """Note that the application read the whole body of a stream that was not parsed here."""
         self._accumulator = None
         return self._end(Outcome.COMPLETED)
 
@@ -235,11 +235,11 @@ class Recorder:
         return self._end(Outcome.CLOSED_EARLY)
 
     def on_cancelled(self) -> Operation | None:
-        """Note that the server stopped, as it was told to."""
+        """Note that the server stopped the call because the application cancelled it."""
         return self._end(Outcome.CANCELLED)
 
     def on_error(self, error: BaseException) -> Operation | None:
-        """Note that ``error`` is on its way to the application."""
+        """Note that the client raises ``error`` to the application."""
         if not isinstance(error, Exception):
             return self._end(Outcome.CANCELLED)
         if self.needs_details and self.http is None:
@@ -258,9 +258,9 @@ class Recorder:
         return self._end(Outcome.FAILED, error)
 
     def on_collected(self) -> Operation | None:
-        """Note, in a finaliser, that nobody holds the answer any more.
+        """Note, in a finaliser, that the answer was garbage collected.
 
-        The call ended when it was last seen alive, not when the collector came by.
+        The end time is when the answer was last seen, not when the collector ran.
         """
         return self._end(Outcome.CLOSED_EARLY, at=self.seen)
 
@@ -310,7 +310,7 @@ class Recorder:
             failure = _class_name(error)
         begun, first = self._started, self._first
         duration = end - begun
-        if duration < 0:  # a clock that was set back; an end is never before its start
+        if duration < 0:  # the clock was set back; an end is never before its start
             duration = 0.0
         operation = Operation(
             self._request,
@@ -335,7 +335,7 @@ class Recorder:
 
 
 def _metadata_of_answer(answer: object) -> HttpMetadata | None:
-    """Return what a plain answer shows of its exchange: the client writes the request id on it."""
+    """Return the metadata of a plain answer: the client stores the request id on the object."""
     given = getattr(answer, "__dict__", None)
     known = telemetry_str(given.get("_request_id")) if type(given) is dict else None
     return None if known is None else HttpMetadata(request_id=known)
@@ -345,7 +345,7 @@ def _raised(error: Exception, *, quoted: bool) -> RaisedException:
     if not quoted:
         return RaisedException(_class_name(error))
     message = stacktrace = None
-    with suppress(Exception):  # the class is not ours
+    with suppress(Exception):  # the class is foreign
         message = str(error)
         stacktrace = "".join(traceback.format_exception(error))
     return RaisedException(_class_name(error), message, stacktrace)
@@ -363,8 +363,8 @@ _CODE = re.compile(r"[\w.\-]{1,64}")
 
 
 def _error_description(error: Exception) -> str | None:
-    """Return the status and the code of ``error``, never its text: that may quote the request."""
-    given = vars(error)  # its own fields: a property of it may warn, or do anything
+    """Return the status and the code of ``error``, never its text, which may quote the request."""
+    given = vars(error)  # only its fields: a property may warn, or have other effects
     words = [str(status)] if type(status := given.get("status_code")) is int else []
     code = given.get("code")
     if isinstance(code, str) and _CODE.fullmatch(code):

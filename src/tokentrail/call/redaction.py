@@ -1,6 +1,6 @@
-"""What the user's settings leave of the content of a call that ended, and of what quotes it.
+"""Redaction of an ended call: of its content, and of other texts that may quote the content.
 
-Stop texts, codes that a server echoes and exceptions are outside of content, and may quote it.
+Stop sequences, error codes echoed by a server and exceptions are not content, but may quote it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Operation, RaisedException
 
 OTHER: Final = "_OTHER"
-"""The conventions' word for an error of no known kind."""
+"""The ``error.type`` that the conventions define for an unknown error."""
 
 
 def redacted_content(operation: Operation, capture: Capture, *, is_wanted: bool) -> Content | None:
-    """Return what is kept of the content, and let go of the rest, in ``operation`` too."""
+    """Return the redacted content and release the rest; also redact the texts of ``operation``."""
     raised, content = operation.raised, None
     operation.raised = raised and replace(raised, message=None, stacktrace=None)
     try:
@@ -40,7 +40,7 @@ def redacted_content(operation: Operation, capture: Capture, *, is_wanted: bool)
 
 
 def redacted_exception(raised: RaisedException, rules: Redaction) -> RaisedException:
-    """Return ``raised`` with what the user's settings leave of its message and stack trace."""
+    """Return ``raised`` with its message and stack trace redacted by the user's settings."""
     message, stacktrace = (
         None if text is None else rules.text("error", text)
         for text in (raised.message, raised.stacktrace)
@@ -49,7 +49,7 @@ def redacted_exception(raised: RaisedException, rules: Redaction) -> RaisedExcep
 
 
 def redact_words(operation: Operation, rules: Redaction) -> None:
-    """Keep of the words of ``operation`` what the user's ``redact`` leaves of them."""
+    """Redact the stop sequences and error codes of ``operation`` by the user's ``redact``."""
     request, response = operation.request, operation.response
     if request.stop_sequences is not None:
         kept = (rules.text("stop", text) for text in request.stop_sequences)

@@ -1,4 +1,4 @@
-"""What the worker finds out of a call that waits for it, beyond the counts: both are rare."""
+"""What the worker adds to the counts of a queued call: corrections and explanations, both rare."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def put_right(
     runtime: Runtime, operation: Operation, prompt: Prompt, tally: InputTally | None, usage: Usage
 ) -> Generator[None, None, Usage]:
-    """Return, after short slices, ``usage`` with its counted input put right.
+    """Return, after short slices, ``usage`` with its counted input corrected.
 
-    By what reports of calls like it taught.
+    The correction was learned from reports of similar calls.
     """
     calibration, response = runtime.calibration, operation.response
     if calibration is None or tally is None or usage.input is None:
@@ -35,9 +35,9 @@ def put_right(
 def explain(
     runtime: Runtime, operation: Operation, prompt: Prompt, deadline: float
 ) -> Iterator[None]:
-    """Find out what the input is made of, and what the prompt's cache served, until ``deadline``.
+    """Find out what the input consists of and what the prompt cache served, until ``deadline``.
 
-    Where the encoding is there; ``operation`` has its usage.
+    Nothing happens if the encoding is not built. ``operation`` already has its usage.
     """
     explainer, given = runtime.explainer, operation.usage.input
     model = runtime.identify(operation.request, operation.response)

@@ -1,4 +1,4 @@
-"""The start of a call: what is decided about it before it is sent."""
+"""The start of a call: the decisions made before the request is sent."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ class CallToRecord:
     adapter: ApiAdapter
     client: object
     context: CallContext
-    """What is current where it is made."""
+    """The context that is current when the call is made."""
     request: Request
     usage_injected: bool = field(default=False, init=False)
-    """The server is asked for the usage of the stream, which the application did not do: it has to
-    be seen in any case."""
+    """Whether tokentrail, not the application, requested the usage of the stream. Such a stream
+    must be observed in any case."""
 
 
 def start_call(
     runtime: Runtime, call: CallToRecord, reader: RequestReader
 ) -> tuple[ObservedCall | None, CallTelemetry]:
-    """Start a call that is about to be made; return what observes it, and its telemetry.
+    """Start a call that is about to be made; return its observer and its telemetry.
 
-    ``reader``: reads the prompt, unless it is in the request, and the content. Nothing observes the
-    call where nobody would see it: no span is recorded, metrics and events are off.
+    ``reader`` reads the content, and the prompt if the request does not have it. The observer is
+    ``None`` if nothing would be recorded: no span is sampled, and metrics and events are off.
     """
     if not runtime.is_prepared:
         runtime.prepare()
@@ -79,16 +79,16 @@ def start_call(
         if _needs_encoding(runtime, call):
             runtime.start_encoding(runtime.identify(request, None).encoding)
         runtime.open_calls.add(observed)
-    except BaseException:  # an interrupt: to read what is long takes a while
+    except BaseException:  # an interrupt: reading a long prompt takes a while
         telemetry.discard()
         raise
     return observed, telemetry
 
 
 def _output_tally(runtime: Runtime, request: Request) -> OutputTally | None:
-    """Return what counts the answer of a stream, if it is counted; have the worker ready."""
+    """Start the worker; return the tally of a stream's output, if the output is counted."""
     runtime.worker.ensure()
-    runtime.emitter.provider_flush.look_again()  # a finaliser, which may queue it, does not
+    runtime.emitter.provider_flush.look_again()  # finalisers, which also queue calls, do not look
     mode = runtime.settings.token_counting
     if mode is TokenCounting.OFF or not resolve.shows_output(request):
         return None
@@ -96,7 +96,7 @@ def _output_tally(runtime: Runtime, request: Request) -> OutputTally | None:
 
 
 def _capture(runtime: Runtime, reader: RequestReader, request: Request) -> Capture:
-    """Return what gathers the content, its request read."""
+    """Return the capture of the content, with the content of the request already read."""
     from tokentrail.apis.capture import Capture
     from tokentrail.apis.readers import content_accumulator
 
@@ -105,7 +105,7 @@ def _capture(runtime: Runtime, reader: RequestReader, request: Request) -> Captu
     gathering = content_accumulator(request, schemas=settings.capture_tool_schemas, limit=limit)
     from tokentrail.content.parts import Content
 
-    asked = SentContent(None, Content())  # where reading it fails
+    asked = SentContent(None, Content())  # if reading it fails
     with guard.shield("content of a request"):
         asked = SentContent(reader, reader.read_content())
     return Capture(asked, gathering, runtime.redaction, foreign=emitter.has_hook)
@@ -134,7 +134,7 @@ def _recorder(
 
 
 def _needs_encoding(runtime: Runtime, call: CallToRecord) -> bool:
-    """Whether it will be counted, as far as one can know: a stream seldom reports its usage."""
+    """Whether the call will probably be counted: few streams report their usage."""
     mode = runtime.settings.token_counting
     if mode is TokenCounting.ALWAYS or runtime.explainer is not None:
         return True
@@ -142,9 +142,9 @@ def _needs_encoding(runtime: Runtime, call: CallToRecord) -> bool:
 
 
 class _StreamEncoder:
-    """Finds the encoding to count an answer with while it streams; the tally asks for it.
+    """Finds the encoding for an answer while it streams; the tally calls it.
 
-    The recorder, whose accumulator fills the tally, is not kept alive by it.
+    It has only a weak reference to the recorder, whose accumulator fills the tally.
     """
 
     __slots__ = ("_recorder", "_request", "_runtime")
@@ -155,10 +155,11 @@ class _StreamEncoder:
         self._recorder = weakref.ref(recorder)
 
     def __call__(self, held: int) -> Encoder | None:
-        """Return the encoding, if it is there.
+        """Return the encoding, if it is built.
 
-        It may not be, where a report is awaited. Of a long answer so much text is ``held`` by then
-        (in bytes) that it would have to be estimated if the report does not come.
+        It may be missing if the server is expected to report the usage. It is then built once
+        ``held``, the bytes of text waiting, is large: without a report, a long answer would have to
+        be estimated.
         """
         recorder, runtime = self._recorder(), self._runtime
         if recorder is None or not recorder.is_open:

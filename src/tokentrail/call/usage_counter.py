@@ -1,4 +1,4 @@
-"""Counting at the end of a call what the server does not report of its usage."""
+"""Counts, at the end of a call, the usage that the server does not report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class UsageCounter:
-    """Counts the two directions of one call, each if there is a tally of it."""
+    """Counts the input and output of one call, each if it has a tally."""
 
     __slots__ = ("_encoder", "_encodings", "_expired", "_input", "_model", "_output", "_start")
 
@@ -26,7 +26,7 @@ class UsageCounter:
         tally_of_input: InputTally | None,
         tally_of_output: OutputTally | None,
     ) -> None:
-        """Have the encoding built, if there is something to count."""
+        """Start building the encoding, if there is something to count."""
         self._encodings = runtime.encodings
         self._model = model
         self._input = tally_of_input
@@ -39,31 +39,31 @@ class UsageCounter:
 
     @property
     def has_work(self) -> bool:
-        """Whether anything has to be counted."""
+        """Whether there is something to count."""
         return self._input is not None or self._output is not None
 
     @property
     def counted_input(self) -> InputTally | None:
-        """The tally of the input, if that is counted with a known model's encoding."""
+        """The tally of the input, if it is counted with the encoding of a known model."""
         return self._input if self._encoder is not None and self._model.known else None
 
     @property
     def weight(self) -> int:
-        """How much text has to be counted yet."""
+        """How much text is still to be counted."""
         weight = self._input.weight if self._input is not None else 0
         return weight + (self._output.held if self._output is not None else 0)
 
     def is_ready(self) -> bool:
-        """Whether what counting needs is there, or never will be."""
+        """Whether counting can start: nothing to count, or the encoding is built or has failed."""
         return not self.has_work or self._encodings.is_settled(self._model.encoding)
 
     def is_encoded(self) -> bool:
-        """Whether the model's encoding is there, or never will be; have it built."""
+        """Start building the model's encoding; return whether it is built or has failed."""
         self._start(self._model.encoding)
         return self._encodings.is_settled(self._model.encoding)
 
     def expire(self) -> None:
-        """Estimate from now on what is not counted yet."""
+        """From now on estimate what is not counted yet."""
         self._expired = True
         if self._encoder is not None:
             self._encoder.is_over = True
@@ -79,7 +79,7 @@ class UsageCounter:
             yield from self._output.steps(self._encoder)
 
     def counts(self, request: Request) -> tuple[Count | None, Count | None]:
-        """Return what the input and the output came to, once they are counted."""
+        """Return the counts of input and output, after :meth:`steps`."""
         model, encoded = self._model, self._encoder is not None
         return (
             resolve.to_count(request, model, self._input, output=False, encoded=encoded),
@@ -88,7 +88,7 @@ class UsageCounter:
 
 
 class _TimedEncoder:
-    """An encoding for as long as there is time; what it refuses then, the tallies estimate."""
+    """An encoding that refuses text after the deadline; the tallies then estimate that text."""
 
     __slots__ = ("_encoding", "is_over")
 

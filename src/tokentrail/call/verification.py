@@ -1,6 +1,6 @@
-"""Counting a call whose usage was reported, too: to record how good counts are, and to learn.
+"""Counts calls with reported usage as well, to record how accurate counts are, and to learn.
 
-Few calls come here: those that were chosen for it, and those that may teach calibration something.
+Only few calls are verified: a random sample, and those from which calibration may learn.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Verification:
-    """What a reported call is counted for, and with what."""
+    """Counts a call with reported usage, for comparison or for calibration."""
 
     __slots__ = ("_encoder", "_lesson", "_model", "_operation", "_runtime")
 
@@ -36,7 +36,7 @@ class Verification:
         self._lesson: Lesson | None = None
 
     def learn(self, prompt: LatePrompt, *, verifies: bool) -> None:
-        """Have calibration learn from the count; ``verifies``: also what is known already."""
+        """Prepare a lesson for calibration; ``verifies``: count even what is already known."""
         calibration = self._runtime.calibration
         if calibration is not None:
             counted_as = (self._model, self._encoder)
@@ -44,7 +44,7 @@ class Verification:
             self._lesson.verifies = verifies
 
     def submit(self) -> None:
-        """Give the worker what was to be learned."""
+        """Give the prepared lesson to the worker."""
         calibration, lesson = self._runtime.calibration, self._lesson
         if calibration is not None and lesson is not None:
             calibration.wait(lesson)
@@ -57,7 +57,7 @@ class Verification:
         prompt: Prompt | None,
         output_tally: Callable[[Prompt | None], OutputTally | None],
     ) -> None:
-        """Have the worker compare counts with the reports, and learn from them what was to be."""
+        """Let the worker compare counts with reports, and learn if a lesson was prepared."""
         operation = self._operation
         given: InputTally | None = None
         if prompt is not None and not prompt.unknowable:
@@ -70,7 +70,7 @@ class Verification:
 
 
 def verification(runtime: Runtime, operation: Operation) -> Verification | None:
-    """Return what counts a reported call; ``None`` where that would need an encoding not built."""
+    """Return the verification of a call; ``None`` if its encoding is unknown or not built."""
     model = runtime.identify(operation.request, operation.response)
     encoder = runtime.encodings.get(model.encoding)
     if encoder is None or not model.known:

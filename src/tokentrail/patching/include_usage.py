@@ -1,10 +1,11 @@
-"""Asking the server for a stream's usage on the application's behalf, unseen by it.
+"""Requests the usage of a stream for the application, without the application noticing.
 
-The option ``stream_options.include_usage`` makes a server send one more chunk, with no choice and
-the usage, and a ``usage: null`` on the others. The application did not ask for either, so the one
-is kept from it and the other wiped off. Servers that send the usage beside the last choice do so
-always or only if asked, which one stream cannot show: the next is not asked, and then it is known.
-A server that refuses the option is asked again without it, and not bothered with it for a while.
+With the option ``stream_options.include_usage`` a server sends one more chunk, with the usage and
+no choice, and ``usage: null`` on the other chunks. The application requested neither, so the extra
+chunk is hidden from it and the null is removed. Some servers send the usage together with the last
+choice, either always or only with the option. One stream cannot show which: the next stream is sent
+without the option to find out. If a server refuses the option, the request is repeated without it,
+and the server does not get the option again for a while.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ _READ_ONCE: Final = ("messages", "prompt", "tools", "functions")
 
 
 def server_of(base_url: str, client: object, kwargs: Mapping[str, Any]) -> str:
-    """Return what names the server of a call: its base URL and the API version it asks for.
+    """Return the name of a call's server: its base URL and the requested API version.
 
-    An Azure client's version is its own; any client may be given one as a query, for a call or for
-    all of its calls.
+    Azure clients always have an API version. Any client may set one as a query parameter, for one
+    call or for all its calls.
     """
     for query in (kwargs.get("extra_query"), getattr(client, "default_query", None)):
         if isinstance(query, Mapping) and _VERSION in query:
@@ -44,11 +45,12 @@ def server_of(base_url: str, client: object, kwargs: Mapping[str, Any]) -> str:
 
 
 def is_open(request: Request, kwargs: Mapping[str, Any]) -> bool:
-    """Whether the option may be added: a stream that has it, and an application silent on it.
+    """Whether the option may be added: the API has it, and the application did not set it.
 
-    Raw and streaming responses are left alone: the application reads what is on the wire. So are
-    arguments of which something can be read but once: they could not be sent again without the
-    option. An iterator that is an argument itself is kept while it is read, with all that is in it.
+    It is not added to raw and streaming responses, because there the application reads the body
+    itself. It is not added if an argument contains something that can be read only once, because
+    the request could not be repeated without the option. An argument that is itself an iterator is
+    fine: its items are kept while the client reads them.
     """
     if not request.stream or (request.operation, request.api) not in WITH_USAGE_OPTION:
         return False
@@ -74,12 +76,12 @@ def _reads_once(argument: object) -> bool:
         return any(repeatable(item) is not item for item in argument)
     if isinstance(argument, (str, bytes, Mapping, Iterator)):
         return False
-    # What its items are cannot be known without reading it, which the client alone may do.
+    # Only the client may read it, so its items are unknown here.
     return isinstance(argument, Iterable)
 
 
 def added(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments with the option, beside what else the application said there."""
+    """Return the arguments with the option added to the application's own stream options."""
     given = kwargs.get(OPTION)
     others = given if isinstance(given, Mapping) else {}
     return {**kwargs, OPTION: {**others, _WANTED: True}}
@@ -90,9 +92,9 @@ def taken_back(
     original: Mapping[str, Any],
     kept: Mapping[str, tuple[list[object], Iterator[object]]],
 ) -> dict[str, Any]:
-    """Return the arguments as the application gave them, for a second try.
+    """Return the arguments as the application passed them, for a second try.
 
-    A one-shot iterator begins anew with what the first try took out of it.
+    A one-shot iterator starts again with the items that the first try consumed.
     """
     again = dict(kwargs)
     again.pop(OPTION, None)
@@ -104,10 +106,10 @@ def taken_back(
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether ``error`` is a server's word that it does not take the option.
+    """Whether ``error`` means that the server does not accept the option.
 
-    Any status of a bad request, and 501, with the option named in any spelling and at any place.
-    What the server echoes of the request is not its word: the option stands there in any case.
+    The status must be 4xx or 501, and the body must name the option, in any spelling and anywhere.
+    An echo of the request in the body does not count: it always contains the option.
     """
     status = getattr(error, "status_code", None)
     if type(status) is not int or not (_BAD <= status < _BROKEN or status == _NOT_IMPLEMENTED):
@@ -122,12 +124,12 @@ _NAMED: Final = re.compile(r"stream[ _-]?options|include[ _-]?usage", re.IGNOREC
 _ECHO: Final = re.compile(
     rf"{OPTION}\\*['\"]\s*:\s*\{{\s*\\*['\"]{_WANTED}\\*['\"]\s*:\s*true\s*\}}", re.IGNORECASE
 )
-"""The option as it was sent, in JSON, in JSON in JSON, or as Python writes it."""
+"""The option as it was sent: in JSON, in JSON within JSON, or as a Python literal."""
 _NESTED: Final = 8
 
 
 def _said(body: object, depth: int = 0) -> Iterator[str]:
-    """Yield what a server says: texts, and the names of fields but for those of an echo."""
+    """Yield the texts and field names of an error body, without an echo of the option."""
     if isinstance(body, str):
         yield body
     elif depth < _NESTED and isinstance(body, Mapping):
@@ -148,11 +150,11 @@ BY_ITSELF: Final = (
     "openrouter.ai",
     "azuredatabricks.net",
 )
-"""Hosts that were seen to report streams unasked: what the application sees there is theirs."""
+"""Hosts known to report the usage of streams without the option; applications see it there."""
 
 
 def reports_unasked(host: str | None) -> bool:
-    """Whether a host is known to report the usage of streams without being asked."""
+    """Whether a host is known to report the usage of streams without the option."""
     return host is not None and any(host == one or host.endswith("." + one) for one in BY_ITSELF)
 
 
@@ -160,19 +162,19 @@ class UsageFilter(Protocol):
     """Sees each chunk of a stream before the application does."""
 
     def hides(self, chunk: object) -> bool:
-        """Whether the chunk is kept from the application."""
+        """Whether the chunk is hidden from the application."""
 
     def on_end(self) -> None:
-        """Note that the stream came to its end."""
+        """Note that the stream ended."""
 
 
 class InjectedUsage:
-    """Keeps from the application the usage of a stream that came only because we asked.
+    """Hides usage from the application that the server sent only because of our option.
 
-    A chunk that is there for the usage alone is kept from it. Usage beside a finish reason is taken
-    off where the server shows that it heeds the option, by ``usage: null`` on the chunks before or
-    in a stream that was not asked; else it is taken for the server's own. Usage beside a choice
-    that is not finished always is.
+    A chunk sent only for the usage is hidden. Usage next to a finish reason is removed if the
+    server is known to follow the option: by ``usage: null`` on earlier chunks, or by an earlier
+    stream without the option. Otherwise the server is assumed to send it anyway. The same is
+    assumed of usage next to an unfinished choice.
     """
 
     __slots__ = ("_heeds", "_memory", "_own", "_server")
@@ -181,14 +183,14 @@ class InjectedUsage:
         self._memory = memory
         self._server = server
         self._heeds = memory.habit(server) is Habit.ASKED
-        """The usage is there because it was asked for."""
+        """Whether the server sends usage only because of the option."""
         self._own = False
-        """The server reports by itself, on chunks that are no end."""
+        """Whether the server reports usage anyway, on chunks before the last one."""
 
     def hides(self, chunk: object) -> bool:
-        """Whether ``chunk`` is there only because we asked; any other is as if we had not.
+        """Whether ``chunk`` was sent only because of our option; clean any other chunk.
 
-        ``usage: null`` leaves no trace in ``to_json()`` once the field does not count as set.
+        Once the field counts as not set, ``usage: null`` no longer appears in ``to_json()``.
         """
         try:
             given = vars(chunk)
@@ -210,7 +212,7 @@ class InjectedUsage:
         return self._beside_choice(chunk, choices)
 
     def on_end(self) -> None:
-        """Know no more than before."""
+        """Do nothing: the end adds no information."""
 
     def _beside_choice(self, chunk: Any, choices: object) -> bool:
         said = [fields(choice) for choice in sequence(choices)]
@@ -226,14 +228,14 @@ class InjectedUsage:
 
 
 def _is_empty(choice: Mapping[str, object]) -> bool:
-    """Whether a choice of a chunk says nothing."""
+    """Whether a choice of a chunk has no content."""
     delta = fields(choice.get("delta"))
     values = {**delta, "role": None, "text": choice.get("text")}.values()
     return not any(values)
 
 
 def take_off(chunk: Any) -> None:
-    """Take the usage off a chunk, as if it had never been sent."""
+    """Remove the usage from a chunk, as if it had never been sent."""
     given, extra = vars(chunk), chunk.__pydantic_extra__ or {}
     if given.get("usage") is not None:
         given["usage"] = None
@@ -247,7 +249,7 @@ def take_off(chunk: Any) -> None:
 
 
 class UnaskedUsage:
-    """Learns whether a server that is not asked sends the usage of a stream all the same."""
+    """Learns whether a server sends the usage of a stream without the option."""
 
     __slots__ = ("_came", "_memory", "_server")
 
@@ -257,10 +259,10 @@ class UnaskedUsage:
         self._came = False
 
     def hides(self, chunk: object) -> bool:
-        """Look at ``chunk``, which is the application's."""
+        """Look for usage in ``chunk``; the application gets every chunk."""
         self._came = self._came or find_usage(fields(chunk)) is not None
         return False
 
     def on_end(self) -> None:
-        """Note what the server did."""
+        """Remember whether usage arrived."""
         self._memory.note_unasked(self._server, came=self._came)

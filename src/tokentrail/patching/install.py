@@ -1,7 +1,7 @@
-"""How methods of the client are wrapped: the table is walked by install and remove alike.
+"""Wraps the methods of the client that the table lists, and unwraps them again.
 
-Nothing of openai is imported here. A hook waits for each module; it cannot be unregistered, so it
-waits once at a time and asks whether patching is wanted.
+This module imports nothing of openai. An import hook waits for each module. A hook cannot be
+unregistered, so each module has at most one, and the hook checks whether patching is still enabled.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ _OPENING = frozenset({"__enter__", "__aenter__", "enter"})
 
 
 _DEPRECATING = frozenset({"typing_extensions", "warnings", "_py_warnings"})
-"""The modules whose ``deprecated`` a client may decorate with; the last since Python 3.14."""
+"""Modules whose ``deprecated`` decorator clients use; the last one since Python 3.14."""
 _hooked: set[str] = set()
 _patched: list[tuple[type, str, object, object]] = []
 _wanted: frozenset[str] = frozenset()
-"""The families whose methods are to be wrapped, as long as anything is."""
+"""The APIs whose methods are wrapped; empty when nothing is."""
 
 
 def install(families: Collection[str] = INSTRUMENTED_APIS) -> None:
-    """Wrap the methods of ``families``, now or when their module is imported. Idempotent."""
+    """Wrap the methods of ``families`` now, or when their module is imported. Idempotent."""
     global _wanted
     _wanted = frozenset(families)
     for name in (_CLIENT, *{name for row in all_methods() for name in row.modules}):
@@ -54,17 +54,17 @@ def install(families: Collection[str] = INSTRUMENTED_APIS) -> None:
 
 
 def _hook(name: str) -> None:
-    """Have what is wanted of a module wrapped, now if it is there, else once it is imported."""
+    """Wrap the methods of a module now if it is imported, otherwise once it is."""
     try:
         wrapt.register_post_import_hook(_imported, name)
-    except KeyError:  # wrapt 1, whose hooks work once: the module was imported, and is gone
+    except KeyError:  # wrapt 1, whose hooks run only once: the module was imported and removed
         _imported(import_module(name))
 
 
 def remove() -> None:
-    """Put the very same functions back. Idempotent.
+    """Restore the original functions. Idempotent.
 
-    A method that somebody wrapped after us keeps our wrapper inside theirs; it does nothing then.
+    If someone wrapped a method after us, our wrapper stays inside theirs and does nothing.
     """
     global _wanted
     _wanted = frozenset()
@@ -78,14 +78,14 @@ def remove() -> None:
 
 
 def refresh() -> None:
-    """Wrap what was imported anew since, where anything is wrapped. Idempotent."""
+    """If anything is wrapped, wrap what was imported again since. Idempotent."""
     if _wanted:
         _below.cache_clear()
         install(_wanted)
 
 
 def _imported(module: ModuleType) -> None:
-    _hooked.discard(module.__name__)  # a hook is called once: it may be imported anew
+    _hooked.discard(module.__name__)  # a hook runs once, and the module may be imported again
     if not _wanted:
         return
     for row in all_methods():
@@ -105,9 +105,9 @@ def _look_for(row: Method, module: ModuleType) -> None:
 
 @cache
 def _below(name: str) -> list[str] | None:
-    """Return where what is below a module is, ``None`` if there is no such module.
+    """Return the submodule search paths of a module; ``None`` if there is no such module.
 
-    Nothing is imported to find out.
+    This imports nothing.
     """
     if (module := sys.modules.get(name)) is not None:
         return list(getattr(module, "__path__", ()))
@@ -116,11 +116,11 @@ def _below(name: str) -> list[str] | None:
 
 
 def _patch(module: ModuleType, row: Method) -> None:
-    # vars(): asking a package of openai for an attribute may make it load the rest of itself.
+    # vars(): reading an attribute of an openai package may make it load its other modules.
     owner: Any = vars(module).get(row.owner)
     original = owner.__dict__.get(row.method) if owner is not None else None
     if original is None:
-        if not hasattr(module, "__path__"):  # or else the class stands in a module of the package
+        if not hasattr(module, "__path__"):  # in a package, one of its modules may have the class
             _missing(row)
         return
     if is_patched(original):
@@ -133,9 +133,9 @@ def _patch(module: ModuleType, row: Method) -> None:
 
 
 def _around(original: Any, wrapper: Callable[..., Any]) -> object:
-    """Return the method with our wrapper around it, but inside of what says that it is deprecated.
+    """Return the method with our wrapper around it, but inside a ``deprecated`` decorator.
 
-    That warns of the line by which it was called, which shall be the application's.
+    The decorator's warning names the calling line, which has to be the application's.
     """
     if getattr(original, "__globals__", {}).get("__name__") not in _DEPRECATING:
         return PatchedMethod(original, wrapper)
@@ -174,7 +174,7 @@ def _missing(row: Method) -> None:
 
 
 def is_patched(function: object) -> bool:
-    """Whether our wrapper is anywhere in ``function``."""
+    """Whether ``function`` contains our wrapper at any depth."""
     seen = 0
     while function is not None and seen < 100:  # noqa: PLR2004 - deeper is a loop
         if isinstance(function, (PatchedMethod, PatchedSeam)):

@@ -1,4 +1,4 @@
-"""Which methods of the client are told: one table. Nothing of openai is imported here."""
+"""The table of the instrumented client methods. This module imports nothing of openai."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ class Method:
     """One method of one class."""
 
     modules: tuple[str, ...]
-    """Where the class stands, in one or another layout of the client."""
+    """The modules that may define the class, one per layout of the client."""
     owner: str
     method: str
     adapter: ApiAdapter | None
-    """``None``: its path says which."""
+    """``None`` if the path of the request chooses the adapter."""
     is_async: bool
-    """Said here because ``inspect`` cannot tell: the client's decorator hides it."""
+    """Stated here because ``inspect`` cannot see it: a decorator of the client hides it."""
     optional: bool
-    """Not every supported version has it."""
+    """Whether some supported versions of the client lack the method."""
 
     @property
     def title(self) -> str:
-        """The method's name for people."""
+        """The method's name in log messages."""
         return f"{self.modules[0]}:{self.owner}.{self.method}"
 
     @property
     def path(self) -> str:
-        """The way to it from a client of either kind, as ``chat.completions.create``."""
+        """The attribute path from a client, such as ``chat.completions.create``."""
         parts = self.modules[0].split(".")[2:]
         owners = [part for part, last in zip(parts, ["", *parts], strict=False) if part != last]
         return ".".join((*owners, self.method))
 
     @property
     def api(self) -> str:
-        """The part of the client it belongs to; ``instrumented_apis`` chooses among them."""
+        """The API it belongs to, as in the setting ``instrumented_apis``."""
         return self.path.removeprefix("beta.").partition(".")[0]
 
 
@@ -117,7 +117,7 @@ DIRECT: tuple[Method, ...] = tuple(
     Method(("openai._base_client",), owner, "request", None, is_async=is_async, optional=False)
     for owner, is_async in (("SyncAPIClient", False), ("AsyncAPIClient", True))
 )
-"""What every method comes down to, and what some frameworks call themselves."""
+"""The methods that all others call in the end; some frameworks call them directly."""
 
 
 EXCHANGES: tuple[Method, ...] = (
@@ -127,7 +127,7 @@ EXCHANGES: tuple[Method, ...] = (
     ),
     Method(("openai._base_client",), "BaseClient", RETRIED, None, is_async=False, optional=True),
 )
-"""What every answer, and every try that the client repeats by itself, comes by."""
+"""The private methods that the client calls for every answer and every retry."""
 
 
 def _opened(modules: tuple[str, ...], owner: str, adapter: ConnectionAdapter) -> tuple[Method, ...]:
@@ -149,9 +149,9 @@ CONNECTIONS: tuple[Method, ...] = (
     *_opened(_RESPONSES, "ResponsesConnectionManager", _CONNECTION),
     *_opened(_BETA_RESPONSES, "ResponsesConnectionManager", _CONNECTION),
 )
-"""What ``connect`` returns, which opens a connection when it is entered, by either name."""
+"""The methods that open a connection, on the managers that ``connect`` returns."""
 
 
 def all_methods() -> tuple[Method, ...]:
-    """Return all rows."""
+    """Return all rows of the table."""
     return (*ROWS, *DIRECT, *EXCHANGES, *CONNECTIONS)

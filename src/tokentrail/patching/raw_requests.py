@@ -1,10 +1,10 @@
-"""Calls that an application makes by the client's own ``post`` or ``request``.
+"""Calls that an application makes with the client's own ``post`` or ``request``.
 
-litellm does, to keep the client from reading through long conversations: by its methods alone none
-of litellm's would be told. A POST to one of :data:`PATHS`, which are those of text and embeddings,
-is recorded as the method that has this path; what asks for pictures, sound or a judgement by its
-method only. Inside a method that is recorded nothing is seen here. The async client's search of a
-vector store is a method that sends its request when what it returned is awaited: it is seen here.
+litellm uses them so that the client does not read through long conversations. Without this module
+no call of litellm would be recorded. A POST to one of :data:`PATHS` (text and embeddings) is
+recorded as a call of the method with this path. Requests for images, audio or moderation are
+recorded only through their methods. Requests inside a recorded method are ignored here. The async
+client's vector store search sends its request only when its result is awaited, so it is seen here.
 """
 
 from __future__ import annotations
@@ -32,41 +32,41 @@ if TYPE_CHECKING:
     from tokentrail.telemetry.context import BodyReader
 
 PATHS: Final = {row.path: adapter_of(row) for row in OPERATIONS if row.path is not None}
-"""What is told of a POST, by its path below the base URL."""
+"""The adapter of a recorded POST, by its path below the base URL."""
 _BY_LENGTH: Final = sorted(PATHS, key=len, reverse=True)
 _WITH_IDS: Final = {
     path: r"(?:.*/)?" + path.replace("{", "(?P<").replace("}", ">[^/]+)")
     for path in PATHS
     if "{" in path
 }
-"""Patterns of paths with an id in them; ``re`` compiles each where the first such call is made."""
+"""Patterns of paths with an id in them; ``re`` compiles each at its first use."""
 
 
 @lean_dataclass(frozen=True, slots=True)
 class ClientHolder:
-    """Stands where a call's resource stands otherwise."""
+    """Takes the place of the resource object in a raw request."""
 
     _client: object
     endpoint: Endpoint | None = None
-    """Where the request goes, if not to the client's base URL."""
+    """The server, if the request does not go to the client's base URL."""
 
 
 @lean_dataclass(frozen=True, slots=True)
 class PostedCall:
-    """A request, called as if it were the method that has its path."""
+    """A raw request, callable like the method that has its path."""
 
     send: Any
     args: tuple[Any, ...]
-    """The class of the answer, the request's options, and what else there may be."""
+    """The class of the answer, the request options, and any further arguments."""
     kwargs: dict[str, Any]
     path: str
     asked: dict[str, Any]
-    """What the method would have been given."""
+    """The arguments as the method would get them."""
     endpoint: Endpoint | None = None
-    """Where it goes, if its URL is an absolute one."""
+    """The server, if the URL is absolute."""
 
     def __call__(self, **asked: Any) -> object:
-        """Send the request as it is, but for what differs in ``asked``."""
+        """Send the request, changed only where ``asked`` differs."""
         changed = {name: v for name, v in asked.items() if self.asked.get(name) is not v}
         if not changed:
             return self.send(*self.args, **self.kwargs)
@@ -79,10 +79,10 @@ class PostedCall:
 def show_body(
     reader: BodyReader, parse: Callable[[Any], object], args: tuple[Any, ...]
 ) -> tuple[Any, ...]:
-    """Return the arguments of a request, its answer shown to ``reader`` before it is parsed.
+    """Return the arguments of a request so that ``reader`` gets the answer before it is parsed.
 
-    Where an answer is cut short, or is not what the application's class wants, parsing it raises:
-    it was billed all the same.
+    Parsing raises if an answer is truncated or does not fit the application's class. Such an answer
+    was billed nevertheless.
     """
     if is_raw(args[1].headers):
         return args
@@ -92,7 +92,7 @@ def show_body(
 
 
 class _ShowingParser:
-    """The client's parser of an answer, which is shown to ``reader`` before."""
+    """The client's parser of an answer; ``reader`` gets the answer first."""
 
     def __init__(self, reader: BodyReader, parse: Callable[[Any], object]) -> None:
         self._reader = reader
@@ -111,7 +111,7 @@ def posted_call(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> PostedCall | None:
-    """Read a request; ``None`` if it is not one to be told, or is told already."""
+    """Read a request; ``None`` if it is not recorded, or is recorded already."""
     if context_to_instrument(client) is None:
         return None
     named = dict(kwargs)
@@ -129,7 +129,7 @@ def posted_call(
 
 
 def _path(url: str, client: object) -> str:
-    """Return the path of a URL below the base URL; of another server's, what ends it."""
+    """Return the path of a URL below the base URL; elsewhere the known path that it ends in."""
     if "://" not in url:
         return url.strip("/")
     path, base = urlsplit(url).path.strip("/"), getattr(client, "base_url", None)
@@ -139,7 +139,7 @@ def _path(url: str, client: object) -> str:
 
 
 def _with_ids(path: str) -> tuple[str, dict[str, str]]:
-    """Return the path of a row of which ``path`` is one, and the ids in it; else ``path``."""
+    """Return the path pattern that ``path`` matches, with its ids; else ``path`` itself."""
     for known, pattern in _WITH_IDS.items():
         if found := re.fullmatch(pattern, path):
             return known, {name: unquote(value) for name, value in found.groupdict().items()}
@@ -147,6 +147,6 @@ def _with_ids(path: str) -> tuple[str, dict[str, str]]:
 
 
 def _extra(options: Any) -> dict[str, Any]:
-    """Return what a method takes beside the body."""
+    """Return the arguments of the method that are not part of the body."""
     extra = {"extra_headers": options.headers, "extra_body": options.extra_json}
     return {name: value for name, value in extra.items() if isinstance(value, Mapping)}

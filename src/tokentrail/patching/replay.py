@@ -1,4 +1,4 @@
-"""What can be read but once, made so that it can be read again."""
+"""Makes one-shot iterators readable again."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ READ_IN_TURN: Final = frozenset({"messages", "input", "prompt", "tools", "functi
 USUAL: Final = frozenset({list, str, tuple, type(None)})
 
 Kept = dict[str, tuple[list[object], Iterator[object]]]
-"""What was taken out of the iterators among the arguments, and what is left of them."""
+"""For each iterator argument: the items consumed so far, and the rest of the iterator."""
 
 
 def recorded(given: dict[str, Any]) -> tuple[dict[str, Any], Kept]:
-    """Replace iterators by ones that keep what the client takes out of them."""
+    """Replace iterators by ones that keep the items the client consumes."""
     kept: Kept = {}
     kwargs = given
     for name, value in given.items():
@@ -28,7 +28,7 @@ def recorded(given: dict[str, Any]) -> tuple[dict[str, Any], Kept]:
 
 
 class _Recording:
-    """The caller's iterator, by all that can be seen of it; keeps what is taken out."""
+    """Looks like the caller's iterator, and keeps the consumed items."""
 
     __slots__ = ("_items", "_kept")
 
@@ -37,7 +37,7 @@ class _Recording:
         self._kept = kept
 
     @property  # type: ignore[misc, unused-ignore]
-    def __class__(self) -> type:  # the client's errors name the class of what it was given
+    def __class__(self) -> type:  # the client's errors name the class of the argument
         return type(self._items)
 
     def __iter__(self) -> Iterator[object]:
@@ -45,21 +45,21 @@ class _Recording:
 
     def __next__(self) -> object:
         item = next(self._items)
-        with guard.shield("arguments"):  # the item is the application's
+        with guard.shield("arguments"):  # the item belongs to the application
             item = repeatable(item)
             self._kept.append(item)
         return item
 
     def __getattr__(self, name: str) -> object:
-        # What is half made has no such field, and asking for it here would not come to an end.
+        # A half-initialised object lacks the field; a plain read would recurse without end.
         return getattr(object.__getattribute__(self, "_items"), name)
 
 
 def repeatable(item: object) -> object:
-    """Return a message, a tool or an item of a prompt so that it can be sent twice.
+    """Return a message, a tool or an item of a prompt in a form that can be sent twice.
 
-    Nothing is read yet. What has no iterator in it is returned itself; the caller's own mapping is
-    never changed.
+    Nothing is read yet. An item without an iterator is returned unchanged. The caller's mapping is
+    never modified.
     """
     if isinstance(item, Iterator):
         return Repeatable(item)
@@ -69,7 +69,7 @@ def repeatable(item: object) -> object:
 
 
 class Repeatable:
-    """The caller's iterator, by its class; each who iterates gets all of it."""
+    """Has the class of the caller's iterator; each iteration yields all of its items."""
 
     __slots__ = ("_kept", "_rest")
 
@@ -78,7 +78,7 @@ class Repeatable:
         self._rest = rest
 
     @property  # type: ignore[misc, unused-ignore]
-    def __class__(self) -> type:  # the client's errors name the class of what it was given
+    def __class__(self) -> type:  # the client's errors name the class of the argument
         return type(self._rest)
 
     def __iter__(self) -> Iterator[object]:

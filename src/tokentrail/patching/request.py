@@ -1,9 +1,9 @@
-"""A call read before it is made: what it asks for when it is written, its prompt when it is sent.
+"""Reads a call: its parameters when the method is called, its prompt when the request is sent.
 
-That may be later: a coroutine sends what stands in the caller's lists when it is awaited. (Keys
-that are put into an ``extra_body`` in between are sent and not recorded.) What counting needs at
-the end is taken then: references to the caller's immutable strings. Iterators that can be read but
-once are passed on through one that keeps what the client takes out of them.
+The request may be sent later: a coroutine sends what the caller's lists contain when it is awaited.
+(Keys added to an ``extra_body`` in between are sent but not recorded.) The data for counting is
+taken at that time, as references to the caller's immutable strings. One-shot iterators are replaced
+by iterators that keep the items the client consumes.
 """
 
 from __future__ import annotations
@@ -37,38 +37,38 @@ if TYPE_CHECKING:
     from tokentrail.telemetry.emitter import CallTelemetry
 
 _CONTEXT_SHIELD = guard.shield("context")
-"""Made once: each takes as long to make as to enter."""
+"""Created once: creating a shield takes as long as entering it."""
 
 _CONTAINERS = READ_IN_TURN | {"response_format", "text"}
-"""Arguments of a prompt that may be containers of the application's."""
+"""Arguments of a prompt that may be mutable containers of the application."""
 
 
 @lean_dataclass(frozen=False, slots=False)
 class CallArguments(CallToRecord):
-    """The arguments of a call, read. What is not known yet, or seldom so, is the class's own."""
+    """The arguments of a call, parsed. Defaults are the values not known yet, or rarely set."""
 
     runtime: Runtime
     original: Mapping[str, Any]
-    """The application's own arguments."""
+    """The arguments that the application passed."""
     retryable: dict[str, Any]
-    """The same for the client, with what is read only once kept while it is read."""
+    """The same arguments for the client; iterators are replaced so that consumed items are kept."""
     sent: dict[str, Any]
-    """What the client is called with."""
+    """The arguments that the client is called with."""
     replay_buffers: Kept
-    """What was taken out of one-shot iterators, and what is left of them."""
+    """The consumed items of one-shot iterators, and the rest of them."""
     effective: dict[str, object]
-    """What is really sent."""
+    """The parameters of the request, with ``extra_body`` merged in."""
     is_unusual: bool = field(default=False, init=False)
-    """There are collections of other kinds than lists in it, or iterators."""
+    """Whether the arguments contain iterators, or collections that are not lists."""
     snapshot: dict[str, object] | None = field(default=None, init=False)
-    """The arguments as they were when it was sent, for a prompt that is read late."""
+    """The arguments at the time of sending, from which the prompt is read later."""
     usage_filter: UsageFilter | None = field(default=None, init=False)
-    """What sees to the usage of the stream before the application does."""
+    """The filter of the stream's usage, which sees each chunk before the application."""
 
     def take_snapshot(self) -> None:
-        """Take what a late prompt will be read of: the application may go on with its lists.
+        """Copy the arguments of the prompt: the application may modify its lists afterwards.
 
-        Where usage is reported the prompt is never read.
+        If the server reports the usage, the prompt is never read.
         """
         if self.snapshot is None:
             effective = self._listed() if self.is_unusual else self.effective
@@ -79,7 +79,7 @@ class CallArguments(CallToRecord):
 
     @property
     def held(self) -> object:
-        """What the prompt is read of."""
+        """The object from which the prompt is read."""
         return self.snapshot
 
     def read_request(self) -> Request:
@@ -87,14 +87,14 @@ class CallArguments(CallToRecord):
         return self.adapter.parse_request(self.request.endpoint, self.snapshot or self._listed())
 
     def read_content(self) -> Content | None:
-        """Return what the request says; ``None`` if the client has to read it first."""
+        """Return the content of the request; ``None`` if the client has to read it first."""
         if self.replay_buffers:
             self.take_snapshot()
             return None
         return self._content(self._listed())
 
     def read_sent_content(self) -> Content:
-        """Return what the request said, once the client has read it."""
+        """Return the content of the request, after the client has read it."""
         return self._content(self.snapshot or {})
 
     def _content(self, arguments: Mapping[str, object]) -> Content:
@@ -102,21 +102,21 @@ class CallArguments(CallToRecord):
         return read_request_content(self.request, arguments, schemas=schemas)
 
     def _listed(self) -> dict[str, object]:
-        """Return what is sent, with lists in place of other collections."""
+        """Return the sent arguments, with other collections replaced by lists."""
         return _listed(self.effective) if self.is_unusual else self.effective
 
     def copy_to_show(self) -> dict[str, Any]:
-        """Return a copy of the arguments to look at, without what can be read but once."""
+        """Return a copy of the arguments for a hook, without one-shot iterators."""
         buffers = self.replay_buffers
         return {name: deep_copy(v) for name, v in self.original.items() if name not in buffers}
 
 
 Sender = tuple[object, "Endpoint | None"]
-"""A client, and where the call goes if not to its base URL."""
+"""A client, and the server if the call does not go to the client's base URL."""
 
 
 class SentCall:
-    """A call on its way: its arguments, what observes it, and its telemetry."""
+    """A call in progress: its arguments, its observer and its telemetry."""
 
     __slots__ = (
         "arguments", "call", "is_refused", "is_under_way", "telemetry", "usage_injected",
@@ -125,18 +125,18 @@ class SentCall:
     def __init__(self, arguments: CallArguments) -> None:
         self.arguments = arguments
         self.call: ObservedCall | None = None
-        """``None`` where nobody would see it."""
+        """``None`` if nothing would be recorded."""
         self.telemetry: CallTelemetry | None = None
-        """``None`` until it is started."""
+        """``None`` until the call is started."""
         self.usage_injected = arguments.usage_injected
-        """The server was asked for the usage, and did not refuse."""
+        """Whether tokentrail requested the usage and the server did not refuse."""
         self.is_under_way = False
-        """Its span may be current."""
+        """Whether the span of the call may be current."""
         self.is_refused = False
-        """It did refuse, and was asked again without."""
+        """Whether the server refused the option and the request was repeated without it."""
 
     def start(self) -> None:
-        """Start the call, and make its span current."""
+        """Start the call and make its span current."""
         arguments, runtime = self.arguments, self.arguments.runtime
         self.call, self.telemetry = call, telemetry = start_call(runtime, arguments, arguments)
         if telemetry.is_observed:
@@ -151,7 +151,7 @@ class SentCall:
         telemetry.attach(arguments.client)
 
     def retry_kwargs(self, error: BaseException) -> dict[str, Any] | None:
-        """Return the arguments for a second try if ``error`` came because we asked, else None."""
+        """Return the arguments for a second try if our option caused ``error``; else ``None``."""
         call, arguments = self.call, self.arguments
         if not self.usage_injected or call is None or not include_usage.is_refusal(error):
             return None
@@ -164,7 +164,7 @@ class SentCall:
         )
 
     def detach(self) -> None:
-        """Make current again what was before."""
+        """Restore the context that was current before."""
         if self.telemetry is not None:
             try:
                 self.telemetry.detach()
@@ -174,7 +174,7 @@ class SentCall:
         self.is_under_way = False
 
     def on_success(self, answer: object) -> None:
-        """Note that the call went well: if it did so only at the second try, that is remembered."""
+        """Run the response hook; remember a server that only accepted the second try."""
         arguments, runtime = self.arguments, self.arguments.runtime
         if runtime.settings.response_hook is not None:
             self._run_hook("response hook", runtime.settings.response_hook, lambda: answer)
@@ -186,7 +186,7 @@ class SentCall:
     def _run_hook(
         self, title: str, hook: Callable[[Any, Any], object], shown: Callable[[], object]
     ) -> None:
-        """Call a hook of the user's with the call's span; what it raises stays here."""
+        """Call a hook of the user with the call's span; its exceptions do not propagate."""
         with guard.shield(title):
             if self.telemetry is not None:
                 with without_instrumentation():
@@ -201,7 +201,7 @@ def read_arguments(
     args: tuple[Any, ...],
     original: dict[str, Any],
 ) -> CallArguments:
-    """Read a call that ``sender`` makes in ``context``, but for its prompt."""
+    """Read a call that ``sender`` makes in ``context``, without its prompt."""
     client, endpoint = sender
     endpoint = endpoint_of(client) if endpoint is None else endpoint
     retryable, effective = original, original
@@ -240,7 +240,7 @@ def read_arguments(
 
 
 def _ask_for_usage(runtime: Runtime, arguments: CallArguments) -> None:
-    """Ask the server for the usage of a stream on the application's behalf, if that is right."""
+    """Add the option for the usage of a stream, if the request and the server allow it."""
     request, original, memory = arguments.request, arguments.original, runtime.stream_usage
     if not include_usage.is_open(request, original):
         return
@@ -258,7 +258,7 @@ def _ask_for_usage(runtime: Runtime, arguments: CallArguments) -> None:
 
 
 def _listed(arguments: dict[str, object]) -> dict[str, object]:
-    """Return the arguments with lists in place of other collections."""
+    """Return the arguments, with other collections replaced by lists."""
     others = {
         name: list(v)
         for name, v in arguments.items()
@@ -268,10 +268,10 @@ def _listed(arguments: dict[str, object]) -> dict[str, object]:
 
 
 def _merged(args: tuple[Any, ...], kwargs: dict[str, Any], adapter: ApiAdapter) -> dict[str, Any]:
-    """Return what is really sent: ``extra_body`` goes over the arguments.
+    """Return the parameters that are sent: ``extra_body`` overrides the arguments.
 
-    A positional argument is an id (``responses.retrieve(response_id)``). Whether an answer is
-    read as a stream is the argument's word alone.
+    A positional argument is an id (``responses.retrieve(response_id)``). Only the argument
+    ``stream`` decides whether the client reads the answer as a stream.
     """
     arguments = dict(kwargs)
     if args:

@@ -1,9 +1,9 @@
-"""Observation of answers that arrive over time, on the very objects that openai made.
+"""Observes answers that arrive over time, on the objects that openai created.
 
-On the application's objects there are exactly three seams: a stream's ``_iterator``, a response's
-``close`` / ``aclose`` and a raw answer's ``parse``. The hooks are taken away when the call ends.
-The client ends a stream in many ways (its own ``close``, the helpers' straight way to
-``response.close()``, exhaustion, an error, the collector); together the three see all of them.
+The application's objects are hooked at exactly three places: a stream's ``_iterator``, a response's
+``close`` / ``aclose`` and a raw answer's ``parse``. The hooks are removed when the call ends. A
+stream can end in many ways: by its own ``close``, by a helper that calls ``response.close()``, by
+exhaustion, by an error, or by garbage collection. The three hooks together see all of them.
 """
 
 from __future__ import annotations
@@ -29,17 +29,16 @@ if TYPE_CHECKING:
 
 
 _PROXY: Any = getattr(wrapt, "BaseObjectProxy", wrapt.ObjectProxy)
-"""What instrumentations put around the client's objects; of two names, by release of wrapt."""
+"""The proxy class of other instrumentations; its name depends on the release of wrapt."""
 
 
 def observe(answer: object, call: ObservedCall, usage_filter: UsageFilter | None = None) -> None:
-    """See to it that ``call`` learns how ``answer`` goes on, whatever kind of answer it is.
+    """Report the progress of ``answer``, of any kind, to ``call``.
 
-    A stream is observed chunk by chunk, a raw answer until it is parsed or closed; anything else
-    is a whole answer and ends the call. ``usage_filter``: what is there only because we asked for
-    it is recorded, but does not reach the application. Of what another instrumentation
-    has put around an answer, we observe what is inside: its hooks and ours then see the same
-    chunks.
+    A stream is observed chunk by chunk, a raw answer until it is parsed or closed. Anything else is
+    a whole answer and ends the call. ``usage_filter`` hides from the application the usage that
+    only our option caused; it is recorded nevertheless. If another instrumentation wrapped the
+    answer, the object inside is observed, so that its hooks and ours see the same chunks.
     """
     answer, fields = _unwrapped(answer)
     if "_iterator" in fields and "response" in fields:
@@ -55,7 +54,7 @@ def observe(answer: object, call: ObservedCall, usage_filter: UsageFilter | None
 
 
 def call_of(stream: object) -> ObservedCall | None:
-    """Return the call of an open or read stream, also of the client's helper streams."""
+    """Return the call of an open or exhausted stream, including the client's helper streams."""
     for holder in (stream, getattr(stream, "_raw_stream", None)):
         inner = _unwrapped(holder)[1].get("_iterator")
         if isinstance(inner, ObservedIterator):
@@ -64,11 +63,11 @@ def call_of(stream: object) -> ObservedCall | None:
 
 
 def _unwrapped(answer: object) -> tuple[Any, dict[str, Any]]:
-    """Return what openai made of what others have made of it, and its attributes."""
+    """Return openai's own object inside the wrappers of others, and its attributes."""
     while isinstance(answer, _PROXY):
         answer = answer.__wrapped__
     fields = _attributes(answer)
-    if "stream" in fields:  # as the class of opentelemetry-instrumentation-openai-v2 has it
+    if "stream" in fields:  # a class of opentelemetry-instrumentation-openai-v2
         held = fields["stream"]
         if "_iterator" in _attributes(held):
             return held, _attributes(held)
@@ -104,10 +103,10 @@ def _observe_raw(raw: Any, fields: dict[str, Any], call: ObservedCall) -> None:
 
 
 class Phase(Enum):
-    """What an answer has come to that arrives over time.
+    """The state of an answer that arrives over time.
 
     ========= ================================================= ======================
-    in        what happens                                      leads to
+    phase     event                                             next
     ========= ================================================= ======================
     UNPARSED  a raw answer is parsed as a stream                OBSERVED
     UNPARSED  it is parsed as a whole                           ENDED (response)
@@ -116,17 +115,17 @@ class Phase(Enum):
     UNPARSED  it is closed, or dropped                          ENDED (see _on_unparsed_end)
     READ      it is parsed as a whole                           ENDED (response)
     READ      it is closed, or dropped                          ENDED (response, else unread)
-    OBSERVED  the iterator comes to its end                     ENDED (stream's end)
+    OBSERVED  the iterator ends                                 ENDED (stream's end)
     OBSERVED  the iterator raises                               ENDED (error)
     OBSERVED  it is closed or collected between two chunks      ENDED (closed; error, if the
                                                                 client's helper raised it)
-    OBSERVED  it is closed while the client is at a chunk,      CLOSING
+    OBSERVED  it is closed while the client pulls a chunk,      CLOSING
               and not because of an error
-    CLOSING   the iterator comes to its end                     ENDED (stream's end)
+    CLOSING   the iterator ends                                 ENDED (stream's end)
     CLOSING   the iterator raises, or is closed again           ENDED (closed)
     ========= ================================================= ======================
 
-    A stream begins as OBSERVED, a raw answer as UNPARSED. What comes after ENDED changes nothing.
+    A stream starts as OBSERVED, a raw answer as UNPARSED. Events after ENDED change nothing.
     """
 
     UNPARSED = "unparsed"
@@ -137,7 +136,7 @@ class Phase(Enum):
 
 
 class StreamHooks:
-    """The hooks that one call has on the application's objects, and what they mean together."""
+    """The hooks of one call on the application's objects, and the state they share."""
 
     __slots__ = (
         "_is_stream", "_placed", "_response", "call", "is_pulling", "phase", "usage_filter",
@@ -153,9 +152,9 @@ class StreamHooks:
     ) -> None:
         self.call = call
         self.usage_filter = usage_filter
-        """Keeps from the application what it did not ask for."""
+        """Hides usage that the application did not request."""
         self.is_pulling = False
-        """The client is at work on the next chunk: a close now may be its own."""
+        """Whether the client is pulling the next chunk; a close during that may be its own."""
         self.phase = Phase.UNPARSED
         self._is_stream = is_stream
         self._response = response
@@ -164,19 +163,19 @@ class StreamHooks:
             self.place(response, name, _Close(getattr(response, name), self))
 
     def place(self, owner: Any, name: str, hook: object) -> None:
-        """Put ``hook`` on ``owner``, to be taken away at the end."""
+        """Put ``hook`` on ``owner`` until the end of the call."""
         setattr(owner, name, hook)
         self._placed.append((owner, name, hook))
 
     def remove(self) -> None:
-        """Take the hooks away, except where somebody put another over ours."""
+        """Remove the hooks, except where someone else put another one over ours."""
         placed, self._placed = self._placed, []
         for owner, name, hook in placed:
             if vars(owner).get(name) is hook:
                 delattr(owner, name)
 
     def on_stream_observed(self) -> None:
-        """Note that an iterator of ours sees the end, or the collector of it."""
+        """Note that one of our iterators will see the end of the stream, or its collection."""
         if self.phase is not Phase.ENDED:
             self.phase = Phase.OBSERVED
 
@@ -190,9 +189,9 @@ class StreamHooks:
         if self.phase is Phase.ENDED:
             return
         error = sys.exc_info()[1]
-        # An error that did not come by the caller is one that the application is dealing with.
+        # An error whose traceback lacks the caller is one that the application is handling.
         passing = error if _came_by(error, caller) else None
-        # GeneratorExit: perhaps the collector is at work on a generator, and no lock may be taken.
+        # GeneratorExit: the collector may be finalising a generator, so no lock may be taken.
         finalising = isinstance(error, GeneratorExit)
         if self.phase in {Phase.OBSERVED, Phase.CLOSING}:
             self._on_observed_close(passing, error, finalising=finalising)
@@ -219,7 +218,7 @@ class StreamHooks:
             self._end(partial(self.call.on_closed, finalising=finalising))
 
     def _is_raised_by_helper(self, error: BaseException) -> bool:
-        """Whether the client's own helper raised ``error`` while it read this stream."""
+        """Whether a helper of the client raised ``error`` while reading this stream."""
         if not isinstance(error, Exception):
             return False
         for frame in _frames(error):
@@ -234,7 +233,7 @@ class StreamHooks:
         return reads and frame.f_locals.get("self") is self._response
 
     def _on_unparsed_close(self, error: BaseException | None, *, finalising: bool) -> None:
-        """End the call of an answer that nobody parsed and that is closed now."""
+        """End the call of an answer that is closed without having been parsed."""
         content = vars(self._response).get("_content")
         if content is not None and not self._is_stream:
             self._end(partial(self.call.on_response, http_body.parse_body(content)))
@@ -246,10 +245,10 @@ class StreamHooks:
             self._end(partial(self.call.on_closed, finalising=finalising))
 
     def on_pull_error(self, inner: object, error: BaseException) -> None:
-        """Note that a pull raised: the end of the stream, unless ``inner`` lives on.
+        """Note that a pull raised. The stream has then ended, unless ``inner`` is still running.
 
-        It does when two threads or tasks pull at once: one of them gets an error, and the stream
-        goes on for the other.
+        It still runs when two threads or tasks pull at once: one gets an error, and the stream
+        continues for the other.
         """
         if isinstance(error, (StopIteration, StopAsyncIteration)):
             if self.usage_filter is not None:
@@ -267,7 +266,7 @@ class StreamHooks:
         self.phase = Phase.ENDED
         try:
             end()
-        except BaseException:  # a signal, perhaps
+        except BaseException:  # perhaps a signal
             self.call.discard_cut_off()
             raise
         finally:
@@ -275,7 +274,7 @@ class StreamHooks:
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:
-    """Yield the frames that ``error`` has passed."""
+    """Yield the frames in the traceback of ``error``."""
     trace = error.__traceback__
     while trace is not None:
         yield trace.tb_frame
@@ -287,7 +286,7 @@ def _came_by(error: BaseException | None, frame: FrameType) -> bool:
 
 
 class _Close:
-    """Stands for a response's ``close`` or ``aclose``; may be called any number of times."""
+    """Replaces a response's ``close`` or ``aclose``; may be called any number of times."""
 
     __slots__ = ("_hooks", "_original")
 
@@ -297,12 +296,12 @@ class _Close:
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         with guard.shield("close"):
-            self._hooks.on_close(sys._getframe(1))  # noqa: SLF001 - tells exhaustion from a close
+            self._hooks.on_close(sys._getframe(1))  # noqa: SLF001 - the caller of close
         return self._original(*args, **kwargs)
 
 
 class _Parse:
-    """Stands for a raw answer's ``parse``, plain or a coroutine function."""
+    """Replaces a raw answer's ``parse``, a plain or a coroutine function."""
 
     __slots__ = ("_hooks", "_original")
 
@@ -330,13 +329,13 @@ class _Parse:
                 self._hooks.on_parsed(parsed)
 
     def __del__(self) -> None:
-        with suppress(AttributeError):  # it is half made
+        with suppress(AttributeError):  # half-initialised
             if self._hooks.phase in {Phase.UNPARSED, Phase.READ}:
                 _collect(self._hooks.call)
 
 
 class ObservedIterator:
-    """Stands for the iterator inside a stream; each kind of stream has its own way to pull."""
+    """Replaces the iterator inside a stream; subclasses pull from plain and async streams."""
 
     __slots__ = ("_filter", "_inner", "_next", "_recorder", "hooks")
 
@@ -353,16 +352,16 @@ class ObservedIterator:
         self._recorder = hooks.call.recorder
 
     def __getattr__(self, name: str) -> object:
-        # What is half made has no such field, and asking for it here would not come to an end.
+        # A half-initialised object lacks the field; a plain read would recurse without end.
         return getattr(object.__getattribute__(self, "_inner"), name)
 
     def __del__(self) -> None:
-        with suppress(AttributeError):  # it is half made
+        with suppress(AttributeError):  # half-initialised
             _collect(object.__getattribute__(self, "hooks").call)
 
 
 class SyncObservedIterator(ObservedIterator):
-    """Stands for the iterator inside a ``Stream``."""
+    """Replaces the iterator inside a ``Stream``."""
 
     __slots__ = ()
 
@@ -391,7 +390,7 @@ class SyncObservedIterator(ObservedIterator):
 
 
 class AsyncObservedIterator(ObservedIterator):
-    """Stands for the iterator inside an ``AsyncStream``."""
+    """Replaces the iterator inside an ``AsyncStream``."""
 
     __slots__ = ()
 
@@ -426,5 +425,5 @@ def _on_pull_error(inner: object, hooks: StreamHooks, error: BaseException) -> N
 
 def _collect(call: ObservedCall) -> None:
     """End the call in a finaliser: no lock, no I/O, no log."""
-    with suppress(Exception):  # the interpreter may be half gone
+    with suppress(Exception):  # the interpreter may be shutting down
         call.on_collected()

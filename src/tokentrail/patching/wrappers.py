@@ -1,12 +1,12 @@
-"""What is put around a method of the client: two thin wrappers, plain and async.
+"""The wrappers around methods of the client: thin ones, plain and async.
 
-They start an observed call, make the call with the span current, and hand the answer over to be
-observed. Whatever goes wrong in that, the call itself is made and its answer or error is the
-application's.
+A wrapper starts an observed call, makes the call with the span current, and has the answer
+observed. If any of this fails, the call is made nevertheless, and the application gets its answer
+or error.
 
-Two methods below every call are wrapped too, for what the client's own HTTP exchanges say of it:
-tries that it repeats, headers of answers. Nothing is read there but what went wrong with a try; the
-headers are kept as they are until the points of the call are recorded.
+Two private methods below every call are wrapped as well, to see the client's HTTP exchanges: its
+retries, and the headers of answers. Of a retry only the error before it is read. The headers are
+kept unread until the metric points of the call are recorded.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ _SECOND_TRY_SHIELD = guard.shield("second try")
 _FAILURE_SHIELD = guard.shield("failure")
 _ANSWER_SHIELD = guard.shield("answer")
 _RETRY_SHIELD = guard.shield("retry")
-"""Made once: each takes as long to make as to enter. What every call passes has an ``except`` that
-asks them, which takes no time where nothing is raised."""
+"""Created once: creating a shield takes as long as entering it. Code that every call runs uses
+``except`` and then asks the shield, which costs no time if nothing is raised."""
 
 _OF_MODELS: Final = "__pydantic_fields_set__"
-"""What classes of whole answers have, and no stream, raw answer or proxy of another's."""
+"""An attribute of the classes of whole answers; streams, raw answers and proxies lack it."""
 _Method = Any
-"""The client's own function, bound."""
+"""The bound function of the client."""
 
 
 class _Bare:
-    """A wrapper that is copied, pickled and shown as what it is around.
+    """A wrapper that is copied, pickled and printed like the function inside it.
 
-    Annotations or a ``__dict__`` of its own would stand before those of the method.
+    It has no annotations and no ``__dict__``: they would hide those of the method.
     """
 
     __slots__ = ()
-    __copy__ = __deepcopy__ = None  # wrapt's raise; without them ``copy`` asks as ``pickle`` does
+    __copy__ = __deepcopy__ = None  # wrapt's raise; without them ``copy`` works like ``pickle``
 
     def __reduce_ex__(self: Any, protocol: Any) -> Any:
         return self.__wrapped__.__reduce_ex__(protocol)
@@ -65,7 +65,7 @@ class _Bound(_Bare, wrapt.BoundFunctionWrapper):  # type: ignore[misc, type-arg,
 
 
 class PatchedMethod(_Bare, wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
-    """A method of the client with our wrapper around it; its class gives this very one."""
+    """A method of the client with our wrapper; read from the class, it returns itself."""
 
     __bound_function_wrapper__ = _Bound
 
@@ -75,15 +75,15 @@ class PatchedMethod(_Bare, wrapt.FunctionWrapper):  # type: ignore[misc, type-ar
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the method on its first argument."""
         if not args:
-            return self.__wrapped__(**kwargs)  # which refuses it in its own words
+            return self.__wrapped__(**kwargs)  # raises the error of the original
         return super().__get__(None, type(args[0]))(*args, **kwargs)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__qualname__  # by its name, as functions are
+        return self.__qualname__  # pickled by name, as functions are
 
 
 class PatchedSeam(wrapt.FunctionWrapper):  # type: ignore[misc, type-arg, unused-ignore]
-    """A private method of the client with our wrapper around it: nobody looks at its class."""
+    """A private method of the client with our wrapper, without the care for its looks."""
 
 
 class SyncWrapper:
@@ -112,7 +112,7 @@ class SyncWrapper:
                 retry = _retry_kwargs(sent, error)
                 if retry is None:
                     raise
-            # Out here, so that what this raises has not the first error in its context.
+            # Outside the handler, so that an error from here has no first error as its context.
             if retry is not None:
                 answer = wrapped(*args, **retry)
             _on_answer(sent, answer)
@@ -120,7 +120,7 @@ class SyncWrapper:
             _on_error(sent, error)
             raise
         finally:
-            if sent.is_under_way:  # a signal came while that was noted
+            if sent.is_under_way:  # a signal interrupted the recording
                 _leave(sent)
         return answer
 
@@ -128,8 +128,8 @@ class SyncWrapper:
 class AsyncWrapper:
     """wrapt's wrapper for a method that returns a coroutine.
 
-    The client's own coroutine is made at once, so that what it refuses, it refuses at the call;
-    the span starts when ours is awaited, which may be much later or never.
+    The client's own coroutine is created at once, so that the client raises errors at the call, as
+    usual. The span starts when our coroutine is awaited, which may be much later or never.
     """
 
     __slots__ = ("_adapter",)
@@ -140,7 +140,7 @@ class AsyncWrapper:
     def __call__(
         self, wrapped: _Method, instance: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
-        """Make the coroutine."""
+        """Return the coroutine of the call."""
         arguments = _read(self._adapter, instance, args, kwargs)
         if arguments is None:
             return wrapped(*args, **kwargs)
@@ -179,7 +179,7 @@ async def _awaited(pending: _Sending, arguments: CallArguments) -> object:
 
 
 class _Sending(Pending):
-    """The client's coroutine, and what it takes to make another."""
+    """The client's coroutine, with what is needed to create another."""
 
     __slots__ = ("args", "wrapped")
 
@@ -189,7 +189,7 @@ class _Sending(Pending):
         self.args = args
 
     def without_us(self, arguments: CallArguments) -> Any:
-        """Return the client's coroutine for what the application itself asked."""
+        """Return the client's coroutine for the application's own arguments."""
         if arguments.usage_injected:
             self.coroutine.close()
             self.coroutine = self.wrapped(*self.args, **arguments.retryable)
@@ -208,7 +208,7 @@ class RawRequestWrapper:
     def __call__(
         self, wrapped: _Method, client: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> object:
-        """Make the request, recorded as a call unless it is inside one."""
+        """Make the request, and record it as a call unless it is inside one."""
         active = runtime.active
         if active is None:
             return wrapped(*args, **kwargs)
@@ -233,7 +233,7 @@ class RawRequestWrapper:
 def _read(
     adapter: ApiAdapter, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> CallArguments | None:
-    """Read a call before it is made; ``None`` if it is not to be recorded."""
+    """Read a call before it is made; ``None`` if it is not recorded."""
     active = runtime.active
     if active is None:
         return None
@@ -251,7 +251,7 @@ def _read(
 
 
 def _start(sent: SentCall) -> bool:
-    """Start a call; return whether that went well."""
+    """Start a call; return whether that succeeded."""
     try:
         sent.start()
     except BaseException as error:
@@ -261,7 +261,7 @@ def _start(sent: SentCall) -> bool:
 
 
 def _start_in_this_context(sent: SentCall) -> bool:
-    """Start a call that was read before, perhaps elsewhere, if it is wanted here."""
+    """Start a call that was read earlier, if it is recorded in the current context."""
     arguments = sent.arguments
     with _START_SHIELD:
         context = context_to_instrument(arguments.client)
@@ -278,7 +278,7 @@ def _retry_kwargs(sent: SentCall, error: Exception) -> dict[str, Any] | None:
 
 
 def _on_refused(arguments: CallArguments, error: BaseException) -> None:
-    """Record a call that the client refused before it made a coroutine, as the plain wrapper."""
+    """Record, as the plain wrapper does, a call refused before the client created a coroutine."""
     sent = SentCall(arguments)
     if _start(sent):
         _on_error(sent, error)
@@ -321,9 +321,9 @@ def _on_answer(sent: SentCall, answer: object) -> None:
 def on_processed(
     wrapped: _Method, client: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> object:
-    """Keep the headers of an answer for the call that it belongs to; wrapt's wrapper.
+    """Keep the headers of an answer for its call; wrapt's wrapper.
 
-    One function and no shield, since every call comes by: nothing here can raise.
+    Every call runs this, so it is one function without a shield: nothing here can raise.
     """
     call = ENCLOSING.get()
     if call is not None and call.client is client and call.body_reader is not None:
@@ -334,9 +334,9 @@ def on_processed(
 def on_retry(
     wrapped: _Method, client: object, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> object:
-    """Note that the client tries a call again, and why; wrapt's wrapper.
+    """Note that the client retries a call, and why; wrapt's wrapper.
 
-    It works out how long to wait while it handles what went wrong.
+    The client calculates the wait while it handles the error, so the error is at hand here.
     """
     with _RETRY_SHIELD:
         call, error = ENCLOSING.get(), sys.exc_info()[1]
@@ -346,7 +346,7 @@ def on_retry(
 
 
 def _cause(error: BaseException | None) -> str:
-    """Return the status of a refusal, ``timeout``, or the class of what else went wrong."""
+    """Return the HTTP status of an error, ``timeout``, or the class name of the error."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if type(status) is int:
         return str(status)

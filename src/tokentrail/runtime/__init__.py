@@ -1,1 +1,1 @@
-"""What all calls of an instrumented program share."""
+"""The state that all calls of an instrumented program share."""

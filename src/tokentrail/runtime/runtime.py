@@ -1,6 +1,6 @@
-"""What all calls of an instrumented program share: settings, emitter, worker, encodings, memory.
+"""The state that all calls share: settings, emitter, worker, encodings, memory of servers.
 
-A runtime knows no calls: those that have not ended are a set of things that can be ended.
+A runtime does not know the class of calls: it holds open calls as objects that can be ended.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
     from tokentrail.usage.explain.explainer import Explainer
 
 _REMEMBERED = 512
-"""Deployments whose model is remembered."""
+"""How many deployments have their model remembered."""
 
 
 class OpenCall(Protocol):
     """A call that has not ended."""
 
     def on_closed(self) -> None:
-        """End it, as if the application had closed its answer."""
+        """End the call as if the application had closed its answer."""
 
 
 class Runtime:
-    """Runs the calls of one ``instrument()``, from there to ``uninstrument()``."""
+    """Serves the calls of one ``instrument()``, until ``uninstrument()``."""
 
     def __init__(self, settings: Settings, emitter: Emitter) -> None:
         self.settings = settings
@@ -58,21 +58,21 @@ class Runtime:
         self.conflicts = Conflicts(settings.on_conflict)
         self.stream_usage = StreamUsageMemory()
         self.background = BackgroundUsage(counts_all=settings.fetched_usage_metrics)
-        """Usage of responses that are made in the background."""
+        """The usage of responses that the server generates in the background."""
         counts = settings.token_counting is not TokenCounting.OFF
         self.calibration = Calibration() if settings.calibration and counts else None
-        """``None`` where nothing is to be learned from reports."""
+        """``None`` if calibration is disabled."""
         self.explainer = _explainer(settings) if counts else None
-        """``None`` where nothing is explained. For the worker alone."""
+        """``None`` if nothing is explained. Only the worker uses it."""
         self.prices = _prices(settings)
-        """``None`` where cost is not asked for."""
+        """``None`` if costs are not enabled."""
         self.open_calls: set[OpenCall] = set()
         """Calls that have not ended."""
         self.generation = 0
-        """Differs in a forked child, which must not record its parent's calls."""
+        """Increased in a forked child, which must not record its parent's calls."""
         self._models: BoundedCache[tuple[str, str], str] = BoundedCache(_REMEMBERED)
         self.is_prepared = False
-        """What must be there before the program ends is in place."""
+        """Whether :meth:`prepare` was called."""
         self._is_closed = False
         emitter.metrics.batch.submit = self.submit_unless_on_worker
         emitter.provider_flush.drain = self.flush
@@ -80,22 +80,22 @@ class Runtime:
 
     @cached_property
     def redaction(self) -> Redaction:
-        """What is done to content before it is recorded."""
+        """The redaction of content before it is recorded."""
         from tokentrail.content import Redaction
 
         settings = self.settings
         return Redaction(settings.redact, settings.content_max_chars, settings.capture_binary)
 
     def prepare(self) -> None:
-        """Have in place what must be there before the program ends. The first call does it."""
+        """Prepare for the end of the program. The first call runs this."""
         self.is_prepared = True
         atexit.register(self._exit)
-        # tiktoken needs it in the background, and it cannot be loaded while a program exits.
+        # tiktoken needs this module in the background; it cannot be imported while a program exits.
         import_module("concurrent.futures.thread")
         self.emitter.inform_of_no_provider()
 
     def submit(self, job: Job) -> bool:
-        """Give ``job`` to the worker; return whether it was taken. Not for finalisers."""
+        """Give ``job`` to the worker; return whether it accepted. Not for finalisers."""
         if self._is_closed or self.worker.full() or not self.worker.ensure():
             return False
         self.worker.put(job)
@@ -103,23 +103,23 @@ class Runtime:
         return True
 
     def submit_unless_on_worker(self, job: Job) -> bool:
-        """Give the worker a job, unless it is at work on this very call: then it goes on."""
+        """Submit ``job``, unless this is the worker's thread; return whether it was taken."""
         taken = not self.worker.is_current() and self.submit(job)
         return taken and not self._is_closed
 
     def start_encoding(self, name: str) -> None:
-        """Have the encoding built in the background, unless it is there already."""
+        """Start building the encoding in the background, unless it is built or has failed."""
         if not self.encodings.is_settled(name):
             self.encodings.start(name, self.worker.wake)
 
     def identify(self, request: Request, response: Response | None) -> resolve.Model:
-        """Return what to count ``request`` with, its answer being known as ``response``."""
+        """Return the model to count ``request`` with, given the ``response`` known so far."""
         named = response.model if response is not None else None
         remembered = self._models.get((request.endpoint.key, request.model or ""))
         return resolve.identify(request.model, named, remembered, self.settings.model_aliases)
 
     def remember(self, request: Request, response: Response | None) -> None:
-        """Keep what model a deployment turned out to be, for calls that end before it is named."""
+        """Remember the model of a deployment, for calls that end before the answer names it."""
         model = response.model if response is not None else None
         if model is None or request.model is None:
             return
@@ -131,12 +131,12 @@ class Runtime:
 
     @property
     def emits_internal_metrics(self) -> bool:
-        """Whether tokentrail's metrics of itself are wanted."""
+        """Whether tokentrail's internal metrics are enabled."""
         return self.settings.internal_metrics
 
     def flush(self, timeout: float) -> bool:
-        """Wait until every call that ended by now is recorded; return whether all are."""
-        if self._is_closed:  # a stream that outlived it was dropped, and no thread is to come back
+        """Wait until every call that has ended is recorded; return whether all are."""
+        if self._is_closed:  # a late stream may have queued work; no thread may start again
             self.worker.stop(timeout)
         batch = self.emitter.metrics.batch
         batch.waiters.append(None)
@@ -145,18 +145,18 @@ class Runtime:
         finally:
             batch.waiters.pop()
             with guard.shield("metrics"):
-                batch.empty()  # what came to the worker too late, or not at all
+                batch.empty()  # what reached the worker too late, or not at all
 
     def drain(self, timeout: float) -> bool:
-        """Flush; a function of the user's that hangs holds up only the first who waits for it."""
+        """Flush; if a user's function hangs, only the first flush waits for it."""
         return self.flush(0.0 if self.worker.is_stuck else timeout)
 
     def backlog(self) -> int:
-        """Return the number of pieces of work that wait for the worker."""
+        """Return the number of jobs that wait for the worker."""
         return self.worker.backlog()
 
     def close(self) -> None:
-        """Record what ended and end the worker; calls still open are recorded when they end."""
+        """Record ended calls and stop the worker; open calls are recorded when they end."""
         until = time.monotonic() + self.settings.count_timeout
         self.flush(self.settings.count_timeout)
         self._is_closed = True
@@ -166,22 +166,22 @@ class Runtime:
         self.emitter.provider_flush.remove()
         with guard.shield("metrics"):
             batch.empty()
-        if not self.open_calls:  # else whoever drops an open stream leaves it to the program's end
+        if not self.open_calls:  # else the exit hook records dropped streams
             atexit.unregister(self._exit)
 
     def _exit(self) -> None:
-        """Record what is left at the end of the program, before the providers shut down."""
+        """Record the remaining calls at exit, before the providers shut down."""
         self.end_open_calls()
         self.close()
         _end_by_interrupt_still()
 
     def end_open_calls(self) -> None:
-        """End the calls that are still open."""
+        """End all open calls."""
         for call in list(self.open_calls):
             call.on_closed()
 
     def forked(self) -> None:
-        """Forget, in a forked child, what belongs to its parent."""
+        """In a forked child, drop the state that belongs to the parent."""
         self.generation += 1
         self.open_calls.clear()
         self.emitter.metrics.batch.forked()
@@ -191,11 +191,11 @@ class Runtime:
 
 
 def _end_by_interrupt_still() -> None:
-    """Have a program that an unhandled ``KeyboardInterrupt`` ends exit by SIGINT all the same.
+    """Let a program that ends by an unhandled ``KeyboardInterrupt`` still exit by SIGINT.
 
-    CPython forgets it when it executes the text of some code meanwhile, as each dataclass of a
-    module imported now does, and remembers it when such a text is interrupted. An interactive
-    Python lives on after an interrupt, and ends as it does without.
+    CPython forgets the interrupt if code is executed from text meanwhile, as each dataclass of a
+    module imported now does. It remembers it again if such a text is interrupted. An interactive
+    Python survives an interrupt, so its exit is left unchanged.
     """
     if getattr(sys, "last_type", None) is KeyboardInterrupt and not hasattr(sys, "ps1"):
         with suppress(KeyboardInterrupt):
@@ -203,22 +203,22 @@ def _end_by_interrupt_still() -> None:
 
 
 class Conflicts:
-    """Whether another instrumentation records the calls, too; asked for every call."""
+    """Checks, for every call, whether another instrumentation records it too."""
 
     def __init__(self, on_conflict: OnConflict) -> None:
         self._defers = on_conflict is OnConflict.DEFER
-        """Calls that another instrumentation records are left to it."""
+        """Whether calls that another instrumentation records are left to it."""
         self._may_warn = on_conflict is OnConflict.BOTH
-        """No conflict was seen yet, and one would be warned of."""
+        """Whether a conflict has to be warned about: none was seen yet."""
         self._modules = 0
-        """How many modules were imported when others were looked for ..."""
+        """The number of imported modules at the last search for other instrumentations."""
         self._others = False
-        """... and whether there were any."""
+        """Whether that search found any."""
 
     def is_recorded_elsewhere(self, client: object, operation: str) -> bool:
-        """Whether a call is left to another one; warn once where it is recorded twice."""
+        """Whether a call is left to another instrumentation; warn once if it is recorded twice."""
         if self._may_warn:
-            if len(sys.modules) != self._modules:  # looked for when anything was imported
+            if len(sys.modules) != self._modules:  # search again after imports
                 self._modules = len(sys.modules)
                 self._others = not coexistence.MODULES.isdisjoint(sys.modules)
             if self._others:
@@ -246,31 +246,31 @@ def _prices(settings: Settings) -> Prices | None:
 
 
 active: Runtime | None = None
-"""What is in force between instrument() and uninstrument()."""
+"""The runtime between instrument() and uninstrument()."""
 _runtimes: weakref.WeakSet[Runtime] = weakref.WeakSet()
-"""All that there are: one that was switched off may have open calls."""
+"""All runtimes: one that was deactivated may still have open calls."""
 
 
 def current() -> Runtime | None:
-    """Return what is in force between instrument() and uninstrument()."""
+    """Return the active runtime, between instrument() and uninstrument()."""
     return active
 
 
 def activate(runtime: Runtime | None) -> None:
-    """Put ``runtime`` in force from now on; ``None`` for nothing."""
+    """Make ``runtime`` the active one; ``None`` for none."""
     global active
     active = runtime
 
 
 def flush(timeout: float, *, end_open_calls: bool = False) -> bool:
-    """Wait until every call of the program that ended by now is recorded; return whether all are.
+    """Wait until every call of the program that has ended is recorded; return whether all are.
 
-    ``end_open_calls``: those that are open end now.
+    ``end_open_calls``: end open calls first.
     """
     if end_open_calls:
         for runtime in list(_runtimes):
             runtime.end_open_calls()
-    done = [runtime.flush(timeout) for runtime in list(_runtimes)]  # each, whatever the others say
+    done = [runtime.flush(timeout) for runtime in list(_runtimes)]  # all, even if one is late
     return all(done)
 
 

@@ -1,4 +1,4 @@
-"""What servers do about the usage of streams: refuse the option, send it unasked, or as asked."""
+"""How servers report the usage of streams: never with the option, always, or only with it."""
 
 from __future__ import annotations
 
@@ -9,53 +9,53 @@ from typing import Final
 from tokentrail.support.bounded import BoundedCache
 
 REMEMBERED: Final = 256
-"""Servers that are remembered."""
+"""How many servers are remembered."""
 FORGOTTEN_AFTER: Final = 600.0
-"""Seconds until a server that refused is asked again."""
+"""Seconds until a server that refused the option gets it again."""
 
 
 class Habit(Enum):
-    """When a server sends the usage of a stream beside a choice.
+    """When a server sends the usage of a stream together with a choice.
 
     ======= ========================================== ========
-    in      what happens                               leads to
+    state   event                                      next
     ======= ========================================== ========
-    (none)  asked, it came beside a choice             DOUBT
-    DOUBT   the next stream is not asked: usage came   UNASKED
-    DOUBT   the next stream is not asked: none came    ASKED
+    (none)  with the option, usage came with a choice  DOUBT
+    DOUBT   the next stream, without it, has usage     UNASKED
+    DOUBT   the next stream, without it, has no usage  ASKED
     ======= ========================================== ========
     """
 
     DOUBT = "doubt"
     UNASKED = "unasked"
-    """It is never asked: its usage is there, and the application sees it as without us."""
+    """The server sends usage anyway. It never gets the option; the application sees the usage."""
     ASKED = "asked"
 
 
 class StreamUsageMemory:
-    """What was learned of servers, named as by ``include_usage.server_of``."""
+    """What was learned about servers, with their names from ``include_usage.server_of``."""
 
     def __init__(self) -> None:
         self._until: BoundedCache[str, float] = BoundedCache(REMEMBERED)
         self._habits: BoundedCache[str, Habit] = BoundedCache(REMEMBERED)
 
     def add_refusal(self, server: str) -> None:
-        """Remember that ``server`` refused."""
+        """Remember that ``server`` refused the option."""
         self._until.keep(server, time.monotonic() + FORGOTTEN_AFTER)
 
     def refused(self, server: str) -> bool:
-        """Whether ``server`` refused lately."""
+        """Whether ``server`` refused the option recently."""
         return self._until.get(server, 0.0) > time.monotonic()
 
     def habit(self, server: str) -> Habit | None:
-        """Return what is known of ``server``."""
+        """Return the known habit of ``server``."""
         return self._habits.get(server, None)
 
     def note_beside_choice(self, server: str) -> None:
-        """Note that ``server``, asked, sent the usage beside a choice."""
+        """Note that ``server``, with the option, sent the usage together with a choice."""
         if self.habit(server) is None:
             self._habits.keep(server, Habit.DOUBT)
 
     def note_unasked(self, server: str, *, came: bool) -> None:
-        """Note whether the usage came where nobody had asked ``server``."""
+        """Note whether ``server`` sent the usage without the option."""
         self._habits.keep(server, Habit.UNASKED if came else Habit.ASKED)

@@ -1,11 +1,11 @@
-"""One daemon thread for what must not happen on the application's.
+"""One daemon thread for work that must not run on the application's threads.
 
-It waits for encodings, counts long text, records blocks of chunk gaps and the points of calls, and
-tells the calls that had to wait. It works in slices and breathes between them: a thread that never
-pauses keeps the interpreter lock for 5 ms at a time, and an event loop beside it stumbles.
+It waits for encodings, counts long text, records blocks of chunk gaps and the metric points of
+calls, and records queued calls. It works in slices and pauses between them: a thread that never
+pauses keeps the interpreter lock for 5 ms at a time, which delays an event loop in the program.
 
-Work is handed over through a ``queue.SimpleQueue``, whose ``put`` may be called anywhere, also in
-a finaliser that interrupts another ``put``.
+Jobs are handed over through a ``queue.SimpleQueue``. Its ``put`` may be called anywhere, even in a
+finaliser that interrupts another ``put``.
 """
 
 from __future__ import annotations
@@ -25,54 +25,54 @@ if TYPE_CHECKING:
     from queue import SimpleQueue
 
 _SLICE = 0.0005
-"""Seconds of work before a breath."""
+"""Seconds of work before a pause."""
 _BREATH = 0.0002
 MOST_BYTES = 64 * 1024 * 1024
-"""Bytes that what waits may hold."""
+"""How many bytes waiting jobs may hold."""
 _DROPPED = 4
-"""So many times the capacity may wait where finalisers hand over: further work is dropped."""
+"""Finalisers may fill the queue to this multiple of its capacity; more work is dropped."""
 _LOOK = 0.25
-"""Seconds after which who waits for the thread looks whether it lives."""
+"""Seconds between checks, while waiting for the thread, that it is still alive."""
 _GRACE = 1.0
-"""Seconds in which a thread that is told to stop is through with work whose time is over."""
+"""Seconds that a stopping thread gets at least, to end jobs whose deadline has passed."""
 
 _MOST: Final = 1024
-"""Objects that are read: a third of a millisecond. Each further one counts as a word."""
+"""How many objects are measured, in a third of a millisecond. Others count as one word."""
 _WORD: Final = 8
 _SEQUENCES: Final = frozenset({list, tuple, set, frozenset})
 _TEXTS: Final = frozenset({str, bytes, bytearray})
 _READ: Final = ("tokentrail", "openai")
-"""Packages of which objects are read: by their fields, so that none of their code runs."""
+"""Packages whose objects are measured, by their fields, so that none of their code runs."""
 
 
 class Job(Protocol):
-    """A piece of work."""
+    """A piece of work for the worker."""
 
     deadline: float
-    """``time.monotonic()`` after which the work is ended with what is known."""
+    """The time, as of ``time.monotonic()``, after which the job ends with what is known."""
 
     def size(self) -> int:
-        """Return about how many bytes it holds. Takes no lock."""
+        """Return roughly how many bytes the job holds. Takes no lock."""
 
     def ready(self) -> bool:
-        """Whether the work can be done now; asked again after each wake-up."""
+        """Whether the job can run now; checked again after each wake-up."""
 
     def steps(self) -> Iterator[None]:
-        """Do the work, pausing every millisecond or sooner."""
+        """Do the work; yield at least every millisecond."""
 
     def expire(self) -> None:
-        """Have ``steps``, begun or not, come to its end at once with what is known."""
+        """Make ``steps``, started or not, end at once with what is known."""
 
 
 class _Barrier:
-    """Set once all work handed over before it is done."""
+    """Passed once all jobs handed over before it are done."""
 
     def __init__(self) -> None:
         self.passed = threading.Event()
 
 
 class _Wake:
-    """Asks the worker to look at parked work again."""
+    """Asks the worker to check parked jobs again."""
 
 
 class _Stop:
@@ -83,7 +83,7 @@ _Item = Job | _Barrier | _Wake | _Stop
 
 
 class Worker:
-    """The thread and its queue; started when first needed."""
+    """The thread and its queue; the thread starts when first needed."""
 
     def __init__(self, capacity: int = 2048, most_bytes: int = MOST_BYTES) -> None:
         self._capacity = capacity
@@ -95,56 +95,56 @@ class Worker:
         self._queue: SimpleQueue[_Item] = queue.SimpleQueue()
         self._parked: list[Job] = []
         self._patient: deque[Job] = deque()
-        """Work without a deadline: what has one goes first."""
+        """Jobs without a deadline; jobs with one run first."""
         self._barriers: list[_Barrier] = []
         self._thread: OwnThread | None = None
         self._sizes: dict[int, int] = {}
-        """Bytes that each job holds which waits, by its id."""
+        """The bytes that each waiting job holds, by the job's id."""
         self._at_work: Job | None = None
         self._stuck: Job | None = None
-        """What the thread was at when somebody waited for it in vain."""
+        """The job that was running when a flush timed out."""
         self.dropped = 0
-        """Pieces of work that finalisers could not hand over."""
+        """The number of jobs that finalisers could not hand over."""
 
     def forked(self) -> None:
-        """Forget everything: the thread and the work belong to the parent process."""
+        """Drop everything: the thread and the jobs belong to the parent process."""
         self._lock = threading.RLock()
         self._reset()
 
     def ensure(self) -> bool:
-        """Start the thread if it does not run; return whether it does.
+        """Start the thread if it is not running; return whether it is running now.
 
-        Takes a lock: not for finalisers. No thread can be started when the interpreter shuts down
-        (Python 3.12), or where there are too many.
+        Takes a lock, so finalisers must not call it. No thread can start while the interpreter
+        shuts down (since Python 3.12), or if there are too many.
         """
         mine = None if self.running else self._new_thread()
         if mine is None:
             return True
         try:
             mine.start()
-        except Exception:  # noqa: BLE001 - whatever there is too little of
+        except Exception:  # noqa: BLE001 - any exhausted resource
             self._thread = None
             return False
-        except BaseException:  # an interrupt of the application's: the thread may have begun
+        except BaseException:  # an interrupt of the application: the thread may have started
             if mine.ident is None:
                 self._thread = None
             raise
         return True
 
     def _new_thread(self) -> OwnThread | None:
-        """Return a thread to be started; ``None`` if another one is there by now."""
-        with self._lock:  # and nothing in here that waits, as the start of a thread does
+        """Return a thread to start; ``None`` if another one is running by now."""
+        with self._lock:  # nothing may wait in here, as the start of a thread does
             self._renew()
-            if self.running:  # last: a signal's handler may enter here meanwhile
+            if self.running:  # tested last: a signal handler may run this meanwhile
                 return None
             self._thread = mine = OwnThread(target=self._run, name="tokentrail", daemon=True)
             return mine
 
     def _renew(self) -> None:
-        """Have a queue of the kind that there is now.
+        """Replace the queue if its class is no longer ``queue.SimpleQueue``.
 
-        gevent puts another in its place, perhaps only after ours was made: threads are greenlets
-        from then on, and one that waits for a queue of before would hold up all others.
+        gevent replaces that class, perhaps after our queue was created. From then on threads are
+        greenlets, and one that waits for an old queue would block all others.
         """
         if not self.running and type(self._queue) is not queue.SimpleQueue:
             made, self._queue = self._queue, queue.SimpleQueue()
@@ -153,25 +153,25 @@ class Worker:
 
     @property
     def running(self) -> bool:
-        """Whether work that is handed over now will be done."""
+        """Whether jobs handed over now will run."""
         thread = self._thread
         return thread is not None and not thread.is_over
 
     def is_current(self) -> bool:
-        """Whether it is this thread."""
+        """Whether the current thread is the worker's."""
         return threading.current_thread() is self._thread
 
     def full(self) -> bool:
-        """Whether so much waits that no more should come."""
+        """Whether too much waits to accept more jobs."""
         return self.backlog() >= self._capacity or self.held() >= self._most_bytes
 
     def backlog(self) -> int:
-        """Return the number of pieces of work that wait."""
+        """Return the number of waiting jobs."""
         return self._queue.qsize() + len(self._parked) + len(self._patient)
 
     def held(self) -> int:
-        """Return about how many bytes the work holds that waits."""
-        return sum(list(self._sizes.values()))  # a list is made in one step
+        """Return roughly how many bytes the waiting jobs hold."""
+        return sum(list(self._sizes.values()))  # list() copies in one atomic step
 
     def put(self, job: Job) -> None:
         """Hand over ``job``. Never blocks. Not for finalisers."""
@@ -180,7 +180,7 @@ class Worker:
         self._queue.put(job)
 
     def put_finalised(self, job: Job) -> bool:
-        """Hand over ``job`` in a finaliser, unless far too much waits; return whether it was.
+        """Hand over ``job`` in a finaliser, unless far too much waits; return whether it succeeded.
 
         Takes no lock.
         """
@@ -193,16 +193,16 @@ class Worker:
         return True
 
     def wake(self) -> None:
-        """Look at the work that waits for an encoding again. Never blocks."""
+        """Make the worker check again the jobs that wait for an encoding. Never blocks."""
         self._queue.put(_Wake())
 
     def flush(self, timeout: float) -> bool:
-        """Wait until all work handed over by now is done; return whether it is.
+        """Wait at most ``timeout`` seconds until all jobs handed over are done; return whether so.
 
-        At most ``timeout`` seconds. On the worker's own thread it returns at once. Where no thread
-        can be started, the work is ended here.
+        On the worker's own thread it returns at once. If no thread can be started, the jobs are
+        ended on the calling thread.
         """
-        # A finaliser hands over work and starts no thread.
+        # Finalisers hand over jobs but do not start the thread.
         if self.backlog() > 0 and not self.ensure() and timeout > 0:
             self._end_all()
         if self._thread is None or threading.current_thread() is self._thread:
@@ -213,19 +213,19 @@ class Worker:
             if time.monotonic() >= until:
                 self._stuck = self._at_work
                 return False
-            self.ensure()  # something may have ended it
+            self.ensure()  # the thread may have died
         return True
 
     @property
     def is_stuck(self) -> bool:
-        """Whether it is at the same piece of work as when somebody waited for it in vain."""
+        """Whether the job that was running when a flush timed out is still running."""
         return self._stuck is not None and self._stuck is self._at_work
 
     def stop(self, timeout: float) -> None:
-        """End the thread after the work that is queued; wait for it at most ``timeout`` s.
+        """Stop the thread after the queued jobs; wait for it at most ``timeout`` seconds.
 
-        What still waits then is ended with what is known. That takes a moment, and is given one
-        also where ``timeout`` is none: nothing handed over is lost for lack of it.
+        Jobs that still wait then are ended with what is known. The thread gets a moment for them
+        even if ``timeout`` is 0, so that no job is lost.
         """
         with self._lock:
             thread, self._thread = self._thread, None
@@ -233,7 +233,7 @@ class Worker:
             return
         if thread is not None:
             self._queue.put(_Stop())
-            with suppress(RuntimeError):  # not started yet: then it will not begin
+            with suppress(RuntimeError):  # not started yet, and it will do nothing once started
                 thread.join(max(timeout, _GRACE))
         if thread is None or not thread.is_alive():
             self._end_all()
@@ -254,9 +254,9 @@ class Worker:
 
     def _run(self) -> None:
         try:
-            if self._thread is threading.current_thread():  # or it was stopped before it began
+            if self._thread is threading.current_thread():  # else it was stopped before it started
                 self._work(self._queue)
-        except BaseException as error:  # noqa: BLE001 - a bug of ours; who is needed next is another
+        except BaseException as error:  # noqa: BLE001 - our bug; a later job starts a new thread
             if self._thread is threading.current_thread():
                 self._thread = None
             _report("worker", error)
@@ -272,13 +272,13 @@ class Worker:
                 self._barriers.append(item)
             elif item is not None and not isinstance(item, _Wake):
                 self._take(item)
-                item = None  # what a job holds must not live until the next one
+                item = None  # release the job before waiting for the next one
             self._look_at_parked()
             if not self._parked and not self._patient:
                 self._release()
 
     def _next(self, items: SimpleQueue[_Item]) -> _Item | None:
-        """Return what was handed over; else do what has time, or wait."""
+        """Return the next item; without one, run a job that has no deadline, or wait."""
         if self._patient:
             with suppress(queue.Empty):
                 return items.get_nowait()
@@ -315,7 +315,7 @@ class Worker:
                 self._parked.append(job)
 
     def _do(self, job: Job) -> None:
-        """Do ``job`` in slices; expire it when its time is over. No error of it ends the thread."""
+        """Run ``job`` in slices; expire it at its deadline. No error of it ends the thread."""
         self._at_work = job
         try:
             begun = time.perf_counter()
@@ -329,7 +329,7 @@ class Worker:
                     begun = time.perf_counter()
         except BaseException as error:
             if not is_own_thread() and not isinstance(error, Exception):
-                raise  # the application's thread does the work where there is none of ours
+                raise  # without a worker, a thread of the application runs jobs
             _report("worker", error)
         finally:
             self._at_work = self._stuck = None
@@ -365,7 +365,7 @@ def _report(place: str, error: BaseException) -> None:
 
 
 def approximate_size(*roots: object) -> int:
-    """Return the characters and bytes in ``roots``; takes no lock and runs no foreign code."""
+    """Return about how many characters and bytes ``roots`` hold; no lock, no foreign code."""
     left, seen, size = list(roots), set[int](), 0
     for _ in range(_MOST):
         if not left:

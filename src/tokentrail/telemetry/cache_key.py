@@ -1,4 +1,4 @@
-"""The prompt cache key of a request, where spans are to have it."""
+"""The prompt cache key of a request, if spans record it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Request
 
 HASH_DIGITS: Final = 16
-"""How much of the hash is recorded: enough to tell keys apart."""
+"""How many digits of the hash are recorded: enough to distinguish keys."""
 
 
 def with_cache_key(request: Request, captured: CacheKey) -> Request:
-    """Return ``request`` with its cache key as an attribute of the span, as the setting has it."""
+    """Return ``request`` with its cache key as a span attribute, according to the setting."""
     key = request.cache_key
     if key is None or captured is CacheKey.OFF:
         return request

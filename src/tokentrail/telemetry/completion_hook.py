@@ -1,8 +1,8 @@
-"""The ecosystem's completion hook: content handed over as opentelemetry-util-genai has it.
+"""The completion hook of opentelemetry-util-genai, which gets content in that package's types.
 
-The hook is the user's, named in ``OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK``: with "upload" it
-stores content by fsspec and leaves references on span and event. Without that package, or without
-the variable, there is none.
+The user names the hook in ``OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK``. The hook "upload" stores
+content with fsspec and puts references on the span and the event. Without the package or the
+variable there is no hook.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 ENVIRON: Final = "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK"
 GROUP: Final = "opentelemetry_genai_completion_hook"
-"""Entry points, by whose name a hook is asked for."""
+"""The group of entry points in which the hook is looked up by name."""
 _UPLOAD: Final = "upload"
 _PATH: Final = "OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH"
-"""Their own hook, and the variable that it needs."""
+"""The hook of the package itself, and the variable that it needs."""
 
 
 def load() -> Hook | None:
@@ -49,17 +49,17 @@ def load() -> Hook | None:
         return None
     try:
         found = completion_hook.load_completion_hook()
-        none = completion_hook._NoOpCompletionHook  # noqa: SLF001 - no other way to tell
-        # "upload" without a path is such a one, inside a guard of theirs.
+        none = completion_hook._NoOpCompletionHook  # noqa: SLF001 - the only way
+        # "upload" without a path is a no-op hook, inside a wrapper of the package.
         wrapped = getattr(found, "_wrapped", found)
         return None if isinstance(wrapped, none) else Hook(found, types)
-    except Exception as error:  # noqa: BLE001 - a stranger's code, and the program goes on
+    except Exception as error:  # noqa: BLE001 - foreign code; the program continues
         guard.internal_error("completion hook", error)
         return None
 
 
 def missing_requirement(environ: Mapping[str, str]) -> str | None:
-    """Return what the hook that ``environ`` names would want and not find; nothing is loaded."""
+    """Return what the hook named in ``environ`` lacks; this loads nothing."""
     name = environ.get(ENVIRON, "")
     if not name.strip():
         return None
@@ -78,12 +78,12 @@ def missing_requirement(environ: Mapping[str, str]) -> str | None:
 def _is_there(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ImportError:  # nor is what it stands in
+    except ImportError:  # its parent package is missing
         return False
 
 
 class Hook:
-    """A hook, and the types it takes."""
+    """A hook, with the types of its arguments."""
 
     def __init__(self, hook: Any, types: Any) -> None:
         from tokentrail.content import parts as kinds
@@ -112,7 +112,7 @@ class Hook:
         }
 
     def completed(self, content: Content, span: Span, record: LogRecord | None) -> None:
-        """Hand over what was said, with the span and the event, which the hook may write on."""
+        """Give the hook the content, with the span and the event, which it may modify."""
         types = self._types
         self._hook.on_completion(
             inputs=[
@@ -144,7 +144,7 @@ class Hook:
 
 
 def _bytes(part: kinds.Blob) -> bytes:
-    """Return the bytes of a blob, if they are kept and are bytes."""
+    """Return the bytes of a blob; empty if they were not kept or are not base64."""
     try:
         return base64.b64decode(part.content or "")
     except ValueError:

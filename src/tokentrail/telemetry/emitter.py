@@ -1,4 +1,4 @@
-"""How a call is emitted: spans, metrics and events over one Operation and its content."""
+"""Emits the telemetry of a call: span, metrics and events of one Operation and its content."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _METRICS_SHIELD = guard.shield("metrics")
 _EVENTS_SHIELD = guard.shield("events")
 _INNER_SHIELD = guard.shield("inner attributes")
 _COMPLETION_HOOK_SHIELD = guard.shield("completion hook")
-"""Made once: each takes as long to make as to enter."""
+"""Created once: creating a shield takes as long as entering it."""
 
 PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
-"""Keywords that name the providers."""
+"""The keywords of the providers."""
 _NO_USAGE: Final = Usage()
 _NOTHING: dict[str, Any] = {}
 
@@ -58,7 +58,7 @@ class Emitter:
         settings: Settings,
         current: Callable[[], Measured | None],
     ) -> None:
-        """``current``: returns what internal metrics are about."""
+        """``current`` returns the object that internal metrics measure."""
         from opentelemetry import metrics
 
         self.tracer = trace.get_tracer(
@@ -66,19 +66,19 @@ class Emitter:
         )
         self.meter_provider = provider = meter_provider or metrics.get_meter_provider()
         self.providers = (tracer_provider, meter_provider, logger_provider)
-        """Those that were given; ``None``: the global one."""
+        """The providers as passed; ``None`` means the global one."""
         meter = provider.get_meter("tokentrail", __version__, semconv.SCHEMA_URL)
         self.outputs = ContentOutputs(logger_provider, settings)
         self.captures_content = self.outputs.captures_content
-        """Whether content may be wanted at all."""
-        # First, since its callback drains the worker before those of the totals.
+        """Whether any output may record content."""
+        # First, so that its callback drains the worker before the callbacks of the totals.
         internal_metrics.observe(provider, meter, current)
         self.metrics = Metrics(provider, meter, settings)
         self.templates = SpanTemplates()
         self.provider_flush = ProviderFlush(tracer_provider, logger_provider)
 
     def different_providers(self, asked: Mapping[str, object]) -> list[str]:
-        """Return the names of providers that are ``asked`` for and not in use."""
+        """Return the names of the providers in ``asked`` that are not in use."""
         from opentelemetry import metrics
 
         current = (
@@ -94,7 +94,7 @@ class Emitter:
         ]
 
     def inform_of_no_provider(self) -> None:
-        """Log once that no provider takes anything: to use the API alone may be meant so."""
+        """Log once, as information, that no provider is set: using only the API may be intended."""
         from opentelemetry import metrics
 
         current = (trace.get_tracer_provider, metrics.get_meter_provider)
@@ -108,26 +108,26 @@ class Emitter:
             )
 
     def stop_content(self) -> None:
-        """Record no content from now on, also of calls that have not ended."""
+        """From now on record no content, not even of open calls."""
         self.captures_content = False
         self.outputs.stop_content()
 
     @property
     def has_hook(self) -> bool:
-        """Whether the user's completion hook runs for each call."""
+        """Whether a completion hook of the user runs for each call."""
         return self.outputs.hook is not None
 
     def start(self, request: Request, parent: Context, *, delegated: bool = False) -> CallTelemetry:
-        """Start the telemetry of a call whose request is about to be issued in ``parent``.
+        """Start the telemetry of a call whose request is about to be sent in ``parent``.
 
-        ``delegated``: another instrumentation records it, and there shall be no span of ours.
+        ``delegated``: another instrumentation records the call, so no span of ours is started.
         """
         start_time, template = time.time_ns(), self.templates.of(request)
-        joins = genai_util.MODULE in sys.modules  # else there is nobody to join
+        joins = genai_util.MODULE in sys.modules  # otherwise there is nothing to join
         record = genai_util.find_shared_record(request.operation, parent) if joins else None
         if delegated or record is not None:
             span = trace.get_current_span(parent)
-            context = trace.set_span_in_context(span, parent)  # by which its place is known
+            context = trace.set_span_in_context(span, parent)  # marks its place in the trace
             return JoinedCallTelemetry(self, template, span, context, start_time, record)
         attributes = template.started.copy()
         if request.attribution:
@@ -142,29 +142,29 @@ class Emitter:
 
 
 def _is_sdk(provider: object) -> bool:
-    """Whether it is more than the API's own providers, which pass on to nobody."""
+    """Whether a provider is not one of the API's own, which drop everything."""
     return not type(provider).__module__.startswith(
         ("opentelemetry.trace", "opentelemetry.metrics")
     )
 
 
 class ContentOutputs:
-    """Where content and events go."""
+    """The outputs of content and events."""
 
     def __init__(self, logger_provider: LoggerProvider | None, settings: Settings) -> None:
         self.events = Events(logger_provider, settings)
         self.hook = None if settings.withhold else completion_hook.load()
         self.on_spans = settings.capture_content.on_spans
         self.redacts = settings.redact is not None
-        """Whether a function of the user's changes content."""
+        """Whether a function of the user redacts content."""
         self.captures_content = (
             self.on_spans or settings.capture_content.on_events or self.hook is not None
         )
         self.needs_details = self.events.emits_details or self.hook is not None
-        """Whether there is something to emit of a call that went well."""
+        """Whether events or a hook need the details of successful calls."""
 
     def stop_content(self) -> None:
-        """Let content go nowhere from now on."""
+        """From now on output no content."""
         self.on_spans = self.captures_content = False
         self.hook = None
         self.events.stop_content()
@@ -179,9 +179,9 @@ class CallTelemetry(EnclosingCall):
     )  # fmt: skip
 
     wants_partial_usage = False
-    """Whether it wants a stream's usage chunk by chunk, by :meth:`publish_partial_usage`."""
+    """Whether :meth:`publish_partial_usage` needs a stream's usage after each chunk."""
     records_gaps = True
-    """Whether gaps between chunks are recorded here."""
+    """Whether gaps between chunks are recorded."""
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ class CallTelemetry(EnclosingCall):
         start_time: int,
         record: genai_util.Record | None,
     ) -> None:
-        self._context = context  # as the class above would, without being entered
+        self._context = context  # as the __init__ of the base class, without the call
         self.client = self.body_reader = self._tokens = None
         self._metrics = metrics = emitter.metrics
         self._outputs = outputs = emitter.outputs
@@ -207,15 +207,15 @@ class CallTelemetry(EnclosingCall):
         self.is_observed = (
             recording or metrics.is_observed or outputs.hook is not None or outputs.events.want_any
         )
-        """Whether anybody would see it: the span is recorded, or there are metrics or events."""
+        """Whether anything is recorded: the span, metrics, or events."""
         self.needs_details = recording or outputs.needs_details or record is not None
-        """Whether more of it is emitted than points have: on the span, in events, to others."""
+        """Whether more than metric points is emitted: on the span, in events, or to others."""
 
     def publish_partial_usage(self, usage: Usage) -> None:
-        """Take what is known of the usage of a stream."""
+        """Publish the usage of a stream so far."""
 
     def discard(self) -> None:
-        """End the span of a call that is not made, or whose end failed."""
+        """End the span of a call that was not made, or whose end failed."""
         if self.span.is_recording():
             self.span.end()
 
@@ -226,12 +226,12 @@ class CallTelemetry(EnclosingCall):
         return self._metrics.gaps(gaps, request, model, self._context)
 
     def record_comparison(self, usage: Usage, request: Request, model: str | None) -> None:
-        """Record how counts compare with the reports they stand beside."""
+        """Record how counts compare with the reports of the same call."""
         self._metrics.compare(usage, request, model, self._context)
 
     @property
     def wants_content(self) -> bool:
-        """Whether anybody would see the content of this call."""
+        """Whether the content of this call would be recorded."""
         outputs = self._outputs
         return (
             outputs.hook is not None
@@ -240,9 +240,9 @@ class CallTelemetry(EnclosingCall):
         )
 
     def finish(self, operation: Operation, content: Content | None) -> None:
-        """Emit the whole call and end its span; each part even if the others fail.
+        """Emit the whole call and end its span; each part is emitted even if others fail.
 
-        ``content``: what was said, where anybody is to see it.
+        ``content``: the content, if it is recorded.
         """
         labelled, learned, shared = operation, _NOTHING, None
         if self._record is not None:
@@ -253,7 +253,7 @@ class CallTelemetry(EnclosingCall):
                 if operation.spans_only:
                     labelled = _without_usage(labelled)
                 metrics.batch.add(partial(metrics.record, labelled, self._context))
-            # What redact left of the request is this call's alone.
+            # A redacted request is not shared with other calls.
             if self._is_recording and not (content and self._outputs.redacts):
                 shared = self._templates.end_attributes(self._template, operation)
         except BaseException as error:
@@ -269,7 +269,7 @@ class CallTelemetry(EnclosingCall):
                 spans.finish(self.span, operation, shared, on_span, learned)
 
     def _enriched(self, operation: Operation) -> tuple[Operation, Attributes]:
-        """Return ``operation`` for metrics, and what others inside it knew beside."""
+        """Return ``operation`` with labels of inner instrumentations, and their attributes."""
         with _INNER_SHIELD:
             learned = genai_util.inner_attributes(self._record, operation)
             return genai_util.with_inner_labels(self._record, operation), learned
@@ -278,7 +278,7 @@ class CallTelemetry(EnclosingCall):
     def _emit_events(
         self, operation: Operation, content: Content | None, learned: Attributes
     ) -> None:
-        """Emit events; the hook first, since it may write on what is emitted after it."""
+        """Emit events, after the hook: it may modify the event with the details."""
         events, hook = self._outputs.events, self._outputs.hook
         details = events.details(operation, content, self._context, learned)
         with _COMPLETION_HOOK_SHIELD:
@@ -292,15 +292,15 @@ class CallTelemetry(EnclosingCall):
 
 
 def _without_usage(operation: Operation) -> Operation:
-    """Return the operation as metrics have it where another process records its usage."""
+    """Return the operation without usage, for metrics: another process records the usage."""
     return replace(operation, usage=_NO_USAGE, tools=())
 
 
 class JoinedCallTelemetry(CallTelemetry):
     """A call that another instrumentation records.
 
-    Ours are only our own counters, and what the other one's span gains: through the record that
-    it put into the context, or else by attributes under our own names on the span that was
+    We record only our own counters, and add to the other instrumentation's span: through the record
+    that it put into the context, or else as attributes with our own names on the span that was
     current when the call was made.
     """
 
@@ -309,12 +309,12 @@ class JoinedCallTelemetry(CallTelemetry):
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
         self.wants_partial_usage = self._record is not None
-        # In metrics that the other one has not.
+        # Recorded in metrics that the other instrumentation lacks.
         self.records_gaps = self._record is not None and self._metrics.has_more
-        self.is_observed = True  # the other one may see it
+        self.is_observed = True  # the other instrumentation may use it
 
     def discard(self) -> None:
-        """Leave the span to whom it belongs."""
+        """Do nothing: the span belongs to the other instrumentation."""
 
     def record_gaps(
         self, gaps: Iterator[float], request: Request, model: str | None
@@ -323,17 +323,17 @@ class JoinedCallTelemetry(CallTelemetry):
         return self._metrics.gaps(gaps, request, model, self._context, joined=True)
 
     def publish_partial_usage(self, usage: Usage) -> None:
-        """Take what is known of the usage of a stream."""
+        """Publish the usage of a stream so far."""
         if self._record is not None:
             genai_util.publish_usage(self._record, usage, spans_only=self._metrics.only_reported)
 
     @property
     def wants_content(self) -> bool:
-        """Whether anybody would see the content of this call: the other one sees to that."""
+        """Return ``False``: the other instrumentation records the content."""
         return False
 
     def finish(self, operation: Operation, content: Content | None) -> None:
-        """Record the call in our own counters, and publish what it was to the other one."""
+        """Record the call in our own counters, and publish it to the other instrumentation."""
         with _METRICS_SHIELD:
             counted = _without_usage(operation) if operation.spans_only else operation
             self._metrics.finish_own(counted, self._context, joined=self._record is not None)

@@ -1,9 +1,9 @@
-"""A call told as log events: the details of an inference, and the exception of a failure.
+"""Log events of a call: the details of an inference, and the exception of a failure.
 
-Both are emitted through the Logs API in the context of the call's span, so they bear its trace.
-SDKs before 1.37 take only records of their own class, which has no room for a name before 1.35 and
-none for structured attributes before 1.32: there the name is an attribute, and content JSON text.
-Before 1.40 or so lists of mixed types are dropped: they are JSON text there.
+Both are emitted through the Logs API in the context of the call's span, so they have its trace id.
+SDKs before 1.37 accept only records of their own class. That class has no event name before 1.35
+and no structured attributes before 1.32: there the name is an attribute and content is JSON text.
+SDKs before about 1.40 drop lists of mixed types: there such lists are JSON text.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _IS_UNIFORM = hasattr(otel_attributes, "_clean_extended_attribute_value")
 
 
 class Events:
-    """Tells calls through the given logger provider, or the global one."""
+    """Emits the events of calls through the given logger provider, or the global one."""
 
     def __init__(self, provider: LoggerProvider | None, settings: Settings) -> None:
         self._provider = provider
@@ -49,12 +49,12 @@ class Events:
         )
         wanted, on_events = settings.emit_event, settings.capture_content.on_events
         self.emits_details = on_events if wanted is None else wanted
-        """Whether the details of an inference are told."""
+        """Whether the event with the details of an inference is emitted."""
         self._exceptions = wanted is not False
         self._renames = settings.metric_names is MetricNames.LATEST
-        """Exceptions of inferences have the name of the latest conventions."""
+        """Whether exception events of inferences have the name of the latest conventions."""
         self._content = on_events and self._exceptions
-        """Whether events bear content: not where they are switched off altogether."""
+        """Whether events contain content; never if events are disabled."""
 
     def stop_content(self) -> None:
         """Leave content out of all events from now on."""
@@ -62,12 +62,12 @@ class Events:
 
     @property
     def want_any(self) -> bool:
-        """Whether anybody would get an event, be it only that of a failure."""
+        """Whether any event would be received, at least that of a failure."""
         return self._exceptions and self._is_enabled()
 
     @property
     def want_content(self) -> bool:
-        """Whether events bear content, be it only that of a failure, and anybody gets them."""
+        """Whether any event contains content, at least that of a failure, and would be received."""
         return self._content and self._is_enabled()
 
     def _want_details(self, request: Request) -> bool:
@@ -77,7 +77,7 @@ class Events:
         enabled = getattr(self._logger, "enabled", None)
         if enabled is not None:
             return bool(enabled())
-        # Older loggers cannot tell; the API's own providers pass on to nobody.
+        # Older loggers have no enabled(); the API's own providers drop everything.
         provider = self._provider or otel_logs.get_logger_provider()
         return not type(provider).__module__.startswith("opentelemetry._logs")
 
@@ -88,9 +88,9 @@ class Events:
         context: Context,
         learned: spans.Attributes,
     ) -> LogRecord | None:
-        """Return the record of an inference's details, not emitted yet; ``None`` if unwanted.
+        """Return the record of an inference's details without emitting it; ``None`` if disabled.
 
-        ``learned``: what only others know.
+        ``learned``: attributes that only others know.
         """
         if not self._want_details(operation.request):
             return None
@@ -111,9 +111,8 @@ class Events:
     def exception(self, operation: Operation, context: Context) -> LogRecord | None:
         """Return the record of the exception a call failed with; ``None`` if there is none.
 
-        The conventions say it should be recorded, so it is, unless events are switched off
-        altogether. Its message and stack trace may quote the request, and are recorded only where
-        content is.
+        The conventions recommend this event, so it is emitted unless events are disabled. Its
+        message and stack trace may quote the request, so they are recorded only if content is.
         """
         raised = operation.raised
         if raised is None or not self._exceptions:
@@ -136,7 +135,7 @@ class Events:
         return record
 
     def emit(self, record: LogRecord | None) -> None:
-        """Emit ``record``, if it is one."""
+        """Emit ``record``, unless it is ``None``."""
         if record is not None:
             self._logger.emit(record)
 

@@ -137,7 +137,7 @@ def _kind(operation: str) -> tuple[str, type | None]:
 
 
 def publish(record: Record, operation: Operation, told: Attributes, *, spans_only: bool) -> None:
-    """Write what happened into ``record``; ``told``: the attributes that our own span would have.
+    """Write the call into ``record``, from the attributes that our own span would have.
 
     ``spans_only``: counted tokens go to the outer span, not to its metrics.
     """
@@ -156,7 +156,7 @@ def publish(record: Record, operation: Operation, told: Attributes, *, spans_onl
 
 
 def namespaced_attributes(operation: Operation, told: Attributes) -> Attributes:
-    """Return the attributes of ``told`` with our prefix, for a span that is not ours.
+    """Return the attributes that have our prefix, for a span that is not ours.
 
     Counted tokens are among them; the other instrumentation reads reported ones itself.
     """

@@ -1,4 +1,4 @@
-"""A call as a span, and what the spans of calls that are alike share."""
+"""The span of a call, and the attributes that spans of similar calls share."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class _Columns:
-    """Fields of a record, and the attribute that each becomes."""
+    """Fields of a record, with the attribute name of each."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class _Columns:
         without: Collection[str] = (),
         zeros: bool = True,
     ) -> None:
-        """``without``: fields that no two records share. ``zeros``: whether they are told."""
+        """``without``: fields to leave out. ``zeros``: whether values of 0 are recorded."""
         rows = [row for row in table if row[0] not in without]
         self.fields = tuple(field for field, _ in rows)
         self.read: Callable[[Any], tuple[Any, ...]] = attrgetter(*self.fields)
@@ -54,7 +54,7 @@ class _Columns:
         self._names = tuple(name for _, name in rows)
 
     def named(self, values: tuple[Any, ...]) -> Attributes:
-        """Return what such values of the fields become."""
+        """Return the attributes for these values of the fields."""
         pairs, told = zip(self._names, values, strict=True), self._zeros
         return {name: value for name, value in pairs if value or (told and value is not None)}
 
@@ -70,9 +70,9 @@ _INPUT_DETAILS: Final = _Columns(semconv.INPUT_DETAILS, zeros=False)
 _OUTPUT_DETAILS: Final = _Columns(semconv.OUTPUT_DETAILS, zeros=False)
 _NO_IDS: Final = (None,) * len(ID_FIELDS)
 template_key: Final = attrgetter("operation", "model", "stream", *_REQUEST.fields)
-"""Returns what tells requests apart whose spans do not bear the same, but for ids."""
+"""Returns a key that is equal for requests whose spans have equal attributes, except for ids."""
 response_key: Final = _RESPONSE.read
-"""Returns what tells answers apart whose spans do not bear the same, but for ids."""
+"""Returns a key that is equal for answers whose spans have equal attributes, except for ids."""
 
 _INPUT: Final = {
     Source.REPORTED: semconv.INPUT_TOKENS,
@@ -88,18 +88,18 @@ _OUTPUT: Final = {
     Source.VISIBLE: semconv.VISIBLE_OUTPUT,
     Source.APPROXIMATED: semconv.APPROXIMATED_OUTPUT,
 }
-"""Where a number of tokens stands, by what it is worth."""
+"""The attribute of a token count, by its source."""
 CONVENTIONAL: Final = frozenset({Source.REPORTED, Source.COUNTED, Source.CALIBRATED})
-"""What is good enough to stand under a ``gen_ai.*`` name."""
+"""The sources that are accurate enough for a ``gen_ai.*`` name."""
 
 
 def start_attributes(request: Request) -> Attributes:
-    """Return what a span bears from its start, as a sampler may want to see it."""
+    """Return the attributes that a span has from its start, where a sampler can see them."""
     return {**dict(request.attribution), **request_attributes(request)}
 
 
 def request_attributes(request: Request) -> Attributes:
-    """Return the same without what the application says of whose it is."""
+    """Return the same attributes without the application's own attribution."""
     attributes: Attributes = {semconv.OPERATION_NAME: request.operation}
     attributes[semconv.PROVIDER_NAME] = request.endpoint.provider
     if request.model is not None:
@@ -124,10 +124,10 @@ def finish(
     content: Content | None,
     learned: Attributes,
 ) -> None:
-    """Write what happened on ``span`` and end it at the operation's own end time.
+    """Record the operation on ``span`` and end it at the operation's own end time.
 
-    ``shared``: as in :func:`final`. ``content``: what was said, where spans bear it; the status
-    then has the exception's message. ``learned``: what only others know.
+    ``shared``: as in :func:`end_attributes`. ``content``: the content, if spans record it; the
+    status then has the exception's message. ``learned``: attributes that only others know.
     """
     try:
         if span.is_recording():
@@ -151,9 +151,9 @@ def _description(operation: Operation, content: Content | None) -> str | None:
 
 
 def end_attributes(operation: Operation, shared: Attributes | None = None) -> Attributes:
-    """Return what a span bears at its end, beside content.
+    """Return the attributes that a span gets at its end, except content.
 
-    ``shared``: what all bear that are like it (:func:`ended`), if it is known.
+    ``shared``: the result of :func:`shared_end_attributes`, if it is known already.
     """
     response, http = operation.response, operation.http
     if shared is None:
@@ -181,7 +181,7 @@ def end_attributes(operation: Operation, shared: Attributes | None = None) -> At
 
 
 def end_request_attributes(request: Request) -> Attributes:
-    """Return what the span of a request bears at its end."""
+    """Return the attributes of a request that its span gets at the end."""
     attributes = _REQUEST.named(_REQUEST.read(request))
     if request.stream:
         attributes["gen_ai.request.stream"] = True
@@ -189,9 +189,9 @@ def end_request_attributes(request: Request) -> Attributes:
 
 
 def shared_end_attributes(operation: Operation, asked: Attributes) -> Attributes:
-    """Return what all spans bear at their end that are like this one, not to be changed.
+    """Return the end attributes that all similar spans share. Callers must not modify them.
 
-    ``asked``: what its request comes to.
+    ``asked``: the attributes of the request.
     """
     usage = operation.usage
     attributes: Attributes = {semconv.OUTCOME: operation.outcome.value, **asked}
@@ -209,14 +209,14 @@ def shared_end_attributes(operation: Operation, asked: Attributes) -> Attributes
 
 
 def _add_own(request: Request, ids: tuple[Any, ...], attributes: Attributes) -> None:
-    """Add what no two requests share, and the model of a stored prompt, known by the answer."""
+    """Add the ids of the request, and the model of a stored prompt, taken from the answer."""
     if request.prompt_name is not None and request.model is not None:
         attributes[semconv.REQUEST_MODEL] = request.model
     attributes.update(_REQUEST_IDS.named(ids))
 
 
 def _add_findings(response: Response, attributes: Attributes) -> None:
-    """Add what a content filter and a prompt cache found."""
+    """Add the results of a content filter and of a prompt cache."""
     if response.content_filter is not None:
         attributes.update(_FILTER.named(_FILTER.read(response.content_filter)))
     if response.cache_miss_reason is not None:
@@ -259,7 +259,7 @@ def _add_tools(tools: tuple[ToolUse, ...], attributes: Attributes) -> None:
 
 
 def _add_transcriptions(transcriptions: tuple[Transcription, ...], attributes: Attributes) -> None:
-    """Add what was used to write down what a realtime session heard: sums of what is known."""
+    """Add the usage of a realtime session's input transcriptions: sums of the known values."""
     for field, name in semconv.TRANSCRIPTION_ATTRIBUTES:
         known = [getattr(each.usage, field) for each in transcriptions]
         numbers = [number for number in known if number is not None]
@@ -307,7 +307,7 @@ def _add_usage(usage: Usage, attributes: Attributes) -> None:
 def _add_details(
     given: Count | None, made: Count | None, reported: Reported, attributes: Attributes
 ) -> None:
-    """Add the parts of reported totals, as far as they are not zero: of others they are none."""
+    """Add the non-zero parts of reported totals; other totals have no parts."""
     if given is not None and given.source is Source.REPORTED:
         parts = _INPUT_DETAILS.read(reported)
         if any(parts):
@@ -327,40 +327,40 @@ def _add(count: Count, name: str, attributes: Attributes) -> None:
 
 
 MAX_TEMPLATES: Final = 256
-"""What is kept of records that are alike, for the next of that kind."""
+"""How many templates, and how many sets of end attributes, are kept."""
 
 
 class SpanTemplate:
-    """Calls that ask for the same, but for their prompts, ids and whose they are."""
+    """The shared attributes of calls that differ only in prompts, ids and attribution."""
 
     __slots__ = ("asked", "name", "started")
 
     def __init__(self, request: Request) -> None:
         self.name = name(request)
-        """Of their """
+        """The name of their spans."""
         self.started = request_attributes(request)
-        """What their spans bear from the start, and ..."""
+        """The attributes that their spans have from the start."""
         self.asked = end_request_attributes(request)
-        """... at the end."""
+        """The attributes of the request that their spans get at the end."""
 
 
 class SpanTemplates:
-    """Finds what is kept of calls like one."""
+    """Finds the template of a call."""
 
     def __init__(self) -> None:
         self._templates: BoundedCache[Hashable, SpanTemplate] = BoundedCache(MAX_TEMPLATES)
-        """A call saves 4 to 6 microseconds by its template."""
+        """A template saves a call 4 to 6 microseconds."""
         self._ended: BoundedCache[Hashable, Attributes] = BoundedCache(MAX_TEMPLATES)
 
     def of(self, request: Request) -> SpanTemplate:
-        """Return the template of calls that ``request`` is of."""
+        """Return the template for ``request``."""
         endpoint = request.endpoint
         key = (template_key(request), endpoint.key, endpoint.provider)
         template = self._templates.get(key)
         return self._templates.keep(key, SpanTemplate(request)) if template is None else template
 
     def end_attributes(self, template: SpanTemplate, operation: Operation) -> Attributes:
-        """Return what spans of that template bear that ended like this one, not to be changed."""
+        """Return the end attributes shared by calls like this one. Callers must not modify them."""
         response, usage = operation.response, operation.usage
         given, made = usage.input, usage.output
         key = (

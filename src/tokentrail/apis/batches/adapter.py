@@ -1,4 +1,4 @@
-"""Batches: what all requests of one used, once it is finished."""
+"""Batches: the usage of all requests of a batch, once it is finished."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _FINISHED: Final = frozenset({"completed", "failed", "expired", "cancelled"})
 
 
 class BatchAdapter:
-    """``batches.retrieve``: every fetch of a finished batch shows the usage of the whole batch."""
+    """``batches.retrieve``: each fetch of a finished batch returns the usage of the whole batch."""
 
     id_argument = "batch_id"
-    """What a positional argument is."""
+    """The name of the positional argument."""
 
     def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
-        """Read nothing but which batch it is."""
+        """Read only the id of the batch."""
         return Request(
             operation=FETCH_BATCH.name,
             api=FETCH_BATCH.api,
@@ -56,5 +56,5 @@ class BatchAdapter:
         )
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:
-        """Return an accumulator that knows nothing: batches do not stream."""
+        """Return an accumulator that ignores everything: batches do not stream."""
         return UnknownStream()

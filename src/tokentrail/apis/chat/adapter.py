@@ -67,7 +67,7 @@ def _asks_for_audio(modalities: object) -> bool | None:
 
 
 def _has_server_tools(tools: object) -> bool | None:
-    """Whether the server is to run tools of its own, such as ``openrouter:web_search``."""
+    """Whether the request has tools that the server runs, such as ``openrouter:web_search``."""
     kinds = (plain_str(fields(tool).get("type")) for tool in sequence(tools))
     return True if any(kind not in _OWN_TOOLS for kind in kinds) else None
 
@@ -101,17 +101,17 @@ _PARAMETERS: Final = Parameters(
 
 
 _TRANSCRIPT: Final = 1
-"""The item of kind "text" beside the content."""
+"""The index of an audio transcript among a choice's items of kind "text"."""
 _FUNCTION_CALL: Final = -1
-"""The legacy function call, beside the tool calls that are numbered from 0."""
+"""The index of the legacy function call; tool calls are numbered from 0."""
 _HIDDEN: Final = frozenset({"reasoning.summary", "reasoning.encrypted"})
-"""Details of reasoning that is billed but not shown."""
+"""Types of details for reasoning that is billed but not shown."""
 _TEXTS: Final = {"text": "text", "output_text": "text", "refusal": "refusal"}
-"""Parts of a content that are text, and the field it stands in."""
+"""Content parts that are text, with the field that has the text."""
 
 
 class MessageReader:
-    """Reads the choices of a plain answer: each call in a list is a call of its own."""
+    """Reads the choices of a plain answer; each item of a call list is a separate call."""
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
         """Pass the content of a choice's message to the sink."""
@@ -122,7 +122,7 @@ class MessageReader:
             _feed_call(call, (index, position), name, sink)
 
     def shows(self, choice: Mapping[str, object]) -> int:
-        """Return what the message of a choice shows."""
+        """Return what the message of a choice contains."""
         return shown_by(fields(choice.get("message")) or message_of(choice))
 
 
@@ -134,7 +134,7 @@ class DeltaReader:
     def __init__(self) -> None:
         self._has_deltas = False
         self._places: CallPlaces | None = None
-        """Where the calls of tools stand, once one came."""
+        """The places of tool calls, set once the first one arrived."""
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
         """Pass the content of a choice's delta to the sink."""
@@ -142,7 +142,7 @@ class DeltaReader:
         if not self._has_deltas:
             self._has_deltas = any(said[name] for name in said if name != "role")
         if not self._has_deltas and (choice.get("message") or choice.get("text")):
-            sink.add("unknown", index, _TRANSCRIPT, "")  # a piece, or all so far?
+            sink.add("unknown", index, _TRANSCRIPT, "")  # unclear: a piece, or all text so far
         feed_words(said, index, sink)
         calls = said.get("tool_calls")
         if calls:
@@ -152,12 +152,12 @@ class DeltaReader:
                 _feed_call(call, (index, item), name, sink)
 
     def shows(self, choice: Mapping[str, object]) -> int:
-        """Return what the delta of a choice shows."""
+        """Return what the delta of a choice contains."""
         return shown_by(fields(choice.get("delta")))
 
 
 def feed_words(said: Mapping[str, object], index: int, sink: TextSink) -> None:
-    """Hand over all but the tool calls of a message or a delta, which have the same names."""
+    """Give ``sink`` all but the tool calls of a message or delta; both have the same fields."""
     get = said.get
     content = get("content")
     if content and type(content) is str:
@@ -168,7 +168,7 @@ def feed_words(said: Mapping[str, object], index: int, sink: TextSink) -> None:
     value = get("refusal")
     if value and type(value) is str:
         sink.add("refusal", index, 0, value)
-    if not THOUGHT_FIELDS.isdisjoint(said):  # asked here: most pieces have none
+    if not THOUGHT_FIELDS.isdisjoint(said):  # tested here: most chunks have none
         _feed_thought(said, index, sink)
     value = get("function_call")
     if value:
@@ -186,9 +186,10 @@ def feed_words(said: Mapping[str, object], index: int, sink: TextSink) -> None:
 
 
 def _feed_thought(said: Mapping[str, object], index: int, sink: TextSink) -> None:
-    """Pass shown reasoning to the sink, under the names that compatible servers use.
+    """Pass shown reasoning to the sink, from any field that compatible servers use.
 
-    A server that sends both repeats itself. A summary is shorter than the billed reasoning.
+    If a server fills two fields, they repeat each other. A summary is shorter than the billed
+    reasoning.
     """
     value, details = thought_of(said), None
     if value is None:
@@ -206,7 +207,7 @@ def _feed_thought(said: Mapping[str, object], index: int, sink: TextSink) -> Non
 
 
 def content_pieces(content: object) -> Iterator[tuple[str, str]]:
-    """Yield the pieces of a content that is no text: kind and text, "unknown" without any."""
+    """Yield kind and text of each piece of non-text content; "unknown" pieces have no text."""
     bare = plain_str(written_content(content))
     if bare is not None:
         if bare:
@@ -233,13 +234,13 @@ def content_pieces(content: object) -> Iterator[tuple[str, str]]:
 
 
 def _thought(value: object) -> Iterator[tuple[str, str]]:
-    """Yield the thought of a part: text, or parts of text."""
+    """Yield the reasoning of a part: text, or parts of text."""
     for kind, text in () if is_absent(value) else content_pieces(value):
         yield ("reasoning" if kind == "text" else kind), text
 
 
 def shown_by(said: Mapping[str, object]) -> int:
-    """Return what a message or a delta shows."""
+    """Return what a message or a delta contains."""
     get = said.get
     content = get("content")
     if content and type(content) is str:
@@ -269,7 +270,7 @@ def _is_named(call: Mapping[str, object]) -> bool:
 def _feed_call(
     call: Mapping[str, object], place: tuple[int, int], name: str | None, sink: TextSink
 ) -> None:
-    """Hand over a call, or a piece of one; ``name``: what is new of its name."""
+    """Give ``sink`` a call, or a piece of one; ``name``: the new piece of its name."""
     if call.get("type") == "custom" or call.get("custom"):
         sink.add("custom_call", *place, "")
     said = called(call)
@@ -330,7 +331,7 @@ def _prompt(arguments: Mapping[str, object]) -> Prompt:
 
 
 def _legacy_choice(choice: object) -> str | None:
-    """Return a ``function_call``, which costs less to name than a tool."""
+    """Return a ``function_call``; naming a function costs fewer tokens than naming a tool."""
     read = read_tool_choice(choice)
     return read and read.replace("name:", "function:", 1)
 

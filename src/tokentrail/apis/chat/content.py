@@ -1,6 +1,6 @@
-"""Content of chat completions: of a request, and of an answer, whole or piece by piece.
+"""Content of chat completions: of a request, and of an answer, plain or streamed.
 
-A gathering may be asked at any time; what it has is what was received.
+An accumulator may be read at any time; it has what was received so far.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Piece:
-    """One part of a choice, as far as it came."""
+    """One part of a choice, as received so far."""
 
     kind: str
     texts: list[str] = field(default_factory=list)
     name: str = ""
     id: str | None = None
     length: int = 0
-    """Characters of a text that were gathered."""
+    """How many characters of a text were kept."""
 
     def part(self) -> Part | None:
         """Return the part; None if it is empty."""
@@ -58,7 +58,7 @@ class _Piece:
 
 
 class ChoiceContentAccumulator:
-    """Gathers the choices of chat completions."""
+    """Accumulates the choices of chat completions."""
 
     limit: int | None = None
 
@@ -91,7 +91,7 @@ class ChoiceContentAccumulator:
             self._add(given, _index(given, 0))
 
     def _add(self, choice: Mapping[str, object], index: int) -> None:
-        # Most deltas have a content and nothing else.
+        # Most deltas have only content.
         delta: Any = choice.get("delta")
         try:
             alone = len(delta.__pydantic_fields_set__) == 1 and not delta.__pydantic_extra__
@@ -160,7 +160,7 @@ class ChoiceContentAccumulator:
         return piece
 
     def content(self) -> Content:
-        """Return a message for each choice of which anything came, in the order of choices."""
+        """Return a message for each choice with any content, in the order of choices."""
         messages = dict(self._whole)
         for index, pieces in self._choices.items():
             parts = tuple(part for piece in pieces.values() if (part := piece.part()) is not None)
@@ -186,5 +186,5 @@ class ChatContent:
         )
 
     def accumulator(self, *, schemas: bool) -> ChoiceContentAccumulator:
-        """Return what gathers choices."""
+        """Return an empty accumulator of choices."""
         return ChoiceContentAccumulator()

@@ -1,4 +1,4 @@
-"""Messages as chat writes them, sent or received, and the parts of any message's content."""
+"""Reads chat messages, sent or received, and the content parts of any message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _RESPONDENTS: Final = frozenset({"tool", "function"})
-"""Roles whose content is what a call gave."""
+"""Roles whose content is the result of a call."""
 
 
 def read_messages(messages: object) -> tuple[Message, ...]:
@@ -25,7 +25,7 @@ def read_messages(messages: object) -> tuple[Message, ...]:
 
 
 def read_message(given: Mapping[str, object]) -> Message | None:
-    """Read one message; what has no role is none."""
+    """Read one message; ``None`` if it has no role."""
     role = nonempty_str(given.get("role"))
     if role is None:
         return None
@@ -38,7 +38,7 @@ def read_message(given: Mapping[str, object]) -> Message | None:
 
 
 def read_message_parts(given: Mapping[str, object]) -> tuple[Part, ...]:
-    """Read what a message says: thought, content, refusal, sound and calls, in this order."""
+    """Read the parts of a message: reasoning, content, refusal, audio and calls, in this order."""
     thought = thought_of(given) or None
     parts: list[Part] = [] if thought is None else [Reasoning(thought)]
     parts += read_content(given.get("content"))
@@ -51,7 +51,7 @@ def read_message_parts(given: Mapping[str, object]) -> tuple[Part, ...]:
 
 
 def read_content(content: object) -> tuple[Part, ...]:
-    """Read a content: text, or a list of parts. Kinds that nobody knows are left out."""
+    """Read content: text, or a list of parts. Unknown kinds are left out."""
     whole = plain_str(content)
     if whole is not None:
         return (Text(whole),) if whole else ()
@@ -60,7 +60,7 @@ def read_content(content: object) -> tuple[Part, ...]:
 
 
 def read_result(content: object) -> object:
-    """Read what a call gave: its text, or its parts where it is not all text."""
+    """Read the result of a call: a text, or a list of parts."""
     whole = plain_str(content)
     if whole is not None:
         return whole
@@ -68,7 +68,7 @@ def read_result(content: object) -> object:
 
 
 def read_call(name: object, arguments: object, call_id: object) -> ToolCall | None:
-    """Read a call whose arguments are the text of a JSON object."""
+    """Read a call whose arguments are JSON text."""
     called, given = nonempty_str(name), arguments_text(arguments)
     if called is None and not given:
         return None
@@ -76,7 +76,7 @@ def read_call(name: object, arguments: object, call_id: object) -> ToolCall | No
 
 
 def read_custom_call(name: object, given: object, call_id: object) -> ToolCall | None:
-    """Read a call whose input is free text, also where it looks like JSON."""
+    """Read a call whose input is free text, even if it looks like JSON."""
     called, said = nonempty_str(name), plain_str(given)
     if called is None and not said:
         return None
@@ -98,7 +98,7 @@ def _calls(given: Mapping[str, object]) -> list[Part]:
 
 
 def _sound(audio: Mapping[str, object]) -> list[Part]:
-    """Read an answer's sound: its transcript and its bytes; sent back, it is but an id."""
+    """Read an answer's audio: transcript and bytes; only an id if it is sent back."""
     transcript, content, name = (
         nonempty_str(audio.get(key)) for key in ("transcript", "data", "id")
     )
@@ -136,7 +136,7 @@ def _thought(part: Mapping[str, object]) -> Reasoning | None:
 
 
 def _thinking(part: Mapping[str, object]) -> Reasoning | None:
-    """Read thought as Mistral writes it: text, or parts of text."""
+    """Read reasoning in Mistral's form: text, or parts of text."""
     parts = read_content(part.get("thinking"))
     said = "".join(part.content for part in parts if isinstance(part, (Text, Reasoning)))
     return Reasoning(said) if said else None

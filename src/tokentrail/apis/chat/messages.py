@@ -1,8 +1,8 @@
-"""Prompts as callers write them: messages, their parts, and tool declarations.
+"""Reads prompts as callers write them: messages, their parts, and tool declarations.
 
-Chat and responses share this reading. What is taken are references to the caller's immutable
-strings, so that a list which the application appends to later does not matter. Only lists,
-tuples and mappings are looked into: an iterator of the caller's is never consumed.
+Chat and responses share this module. It takes references to the caller's immutable strings, so
+later changes of the application's lists do not matter. It reads only lists, tuples and mappings,
+and never consumes an iterator of the caller.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _TOOL_CHOICES: Final = frozenset({"none", "auto", "required"})
 
 
 def read_messages(messages: object) -> tuple[Message, ...] | None:
-    """Return the messages of a list or tuple, of dicts or model objects; ``None`` for all else."""
+    """Return the messages of a list or tuple of dicts or model objects; else ``None``."""
     if not is_sequence(messages):
         return None
     return tuple(map(read_message, messages))
 
 
 def read_message(message: object) -> Message:
-    """Return one message; what could not be priced is counted in its ``unknown_parts``."""
+    """Return one message; ``unknown_parts`` counts the parts whose tokens cannot be counted."""
     given = fields(message)
     role = nonempty_str(given.get("role"))
     content = read_content(given.get("content"))
@@ -58,13 +58,13 @@ def read_message(message: object) -> Message:
 
 
 class ReadContent(NamedTuple):
-    """What was found in a message's content."""
+    """The content of a message, by kind of part."""
 
     texts: tuple[str, ...] = ()
     images: tuple[Image, ...] = ()
     files: tuple[str, ...] = ()
     unknown: int = 0
-    """Parts that were not understood."""
+    """The number of parts that were not understood."""
 
 
 class File(NamedTuple):
@@ -74,7 +74,7 @@ class File(NamedTuple):
 
 
 def read_content(content: object) -> ReadContent:
-    """Return the texts, images and files of a message's content, and what was not understood."""
+    """Return the texts, images and files of a message's content, and the number of other parts."""
     whole = plain_str(content)
     if whole is not None:
         return ReadContent(texts=(whole,))
@@ -110,7 +110,7 @@ def _refusal_part(part: Mapping[str, object]) -> str | None:
 
 
 def _image_part(part: Mapping[str, object]) -> Image:
-    """Chat nests ``{"url", "detail"}``, responses has a flat URL; an uploaded file has none."""
+    """Read an image: chat nests ``{"url", "detail"}``, responses has a flat URL, uploads none."""
     source = part.get("image_url")
     nested = fields(source)
     url = nonempty_str(nested.get("url")) if nested else nonempty_str(source)
@@ -118,7 +118,7 @@ def _image_part(part: Mapping[str, object]) -> Image:
 
 
 def _file_part(part: Mapping[str, object]) -> File | None:
-    """Chat nests ``{"file_data"}``, responses has it flat; an uploaded file, or a URL, has none."""
+    """Read a file: chat nests ``{"file_data"}``, responses has it flat, uploads lack it."""
     data = nonempty_str((fields(part.get("file")) or part).get("file_data"))
     return None if data is None else File(data)
 
@@ -136,7 +136,7 @@ _PARTS: Final[dict[str, Callable[[Mapping[str, object]], str | Image | File | No
 
 
 def _tool_calls(calls: object) -> tuple[tuple[ToolCall, ...], int]:
-    """Return the calls, and how many were not understood: an unreadable list, a custom tool's."""
+    """Return the calls, and how many cannot be counted: unreadable ones, and custom tools'."""
     if not is_sequence(calls):
         return (), int(not is_absent(calls))
     found = tuple(map(read_tool_call, calls))
@@ -168,9 +168,9 @@ def _call(call: object, arguments: str, own_id: str | None = None) -> ToolCall |
 def read_tools(tools: object) -> tuple[Mapping[str, object], ...]:
     """Return the function declarations as ``{name, description, parameters}``, as given.
 
-    Takes chat's ``tools``, the flat ones of responses and the legacy ``functions``. Anything that
-    is no function declaration is left out, so a shorter result shows that something was. The
-    parameters are copied: the caller may change its own meanwhile.
+    It reads chat's ``tools``, the flat tools of responses and the legacy ``functions``. Anything
+    other than a function declaration is left out, so the result may be shorter than the input. The
+    parameters are copied, because the caller may modify its own later.
     """
     found = (_declaration(fields(tool)) for tool in sequence(tools))
     return tuple(tool for tool in found if tool is not None)
@@ -194,7 +194,7 @@ def _declaration(tool: Mapping[str, object]) -> Mapping[str, object] | None:
 
 
 def read_tool_choice(choice: object) -> str | None:
-    """Return "none", "auto", "required" or "name:<function>", of chat, responses and legacy."""
+    """Return "none", "auto", "required" or "name:<function>", in any API's form."""
     if isinstance(choice, str):
         return plain_str(choice) if choice in _TOOL_CHOICES else None
     given = fields(choice)
@@ -210,7 +210,7 @@ def read_tool_choice(choice: object) -> str | None:
 
 
 def input_variant(arguments: Mapping[str, object]) -> str | None:
-    """Return other settings by which the server may write the input otherwise, in JSON."""
+    """Return, as JSON, other settings that may change how the server writes the prompt."""
     strict = [_is_strict(fields(tool)) for tool in sequence(arguments.get("tools"))]
     verbosity = fields(arguments.get("text")).get("verbosity"), arguments.get("verbosity")
     given = (arguments.get("parallel_tool_calls"), *verbosity)
@@ -223,7 +223,7 @@ def _is_strict(tool: Mapping[str, object]) -> bool:
 
 
 def holds_only_functions(tools: object) -> bool:
-    """Return whether ``tools`` are absent, or a list in which every one is a function's."""
+    """Return whether ``tools`` is absent, or a list of function declarations only."""
     if is_sequence(tools):
         return len(read_tools(tools)) == len(tools)
     return is_absent(tools)

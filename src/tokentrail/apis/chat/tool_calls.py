@@ -1,8 +1,8 @@
-"""Calls of tools in a streamed answer: what begins a call, and what continues one.
+"""Tool calls in a streamed answer: which deltas start a call, and which continue one.
 
-Servers number the deltas of calls as OpenAI does, or give each the number 0, or none; they repeat
-the name on every delta, or the id, or neither. Within a choice a delta with a new id begins a new
-call, and so does one with a name where the place has arguments; all others continue the last.
+Some servers number the deltas of calls as OpenAI does, others number all of them 0, or none. Some
+repeat the name or the id on every delta. Within a choice, a delta with a new id starts a new call.
+A delta with a name also does, if the call at its place has arguments. Others continue the last one.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Final
 from tokentrail.apis.values import fields, is_absent, nonempty_str, sequence
 
 MAX_CALLS: Final = 1024
-"""Separate calls of a choice; all further ones count as the last."""
+"""The most separate calls of a choice; further ones are added to the last."""
 
 
 def arguments_text(value: object) -> str | None:
-    """Return the arguments of a call as text; an object is the JSON that the model wrote."""
+    """Return the arguments of a call as text; an object is converted back to JSON."""
     if isinstance(value, str) or is_absent(value):
         return nonempty_str(value)
     if isinstance(value, (Mapping, list, int, float)):
@@ -41,12 +41,12 @@ def arguments_of(said: Mapping[str, object]) -> str | None:
 
 
 def written_content(content: object) -> object:
-    """Return the content of an answer; a number is the text that the model wrote."""
+    """Return the content of an answer; a number is converted back to text."""
     return json.dumps(content) if type(content) in {int, float} else content
 
 
 def each_call(calls: object) -> list[Mapping[str, object]]:
-    """Return the fields of each call; some servers send one that stands in no list."""
+    """Return the fields of each call; some servers send a single call without a list."""
     if isinstance(calls, (list, tuple)):
         return [fields(call) or {"function": call} for call in sequence(calls)]
     given = fields(calls)
@@ -54,13 +54,13 @@ def each_call(calls: object) -> list[Mapping[str, object]]:
 
 
 def called(call: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the fields of a call's function or custom tool; they may be those of the call."""
+    """Return the fields of a call's function or custom tool, which may be in the call itself."""
     said = fields(call.get("function")) or fields(call.get("custom"))
     return said or (call if "name" in call else {})
 
 
 def is_unknown(call: Mapping[str, object]) -> bool:
-    """Whether a call has a form of which nothing was read."""
+    """Whether a call has an unknown form, of which nothing was read."""
     if called(call):
         return False
     others = _PLAIN.isdisjoint(call) or call.get("type") not in _TYPES
@@ -81,28 +81,28 @@ class _OpenCall:
         self.id: str | None = None
         self.name = ""
         self.arguments = ""
-        """The last piece of them."""
+        """The last piece of the arguments."""
         self.may_end = False
-        """Its name came once more, after arguments that may be whole."""
+        """Whether the name was repeated after arguments that may be complete."""
 
 
 class CallPlaces:
-    """Finds the call to which each delta belongs, and the new piece of its name."""
+    """Finds the call that each delta belongs to, and the new piece of its name."""
 
     __slots__ = ("_last", "_open", "_slots")
 
     def __init__(self) -> None:
         self._open: dict[tuple[int, object], _OpenCall] = {}
-        """By choice and the number that the server gave."""
+        """The open calls by choice and number from the server."""
         self._last: dict[int, _OpenCall] = {}
         self._slots: dict[int, dict[int, None]] = {}
 
     def place(
         self, choice: int, call: Mapping[str, object], position: int = 0
     ) -> tuple[int, str | None]:
-        """Return the number of the call, and the piece of its name that is new.
+        """Return the number of the call, and the new piece of its name.
 
-        ``position``: of the delta among those of the same chunk.
+        ``position``: the position of the delta in its chunk.
         """
         index = call.get("index")
         number = index if type(index) is int else None
@@ -121,26 +121,26 @@ class CallPlaces:
 
     @staticmethod
     def _begins(own: _OpenCall, call_id: str | None, name: str | None, text: str) -> bool:
-        """Whether a delta is of another call than the one at its place."""
+        """Whether a delta starts a new call instead of continuing ``own``."""
         starts = text.lstrip().startswith("{")
         if call_id is not None and own.id is not None:
             if call_id == own.id:
                 return name is not None and bool(own.arguments) and name != own.name
-            # Some servers give each delta an id of its own: amid arguments no call begins.
+            # Some servers give each delta its own id: no call starts in the middle of arguments.
             amid = own.arguments and not own.arguments.rstrip().endswith("}")
             return not (amid and text and name is None and not starts)
         if name is None or not own.arguments:
             return own.may_end and starts
         if name != own.name:
             return True
-        # The name once more: a server that repeats it, or the same function called again. After
-        # a whole object no other can begin in the same arguments.
+        # The same name again: the server repeats it, or the model calls the function again. One
+        # call's arguments cannot have a second object after a complete one.
         whole = own.arguments.rstrip().endswith("}")
         own.may_end = whole and not text
         return whole and starts
 
     def _begin(self, choice: int, number: int | None) -> _OpenCall:
-        """Return a new call; it has the server's number where no other has it."""
+        """Return a new call, with the server's number if that is not taken."""
         slots = self._slots.setdefault(choice, {})
         slot = len(slots) if number is None else number
         while slot in slots and len(slots) < MAX_CALLS:
@@ -150,7 +150,7 @@ class CallPlaces:
 
     @staticmethod
     def _note(own: _OpenCall, call_id: str | None, name: str | None, text: str) -> str | None:
-        """Keep the fields of a delta; return the piece of a name that it adds."""
+        """Keep the fields of a delta; return the piece of the name that it adds."""
         own.id = own.id or call_id
         if text:
             own.arguments = text

@@ -24,15 +24,15 @@ _PARAMETERS = Parameters(*SAMPLED)
 class CompletionsAdapter:
     """``completions.create``.
 
-    With ``echo`` the text repeats the prompt, which is not billed as output; of ``best_of``
-    candidates all are billed and ``n`` shown. Either makes a count of the shown text a guess.
-    A stream that ends early awaits ``n`` choices, not ``n`` for each of several prompts.
+    With ``echo`` the text repeats the prompt, which is not billed as output. With ``best_of`` all
+    candidates are billed but only ``n`` are returned. Either makes a count of the text a guess. A
+    stream that ends early expects ``n`` choices, not ``n`` for each of several prompts.
     """
 
     def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
-        """Read the keyword arguments of a call; a ``suffix`` is input, too."""
+        """Read the keyword arguments of a call; a ``suffix`` is input too."""
         shown, billed = integer(arguments.get("n")), integer(arguments.get("best_of"))
         return _PARAMETERS.read(
             arguments,
@@ -64,16 +64,16 @@ def _prompt(arguments: Mapping[str, object]) -> Prompt:
 
 
 class _TextReader:
-    """Reads the choices of completions, whose pieces look like the whole."""
+    """Reads the choices of completions, which have the same form in chunks and plain answers."""
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
-        """Hand over the text of a choice."""
+        """Give the text of a choice to ``sink``."""
         text = choice.get("text")
         if text and type(text) is str:
             sink.add("text", index, 0, text)
 
     def shows(self, choice: Mapping[str, object]) -> int:
-        """Return what a choice shows."""
+        """Return what a choice contains."""
         return CONTENT_SHOWN if choice.get("text") else NOTHING
 
 

@@ -1,4 +1,4 @@
-"""Content of legacy completions: a prompt or several, and what completes them."""
+"""Content of legacy completions: one or several prompts, and their completions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class CompletionContentAccumulator(ChoiceContentAccumulator):
-    """Gathers the choices of legacy completions, whose pieces look like the whole."""
+    """Accumulates choices of completions, which have one form in chunks and plain answers."""
 
     def _read(self, choice: Mapping[str, object]) -> Message | None:
         said = nonempty_str(choice.get("text"))
@@ -27,7 +27,7 @@ class CompletionsContent:
     """Content of legacy completions."""
 
     def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
-        """Read a prompt or several, each a message; token ids say nothing."""
+        """Read one or several prompts, each as a message; token ids are left out."""
         prompt, suffix = arguments.get("prompt"), nonempty_str(arguments.get("suffix"))
         whole = nonempty_str(prompt)
         texts = [nonempty_str(item) for item in sequence(prompt)] if whole is None else [whole]
@@ -36,5 +36,5 @@ class CompletionsContent:
         return Content(input=tuple(messages))
 
     def accumulator(self, *, schemas: bool) -> CompletionContentAccumulator:
-        """Return what gathers choices."""
+        """Return an empty accumulator of choices."""
         return CompletionContentAccumulator()

@@ -1,4 +1,4 @@
-"""Embeddings: requests and answers, never their vectors."""
+"""Embeddings: requests and answers, but never the vectors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EmbeddingsAdapter:
     def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
-        """Read the keyword arguments; an encoding that the client adds itself is none."""
+        """Read the keyword arguments, without an encoding that the client adds itself."""
         get = arguments.get
         encoding = telemetry_str(get("encoding_format"))
         return Request(
@@ -38,12 +38,12 @@ class EmbeddingsAdapter:
         )
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
-        """Read a ``CreateEmbeddingResponse``; there is no text for the sink."""
+        """Read a ``CreateEmbeddingResponse``; it has no text for the sink."""
         given = as_answer(answer)
         if given is None:
             return NO_ANSWER
         reported = embeddings_usage(find_usage(given))
-        data = given.get("data") is not None  # never looked into
+        data = given.get("data") is not None  # the vectors are not read
         error = None
         if not data and reported is None and not isinstance(answer, (str, bytes)):
             error = error_of_body(given, "data", given=data)
@@ -56,12 +56,12 @@ class EmbeddingsAdapter:
         )
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:
-        """Return an accumulator that knows nothing: embeddings do not stream."""
+        """Return an accumulator that ignores everything: embeddings do not stream."""
         return UnknownStream()
 
 
 class UnknownStream:
-    """A stream where none is expected: nothing of it is recorded."""
+    """Ignores a stream where none is expected."""
 
     __slots__ = ()
     has_content = False
@@ -70,7 +70,7 @@ class UnknownStream:
         """Ignore a chunk."""
 
     def response(self) -> Response:
-        """Return an answer of which nothing was seen."""
+        """Return an incomplete answer without any data."""
         return Response(complete=False)
 
 

@@ -35,8 +35,8 @@ _DELTAS: Final = {
     "response.function_call_arguments.delta": "tool_arguments",
     "response.mcp_call_arguments.delta": "tool_arguments",
 }
-"""Kind of text by the type of an event, as it is named now and as it was in beta. Sound is not
-among them: nobody can count it."""
+"""The kind of text by the type of an event, with current and beta names. Audio is left out: its
+tokens cannot be counted here."""
 _SOUND: Final = frozenset({"response.output_audio.delta", "response.audio.delta"})
 _SESSIONS: Final = frozenset({"session.created", "session.updated"})
 _TRANSCRIBED: Final = "conversation.item.input_audio_transcription.completed"
@@ -49,30 +49,30 @@ _PARAMETERS: Final = Parameters(
 
 
 class RealtimeAdapter:
-    """The responses of one realtime session; it learns of the session from its events.
+    """Reads the responses of one realtime session, and the session's models from its events.
 
-    Only the server says that a response begins, whether the application asked for it or somebody
-    was heard to stop talking.
+    Only an event of the server starts a response: the application may have requested it, or the
+    server may have detected the end of speech.
     """
 
     asks: str | None = None
     ends = frozenset({"response.done"})
 
     def __init__(self, model: str | None = None) -> None:
-        """``model``: the one the connection was asked for."""
+        """``model``: the model requested for the connection."""
         self._asked = model
         self._model: str | None = None
         self._transcriber: str | None = None
-        """The model that writes down what the session hears."""
+        """The model that transcribes the session's input audio."""
 
     def opened(self, model: str | None) -> RealtimeAdapter:
-        """Return the shape of one connection, which was asked for with this model."""
+        """Return an adapter for one connection, with the requested model."""
         return RealtimeAdapter(model)
 
     def learn(self, kind: str, event: Mapping[str, object]) -> Transcription | None:
-        """Take an event that is about no response; return what it says that was written down.
+        """Take an event that belongs to no response; return the transcription it reports, if any.
 
-        Events of the session name its models.
+        Session events name the models of the session.
         """
         if kind in _SESSIONS:
             session = fields(event.get("session"))
@@ -88,9 +88,9 @@ class RealtimeAdapter:
 
     @staticmethod
     def stream_id(event: Mapping[str, object]) -> str | None:
-        """Return the response that an event is about: each is a stream of its own.
+        """Return the id of the event's response: each response is a stream of its own.
 
-        An error names none: most are about an event of the application's, and the session goes on.
+        Error events have none: most concern an event of the application, and the session continues.
         """
         return nonempty_str(event.get("response_id")) or nonempty_str(
             fields(event.get("response")).get("id")
@@ -103,7 +103,7 @@ class RealtimeAdapter:
         *,
         prompt: bool = True,
     ) -> Request:
-        """Read what a response is to be, as it says itself when it begins."""
+        """Read the parameters of a response from its own first event."""
         speaks = _speaks(arguments)
         return _PARAMETERS.read(
             {"model": self._asked or self._model, **arguments},
@@ -116,7 +116,7 @@ class RealtimeAdapter:
         )
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
-        """Read nothing: every response comes by events."""
+        """Read nothing: every response arrives as events."""
         return Response()
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> RealtimeAccumulator:
@@ -125,7 +125,7 @@ class RealtimeAdapter:
 
 
 def _transcriber(session: Mapping[str, object]) -> str | None:
-    """Return the model that writes down what is heard; beta sessions have it in another place."""
+    """Return the model that transcribes input; beta sessions have it in another field."""
     heard = fields(fields(session.get("audio")).get("input"))
     said = heard.get("transcription") or session.get("input_audio_transcription")
     return telemetry_str(fields(said).get("model"))
@@ -138,12 +138,12 @@ def _speaks(given: Mapping[str, object]) -> bool:
 
 
 class RealtimeAccumulator:
-    """Gathers the events of one response. O(1) for each; sound is not held."""
+    """Accumulates the events of one response. O(1) for each; audio is not kept."""
 
     __slots__ = ("_called", "_response", "_sink", "has_content")
 
     def __init__(self, model: str | None, sink: TextSink | None) -> None:
-        """``model``: the session's, since a response names none."""
+        """``model``: the model of the session, since a response names none."""
         self._sink = sink
         self._called = False
         self.has_content = False
@@ -200,5 +200,5 @@ class RealtimeAccumulator:
         return NEVER_RECEIVED
 
     def response(self) -> Response:
-        """Return what is known by now."""
+        """Return the response so far."""
         return self._response

@@ -1,4 +1,4 @@
-"""The responses API: requests and answers, made, fetched and compacted."""
+"""The responses API: creating, fetching, cancelling and compacting responses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _conversation_id(conversation: object) -> str | None:
-    """Return the id, given bare or as ``{"id"}``."""
+    """Return the id, which may be bare or ``{"id"}``."""
     return telemetry_str(conversation) or telemetry_str(fields(conversation).get("id"))
 
 
@@ -92,9 +92,9 @@ class ResponsesAdapter:
 
 
 class CompactAdapter(ResponsesAdapter):
-    """``responses.compact``: a model writes, encrypted, what it keeps of a conversation.
+    """``responses.compact``: a model writes an encrypted summary of a conversation.
 
-    An inference as any other, with usage of its own; its output cannot be read or counted.
+    It is an inference like any other, with its own usage. Its output cannot be read or counted.
     """
 
     def parse_request(
@@ -107,9 +107,9 @@ class CompactAdapter(ResponsesAdapter):
 
 
 class TokenCountAdapter(ResponsesAdapter):
-    """``responses.input_tokens.count``: the server counts, nothing is generated or spent.
+    """``responses.input_tokens.count``: the server counts; nothing is generated or billed.
 
-    The conventions have no name for it; the number is an answer here, not usage.
+    The conventions do not name this operation. The number is the answer, not usage.
     """
 
     def parse_request(
@@ -120,15 +120,16 @@ class TokenCountAdapter(ResponsesAdapter):
         return replace(asked, operation=COUNT_INPUT.name, prompt=None)
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
-        """Read nothing: an ``InputTokenCountResponse`` is a number."""
+        """Read nothing: an ``InputTokenCountResponse`` is only a number."""
         return Response()
 
 
 class FetchAdapter:
-    """``responses.retrieve``, and what else answers with a response that was made before.
+    """``responses.retrieve``, and other calls that return a response created earlier.
 
-    Its usage is recorded where no other call could (see :mod:`tokentrail.usage.background`). A
-    failure of then is no error of the fetching. Nothing is counted: no sink is used.
+    The usage is recorded if no other call could record it (see :mod:`tokentrail.usage.background`).
+    An earlier failure of the response is not an error of this call. Nothing is counted, so no sink
+    is used.
     """
 
     operation = FETCH.name
@@ -140,7 +141,7 @@ class FetchAdapter:
         *,
         prompt: bool = True,
     ) -> Request:
-        """Read the arguments; ``response_id`` may be given by position and must be named here."""
+        """Read the arguments; a positional ``response_id`` must be passed here by its name."""
         get = arguments.get
         cursor = integer(get("starting_after"))
         return Request(
@@ -172,17 +173,17 @@ class FetchAdapter:
 
 
 class CancelAdapter(FetchAdapter):
-    """``responses.cancel``, which answers with the response as it is then."""
+    """``responses.cancel``, which returns the current state of the response."""
 
     operation = CANCEL.name
 
 
 def _read(given: Mapping[str, object], answer: object) -> Response:
-    """Read the fields of an answer; text in which there are none is a stream that nobody read."""
+    """Read the fields of an answer; text without fields is an unread stream."""
     return read_response(given) if isinstance(answer, (str, bytes)) else read_body(given)
 
 
 def _output_type(arguments: Mapping[str, object]) -> str | None:
-    """A class given to ``parse`` stands before the format in ``text``, as in the client."""
+    """Return the output type; a class passed to ``parse`` overrides ``text``, as in the client."""
     asked = output_type(arguments.get("text_format"))
     return asked or output_type(fields(arguments.get("text")).get("format"))

@@ -1,6 +1,7 @@
-"""Connections on which one response follows another: the responses API over a WebSocket.
+"""Connections with a sequence of responses: the responses API over a WebSocket.
 
-What is asked on one stream is answered in turn, stream beside stream; one stream has no name.
+The requests of one stream are answered in order. Several streams may run in parallel; one of them
+has no name.
 """
 
 from __future__ import annotations
@@ -17,37 +18,38 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Endpoint, Request, Transcription
 
 BEGINS = "response.created"
-"""The event by which a server says that a response begins."""
+"""The server event that starts a response."""
 ERROR = "error"
-"""The event by which it refuses to begin one, or gives one up, or objects to something else."""
+"""The server event that refuses or aborts a response, or reports another error."""
 
 
 def is_of_a_stream(error: Mapping[str, object]) -> bool:
-    """Whether an error comes out of a response that has begun, rather than of the protocol.
+    """Whether an error belongs to a response that has started, rather than to the protocol.
 
-    The first kind is numbered as all events of a response, the second has a status as of HTTP.
+    Errors of a response have a sequence number, as all its events. Errors of the protocol have an
+    HTTP status.
     """
     number, status = integer(error.get("sequence_number")), integer(error.get("status"))
     return number is not None and status is None
 
 
 class ConnectionAdapter(ApiAdapter, Protocol):
-    """A shape of responses whose events come over one connection."""
+    """An adapter for responses whose events arrive over one connection."""
 
     asks: str | None
-    """The type of the application's event that asks for a response; ``None`` if not every one is
-    asked for."""
+    """The type of the application's event that requests a response; ``None`` if the server may also
+    start responses without a request."""
     ends: frozenset[str]
-    """The types of the events that end a response, and have its id."""
+    """The types of the events that end a response; they have its id."""
 
     def opened(self, model: str | None) -> ConnectionAdapter:
-        """Return the shape of one connection, which was asked for with this model."""
+        """Return an adapter for one connection, with the requested model."""
 
     def learn(self, kind: str, event: Mapping[str, object]) -> Transcription | None:
-        """Take an event that is about no response under way; return what was written down."""
+        """Take an event that belongs to no open response; return the transcription in it."""
 
     def stream_id(self, event: Mapping[str, object]) -> str | None:
-        """Return what distinguishes responses that run at once."""
+        """Return the key that distinguishes parallel responses."""
 
 
 class ResponsesConnectionAdapter(ResponsesAdapter):
@@ -64,24 +66,24 @@ class ResponsesConnectionAdapter(ResponsesAdapter):
     )
 
     def opened(self, model: str | None) -> ResponsesConnectionAdapter:
-        """Return this one: every response says its own model."""
+        """Return this adapter: every response names its own model."""
         return self
 
     def learn(self, kind: str, event: Mapping[str, object]) -> None:
-        """Learn nothing: this API has no session."""
+        """Do nothing: this API has no session."""
 
     @staticmethod
     def stream_id(event: Mapping[str, object]) -> str | None:
-        """Return the name of the stream that an event is of."""
+        """Return the name of the event's stream."""
         return nonempty_str(event.get("stream_id"))
 
     def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
-        """Read what a response is asked to be.
+        """Read the request of a response.
 
-        Where nobody saw it asked for, that is what the response says of itself: the name of its
-        model is then the server's, not the one asked for, and there is no prompt.
+        If the request was not seen, the response's own fields are read. Its model is then the
+        server's name, not the requested one, and there is no prompt.
         """
         asked = arguments.get("type") == self.asks
         given = (

@@ -1,4 +1,4 @@
-"""Content of the responses API: of a request, and of an answer, by events or whole."""
+"""Content of the responses API: of a request, and of an answer, plain or as events."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _DELTAS: Final = {
     "response.mcp_call_arguments.delta": ("arguments", "", "", ""),
     "response.code_interpreter_call_code.delta": ("code", "", "", ""),
 }
-"""By the type of an event: the field of its item that grows; for a list of parts also the type of
-the part, the field of the part that grows, and what numbers the parts."""
+"""By the type of an event: the field of the item that the delta extends. If that is a list of
+parts, also the type of the part, the extended field of the part, and the field with its number."""
 
 
 def _variables(given: object) -> tuple[tuple[str, str], ...]:
-    """Return those variables of a prompt that are text, bare or as a part."""
+    """Return the variables of a prompt that are text, bare or as a part."""
     found: list[tuple[str, str]] = []
     for name, value in fields(given).items():
         said = nonempty_str(value) or nonempty_str(fields(value).get("text"))
@@ -43,7 +43,7 @@ def _variables(given: object) -> tuple[tuple[str, str], ...]:
 
 
 class _Item:
-    """An item of the output, as far as it came."""
+    """An item of the output, as received so far."""
 
     __slots__ = ("_begun", "_done", "_lengths", "_texts")
 
@@ -68,10 +68,10 @@ class _Item:
         *,
         whole: bool = False,
     ) -> None:
-        """Add a piece; a ``whole`` text where nothing of it came before."""
+        """Add a piece; add a ``whole`` text only if no piece of it arrived before."""
         if self._done is not None or (whole and place in self._texts):
             return
-        if limit is not None and place[1]:  # of JSON all is wanted: it is cut once it is read
+        if limit is not None and place[1]:  # JSON is kept whole: it is cut after parsing
             length = self._lengths.get(place, 0)
             if length > limit:
                 return
@@ -79,7 +79,7 @@ class _Item:
         self._texts.setdefault(place, []).append(piece)
 
     def fields(self) -> Mapping[str, object]:
-        """Return the item as the server would give it, were this its end."""
+        """Return the item as the server would send it if it ended now."""
         if self._done is not None:
             return self._done
         grown: dict[str, object] = {}
@@ -97,7 +97,7 @@ class _Item:
 
 
 def _kind(grown: Mapping[str, object]) -> str | None:
-    """Return the item of a stream that was joined midway, so its beginning was not seen."""
+    """Return the type of an item whose start was not seen: the stream was joined midway."""
     if "summary" in grown:
         return "reasoning"
     kinds = {plain_str(fields(part).get("type")) for part in sequence(grown.get("content"))}
@@ -107,12 +107,12 @@ def _kind(grown: Mapping[str, object]) -> str | None:
 
 
 class EventContentAccumulator:
-    """Gathers one response."""
+    """Accumulates the content of one response."""
 
     limit: int | None = None
 
     def __init__(self, *, schemas: bool = False, asked: bool = False) -> None:
-        """Gather nothing yet; ``asked``: the request is another's, and the response repeats it."""
+        """Start empty. ``asked``: also read the request from the response, which repeats it."""
         self._schemas = schemas
         self._asked = asked
         self._items: dict[int, _Item] = {}
@@ -161,7 +161,7 @@ class EventContentAccumulator:
         return self._items.setdefault(index if type(index) is int else 0, _Item())
 
     def content(self) -> Content:
-        """Return the one message of a response, and what it repeats of its request."""
+        """Return the one message of a response, and the parts of its request that it repeats."""
         output = read_output(self._response.get("output")) or self._unfinished()
         if not self._asked:
             return Content(output=output)
@@ -172,7 +172,7 @@ class EventContentAccumulator:
         )
 
     def _unfinished(self) -> tuple[Message, ...]:
-        """Return what came of a response whose end did not."""
+        """Return the received items of a response that has not ended."""
         items = [self._items[index].fields() for index in sorted(self._items)]
         parts = tuple(part for item in items for part in read_item(item))
         return (Message("assistant", parts),) if parts else ()
@@ -191,17 +191,17 @@ class ResponsesContent:
         )
 
     def accumulator(self, *, schemas: bool) -> EventContentAccumulator:
-        """Return what gathers items."""
+        """Return an empty accumulator of items."""
         return EventContentAccumulator(schemas=schemas)
 
 
 class FetchedContent:
-    """Content of a response that was created before: only the response has it."""
+    """Content of a response created earlier, all of which is in the response."""
 
     def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
-        """Return nothing."""
+        """Return empty content."""
         return Content()
 
     def accumulator(self, *, schemas: bool) -> EventContentAccumulator:
-        """Return what gathers items, and what the response repeats of its request."""
+        """Return an accumulator of items and of what the response repeats of its request."""
         return EventContentAccumulator(schemas=schemas, asked=True)

@@ -1,4 +1,4 @@
-"""Items of the responses API: what stands in its input, and what its output is made of."""
+"""Reads the items of the responses API, in its input and its output."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def read_instructions(given: object) -> tuple[Text, ...]:
-    """Read instructions: text, or (in a response that is fetched) a list of messages."""
+    """Read instructions: text, or a list of messages (in a fetched response)."""
     whole = plain_str(given)
     if whole is not None:
         return (Text(whole),) if whole else ()
@@ -40,7 +40,7 @@ def read_instructions(given: object) -> tuple[Text, ...]:
 
 
 def read_input(given: object) -> tuple[Message, ...]:
-    """Read an input: text, or a list of items, each a message of its own."""
+    """Read an input: text, or a list of items, each of which becomes a message."""
     whole = plain_str(given)
     if whole is not None:
         return (Message("user", (Text(whole),)),) if whole else ()
@@ -49,7 +49,7 @@ def read_input(given: object) -> tuple[Message, ...]:
 
 
 def read_output(items: object) -> tuple[Message, ...]:
-    """Read the items of an output: one message of the assistant, if there is anything."""
+    """Read the items of an output as one assistant message, if there are any parts."""
     parts = tuple(part for item in sequence(items) for part in read_item(fields(item)))
     return (Message("assistant", parts),) if parts else ()
 
@@ -65,7 +65,7 @@ def _message(item: Mapping[str, object]) -> Message | None:
 
 
 def read_item(item: Mapping[str, object]) -> tuple[Part, ...]:
-    """Read one item as parts of a message; kinds that nobody knows are left out."""
+    """Read one item as parts of a message; unknown kinds are left out."""
     kind = plain_str(item.get("type"))
     if kind is None:
         return ()
@@ -91,7 +91,7 @@ def _said(item: Mapping[str, object]) -> _Read:
 
 
 def _thought(item: Mapping[str, object]) -> _Read:
-    """Read thought and its summaries; what is encrypted is nobody's."""
+    """Read reasoning and its summaries; encrypted reasoning is left out."""
     parts = (*read_content(item.get("summary")), *read_content(item.get("content")))
     return tuple(Reasoning(part.content) if isinstance(part, Text) else part for part in parts)
 
@@ -105,7 +105,7 @@ def _custom_call(item: Mapping[str, object]) -> _Read:
 
 
 def _other_call(kind: str, item: Mapping[str, object]) -> ToolCall:
-    """Read a call of a tool that has no name but its kind: computer, shell, patch."""
+    """Read a call of a tool without a name other than its kind: computer, shell, patch."""
     asked = item.get("action", item.get("operation"))
     return ToolCall(
         kind.removesuffix("_call"),
@@ -138,16 +138,16 @@ _ITEMS: Final[dict[str, Callable[[Mapping[str, object]], _Read]]] = {
 
 @dataclass(frozen=True, slots=True)
 class _ServerTool:
-    """How the items of one of the server's own tools read."""
+    """Reads the items of one hosted tool, which the server runs itself."""
 
     type: str
     asked: tuple[str, ...] = ()
-    """Fields that are part of the call."""
+    """Fields of the call."""
     given: tuple[str, ...] = ()
-    """Fields that are what it gave."""
+    """Fields of the result."""
 
     def parts(self, item: Mapping[str, object]) -> _Read:
-        """Return the call, and what it gave where that is shown."""
+        """Return the call, and its result if the item has one."""
         name = nonempty_str(item.get("id"))
         asked, given = self._payload(item, self.asked), self._payload(item, self.given)
         return (

@@ -1,4 +1,4 @@
-"""What the server's own tools did for a response: its ``tool_usage``, else its output items."""
+"""Use of hosted tools by a response, from its ``tool_usage``, else from its output items."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ITEMS: Final = {
     "mcp_call": "mcp",
     "image_generation_call": "image_generation",
 }
-"""Types of output items, and the name of the tool that each is a request to."""
+"""Types of output items, with the name of the tool that each requests."""
 _NO_SEARCHES: Final = frozenset({"open_page", "find_in_page", "find"})
-"""What a web search call may do beside searching; it is not billed."""
+"""Actions of a web search call other than a search; they are not billed."""
 
 
 def used_tools(given: Mapping[str, object]) -> tuple[ToolUse, ...]:
-    """Return each tool that a response says was used."""
+    """Return each tool that a response reports as used."""
     output, usage = given.get("output"), given.get("tool_usage")
     counted = Counter(filter(None, map(tool_of, sequence(output)))) if output else Counter[str]()
     if not counted and usage is None:
@@ -51,12 +51,12 @@ def used_tools(given: Mapping[str, object]) -> tuple[ToolUse, ...]:
 
 
 def counted_tools(names: Iterable[str]) -> tuple[ToolUse, ...]:
-    """Return the tools whose items were seen, where the response itself never came."""
+    """Return the tools whose items were seen, for a response that never arrived whole."""
     return tuple(ToolUse(name, number) for name, number in Counter(names).items())
 
 
 def tool_of(item: object) -> str | None:
-    """Return the name of the tool that an output item is a request to."""
+    """Return the name of the tool that an output item requests."""
     given = fields(item)
     name = ITEMS.get(plain_str(given.get("type")) or "")
     if name == "web_search" and fields(given.get("action")).get("type") in _NO_SEARCHES:
@@ -65,7 +65,7 @@ def tool_of(item: object) -> str | None:
 
 
 def _image_usage(usage: Mapping[str, object]) -> Mapping[str, object]:
-    """Return the usage of images in the words of any other usage."""
+    """Return the usage of images with the field names of other usages."""
     details = dict(fields(usage.get("input_tokens_details")))
     if "cached_tokens" in usage:
         details["cached_tokens"] = usage["cached_tokens"]

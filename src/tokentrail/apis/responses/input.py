@@ -1,4 +1,4 @@
-"""The input of the responses API: instructions, items, tools, and what only the server knows."""
+"""The input of the responses API: instructions, items, tools, and data stored on the server."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _STORED: Final = ("previous_response_id", "conversation", "prompt")
-"""Arguments by which the server adds what it has stored."""
+"""Arguments that make the server add stored data to the input."""
 _OWN_TOOLS: Final = frozenset({"function", "custom"})
-"""Tools of the application; every other kind brings instructions of the server's."""
+"""Tools of the application. For every other kind the server adds its own instructions."""
 
 
 def read_prompt(arguments: Mapping[str, object]) -> Prompt:
     """Read everything of a call to responses that is input.
 
-    ``unknowable`` where the server adds to it (a stored conversation or prompt template, tools
-    of its own, references to stored items, the thought of several models); ``incomplete`` where
-    an item is not understood, or the server may leave some out.
+    It is ``unknowable`` if the server adds to it: a stored conversation or prompt template, hosted
+    tools, references to stored items, or the reasoning of several models. It is ``incomplete`` if
+    an item is not understood, or if the server may leave some out.
     """
     get = arguments.get
     instructions, tools = get("instructions"), get("tools")
@@ -69,7 +69,7 @@ def read_prompt(arguments: Mapping[str, object]) -> Prompt:
 
 
 def holds_server_tools(tools: object) -> bool:
-    """Return whether one of ``tools`` is the server's own, which it describes and runs itself."""
+    """Return whether ``tools`` has a hosted tool, which the server describes and runs itself."""
     kinds = {plain_str(fields(tool).get("type")) for tool in sequence(tools)}
     return bool(kinds - _OWN_TOOLS - {None})
 
@@ -80,7 +80,7 @@ def _instructions(instructions: object) -> tuple[Message, ...]:
 
 
 def _input(given: object) -> tuple[tuple[Message, ...], bool]:
-    """Return the messages, and whether something could not be read as one."""
+    """Return the messages, and whether any item could not be read as a message."""
     whole = plain_str(given)
     if whole is not None:
         return (Message(role="user", texts=(whole,)),), False
@@ -91,7 +91,7 @@ def _input(given: object) -> tuple[tuple[Message, ...], bool]:
 
 
 def _since_compaction(items: list[object] | tuple[object, ...]) -> Sequence[object]:
-    """Return the items from the last compaction on: it stands for all that were before."""
+    """Return the items from the last compaction on, which replaces all items before it."""
     kept = len(items)
     while kept and fields(items[kept - 1]).get("type") != "compaction":
         kept -= 1
@@ -109,7 +109,7 @@ def _item(item: object) -> Message | None:
 
 
 def _recalls(messages: tuple[Message, ...]) -> bool:
-    """Return whether reasoning since the last question is only named, for the server to look up."""
+    """Return whether any reasoning since the last user message is only an id of stored data."""
     since = len(messages)
     while since and messages[since - 1].role != "user":
         since -= 1
@@ -117,7 +117,7 @@ def _recalls(messages: tuple[Message, ...]) -> bool:
 
 
 def _sealed(item: Mapping[str, object]) -> Message:
-    """Return reasoning, or a compaction, of which there is only an encrypted text."""
+    """Return reasoning or a compaction, of which only encrypted text is available."""
     kind, text = plain_str(item.get("type")), plain_str(item.get("encrypted_content"))
     return Message(role=kind or "", sealed=0 if text is None else len(text))
 
@@ -127,7 +127,7 @@ def _function_call(item: Mapping[str, object]) -> Message | None:
 
 
 def _custom_call(item: Mapping[str, object]) -> Message | None:
-    """Return a custom tool's call, of which nobody knows how it is written."""
+    """Return a call of a custom tool; how the server writes it in the prompt is unknown."""
     call = _call(item, "input")
     return call and replace(call, unknown_parts=1)
 

@@ -1,4 +1,4 @@
-"""Readers for a ``Response`` of the responses API: its facts and output items."""
+"""Readers for a ``Response`` of the responses API: its fields and output items."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from tokentrail.model.records import TextSink
 
 TOOL_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
-"""Items by which the model hands over to the application."""
+"""Items with which the model calls a tool of the application."""
 OUTPUT_CALLS: Final = TOOL_CALLS | {"mcp_call"}
-"""Items with a name and arguments that the model wrote."""
+"""Items with a name and arguments written by the model."""
 UNDERSTOOD: Final = frozenset({"message", "reasoning", "function_call"})
-"""Items of which it is known what is billed."""
+"""Items whose billed tokens are known."""
 UNFINISHED: Final = frozenset({"queued", "in_progress"})
-"""Statuses of a response that the server has not ended."""
+"""Statuses of a response that has not ended."""
 _STATUSES: Final = {"completed": "stop", "failed": "error", "cancelled": "error"}
 _REASONS: Final = {"max_output_tokens": "length"}
 
 
 def read_response(given: Mapping[str, object]) -> Response:
-    """Read the fields of a ``Response``, or of a ``CompactedResponse``, which has few of them."""
+    """Read the fields of a ``Response``, or of a ``CompactedResponse``, which has fewer."""
     status, output = telemetry_str(given.get("status")), sequence(given.get("output"))
     reported, error = read_usage(given.get("usage")), None
     if reported is not None and not reported.output_tokens:
@@ -72,7 +72,7 @@ def read_response(given: Mapping[str, object]) -> Response:
 
 
 def read_body(given: Mapping[str, object]) -> Response:
-    """Read the body of a plain answer, which may be none: then it failed."""
+    """Read the body of a plain answer; a body that is no response has failed."""
     known = read_response(given)
     if known.status is not None or known.error_type is not None:
         return known
@@ -81,7 +81,7 @@ def read_body(given: Mapping[str, object]) -> Response:
 
 
 def _cache_diagnostics(given: object) -> dict[str, Any]:
-    """Return the server's report about a prompt that its cache did not serve."""
+    """Return the server's report about a cache miss of the prompt."""
     if given is None:
         return {}
     said = fields(given)
@@ -93,13 +93,13 @@ def _cache_diagnostics(given: object) -> dict[str, Any]:
 
 
 def _seconds(given: object) -> int | None:
-    """Return a time in whole seconds; the client's model has it as a float."""
+    """Return a time in whole seconds; in the client's model it is a float."""
     exact = number(given)
     return None if exact is None or not isfinite(exact) else int(exact)
 
 
 def _finish_reasons(given: Mapping[str, object], status: str | None) -> tuple[str, ...] | None:
-    """Translate the status: this API has one choice and no finish reason of its own."""
+    """Derive the finish reason from the status: this API has one choice and no finish reason."""
     if given.get("object") == "response.compaction":
         return ("compaction",)
     if status == "incomplete":
@@ -112,18 +112,18 @@ def _finish_reasons(given: Mapping[str, object], status: str | None) -> tuple[st
 
 
 def calls_tool(given: Mapping[str, object]) -> bool:
-    """Return whether a response's output asks the application to call something."""
+    """Return whether a response's output calls a tool of the application."""
     kinds = (plain_str(fields(item).get("type")) for item in sequence(given.get("output")))
     return not TOOL_CALLS.isdisjoint(kinds)
 
 
 def holds_compaction(items: object) -> bool | None:
-    """Return whether a compaction stands among the items; ``None`` where none is seen."""
+    """Return ``True`` if the items contain a compaction, else ``None``."""
     return any(fields(item).get("type") == "compaction" for item in sequence(items)) or None
 
 
 def feed_output(output: object, sink: TextSink) -> None:
-    """Hand over what the model wrote, keyed as the events of a stream key it."""
+    """Give ``sink`` what the model wrote, with the same keys as the events of a stream."""
     for index, item in enumerate(sequence(output)):
         given = fields(item)
         feed_kind(given.get("type"), index, sink)
@@ -132,7 +132,7 @@ def feed_output(output: object, sink: TextSink) -> None:
 
 
 def item_pieces(item: Mapping[str, object]) -> Iterator[tuple[str, int, str]]:
-    """Yield what the model wrote in an item: kind of text, number of its part, and the text."""
+    """Yield what the model wrote in an item: kind of text, number of the part, and text."""
     kind = plain_str(item.get("type"))
     if kind in {"message", "reasoning"}:
         yield from _part_pieces(item.get("content"))
@@ -146,7 +146,7 @@ def item_pieces(item: Mapping[str, object]) -> Iterator[tuple[str, int, str]]:
 
 
 def feed_kind(kind: object, index: int, sink: TextSink) -> None:
-    """Report an item of a kind with an unknown price."""
+    """Mark an item whose billed tokens are unknown."""
     known = plain_str(kind)
     if known == "custom_tool_call":
         sink.add("custom_call", index, 0, "")
@@ -160,7 +160,7 @@ _PARTS: Final = {
     "reasoning_text": ("reasoning", "text"),
     "summary_text": ("summary", "text"),
 }
-"""Kind of text, and the field it stands in, by the type of a part."""
+"""The kind of text and its field, by the type of a part."""
 
 
 def _part_pieces(parts: object) -> Iterator[tuple[str, int, str]]:

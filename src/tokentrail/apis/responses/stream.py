@@ -1,4 +1,4 @@
-"""Streams of the responses API: events, keyed by the place of their item in the output."""
+"""Streams of the responses API: events, keyed by the position of their item in the output."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _DELTAS: Final = {
     "response.code_interpreter_call_code.delta": ("tool_arguments", ""),
     "response.shell_call_command.delta": ("tool_arguments", "command_index"),
 }
-"""Kind of text, and the field that numbers the parts of an item, by the type of an event."""
+"""By the type of an event: the kind of text, and the field with the number of the part."""
 WHOLE: Final = {
     "response.output_text.done": ("response.output_text.delta", "text"),
     "response.refusal.done": ("response.refusal.delta", "refusal"),
@@ -52,10 +52,10 @@ WHOLE: Final = {
         "code",
     ),
 }
-"""The delta whose text an event of its end repeats, and the field it stands in."""
+"""For each final event: the delta event whose text it repeats, and the field with the text."""
 _THOUGHT: Final = frozenset({"reasoning", "summary"})
 MAX_PLACES: Final = 1024
-"""Places of texts that are remembered: what comes whole at others is not counted again."""
+"""How many places of texts are remembered; whole texts at other places are not counted."""
 _ENDINGS: Final = {
     "response.completed": "completed",
     "response.incomplete": "incomplete",
@@ -66,10 +66,10 @@ _STAGES: Final = frozenset({"response.created", "response.queued", "response.in_
 
 
 class EventAccumulator:
-    """Gathers the events of one response. O(1) for each one with text, in bounded memory.
+    """Accumulates the events of one response. O(1) per event with text, in bounded memory.
 
-    The facts are those of the last response object that an event carried; what that one leaves
-    out is kept from those before it.
+    The fields come from the last response object in an event. Fields that it lacks are kept from
+    earlier ones.
     """
 
     __slots__ = (
@@ -78,20 +78,20 @@ class EventAccumulator:
     )  # fmt: skip
 
     def __init__(self, sink: TextSink | None) -> None:
-        """Hand text to ``sink``, where there is one."""
+        """Start empty; text goes to ``sink``, if there is one."""
         self._sink = sink
         self._response = Response(complete=False)
         self._called = False
         self._ended = False
         self._error: str | None = None
         self._places: set[tuple[str, int, int]] = set()
-        """Where some text came by the way."""
+        """The places where text arrived."""
         self._says = False
         self._tools: dict[int, str] = {}
-        """Tools of the server's own that were used, by the places of their items."""
+        """The hosted tools that were used, by the places of their items."""
         self.has_content = False
         self._buffers: dict[tuple[str, int, int], list[str]] = {}
-        """Where more of a text may be left, by the type of its events and its place."""
+        """Buffers for further pieces of a text, by the type of its events and its place."""
 
     def add(self, chunk: object) -> None:
         """Take the next event, of any type."""
@@ -117,7 +117,7 @@ class EventAccumulator:
         elif kind in WHOLE:
             delta, field = WHOLE[kind]
             place = _place(_DELTAS[delta], given)
-            if self._is_new(place):  # it may come whole, at its end
+            if self._is_new(place):  # its text may arrive only here
                 self._feed(place, given.get(field))
         else:
             self._take(kind, given)
@@ -132,7 +132,7 @@ class EventAccumulator:
             self._buffers[kind, place[1], place[2]] = buffer
 
     def _feed(self, place: tuple[str, int, int], text: object) -> None:
-        """Take a piece of text at its place."""
+        """Add a piece of text at its place."""
         if not text or type(text) is not str:
             return
         self._remember(place)
@@ -146,7 +146,7 @@ class EventAccumulator:
             self._places.add(place)
 
     def _is_new(self, place: tuple[str, int, int]) -> bool:
-        """Whether no text came at a place, as far as places are remembered."""
+        """Whether no text arrived at a place, as far as places are remembered."""
         return place not in self._places and len(self._places) < MAX_PLACES
 
     def _take(self, kind: str, given: Mapping[str, object]) -> None:
@@ -167,7 +167,7 @@ class EventAccumulator:
             self._error = error_code(said) or "error"
 
     def _close(self, item: Mapping[str, object], index: object) -> None:
-        """Take an item that is whole: of it, what did not come by the way."""
+        """Take a whole item; add only the text that did not arrive in events before."""
         place = index if type(index) is int else 0
         if self._is_new(("", place, 0)):
             self._note_kind(plain_str(item.get("type")), place)
@@ -181,9 +181,9 @@ class EventAccumulator:
             self._tools[index if type(index) is int else len(self._tools)] = name
 
     def _close_all(self, items: list[Mapping[str, object]]) -> None:
-        """Take all items: of those kinds of text of which more is in them than came by the way.
+        """Take all items, but only kinds of text with more texts than arrived in events before.
 
-        Not every server numbers its events by the places of the items.
+        Some servers do not number their events by the positions of the items.
         """
         seen = Counter(kind for kind, _, _ in self._places)
         whole = Counter(kind for item in items for kind, _, _ in item_pieces(item))
@@ -213,7 +213,7 @@ class EventAccumulator:
         )
 
     def _open(self, item: Mapping[str, object], index: object) -> None:
-        """Note an item that begins: the name of a call comes with it, and only there."""
+        """Note the start of an item; the deltas that follow lack the name of a call."""
         kind = plain_str(item.get("type"))
         name, place = nonempty_str(item.get("name")), index if type(index) is int else 0
         self._note_kind(kind, place)
@@ -221,14 +221,14 @@ class EventAccumulator:
             self._feed(("tool_name", place, 0), name)
 
     def _note_kind(self, kind: str | None, place: int) -> None:
-        """Note of what kind the item at a place is."""
+        """Note the kind of the item at a place."""
         self._remember(("", place, 0))
         self._called |= kind in TOOL_CALLS
         if self._sink is not None:
             feed_kind(kind, place, self._sink)
 
     def response(self) -> Response:
-        """Return what is known by now."""
+        """Return the response so far."""
         known = self._response
         return replace(
             known,
@@ -249,7 +249,7 @@ class EventAccumulator:
 
 
 def _place(known: tuple[str, str], given: Mapping[str, object]) -> tuple[str, int, int]:
-    """Return where the text of an event belongs: kind, item of the output, part of the item."""
+    """Return the place of an event's text: kind, item of the output, part of the item."""
     choice, number = given.get("output_index"), given.get(known[1])
     return (
         known[0],
@@ -263,7 +263,7 @@ def _given(response: object) -> dict[str, object]:
 
 
 class FetchAccumulator(EventAccumulator):
-    """Gathers the events of a response that is fetched, perhaps again."""
+    """Accumulates the events of a fetched response, perhaps fetched before."""
 
     __slots__ = ("_background",)
 
@@ -276,7 +276,7 @@ class FetchAccumulator(EventAccumulator):
         super()._learn(given)
 
     def response(self) -> Response:
-        """Return what is known by now; a failure that is old is no error now."""
+        """Return the response so far; an earlier failure of it is not an error of this call."""
         return replace(
             super().response(),
             compacted=None,

@@ -1,4 +1,4 @@
-"""Searches of a vector store: which one, and for how many results; no model, no tokens."""
+"""Searches of a vector store: its id and the number of results; no model, no tokens."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class RetrievalAdapter:
     """``vector_stores.search``: it never streams."""
 
     id_argument = "vector_store_id"
-    """What a positional argument is."""
+    """The name of the positional argument."""
 
     def parse_request(
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
-        """Read the keyword arguments, but for what is searched for."""
+        """Read the keyword arguments, without the query."""
         return Request(
             operation=RETRIEVAL.name,
             api=RETRIEVAL.api,
@@ -35,7 +35,7 @@ class RetrievalAdapter:
         )
 
     def parse_response(self, answer: object, sink: TextSink | None) -> Response:
-        """Read a page of results, which are never looked at here."""
+        """Read a page of results, but not the results themselves."""
         given = as_answer(answer)
         if given is None:
             return NO_ANSWER
@@ -44,5 +44,5 @@ class RetrievalAdapter:
         return Response(complete=bool(given), error_type=error, unanswered=not answered)
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:
-        """Return an accumulator that knows nothing: searches do not stream."""
+        """Return an accumulator that ignores everything: searches do not stream."""
         return UnknownStream()

@@ -1,4 +1,4 @@
-"""Content of searches: the query, and which documents were found."""
+"""Content of searches: the query and the found documents."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ class RetrievalContent:
     """Content of searches of a vector store."""
 
     def read_request(self, arguments: Mapping[str, object], *, schemas: bool) -> Content:
-        """Read the query; several are one text, each on its line."""
+        """Read the query; several queries become the lines of one text."""
         query = arguments.get("query")
         texts = map(nonempty_str, sequence(query))
         whole = nonempty_str(query) or "\n".join(text for text in texts if text is not None)
         return Content(query=whole or None)
 
     def accumulator(self, *, schemas: bool) -> FoundDocuments:
-        """Return what gathers the results."""
+        """Return an empty accumulator of results."""
         return FoundDocuments()
 
 
 class FoundDocuments:
-    """Gathers the ids and scores of what was found."""
+    """Accumulates the ids and scores of the found documents."""
 
     def __init__(self) -> None:
         self.limit: int | None = None
         self._found: tuple[Document, ...] = ()
 
     def add(self, chunk: object) -> None:
-        """Take nothing: searches do not stream."""
+        """Ignore the chunk: searches do not stream."""
 
     def take(self, answer: object) -> None:
         """Take a page of results."""
         self._found = tuple(_documents(fields(answer).get("data")))
 
     def content(self) -> Content:
-        """Return what was found."""
+        """Return the found documents."""
         return Content(documents=self._found)
 
 

@@ -1,4 +1,4 @@
-"""The attributes of metric points: few, bounded, and only those that are allowed."""
+"""The attributes of metric points: few, bounded, and only allowed ones."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ if TYPE_CHECKING:
     from tokentrail.telemetry.metrics.series import Attributes, MetricSeries
 
 MAX_SERIES: Final = 512
-"""Kinds of calls whose attributes are kept for the next of that kind."""
+"""How many kinds of calls have their attributes cached."""
 
 
 class SeriesAttributes:
-    """The attributes of all points of calls that are alike, made for the first of them."""
+    """The attributes of all points of similar calls, created for the first of them."""
 
     __slots__ = ("base", "refined", "series", "timed")
 
     def __init__(self, base: Attributes, refined: Attributes, timed: Attributes) -> None:
         self.base = base
-        """What every conventional point bears."""
+        """The attributes of every conventional point."""
         self.refined = refined
-        """With what OpenAI's refinement adds to all but the chunk metrics."""
+        """The same, with the additions of OpenAI's conventions; not for the chunk metrics."""
         self.timed = timed
-        """With the error, where they failed."""
+        """The same, with the error if the calls failed."""
         self.series: dict[Hashable, MetricSeries] = {}
-        """Where their numbers go, by how they ended, what their tokens are worth, and who tells."""
+        """The series of the calls, by metric names, outcome, waste reason and token sources."""
 
 
 class MetricAttributes:
-    """Makes the attributes of points; see the setting ``metric_attributes``."""
+    """Builds the attributes of points; see the setting ``metric_attributes``."""
 
     def __init__(self, allowed: Collection[str], asked: tuple[str, ...] = ()) -> None:
-        """``asked``: the application's own attributes that points may bear."""
+        """``asked``: the application's own attributes that points may have."""
         self._allowed = frozenset(allowed)
         self._models = LabelValues(semconv.REQUEST_MODEL)
         self._asked = {name: LabelValues(name) for name in asked}
         self._series: BoundedCache[Hashable, SeriesAttributes] = BoundedCache(MAX_SERIES)
         self._reported: dict[str, LabelValues] = {}
-        """What servers reported, and which they were: as many as they like."""
+        """The tables of attributes whose values come from servers, and of server addresses."""
 
     def of_series(self, operation: Operation) -> SeriesAttributes:
         """Return the attributes of all calls like this one."""
         request, response = operation.request, operation.response
-        if request.attribution and self._asked:  # its values are any number
+        if request.attribution and self._asked:  # its values are unbounded
             return self._made(operation)
         named = () if response is None else (
             response.model, response.service_tier, response.system_fingerprint
@@ -67,7 +67,7 @@ class MetricAttributes:
         response, error = operation.response, operation.error_type
         model, proven = operation.request.model, _succeeded(operation)
         if proven and model is not None and self._models.is_new(model):
-            self._series.clear()  # they may have it among others
+            self._series.clear()  # cached attributes may have it as "other"
         named = response.model if response else None
         base = self.base(operation.request, named, proven=proven)
         refined = self._refined(operation, base)
@@ -79,9 +79,9 @@ class MetricAttributes:
     def base(
         self, request: Request, response_model: str | None, *, proven: bool = True
     ) -> Attributes:
-        """Return what every conventional point bears; ``proven``: as in :class:`LabelValues`."""
+        """Return the attributes of conventional points; ``proven``: see :class:`LabelValues`."""
         endpoint, allowed = request.endpoint, self._allowed
-        attributes = self.asked(request)  # below all that is ours to say
+        attributes = self.asked(request)  # our own attributes override these
         attributes[semconv.OPERATION_NAME] = request.operation
         attributes[semconv.PROVIDER_NAME] = endpoint.provider
         if request.model is not None:
@@ -95,7 +95,7 @@ class MetricAttributes:
         return attributes
 
     def asked(self, request: Request) -> Attributes:
-        """Return the application's own attributes of a call that points may bear: no lists."""
+        """Return the application's own attributes of a call that points may have, without lists."""
         if not request.attribution:
             return {}
         said = dict(request.attribution)
@@ -119,7 +119,7 @@ class MetricAttributes:
         return {**base, **added} if added else base
 
     def own_attributes(self, operation: Operation) -> Attributes:
-        """Return what the points of our own counters bear."""
+        """Return the attributes of our own counters."""
         request = operation.request
         attributes = self.asked(request)
         attributes[semconv.OPERATION_NAME] = request.operation
@@ -131,21 +131,21 @@ class MetricAttributes:
         return attributes
 
     def with_value(self, operation: Operation, name: str, value: str) -> Attributes:
-        """Return what the points bear that are told apart by what a server said of a call."""
+        """Return the attributes of points that are split by a value from the server."""
         attributes = self.own_attributes(operation)
         del attributes[semconv.OUTCOME]
         attributes[name] = self._of(name, value)
         return attributes
 
     def with_response_model(self, operation: Operation, attributes: Attributes) -> Attributes:
-        """Return attributes with the model that answered, if it is known and points have it."""
+        """Return ``attributes`` with the response model, if it is known and allowed."""
         named = operation.response.model if operation.response else None
         if named is None or semconv.RESPONSE_MODEL not in self._allowed:
             return attributes
         return {**attributes, semconv.RESPONSE_MODEL: self._of(semconv.RESPONSE_MODEL, named)}
 
     def of_account(self, operation: Operation, kind: str) -> Attributes:
-        """Return what the points of a provider's limit bear: it holds whoever calls."""
+        """Return the attributes of a provider's rate limit, which is the same for all callers."""
         request = operation.request
         attributes: Attributes = {semconv.PROVIDER_NAME: request.endpoint.provider}
         if request.model is not None:
@@ -155,12 +155,12 @@ class MetricAttributes:
         return attributes
 
     def own_tokens(self, operation: Operation, kind: str, count: Count) -> Attributes:
-        """Return what the points of our own counter of tokens bear."""
+        """Return the attributes of our own token counter."""
         source = {semconv.TOKEN_TYPE: kind, semconv.SOURCE: count.source.value}
         return {**self.own_attributes(operation), **source}
 
     def bounded(self, name: str, attributes: Attributes) -> Attributes:
-        """Return attributes of which the one of that name, if it is there, has few values."""
+        """Return ``attributes`` with the values of attribute ``name`` bounded, if it is present."""
         if name not in attributes:
             return attributes
         return {**attributes, name: self._of(name, attributes[name])}

@@ -1,4 +1,4 @@
-"""A call told as metric points: which vocabularies, which instruments, which numbers."""
+"""Records the metric points of a call: which metric names, instruments and numbers."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     """The names under which conventional metrics are recorded."""
 
 _AT_ONCE: Final = 16
-"""Gaps recorded before the worker may breathe: a quarter of a millisecond."""
+"""How many gaps are recorded between pauses of the worker: a quarter of a millisecond."""
 
 
 class Metrics:
-    """Records the points of calls in the vocabularies that are wanted, and in our own."""
+    """Records the points of calls, in the enabled conventional metrics and in our own."""
 
     def __init__(self, provider: MeterProvider, meter: Meter, settings: Settings) -> None:
         self._points = MetricAttributes(
@@ -52,7 +52,7 @@ class Metrics:
         self.batch = PointBatch()
         """Points that wait for the worker."""
         self.only_reported = settings.token_counting is TokenCounting.SPANS_ONLY
-        """Counted tokens are for spans alone."""
+        """Whether counted tokens are recorded only on spans."""
         self._vocabularies = _vocabularies(meter, settings.metric_names)
         self._not_recorded_by_others = tuple(
             v for v in self._vocabularies if not v.recorded_by_others
@@ -73,13 +73,13 @@ class Metrics:
         self._transcribed_tokens = instruments.counter(meter, semconv.TRANSCRIPTION_TOKENS)
         self._transcribed_time = instruments.counter(meter, semconv.TRANSCRIPTION_TIME)
         self._exchanges = ExchangeMetrics(provider, meter, self._points)
-        # A class derived from it may do something.
+        # A derived class may record.
         self.is_observed = type(self._ratio) is not NoOpHistogram
-        """Whether points are kept by anybody, as far as one can know."""
+        """Whether the meter provider keeps points, as far as can be seen."""
 
     @property
     def has_more(self) -> bool:
-        """Whether there are conventional metrics that no other instrumentation has."""
+        """Whether there are conventional metrics that no other instrumentation records."""
         return bool(self._not_recorded_by_others)
 
     def gaps(
@@ -93,8 +93,8 @@ class Metrics:
     ) -> Iterator[None]:
         """Record each gap between chunks, in seconds; yield after every few.
 
-        Of these the longest is recorded in ``context``: an exemplar of a stream that hangs is what
-        one wants to see, and one of every gap costs a fifth more. ``joined``: as in
+        The longest of these few is recorded in ``context``, so that it gets an exemplar: exemplars
+        are useful for streams that hang, and one for every gap costs a fifth more. ``joined``: see
         :meth:`finish_own`.
         """
         attributes = self._points.base(request, model)
@@ -110,22 +110,22 @@ class Metrics:
             yield
 
     def record(self, operation: Operation, context: Context) -> None:
-        """Record the points of a call that ended; :attr:`batch` has it done a little later."""
+        """Record the points of an ended call; :attr:`batch` calls this a little later."""
         self._record(operation, self._vocabularies, context)
         self._record_explanation(operation, operation.explanation)
 
     def finish_own(self, operation: Operation, context: Context, *, joined: bool) -> None:
-        """Record our own points of a call that another instrumentation tells as well.
+        """Record our own points of a call that another instrumentation also records.
 
-        ``joined``: it tells the released metrics from what we know. Of the conventional ones it has
-        no others, so those that are wanted are recorded here.
+        ``joined``: it records the released metrics from what we know. It has no other conventional
+        metrics, so the enabled ones of the others are recorded here.
         """
         wanted = joined and operation.request.operation in INFERENCES
         self._record(operation, self._not_recorded_by_others if wanted else None, context)
         self._record_explanation(operation, operation.explanation)
 
     def record_transcription(self, request: Request, used: Reported) -> None:
-        """Record what was used to write down what a session heard; ``request`` names the model."""
+        """Record the usage of a session's input transcription; ``request`` names the model."""
         attributes = self._points.base(request, None)
         for kind, number in (("input", used.input_tokens), ("output", used.output_tokens)):
             for modality, part in split(kind, number, used) if number else ():
@@ -135,15 +135,15 @@ class Metrics:
             self._transcribed_time.add(used.audio_seconds, attributes)
 
     def asked(self, request: Request) -> Attributes:
-        """Return the application's own attributes that points of ``request`` bear."""
+        """Return the application's own attributes of the points of ``request``."""
         return self._points.asked(request)
 
     def compare(self, usage: Usage, request: Request, model: str | None, context: Context) -> None:
-        """Record how counts compare with the reports they stand beside."""
+        """Record how counts compare with the reports of the same call."""
         self._record_comparison(usage, self._points.base(request, model), context)
 
     def _record(self, operation: Operation, told: Vocabularies | None, context: Context) -> None:
-        """Record a call in our own metrics and in those of ``told``; ``None``: in no others."""
+        """Record a call in our own metrics, and in the given conventional ones, if any."""
         usage, shared = operation.usage, self._points.of_series(operation)
         given, made = usage.input, usage.output
         waste = waste_reason(operation)
@@ -175,7 +175,7 @@ class Metrics:
     def _series_of(
         self, operation: Operation, told: Vocabularies | None, shared: SeriesAttributes
     ) -> MetricSeries:
-        """Look up where the numbers of calls like this one go."""
+        """Return the series of calls like this one."""
         points, usage, name = self._points, operation.usage, operation.request.operation
         series = MetricSeries(self._ended.sum(points.own_attributes(operation)))
         series.details = told is not None and name in WITH_TOKEN_METRICS
@@ -193,19 +193,19 @@ class Metrics:
         return series
 
     def _add_waste(self, series: MetricSeries, operation: Operation, reason: str) -> None:
-        """Have the tokens of calls like this one recorded as waste, as far as they are recorded."""
+        """Add to ``series`` the totals that record its tokens as waste."""
         points, usage = self._points, operation.usage
         series.wasted = [[0], [0]]
         for place, count in ((INPUT, usage.input), (OUTPUT, usage.output)):
             if count is None or (self.only_reported and not _is_reported(count)):
                 continue
             attributes = points.own_tokens(operation, TOKEN_TYPES[place], count)
-            del attributes[semconv.OUTCOME]  # the reason is more than that
+            del attributes[semconv.OUTCOME]  # the reason is more precise
             attributes[semconv.WASTE_REASON] = reason
             series.wasted[place] = self._wasted.sum(attributes)
 
     def _record_explanation(self, operation: Operation, explained: Explanation | None) -> None:
-        """Record the parts of the input, and what the prompt's cache served of it."""
+        """Record the parts of the input, and what the prompt cache served of it."""
         if explained is None or (self.only_reported and not _is_reported(operation.usage.input)):
             return
         own = self._points.own_attributes(operation)
@@ -221,7 +221,7 @@ class Metrics:
     def _record_details(
         self, usage: Usage, reported: Reported, shared: SeriesAttributes, context: Context
     ) -> None:
-        """Record the parts of reported totals; of any other total they are no parts."""
+        """Record the parts of reported totals; other totals have no parts."""
         for kind, field, counter in self._details:
             number = getattr(reported, field)
             if number and _is_reported(usage.input if kind == "input" else usage.output):
@@ -235,7 +235,7 @@ class Metrics:
         shared: SeriesAttributes,
         context: Context,
     ) -> None:
-        """Have what is seldom recorded begin with the first of calls that are alike."""
+        """Start rarely recorded counters at the first of similar calls."""
         waste, usage = waste_reason(operation), operation.usage
         if waste is not None:
             self._add_waste(series, operation, waste)
@@ -245,7 +245,7 @@ class Metrics:
     def _begin_details(
         self, usage: Usage, reported: Reported, shared: SeriesAttributes, context: Context
     ) -> None:
-        """Record the first 0 of a part: without it a rate does not see the first hit of a cache."""
+        """Record the first 0 of a part: without it a rate misses the first cache hit."""
         for kind, field, counter in self._details:
             is_reported = _is_reported(usage.input if kind == "input" else usage.output)
             if is_reported and getattr(reported, field) == 0:
@@ -270,7 +270,7 @@ def _vocabularies(meter: Meter, wanted: MetricNames) -> Vocabularies:
 
 
 def _compared(usage: Usage) -> Iterator[tuple[str, Count, Count]]:
-    """Yield each direction that was counted and reported, with both numbers."""
+    """Yield each token type that was both counted and reported, with both counts."""
     for kind, counted, told in (
         ("input", usage.counted_input, usage.input),
         ("output", usage.counted_output, usage.output),
