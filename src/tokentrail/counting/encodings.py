@@ -212,8 +212,9 @@ def build_encoding(name: str) -> Encoding:
 
 
 def _read_ranks(name: str, sha256: str) -> dict[bytes, int]:
-    import gzip
-    import hashlib
+    with IMPORTING:
+        import gzip
+        import hashlib
 
     shipped = resources.files(__package__) / "data" / f"{name}.tiktoken.gz"
     content = gzip.decompress(shipped.read_bytes())

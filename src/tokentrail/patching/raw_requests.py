@@ -98,6 +98,10 @@ class _ShowingParser:
         self._reader = reader
         self._parse = parse
 
+    def __repr__(self) -> str:
+        """Return that of the client's parser: the client logs the options of a request."""
+        return repr(self._parse)
+
     def __call__(self, answer: Any) -> object:
         with guard.shield("answer"):
             self._reader.on_body(answer)
