@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import tokentrail
 from tokentrail.testing.payloads import Answer, Usage, chat
 from tokentrail.testing.server import Plain, Server, Stream
 
@@ -139,3 +142,60 @@ def test_what_counts_a_stream_is_imported_by_the_first():
     """The test above would notice."""
     modules = _ours_after(INSTRUMENTED, PLAIN_CALL, STREAM)
     assert "tokentrail.counting.text" in _of_some_calls(modules)
+
+
+CALLED = (
+    "apis",
+    "call",
+    "content",
+    "cost",
+    "counting",
+    "model",
+    "patching",
+    "runtime",
+    "telemetry",
+)
+"""Packages that calls run in, on whichever thread."""
+AT_INSTRUMENT = {
+    ("patching/install.py", "_hook"),
+    ("patching/install.py", "_wrapper"),
+    ("telemetry/emitter.py", "__init__"),
+    ("telemetry/emitter.py", "different_providers"),
+    ("telemetry/emitter.py", "inform_of_no_provider"),
+}
+"""Functions of ``instrument()``, or whose modules the SDK's API has imported already."""
+
+
+def test_a_fork_waits_for_what_a_call_imports():
+    """Else the child has the lock of a half-imported module, and waits for it for ever."""
+    root, loose, named = Path(tokentrail.__file__).parent, [], set()
+    for package in CALLED:
+        for path in sorted((root / package).rglob("*.py")):
+            for function, line in _loose_imports(path):
+                place = (path.relative_to(root).as_posix(), function)
+                named.add(place)
+                loose += [f"{place[0]}:{line}"] if place not in AT_INSTRUMENT else []
+    assert loose == []
+    assert named >= AT_INSTRUMENT, "the list names what is gone"
+
+
+def _loose_imports(path):
+    """Yield functions of a file that import outside ``with IMPORTING``, with the line."""
+    functions = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    for function in functions:
+        held = {
+            inner
+            for node in ast.walk(function)
+            if isinstance(node, ast.With) and "IMPORTING" in ast.unparse(node.items[0])
+            for inner in ast.walk(node)
+        }
+        for node in ast.walk(function):
+            is_import = isinstance(node, (ast.Import, ast.ImportFrom)) or (
+                isinstance(node, ast.Call) and ast.unparse(node.func) == "import_module"
+            )
+            if is_import and node not in held:
+                yield function.name, node.lineno

@@ -45,7 +45,8 @@ def read_request_content(
     request: Request, arguments: Mapping[str, object], *, schemas: bool
 ) -> Content:
     """Return the content of a call's keyword arguments."""
-    from tokentrail.content.parts import Content
+    with IMPORTING:
+        from tokentrail.content.parts import Content
 
     reader = _content_readers().get((request.operation, request.api))
     return Content() if reader is None else reader.read_request(arguments, schemas=schemas)

@@ -13,6 +13,7 @@ from tokentrail.call.reader import SentContent
 from tokentrail.call.recorder import Recorder
 from tokentrail.config import TokenCounting
 from tokentrail.support import guard
+from tokentrail.support.fork import IMPORTING
 from tokentrail.support.frozen import lean_dataclass
 from tokentrail.telemetry import attribution, cache_key
 from tokentrail.usage import resolve
@@ -97,14 +98,14 @@ def _output_tally(runtime: Runtime, request: Request) -> OutputTally | None:
 
 def _capture(runtime: Runtime, reader: RequestReader, request: Request) -> Capture:
     """Return the capture of the content, with the content of the request already read."""
-    from tokentrail.apis.capture import Capture
-    from tokentrail.apis.readers import content_accumulator
+    with IMPORTING:
+        from tokentrail.apis.capture import Capture
+        from tokentrail.apis.readers import content_accumulator
+        from tokentrail.content.parts import Content
 
     emitter, settings = runtime.emitter, runtime.settings
     limit = settings.content_max_chars if settings.redact is None else None
     gathering = content_accumulator(request, schemas=settings.capture_tool_schemas, limit=limit)
-    from tokentrail.content.parts import Content
-
     asked = SentContent(None, Content())  # if reading it fails
     with guard.shield("content of a request"):
         asked = SentContent(reader, reader.read_content())
@@ -121,7 +122,8 @@ def _recorder(
 ) -> Recorder:
     adapter = call.adapter
     if capture is not None:
-        from tokentrail.apis.capture import CapturingAdapter
+        with IMPORTING:
+            from tokentrail.apis.capture import CapturingAdapter
 
         adapter = CapturingAdapter(adapter, capture)
     recorder = Recorder(request, adapter, output, time.perf_counter, telemetry.start_time, begun)

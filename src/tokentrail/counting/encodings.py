@@ -139,7 +139,8 @@ class Encodings:
             target=self._load_and_notify, args=(name,), name="tokentrail-encoding", daemon=True
         )
         try:
-            import_module("concurrent.futures.thread")  # tiktoken needs it; it hooks into forks
+            with IMPORTING:
+                import_module("concurrent.futures.thread")  # tiktoken needs it; it hooks into forks
             thread.start()
         except Exception:  # noqa: BLE001 - the program is ending, or threads or memory have run out
             self._notify(name)

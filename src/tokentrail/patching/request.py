@@ -21,6 +21,7 @@ from tokentrail.patching import include_usage
 from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
 from tokentrail.runtime.stream_usage import Habit
 from tokentrail.support import guard
+from tokentrail.support.fork import IMPORTING
 from tokentrail.support.frozen import lean_dataclass
 from tokentrail.telemetry.context import without_instrumentation
 
@@ -217,7 +218,8 @@ def read_arguments(
     read = _listed(effective) if is_unusual else effective
     request = adapter.parse_request(endpoint, read, prompt=False)
     if sources := runtime.settings.request_attributes:
-        from tokentrail.telemetry import request_attributes
+        with IMPORTING:
+            from tokentrail.telemetry import request_attributes
 
         request = request_attributes.with_request_attributes(request, effective, sources)
     arguments = CallArguments(

@@ -21,6 +21,7 @@ from tokentrail.runtime.stream_usage import StreamUsageMemory
 from tokentrail.runtime.worker import Worker
 from tokentrail.support import guard
 from tokentrail.support.bounded import BoundedCache
+from tokentrail.support.fork import IMPORTING
 from tokentrail.telemetry import coexistence
 from tokentrail.telemetry.metrics.batching import reject
 from tokentrail.usage import resolve
@@ -81,7 +82,8 @@ class Runtime:
     @cached_property
     def redaction(self) -> Redaction:
         """The redaction of content before it is recorded."""
-        from tokentrail.content import Redaction
+        with IMPORTING:
+            from tokentrail.content import Redaction
 
         settings = self.settings
         return Redaction(settings.redact, settings.content_max_chars, settings.capture_binary)
@@ -91,7 +93,8 @@ class Runtime:
         self.is_prepared = True
         atexit.register(self._exit)
         # tiktoken needs this module in the background; it cannot be imported while a program exits.
-        import_module("concurrent.futures.thread")
+        with IMPORTING:
+            import_module("concurrent.futures.thread")
         self.emitter.inform_of_no_provider()
 
     def submit(self, job: Job) -> bool:
@@ -229,7 +232,8 @@ class Conflicts:
 def _explainer(settings: Settings) -> Explainer | None:
     if settings.explain <= 0:
         return None
-    from tokentrail.usage.explain.explainer import Explainer
+    with IMPORTING:
+        from tokentrail.usage.explain.explainer import Explainer
 
     names = settings.capture_content.on_spans and not settings.withhold
     return Explainer(settings.explain, names=names)
@@ -238,7 +242,8 @@ def _explainer(settings: Settings) -> Explainer | None:
 def _prices(settings: Settings) -> Prices | None:
     if settings.cost is Cost.OFF:
         return None
-    from tokentrail.cost import Prices
+    with IMPORTING:
+        from tokentrail.cost import Prices
 
     return Prices(
         settings.prices, counted=settings.cost is Cost.COUNTED, attributes=settings.cost_attributes

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.support import guard
+from tokentrail.support.fork import IMPORTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -38,10 +39,11 @@ def load() -> Hook | None:
     if not name:
         return None
     try:
-        from opentelemetry.util.genai import (  # type: ignore[import-not-found, unused-ignore]
-            completion_hook,
-            types,
-        )
+        with IMPORTING:
+            from opentelemetry.util.genai import (  # type: ignore[import-not-found, unused-ignore]
+                completion_hook,
+                types,
+            )
     except ImportError:
         guard.warn_once(
             ENVIRON, "%s=%r needs opentelemetry-util-genai, which is not installed.", ENVIRON, name
@@ -86,7 +88,8 @@ class Hook:
     """A hook, with the types of its arguments."""
 
     def __init__(self, hook: Any, types: Any) -> None:
-        from tokentrail.content import parts as kinds
+        with IMPORTING:
+            from tokentrail.content import parts as kinds
 
         self._hook = hook
         self._types = types

@@ -19,6 +19,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 
 from tokentrail.config import MetricNames
 from tokentrail.model.operations import INFERENCES, WITH_DETAILS_EVENT
+from tokentrail.support.fork import IMPORTING
 from tokentrail.telemetry import semconv, spans
 from tokentrail.version import __version__
 
@@ -100,7 +101,8 @@ class Events:
         }
         attributes.update(learned)
         if content is not None and self._content:
-            from tokentrail.telemetry import content_attributes
+            with IMPORTING:
+                from tokentrail.telemetry import content_attributes
 
             attributes.update(content_attributes.content_attributes(content))
         record = self._record(semconv.DETAILS_EVENT, attributes, operation, context)
@@ -154,7 +156,8 @@ class Events:
         return self._made(attributes, facts)
 
     def _made(self, attributes: dict[str, Any], facts: dict[str, Any]) -> LogRecord:
-        from tokentrail.telemetry import content_attributes
+        with IMPORTING:
+            from tokentrail.telemetry import content_attributes
 
         if not _IS_STRUCTURED:
             attributes = {

@@ -10,6 +10,7 @@ from opentelemetry.trace import Status, StatusCode
 from tokentrail.apis.values import MAX_CHARS
 from tokentrail.model.records import ID_FIELDS, Source
 from tokentrail.support.bounded import BoundedCache
+from tokentrail.support.fork import IMPORTING
 from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ def finish(
             if operation.error_type is not None:
                 span.set_status(Status(StatusCode.ERROR, _description(operation, content)))
             if content is not None:
-                from tokentrail.telemetry import content_attributes
+                with IMPORTING:
+                    from tokentrail.telemetry import content_attributes
 
                 span.set_attributes(content_attributes.content_attributes_json(content))
     finally:
@@ -233,7 +235,8 @@ def _add_extras(operation: Operation, attributes: Attributes) -> None:
     if operation.transcriptions:
         _add_transcriptions(operation.transcriptions, attributes)
     if operation.explanation is not None:
-        from tokentrail.telemetry import explanation
+        with IMPORTING:
+            from tokentrail.telemetry import explanation
 
         attributes.update(explanation.attributes(operation.explanation))
 

@@ -11,6 +11,7 @@ from opentelemetry.metrics import NoOpHistogram
 from tokentrail.config import MetricNames, TokenCounting
 from tokentrail.model.operations import INFERENCES, WITH_TOKEN_METRICS
 from tokentrail.model.records import Source
+from tokentrail.support.fork import IMPORTING
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics import instruments
 from tokentrail.telemetry.metrics.attributes import MetricAttributes
@@ -210,7 +211,8 @@ class Metrics:
             return
         own = self._points.own_attributes(operation)
         del own[semconv.OUTCOME]
-        from tokentrail.telemetry import explanation
+        with IMPORTING:
+            from tokentrail.telemetry import explanation
 
         for tokens, attributes in explanation.points_of_parts(explained):
             self._input_parts.add(tokens, {**own, **attributes})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.model.records import Source
+from tokentrail.support.fork import IMPORTING
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics.modality import UNKNOWN
 from tokentrail.telemetry.metrics.totals import total
@@ -60,7 +61,8 @@ class ToolMetrics:
 
 def _parts(tokens: Reported) -> Iterator[tuple[int, Attributes]]:
     """Yield the tokens of images by what they cost, as far as that is known."""
-    from tokentrail.cost.tools import image_parts  # only such calls need it
+    with IMPORTING:
+        from tokentrail.cost.tools import image_parts  # only such calls need it
 
     parts = image_parts(tokens)
     if parts is not None:
