@@ -378,10 +378,11 @@ class ObservedCall:
         return True
 
     def _price(self) -> PriceLookup | None:
-        if self._runtime.prices is None:
+        prices = self._runtime.prices
+        if prices is None:
             return None
         self._operation.usage = self.usage or Usage()
-        return late.price_of(self._runtime, self._operation)
+        return late.price_of(prices, self._runtime, self._operation)
 
     def _counting(self) -> UsageCounter:
         """Return the counter of the call; the first call of this decides what has to be counted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokentrail.cost.prices import BilledApart
 from tokentrail.cost.rates import BATCH
 from tokentrail.model.operations import FETCH_BATCH
 
@@ -49,13 +50,11 @@ class PriceLookup:
             self._tier,
             operation.end_time,
             operation.usage,
-            (*operation.tools, *operation.transcriptions),
+            BilledApart(operation.tools, operation.transcriptions),
         )
 
 
-def price_of(runtime: Runtime, operation: Operation) -> PriceLookup | None:
+def price_of(prices: Prices, runtime: Runtime, operation: Operation) -> PriceLookup:
     """Return the price lookup of a call; ``None`` if costs are not enabled."""
-    if runtime.prices is None:
-        return None
     model = runtime.identify(operation.request, operation.response)
-    return PriceLookup(runtime.prices, operation, model.name)
+    return PriceLookup(prices, operation, model.name)

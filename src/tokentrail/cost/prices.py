@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokentrail.cost import genai_prices
 from tokentrail.cost.rates import BATCH, KNOWN, REPORTED, cost_of, unpriced_parts
@@ -11,14 +11,14 @@ from tokentrail.cost.tools import tools_cost
 from tokentrail.cost.transcription import transcription_cost
 from tokentrail.cost.user_prices import OWN_BATCH
 from tokentrail.model.operations import BILLED
-from tokentrail.model.records import CallCost, CostSource, Source, ToolUse, Transcription
+from tokentrail.model.records import CallCost, CostSource, Source
 from tokentrail.support import guard
 from tokentrail.support.bounded import BoundedCache
 
 if TYPE_CHECKING:
     from tokentrail.cost.rates import Rates
     from tokentrail.cost.user_prices import UserPrices
-    from tokentrail.model.records import Request, Usage
+    from tokentrail.model.records import Request, ToolUse, Transcription, Usage
 
 MAX_PRICES: Final = 512
 """Cached prices."""
@@ -29,6 +29,16 @@ _QUARTER: Final = 900 * 10**9
 
 Key = tuple[str, "tuple[str, ...]", "str | None", int]
 Sourced = tuple["Rates", CostSource]
+
+
+class BilledApart(NamedTuple):
+    """What an answer is billed for beside its usage."""
+
+    tools: tuple[ToolUse, ...] = ()
+    transcriptions: tuple[Transcription, ...] = ()
+
+
+_NOTHING_APART: Final = BilledApart()
 
 
 class Prices:
@@ -63,7 +73,7 @@ class Prices:
         tier: str | None,
         at: int,
         usage: Usage,
-        apart: tuple[ToolUse | Transcription, ...] = (),
+        apart: BilledApart = _NOTHING_APART,
     ) -> CallCost | None:
         """Return the cost of a call, ``None`` if it is not known.
 
@@ -77,13 +87,13 @@ class Prices:
         own = provider_cost(usage)
         if own is not None:
             return CallCost(own, CostSource.PROVIDER, names=self._attributes)
-        if request.operation not in BILLED or (usage.input is None and not apart):
+        if request.operation not in BILLED or (usage.input is None and not any(apart)):
             return None
         found = self._rates(_key(request, names, tier, at))
         if found is None or found[0].input is None:
             return self._without(request, names, tier, at, usage)
         rates, source = found
-        added, unpriced = self._billed_apart(request, at, rates, apart) if apart else (0.0, ())
+        added, unpriced = self._billed_apart(request, at, rates, apart) if any(apart) else (0.0, ())
         unpriced = (*_unpriced(usage, rates, tier), *unpriced)
         if unpriced:
             return CallCost(None, None, unpriced=unpriced)
@@ -108,14 +118,12 @@ class Prices:
         request: Request,
         at: int,
         rates: Rates,
-        apart: tuple[ToolUse | Transcription, ...],
+        apart: BilledApart,
     ) -> tuple[float, tuple[str, ...]]:
         """Return USD of what is billed beside the usage, and the names of what has no price."""
         of_model = partial(self._rates_of, request, at)
-        tools = [each for each in apart if isinstance(each, ToolUse)]
-        usd, unpriced = tools_cost(tools, rates, of_model)
-        transcriptions = [each for each in apart if isinstance(each, Transcription)]
-        transcribed, without = transcription_cost(transcriptions, of_model)
+        usd, unpriced = tools_cost(apart.tools, rates, of_model)
+        transcribed, without = transcription_cost(apart.transcriptions, of_model)
         return usd + transcribed, (*unpriced, *without)
 
     def _without(
