@@ -109,7 +109,6 @@ _UNSEEN = Family("", _O200K, reasons=True, proven=False)
 """Newer than the table."""
 
 
-@lru_cache(maxsize=256)
 def encoding_name(model: str) -> str | None:
     """Return the encoding's name for a model's, None if it is not known.
 
@@ -162,7 +161,6 @@ def dialect_of(model: str) -> Dialect:
     return known or Dialect.GPT_5_4
 
 
-@lru_cache(maxsize=256)
 def is_gpt_4(model: str) -> bool:
     """Return whether the model is gpt-4 itself, not gpt-4o or later."""
     family = _family(model)

@@ -312,10 +312,8 @@ class OutputTally:
     def surrender(self) -> None:
         """Estimate all text that waits, and release it, where no more comes. Takes no lock."""
         for stream in self._streams.values():
-            stream.gather(None)
-            for text in stream.uncounted():
-                stream.sum.take(None, text)
-            stream.release()
+            for _ in stream.steps(None):
+                pass
 
     def size(self) -> int:
         """Return about how many bytes the text takes that is not counted yet."""
