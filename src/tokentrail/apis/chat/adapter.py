@@ -115,7 +115,7 @@ class MessageReader:
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
         """Pass the content of a choice's message to the sink."""
-        said = fields(choice.get("message")) or message_of(choice)
+        said = message_of(choice)
         feed_words(said, index, sink)
         for position, call in enumerate(each_call(said.get("tool_calls"))):
             name = nonempty_str(called(call).get("name"))
@@ -123,7 +123,7 @@ class MessageReader:
 
     def shows(self, choice: Mapping[str, object]) -> int:
         """Return what the message of a choice contains."""
-        return shown_by(fields(choice.get("message")) or message_of(choice))
+        return shown_by(message_of(choice))
 
 
 class DeltaReader:
