@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.cli.promql_rules import ALIKE, number, rule, summed
+from tokentrail.cli.promql_rules import ALIKE, number, promql_name, rule, summed
 from tokentrail.cost.rates import BY_REQUEST
 from tokentrail.cost.tools import IMAGE_PARTS, rate_of
 from tokentrail.cost.transcription import SECONDS_OF_AN_HOUR
@@ -29,11 +29,11 @@ _APART: Final = (
     " gen_ai_token_modality, tokentrail_cache_state"
 )
 _IMAGES: Final = "image_generation"
-_TOOL: Final = semconv.TOOL_NAME.replace(".", "_")
-_TOOL_REQUESTS: Final = f"{semconv.TOOL_REQUESTS.replace('.', '_')}_total"
-_TOOL_TOKENS: Final = f"{semconv.TOOL_TOKENS.replace('.', '_')}_total"
-_TRANSCRIBED: Final = f"{semconv.TRANSCRIPTION_TOKENS.replace('.', '_')}_total"
-_TRANSCRIBED_TIME: Final = f"{semconv.TRANSCRIPTION_TIME.replace('.', '_')}_seconds_total"
+_TOOL: Final = promql_name(semconv.TOOL_NAME)
+_TOOL_REQUESTS: Final = f"{promql_name(semconv.TOOL_REQUESTS)}_total"
+_TOOL_TOKENS: Final = f"{promql_name(semconv.TOOL_TOKENS)}_total"
+_TRANSCRIBED: Final = f"{promql_name(semconv.TRANSCRIPTION_TOKENS)}_total"
+_TRANSCRIBED_TIME: Final = f"{promql_name(semconv.TRANSCRIPTION_TIME)}_seconds_total"
 
 
 def sums() -> Iterator[list[str]]:
@@ -72,7 +72,7 @@ def _images(priced: Priced) -> Iterator[str]:
     for part in IMAGE_PARTS:
         if (rate := rate_of(rates, part)) is not None:
             labels = {semconv.CACHE_STATE: "", **IMAGE_LABELS[part], semconv.TOOL_NAME: _IMAGES}
-            where = ", ".join(f'{name.replace(".", "_")}="{v}"' for name, v in labels.items())
+            where = ", ".join(f'{promql_name(name)}="{v}"' for name, v in labels.items())
             yield f"{OTHER_TOKENS}{{{where}, {priced.billed_apart}}} * {number(rate.base)}"
 
 

@@ -9,6 +9,8 @@ import argparse
 import re
 from typing import Final
 
+from tokentrail.cli.promql_rules import promql_name
+
 PLACEHOLDER: Final = "tokentrail_by"
 """Placeholder for the label in the shipped files."""
 _NAME: Final = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
@@ -41,4 +43,4 @@ def _label(given: str) -> str:
     if _TAKEN.fullmatch(given):
         message = f"{given!r} is a label of the metrics themselves: name one of yours, like tenant"
         raise argparse.ArgumentTypeError(message)
-    return given.replace(".", "_")
+    return promql_name(given)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokentrail.cli import billed_apart
 from tokentrail.cli.budget_rules import budget_rules, share_rules
 from tokentrail.cli.priced import Priced
-from tokentrail.cli.promql_rules import COST, PRICE, number, summed
+from tokentrail.cli.promql_rules import COST, PRICE, number, promql_name, summed
 from tokentrail.cli.promql_rules import group as _group
 from tokentrail.cli.promql_rules import rule as _rule
 from tokentrail.cost import genai_prices
@@ -40,13 +40,13 @@ _ORDINARY: Final = f'{_TIER_LABEL}=~"{"|".join(("", *STANDARD_TIERS))}"'
 
 _RELEASED: Final = "gen_ai_client_token_usage_sum"
 _LATEST: Final = {
-    kind: f"{name.replace('.', '_')}_total" for kind, name in semconv.USAGE_COUNTERS.items()
+    kind: f"{promql_name(name)}_total" for kind, name in semconv.USAGE_COUNTERS.items()
 }
 _DETAILS: Final = {
-    field.removesuffix("_tokens"): f"{name.replace('.', '_')}_total"
+    field.removesuffix("_tokens"): f"{promql_name(name)}_total"
     for _, field, name in semconv.DETAIL_COUNTERS
 }
-_OWN: Final = f"{semconv.USAGE_TOKENS.replace('.', '_')}_total"
+_OWN: Final = f"{promql_name(semconv.USAGE_TOKENS)}_total"
 _PARTS: Final = {
     "input": ("cache_read", "cache_write", "audio_input", "image_input"),
     "output": ("reasoning", "audio_output"),

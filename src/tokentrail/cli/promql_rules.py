@@ -19,6 +19,11 @@ ALIKE: Final = (
 """The labels of tokens that have the same price."""
 
 
+def promql_name(name: str) -> str:
+    """Return the name that Prometheus gives to an attribute or metric, but for a unit's suffix."""
+    return name.replace(".", "_")
+
+
 def group(name: str, rules: list[list[str]]) -> list[str]:
     """Return the lines of a group."""
     return [
@@ -66,7 +71,7 @@ def summed(
     ``models``: the labels that name the model with the price, the best last.
     """
     named = f"rate({selector}[5m])"
-    for label in (name.replace(".", "_") for name in models):
+    for label in map(promql_name, models):
         named = f'label_replace({named}, "tokentrail_model", "$1", "{label}", "(.+)")'
     return f"sum by ({alike}) ({named})"
 

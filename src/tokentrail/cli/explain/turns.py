@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Request
 
 _SOURCES: Final = frozenset(source.value for source in Source)
-_COUNTED: Final = (Source.APPROXIMATED, Source.COUNTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ def _recorded(line: Json) -> Turn | None:
     """Return the call of a line of ``tokentrail run --record``, as it was explained then."""
     guessed, parts = line.get("approximated_parts") or (), line["parts"]
     found = tuple(
-        InputPart(name, parts[name], _COUNTED[name not in guessed])
+        InputPart(name, parts[name], Source.APPROXIMATED if name in guessed else Source.COUNTED)
         for name in PARTS
         if type(parts.get(name)) is int
     )

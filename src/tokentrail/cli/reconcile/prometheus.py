@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from tokentrail.cli.command import CommandError
-from tokentrail.cli.promql_rules import COST
+from tokentrail.cli.promql_rules import COST, promql_name
 from tokentrail.cli.reconcile.counters import Growth, gaps
 from tokentrail.cli.reconcile.facts import DAY, Days, Key, Recorded, is_url
 from tokentrail.model.records import Outcome
@@ -26,19 +26,15 @@ _HOURS: Final = 3600
 _UNNAMED: Final = "(no model)"
 
 
-def _translated(name: str) -> str:
-    return name.replace(".", "_")
-
-
-TOKENS: Final = f"{_translated(semconv.USAGE_TOKENS)}_total"
-CALLS: Final = f"{_translated(semconv.OPERATIONS)}_total"
+TOKENS: Final = f"{promql_name(semconv.USAGE_TOKENS)}_total"
+CALLS: Final = f"{promql_name(semconv.OPERATIONS)}_total"
 TOOLS: Final = "tokentrail_tool_requests_total"
 _DURATIONS: Final = '{__name__=~"gen_ai_client_(operation|inference)_duration_seconds_count"'
-_MODEL: Final = _translated(semconv.REQUEST_MODEL)
-_ANSWERED: Final = _translated(semconv.RESPONSE_MODEL)
-_DIRECTION: Final = _translated(semconv.TOKEN_TYPE)
-_SOURCE: Final = _translated(semconv.SOURCE)
-_OUTCOME: Final = _translated(semconv.OUTCOME)
+_MODEL: Final = promql_name(semconv.REQUEST_MODEL)
+_ANSWERED: Final = promql_name(semconv.RESPONSE_MODEL)
+_DIRECTION: Final = promql_name(semconv.TOKEN_TYPE)
+_SOURCE: Final = promql_name(semconv.SOURCE)
+_OUTCOME: Final = promql_name(semconv.OUTCOME)
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -138,7 +134,7 @@ def _matchers(selector: str, provider: str | None) -> str:
     own = selector.strip()
     if own.startswith("{") and own.endswith("}"):
         own = own[1:-1].strip()
-    of_provider = f'{_translated(semconv.PROVIDER_NAME)}="{provider}"' if provider else ""
+    of_provider = f'{promql_name(semconv.PROVIDER_NAME)}="{provider}"' if provider else ""
     return ",".join(filter(None, (own.rstrip(", "), of_provider)))
 
 
