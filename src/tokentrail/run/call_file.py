@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tokentrail.config import SETTINGS, TokenCounting, read_environment
 from tokentrail.cost import genai_prices
 from tokentrail.run.call_row import CallRow
 from tokentrail.run.totals import Totals
@@ -22,7 +23,7 @@ FILE: Final = "_TOKENTRAIL_RUN"
 CONTENT: Final = "_TOKENTRAIL_RUN_CONTENT"
 """Set where lines may hold messages."""
 _CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-_OFF: Final = {"off", "no", "false", "0"}
+_COUNTING: Final = next(one for one in SETTINGS if one.name == "token_counting")
 _BOOTSTRAP: Final = Path(__file__).with_name("bootstrap")
 _PAUSE: Final = 0.05
 """Seconds between two looks at the file."""
@@ -75,7 +76,7 @@ class CallFile:
             changed["PYTHONPATH"] = f"{_BOOTSTRAP}{os.pathsep}{path}" if path else str(_BOOTSTRAP)
         if genai_prices.is_installed() or "TOKENTRAIL_PRICES" in environ:
             changed.setdefault("TOKENTRAIL_COST", "counted")
-        if environ.get("TOKENTRAIL_TOKEN_COUNTING", "").strip().lower() not in _OFF:
+        if read_environment(_COUNTING, environ).value is not TokenCounting.OFF:
             changed.setdefault("TOKENTRAIL_EXPLAIN", "all")
         # The first call waits for encodings and prices to be imported; a row may come late.
         changed.setdefault("TOKENTRAIL_COUNT_TIMEOUT", "20")
