@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import gc
 import inspect
+import os
 import re
 import warnings
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from tokentrail.testing.server import Call
+
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks the network at import
 
 QUESTION, ANSWER = SALT.question, SALT.answer
 MODEL = "gpt-4o-mini"

@@ -7,8 +7,6 @@ recorded. It asks for no stream's usage.
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from tests.frameworks.conftest import (
     ANSWER,
@@ -21,7 +19,6 @@ from tests.frameworks.conftest import (
     WEATHER,
 )
 
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks the network at import
 dspy = pytest.importorskip("dspy")
 
 pytestmark = ON_TOP

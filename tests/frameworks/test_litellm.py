@@ -8,8 +8,6 @@ recorded.
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from tests.frameworks.conftest import (
     ANSWER,
@@ -22,7 +20,6 @@ from tests.frameworks.conftest import (
     WEATHER,
 )
 
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks the network at import
 litellm = pytest.importorskip("litellm")
 
 pytestmark = ON_TOP
