@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -199,3 +201,15 @@ def _loose_imports(path):
             )
             if is_import and node not in held:
                 yield function.name, node.lineno
+
+
+def test_no_name_that_is_imported_late_is_that_of_a_module_beside_it():
+    """Whoever imports the module first would put it where the name is looked for."""
+    root, checked = Path(tokentrail.__file__).parent, 0
+    for path in sorted(root.rglob("__init__.py")):
+        if "lazy_names(" in path.read_text(encoding="utf-8"):
+            package = ".".join(("tokentrail", *path.parent.relative_to(root).parts))
+            beside = {module.name for module in pkgutil.iter_modules([str(path.parent)])}
+            assert beside.isdisjoint(importlib.import_module(package).__all__), package
+            checked += 1
+    assert checked > 2

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokentrail.apis import ApiAdapter, ContentAccumulator, ContentReader
+    from tokentrail.content import parts
     from tokentrail.content.parts import Content
     from tokentrail.model.operations import OperationRow
     from tokentrail.model.records import Request
+else:
+    from tokentrail.support.lazy import LateModule
+
+    parts = LateModule("content.parts")
 
 
 @cache
@@ -45,11 +50,8 @@ def read_request_content(
     request: Request, arguments: Mapping[str, object], *, schemas: bool
 ) -> Content:
     """Return the content of a call's keyword arguments."""
-    with IMPORTING:
-        from tokentrail.content.parts import Content
-
     reader = _content_readers().get((request.operation, request.api))
-    return Content() if reader is None else reader.read_request(arguments, schemas=schemas)
+    return parts.Content() if reader is None else reader.read_request(arguments, schemas=schemas)
 
 
 def content_accumulator(

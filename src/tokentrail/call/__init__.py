@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tokentrail.call.redaction import redacted_content
     from tokentrail.call.refinement import explain, put_right
     from tokentrail.call.usage_counter import UsageCounter
-    from tokentrail.call.verification import verification
+    from tokentrail.call.verification import verification_of
 else:
     from tokentrail.support.lazy import lazy_names
 
@@ -25,7 +25,7 @@ else:
             "call.redaction": "redacted_content",
             "call.refinement": "explain put_right",
             "call.usage_counter": "UsageCounter",
-            "call.verification": "verification",
+            "call.verification": "verification_of",
         },
     )
 
@@ -36,5 +36,5 @@ __all__ = [
     "price_of",
     "put_right",
     "redacted_content",
-    "verification",
+    "verification_of",
 ]

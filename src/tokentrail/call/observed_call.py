@@ -521,7 +521,7 @@ class ObservedCall:
         learns = calibration is not None and (is_chosen or calibration.may_learn(self.request))
         if not (is_compared or learns):
             return
-        counted = late.verification(runtime, operation)
+        counted = late.verification_of(runtime, operation)
         if counted is None:
             return
         if learns:

@@ -8,25 +8,32 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from tokentrail import counting
+from tokentrail.apis.readers import content_accumulator
 from tokentrail.call.observed_call import ObservedCall
 from tokentrail.call.reader import SentContent
 from tokentrail.call.recorder import Recorder
 from tokentrail.config import TokenCounting
 from tokentrail.support import guard
-from tokentrail.support.fork import IMPORTING
 from tokentrail.support.frozen import lean_dataclass
 from tokentrail.telemetry import attribution, cache_key
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
     from tokentrail.apis import ApiAdapter
+    from tokentrail.apis import capture as captures
     from tokentrail.apis.capture import Capture
     from tokentrail.call.reader import RequestReader
+    from tokentrail.content import parts
     from tokentrail.counting import Encoder, OutputTally
     from tokentrail.model.records import Request
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry.context import CallContext
     from tokentrail.telemetry.emitter import CallTelemetry
+else:
+    from tokentrail.support.lazy import LateModule
+
+    captures = LateModule("apis.capture")
+    parts = LateModule("content.parts")
 
 
 @lean_dataclass(frozen=False, slots=False)
@@ -98,18 +105,13 @@ def _output_tally(runtime: Runtime, request: Request) -> OutputTally | None:
 
 def _capture(runtime: Runtime, reader: RequestReader, request: Request) -> Capture:
     """Return the capture of the content, with the content of the request already read."""
-    with IMPORTING:
-        from tokentrail.apis.capture import Capture
-        from tokentrail.apis.readers import content_accumulator
-        from tokentrail.content.parts import Content
-
     emitter, settings = runtime.emitter, runtime.settings
     limit = settings.content_max_chars if settings.redact is None else None
     gathering = content_accumulator(request, schemas=settings.capture_tool_schemas, limit=limit)
-    asked = SentContent(None, Content())  # if reading it fails
+    asked = SentContent(None, parts.Content())  # if reading it fails
     with guard.shield("content of a request"):
         asked = SentContent(reader, reader.read_content())
-    return Capture(asked, gathering, runtime.redaction, foreign=emitter.has_hook)
+    return captures.Capture(asked, gathering, runtime.redaction, foreign=emitter.has_hook)
 
 
 def _recorder(
@@ -122,10 +124,7 @@ def _recorder(
 ) -> Recorder:
     adapter = call.adapter
     if capture is not None:
-        with IMPORTING:
-            from tokentrail.apis.capture import CapturingAdapter
-
-        adapter = CapturingAdapter(adapter, capture)
+        adapter = captures.CapturingAdapter(adapter, capture)
     recorder = Recorder(request, adapter, output, time.perf_counter, telemetry.start_time, begun)
     recorder.needs_details = telemetry.needs_details
     if capture is not None:

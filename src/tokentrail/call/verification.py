@@ -69,7 +69,7 @@ class Verification:
         )
 
 
-def verification(runtime: Runtime, operation: Operation) -> Verification | None:
+def verification_of(runtime: Runtime, operation: Operation) -> Verification | None:
     """Return the verification of a call; ``None`` if its encoding is unknown or not built."""
     model = runtime.identify(operation.request, operation.response)
     encoder = runtime.encodings.get(model.encoding)

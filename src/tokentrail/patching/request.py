@@ -21,7 +21,6 @@ from tokentrail.patching import include_usage
 from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
 from tokentrail.runtime.stream_usage import Habit
 from tokentrail.support import guard
-from tokentrail.support.fork import IMPORTING
 from tokentrail.support.frozen import lean_dataclass
 from tokentrail.telemetry.context import without_instrumentation
 
@@ -34,8 +33,13 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Endpoint, Request
     from tokentrail.patching.include_usage import UsageFilter
     from tokentrail.runtime.runtime import Runtime
+    from tokentrail.telemetry import request_attributes
     from tokentrail.telemetry.context import CallContext
     from tokentrail.telemetry.emitter import CallTelemetry
+else:
+    from tokentrail.support.lazy import LateModule
+
+    request_attributes = LateModule("telemetry.request_attributes")
 
 _CONTEXT_SHIELD = guard.shield("context")
 """Created once: creating a shield takes as long as entering it."""
@@ -218,9 +222,6 @@ def read_arguments(
     read = _listed(effective) if is_unusual else effective
     request = adapter.parse_request(endpoint, read, prompt=False)
     if sources := runtime.settings.request_attributes:
-        with IMPORTING:
-            from tokentrail.telemetry import request_attributes
-
         request = request_attributes.with_request_attributes(request, effective, sources)
     arguments = CallArguments(
         adapter,

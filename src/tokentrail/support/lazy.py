@@ -1,4 +1,4 @@
-"""Public names of a package that are imported when somebody asks for the first of them."""
+"""Modules, and public names of packages, that are imported when the first of them is needed."""
 
 from __future__ import annotations
 
@@ -32,3 +32,21 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object
         return value
 
     return look_up
+
+
+class LateModule:
+    """Stands for a module of ours that is imported when its first name is needed.
+
+    A name is looked up once: it is an attribute of this object from then on. A fork waits for the
+    import, as it does for :func:`lazy_names`.
+    """
+
+    def __init__(self, name: str) -> None:
+        """``name``: below ``tokentrail``."""
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> object:
+        with IMPORTING:
+            value: object = getattr(import_module(f"tokentrail.{self._name}"), attribute)
+        setattr(self, attribute, value)
+        return value

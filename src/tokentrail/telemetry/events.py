@@ -19,7 +19,6 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 
 from tokentrail.config import MetricNames
 from tokentrail.model.operations import INFERENCES, WITH_DETAILS_EVENT
-from tokentrail.support.fork import IMPORTING
 from tokentrail.telemetry import semconv, spans
 from tokentrail.version import __version__
 
@@ -30,6 +29,11 @@ if TYPE_CHECKING:
     from tokentrail.config import Settings
     from tokentrail.content import Content
     from tokentrail.model.records import Operation, Request
+    from tokentrail.telemetry import content_attributes
+else:
+    from tokentrail.support.lazy import LateModule
+
+    content_attributes = LateModule("telemetry.content_attributes")
 
 _HAS_NAME = "event_name" in inspect.signature(LogRecord.__init__).parameters
 _IS_STRUCTURED = (
@@ -101,9 +105,6 @@ class Events:
         }
         attributes.update(learned)
         if content is not None and self._content:
-            with IMPORTING:
-                from tokentrail.telemetry import content_attributes
-
             attributes.update(content_attributes.content_attributes(content))
         record = self._record(semconv.DETAILS_EVENT, attributes, operation, context)
         record.severity_number = SeverityNumber.DEBUG
@@ -156,9 +157,6 @@ class Events:
         return self._made(attributes, facts)
 
     def _made(self, attributes: dict[str, Any], facts: dict[str, Any]) -> LogRecord:
-        with IMPORTING:
-            from tokentrail.telemetry import content_attributes
-
         if not _IS_STRUCTURED:
             attributes = {
                 name: content_attributes.flattened(value) for name, value in attributes.items()

@@ -10,7 +10,6 @@ from opentelemetry.trace import Status, StatusCode
 from tokentrail.apis.values import MAX_CHARS
 from tokentrail.model.records import ID_FIELDS, Source
 from tokentrail.support.bounded import BoundedCache
-from tokentrail.support.fork import IMPORTING
 from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -34,6 +33,12 @@ if TYPE_CHECKING:
     )
 
     Attributes = dict[str, AttributeValue]
+    from tokentrail.telemetry import content_attributes, explanation
+else:
+    from tokentrail.support.lazy import LateModule
+
+    content_attributes = LateModule("telemetry.content_attributes")
+    explanation = LateModule("telemetry.explanation")
 
 
 class _Columns:
@@ -138,9 +143,6 @@ def finish(
             if operation.error_type is not None:
                 span.set_status(Status(StatusCode.ERROR, _description(operation, content)))
             if content is not None:
-                with IMPORTING:
-                    from tokentrail.telemetry import content_attributes
-
                 span.set_attributes(content_attributes.content_attributes_json(content))
     finally:
         span.end(operation.end_time)
@@ -235,9 +237,6 @@ def _add_extras(operation: Operation, attributes: Attributes) -> None:
     if operation.transcriptions:
         _add_transcriptions(operation.transcriptions, attributes)
     if operation.explanation is not None:
-        with IMPORTING:
-            from tokentrail.telemetry import explanation
-
         attributes.update(explanation.attributes(operation.explanation))
 
 

@@ -11,7 +11,6 @@ from opentelemetry.metrics import NoOpHistogram
 from tokentrail.config import MetricNames, TokenCounting
 from tokentrail.model.operations import INFERENCES, WITH_TOKEN_METRICS
 from tokentrail.model.records import Source
-from tokentrail.support.fork import IMPORTING
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics import instruments
 from tokentrail.telemetry.metrics.attributes import MetricAttributes
@@ -38,6 +37,11 @@ if TYPE_CHECKING:
 
     Vocabularies = tuple[ReleasedMetrics | LatestMetrics, ...]
     """The names under which conventional metrics are recorded."""
+    from tokentrail.telemetry import explanation
+else:
+    from tokentrail.support.lazy import LateModule
+
+    explanation = LateModule("telemetry.explanation")
 
 _AT_ONCE: Final = 16
 """How many gaps are recorded between pauses of the worker: a quarter of a millisecond."""
@@ -211,9 +215,6 @@ class Metrics:
             return
         own = self._points.own_attributes(operation)
         del own[semconv.OUTCOME]
-        with IMPORTING:
-            from tokentrail.telemetry import explanation
-
         for tokens, attributes in explanation.points_of_parts(explained):
             self._input_parts.add(tokens, {**own, **attributes})
         for tokens, attributes in explanation.points_of_cache(explained):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.model.records import Source
-from tokentrail.support.fork import IMPORTING
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics.modality import UNKNOWN
 from tokentrail.telemetry.metrics.totals import total
@@ -15,9 +14,14 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import Meter, MeterProvider
 
+    from tokentrail.cost import tools as cost_tools
     from tokentrail.model.records import Operation, Reported
     from tokentrail.telemetry.metrics.attributes import MetricAttributes
     from tokentrail.telemetry.metrics.series import Attributes
+else:
+    from tokentrail.support.lazy import LateModule
+
+    cost_tools = LateModule("cost.tools")
 
 _CACHED: Final = {semconv.CACHE_STATE: "read"}
 _TEXT, _IMAGE = {semconv.MODALITY: "text"}, {semconv.MODALITY: "image"}
@@ -61,10 +65,7 @@ class ToolMetrics:
 
 def _parts(tokens: Reported) -> Iterator[tuple[int, Attributes]]:
     """Yield the tokens of images by what they cost, as far as that is known."""
-    with IMPORTING:
-        from tokentrail.cost.tools import image_parts  # only such calls need it
-
-    parts = image_parts(tokens)
+    parts = cost_tools.image_parts(tokens)
     if parts is not None:
         for name, number in parts.items():
             yield number, dict(IMAGE_LABELS[name])
