@@ -12,11 +12,12 @@ import math
 import threading
 import time
 from binascii import a2b_base64
-from importlib import import_module, resources
+from importlib import resources
 from typing import TYPE_CHECKING
 
 from tokentrail.support.fork import IMPORTING
 from tokentrail.support.frozen import lean_dataclass
+from tokentrail.support.lazy import import_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,8 +140,7 @@ class Encodings:
             target=self._load_and_notify, args=(name,), name="tokentrail-encoding", daemon=True
         )
         try:
-            with IMPORTING:
-                import_module("concurrent.futures.thread")  # tiktoken needs it; it hooks into forks
+            import_once("concurrent.futures.thread")  # tiktoken needs it; it hooks into forks
             thread.start()
         except Exception:  # noqa: BLE001 - the program is ending, or threads or memory have run out
             self._notify(name)

@@ -12,7 +12,6 @@ import time
 import weakref
 from contextlib import suppress
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from tokentrail.config import Cost, OnConflict, TokenCounting
@@ -22,6 +21,7 @@ from tokentrail.runtime.worker import Worker
 from tokentrail.support import guard
 from tokentrail.support.bounded import BoundedCache
 from tokentrail.support.fork import IMPORTING
+from tokentrail.support.lazy import LateModule, import_once
 from tokentrail.telemetry import coexistence
 from tokentrail.telemetry.metrics.batching import reject
 from tokentrail.usage import resolve
@@ -29,6 +29,7 @@ from tokentrail.usage.background import BackgroundUsage
 from tokentrail.usage.calibration import Calibration
 
 if TYPE_CHECKING:
+    from tokentrail import content
     from tokentrail.config import Settings
     from tokentrail.content import Redaction
     from tokentrail.cost import Prices
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from tokentrail.runtime.worker import Job
     from tokentrail.telemetry.emitter import Emitter
     from tokentrail.usage.explain.explainer import Explainer
+else:
+    content = LateModule("content")
 
 _REMEMBERED = 512
 """How many deployments have their model remembered."""
@@ -82,19 +85,16 @@ class Runtime:
     @cached_property
     def redaction(self) -> Redaction:
         """The redaction of content before it is recorded."""
-        with IMPORTING:
-            from tokentrail.content import Redaction
-
         settings = self.settings
-        return Redaction(settings.redact, settings.content_max_chars, settings.capture_binary)
+        redact, limit = settings.redact, settings.content_max_chars
+        return content.Redaction(redact, limit, settings.capture_binary)
 
     def prepare(self) -> None:
         """Prepare for the end of the program. The first call runs this."""
         self.is_prepared = True
         atexit.register(self._exit)
         # tiktoken needs this module in the background; it cannot be imported while a program exits.
-        with IMPORTING:
-            import_module("concurrent.futures.thread")
+        import_once("concurrent.futures.thread")
         self.emitter.inform_of_no_provider()
 
     def submit(self, job: Job) -> bool:

@@ -34,6 +34,13 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object
     return look_up
 
 
+def import_once(name: str) -> None:
+    """Import a module that is not imported yet, while a fork waits."""
+    if name not in sys.modules:
+        with IMPORTING:
+            import_module(name)
+
+
 class LateModule:
     """Stands for a module of ours that is imported when its first name is needed.
 
