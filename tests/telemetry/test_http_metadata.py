@@ -258,7 +258,7 @@ async def test_a_plain_answer_tells_categories_and_severities(trail, driver, ser
 async def test_a_stream_tells_the_worst_of_its_chunks(trail, driver, serve):
     medium = {"hate": {"filtered": False, "severity": "medium"}}
     low = {"hate": {"filtered": False, "severity": "low"}}
-    client = driver.client(serve(_chunked(low, medium, low, prompt=FLAGGED)), "azure")
+    client = driver.client(serve(_chunked(low, low, medium, low, prompt=FLAGGED)), "azure")
     await driver.read(await driver.call(client.chat.completions.create, stream=True, **ASKED))
     assert _filter(trail) == {
         "input.flagged": SEEN,
