@@ -307,8 +307,9 @@ async def test_the_switch_interval_is_the_programs_own(trail, driver, short, enc
     assert sys.getswitchinterval() == before
 
 
+@pytest.mark.parametrize("stream", [True, False])
 async def test_an_encoding_is_built_in_the_background_by_the_first_call(
-    spans, metrics, driver, short, monkeypatch
+    spans, metrics, driver, short, monkeypatch, stream
 ):
     """The call does not wait for it; the next one finds it."""
     from tokentrail.counting import Encodings
@@ -321,11 +322,11 @@ async def test_an_encoding_is_built_in_the_background_by_the_first_call(
         tracer_provider=spans.provider, meter_provider=metrics.provider, count_timeout=10
     )
     try:
-        await _ask(driver, short)
+        await _ask(driver, short, stream=stream)
         assert cold.get("o200k_base") is None, "nobody waited"
         assert spans.at_once() == ()
         assert spans.one().attributes["tokentrail.usage.output.source"] == "counted"
-        await _ask(driver, short)
+        await _ask(driver, short, stream=stream)
         assert len(spans.at_once()) == 2
     finally:
         tokentrail.uninstrument()
