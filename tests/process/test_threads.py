@@ -77,6 +77,18 @@ async def test_switching_off_tells_what_waits(trail, driver, short, encoding):
     assert _ours() == []
 
 
+async def test_a_stream_that_outlives_the_end_starts_no_thread(trail, driver, short, encoding):
+    """There is much to count, and nobody left to count it: it is told at once."""
+    create = driver.client(short).chat.completions.create
+    messages = [{"role": "user", "content": LONG}]
+    stream = await driver.call(create, model="gpt-4o", messages=messages, stream=True)
+    tokentrail.uninstrument()
+    await driver.read(stream)
+    assert _ours() == []
+    (span,) = trail.spans.at_once()
+    assert span.attributes["tokentrail.outcome"] == "completed"
+
+
 async def test_a_short_call_is_told_before_the_application_goes_on(trail, driver, short, encoding):
     """Span and metrics are final when the last chunk was asked for."""
     await _ask(driver, short)
