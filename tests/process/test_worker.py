@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 from tests.waiting import wait_until
 
-from tokentrail.runtime.worker import Worker
+from tokentrail.runtime.worker import Worker, approximate_size
 from tokentrail.support.threads import OwnThread
 
 NEVER = 60.0
@@ -566,3 +566,8 @@ def test_only_the_first_who_waits_for_work_that_hangs_waits(worker, log):
     held.go.set()
     assert worker.flush(5.0)
     assert not worker.is_stuck
+
+
+def test_what_many_small_texts_take_is_not_thought_less_than_they_are():
+    """Only some of them are looked at; the bytes that may wait are bounded by this."""
+    assert approximate_size([f"{number:06}" for number in range(5000)]) >= 5000 * 6
