@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cli.promql_rules import ALIKE, number, promql_name, rule, summed
+from tokentrail.cost.parts import IMAGE_PARTS, SECONDS_OF_AN_HOUR, rate_of
 from tokentrail.cost.rates import BY_REQUEST
-from tokentrail.cost.tools import IMAGE_PARTS, rate_of
-from tokentrail.cost.transcription import SECONDS_OF_AN_HOUR
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics.tools import IMAGE_LABELS
 

@@ -98,6 +98,7 @@ _SAMPLED: Final = (CHAT, COMPLETIONS)
 _TALKS: Final = (CHAT, RESPONSES)
 _FETCHED: Final = (RESPONSES, FETCH)
 _SPENDING: Final = (*_INFERENCES, EMBEDDINGS)
+_COSTING: Final = (*_SPENDING, MEDIA)
 _ANSWERING: Final = (*_SPENDING, FETCH)
 """What a model answers, now or before."""
 
@@ -223,20 +224,20 @@ SPAN: Final = (
         for kept in ("30m", "12h", "1h")
     ),
     Attribute(semconv.CACHE_KEY, _X, When.KEYED, _TALKS),
-    Attribute("tokentrail.cost.amount", _X, When.PRICED, _SPENDING, float),
-    Attribute("tokentrail.cost.currency", _X, When.PRICED, _SPENDING, note="`USD`"),
+    Attribute("tokentrail.cost.amount", _X, When.PRICED, _COSTING, float),
+    Attribute("tokentrail.cost.currency", _X, When.PRICED, _COSTING, note="`USD`"),
     Attribute(
         "tokentrail.cost.source",
         _X,
         When.PRICED,
-        _SPENDING,
+        _COSTING,
         note="`provider`, `own_prices`, `published_prices`",
     ),
     Attribute(
         semconv.COST_UNPRICED,
         _X,
         When.UNPRICED,
-        _SPENDING,
+        _COSTING,
         tuple,
         "`model` or `service_tier` where no part has one",
     ),
