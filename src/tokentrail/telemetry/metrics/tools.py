@@ -59,11 +59,11 @@ class ToolMetrics:
                 model: Attributes = {} if tool.model is None else {semconv.TOOL_MODEL: tool.model}
                 attributes |= points.bounded(semconv.TOOL_MODEL, model)
                 attributes[semconv.SOURCE] = Source.REPORTED.value
-                for number, part in _parts(tool.tokens):
+                for number, part in image_points(tool.tokens):
                     self._tokens.add(number, {**attributes, **part})
 
 
-def _parts(tokens: Reported) -> Iterator[tuple[int, Attributes]]:
+def image_points(tokens: Reported) -> Iterator[tuple[int, Attributes]]:
     """Yield the tokens of images by what they cost, as far as that is known."""
     parts = cost_parts.image_parts(tokens)
     if parts is not None:
