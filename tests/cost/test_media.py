@@ -55,6 +55,7 @@ TOKENS = {
 }
 UNSPLIT = {**TOKENS, "input_token_details": None}
 SPLIT = {"output_tokens_details": {"text_tokens": 10, "image_tokens": 4160}}
+CACHED = {"input_tokens_details": {"text_tokens": 9, "image_tokens": 9, "cached_tokens": 5}}
 SPOKEN = audio.speech_events()
 SVG = {"model": "o4", "input_tokens": 9, "output_tokens": 9, "reasoning_tokens": 0}
 
@@ -151,6 +152,8 @@ OWN = {
         (DRAW, "pictures", drawn((30, 20), 40), (None, None, ("image_output",))),
         # what the server does not say
         (HEAR, "gpt-4o-mini-transcribe", heard(**UNSPLIT), (None, None, ("audio_input",))),
+        (DRAW, "gpt-image-1", drawn((9, 9), 4, **CACHED), (None, None, ("cache_read",))),
+        (DRAW, "gpt-image-1", drawn((9, 9), 4, **SPLIT), (None, None, None)),  # more than all of it
         (DRAW, "gpt-image-9", drawn((30, 20), 40), (None, None, ("model",))),
         (DRAW, "gpt-image-1.5", {**drawn((30, 0), 40), "svg_usage": SVG}, (None, None, ("svg",))),
         (DRAW, "dall-e-3", {"created": 1, "data": []}, (None, None, None)),

@@ -73,33 +73,42 @@ def transcript_parts(used: Reported) -> Parts | None:
     return {name: number for name, number in parts.items() if number}
 
 
-def _speech_parts(used: Reported) -> Parts:
+def _of_images(used: Reported) -> Parts | tuple[str]:
+    parts = image_parts(used)
+    if parts is not None:
+        return parts
+    return ("cache_read",) if used.cache_read_tokens else {}
+
+
+def _of_transcript(used: Reported) -> Parts | tuple[str]:
+    parts = transcript_parts(used)
+    return ("audio_input",) if parts is None else parts
+
+
+def _of_speech(used: Reported) -> Parts:
     """Return the tokens of the text, and those of the audio that it became."""
     parts = {"input": used.input_tokens or 0, "audio_output": used.output_tokens or 0}
     return {name: number for name, number in parts.items() if number}
 
 
-_READERS: Final[Mapping[str, tuple[Callable[[Reported], Parts | None], str]]] = {
-    "images": (image_parts, "cache_read"),
-    "transcript": (transcript_parts, "audio_input"),
-    "speech": (_speech_parts, "output"),
+_READERS: Final[Mapping[str, Callable[[Reported], Parts | tuple[str]]]] = {
+    "images": _of_images,
+    "transcript": _of_transcript,
+    "speech": _of_speech,
 }
-"""By what a usage is of: its parts, and the name of the part that nobody may say the size of."""
 
 
 def reported_parts(billed_as: str, usage: Usage) -> Parts | tuple[str]:
     """Return the parts of a report, or the name of the part whose size is not known.
 
-    Nothing, if the server did not report the whole answer.
+    Nothing, if the server did not report the whole answer, or parts exceed their whole.
     """
     used, sources = usage.reported, {count.source for count in (usage.input, usage.output) if count}
     if used is None or not sources <= {Source.REPORTED}:
         return {}
     if used.audio_seconds is None and (usage.input is None or usage.output is None):
         return {}
-    read, unknown = _READERS[billed_as]
-    parts = read(used)
-    return (unknown,) if parts is None else parts
+    return _READERS[billed_as](used)
 
 
 def cost_of_parts(parts: Parts, rates: Rates) -> tuple[Decimal, tuple[str, ...]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     RatesOf = Callable[[str], Rates | None]
 
 _THOUSAND: Final = 1000
-_UNPRICED: Final = frozenset({"code_interpreter", "svg"})
+_UNPRICED: Final = frozenset({"code_interpreter", "shell", "svg"})
 """A container is billed once and may live on from an answer before: nobody can know here. The
 tokens of drawing SVG are billed by a model of their own; they were only ever seen in types."""
 
