@@ -44,7 +44,10 @@ def _use(client):
     capture_content="SPAN_AND_EVENT", count_verification_ratio=1.0, preload_encodings="o200k_base"
 )
 def test_no_thread_file_or_socket_is_left(trail):
-    """Nor is one opened while calls are told: all of ours is memory and one thread."""
+    """Nor is one opened while calls are recorded: all of ours is memory and one thread.
+
+    What is closed meanwhile is of tests before this one: a collection finds their event loops.
+    """
     client, _ = wire.clients()
     _use(client)
     tokentrail.uninstrument()
@@ -53,12 +56,12 @@ def test_no_thread_file_or_socket_is_left(trail):
         trail.instrument(capture_content="SPAN_AND_EVENT", count_verification_ratio=1.0)
         _use(client)
         gc.collect()
-        assert _open_files() == files
+        assert _open_files() <= files
         begun = time.monotonic()
         tokentrail.uninstrument()
         assert time.monotonic() - begun < 2 + 1  # and a second for a busy machine
-        assert set(threading.enumerate()) == threads
-    assert _open_files() == files
+        assert set(threading.enumerate()) <= threads
+    assert _open_files() <= files
 
 
 def test_a_worker_that_waits_is_joined_in_two_seconds(trail, monkeypatch):
