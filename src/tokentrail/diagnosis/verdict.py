@@ -36,7 +36,7 @@ class State(str, Enum):
 
     EXPORTED = "exported"
     NOT_EXPORTED = "not exported"
-    UNKNOWN = "cannot tell"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,7 @@ class Verdict:
     def headline(self) -> str:
         """The verdict in one sentence, with its reason and the most serious problem."""
         if self.state is State.UNKNOWN:
-            hint = "" if self.problems else ": run it as your program starts"
-            said = f"cannot tell{hint}"
+            said = "unknown: nothing is instrumented in this process"
         elif self.reason is not None:
             return f"calls made here are not exported: {self.reason.why}"
         else:

@@ -359,7 +359,7 @@ INSTRUMENTS: Final = {
     CACHE_TOKENS: Instrument(
         "counter",
         "{token}",
-        "Tokens of the input that the prompt's cache could have served, did serve, and missed.",
+        "Tokens of the input that the prompt cache could have served, did serve, and missed.",
     ),
     WASTE_TOKENS: Instrument(
         "counter", "{token}", "Tokens that were paid and not used, by reason."
