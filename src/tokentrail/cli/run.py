@@ -34,8 +34,8 @@ examples:
   tokentrail run --max-cost 0.05 app.py     for CI: exits with 9 if exceeded
 """
 _EXIT_CODES: Final = """\
-exit codes: that of the program; 9 if it ended with 0 but exceeded a limit;
-2 if the arguments are wrong"""
+exit codes: 0 done, or that of your program; 9 it ended with 0 and exceeded a
+limit; 2 the arguments are wrong"""
 _PYTHON: Final = {".py", ".pyw", ".pyz", ".zip"}
 
 

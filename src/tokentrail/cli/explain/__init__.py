@@ -58,7 +58,7 @@ def _run(asked: argparse.Namespace) -> int:
     found = files.calls_of(given)
     if not found:
         message = (
-            f"{asked.file} has no JSON with messages or input:"
+            f"{asked.file} has no request in JSON, with messages or input:"
             " tokentrail explain --help shows what it can read"
         )
         raise CommandError(message, code=2)
