@@ -344,10 +344,10 @@ INSTRUMENTS: Final = {
         "counter", "s", "Sound of realtime sessions that was transcribed, where it is billed so."
     ),
     RATE_LIMIT_LIMIT: Instrument(
-        "gauge", "{item}", "Requests or tokens that the provider allows, as it said last."
+        "gauge", "{item}", "Requests or tokens that the provider allows, by its last answer."
     ),
     RATE_LIMIT_REMAINING: Instrument(
-        "gauge", "{item}", "Requests or tokens that the provider still allows, as it said last."
+        "gauge", "{item}", "Requests or tokens that the provider still allows, by its last answer."
     ),
     COUNT_RATIO: Instrument(
         "histogram", "1", "Counted tokens over reported tokens of the same call."
