@@ -168,7 +168,7 @@ def _money(ask: Queries) -> tuple[Panel, ...]:
             " differs from the call before. not_served: nothing differs, so it expired.",
             Query(ask.total(CACHE, MISS, where=MISSED), legend(MISS)),
             unit=TOKENS_PER_SECOND,
-            empty=f"None. {NOT_EXPLAINED}",
+            empty=f"None, or {NOT_EXPLAINED[0].lower()}{NOT_EXPLAINED[1:]}",
             colors=MISSES,
         ),
         _stacked(
@@ -177,7 +177,7 @@ def _money(ask: Queries) -> tuple[Panel, ...]:
             " price. Needs the rules of `tokentrail prices`.",
             Query(f"sum by ({WASTE}) ({wasted}) * 3600", legend(WASTE)),
             unit=USD_PER_HOUR,
-            empty=f"None. {NO_PRICES}",
+            empty=f"None, or {NO_PRICES[0].lower()}{NO_PRICES[1:]}",
             colors=WASTES,
         ),
     )
@@ -208,7 +208,7 @@ def _growth(ask: Queries) -> tuple[Panel, ...]:
             " more than input from the cache. Needs the rules of `tokentrail prices`.",
             Query(f"{saved} * 3600", legend(MISS)),
             unit=USD_PER_HOUR,
-            empty=f"None. {NO_PRICES}",
+            empty=f"None, or {NO_PRICES[0].lower()}{NO_PRICES[1:]}",
             colors=MISSES,
             width=12,
         ),

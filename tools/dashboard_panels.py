@@ -885,9 +885,9 @@ def _itself(ask: Queries) -> tuple[Panel, ...]:
             " too much to do (a worry), and those that a calibration corrected.",
             "timeseries",
             (
-                Query(ours(QUEUED), f"{legend(JOB)} / queued"),
-                Query(ours(ESTIMATED), f"{legend(JOB)} / estimated"),
-                Query(ours(CORRECTED), f"{legend(JOB)} / corrected"),
+                Query(ours(QUEUED), f"queued / {legend(JOB)}"),
+                Query(ours(ESTIMATED), f"estimated / {legend(JOB)}"),
+                Query(ours(CORRECTED), f"corrected / {legend(JOB)}"),
             ),
             empty=about,
             decimals=0,

@@ -290,7 +290,7 @@ def _hues(legend: str) -> Iterator[tuple[str, str]]:
     """Yield patterns of names and a hue for each, the later the narrower."""
     if legend.startswith(asked.legend(asked.MODEL)):
         yield from ((f"/{pattern}/", color) for pattern, color in shown.MODELS.items())
-    elif legend.startswith((asked.legend(asked.JOB), asked.legend(asked.BY))):
+    elif asked.legend(asked.JOB) in legend or asked.legend(asked.BY) in legend:
         yield from ((_spread(place), color) for place, color in enumerate(shown.HUES))
 
 
