@@ -251,7 +251,7 @@ time.sleep(40)
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 5), (signal.SIGINT, -signal.SIGINT)], ids=str
 )
-def test_a_signal_is_handed_on_and_ends_both_alike(programs, number, code):
+def test_a_signal_is_passed_on_and_ends_both_alike(programs, number, code):
     command = programs.command(programs.write(SIGNALS))
     process = subprocess.Popen(
         command,
