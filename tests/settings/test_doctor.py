@@ -155,6 +155,7 @@ def test_the_long_lists_are_there_when_they_are_asked_for(monkeypatch, capsys):
     assert max(map(len, printed.splitlines())) <= 80
 
 
+@pytest.mark.thorough
 def test_for_programs_it_is_json():
     command = [sys.executable, "-m", "tokentrail", "doctor", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)

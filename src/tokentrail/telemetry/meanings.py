@@ -83,6 +83,7 @@ MEANINGS: Final = {
             ("computer_use", "computer use"),
             ("mcp", "MCP servers"),
             ("image_generation", "image generation"),
+            ("shell", "a shell in a container"),
         )
     },
     "tokentrail.tool.image_generation.input_tokens": "Tokens read to generate images.",

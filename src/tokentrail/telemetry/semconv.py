@@ -80,6 +80,7 @@ COST_SOURCE: Final = "tokentrail.cost.source"
 COST_UNPRICED: Final = "tokentrail.cost.unpriced"
 TOOL_NAMES: Final = (
     "web_search", "file_search", "code_interpreter", "computer_use", "mcp", "image_generation",
+    "shell",
 )  # fmt: skip
 """The tools that a server runs itself."""
 TOOL_NAME: Final = "tokentrail.tool.name"
