@@ -64,7 +64,7 @@ def test_three_calls_are_made_and_recorded(run, server):
     done = run("--yes", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url)
     assert (done.returncode, done.stderr) == (0, "")
     offered = " ".join(done.stdout.split())
-    assert f"3 calls to gpt-4o-mini at {server.base_url}, as a rule about 150" in offered
+    assert f"3 calls to gpt-4o-mini at {server.base_url}, usually about 150" in offered
     assert "1,560 at most (500 for an answer), paid by the key in OPENAI_API_KEY." in offered
     rows = [
         line
