@@ -153,7 +153,7 @@ def test_a_module_is_run_and_a_command_and_their_own_sitecustomize(programs):
     programs.environ["PYTHONPATH"] += f":{programs.folder / 'site'}"
     assert programs.run("-m", "mine", "--max-tokens", "1").stdout == "['--max-tokens', '1'] 1\n"
     assert len(programs.record(sys.executable, "mine.py")) == 1
-    assert "no such command" in programs.run("nothing-there", code=2).stderr
+    assert "neither a file nor a command" in programs.run("nothing-there", code=2).stderr
 
 
 @pytest.mark.thorough
