@@ -215,7 +215,8 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
         unknown: Any other name raises ``TypeError``.
 
     Raises:
-        TypeError: An argument is not a setting. The message lists all settings.
+        TypeError: An argument is not a setting, or not a provider. The message says what is
+            allowed.
         ValueError: A value is not allowed. The message names the setting, the value and what is
             allowed.
     """

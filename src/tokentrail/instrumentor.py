@@ -64,6 +64,7 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
             return
         settings = {name: value for name, value in kwargs.items() if name not in _NO_SETTINGS}
         asked = read_arguments(settings)  # which raises also where nothing is to be done
+        _require_providers(kwargs)
         active = runtime.current()
         if active is not None:
             _note_second(active, kwargs, asked)
@@ -103,6 +104,14 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         patching.release()
         if active is not None:
             active.close()
+
+
+def _require_providers(given: Mapping[str, object]) -> None:
+    for name in PROVIDERS:
+        provider, method = given.get(name), f"get_{name.removesuffix('_provider')}"
+        if provider is not None and not hasattr(provider, method):
+            message = f"{name}={provider!r} is not allowed; allowed: an object with {method}()"
+            raise TypeError(message)
 
 
 def _import_what_counts() -> None:

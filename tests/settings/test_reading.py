@@ -375,7 +375,15 @@ def test_a_name_that_is_no_setting_raises_and_names_those_there_are():
 
 
 @pytest.mark.parametrize(
-    ("kwargs", "error"), [({"token_counting": "no"}, ValueError), ({"tokens": True}, TypeError)]
+    ("kwargs", "error"),
+    [
+        ({"token_counting": "no"}, "token_counting='no' is not allowed; allowed: off,"),
+        ({"tokens": True}, "tokentrail has no setting 'tokens'; there are:"),
+        (
+            {"meter_provider": 3},
+            "meter_provider=3 is not allowed; allowed: an object with get_meter",
+        ),
+    ],
 )
 def test_instrument_refuses_before_anything_is_changed(kwargs, error):
     """After the refusal nothing is instrumented, and a right instrument() works."""
@@ -383,7 +391,7 @@ def test_instrument_refuses_before_anything_is_changed(kwargs, error):
 
     tokentrail.uninstrument()
     bare = Completions.__dict__["create"]
-    with pytest.raises(error):
+    with pytest.raises((TypeError, ValueError), match=error):
         tokentrail.instrument(**kwargs)
     assert Completions.__dict__["create"] is bare
     tokentrail.instrument(token_counting="off")

@@ -80,17 +80,17 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     if type(choices) is not list:
         choices = listed(choices)
     for position, choice in enumerate(choices):
-        said = fields(choice)
-        index = said.get("index")
+        choice_fields = fields(choice)
+        index = choice_fields.get("index")
         if type(index) is not int:
             index = position
         if 0 <= index < MOST_CHOICES:
-            reasons[index] = telemetry_str(said.get("finish_reason"))
-            has_failed |= reasons[index] not in _USUAL or bool(said.get("error"))
-        if "content_filter_results" in said:
-            filters.append(said["content_filter_results"])
+            reasons[index] = telemetry_str(choice_fields.get("finish_reason"))
+            has_failed |= reasons[index] not in _USUAL or bool(choice_fields.get("error"))
+        if "content_filter_results" in choice_fields:
+            filters.append(choice_fields["content_filter_results"])
         if sink is not None:
-            reader.feed(said, index, sink)
+            reader.feed(choice_fields, index, sink)
     prompts, created = given.get("prompt_filter_results"), given.get("created")
     moderation = given.get("moderation")
     reported = read_usage(given.get("usage"))
@@ -266,16 +266,16 @@ class ChunkAccumulator:
         try:
             given = chunk.__dict__
             (choice,) = given["choices"]
-            said = choice.__dict__
-            delta = said["delta"]
+            choice_fields = choice.__dict__
+            delta = choice_fields["delta"]
             content = delta.__dict__["content"]
-            buffer = self._buffers[said["index"]]
+            buffer = self._buffers[choice_fields["index"]]
             if (
                 len(buffer) < MOST_WAITING
                 and len(content) <= SMALL
                 and type(content) is str
                 and given["usage"] is None
-                and said["finish_reason"] is None
+                and choice_fields["finish_reason"] is None
                 and len(delta.__pydantic_fields_set__) == 1
                 and not delta.__pydantic_extra__
             ):
@@ -301,16 +301,16 @@ class ChunkAccumulator:
             self._tier = tier
         if fingerprint:
             self._fingerprint = fingerprint
-        choices, said = given.get("choices"), NOTHING
+        choices, shown = given.get("choices"), NOTHING
         if type(choices) is not list:
             choices = listed(choices)
             self._has_others |= not choices
         for choice in choices:
-            said = max(said, self._choose(fields(choice)))
+            shown = max(shown, self._choose(fields(choice)))
         if not choices or given.get("error") is not None:
             self._note_error(given, has_choices=bool(choices))
         usage = find_usage(given)
-        self._note_usage(usage, said, has_choices=bool(choices))
+        self._note_usage(usage, shown, has_choices=bool(choices))
 
     def _note_error(self, given: Mapping[str, object], *, has_choices: bool) -> None:
         """Note an error, or the complaint of an event that is not a chunk."""
@@ -319,36 +319,36 @@ class ChunkAccumulator:
         elif not has_choices:
             self._complaint = error_of_answer(given, answered=False) or self._complaint
 
-    def _note_usage(self, usage: object, said: int, *, has_choices: bool) -> None:
+    def _note_usage(self, usage: object, shown: int, *, has_choices: bool) -> None:
         """Take the usage of a chunk, or note that more arrived after the last usage."""
         if usage is not None:
             self._buffers.clear()  # so that later content shows that this usage was not final
         if usage is not None and self._takes(usage):
             self._final = self._is_last = True
-        elif said:
+        elif shown:
             self._final = False
         elif has_choices:
             self._is_last = False
 
-    def _choose(self, said: Mapping[str, object]) -> int:
+    def _choose(self, choice_fields: Mapping[str, object]) -> int:
         """Note a choice and its finish reason; a choice without an index is the first.
 
         Return what it contains, if that matters: until content arrived, and after a usage.
         """
-        index = said.get("index")
-        reason: Any = said.get("finish_reason")
+        index = choice_fields.get("index")
+        reason: Any = choice_fields.get("finish_reason")
         known = index if type(index) is int else 0
         if reason is not None:
             reason = None if reason == NO_REASON else telemetry_str(reason)
         if 0 <= known < MOST_CHOICES:
             self._reasons[known] = reason or self._reasons.get(known)
-        if reason not in _USUAL or said.get("error"):
-            self._error = error_of_choices((said,)) or self._error
+        if reason not in _USUAL or choice_fields.get("error"):
+            self._error = error_of_choices((choice_fields,)) or self._error
         if self._sink is not None:
-            self._reader.feed(said, known, self._sink)
+            self._reader.feed(choice_fields, known, self._sink)
         shown = NOTHING
         if not self.has_content or self._most_made >= 0:
-            shown = self._reader.shows(said)
+            shown = self._reader.shows(choice_fields)
             self._says |= bool(shown)
             self.has_content |= shown == CONTENT_SHOWN
         lends = self.has_content and self._model is not None and self._findings is None

@@ -59,8 +59,8 @@ class Findings:
             (self._input, given.get("input")),
             (self._output, given.get("output")),
         ):
-            said = fields(results)
-            for result in map(fields, sequence(said.get("results")) or (said,)):
+            value = fields(results)
+            for result in map(fields, sequence(value.get("results")) or (value,)):
                 if result.get("flagged") is True:
                     found = fields(result.get("categories"))
                     _add({name: {_DETECTED: is_so} for name, is_so in found.items()}, known)
@@ -97,8 +97,8 @@ def _found(result: object) -> tuple[str | None, bool]:
     return _DETECTED if given.get(_DETECTED) is True else None, filtered
 
 
-def _is_name(said: object) -> bool:
-    return isinstance(said, str) and _WORD.fullmatch(said) is not None
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _WORD.fullmatch(value) is not None
 
 
 def _more_severe(one: str | None, other: str | None) -> str | None:

@@ -67,9 +67,9 @@ def error_of_answer(answer: Mapping[str, object], *, answered: bool) -> str | No
 def _complaint(answer: Mapping[str, object]) -> str | None:
     """Return the code of a complaint, from inside it or next to it."""
     for name in _COMPLAINTS:
-        said = answer.get(name)
-        if is_error(said):
-            listed = said if isinstance(said, list) else None
+        error = answer.get(name)
+        if is_error(error):
+            listed = error if isinstance(error, list) else None
             return error_type(listed or {"code": answer.get("code")})
     return None
 

@@ -115,9 +115,9 @@ class MessageReader:
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
         """Pass the content of a choice's message to the sink."""
-        said = message_of(choice)
-        feed_words(said, index, sink)
-        for position, call in enumerate(each_call(said.get("tool_calls"))):
+        message = message_of(choice)
+        feed_words(message, index, sink)
+        for position, call in enumerate(each_call(message.get("tool_calls"))):
             given = called(call)
             name = nonempty_str(given.get("name"))
             _feed_call(call, (index, position), name, arguments_of(given), sink)
@@ -139,13 +139,13 @@ class DeltaReader:
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
         """Pass the content of a choice's delta to the sink."""
-        said = fields(choice.get("delta"))
+        message = fields(choice.get("delta"))
         if not self._has_deltas:
-            self._has_deltas = any(said[name] for name in said if name != "role")
+            self._has_deltas = any(message[name] for name in message if name != "role")
         if not self._has_deltas and (choice.get("message") or choice.get("text")):
             sink.add("unknown", index, _TRANSCRIPT, "")  # unclear: a piece, or all text so far
-        feed_words(said, index, sink)
-        calls = said.get("tool_calls")
+        feed_words(message, index, sink)
+        calls = message.get("tool_calls")
         if calls:
             places = self._places = self._places or CallPlaces()
             for position, call in enumerate(each_call(calls)):
@@ -159,9 +159,9 @@ class DeltaReader:
         return shown_by(fields(choice.get("delta")))
 
 
-def feed_words(said: Mapping[str, object], index: int, sink: TextSink) -> None:
+def feed_words(message: Mapping[str, object], index: int, sink: TextSink) -> None:
     """Give ``sink`` all but the tool calls of a message or delta; both have the same fields."""
-    get = said.get
+    get = message.get
     content = get("content")
     if content and type(content) is str:
         sink.add("text", index, CONTENT, content)
@@ -171,8 +171,8 @@ def feed_words(said: Mapping[str, object], index: int, sink: TextSink) -> None:
     value = get("refusal")
     if value and type(value) is str:
         sink.add("refusal", index, 0, value)
-    if not THOUGHT_FIELDS.isdisjoint(said):  # tested here: most chunks have none
-        _feed_thought(said, index, sink)
+    if not THOUGHT_FIELDS.isdisjoint(message):  # tested here: most chunks have none
+        _feed_thought(message, index, sink)
     value = get("function_call")
     if value:
         legacy = fields(value)
@@ -185,21 +185,21 @@ def feed_words(said: Mapping[str, object], index: int, sink: TextSink) -> None:
         transcript = nonempty_str(fields(value).get("transcript"))
         if transcript is not None:
             sink.add("text", index, _TRANSCRIPT, transcript)
-    if get("images") or (not KNOWN_FIELDS.issuperset(said) and holds_other_words(said)):
+    if get("images") or (not KNOWN_FIELDS.issuperset(message) and holds_other_words(message)):
         sink.add("unknown", index, _TRANSCRIPT, "")
 
 
-def _feed_thought(said: Mapping[str, object], index: int, sink: TextSink) -> None:
+def _feed_thought(message: Mapping[str, object], index: int, sink: TextSink) -> None:
     """Pass shown reasoning to the sink, from any field that compatible servers use.
 
     If a server fills two fields, they repeat each other. A summary is shorter than the billed
     reasoning.
     """
-    value, details = thought_of(said), None
+    value, details = thought_of(message), None
     if value is None:
         return
-    if "reasoning_details" in said:
-        details = {fields(one).get("type") for one in sequence(said["reasoning_details"])}
+    if "reasoning_details" in message:
+        details = {fields(one).get("type") for one in sequence(message["reasoning_details"])}
     kind = "reasoning"
     if details and not _HIDDEN.isdisjoint(details):
         sink.add("summary", index, 0, "")
@@ -243,9 +243,9 @@ def _thought(value: object) -> Iterator[tuple[str, str]]:
         yield ("reasoning" if kind == "text" else kind), text
 
 
-def shown_by(said: Mapping[str, object]) -> int:
+def shown_by(message: Mapping[str, object]) -> int:
     """Return what a message or a delta contains."""
-    get = said.get
+    get = message.get
     content = get("content")
     if content and type(content) is str:
         return CONTENT_SHOWN
@@ -263,7 +263,7 @@ def shown_by(said: Mapping[str, object]) -> int:
         return CONTENT_SHOWN
     if legacy and _is_named(fields(legacy)):
         return CONTENT_SHOWN
-    has_thought = not THOUGHT_FIELDS.isdisjoint(said) and holds_thought(said)
+    has_thought = not THOUGHT_FIELDS.isdisjoint(message) and holds_thought(message)
     return THOUGHT if has_thought else shown
 
 

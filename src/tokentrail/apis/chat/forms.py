@@ -26,19 +26,19 @@ _SERVER_TOOLS: Final = ("executed_tools",)
 
 def message_of(choice: Mapping[str, object]) -> Mapping[str, object]:
     """Return the message of a plain answer's choice; some servers send a delta or bare text."""
-    said = fields(choice.get("message")) or fields(choice.get("delta"))
-    return said or {"content": choice.get("text")}
+    message = fields(choice.get("message")) or fields(choice.get("delta"))
+    return message or {"content": choice.get("text")}
 
 
-def holds_thought(said: Mapping[str, object]) -> bool:
+def holds_thought(message: Mapping[str, object]) -> bool:
     """Whether a message or delta has reasoning in any form."""
-    return any(map(said.get, THOUGHT_FIELDS))
+    return any(map(message.get, THOUGHT_FIELDS))
 
 
-def thought_of(said: Mapping[str, object]) -> str | None:
+def thought_of(message: Mapping[str, object]) -> str | None:
     """Return the reasoning of a message or delta; empty if it has an unknown form."""
     for name in (*_NAMES, *_BLOCKS):
-        value = said.get(name)
+        value = message.get(name)
         if value:
             return "".join(map(_text, value if is_sequence(value) else (value,)))
     return None
@@ -51,11 +51,11 @@ def _text(value: object) -> str:
     return plain_str(value) or next(filter(None, held), "")
 
 
-def holds_other_words(said: Mapping[str, object]) -> bool:
+def holds_other_words(message: Mapping[str, object]) -> bool:
     """Whether an unknown field contains words, or the server ran tools of its own."""
-    if any(map(said.get, _SERVER_TOOLS)):
+    if any(map(message.get, _SERVER_TOOLS)):
         return True
-    others = (nonempty_str(said[name]) for name in said if name not in KNOWN_FIELDS)
+    others = (nonempty_str(message[name]) for name in message if name not in KNOWN_FIELDS)
     return any(text is not None and " " in text for text in others)
 
 

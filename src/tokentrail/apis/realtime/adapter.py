@@ -127,8 +127,8 @@ class RealtimeAdapter:
 def _transcriber(session: Mapping[str, object]) -> str | None:
     """Return the model that transcribes input; beta sessions have it in another field."""
     heard = fields(fields(session.get("audio")).get("input"))
-    said = heard.get("transcription") or session.get("input_audio_transcription")
-    return telemetry_str(fields(said).get("model"))
+    transcription = heard.get("transcription") or session.get("input_audio_transcription")
+    return telemetry_str(fields(transcription).get("model"))
 
 
 def _speaks(given: Mapping[str, object]) -> bool:
@@ -168,10 +168,10 @@ class RealtimeAccumulator:
                 self._feed("tool_name", given, item.get("name"))
 
     def _feed(self, kind: str, given: Mapping[str, object], piece: object) -> None:
-        said = nonempty_str(piece)
-        if self._sink is not None and said is not None:
+        text = nonempty_str(piece)
+        if self._sink is not None and text is not None:
             choice, item = integer(given.get("output_index")), integer(given.get("content_index"))
-            self._sink.add(kind, choice or 0, item or 0, said)
+            self._sink.add(kind, choice or 0, item or 0, text)
 
     def _learn(self, given: Mapping[str, object], *, done: bool) -> None:
         status, details = telemetry_str(given.get("status")), fields(given.get("status_details"))

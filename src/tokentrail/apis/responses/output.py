@@ -84,11 +84,11 @@ def _cache_diagnostics(given: object) -> dict[str, Any]:
     """Return the server's report about a cache miss of the prompt."""
     if given is None:
         return {}
-    said = fields(given)
-    reason = error_code(said.get("reason")) if said.get("type") == "cache_miss" else None
+    found = fields(given)
+    reason = error_code(found.get("reason")) if found.get("type") == "cache_miss" else None
     if reason is None:
         return {}
-    missed = tokens(said.get("cache_missed_tokens"))
+    missed = tokens(found.get("cache_missed_tokens"))
     return {"cache_miss_reason": reason, "cache_missed_tokens": missed}
 
 

@@ -163,8 +163,8 @@ class EventAccumulator:
             self._close(fields(given.get("item")), given.get("output_index"))
             self._note_tool(given.get("item"), given.get("output_index"))
         elif kind == "error":
-            said = given.get("code") or fields(given.get("error")).get("code")
-            self._error = error_code(said) or "error"
+            code = given.get("code") or fields(given.get("error")).get("code")
+            self._error = error_code(code) or "error"
 
     def _close(self, item: Mapping[str, object], index: object) -> None:
         """Take a whole item; add only the text that did not arrive in events before."""
