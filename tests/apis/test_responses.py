@@ -334,7 +334,9 @@ def test_status_tells_how_it_finished(
 
 def test_a_stream_read_as_text_is_not_complete(sink: Any) -> None:
     """The bare text that extra_body={"stream": True} gives."""
-    assert SHAPE.parse_response("data: {}\n\n", sink) == Response(complete=False)
+    unread = Response(complete=False)
+    assert SHAPE.parse_response("data: {}\n\n", sink) == unread
+    assert FetchAdapter().parse_response("data: {}\n\n", None) == unread
     assert not sink.parts
 
 

@@ -118,6 +118,23 @@ async def test_a_finished_batch_has_its_usage_at_half_price(trail, driver):
     assert counted(trail) == 0
 
 
+async def test_the_usage_of_a_batch_is_known_however_it_ended(trail, driver):
+    """What was answered of it by then is billed."""
+    statuses = ("failed", "expired", "cancelled")
+
+    def respond(call):
+        name = call.path.rpartition("/")[2]
+        return Plain({**BATCH, "id": name, "status": name.removeprefix("batch_")})
+
+    with Server(respond) as server:
+        client = driver.client(server)
+        for status in statuses:
+            await driver.call(client.batches.retrieve, f"batch_{status}")
+        spans = trail.spans.all()
+    found = {span.attributes["gen_ai.response.status"]: used(span.attributes) for span in spans}
+    assert found == dict.fromkeys(statuses, (30_000, 5_000))
+
+
 TIER = {"service_tiers": {"batch": {"input": 0.4, "output": 1}}}
 
 

@@ -36,10 +36,17 @@ def _hooked(driver, call):
     return HTTP[driver.mode](verify=False, event_hooks={"request": [hook]})
 
 
-async def test_another_client_inside_a_request_is_told(trail, driver, server):
+@pytest.mark.parametrize("posted", [False, True])
+async def test_another_client_inside_a_request_is_told(trail, driver, server, posted):
     """A cache that looks for a like question, say, in a hook of the application's."""
     other = driver.client(server)
-    http = _hooked(driver, lambda: other.embeddings.create(**SOUGHT))
+
+    def seek():
+        if posted:
+            return other.post("/embeddings", body=SOUGHT, cast_to=object)
+        return other.embeddings.create(**SOUGHT)
+
+    http = _hooked(driver, seek)
     client = driver.client(server, http_client=http)
     await driver.call(client.chat.completions.create, **ASKED)
     told = [span.attributes["gen_ai.operation.name"] for span in trail.spans.all()]

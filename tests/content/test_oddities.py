@@ -153,6 +153,7 @@ async def test_an_error_of_ours_in_the_rules_keeps_no_message_of_an_exception(
     assert "tiger" not in span.to_json()
     assert event.attributes["exception.type"] == "openai.BadRequestError"
     assert "exception.message" not in event.attributes
+    assert "exception.stacktrace" not in event.attributes
 
 
 @pytest.mark.settings(capture_content="SPAN_ONLY", redact=lambda *_: 1 / 0)

@@ -53,6 +53,7 @@ def _costs(text):
     return [rule for rule in rules if rule["record"] == COST]
 
 
+@pytest.mark.thorough
 def test_it_writes_every_model_of_openai_and_azure_to_the_screen(prices):
     code, told, said = prices()
     assert (code, said) == (0, "")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import openai
 import pytest
 
 from tokentrail.cost import Prices, genai_prices, prices
@@ -79,6 +80,15 @@ async def test_a_reported_usage_has_its_published_price(trail, driver, stream):
 async def test_without_the_setting_there_is_none(trail, driver):
     assert await cost(trail, driver, answering(USAGE)) is None
     assert not {name for name in trail.spans.attributes() if "cost" in name}
+
+
+@pytest.mark.settings(cost="reported")
+async def test_a_call_that_was_refused_costs_nothing(trail, driver):
+    with pytest.raises(openai.BadRequestError):
+        await cost(trail, driver, lambda _call: Plain({"error": {"message": "no"}}, 400))
+    attributes = trail.spans.attributes()
+    assert attributes["error.type"] == "openai.BadRequestError"
+    assert COST not in attributes
 
 
 @pytest.mark.settings(cost="reported")

@@ -72,7 +72,7 @@ def test_every_name_that_is_asked_for_is_told(pulled):
             series.setdefault(sample.name, {"job"}).update(sample.labels)
     recorded = {rule.name for rule in rules() if not rule.alert} | BY_PRICES
     promoted = {"deployment_environment_name", "service_version"}
-    known = set().union(*series.values(), promoted, {"alertname"})
+    known = set().union(*series.values(), promoted, {"alertname", "alert"})
     for name, labels in series.items():
         if "_embeddings_" in name:  # none of the calls made here failed
             labels.add("error_type")

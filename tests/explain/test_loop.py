@@ -266,6 +266,26 @@ async def test_a_call_beside_a_conversation_that_has_all_of_it_breaks_nothing(ag
     assert cache_of(seen) == (1920, 0, None)
 
 
+async def test_the_same_asked_of_another_model_is_not_the_turn_before(agent, client, api):
+    """Both stand in the next turn with all they have: it goes on from the one that begins alike."""
+    conversation = Conversation(api, "Find the page.")
+    for model in ("gpt-4o", "gpt-4o-mini"):
+        await agent.make(client, LOOP[1], {**conversation.asked(), "model": model})
+    conversation.go_on(1)
+    seen = await agent.make(client, replace(LOOP[2], read=0), conversation.asked())
+    assert cache_of(seen) == (1920, 1920, "not_served")
+
+
+@pytest.mark.parametrize("api", ["responses"], indirect=True)
+async def test_a_turn_goes_on_from_the_response_that_it_names(agent, client, api):
+    """The server has the items of before: no item of this request was sent then."""
+    conversation = Conversation(api, "Find the page.")
+    first = await agent.make(client, LOOP[1], conversation.asked())
+    known = {"previous_response_id": first["gen_ai.response.id"], "input": "Go on."}
+    seen = await agent.make(client, LOOP[2], {**conversation.asked(), **known})
+    assert cache_of(seen) == (1920, 0, None)
+
+
 @pytest.mark.parametrize(("again", "wasted"), [(True, 2003), (False, None)])
 async def test_a_request_that_is_sent_again_unchanged_is_waste(agent, client, api, again, wasted):
     conversation = Conversation(api, "Find the page.")

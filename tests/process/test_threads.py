@@ -77,6 +77,18 @@ async def test_switching_off_tells_what_waits(trail, driver, short, encoding):
     assert _ours() == []
 
 
+async def test_a_stream_that_outlives_the_end_starts_no_thread(trail, driver, short, encoding):
+    """There is much to count, and nobody left to count it: it is told at once."""
+    create = driver.client(short).chat.completions.create
+    messages = [{"role": "user", "content": LONG}]
+    stream = await driver.call(create, model="gpt-4o", messages=messages, stream=True)
+    tokentrail.uninstrument()
+    await driver.read(stream)
+    assert _ours() == []
+    (span,) = trail.spans.at_once()
+    assert span.attributes["tokentrail.outcome"] == "completed"
+
+
 async def test_a_short_call_is_told_before_the_application_goes_on(trail, driver, short, encoding):
     """Span and metrics are final when the last chunk was asked for."""
     await _ask(driver, short)
@@ -307,8 +319,9 @@ async def test_the_switch_interval_is_the_programs_own(trail, driver, short, enc
     assert sys.getswitchinterval() == before
 
 
+@pytest.mark.parametrize("stream", [True, False])
 async def test_an_encoding_is_built_in_the_background_by_the_first_call(
-    spans, metrics, driver, short, monkeypatch
+    spans, metrics, driver, short, monkeypatch, stream
 ):
     """The call does not wait for it; the next one finds it."""
     from tokentrail.counting import Encodings
@@ -321,11 +334,11 @@ async def test_an_encoding_is_built_in_the_background_by_the_first_call(
         tracer_provider=spans.provider, meter_provider=metrics.provider, count_timeout=10
     )
     try:
-        await _ask(driver, short)
+        await _ask(driver, short, stream=stream)
         assert cold.get("o200k_base") is None, "nobody waited"
         assert spans.at_once() == ()
         assert spans.one().attributes["tokentrail.usage.output.source"] == "counted"
-        await _ask(driver, short)
+        await _ask(driver, short, stream=stream)
         assert len(spans.at_once()) == 2
     finally:
         tokentrail.uninstrument()

@@ -114,7 +114,10 @@ EVENTS = {
     "a code and words": ({"code": 1305, "msg": "too many"}, "1305"),
     "a list": ({"errors": [{"code": "busy"}]}, "busy"),
     "a framework's": ({"detail": "Not Found"}, "_OTHER"),
-}
+    "a usage of nothing": (
+        {"code": 1305, "msg": "no", "usage": {"prompt_tokens": 0, "completion_tokens": 0}}, "1305",
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.settings(emit_event=True)

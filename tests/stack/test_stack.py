@@ -227,7 +227,7 @@ def test_exemplars_lead_to_traces_in_jaeger(seen, target):
 
 @pytest.mark.parametrize(
     ("panel", "model"),
-    [("Cost per hour by model", "gpt-4.1"), ("Failed calls by model", "gpt-nought")],
+    [("Cost per hour by model", "gpt-4.1"), ("Failed calls by model, 15 min", "gpt-nought")],
 )
 def test_the_link_of_a_panel_finds_its_traces_in_jaeger(seen, panel, model):
     """As Grafana asks Jaeger: tags as JSON, of one service."""

@@ -7,6 +7,7 @@ import json
 
 import openai
 import pytest
+from opentelemetry import trace
 from tests.telemetry.headers import ALL, HEADERS, ID, IS_OLD
 
 from tokentrail.apis import http_metadata
@@ -53,6 +54,18 @@ async def test_a_streaming_response_shows_all(trail, driver, serve):
     async with driver.within(create(**ASKED)) as response:
         await driver.call(response.parse)
     assert _shown(trail) == ALL
+
+
+@pytest.mark.settings(emit_event=True)
+async def test_an_event_shows_all_where_the_span_is_not_recorded(trail, driver, serve):
+    client = driver.client(serve(_stream()))
+    unsampled = trace.NonRecordingSpan(trace.SpanContext(1, 1, is_remote=True))
+    with trace.use_span(unsampled):
+        stream = await driver.call(client.chat.completions.create, stream=True, **ASKED)
+    await driver.read(stream)
+    assert trail.spans.all() == ()
+    attributes = trail.logs.one("operation.details").attributes
+    assert {k: v for k, v in attributes.items() if k.startswith(PREFIXES)} == ALL
 
 
 @pytest.mark.parametrize("end", ["read", "close", "drop"])
@@ -258,7 +271,7 @@ async def test_a_plain_answer_tells_categories_and_severities(trail, driver, ser
 async def test_a_stream_tells_the_worst_of_its_chunks(trail, driver, serve):
     medium = {"hate": {"filtered": False, "severity": "medium"}}
     low = {"hate": {"filtered": False, "severity": "low"}}
-    client = driver.client(serve(_chunked(low, medium, low, prompt=FLAGGED)), "azure")
+    client = driver.client(serve(_chunked(low, low, medium, low, prompt=FLAGGED)), "azure")
     await driver.read(await driver.call(client.chat.completions.create, stream=True, **ASKED))
     assert _filter(trail) == {
         "input.flagged": SEEN,

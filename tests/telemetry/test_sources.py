@@ -443,6 +443,20 @@ async def test_the_name_of_a_tool_is_billed_where_there_was_a_choice(
     assert told["gen_ai.usage.output_tokens"] == billed
 
 
+async def test_the_name_of_a_schema_is_billed_beside_tools(trail, driver, serve):
+    """The model then writes it above its text."""
+    answer = Answer(("Hello there.",), model="gpt-4o-2024-08-06")
+    server = serve(Plain({**chat.completion(answer), "usage": None}))
+    form = {"name": "weather", "schema": {"type": "object", "properties": {}}}
+    await driver.call(
+        driver.client(server).chat.completions.create, model="gpt-4o", messages=MESSAGES,
+        tools=[_tool()], response_format={"type": "json_schema", "json_schema": form},
+    )  # fmt: skip
+    told = _told(trail)
+    assert told["tokentrail.usage.output.source"] == "counted"
+    assert told["gen_ai.usage.output_tokens"] == 3 + 1 + 2 + 1
+
+
 def _changed(messages, tools):
     messages[0]["content"][0]["text"] = "Something else, and longer than it was before."
     messages[0]["content"].append({"type": "text", "text": "And more."})
