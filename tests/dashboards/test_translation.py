@@ -65,7 +65,7 @@ def test_calls_and_tokens_are_what_the_scenes_say(pulled):
         assert expected.grouped(samples, *by) == expected.grouped(points, *by)
 
 
-def test_every_name_that_is_asked_for_is_told(pulled):
+def test_every_name_that_is_asked_for_is_recorded(pulled):
     series: dict[str, set[str]] = {}
     for family in pulled.values():
         for sample in family.samples:

@@ -147,7 +147,7 @@ def test_calls_lie_under_the_spans_of_the_application(seen):
         assert spans[call.parent].name.startswith("POST /")
 
 
-def test_jaeger_hands_the_links_of_the_stack_to_its_page(seen):
+def test_jaeger_sends_the_links_of_the_stack_to_its_page(seen):
     with open_url(f"{seen.stack.jaeger_url}/search", timeout=10) as said:
         page = said.read().decode()
     links = json.loads((FILES / "jaeger-ui.json").read_text("utf-8"))["linkPatterns"]
