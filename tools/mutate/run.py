@@ -35,7 +35,7 @@ GRACE: Final = 30
 STAGES: Final = (1, 4)
 """First the tests of so many files are asked, then those up to so many, then all others: to collect
 a file takes longer than most of its tests."""
-WARM: Final = 60
+WARM: Final = 30
 """Files of tests whose imports a worker makes before it forks."""
 OFTEN: Final = 50
 """Mutants between two lines that say how far it is."""
