@@ -74,7 +74,18 @@ async def test_a_background_response_of_another_process_is_on_the_span_once(
 @pytest.mark.settings(fetched_usage_metrics=True)
 async def test_metrics_have_it_once_if_they_are_asked_for_it(trail, driver):
     await fetched(trail, driver, finished())
-    assert counted(trail) == 1200
+    points = {
+        (p.attributes["gen_ai.token.type"], p.attributes.get("tokentrail.cache.state")): p
+        for p in trail.metrics.points(USED)
+    }
+    assert {key: point.value for key, point in points.items()} == {
+        ("input", None): 600,
+        ("input", "read"): 400,
+        ("output", None): 200,
+    }
+    # the request has no model, and rules need one
+    models = {point.attributes["gen_ai.response.model"] for point in points.values()}
+    assert models == {"gpt-4o-mini-2024-07-18"}
     assert trail.metrics.one("tokentrail.tool.requests").value == 3
 
 

@@ -77,6 +77,7 @@ async def live(application, calls, seed):
     return calibrated
 
 
+@pytest.mark.thorough
 @pytest.mark.settings(count_verification_ratio=1)
 async def test_nothing_is_calibrated_wrongly_after_a_violation_was_seen(application):
     calibrated = await live(application, 150, 7)

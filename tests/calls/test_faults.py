@@ -418,6 +418,7 @@ async def test_without_providers_nothing_happens_and_nothing_is_said(program, ca
     assert told_in_the_log(caplog) == []
 
 
+@pytest.mark.thorough
 def test_without_an_sdk_installed_calls_are_made(stage, apis):
     """The SDK is no dependency: the program runs and exits as the bare one does.
 

@@ -149,6 +149,7 @@ async def test_a_function_that_asks_a_model_is_not_recorded(trail, driver, serve
     assert 1 <= len(asked) <= 2  # one text asked, one answered
 
 
+@pytest.mark.thorough
 def test_a_function_that_hangs_holds_up_one_collection(trail, server, monkeypatch):
     go = threading.Event()
     trail.instrument(

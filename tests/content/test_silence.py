@@ -280,7 +280,7 @@ async def test_a_cap_acts_on_all_that_is_told(driver, serve, trail, caplog, stre
     assert "canary-quoted" not in told
 
 
-async def test_content_is_let_go_of_once_it_is_told(driver, serve, trail):
+async def test_content_is_released_once_it_is_recorded(driver, serve, trail):
     """The stream may be held for long, and with it its recorder; the text is not."""
     trail.instrument(capture_content="SPAN_ONLY")
     server = serve(Stream(chat.chunks(ANSWER)))
@@ -292,7 +292,7 @@ async def test_content_is_let_go_of_once_it_is_told(driver, serve, trail):
 
     gc.collect()
     held = [one for one in gc.get_objects() if type(one) is Capture]
-    assert all(one._gathering is None and one._said is None for one in held)
+    assert all(one._gathering is None and one._content is None for one in held)
 
 
 PLAINLY = {

@@ -187,6 +187,7 @@ def test_a_closed_input_is_nothing_to_count(monkeypatch):
         count_command._read("-", "--file")
 
 
+@pytest.mark.thorough
 def test_it_runs_as_a_module():
     assert run("count", "--model", "gpt-4o", input="hello world").stdout.startswith("2 tokens")
     assert run("--version").stdout == f"tokentrail {tokentrail.__version__}\n"
@@ -213,6 +214,7 @@ def test_a_missing_package_is_named_in_one_line(tmp_path, module, package):
     )
 
 
+@pytest.mark.thorough
 def test_without_rich_it_is_plainer(tmp_path):
     done = _demo_without("rich", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -268,6 +270,7 @@ def _terminal_said(*arguments):
         os.close(ours)
 
 
+@pytest.mark.thorough
 def test_what_takes_a_while_says_so_on_a_terminal_and_leaves_nothing_there():
     told, shown = _terminal_said("doctor", "--json")
     assert json.loads(told)["problems"] == []
@@ -276,5 +279,6 @@ def test_what_takes_a_while_says_so_on_a_terminal_and_leaves_nothing_there():
     assert (blank, rest) == (" " * len(said), "")
 
 
+@pytest.mark.thorough
 def test_nothing_is_said_of_it_where_there_is_no_terminal():
     assert run("doctor", "--json").stderr == ""

@@ -23,6 +23,7 @@ def budget(examples):
     return module
 
 
+@pytest.mark.thorough
 def test_the_program_says_what_it_spent_with_each_client(examples, environment, model):
     done = subprocess.run(
         [sys.executable, examples / "budget" / "budget.py", "12"],

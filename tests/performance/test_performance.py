@@ -212,6 +212,7 @@ def test_with_gaps_told_there_is_a_job_for_each_block_of_chunks(trail, client, m
     stream.close()
 
 
+@pytest.mark.thorough
 def test_the_end_of_a_stream_is_as_short_after_many_chunks_as_after_few(trail, client):
     """What was read is counted by then; no step waits for the end."""
     ENCODINGS.load("o200k_base")

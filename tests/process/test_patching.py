@@ -229,6 +229,7 @@ IMPORTS = """
 ON = "tokentrail.instrument(tracer_provider=provider(), token_counting='off')"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("switch", "told"),
     [
@@ -246,6 +247,7 @@ def test_the_client_may_be_imported_later(run, switch, told):
     assert done.err == ""
 
 
+@pytest.mark.thorough
 def test_the_client_may_be_imported_between(run):
     """Switched on, off, imported while off, and on again: told."""
     done = run(f"""

@@ -344,6 +344,46 @@ def test_stopping_leaves_work_without_a_deadline_to_the_thread(worker, log):
     assert patient.thread == "tokentrail"
 
 
+def _stopped_in_the_middle_of(worker, job):
+    """Return the thread that stops the worker, in whose hands ``job`` is now."""
+    stopping = threading.Thread(target=worker.stop, args=(0.0,))
+    stopping.start()
+    assert job.begun.wait(NEVER)
+    return stopping
+
+
+@pytest.mark.parametrize("runs_again", [False, True])
+def test_a_flush_waits_for_work_that_who_stops_does_himself(worker, log, runs_again):
+    """Such as a provider that is shut down in one thread while another uninstruments."""
+    job = Held(log, gate=threading.Event())
+    _put(worker, job)
+    _wait_for_backlog(worker, 1)
+    stopping = _stopped_in_the_middle_of(worker, job)
+    if runs_again:
+        assert worker.ensure()
+    assert not worker.flush(0.0)
+    job.go.set()
+    assert worker.flush(NEVER)
+    assert log == ["job"]
+    stopping.join()
+
+
+def test_a_flush_after_a_stop_waits_for_work_that_the_thread_still_does(worker, log, monkeypatch):
+    monkeypatch.setattr(sys.modules[Worker.__module__], "_GRACE", 0.0)
+    job = Held(log)
+    _put(worker, job)
+    assert job.begun.wait(NEVER)
+    worker.stop(0.0)
+    for _ in range(2):  # as often as somebody flushes
+        worker.stop(0.0)
+        assert not worker.flush(0.0)
+    job.go.set()
+    worker.stop(NEVER)
+    assert worker.flush(0.0)
+    assert log == ["job"]
+    assert not [t for t in threading.enumerate() if t.name == "tokentrail"]
+
+
 def test_stopping_lets_go_who_flushes(worker, log):
     _put(worker, Job(log, gate=threading.Event()))
     found = []

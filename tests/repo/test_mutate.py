@@ -290,6 +290,7 @@ def tree(tmp_path):
     return tree
 
 
+@pytest.mark.thorough
 def test_a_mutant_is_killed_by_the_test_that_notices_it(tree):
     def ask(text, *tests, seconds=30):
         stages = [[f"test_full.py::{test}"] for test in tests]

@@ -76,6 +76,7 @@ with Server(Model(models={"mine": "mine"})) as server:
 """
 
 
+@pytest.mark.thorough
 def test_a_traceback_is_that_of_the_program_alone(programs):
     path = programs.write("def f():\n    raise KeyError('x')\nf()")
     bare = programs.run(path, code=1, bare=True)
@@ -152,7 +153,7 @@ def test_a_module_is_run_and_a_command_and_their_own_sitecustomize(programs):
     programs.environ["PYTHONPATH"] += f":{programs.folder / 'site'}"
     assert programs.run("-m", "mine", "--max-tokens", "1").stdout == "['--max-tokens', '1'] 1\n"
     assert len(programs.record(sys.executable, "mine.py")) == 1
-    assert "no such command" in programs.run("nothing-there", code=2).stderr
+    assert "neither a file nor a command" in programs.run("nothing-there", code=2).stderr
 
 
 @pytest.mark.thorough
@@ -172,6 +173,7 @@ def test_a_limit_that_is_passed_has_an_exit_code_of_its_own(programs, options, e
     assert ("more than --max-" in said) == (code != 0)
 
 
+@pytest.mark.thorough
 def test_for_programs_it_is_json(programs):
     lines = programs.run("--json", programs.write("ask()")).stderr.splitlines()
     row, summary = map(json.loads, lines)
@@ -192,6 +194,7 @@ client.embeddings.create(model="text-embedding-3-small", input="salt", encoding_
 """
 
 
+@pytest.mark.thorough
 def test_what_was_recorded_is_explained_as_text_and_page_without_content(programs):
     """A date at the beginning of the system message costs the second call its cache."""
     lines = programs.record(programs.write(CONVERSATION))

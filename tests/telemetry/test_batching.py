@@ -278,6 +278,7 @@ async def test_who_collects_on_the_worker_finds_every_point(trail, ask, monkeypa
     assert found == [1]
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 def test_a_fork_waits_while_the_worker_records():
     """What is locked at a fork is locked for ever in the child."""

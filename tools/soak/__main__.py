@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60, help="of load, slow, forks")
     parser.add_argument("--streams", type=int, default=1000, help="on one event loop")
     parser.add_argument("--threads", type=int, default=200)
-    parser.add_argument("--calls", type=int, default=1_000_000, help="of the recorder")
+    parser.add_argument("--calls", type=int, default=300_000, help="of recorder")
     asked = parser.parse_args()
     if unknown := set(asked.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}")

@@ -99,7 +99,7 @@ def forks(asked: argparse.Namespace) -> list[str]:
 
 
 def recorder(asked: argparse.Namespace) -> list[str]:
-    """Recorder and metrics of a million calls: each of a model of its own, and an error."""
+    """Recorder and metrics of many calls: each of a model of its own, or an error."""
     reader, growth = InMemoryMetricReader(), Growth()
     sync, _ = wire.clients()
     answer, chunks = sync.chat.completions.create(**wire.CHAT), _chunks(sync)
@@ -115,7 +115,7 @@ def recorder(asked: argparse.Namespace) -> list[str]:
         given = {**wire.CHAT, "model": f"model-{number}", "stream": bool(number % len(ENDS))}
         for each in (answer, *chunks):
             each.model = f"model-{number}-long"
-        sent = SentCall(read_arguments(active, shape, sync, get_current(), (), given))
+        sent = SentCall(read_arguments(active, shape, (sync, None), get_current(), (), given))
         sent.start()
         sent.detach()
         if sent.call is not None:

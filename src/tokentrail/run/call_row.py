@@ -64,7 +64,7 @@ class CallRow:
     """Input tokens by part, as ``explain`` names them (docs/explain.md)."""
     approximated_parts: tuple[str, ...] = ()
     cacheable_tokens: int | None = None
-    """What the prompt's cache could have served."""
+    """What the prompt cache could have served."""
     missed_tokens: int | None = None
     miss_reason: str | None = None
     miss_reason_source: str | None = None

@@ -97,6 +97,10 @@ class Worker:
         self._patient: deque[Job] = deque()
         """Jobs without a deadline; jobs with one run first."""
         self._barriers: list[_Barrier] = []
+        self._ending: list[tuple[threading.Thread, threading.Event]] = []
+        """Who ends jobs in place of the thread, and what is set once they are ended."""
+        self._stopped: OwnThread | None = None
+        """The last thread that was asked to end; it may still be at work."""
         self._thread: OwnThread | None = None
         self._sizes: dict[int, int] = {}
         """The bytes that each waiting job holds, by the job's id."""
@@ -202,12 +206,15 @@ class Worker:
         On the worker's own thread it returns at once. If no thread can be started, the jobs are
         ended on the calling thread.
         """
+        until = time.monotonic() + timeout
         # Finalisers hand over jobs but do not start the thread.
         if self.backlog() > 0 and not self.ensure() and timeout > 0:
             self._end_all()
-        if self._thread is None or threading.current_thread() is self._thread:
+        if threading.current_thread() is self._thread:
             return self.backlog() == 0
-        barrier, until = _Barrier(), time.monotonic() + timeout
+        if self._thread is None:
+            return self._is_ended(until) and self.backlog() == 0
+        barrier = _Barrier()
         self._queue.put(barrier)
         while not barrier.passed.wait(min(max(until - time.monotonic(), 0.0), _LOOK)):
             if time.monotonic() >= until:
@@ -227,8 +234,11 @@ class Worker:
         Jobs that still wait then are ended with what is known. The thread gets a moment for them
         even if ``timeout`` is 0, so that no job is lost.
         """
+        until = time.monotonic() + timeout
         with self._lock:
             thread, self._thread = self._thread, None
+            if thread is not None:
+                self._stopped = thread
         if thread is threading.current_thread():
             return
         if thread is not None:
@@ -237,14 +247,42 @@ class Worker:
                 thread.join(max(timeout, _GRACE))
         if thread is None or not thread.is_alive():
             self._end_all()
+            self._is_ended(until)
+
+    def _is_ended(self, until: float) -> bool:
+        """Wait for jobs in the hands of other threads; return whether there are none left."""
+        mine, stopped = threading.current_thread(), self._stopped
+        if stopped is not None and stopped is not mine and not stopped.is_over:
+            with suppress(RuntimeError):  # as in stop()
+                stopped.join(max(until - time.monotonic(), 0.0))
+                if stopped.is_alive():
+                    return False
+        return all(
+            over.wait(max(until - time.monotonic(), 0.0))
+            for thread, over in list(self._ending)
+            if thread is not mine
+        )
 
     def _end_all(self) -> None:
+        """End all waiting jobs on this thread."""
+        this = (threading.current_thread(), threading.Event())
+        self._ending.append(this)  # first: from then on nobody else finds the jobs
+        try:
+            self._end_here()
+        finally:
+            self._ending.remove(this)
+            this[1].set()
+            if self.running:
+                self.wake()
+
+    def _end_here(self) -> None:
         left: list[_Item] = [*self._parked, *self._patient, *self._barriers]
         self._parked.clear()
         self._patient.clear()
         self._barriers.clear()
-        while not self._queue.empty():
-            left.append(self._queue.get())
+        with suppress(queue.Empty):
+            while True:
+                left.append(self._queue.get_nowait())
         for item in left:
             if isinstance(item, _Barrier):
                 item.passed.set()
@@ -263,10 +301,11 @@ class Worker:
 
     def _work(self, items: SimpleQueue[_Item]) -> None:
         while True:
-            item = self._next(items)
+            # Who stops may take all that waits, also what asks this thread to end.
+            is_left = self._stopped is threading.current_thread() and items.empty()
+            item = _Stop() if is_left else self._next(items)
             if isinstance(item, _Stop):
-                while self._patient:
-                    self._do(self._patient.popleft())
+                self._end_own()
                 return
             if isinstance(item, _Barrier):
                 self._barriers.append(item)
@@ -276,6 +315,16 @@ class Worker:
             self._look_at_parked()
             if not self._parked and not self._patient:
                 self._release()
+
+    def _end_own(self) -> None:
+        """Do what has no deadline, and end what waits for an encoding with what is known."""
+        while self._patient:
+            self._do(self._patient.popleft())
+        waiting, self._parked = self._parked, []
+        for job in waiting:
+            job.deadline = 0.0
+            self._do(job)
+        self._release()
 
     def _next(self, items: SimpleQueue[_Item]) -> _Item | None:
         """Return the next item; without one, run a job that has no deadline, or wait."""
@@ -293,6 +342,8 @@ class Worker:
             return None
 
     def _release(self) -> None:
+        if self._ending:
+            return  # jobs from before are in other hands, which wake this thread
         for barrier in self._barriers:
             barrier.passed.set()
         self._barriers.clear()
