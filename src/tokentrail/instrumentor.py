@@ -141,14 +141,14 @@ def _note_second(
     if stops:
         active.emitter.stop_content()
     _logger.warning(
-        "tokentrail.instrument() was called again with other values of %s, which are not in "
-        "force: the first call's are, until uninstrument().%s",
+        "tokentrail.instrument() was called again with other values of %s. They have no effect: "
+        "call uninstrument() first to change them.%s",
         ", ".join(names),
         _STOPPED if stops else "",
     )
 
 
 _STOPPED = (
-    " No content is recorded from now on: the second call would have less of it recorded, and two "
-    "redactions are not combined."
+    " No content is recorded from now on, because the second call asks for less of it and two "
+    "redact functions cannot be combined."
 )

@@ -149,6 +149,7 @@ def test_a_made_up_operation_has_the_metrics_and_the_event_of_an_inference(recor
     assert recorded["details"] == 2
 
 
+@pytest.mark.thorough
 def test_a_made_up_operation_is_in_the_docs_and_a_setting(recorded):
     assert {"gen_ai.request.model", "gen_ai.output.messages"} <= set(recorded["documented"])
     assert recorded["failing"] == ["chat", "summarize", "text_completion"]

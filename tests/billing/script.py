@@ -74,6 +74,16 @@ class Case:
         return self.body["object"] == "chat.completion"
 
 
+SHELL = {
+    "type": "shell_call",
+    "id": "sh_1",
+    "call_id": "call_2",
+    "status": "completed",
+    "action": {"commands": ["ls"]},
+    "environment": {"type": "container_reference", "container_id": "c_1"},
+}
+
+
 def _response(items: Any = (), **more: Any) -> dict[str, Any]:
     tools = more.pop("tools", ())
     body = {**said(items, tools=tools), **more}
@@ -140,6 +150,17 @@ CASES = (
         None,
         unpriced=("code_interpreter",),
         requests={"code_interpreter": 1, "mcp": 1, "computer_use": 1},
+    ),
+    Case(
+        "desk-shells",  # one in a container of the server, one on a machine of the application
+        _response([SHELL, {**SHELL, "environment": {"type": "local"}}]),
+        None,
+        unpriced=("shell",),
+        requests={"shell": 1},
+    ),
+    Case(
+        "desk-failed-image",
+        _response([{**IMAGE, "status": "failed"}], tools=[IMAGES], tool_usage=_used(0, NO_IMAGES)),
     ),
     Case(
         "desk-long-writes",

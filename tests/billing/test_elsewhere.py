@@ -74,7 +74,18 @@ async def test_a_background_response_of_another_process_is_on_the_span_once(
 @pytest.mark.settings(fetched_usage_metrics=True)
 async def test_metrics_have_it_once_if_they_are_asked_for_it(trail, driver):
     await fetched(trail, driver, finished())
-    assert counted(trail) == 1200
+    points = {
+        (p.attributes["gen_ai.token.type"], p.attributes.get("tokentrail.cache.state")): p
+        for p in trail.metrics.points(USED)
+    }
+    assert {key: point.value for key, point in points.items()} == {
+        ("input", None): 600,
+        ("input", "read"): 400,
+        ("output", None): 200,
+    }
+    # the request has no model, and rules need one
+    models = {point.attributes["gen_ai.response.model"] for point in points.values()}
+    assert models == {"gpt-4o-mini-2024-07-18"}
     assert trail.metrics.one("tokentrail.tool.requests").value == 3
 
 
@@ -105,6 +116,23 @@ async def test_a_finished_batch_has_its_usage_at_half_price(trail, driver):
     names = ("tokentrail.cost.amount", "gen_ai.usage.cost", "llm.cost.total")
     assert [done[name] for name in names] == pytest.approx([usd] * 3, rel=1e-9)
     assert counted(trail) == 0
+
+
+async def test_the_usage_of_a_batch_is_known_however_it_ended(trail, driver):
+    """What was answered of it by then is billed."""
+    statuses = ("failed", "expired", "cancelled")
+
+    def respond(call):
+        name = call.path.rpartition("/")[2]
+        return Plain({**BATCH, "id": name, "status": name.removeprefix("batch_")})
+
+    with Server(respond) as server:
+        client = driver.client(server)
+        for status in statuses:
+            await driver.call(client.batches.retrieve, f"batch_{status}")
+        spans = trail.spans.all()
+    found = {span.attributes["gen_ai.response.status"]: used(span.attributes) for span in spans}
+    assert found == dict.fromkeys(statuses, (30_000, 5_000))
 
 
 TIER = {"service_tiers": {"batch": {"input": 0.4, "output": 1}}}

@@ -36,17 +36,24 @@ def _hooked(driver, call):
     return HTTP[driver.mode](verify=False, event_hooks={"request": [hook]})
 
 
-async def test_another_client_inside_a_request_is_told(trail, driver, server):
+@pytest.mark.parametrize("posted", [False, True])
+async def test_another_client_inside_a_request_is_recorded(trail, driver, server, posted):
     """A cache that looks for a like question, say, in a hook of the application's."""
     other = driver.client(server)
-    http = _hooked(driver, lambda: other.embeddings.create(**SOUGHT))
+
+    def seek():
+        if posted:
+            return other.post("/embeddings", body=SOUGHT, cast_to=object)
+        return other.embeddings.create(**SOUGHT)
+
+    http = _hooked(driver, seek)
     client = driver.client(server, http_client=http)
     await driver.call(client.chat.completions.create, **ASKED)
     told = [span.attributes["gen_ai.operation.name"] for span in trail.spans.all()]
     assert told == ["embeddings", "chat"]
 
 
-async def test_a_task_that_was_started_inside_is_told_when_the_call_is_over(trail, server):
+async def test_a_task_started_inside_a_call_is_recorded_after_it(trail, server):
     """Its context is that of the call, which it outlives."""
     tasks, over = [], asyncio.Event()
 

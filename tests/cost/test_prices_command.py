@@ -53,6 +53,7 @@ def _costs(text):
     return [rule for rule in rules if rule["record"] == COST]
 
 
+@pytest.mark.thorough
 def test_it_writes_every_model_of_openai_and_azure_to_the_screen(prices):
     code, told, said = prices()
     assert (code, said) == (0, "")
@@ -102,7 +103,7 @@ def test_it_writes_only_the_models_that_are_named(prices, tmp_path, own):
         (["--budget", "abc"], 2, "argument --budget: 'abc' is not a budget"),
     ],
 )
-def test_a_mistake_names_its_mend(prices, arguments, code, complaint):
+def test_an_error_says_how_to_fix_it(prices, arguments, code, complaint):
     found, told, said = prices(*arguments)
     assert (found, told) == (code, "")
     assert complaint in said
@@ -199,7 +200,7 @@ def test_own_names_are_no_patterns(prices, tmp_path):
     assert left_out == [signs, "x+"]
 
 
-def test_a_model_whose_names_prometheus_cannot_say_has_no_rule(prices, publish):
+def test_a_model_with_names_that_prometheus_cannot_have_has_no_rule(prices, publish):
     """RE2 has no lookahead, and a rule that it refuses would cost all the others."""
     from genai_prices.types import ClauseRegex, ModelInfo, ModelPrice
 
@@ -442,6 +443,58 @@ def test_promtool_finds_what_transcription_in_sessions_costs(prices, tmp_path):
     _test_costs(tmp_path, path, TRANSCRIBED, usd)
 
 
+LIVE_PARTS = "gen_ai_client_inference_usage_cache_read_input_tokens_total"
+LIVE = [
+    (INPUT, "gpt-realtime", AUDIO, 600),
+    (INPUT, "gpt-realtime", TEXT, 400),
+    (LIVE_PARTS, "gpt-realtime", AUDIO, 500),
+    (LIVE_PARTS, "gpt-realtime", TEXT, 300),
+]
+
+
+def test_promtool_finds_what_cached_audio_costs(prices, tmp_path):
+    """Of gpt-realtime: audio 32 USD, cached 0.4; text 4, cached 0.4."""
+    path = tmp_path / "prices.rules.yml"
+    assert prices("--provider", "openai", "--models", "gpt-realtime", "-o", path)[0] == 0
+    _test_costs(tmp_path, path, LIVE, {"gpt-realtime": 100 * 32 + 500 * 0.4 + 100 * 4 + 300 * 0.4})
+
+
+OWN_TOKENS = "tokentrail_usage_tokens_total"
+REPORTED = {"tokentrail_usage_source": "reported"}
+FETCHED = {"gen_ai_operation_name": "fetch_response", **DATED, **REPORTED}
+DRAWN = {"gen_ai_operation_name": "generate_image", **REPORTED}
+SPOKEN = {"gen_ai_operation_name": "transcribe_audio", **REPORTED}
+APART = [
+    # made in the background, 400 of 1000 from the cache, and beside it what is answered at once
+    (USED, "", {**DATED, **IN}, 1000),
+    (OWN_TOKENS, "", {**FETCHED, **IN}, 600),
+    (OWN_TOKENS, "", {**FETCHED, **IN, **CACHED_PART}, 400),
+    (OWN_TOKENS, "", {**FETCHED, **OUT}, 200),
+    (OWN_TOKENS, "chat", {"gen_ai_operation_name": "chat", **DATED, **REPORTED, **IN}, 1000),
+    (OWN_TOKENS, "gpt-image-1.5", {**DRAWN, **IN, **TEXT}, 30),
+    (OWN_TOKENS, "gpt-image-1.5", {**DRAWN, **IN, **AN_IMAGE}, 20),
+    (OWN_TOKENS, "gpt-image-1.5", {**DRAWN, **OUT, **AN_IMAGE}, 272),
+    # a session is heard by the same model
+    (HEARD, "gpt-4o-mini-transcribe", {**IN, **AUDIO}, 90),
+    (OWN_TOKENS, "gpt-4o-mini-transcribe", {**SPOKEN, **IN, **AUDIO}, 90),
+    (OWN_TOKENS, "gpt-4o-mini-transcribe", {**SPOKEN, **IN, **TEXT}, 10),
+    (OWN_TOKENS, "gpt-4o-mini-transcribe", {**SPOKEN, **OUT, **UNKNOWN}, 20),
+]
+
+
+def test_promtool_finds_what_only_our_own_counter_has(prices, tmp_path):
+    """Responses made in the background, images and transcripts."""
+    path = tmp_path / "prices.rules.yml"
+    names = "gpt-4o-mini,gpt-image-1.5,gpt-4o-mini-transcribe"
+    assert prices("--provider", "openai", "--models", names, "-o", path)[0] == 0
+    usd = {
+        "": 1000 * 0.15 + 600 * 0.15 + 400 * 0.075 + 200 * 0.6,
+        "gpt-image-1.5": 30 * 5 + 20 * 8 + 272 * 32,
+        "gpt-4o-mini-transcribe": 90 * 3 + 90 * 3 + 10 * 1.25 + 20 * 5,
+    }
+    _test_costs(tmp_path, path, APART, usd)
+
+
 def _test_costs(tmp_path, path, series, usd):
     """Have promtool run the rules over ``series``; ``usd``: millionths a second by model."""
     test = {
@@ -452,7 +505,10 @@ def _test_costs(tmp_path, path, series, usd):
                 "expr": f"round(sum by (gen_ai_request_model) ({COST}) * 1e6, 0.001)",
                 "eval_time": "60m",
                 "exp_samples": [
-                    {"labels": f'{{gen_ai_request_model="{asked}"}}', "value": value}
+                    {
+                        "labels": f'{{gen_ai_request_model="{asked}"}}' if asked else "{}",
+                        "value": value,
+                    }
                     for asked, value in usd.items()
                 ],
             }

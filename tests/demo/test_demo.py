@@ -94,7 +94,7 @@ MANY = [EXCHANGES[number % len(EXCHANGES)] for number in range(AT_ONCE)]
         ("8 async streams", "gpt-4o", "completed", (asked(*MANY), "◆", answered(*MANY), "◆")),
     ],
 )
-def test_a_row_tells_the_known_numbers(printed, name, model, ended, tokens):
+def test_a_row_shows_the_known_numbers(printed, name, model, ended, tokens):
     cells = row(printed, name)
     told = ("{} {}".format(*tokens[:2]), "{} {}".format(*tokens[2:]))
     assert (*cells[:3], *cells[-2:]) == (name, model, ended, *told)
@@ -119,6 +119,7 @@ def test_each_call_with_a_price_has_its_cost(printed):
     assert all(cost(printed, name).startswith("$0.00") for name in priced)
 
 
+@pytest.mark.thorough
 def test_an_error_has_no_usage_and_its_name(printed):
     assert row(printed, "unknown model")[-2:] == ("–", "–")
     assert " failed: unknown model, openai.NotFoundError\n" in squeezed(printed)
@@ -197,6 +198,7 @@ def test_every_sign_has_its_meaning(printed):
     assert "counted here with cl100k_base and o200k_base" in printed
 
 
+@pytest.mark.thorough
 def test_an_ascii_terminal_gets_letters():
     done = run(PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stderr) == (0, "")
@@ -205,7 +207,8 @@ def test_an_ascii_terminal_gets_letters():
     assert "help ->" in done.stdout
 
 
-def test_a_trail_that_tells_nothing_is_no_success():
+@pytest.mark.thorough
+def test_a_trail_without_records_fails():
     done = run(TOKENTRAIL_DISABLED="true")
     assert done.returncode == 1
     assert "nothing was recorded of: 8 async streams, plain," in done.stderr

@@ -43,8 +43,8 @@ def test_a_port_that_is_taken_is_named(capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--serve", "http"], "'http' is no port: a number from 0 to 65535"),
-        (["--serve", "70000"], "'70000' is no port"),
+        (["--serve", "http"], "'http' is not a port: use a number from 0 to 65535"),
+        (["--serve", "70000"], "'70000' is not a port"),
         (["--serve", "--live"], "not allowed with argument"),
     ],
 )

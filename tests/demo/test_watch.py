@@ -27,7 +27,8 @@ def answered(*exchanges):
     return sum(len(pieces(exchange.answer)) for exchange in exchanges)
 
 
-def test_without_a_terminal_the_calls_are_made_once_and_told_in_lines():
+@pytest.mark.thorough
+def test_without_a_terminal_the_calls_are_made_once_and_printed_in_lines():
     done = subprocess.run(
         COMMAND, capture_output=True, encoding="utf-8", env=ENVIRON, timeout=50, check=False
     )
@@ -46,8 +47,9 @@ def test_without_a_terminal_the_calls_are_made_once_and_told_in_lines():
     assert f", {len(SCENES) - 1 + AT_ONCE} calls, " in lines[-1]
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
-def test_on_a_terminal_it_goes_on_until_it_is_stopped():
+def test_on_a_terminal_it_continues_until_it_is_stopped():
     master, slave = os.openpty()
     environ = {**ENVIRON, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
     process = subprocess.Popen(

@@ -156,12 +156,12 @@ def test_a_page_that_needs_nothing_else_and_quotes_nothing(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("line", "options", "complaint"),
     [
-        ("no request", [], "has no request"),
-        ({"messages": TALK}, [], "add --model"),
+        ("no request", [], "has no request in JSON"),
+        ({"messages": TALK}, [], "name one, for example --model"),
         (_request(*TALK), ["--html", "/nowhere/page.html"], "name a file that can be written"),
     ],
 )
-def test_what_cannot_be_explained_is_said(capsys, tmp_path, line, options, complaint):
+def test_an_error_says_why_nothing_can_be_explained(capsys, tmp_path, line, options, complaint):
     code, _, error = _explain(capsys, tmp_path, line, options=options)
     assert code == 2
     assert complaint in error

@@ -160,7 +160,7 @@ def test_the_file_of_a_page_is_one(page, run):
     longest = 1310.72 if page == "views.md" else 81.92
     for name in ("gen_ai.client.operation.duration", "tokentrail.client.time_to_first_content"):
         assert metrics[name][-1] == longest
-    assert "is no setting" not in done.stderr
+    assert "is not a setting" not in done.stderr
     assert "not allowed" not in done.stderr
 
 
@@ -181,7 +181,10 @@ def test_what_is_wrong_in_the_file_is_named_and_the_rest_of_it_holds(run):
     assert span["gen_ai.usage.input_tokens"] == 13
     assert "gen_ai.client.token.usage" in metrics
     assert "metric_names in OTEL_CONFIG_FILE='newest' is not allowed" in done.stderr
-    assert "model_alias in OTEL_CONFIG_FILE is no setting: model_aliases is." in done.stderr
+    assert (
+        "model_alias in OTEL_CONFIG_FILE is not a setting: the nearest is model_aliases."
+        in done.stderr
+    )
     assert "Traceback" not in done.stderr
 
 
@@ -195,6 +198,6 @@ def test_the_doctor_reads_it(run, needed, tmp_path):
     assert (counting.value, counting.source) == ("off", "OTEL_CONFIG_FILE")
     problems = " ".join(found.problems)
     assert "count_timeout in OTEL_CONFIG_FILE='soon' is not allowed" in problems
-    assert "explan in OTEL_CONFIG_FILE is no setting: explain is" in problems
+    assert "explan in OTEL_CONFIG_FILE is not a setting: the nearest is explain" in problems
     run("enabled: false")
     assert "OTEL_CONFIG_FILE" in diagnosis.diagnose(environ).headline

@@ -45,6 +45,7 @@ def _is_bounded(metrics):
     assert max(series.values()) > MAX_VALUES
 
 
+@pytest.mark.thorough
 def test_a_new_model_with_each_call(told):
     """The first 200 names are told apart, the rest together, in requests and in answers."""
     sync, _ = wire.clients(lambda request: _answer(json.loads(request.content)["model"]))
@@ -60,6 +61,7 @@ def _answer(model, **more):
     return wire.httpx.Response(200, json=body)
 
 
+@pytest.mark.thorough
 def test_a_new_tier_and_fingerprint_with_each_answer(told):
     """A server may say what it likes."""
     said = iter(range(CALLS))
@@ -74,6 +76,7 @@ def test_a_new_tier_and_fingerprint_with_each_answer(told):
     _is_bounded(told)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(openai.OpenAI, "responses"), reason="this openai has none")
 def test_a_new_error_with_each_answer(told):
     """A code of the server's stands on the duration."""
@@ -90,6 +93,7 @@ def test_a_new_error_with_each_answer(told):
     _is_bounded(told)
 
 
+@pytest.mark.thorough
 def test_a_new_server_with_each_call(told):
     """An application may have a client for each of its own customers."""
     sync, _ = wire.clients()
@@ -104,6 +108,7 @@ def unsaid(monkeypatch):
     monkeypatch.setattr(guard, "_told", set())
 
 
+@pytest.mark.thorough
 def test_names_that_never_succeed_take_no_places(told, caplog, unsaid):
     """Of junk 32 are kept, so that an outage shows its models, and no table is full of it."""
     good = {f"good-{number}" for number in range(MAX_VALUES)}

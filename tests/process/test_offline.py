@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 GUARDED = """
     import pathlib, socket, tempfile
 
@@ -22,6 +24,7 @@ GUARDED = """
 """
 
 
+@pytest.mark.thorough
 def test_counting_needs_no_network_and_no_registry(run, tmp_path):
     """Every encoding is counted with; tiktoken is not asked for one, and caches nothing."""
     cache = tmp_path / "cache"

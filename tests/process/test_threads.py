@@ -68,7 +68,7 @@ async def test_no_thread_of_ours_runs_before_a_call_or_after_the_end(
     assert _ours() == []
 
 
-async def test_switching_off_tells_what_waits(trail, driver, short, encoding):
+async def test_switching_off_records_waiting_calls(trail, driver, short, encoding):
     """Nothing that ended is lost, and nothing is told after."""
     await _ask(driver, short, text=LONG, stream=False)
     tokentrail.uninstrument()
@@ -77,7 +77,21 @@ async def test_switching_off_tells_what_waits(trail, driver, short, encoding):
     assert _ours() == []
 
 
-async def test_a_short_call_is_told_before_the_application_goes_on(trail, driver, short, encoding):
+async def test_a_stream_that_outlives_the_end_starts_no_thread(trail, driver, short, encoding):
+    """There is much to count, and nobody left to count it: it is told at once."""
+    create = driver.client(short).chat.completions.create
+    messages = [{"role": "user", "content": LONG}]
+    stream = await driver.call(create, model="gpt-4o", messages=messages, stream=True)
+    tokentrail.uninstrument()
+    await driver.read(stream)
+    assert _ours() == []
+    (span,) = trail.spans.at_once()
+    assert span.attributes["tokentrail.outcome"] == "completed"
+
+
+async def test_a_short_call_is_recorded_before_the_application_continues(
+    trail, driver, short, encoding
+):
     """Span and metrics are final when the last chunk was asked for."""
     await _ask(driver, short)
     (span,) = trail.spans.at_once()
@@ -267,7 +281,7 @@ async def test_flush_gives_up_in_time_and_says_so(trail, driver, short, encoding
 
 
 @pytest.mark.parametrize("mode", ["async"])
-async def test_the_loop_goes_on_while_the_worker_counts(trail, driver, short, encoding):
+async def test_the_loop_continues_while_the_worker_counts(trail, driver, short, encoding):
     """A ticker beside 12 long prompts is mostly not held up; a busy machine has three tries."""
     for _ in range(3):
         trail.spans.clear()
@@ -307,8 +321,9 @@ async def test_the_switch_interval_is_the_programs_own(trail, driver, short, enc
     assert sys.getswitchinterval() == before
 
 
+@pytest.mark.parametrize("stream", [True, False])
 async def test_an_encoding_is_built_in_the_background_by_the_first_call(
-    spans, metrics, driver, short, monkeypatch
+    spans, metrics, driver, short, monkeypatch, stream
 ):
     """The call does not wait for it; the next one finds it."""
     from tokentrail.counting import Encodings
@@ -321,11 +336,11 @@ async def test_an_encoding_is_built_in_the_background_by_the_first_call(
         tracer_provider=spans.provider, meter_provider=metrics.provider, count_timeout=10
     )
     try:
-        await _ask(driver, short)
+        await _ask(driver, short, stream=stream)
         assert cold.get("o200k_base") is None, "nobody waited"
         assert spans.at_once() == ()
         assert spans.one().attributes["tokentrail.usage.output.source"] == "counted"
-        await _ask(driver, short)
+        await _ask(driver, short, stream=stream)
         assert len(spans.at_once()) == 2
     finally:
         tokentrail.uninstrument()

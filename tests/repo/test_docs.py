@@ -38,7 +38,7 @@ def test_links_lead_to_files_and_headings(page):
     assert list(check_pages.link_problems(page)) == []
 
 
-def test_every_page_is_linked_from_another_and_stands_in_the_index():
+def test_every_page_is_linked_from_another_and_is_in_the_index():
     assert check_pages.orphans(PAGES) == []
     index = ROOT / "docs" / "README.md"
     listed = set(re.findall(r"^\| \[[^]]+\]\(([^)]+)\) \|", index.read_text("utf-8"), re.MULTILINE))
@@ -56,11 +56,11 @@ PLACES = re.findall(
 @pytest.mark.parametrize(
     "asked",
     [
-        "decided that a stream counts as closed early",
-        "`gen_ai.provider.name` taken from",
-        "a new field of the usage report read",
-        "what happens to a span when its provider is flushed",
-        "the price of a model looked up",
+        "the decision that a stream was closed early",
+        "the source of `gen_ai.provider.name`",
+        "the reading of a field of the usage report",
+        "the export of waiting spans when a provider is flushed",
+        "the look-up of a model's price",
     ],
 )
 def test_the_table_of_places_answers_what_a_newcomer_asks(asked):

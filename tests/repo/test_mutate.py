@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from tools.mutate import contexts, killers, measure, mutants, sample, scope
 from tools.mutate.measure import Measured
 from tools.mutate.recording import spread
 from tools.mutate.results import Result
-from tools.mutate.run import Worker
+from tools.mutate.run import Worker, in_stages
 
 CODE = textwrap.dedent("""
     LIMIT = 3
@@ -84,7 +85,7 @@ def drawn():
     return sample.draw(mutants.population({"a.py": text}), 7, 40)
 
 
-def test_a_twentieth_may_be_set_aside(drawn, equivalent):
+def test_a_twentieth_may_be_listed_as_equivalent(drawn, equivalent):
     assert len(sample.set_aside(drawn, equivalent(rows_of(drawn, 2)))) == 2
 
 
@@ -93,13 +94,21 @@ def test_a_twentieth_may_be_set_aside(drawn, equivalent):
     [
         (lambda drawn: rows_of(drawn, 3), "more than 5% are set aside"),
         (lambda drawn: rows_of(drawn, 1, reason=" "), "without a reason"),
-        (lambda drawn: [{"mutant": "gone", "reason": "it was"}], "not in the sample: gone"),
     ],
-    ids=["too many", "no reason", "not drawn"],
+    ids=["too many", "no reason"],
 )
-def test_what_is_set_aside_has_limits(drawn, equivalent, change, complaint):
+def test_what_is_listed_as_equivalent_has_limits(drawn, equivalent, change, complaint):
     with pytest.raises(sample.RefusedError, match=complaint):
         sample.set_aside(drawn, equivalent(change(drawn)))
+
+
+def test_what_is_set_aside_and_left_the_sample_can_be_removed(drawn, equivalent):
+    path = equivalent([*rows_of(drawn, 2), {"mutant": "gone", "reason": "it was"}])
+    assert len(sample.set_aside(drawn, path)) == 2
+    assert sample.gone(drawn, path) == ["gone"]
+    assert sample.gone(drawn, path, remove=True) == ["gone"]
+    assert sample.gone(drawn, path) == []
+    assert json.loads(path.read_text()) == rows_of(drawn, 2)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +127,7 @@ def test_below_the_bar_the_run_fails(verdicts, code, capsys):
     assert f"{100 - len(results)} not asked; the bar is 92%" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("judged", "fewest"), [(0, 0), (1, 0), (40, 29), (100, 80), (400, 346)])
+@pytest.mark.parametrize(("judged", "fewest"), [(0, 1), (1, 0), (40, 29), (100, 80), (400, 346)])
 def test_a_share_is_below_its_bar_less_than_once_in_ten_thousand(judged, fewest, capsys):
     assert killers.fewest(judged) == fewest
     killed, alive = (Result("key", "", each, None, 0.0, "") for each in ("killed", "survived"))
@@ -132,7 +141,8 @@ def test_a_share_is_below_its_bar_less_than_once_in_ten_thousand(judged, fewest,
 def test_a_share_asks_the_one_test_that_killed_a_mutant(tmp_path, monkeypatch):
     monkeypatch.setattr(scope, "ROOT", tmp_path)
     (tmp_path / "test_a.py").write_text("def test_full(): pass")
-    first, second, third = mutants.population({"a.py": CODE})[:3]
+    path = tmp_path / "killers.json"
+    first, second, third, later = mutants.population({"a.py": CODE})[:4]
     found = {
         mutant.key: Result(mutant.key, "", verdict, test, 0.1, "")
         for mutant, verdict, test in (
@@ -141,9 +151,14 @@ def test_a_share_asks_the_one_test_that_killed_a_mutant(tmp_path, monkeypatch):
             (third, "survived", None),
         )
     }
-    killers.keep(found, tmp_path / "killers.json")
-    known = killers.Killers(tmp_path / "killers.json")
-    assert known.files == ["test_a.py"]
+    path.write_text(json.dumps(dict.fromkeys((third.key, later.key, "gone"), "test_b.py::test")))
+    killers.keep(found, {mutant.key for mutant in (first, second, third, later)}, path)
+    assert killers.load(path) == {
+        first.key: "test_a.py::test_full",
+        second.key: "test_gone.py::test_full",
+        later.key: "test_b.py::test",  # it was not judged
+    }
+    known = killers.Killers(path)
     asked = [[test.name for test in known.of(mutant)] for mutant in (first, second, third)]
     assert asked == [["test_a.py::test_full"], [], []]
 
@@ -190,6 +205,8 @@ def test_a_test_with_words_of_the_mutant_is_asked_first(tmp_path, monkeypatch):
     narrow = contexts.Test("test_a.py::test_narrow", 0.1, 0.1, 10, "")
     assert contexts.ranked([narrow, wide], frozenset({"role"})) == [wide, narrow]
     assert contexts.ranked([narrow, wide], frozenset({"name"})) == [narrow, wide]
+    case = replace(wide, name="test_a.py::test_wide[a name]")
+    assert contexts.ranked([narrow, wide, case], frozenset({"name"})) == [case, narrow, wide]
 
 
 @pytest.mark.parametrize(
@@ -219,6 +236,28 @@ def test_which_tests_are_asked_in_which_order(tmp_path, monkeypatch, before, ask
     assert [test.name for test in known.of(mutant)] == asked
 
 
+def test_the_test_that_killed_a_mutant_last_is_asked_first():
+    passed = {"lines": {"a.py": "3f"}, "seconds": 0.1, "cpu": 0.1, "outcome": "passed"}
+    key = mutants.digest(CODE)
+    measured = Measured("key", {"a.py": key}, {"t.py::a": passed, "u.py::b": passed})
+    measure.TEXTS.mkdir(parents=True)
+    (measure.TEXTS / key).write_text(CODE)
+    mutant = mutants.population({"a.py": CODE})[0]
+    for last, asked in [("u.py::b", ["u.py::b", "t.py::a"]), ("gone", ["t.py::a", "u.py::b"])]:
+        known = contexts.Contexts({"a.py": CODE}, [measured], {mutant.key: last})
+        assert [test.name for test in known.of(mutant)] == asked
+
+
+def test_tests_of_few_files_are_asked_before_others_are_collected():
+    tests = ["a::1", "b::1", "a::2", "c::1", "d::1", "e::1", "b::2", "f::1"]
+    assert in_stages(tests) == [
+        ["a::1", "a::2"],
+        ["b::1", "c::1", "d::1", "b::2"],
+        ["e::1", "f::1"],
+    ]
+    assert in_stages(["a::1"]) == [["a::1"]]
+
+
 def test_what_is_known_of_a_line_moves_with_it():
     measure.TEXTS.mkdir(parents=True)
     (measure.TEXTS / "old").write_text("a\nb\nc\n")
@@ -242,11 +281,12 @@ def tree(tmp_path):
     return tree
 
 
+@pytest.mark.thorough
 def test_a_mutant_is_killed_by_the_test_that_notices_it(tree):
     def ask(text, *tests, seconds=30):
-        names = [f"test_full.py::{test}" for test in tests]
+        stages = [[f"test_full.py::{test}"] for test in tests]
         question = {"path": "src/full.py", "text": text, "number": 1, "seconds": seconds}
-        answer = worker.ask({**question, "tests": names})
+        answer = worker.ask({**question, "stages": stages})
         return answer["verdict"], answer["test"]
 
     more = "def is_full(count):\n    return count > 3\n"

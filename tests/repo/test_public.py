@@ -98,6 +98,7 @@ RIGHT_CALLS = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_a_type_checker_checks_a_caller(tmp_path):
     """Each wrong call is one error, at its line; none is found in the right ones."""

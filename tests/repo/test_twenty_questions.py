@@ -20,12 +20,12 @@ QUESTIONS = {
     "sampling": (
         "sample",
         {
-            "troubleshooting.md": "of every call, sampled or",
+            "troubleshooting.md": "for every call, sampled or",
             "scaling.md": "exact at any sampling rate",
         },
     ),
     "AWS Lambda": ("lambda", {"lambda.md": "flush in the handler"}),
-    "Celery": ("celery", {"celery.md": "make the providers in the"}),
+    "Celery": ("celery", {"celery.md": "create the providers in the"}),
     "Django or FastAPI": ("fastapi", {"web-servers.md": "StreamingResponse"}),
     "cost per tenant": ("tenant", {"whose-call-it-is.md": "custom_metric_attributes"}),
     "hiding personal data": ("redact", {"content.md": "redact"}),

@@ -44,7 +44,7 @@ def test_a_program_is_as_it_is_and_its_calls_are_rows(programs):
         " think",
         " gpt-4.1 completed T T 13 ◆ 13 ◆ $0.000130",
         " gpt-4o-mini closed early – T 13 ◆ – –",
-        " ! the stream was never read: it is billed all the same",
+        " ! the program never read the stream: it is billed anyway",
         "no-such-model failed – T – – –",
         " ! failed: openai.NotFoundError",
         "",
@@ -56,7 +56,7 @@ def test_a_program_is_as_it_is_and_its_calls_are_rows(programs):
         "● reported by the server",
         "◆ counted here",
         "2 of 4 calls did not complete",
-        "1 of 4 calls have no cost: the model has no price, or its tokens no exact count",
+        "1 of 4 calls have no cost: the model has no price, or the count is not exact",
     ]
 
 
@@ -64,7 +64,7 @@ def test_a_program_is_as_it_is_and_its_calls_are_rows(programs):
 def test_what_counts_as_a_guess_says_what_to_do(programs):
     (line,) = programs.record(programs.write(GUESSED))
     (note,) = line["notes"]
-    assert note.startswith("no usage came, and the encoding of mine is guessed: name a model")
+    assert note.startswith("the server reported no usage, and the encoding of mine is not known")
 
 
 GUESSED = """
@@ -76,6 +76,7 @@ with Server(Model(models={"mine": "mine"})) as server:
 """
 
 
+@pytest.mark.thorough
 def test_a_traceback_is_that_of_the_program_alone(programs):
     path = programs.write("def f():\n    raise KeyError('x')\nf()")
     bare = programs.run(path, code=1, bare=True)
@@ -152,7 +153,7 @@ def test_a_module_is_run_and_a_command_and_their_own_sitecustomize(programs):
     programs.environ["PYTHONPATH"] += f":{programs.folder / 'site'}"
     assert programs.run("-m", "mine", "--max-tokens", "1").stdout == "['--max-tokens', '1'] 1\n"
     assert len(programs.record(sys.executable, "mine.py")) == 1
-    assert "no such command" in programs.run("nothing-there", code=2).stderr
+    assert "neither a file nor a command" in programs.run("nothing-there", code=2).stderr
 
 
 @pytest.mark.thorough
@@ -172,6 +173,7 @@ def test_a_limit_that_is_passed_has_an_exit_code_of_its_own(programs, options, e
     assert ("more than --max-" in said) == (code != 0)
 
 
+@pytest.mark.thorough
 def test_for_programs_it_is_json(programs):
     lines = programs.run("--json", programs.write("ask()")).stderr.splitlines()
     row, summary = map(json.loads, lines)
@@ -192,6 +194,7 @@ client.embeddings.create(model="text-embedding-3-small", input="salt", encoding_
 """
 
 
+@pytest.mark.thorough
 def test_what_was_recorded_is_explained_as_text_and_page_without_content(programs):
     """A date at the beginning of the system message costs the second call its cache."""
     lines = programs.record(programs.write(CONVERSATION))
@@ -251,7 +254,7 @@ time.sleep(40)
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 5), (signal.SIGINT, -signal.SIGINT)], ids=str
 )
-def test_a_signal_is_handed_on_and_ends_both_alike(programs, number, code):
+def test_a_signal_is_passed_on_and_ends_both_alike(programs, number, code):
     command = programs.command(programs.write(SIGNALS))
     process = subprocess.Popen(
         command,

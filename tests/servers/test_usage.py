@@ -151,6 +151,14 @@ async def test_usage_of_each_piece_is_no_usage_of_the_whole(trail, ask):
     assert (told[OUT], told["tokentrail.usage.output.source"]) == (7, "counted")
 
 
+async def test_a_sum_that_is_the_input_reports_no_output(trail, ask):
+    """How much that was is not known: what came is counted, here nothing."""
+    await ask(completion({"content": ""}, usage={"prompt_tokens": 71, "total_tokens": 71}))
+    told = trail.spans.attributes()
+    assert (told[IN], told["tokentrail.usage.input.source"]) == (71, "reported")
+    assert (told[OUT], told["tokentrail.usage.output.source"]) == (0, "counted")
+
+
 async def test_embeddings_of_which_only_the_sum_is_reported(trail, driver, serve):
     body = {"object": "list", "model": "v", "data": [{"index": 0, "embedding": [0.5]}]}
     client = driver.client(serve(Plain({**body, "usage": {"total_tokens": 21}})))
@@ -172,7 +180,7 @@ async def test_a_summary_of_thought_is_not_counted_as_thought(trail, ask, stream
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_beside_a_tool_that_the_server_runs_the_output_is_not_counted(trail, ask, stream):
+async def test_the_output_is_not_counted_if_the_server_runs_a_tool(trail, ask, stream):
     await ask(
         reply_of(TEXT, stream=stream), stream=stream, tools=[{"type": "openrouter:web_search"}]
     )

@@ -85,6 +85,7 @@ async def test_a_post_to_another_absolute_url_is_not_recorded(trail, driver, ser
     assert trail.spans.all() == ()
 
 
+@pytest.mark.thorough
 def test_a_client_that_is_imported_anew_is_instrumented_again():
     """By ``instrument()`` once more, which may be called at any time."""
     program = """

@@ -113,10 +113,13 @@ def test_an_openai_that_is_refused_is_the_reason(monkeypatch, version, why):
 
 def test_a_misspelt_variable_is_named_with_the_nearest_right_one(caplog, instrument):
     environ = {"TOKENTRAIL_TOKEN_COUNTNG": "off", "TOKENTRAIL_XYZ": "1"}
-    said = "TOKENTRAIL_TOKEN_COUNTNG is no setting: TOKENTRAIL_TOKEN_COUNTING is"
+    said = "TOKENTRAIL_TOKEN_COUNTNG is not a setting: the nearest is TOKENTRAIL_TOKEN_COUNTING"
     verdict = diagnosis.diagnose(environ)
-    assert verdict.headline == f"cannot tell; but {said}, and 1 more"
-    assert verdict.problems == (said, "TOKENTRAIL_XYZ is no setting")
+    assert (
+        verdict.headline
+        == f"unknown: nothing is instrumented in this process; but {said}, and 1 more"
+    )
+    assert verdict.problems == (said, "TOKENTRAIL_XYZ is not a setting")
     assert verdict.exit_code == 2
     instrument(ConsoleSpanExporter())
     assert first_line(environ)[1] == 1
@@ -127,7 +130,7 @@ def test_a_misspelt_variable_is_warned_of_at_run_time(caplog, monkeypatch):
     monkeypatch.setattr("tokentrail.support.guard._told", set())
     tokentrail.instrument(skip_dep_check=True)
     tokentrail.uninstrument()
-    assert caplog.messages == ["TOKENTRAIL_COST_ is no setting: TOKENTRAIL_COST is."]
+    assert caplog.messages == ["TOKENTRAIL_COST_ is not a setting: the nearest is TOKENTRAIL_COST."]
 
 
 def test_two_instrumentations_at_work_are_a_problem(instrument, monkeypatch):
@@ -144,9 +147,9 @@ def test_two_instrumentations_at_work_are_a_problem(instrument, monkeypatch):
     assert verdict.exit_code == 1
 
 
-def test_where_nothing_is_instrumented_it_cannot_tell():
+def test_the_verdict_is_unknown_if_nothing_is_instrumented():
     said, code = first_line()
-    assert (said, code) == ("cannot tell: run it as your program starts", 2)
+    assert (said, code) == ("unknown: nothing is instrumented in this process", 2)
     assert "opentelemetry-instrument tokentrail doctor" in diagnosis.diagnose({}).remedy
 
 
@@ -204,7 +207,7 @@ def test_a_switch_is_read_as_people_write_it(monkeypatch, word):
 
 
 def test_content_for_events_that_are_switched_off_is_refused(caplog, monkeypatch):
-    with pytest.raises(ValueError, match="no place beside emit_event=False"):
+    with pytest.raises(ValueError, match="contradicts emit_event=False"):
         tokentrail.instrument(capture_content="EVENT_ONLY", emit_event=False)
     monkeypatch.setattr("tokentrail.support.guard._told", set())
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "EVENT_ONLY")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+from collections import Counter
 
 import openai
 import pytest
@@ -31,8 +32,17 @@ def _usage(said):
 
 
 def _own(trail):
+    found = Counter()
+    for point in trail.metrics.points("tokentrail.usage.tokens"):
+        found[point.attributes["gen_ai.token.type"]] += point.value
+    return found
+
+
+def _parts(trail):
+    """Return the tokens of our own counter by type and modality: what decides their price."""
     points = trail.metrics.points("tokentrail.usage.tokens")
-    return {p.attributes["gen_ai.token.type"]: p.value for p in points}
+    kinds = ("gen_ai.token.type", "gen_ai.token.modality")
+    return {tuple(p.attributes[kind] for kind in kinds): p.value for p in points}
 
 
 def _nothing_conventional(trail):
@@ -79,7 +89,8 @@ async def test_a_picture(trail, driver, model):
         "gen_ai.usage.output_tokens": 544,
         "gen_ai.usage.image.output_tokens": 544,
     }
-    assert _own(trail) == {"input": 276, "output": 544}
+    drawn = {("input", "text"): 4, ("input", "image"): 272, ("output", "image"): 544}
+    assert _parts(trail) == drawn
     assert _nothing_conventional(trail)
     assert _nothing_said(trail)
 
@@ -99,7 +110,7 @@ async def test_a_streamed_picture(trail, driver, model):
     assert _nothing_said(trail)
 
 
-async def test_streamed_pictures_are_told_together(trail, driver, serve):
+async def test_streamed_pictures_are_recorded_together(trail, driver, serve):
     """As the same two would be in one answer: the prompt once, each picture for itself."""
     client = driver.client(serve(Stream(images.events(text_tokens=4) * 2)))
     _takes_stream(client.images.generate)
@@ -195,7 +206,8 @@ async def test_sound_that_is_billed_by_tokens(trail, driver, model):
     await driver.call(create, model="gpt-4o-transcribe", file=file)
     told = {"input_tokens": 34, "text.input_tokens": 4, "audio.input_tokens": 30}
     assert _usage(trail.spans.attributes()) == {**told, "output_tokens": 7}
-    assert _own(trail) == {"input": 34, "output": 7}
+    heard = {("input", "text"): 4, ("input", "audio"): 30, ("output", "unknown"): 7}
+    assert _parts(trail) == heard
     assert _nothing_conventional(trail)
     assert b"ID3\x04" in model.calls[-1].content
 
@@ -266,7 +278,7 @@ async def test_speech_as_events_that_is_not_kept_has_no_usage(trail, driver, mod
 
 
 @pytest.mark.parametrize("whole", [True, False])
-async def test_speech_in_pieces_is_told_when_it_is_over(trail, driver, model, whole):
+async def test_speech_in_pieces_is_recorded_at_its_end(trail, driver, model, whole):
     """The normal way to get it; we neither read ahead nor hold anything back."""
     create = driver.client(model).audio.speech.with_streaming_response.create
     async with driver.within(create(**SPEECH)) as answer:

@@ -6,6 +6,7 @@
     make mutate ARGS="--only cost/rates"               # those of a file, at work on its tests
     make mutate ARGS="--show 1f3a5b7c9d0e"             # what a mutant is, and what is asked of it
 
+It may be interrupted: what was measured and judged by then is kept, and the same command goes on.
 Exits 1 if less than the bar is killed, 2 if what is set aside is not as it may be.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from tools.mutate import killers, sample, scope
@@ -26,12 +28,11 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run what is asked for; return the exit code."""
-    asked = _arguments()
+    began, asked = time.monotonic(), _arguments()
     texts = {path: (scope.ROOT / path).read_text() for path in scope.sources()}
     drawn = sample.draw(population(texts), scope.SEED, scope.SIZE)
     try:
-        # Code that changed since the whole run may have left the sample: no fault of a share.
-        reasons = {} if asked.known else sample.set_aside(drawn)
+        reasons = sample.set_aside(drawn)
     except sample.RefusedError as error:
         print(f"tools/mutate/equivalent.json: {error}", file=sys.stderr)
         return 2
@@ -45,13 +46,16 @@ def main() -> int:
         f"{len(wanted)} to judge, in the order of {asked.share!r}",
         flush=True,
     )
-    run = Run(texts, asked)
+    run = Run(texts, asked, began)
     if asked.known:  # others are for the whole run
         wanted = [mutant for mutant in wanted if run.tests_of(mutant)]
     results = run.judge(wanted)
     _report(run, wanted, results, show=bool(asked.show))
+    if left := sample.gone(drawn, remove=asked.write):
+        done = "removed from" if asked.write else "no longer drawn, remove them from"
+        print(f"\n{len(left)} mutants {done} tools/mutate/equivalent.json: {', '.join(left)}")
     if asked.write:
-        killers.keep(results)
+        killers.keep(results, {mutant.key for mutant in drawn})
     if not asked.known:
         return sample.verdict(results.values(), len(wanted))
     found = [result for result in results.values() if result.verdict != "broken"]
@@ -60,7 +64,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutate", description="Judge a sample of mutants.")
-    parser.add_argument("--seconds", type=float, help="begin no mutant after so many")
+    parser.add_argument("--seconds", type=float, help="begin no mutant after so many, but one")
     parser.add_argument("--share", default="", help="a word that orders the mutants")
     parser.add_argument("--only", default="", help="those of files with this in their path")
     parser.add_argument("--show", default="", help="one mutant by its key, anew")

@@ -65,8 +65,15 @@ class _Passed:
 class Contexts:
     """What is known of all test files."""
 
-    def __init__(self, texts: dict[str, str], files: list[Measured]) -> None:
+    def __init__(
+        self,
+        texts: dict[str, str],
+        files: list[Measured],
+        killers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """``killers``: the test that killed a mutant last, which is asked of it first."""
         self._texts = texts
+        self._killers = killers
         self._files = files
         self._tests: list[_Passed] = []
         self._index()
@@ -89,11 +96,6 @@ class Contexts:
                 if like := likes.get(_function(name)):
                     self._tests.append(replace(like, test=replace(like.test, name=name)))
 
-    @property
-    def files(self) -> list[str]:
-        """The files of all tests."""
-        return scope.tests()
-
     def of(self, mutant: Mutant) -> list[Test]:
         """Return the tests that could notice the mutant, the most telling first, as time allows."""
         first, last = mutant.site.span
@@ -113,8 +115,13 @@ class Contexts:
             if test.name in turns:
                 turns[test.name] -= OWN
         known = {test.name: test for test in (*near, *alike)}
+        killer = self._killers.get(mutant.key)
+        last = [each.test for each in self._tests if each.test.name == killer]
         return choose(
-            ranked(list(known.values()), words, turns), ranked(rest, words), ranked(every, words)
+            last,
+            ranked(list(known.values()), words, turns),
+            ranked(rest, words),
+            ranked(every, words),
         )
 
     def _at(self, places: dict[str, Sequence[int]]) -> list[Test]:
@@ -158,7 +165,8 @@ def ranked(
     for test in sorted(tests, key=lambda test: (test.breadth, test.name)):
         function = _function(test.name)
         moved = turns.get(test.name, 0)
-        turn = rounds[function] + moved - AHEAD * len(words & _words_of(function))
+        said = _words_of(function) | _words(test.name.partition("[")[2])
+        turn = rounds[function] + moved - AHEAD * len(words & said)
         rounds[function] += 1
         placed.append((test.cpu > SLOW and moved >= 0, turn, test.breadth, test))
     return [row[-1] for row in sorted(placed, key=lambda row: row[:3])]
@@ -169,7 +177,7 @@ def _imports(test: str, mutant: Mutant) -> bool:
     module = mutant.path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__")
     dotted = module.replace("/", ".")
     owner = mutant.site.function.partition(".")[0]
-    return not {dotted, f"{dotted.rpartition('.')[0]}:{owner}"}.isdisjoint(_imported(_file(test)))
+    return not {dotted, f"{dotted.rpartition('.')[0]}:{owner}"}.isdisjoint(_imported(file_of(test)))
 
 
 @cache
@@ -243,7 +251,8 @@ def choose(*groups: list[Test]) -> list[Test]:
     return list(chosen.values())
 
 
-def _file(test: str) -> str:
+def file_of(test: str) -> str:
+    """Return the file of a test."""
     return test.partition("::")[0]
 
 

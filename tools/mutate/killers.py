@@ -7,10 +7,10 @@ from math import comb
 from typing import TYPE_CHECKING, Final
 
 from tools.mutate import scope
-from tools.mutate.contexts import Test
+from tools.mutate.contexts import Test, file_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from tools.mutate.mutants import Mutant
@@ -28,15 +28,9 @@ class Killers:
     """Of each mutant the one test that killed it, where that is known and still there."""
 
     def __init__(self, path: Path = FILE) -> None:
-        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
         self._tests = {
-            key: test for key, test in known.items() if (scope.ROOT / _file(test)).exists()
+            key: test for key, test in load(path).items() if (scope.ROOT / file_of(test)).exists()
         }
-
-    @property
-    def files(self) -> list[str]:
-        """The files of these tests."""
-        return sorted({_file(test) for test in self._tests.values()})
 
     def of(self, mutant: Mutant) -> list[Test]:
         """Return the test that killed a mutant, if it is known."""
@@ -44,24 +38,33 @@ class Killers:
         return [] if test is None else [Test(test, SECONDS, SECONDS, 0, "")]
 
 
-def keep(results: Mapping[str, Result], path: Path = FILE) -> None:
-    """Write down which test killed what."""
-    killers = {key: result.test for key, result in results.items() if result.test is not None}
+def load(path: Path = FILE) -> dict[str, str]:
+    """Return the test that killed each mutant, by its key."""
+    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    return known
+
+
+def keep(results: Mapping[str, Result], sample: Collection[str], path: Path = FILE) -> None:
+    """Write down which test killed what; of a mutant that was not judged, what is known."""
+    killers = {key: test for key, test in load(path).items() if key in sample}
+    for key, result in results.items():
+        killers.pop(key, None)
+        if result.test is not None:
+            killers[key] = result.test
     path.write_text(json.dumps(killers, indent=0, sort_keys=True) + "\n")
 
 
 def fewest(number: int) -> int:
     """Return how many of a share must be killed, where the bar holds for the whole sample.
 
-    Fewer come of it by chance with a probability below :data:`CHANCE`.
+    Fewer come of it by chance with a probability below :data:`CHANCE`. Of nothing at all it is one:
+    an empty share shows nothing.
     """
+    if number == 0:
+        return 1
     below = 0.0
     for killed in range(number + 1):
         below += comb(number, killed) * scope.BAR**killed * (1 - scope.BAR) ** (number - killed)
         if below > CHANCE:
             return killed
     return number
-
-
-def _file(test: str) -> str:
-    return test.partition("::")[0]

@@ -25,6 +25,9 @@ FOLDER: Final = scope.STORE / "contexts"
 TEXTS: Final = scope.STORE / "texts"
 """Sources as they were when something was measured, by hash."""
 
+AT_ONCE: Final = 50
+"""Test files that are measured by one run of pytest."""
+
 RECORD: Final = ".tests.json"
 """The file of a tree into which the plugin writes."""
 
@@ -58,9 +61,10 @@ def measured(texts: dict[str, str], files: list[str], tree: Path, *, jobs: int) 
     # Where a source came or went, nobody knows what would pass it.
     fit = {file: m for file, m in known.items() if m is not None and m.texts.keys() == texts.keys()}
     stale = {file: key for file, key in keys.items() if file not in fit}
-    if stale:
-        _run(tree, texts, list(stale), jobs)
-        fit.update(_keep(tree, texts, stale))
+    for start in range(0, len(stale), AT_ONCE):  # what was measured is kept if it is interrupted
+        some = dict(list(stale.items())[start : start + AT_ONCE])
+        _run(tree, texts, list(some), jobs)
+        fit.update(_keep(tree, texts, some))
     return list(fit.values())
 
 

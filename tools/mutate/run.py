@@ -9,11 +9,12 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from tools.mutate import scope, trees
-from tools.mutate.contexts import Contexts
-from tools.mutate.killers import Killers
+from tools.mutate.contexts import Contexts, file_of
+from tools.mutate.killers import Killers, load
 from tools.mutate.measure import measured
 from tools.mutate.mutants import Mutant, Source, change, digest
 from tools.mutate.results import Result, Results, tests_hash
@@ -31,12 +32,20 @@ PATIENCE: Final = 5
 """A mutant may take so many times what its tests took when they were measured ..."""
 GRACE: Final = 30
 """... and so many seconds beside."""
+STAGES: Final = (1, 4)
+"""First the tests of so many files are asked, then those up to so many, then all others: to collect
+a file takes longer than most of its tests."""
+WARM: Final = 60
+"""Files of tests whose imports a worker makes before it forks."""
+OFTEN: Final = 50
+"""Mutants between two lines that say how far it is."""
 
 
 class Run:
     """The trees, what is known of tests and of mutants, and until when."""
 
-    def __init__(self, texts: dict[str, str], asked: Namespace) -> None:
+    def __init__(self, texts: dict[str, str], asked: Namespace, began: float) -> None:
+        """``began``: from then on its seconds count, by ``time.monotonic``."""
         self._texts = texts
         self._asked = asked
         self._known = Results()
@@ -46,8 +55,8 @@ class Run:
         self._chooser: Contexts | Killers = Killers()
         if not asked.known:
             files = measured(texts, scope.tests(), self._trees[0], jobs=asked.jobs)
-            self._chooser = Contexts(texts, files)
-        self._ends = time.monotonic() + (asked.seconds or float("inf"))
+            self._chooser = Contexts(texts, files, load())
+        self._ends = began + (asked.seconds or float("inf"))
         self._asked_so_far = 0
 
     def tests_of(self, mutant: Mutant) -> list[Test]:
@@ -65,17 +74,19 @@ class Run:
                 waiting.put((mutant, tests))
             else:
                 results[mutant.key] = known
+        first = dict.fromkeys(file_of(tests[0].name) for _, tests in waiting.queue if tests)
+        warm = list(first)[:WARM]
         if not waiting.empty():
             with ThreadPoolExecutor(self._asked.jobs) as pool:
-                for judged in pool.map(lambda tree: self._work(tree, waiting), self._trees):
+                for judged in pool.map(lambda tree: self._work(tree, waiting, warm), self._trees):
                     results.update(judged)
         return results
 
-    def _work(self, tree: Path, waiting: Waiting) -> dict[str, Result]:
+    def _work(self, tree: Path, waiting: Waiting, warm: list[str]) -> dict[str, Result]:
         results: dict[str, Result] = {}
         with Worker(tree) as worker:
-            worker.ask({"warm": self._chooser.files})
-            while time.monotonic() < self._ends:
+            worker.ask({"warm": warm})
+            while time.monotonic() < self._ends or not results:
                 try:
                     mutant, tests = waiting.get_nowait()
                 except queue.Empty:
@@ -95,6 +106,8 @@ class Run:
         )
         with self._lock:
             self._known.add(result)
+            if self._asked_so_far % OFTEN == 0:
+                print(f"  {self._asked_so_far} judged", flush=True)
             if not result.is_killed:
                 print(f"  {result.verdict}  {self.described(mutant)}", flush=True)
         return result
@@ -106,7 +119,7 @@ class Run:
                 "path": mutant.path,
                 "text": self._mutated(mutant),
                 "number": self._asked_so_far,
-                "tests": [test.name for test in tests],
+                "stages": in_stages([test.name for test in tests]),
                 "seconds": GRACE + PATIENCE * sum(test.seconds for test in tests),
             }
 
@@ -119,6 +132,15 @@ class Run:
         """Return file, line, key and change."""
         changed = change(self._texts[mutant.path], self._mutated(mutant))
         return f"{mutant.path}:{mutant.site.line}  {mutant.key}  {changed}"
+
+
+def in_stages(tests: list[str]) -> list[list[str]]:
+    """Return the tests in the stages in which they are asked; see :data:`STAGES`."""
+    files = list(dict.fromkeys(map(file_of, tests)))
+    ends = (0, *STAGES, len(files))
+    stages = [set(files[start:end]) for start, end in pairwise(ends)]
+    found = [[test for test in tests if file_of(test) in stage] for stage in stages]
+    return [stage for stage in found if stage]
 
 
 class Worker:

@@ -38,21 +38,32 @@ def set_aside(sample: list[Mutant], path: Path = EQUIVALENT) -> dict[str, str]:
     """Return the reasons of the mutants of the sample that are set aside, by key.
 
     Raises:
-        RefusedError: If one has no reason, is not in the sample, or they are too many.
+        RefusedError: If one has no reason, or they are too many.
     """
-    reasons = {row["mutant"]: row.get("reason", "") for row in json.loads(path.read_text())}
+    drawn = {mutant.key for mutant in sample}
+    rows = [row for row in json.loads(path.read_text()) if row["mutant"] in drawn]
+    reasons = {row["mutant"]: row.get("reason", "") for row in rows}
     crowd = len(reasons) > scope.MOST_EQUIVALENT * len(sample)
     faults = {
         "set aside without a reason": [
             key for key, reason in reasons.items() if not reason.strip()
         ],
-        "set aside, but not in the sample": reasons.keys() - {mutant.key for mutant in sample},
         f"more than {scope.MOST_EQUIVALENT:.0%} are set aside": reasons if crowd else (),
     }
     for complaint, keys in faults.items():
         if keys:
             raise RefusedError(complaint, sorted(keys))
     return reasons
+
+
+def gone(sample: list[Mutant], path: Path = EQUIVALENT, *, remove: bool = False) -> list[str]:
+    """Return the mutants that are set aside and no longer in the sample; ``remove`` their rows."""
+    drawn = {mutant.key for mutant in sample}
+    rows = json.loads(path.read_text())
+    left = [row for row in rows if row["mutant"] in drawn]
+    if remove and len(left) < len(rows):
+        path.write_text(json.dumps(left, indent=2, ensure_ascii=False) + "\n")
+    return [row["mutant"] for row in rows if row["mutant"] not in drawn]
 
 
 def verdict(results: Collection[Result], wanted: int, fewest: int | None = None) -> int:

@@ -93,11 +93,22 @@ def _judge(tree: Path, asked: dict[str, Any]) -> dict[str, Any]:
         path.write_text(asked["text"])
         # Of another second than any cache of it.
         os.utime(path, (before.st_atime, before.st_mtime + 10 + asked["number"]))
-        verdict, test = _run(tree, asked["tests"], asked["seconds"])
+        verdict, test = _ask(tree, asked["stages"], began + asked["seconds"])
     finally:
         path.write_bytes(original)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     return {"verdict": verdict, "test": test, "seconds": round(time.monotonic() - began, 2)}
+
+
+def _ask(tree: Path, stages: list[list[str]], until: float) -> tuple[str, str | None]:
+    """Return the verdict of the first stage in which a test fails."""
+    verdicts: set[str] = set()
+    for tests in stages:
+        verdict, failed = _run(tree, tests, until - time.monotonic())
+        if verdict in {"killed", "timeout"}:
+            return verdict, failed
+        verdicts.add(verdict)
+    return "survived" if "survived" in verdicts else "broken", None
 
 
 def _run(tree: Path, tests: list[str], seconds: float) -> tuple[str, str | None]:

@@ -46,7 +46,7 @@ class Capture:
     The application's thread adds to it. Once the call ended, another thread may read the content.
     """
 
-    __slots__ = ("_asked", "_foreign", "_gathering", "_said", "rules")
+    __slots__ = ("_asked", "_content", "_foreign", "_gathering", "rules")
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Capture:
         """Start empty. ``foreign``: recording runs a function of the user, which may be slow."""
         self._asked: SentContent | None = asked
         self._gathering = gathering
-        self._said: Content | None = None
+        self._content: Content | None = None
         self._foreign = foreign or rules.redact is not None
         self.rules = rules
 
@@ -67,7 +67,7 @@ class Capture:
     def held(self) -> tuple[object, ...]:
         """The objects it holds, for an estimate of their size."""
         asked = None if self._asked is None else self._asked.held
-        return self._gathering, self._said, asked
+        return self._gathering, self._content, asked
 
     def add(self, chunk: object) -> None:
         """Take the next chunk of a stream."""
@@ -99,10 +99,10 @@ class Capture:
         return self.rules.content(self._all())
 
     def _all(self) -> Content:
-        if self._said is None:
+        if self._content is None:
             asked = (self._asked.read() if self._asked is not None else None) or Content()
             given = self._gathering.content() if self._gathering is not None else Content()
-            self._said = Content(
+            self._content = Content(
                 system=asked.system or given.system,
                 input=asked.input,
                 output=given.output,
@@ -111,11 +111,11 @@ class Capture:
                 query=asked.query,
                 documents=given.documents,
             )
-        return self._said
+        return self._content
 
     def release(self) -> None:
         """Release all text; later additions are dropped."""
-        self._asked = self._gathering = self._said = None
+        self._asked = self._gathering = self._content = None
 
 
 def _parts(content: Content) -> Iterator[Part]:

@@ -28,23 +28,23 @@ _SPAN: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)")
 _PLAIN: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 
 
-def integer(said: str) -> int | None:
+def integer(text: str) -> int | None:
     """Return the integer in a header's text."""
-    return int(said) if _INTEGER.fullmatch(said) else None
+    return int(text) if _INTEGER.fullmatch(text) else None
 
 
-def seconds(said: str) -> float | None:
+def seconds(text: str) -> float | None:
     """Return the seconds of ``6m0s``, ``120ms`` or a bare number."""
-    if _PLAIN.fullmatch(said):
-        return float(said)
-    spans = _SPAN.findall(said)
-    if not spans or "".join(map("".join, spans)) != said:
+    if _PLAIN.fullmatch(text):
+        return float(text)
+    spans = _SPAN.findall(text)
+    if not spans or "".join(map("".join, spans)) != text:
         return None
     return sum(float(number) * _UNITS[unit] for number, unit in spans)
 
 
-def _milliseconds(said: str) -> float | None:
-    return float(said) / 1000 if _PLAIN.fullmatch(said) else None
+def _milliseconds(text: str) -> float | None:
+    return float(text) / 1000 if _PLAIN.fullmatch(text) else None
 
 
 _RESPONSE_HEADERS: Final[Mapping[bytes, tuple[str, Callable[[str], object]]]] = {

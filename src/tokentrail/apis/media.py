@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.parameters import COMMON, choice_count
-from tokentrail.apis.reported_usage import audio_usage, read_usage
+from tokentrail.apis.reported_usage import audio_usage, cost_in_usd, read_usage
 from tokentrail.apis.values import Parameters, fields, plain_str, telemetry_str
 from tokentrail.model import operations
-from tokentrail.model.records import Response
+from tokentrail.model.records import Reported, Response, ToolUse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokentrail.model.records import Endpoint, Reported, Request, TextSink
+    from tokentrail.model.records import Endpoint, Request, TextSink
 
 _DONE: Final = frozenset(
     {"image_generation.completed", "image_edit.completed", "transcript.text.done"}
@@ -40,6 +40,10 @@ _FORMS: Final = {
 }
 
 
+_SVG: Final = (ToolUse("svg", None),)
+"""Images may be drawn as SVG by another model, which is billed apart and has no price here."""
+
+
 def _nothing(answer: object) -> None:
     """Return no usage: the answer has none."""
 
@@ -50,6 +54,14 @@ def _form(given: object) -> str | None:
 
 def _own(answer: object) -> Reported | None:
     return read_usage(fields(answer).get("usage"))
+
+
+def _images(answer: object) -> Reported | None:
+    """Return the tokens of images, or what xAI reports in their place: the cost alone."""
+    usage = fields(answer).get("usage")
+    reported = read_usage(usage)
+    cost = cost_in_usd(fields(usage)) if reported is None else None
+    return reported if cost is None else Reported(cost=cost)
 
 
 def _transcript(answer: object) -> Reported | None:
@@ -117,6 +129,7 @@ class MediaAdapter:
             id=telemetry_str(given.get("id")),
             model=telemetry_str(given.get("model")),
             reported=self.usage(answer),
+            tools=() if given.get("svg_usage") is None else _SVG,
         )
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> FinalUsage:
@@ -146,7 +159,12 @@ class FinalUsage:
     def response(self) -> Response:
         """Return the response so far."""
         complete = self._awaited <= 0
-        return Response(reported=self._reported, complete=complete, ended=complete)
+        return Response(
+            reported=self._reported,
+            final=complete,  # else images are missing that the report does not have
+            complete=complete,
+            ended=complete,
+        )
 
 
 def _merged(earlier: Reported | None, latest: Reported | None) -> Reported | None:
@@ -168,9 +186,9 @@ def _sum(earlier: int | None, latest: int | None) -> int | None:
 _PICTURES: Final = Parameters(*COMMON, ("n", "choice_count", choice_count))
 _TRANSCRIPTS: Final = Parameters(*COMMON, ("response_format", "output_type", _form))
 
-GENERATE_IMAGE: Final = MediaAdapter(operations.GENERATE_IMAGE.name, _own, _PICTURES, "image")
-EDIT_IMAGE: Final = MediaAdapter(operations.EDIT_IMAGE.name, _own, _PICTURES, "image")
-VARY_IMAGE: Final = MediaAdapter(operations.VARY_IMAGE.name, _own, _PICTURES, "image")
+GENERATE_IMAGE: Final = MediaAdapter(operations.GENERATE_IMAGE.name, _images, _PICTURES, "image")
+EDIT_IMAGE: Final = MediaAdapter(operations.EDIT_IMAGE.name, _images, _PICTURES, "image")
+VARY_IMAGE: Final = MediaAdapter(operations.VARY_IMAGE.name, _images, _PICTURES, "image")
 TRANSCRIBE: Final = MediaAdapter(operations.TRANSCRIBE.name, _transcript, _TRANSCRIPTS)
 TRANSLATE: Final = MediaAdapter(operations.TRANSLATE.name, _transcript, _TRANSCRIPTS)
 SPEAK: Final = MediaAdapter(operations.SPEAK.name, _speech, output_type="speech")

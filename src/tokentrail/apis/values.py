@@ -133,21 +133,21 @@ def telemetry_str(value: object) -> str | None:
         return None
     if type(value) is str and value.isascii():  # nearly always
         return value[:MAX_CHARS] or None
-    said = nonempty_str(value)
-    return None if said is None else encodable(said)[:MAX_CHARS]
+    text = nonempty_str(value)
+    return None if text is None else encodable(text)[:MAX_CHARS]
 
 
-def encodable(said: str) -> str:
+def encodable(text: str) -> str:
     """Return a text with lone surrogates replaced."""
-    if said.isascii():
-        return said
-    return said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def error_code(value: object) -> str | None:
     """Return a short word without blanks, like an error code; ``None`` for other text."""
-    said = plain_str(value)
-    return said if said is not None and _CODE.fullmatch(said) else None
+    text = plain_str(value)
+    return text if text is not None and _CODE.fullmatch(text) else None
 
 
 def nonempty_strs(value: object) -> tuple[str, ...] | None:

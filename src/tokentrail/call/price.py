@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokentrail.cost.prices import BilledApart
 from tokentrail.cost.rates import BATCH
-from tokentrail.model.operations import FETCH_BATCH
+from tokentrail.model.operations import BILLED_AS, FETCH_BATCH
 
 if TYPE_CHECKING:
     from tokentrail.cost import Prices
@@ -35,10 +35,13 @@ class PriceLookup:
         """Whether no slow lookup is needed: the price is known, or there is none."""
         operation = self._operation
         request = operation.request
-        if request.fetches and operation.usage.input is None:
+        usage = operation.usage
+        if request.fetches and usage.input is None:
             return True
         if operation.tools or operation.transcriptions:  # these have prices of their own models
             return False
+        if request.operation in BILLED_AS and usage.reported is None:
+            return True
         return self._prices.is_cheap(request, self._names, self._tier, operation.end_time)
 
     def cost(self) -> CallCost | None:

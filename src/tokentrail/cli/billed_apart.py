@@ -1,7 +1,7 @@
 """The part of the rules of prices about what is billed apart from the usage of an answer.
 
 Requests to the server's own tools, tokens of images that it generates, and what it takes to
-transcribe what realtime sessions hear.
+transcribe what realtime sessions hear. Calls of the images and audio APIs have the same prices.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokentrail.cli.promql_rules import ALIKE, number, promql_name, rule, summed
+from tokentrail.cost.parts import IMAGE_PARTS, SECONDS_OF_AN_HOUR, rate_of
 from tokentrail.cost.rates import BY_REQUEST
-from tokentrail.cost.tools import IMAGE_PARTS, rate_of
-from tokentrail.cost.transcription import SECONDS_OF_AN_HOUR
+from tokentrail.model.operations import BILLED_AS, GENERATE_IMAGE, TRANSCRIBE
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics.tools import IMAGE_LABELS
 
@@ -32,6 +32,7 @@ _IMAGES: Final = "image_generation"
 _TOOL: Final = promql_name(semconv.TOOL_NAME)
 _TOOL_REQUESTS: Final = f"{promql_name(semconv.TOOL_REQUESTS)}_total"
 _TOOL_TOKENS: Final = f"{promql_name(semconv.TOOL_TOKENS)}_total"
+_OWN: Final = f"{promql_name(semconv.USAGE_TOKENS)}_total"
 _TRANSCRIBED: Final = f"{promql_name(semconv.TRANSCRIPTION_TOKENS)}_total"
 _TRANSCRIBED_TIME: Final = f"{promql_name(semconv.TRANSCRIPTION_TIME)}_seconds_total"
 
@@ -43,6 +44,11 @@ def sums() -> Iterator[list[str]]:
     images = summed(_TOOL_TOKENS, f"{_APART}, {_TOOL}", (semconv.TOOL_MODEL,))
     transcribed = summed(_TRANSCRIBED, _APART, (semconv.REQUEST_MODEL,))
     yield rule(OTHER_TOKENS, f"{images}\n  or\n{transcribed}")
+    for operation, labels in ((GENERATE_IMAGE, {_TOOL: _IMAGES}), (TRANSCRIBE, {})):
+        names = "|".join(n for n, of in BILLED_AS.items() if of == operation.billed_as)
+        tokens = f'{_OWN}{{gen_ai_operation_name=~"{names}", tokentrail_usage_source="reported"}}'
+        apart = {"gen_ai_operation_name": operation.name, **labels}
+        yield rule(OTHER_TOKENS, summed(tokens, _APART), **apart)
     yield rule(SECONDS, summed(_TRANSCRIBED_TIME, ALIKE, (semconv.REQUEST_MODEL,)))
 
 

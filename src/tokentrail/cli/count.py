@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Prompt
 
 _ABOUT: Final = """\
-Counts the tokens of a text, or the input tokens that messages will be billed. Reads standard input
-without either. Nothing is sent anywhere.
+Counts the tokens of a text, or the input tokens that messages will be billed. If you give neither,
+it reads a text from standard input. Nothing is sent anywhere.
 """
 _EXAMPLES: Final = """\
 examples:

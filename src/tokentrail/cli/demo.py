@@ -102,7 +102,7 @@ def _play_plain(asked: argparse.Namespace) -> int:
 def _port(text: str) -> int:
     if text.isdecimal() and int(text) <= MAX_PORT:
         return int(text)
-    message = f"{text!r} is no port: a number from 0 to {MAX_PORT}"
+    message = f"{text!r} is not a port: use a number from 0 to {MAX_PORT}"
     raise argparse.ArgumentTypeError(message)
 
 

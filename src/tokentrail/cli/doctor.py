@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from tokentrail.cli.command import Commands
 
 _ABOUT: Final = """\
-Checks whether calls of the openai client made in this process are exported, and
-to whom; if not, why not. With --verbose also every setting with its value and
-where it comes from, versions, methods, other instrumentations, providers,
+Checks whether calls of the openai client in this process are exported, and where
+to; if not, it says why. With --verbose it also prints every setting, its value
+and where it comes from, versions, methods, other instrumentations, providers and
 encodings.
 """
 _EXAMPLES: Final = """\
 examples:
-  opentelemetry-instrument tokentrail doctor   as your program starts
+  opentelemetry-instrument tokentrail doctor   the way your program starts
   opentelemetry-instrument tokentrail doctor --connect
   tokentrail doctor --verbose                  what is installed and set here
   tokentrail doctor --json | jq .settings
@@ -39,7 +39,11 @@ def add(commands: Commands) -> None:
         **manual(_ABOUT, _EXAMPLES, _EXIT_CODES),
     )
     doctor.add_argument("--json", action="store_true", help="print an object, for programs")
-    doctor.add_argument("--verbose", action="store_true", help="also print all that was found")
+    doctor.add_argument(
+        "--verbose",
+        action="store_true",
+        help="also print settings, versions, methods, providers and encodings",
+    )
     doctor.add_argument(
         "--connect", action="store_true", help="also connect to the endpoints of the exporters"
     )

@@ -20,7 +20,7 @@ from tokentrail.cli.promql_rules import rule as _rule
 from tokentrail.cost import genai_prices
 from tokentrail.cost.promql_patterns import escape_regex, model_matcher
 from tokentrail.cost.user_prices import STANDARD_TIERS
-from tokentrail.model.operations import EMBEDDINGS
+from tokentrail.model.operations import CANCEL, EMBEDDINGS, FETCH
 from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from tokentrail.cost import Rates, UserPrices
+    from tokentrail.cost import Rate, Rates, UserPrices
 
 TOKENS: Final = "tokentrail:priced_tokens:rate5m"
 
@@ -47,9 +47,25 @@ _DETAILS: Final = {
     for _, field, name in semconv.DETAIL_COUNTERS
 }
 _OWN: Final = f"{promql_name(semconv.USAGE_TOKENS)}_total"
+_CACHED_MODALITIES: Final = ("audio_cache_read", "image_cache_read")
 _PARTS: Final = {
-    "input": ("cache_read", "cache_write", "audio_input", "image_input"),
+    "input": (
+        "cache_read",
+        "cache_write",
+        "audio_input",
+        "image_input",
+        *_CACHED_MODALITIES,
+    ),
     "output": ("reasoning", "audio_output"),
+}
+_KNOWN: Final = '"reported|counted|calibrated"'
+_AS_FETCHED: Final = {"gen_ai_operation_name": FETCH.name}
+"""A label that keeps these apart from tokens of calls that were answered at once."""
+_FETCHED_PARTS: Final = {
+    "input": 'gen_ai_token_type="input"',
+    "cache_read": 'gen_ai_token_type="input", tokentrail_cache_state="read"',
+    "cache_write": 'gen_ai_token_type="input", tokentrail_cache_state="written"',
+    "output": 'gen_ai_token_type="output"',
 }
 _BY_MODALITY: Final = ("audio_input", "image_input", "audio_output")
 
@@ -136,6 +152,8 @@ def _token_rules() -> Iterator[list[str]]:
         yield _rule(TOKENS, expr, tokentrail_part=kind)
         for part in parts:
             yield _rule(TOKENS, summed(_part(kind, part)), tokentrail_part=part)
+    for part, labels in _FETCHED_PARTS.items():
+        yield _rule(TOKENS, summed(_fetched(labels)), tokentrail_part=part, **_AS_FETCHED)
     yield from billed_apart.sums()
 
 
@@ -143,18 +161,26 @@ def _part(kind: str, part: str) -> str:
     if part in _BY_MODALITY:
         modality = part.removesuffix(f"_{kind}")
         return f'{_LATEST[kind]}{{gen_ai_token_modality="{modality}"}}'
+    if part in _CACHED_MODALITIES:
+        modality = part.removesuffix("_cache_read")
+        return f'{_DETAILS["cache_read"]}{{gen_ai_token_modality="{modality}"}}'
     return _DETAILS[part]
 
 
 def _embeddings() -> str:
     """Return embeddings if only the latest names are recorded: those have no tokens of them."""
-    embeddings, known = (
-        f'gen_ai_operation_name="{EMBEDDINGS.name}"',
-        '"reported|counted|calibrated"',
-    )
+    embeddings = f'gen_ai_operation_name="{EMBEDDINGS.name}"'
     released = f"sum by ({_BY}) ({_RELEASED}{{{embeddings}}})"
-    own = f"{_OWN}{{{embeddings}, tokentrail_usage_source=~{known}}}"
+    own = f"{_OWN}{{{embeddings}, tokentrail_usage_source=~{_KNOWN}}}"
     return f"({summed(own)} unless on ({_BY}) {released})"
+
+
+def _fetched(labels: str) -> str:
+    """Return tokens of responses made in the background, which only our own counter has."""
+    names = f"{FETCH.name}|{CANCEL.name}"
+    return (
+        f'{_OWN}{{gen_ai_operation_name=~"{names}", {labels}, tokentrail_usage_source=~{_KNOWN}}}'
+    )
 
 
 def _cost_rule(priced: Priced) -> list[str]:
@@ -224,7 +250,7 @@ def _steps(rates: Rates, kind: str) -> list[int]:
 
 
 def _prices(rates: Rates) -> Iterator[tuple[str, Decimal]]:
-    """Yield USD per million tokens by part; of a part, the difference to its whole."""
+    """Yield USD per million tokens by part; of a part, the difference to what it has already."""
     for kind, parts in _PARTS.items():
         whole = getattr(rates, kind)
         if whole is None:
@@ -232,8 +258,19 @@ def _prices(rates: Rates) -> Iterator[tuple[str, Decimal]]:
         yield kind, whole.base
         for part in parts:
             rate = getattr(rates, part)
-            if rate is not None and rate.base != whole.base:
-                yield part, rate.base - whole.base
+            added = None if rate is None else rate.base - _priced_already(rates, part, whole)
+            if added:
+                yield part, added
+
+
+def _priced_already(rates: Rates, part: str, whole: Rate) -> Decimal:
+    """Return the price of a part by the terms before its own.
+
+    Cached audio is priced as audio and as what is cached, and so has both differences.
+    """
+    both = (rates.cache_read, getattr(rates, part.replace("cache_read", "input")))
+    differences = (rate.base - whole.base for rate in both if rate is not None)
+    return whole.base + (sum(differences) if part in _CACHED_MODALITIES else 0)
 
 
 def _tiers(model: Any) -> list[str]:

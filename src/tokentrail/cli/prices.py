@@ -74,8 +74,8 @@ def add(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="[VALUE=]USD",
-        help="add an alert: a value of the first --by may spend so much in a day; every other"
-        " value as much as is given without one",
+        help="add an alert: the daily budget of one value of the first --by, in USD; without"
+        " VALUE, that of every other value",
     )
     docs_option.add_option(prices)
     prices.add_argument(

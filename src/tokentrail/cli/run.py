@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 _ABOUT: Final = """\
 Runs a Python program unchanged, and shows on standard error each call of the
-openai client as it ends: tokens, their source, cost; at the end what all come to.
+openai client as it ends, with tokens, their source and cost; at the end the sums.
 Nothing is exported. Standard input and output, arguments, signals and the exit
 code are the program's own.
 """
 _EXAMPLES: Final = """\
 examples:
-  tokentrail run app.py                     rows of its calls
+  tokentrail run app.py                     a row for each of its calls
   tokentrail run -m mypackage.app --port 80
   tokentrail run uvicorn app:app            a command that runs on this Python
   tokentrail run --record calls.jsonl --quiet app.py
-  tokentrail run --max-cost 0.05 app.py     for CI: exit code 9 if it was more
+  tokentrail run --max-cost 0.05 app.py     for CI: exits with 9 if exceeded
 """
 _EXIT_CODES: Final = """\
-exit codes: 0 done; else the program's own; 9 it ended well and passed a limit;
-2 wrong arguments, or nothing to run"""
+exit codes: 0 done, or that of your program; 9 it ended with 0 and exceeded a
+limit; 2 the arguments are wrong"""
 _PYTHON: Final = {".py", ".pyw", ".pyz", ".zip"}
 
 
@@ -48,16 +48,20 @@ def add(commands: Commands) -> None:
         **manual(_ABOUT, _EXAMPLES, _EXIT_CODES),
     )
     look = run.add_mutually_exclusive_group()
-    look.add_argument("--json", action="store_true", help="rows as JSON, an object a line")
-    look.add_argument("--quiet", action="store_true", help="no rows and no summary")
+    look.add_argument("--json", action="store_true", help="print rows as JSON, one object per line")
+    look.add_argument("--quiet", action="store_true", help="print no rows and no summary")
     run.add_argument("--record", type=Path, metavar="FILE", help="write a line of JSON per call")
     run.add_argument(
         "--content",
         action="store_true",
-        help="put messages into FILE, and on spans; without it none are",
+        help="record messages, in FILE and on spans; they are not recorded without it",
     )
-    run.add_argument("--max-tokens", type=_tokens, metavar="N", help="tokens in and out, in all")
-    run.add_argument("--max-cost", type=_cost, metavar="USD", help="what all calls may cost")
+    run.add_argument(
+        "--max-tokens", type=_tokens, metavar="N", help="exit with 9 if all calls used more tokens"
+    )
+    run.add_argument(
+        "--max-cost", type=_cost, metavar="USD", help="exit with 9 if all calls cost more"
+    )
     run.add_argument(
         "-m",
         dest="module",
@@ -100,19 +104,19 @@ def _command(asked: argparse.Namespace) -> list[str]:
     if asked.module is not None:
         rest = [*asked.module, *asked.program]
         if not rest:
-            message = "-m wants the name of a module"
+            message = "-m needs the name of a module: tokentrail run -m mypackage.app"
             raise CommandError(message, code=2)
         return [sys.executable, "-m", *rest]
     words: Sequence[str] = asked.program[asked.program[:1] == ["--"] :]
     if not words:
-        message = "nothing to run: tokentrail run app.py"
+        message = "no program is named: write tokentrail run app.py"
         raise CommandError(message, code=2)
     path = Path(words[0])
     if path.is_dir() or (path.is_file() and (path.suffix in _PYTHON or not _is_program(path))):
         return [sys.executable, *words]
     found = shutil.which(words[0])
     if found is None:
-        message = f"{words[0]}: no such file, and no such command on PATH"
+        message = f"{words[0]} is neither a file nor a command on PATH: check its name"
         raise CommandError(message, code=2)
     return [found, *words[1:]]
 
@@ -126,21 +130,23 @@ def _emptied(record: Path | None) -> Path | None:
         try:
             record.write_bytes(b"")
         except OSError as error:
-            message = f"--record {record}: {error.strerror}"
+            message = f"--record {record}: {error.strerror}: name a file that can be written"
             raise CommandError(message, code=2) from None
     return record
 
 
 def _require() -> None:
     if find_spec("opentelemetry.sdk") is None:
-        message = "run needs opentelemetry-sdk, not installed here: pip install 'tokentrail[run]'"
+        message = (
+            "run needs opentelemetry-sdk, which is not installed: pip install 'tokentrail[run]'"
+        )
         raise CommandError(message, code=2)
 
 
 def _tokens(text: str) -> int:
     if text.replace("_", "").isdecimal():
         return int(text)
-    message = f"{text!r} is no number of tokens"
+    message = f"{text!r} is not a number of tokens: write one like 10000"
     raise argparse.ArgumentTypeError(message)
 
 
@@ -150,6 +156,6 @@ def _cost(text: str) -> float:
     except ValueError:
         amount = -1.0
     if not 0 <= amount < float("inf"):
-        message = f"{text!r} is no amount of USD"
+        message = f"{text!r} is not an amount of USD: write one like 0.05"
         raise argparse.ArgumentTypeError(message)
     return amount

@@ -52,8 +52,8 @@ class _Options:
             self.capture_content = ContentCapture.NO_CONTENT  # it would be recorded nowhere
             guard.warn_once(
                 f"{VARIABLE} emit_event",
-                "capture_content: event_only has no place beside emit_event: false in %s. "
-                "No content is recorded.",
+                "%s: capture_content: event_only contradicts emit_event: false, so no content is "
+                "recorded. Leave emit_event out, or use span_only.",
                 VARIABLE,
             )
 
@@ -96,7 +96,9 @@ def describe_unknown_option(name: str) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(name, [setting.name for setting in SETTINGS], n=1)
-    return f"{name} in {VARIABLE} is no setting" + (f": {near[0]} is" if near else "")
+    return f"{name} in {VARIABLE} is not a setting" + (
+        f": the nearest is {near[0]}" if near else ""
+    )
 
 
 def read_section(environ: Mapping[str, str]) -> Mapping[str, object]:

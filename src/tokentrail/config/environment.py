@@ -32,7 +32,7 @@ def read_settings(
     """Return the settings: a keyword argument (not ``None``) over environment over default.
 
     Raises:
-        TypeError: an argument has a name that is no setting.
+        TypeError: an argument is not a setting.
         ValueError: an argument has a value that is not allowed.
     """
     _require_known(arguments)
@@ -57,8 +57,8 @@ def _require_place_for_content(settings: Settings, arguments: Mapping[str, objec
     ):
         return
     message = (
-        "capture_content=EVENT_ONLY has no place beside emit_event=False: content would be"
-        " recorded nowhere; leave emit_event out, or take SPAN_ONLY"
+        "capture_content=EVENT_ONLY contradicts emit_event=False: content would be recorded"
+        " nowhere; leave emit_event out, or use SPAN_ONLY"
     )
     if arguments.get("capture_content") is not None or arguments.get("emit_event") is not None:
         raise ValueError(message)
@@ -123,7 +123,7 @@ class EnvironmentValue:
     refused: str | None = None
     """The value of a variable that is not allowed; ``value`` is used instead."""
     reason: str = ""
-    """Why, where more can be said than what is allowed."""
+    """Why it is not allowed, if the list of allowed values does not show it."""
 
 
 def read_environment(setting: Setting, environ: Mapping[str, str]) -> EnvironmentValue:

@@ -99,8 +99,8 @@ def _imported(name: str) -> object:
         found = import_module(module)
     except Exception as error:  # noqa: BLE001 - the user's own module, which may raise anything
         # The text of an ImportError names modules; other texts may contain anything.
-        said = error if isinstance(error, ImportError) else type(error).__name__
-        message = f"{module} cannot be imported: {said}"
+        reason = error if isinstance(error, ImportError) else type(error).__name__
+        message = f"{module} cannot be imported: {reason}"
         raise FunctionError(message) from None
     try:
         return attrgetter(inside)(found)

@@ -112,8 +112,8 @@ class Settings:
 
     token_counting: TokenCounting = _choice(
         TokenCounting.MISSING,
-        "When tokens are counted here: never, on spans only, where the server reported none, or "
-        "also beside a report, to compare the two.",
+        "When tokentrail counts tokens: never; if the server reported none, for spans only or for "
+        "spans and metrics; or always, to compare counts with reports.",
     )
     model_aliases: Mapping[str, str] = _setting(
         default=MappingProxyType({}),
@@ -127,13 +127,13 @@ class Settings:
         default=2.0,
         accepts="float",
         allowed="seconds from 0 to 60",
-        about="How long the end of a span may wait for its count.",
+        about="How long a span may wait for its count before it ends with an estimate.",
         parse=parsing.seconds,
     )
     time_per_output_chunk: bool = _switch(
         default=False,
         about="Whether the gap before each chunk of a stream is recorded as a metric. It costs "
-        "several times the other work for a chunk, in a thread of its own.",
+        "several times the other work for a chunk, in tokentrail's own thread.",
     )
     metric_names: MetricNames = _choice(
         MetricNames.RELEASED,
@@ -154,8 +154,8 @@ class Settings:
     )
     stream_usage: StreamUsage = _choice(
         StreamUsage.OBSERVE,
-        "Whether chat and completions streams are asked for the server's usage "
-        "(stream_options.include_usage) if your application did not ask; it sees no difference.",
+        "Whether tokentrail asks the server for the usage of chat and completions streams "
+        "(stream_options.include_usage) if your application does not; it sees no difference.",
     )
     count_verification_ratio: float = _setting(
         default=0.01,
@@ -167,23 +167,24 @@ class Settings:
     )
     calibration: bool = _switch(
         default=True,
-        about="Whether calls with reported usage teach what the server adds to the input of calls "
-        "like them: input of such a call without a report is then known (calibrated). Takes 2 % of "
-        "one core at most, in a thread of its own, and only where an encoding is built already.",
+        about="Whether tokentrail learns from reported usage how many tokens the server adds to "
+        "the input of similar calls, so that it knows the input of such a call without a report "
+        "(calibrated). It takes at most 2 % of one core, in tokentrail's own thread, and only if "
+        "an encoding is built already.",
     )
     explain: float = _setting(
         default=0.0,
         accepts="float | str",
         allowed="off, all, or a share of conversations from 0 to 1",
-        about="Whether spans and metrics show what the input is made of, what the prompt's cache "
-        "could have served and why it did not, and requests that were sent again: of all "
-        "conversations, or of a share. Done in a thread of its own; needs token counting.",
+        about="Whether spans and metrics show the parts of the input, what the prompt cache could "
+        "have served and why it did not, and repeated requests: for all conversations, or for a "
+        "share of them. Done in tokentrail's own thread; needs token counting.",
         parse=parsing.share,
     )
     preload_encodings: tuple[str, ...] = _setting(
         default=(),
         accepts="Sequence[str] | str",
-        allowed="names of encodings or models, separated by commas",
+        allowed="o200k_base, cl100k_base, or models whose encoding is known, separated by commas",
         about="Encodings that instrument() builds before it returns; forked workers share them.",
         parse=parsing.encodings,
     )
@@ -200,9 +201,9 @@ class Settings:
         default=None,
         accepts="bool",
         allowed="true, false",
-        about="Whether each inference is also emitted as a log event, with all that its span has. "
-        "If it is not set, only if content goes to events. False also switches off the event of a "
-        "failure.",
+        about="Whether each inference is also emitted as a log event, with all attributes of its "
+        "span. If it is not set, this happens only if content goes to events. False also switches "
+        "off the event of a failure.",
         parse=parsing.boolean,
         variable="OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT",
     )
@@ -210,9 +211,9 @@ class Settings:
         default=None,
         accepts="Callable[[str, str], str | None] | str",
         allowed="a function of (kind, text) that returns the text to keep, or None; " + _BY_NAME,
-        about="Called with the kind and the text of everything before it is recorded; the text "
-        "that it returns is recorded instead. If the variable names no such function, no content "
-        "is recorded at all. May run in tokentrail's own thread.",
+        about="A function that is called with the kind and the text of all content before it is "
+        "recorded; its result is recorded instead. If the variable names a function that does not "
+        "exist, no content is recorded at all. It may run in tokentrail's own thread.",
         parse=parsing.function,
     )
     content_max_chars: int | None = _setting(
@@ -225,7 +226,7 @@ class Settings:
     capture_binary: bool = _switch(
         default=False,
         about="Whether images, audio and files in messages are recorded with their bytes, not only "
-        "their size, and their addresses with the query string, where a signature may stand.",
+        "their size, and their addresses with the query string, which may have a signature.",
     )
     capture_tool_schemas: bool = _switch(
         default=False,
@@ -234,16 +235,16 @@ class Settings:
     )
     on_conflict: OnConflict = _choice(
         OnConflict.BOTH,
-        "What happens to calls that another instrumentation records as well, if the two cannot "
-        "share a span: both record them, with a warning; or the other one does, and its span gets "
-        "our attributes.",
+        "What happens to calls that another instrumentation records too, if the two cannot share "
+        "a span: both record them, with a warning (both); or only the other one does, and its span "
+        "gets our attributes (defer).",
     )
     custom_metric_attributes: tuple[str, ...] = _setting(
         default=(),
         accepts=_NAMES,
         allowed="names separated by commas, without blanks, that are not the metrics' own",
         about="Your own attributes (tokentrail.attributes(), baggage_keys, request_attributes) "
-        "that metrics have too. Choose those with few values. Spans have all.",
+        "that metrics have too. Choose those with few values. Spans have all of them.",
         parse=parsing.custom_metric_attributes,
     )
     baggage_keys: tuple[str, ...] = _setting(
@@ -266,22 +267,23 @@ class Settings:
         default=INSTRUMENTED_APIS,
         accepts=_NAMES,
         allowed="names separated by commas, of: " + ", ".join(INSTRUMENTED_APIS),
-        about="The APIs to record; nothing of the others is patched.",
+        about="The APIs to record; methods of other APIs are not patched.",
         parse=parsing.instrumented_apis,
     )
     request_hook: Callable[[Any, dict[str, Any]], object] | None = _setting(
         default=None,
         accepts="Callable[[Span, dict[str, Any]], object] | str",
         allowed="a function of (span, arguments); " + _BY_NAME,
-        about="Called before each call with its span and a copy of its keyword arguments.",
+        about="A function that is called before each call, with its span and a copy of its "
+        "keyword arguments.",
         parse=parsing.function,
     )
     response_hook: Callable[[Any, Any], object] | None = _setting(
         default=None,
         accepts="Callable[[Span, Any], object] | str",
         allowed="a function of (span, answer); " + _BY_NAME,
-        about="Called with the span and the answer that your application gets: an object, or a "
-        "stream that is not read yet.",
+        about="A function that is called with the span and the answer that your application gets: "
+        "an object, or a stream that is not read yet.",
         parse=parsing.function,
     )
     cost: Cost = _choice(
@@ -307,8 +309,8 @@ class Settings:
     )
     capture_cache_key: CacheKey = _choice(
         CacheKey.OFF,
-        "Whether spans have the prompt_cache_key of a request: not, the beginning of its SHA-256, "
-        "or as it is.",
+        "Whether spans have the prompt_cache_key of a request: no (off), the beginning of its "
+        "SHA-256 (hash), or the key itself (plain).",
     )
     capture_account: bool = _switch(
         default=False,
@@ -318,10 +320,12 @@ class Settings:
     fetched_usage_metrics: bool = _switch(
         default=False,
         about="Whether metrics also have the usage of finished batches, and of background "
-        "responses that another process began, once for each. For a process that alone fetches "
-        "them; without it only the span of the first fetch has it.",
+        "responses that another process began, once for each. Set it only if one process fetches "
+        "all of them. Without it, only the span of the first fetch has this usage.",
     )
-    disabled: bool = _switch(default=False, about="Whether instrument() does nothing.")
+    disabled: bool = _switch(
+        default=False, about="Whether tokentrail is switched off: instrument() then does nothing."
+    )
 
     @property
     def withhold(self) -> bool:
@@ -337,7 +341,7 @@ def _row(found: Field[Any]) -> Setting:
 
 
 _SAFER: Final = {"redact": redact_everything}
-"""The value used for a wrong variable, where the default would record more than the user wanted."""
+"""The value used for a wrong variable, if the default would record more than the user wanted."""
 
 
 SETTINGS: tuple[Setting, ...] = tuple(map(_row, fields(Settings)))

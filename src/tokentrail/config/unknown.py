@@ -24,8 +24,8 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
 def describe_unknown(name: str, nearest: str | None) -> str:
     """Return a sentence on one of them."""
     if nearest is None:
-        return f"{name} is no setting"
-    return f"{name} is no setting: {nearest} is"
+        return f"{name} is not a setting"
+    return f"{name} is not a setting: the nearest is {nearest}"
 
 
 def _nearest(name: str) -> str | None:

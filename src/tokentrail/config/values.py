@@ -40,7 +40,7 @@ class Cost(str, Enum):
 
 
 class CacheKey(str, Enum):
-    """How the prompt's cache key of a request is recorded."""
+    """How the prompt cache key of a request is recorded."""
 
     OFF = "off"
     HASH = "hash"

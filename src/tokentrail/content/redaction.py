@@ -54,12 +54,12 @@ class Redaction:
     limit: int | None = None
     binary: bool = False
 
-    def text(self, kind: str, said: str) -> str | None:
+    def text(self, kind: str, content: str) -> str | None:
         """Return a text redacted, then cut; ``None`` if nothing of it may be recorded.
 
         If ``redact`` raises, nothing is recorded.
         """
-        kept: str | None = clean(said)
+        kept: str | None = clean(content)
         if self.redact is not None and kept is not None:
             redacted: object = None
             with guard.shield("redact"):  # the user's own function may raise
@@ -80,9 +80,9 @@ class Redaction:
         light = value if self.binary else _without_binary(value)
         if light is None or (self.redact is None and self.limit is None):
             return light
-        said = to_json(light)
-        kept = self.text(kind, said)
-        if kept is None or kept == said:
+        content = to_json(light)
+        kept = self.text(kind, content)
+        if kept is None or kept == content:
             return None if kept is None else light
         return parsed(kept)
 
@@ -99,8 +99,8 @@ class Redaction:
             tools=tuple(map(self._tool, content.tools)),
             variables=tuple(
                 (name, kept)
-                for name, said in content.variables
-                if (kept := self.text("variable", said)) is not None
+                for name, value in content.variables
+                if (kept := self.text("variable", value)) is not None
             ),
             query=None if content.query is None else self.text("input", content.query),
             documents=content.documents,
@@ -117,11 +117,11 @@ class Redaction:
 
     def _part(self, kind: str, part: Part) -> Part | None:  # noqa: PLR0911 - one for each kind
         if isinstance(part, Text):
-            said = self.text(kind, part.content)
-            return None if said is None else Text(said)
+            content = self.text(kind, part.content)
+            return None if content is None else Text(content)
         if isinstance(part, Reasoning):
-            said = self.text("reasoning", part.content)
-            return None if said is None else Reasoning(said)
+            content = self.text("reasoning", part.content)
+            return None if content is None else Reasoning(content)
         if isinstance(part, ToolCall):
             return replace(part, arguments=self.value("tool_arguments", part.arguments))
         if isinstance(part, ToolResponse):

@@ -6,16 +6,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokentrail.cost import genai_prices
+from tokentrail.cost.parts import cost_of_parts, reported_parts
 from tokentrail.cost.rates import BATCH, KNOWN, REPORTED, cost_of, unpriced_parts
 from tokentrail.cost.tools import tools_cost
 from tokentrail.cost.transcription import transcription_cost
 from tokentrail.cost.user_prices import OWN_BATCH
-from tokentrail.model.operations import BILLED
+from tokentrail.model.operations import BILLED, BILLED_AS
 from tokentrail.model.records import CallCost, CostSource, Source
 from tokentrail.support import guard
 from tokentrail.support.bounded import BoundedCache
 
 if TYPE_CHECKING:
+    from tokentrail.cost.parts import Parts
     from tokentrail.cost.rates import Rates
     from tokentrail.cost.user_prices import UserPrices
     from tokentrail.model.records import Request, ToolUse, Transcription, Usage
@@ -87,13 +89,25 @@ class Prices:
         own = provider_cost(usage)
         if own is not None:
             return CallCost(own, CostSource.PROVIDER, names=self._attributes)
+        if request.operation in BILLED_AS:
+            parts = reported_parts(BILLED_AS[request.operation], usage)
+            return self._of_parts(_key(request, names, tier, at), parts, apart.tools)
         if request.operation not in BILLED or (usage.input is None and not any(apart)):
             return None
-        found = self._rates(_key(request, names, tier, at))
+        return self._of_text(request, _key(request, names, tier, at), usage, apart)
+
+    def _of_text(
+        self, request: Request, key: Key, usage: Usage, apart: BilledApart
+    ) -> CallCost | None:
+        """Return the cost of what a model reads and writes, and of what is billed beside it."""
+        found = self._rates(key)
         if found is None or found[0].input is None:
-            return self._without(request, names, tier, at, usage)
+            fit = KNOWN if self._counted else REPORTED
+            is_known = usage.input is not None and usage.input.source in fit
+            return self._without(key) if is_known else None
         rates, source = found
-        added, unpriced = self._billed_apart(request, at, rates, apart) if any(apart) else (0.0, ())
+        _, _, tier, _ = key
+        added, unpriced = self._billed_apart(key, rates, apart) if any(apart) else (0.0, ())
         unpriced = (*_unpriced(usage, rates, tier), *unpriced)
         if unpriced:
             return CallCost(None, None, unpriced=unpriced)
@@ -102,6 +116,20 @@ class Prices:
         if amount is None:
             return self._without_output(usage, rates, generates=generates)
         return CallCost(amount + added, source, names=self._attributes)
+
+    def _of_parts(
+        self, key: Key, parts: Parts | tuple[str], tools: tuple[ToolUse, ...]
+    ) -> CallCost | None:
+        """Return the cost of images or audio, of which each part has a price of its own."""
+        found = self._rates(key) if parts or tools else None
+        if found is None:
+            return self._without(key) if parts or tools else None
+        rates, source = found
+        amount, unpriced = (0.0, parts) if isinstance(parts, tuple) else cost_of_parts(parts, rates)
+        unpriced = (*unpriced, *tools_cost(tools, rates, partial(self._rates_of, key))[1])
+        if unpriced:
+            return CallCost(None, None, unpriced=unpriced)
+        return CallCost(float(amount), source, names=self._attributes)
 
     def _without_output(self, usage: Usage, rates: Rates, *, generates: bool) -> CallCost | None:
         """Name the output if all that is missing is its price."""
@@ -114,31 +142,26 @@ class Prices:
         return None
 
     def _billed_apart(
-        self,
-        request: Request,
-        at: int,
-        rates: Rates,
-        apart: BilledApart,
+        self, key: Key, rates: Rates, apart: BilledApart
     ) -> tuple[float, tuple[str, ...]]:
         """Return USD of what is billed beside the usage, and the names of what has no price."""
-        of_model = partial(self._rates_of, request, at)
+        of_model = partial(self._rates_of, key)
         usd, unpriced = tools_cost(apart.tools, rates, of_model)
         transcribed, without = transcription_cost(apart.transcriptions, of_model)
         return usd + transcribed, (*unpriced, *without)
 
-    def _without(
-        self, request: Request, names: tuple[str, ...], tier: str | None, at: int, usage: Usage
-    ) -> CallCost | None:
+    def _without(self, key: Key) -> CallCost | None:
         """Name what has no price: the service tier, or the whole model."""
-        fit = KNOWN if self._counted else REPORTED
-        if not names or usage.input is None or usage.input.source not in fit:
+        provider, names, tier, quarter = key
+        if not names:
             return None
-        standard = _key(request, names, None, at)
-        is_known = tier is not None and self._rates(standard) is not None
+        is_known = tier is not None and self._rates((provider, names, None, quarter)) is not None
         return CallCost(None, None, unpriced=("service_tier" if is_known else "model",))
 
-    def _rates_of(self, request: Request, at: int, name: str) -> Rates | None:
-        found = self._rates(_key(request, (name,), None, at))
+    def _rates_of(self, key: Key, name: str) -> Rates | None:
+        """Return the prices of another model of the same provider, at the same time."""
+        provider, _, _, quarter = key
+        found = self._rates((provider, (name,), None, quarter))
         return found and found[0]
 
     def _rates(self, key: Key) -> Sourced | None:

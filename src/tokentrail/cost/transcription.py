@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.cost.rates import PER
+from tokentrail.cost.parts import cost_of_parts, transcript_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 PART: Final = "transcription"
 """Its name where it has no price."""
-SECONDS_OF_AN_HOUR: Final = 3600
 
 
 def transcription_cost(
@@ -34,20 +33,9 @@ def transcription_cost(
 
 
 def _of(used: Reported, rates: Rates) -> Decimal | None:
-    """Return the cost by time, else by tokens; of those it must be known which are sound."""
-    if used.audio_seconds is not None:
-        hour = rates.audio_hour
-        if hour is None:
-            return None
-        return Decimal(str(used.audio_seconds)) * hour.base / SECONDS_OF_AN_HOUR
-    sound, text = used.audio_input_tokens or 0, used.text_input_tokens or 0
-    if sound + text != used.input_tokens:
+    """Return the cost by time, else by tokens; of those it must be known which are audio."""
+    parts = transcript_parts(used)
+    if parts is None:
         return None
-    total = Decimal(0)
-    parts = ((sound, rates.audio_input), (text, rates.input), (used.output_tokens, rates.output))
-    for number, rate in parts:
-        if number and rate is None:
-            return None
-        if number and rate is not None:
-            total += number * rate.base
-    return total / PER
+    amount, unpriced = cost_of_parts(parts, rates)
+    return None if unpriced else amount

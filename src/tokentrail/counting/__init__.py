@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         base_name,
         dialect_of,
         encoding_name,
+        family_of,
         is_gpt_4,
         is_known,
         may_reason,
@@ -37,7 +38,7 @@ else:
         {
             "counting.encodings": "ENCODINGS Encodings",
             "counting.models": "GUESSED_ENCODING Dialect base_name dialect_of encoding_name "
-            "is_gpt_4 is_known may_reason resolve",
+            "family_of is_gpt_4 is_known may_reason resolve",
             "counting.output": "HELD OutputTally",
             "counting.prompt": "InputTally",
             "counting.rules": "RULES Part RuleId evidence_of is_proven proves",
@@ -68,6 +69,7 @@ __all__ = [
     "encoding_name",
     "estimate",
     "evidence_of",
+    "family_of",
     "is_gpt_4",
     "is_known",
     "is_proven",

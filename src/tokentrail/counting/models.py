@@ -109,19 +109,27 @@ _UNSEEN = Family("", _O200K, reasons=True, proven=False)
 """Newer than the table."""
 
 
-def encoding_name(model: str) -> str | None:
-    """Return the encoding's name for a model's, None if it is not known.
+@lru_cache(maxsize=256)
+def family_of(model: str) -> Family | None:
+    """Return the family of a model, None if it is not known.
 
     Case does not matter; ``ft:gpt-4.1:org::id``, ``openai/gpt-4.1``, ``openai:gpt-4.1`` and
     Bedrock's ``openai.gpt-4.1`` are read as gpt-4.1.
     """
-    family = _family(model)
+    name = base_name(model)
+    found = next((family for family in FAMILIES if family.has(name)), None)
+    return _UNSEEN if found is None and _LATER.match(name) else found
+
+
+def encoding_name(model: str) -> str | None:
+    """Return the encoding's name for a model's, None if it is not known or only guessed."""
+    family = family_of(model)
     return family.encoding if family and family.proven else None
 
 
 def is_known(model: str) -> bool:
     """Return whether the model belongs to a known family, even to one known by name only."""
-    return _family(model) is not None
+    return family_of(model) is not None
 
 
 def resolve(name: str) -> str | None:
@@ -131,7 +139,7 @@ def resolve(name: str) -> str | None:
 
 def may_reason(model: str) -> bool:
     """Return whether the model may bill reasoning tokens that the answer does not show."""
-    family = _family(model)
+    family = family_of(model)
     return family is not None and family.reasons
 
 
@@ -163,7 +171,7 @@ def dialect_of(model: str) -> Dialect:
 
 def is_gpt_4(model: str) -> bool:
     """Return whether the model is gpt-4 itself, not gpt-4o or later."""
-    family = _family(model)
+    family = family_of(model)
     return family is not None and family.name == "gpt-4"
 
 
@@ -173,10 +181,3 @@ def base_name(model: str) -> str:
     name = name.split(":")[1] if name.startswith("ft:") else name
     prefix = _PREFIX.match(name)
     return name[prefix.end() :] if prefix else name
-
-
-@lru_cache(maxsize=256)
-def _family(model: str) -> Family | None:
-    name = base_name(model)
-    found = next((family for family in FAMILIES if family.has(name)), None)
-    return _UNSEEN if found is None and _LATER.match(name) else found

@@ -68,7 +68,7 @@ def _connected(target: Target) -> Client:
 
 def _offer(target: Target) -> str:
     return (
-        f"{CALLS} calls to {target.model} at {target.where}, as a rule about {_USUAL} tokens in"
+        f"{CALLS} calls to {target.model} at {target.where}, usually about {_USUAL} tokens in"
         f" all and {CALLS * (_PROMPT + LIMIT):,} at most ({LIMIT} for an answer),"
         f" paid by the key in {target.key_setting}."
     )
@@ -90,12 +90,12 @@ def _ask() -> None:
 
 def _calls(client: Client, model: str, watch: SceneWatch) -> None:
     limit = _plain(client, model, watch)
-    said = user(QUESTION)
+    messages = user(QUESTION)
     with watch.scene("stream with usage"):
         _read(
             client.chat.completions.create(
                 model=model,
-                messages=said,
+                messages=messages,
                 stream=True,
                 stream_options={"include_usage": True},
                 extra_body=limit,
@@ -105,7 +105,7 @@ def _calls(client: Client, model: str, watch: SceneWatch) -> None:
     with watch.scene("stream"):
         _read(
             client.chat.completions.create(
-                model=model, messages=said, stream=True, extra_body=limit
+                model=model, messages=messages, stream=True, extra_body=limit
             ),
             watch,
         )
@@ -181,12 +181,12 @@ def _explain_status(error: openai.APIStatusError, target: Target, mend: str) -> 
             f"{where} does not know {target.model!r} ({error.status_code}): name a model"
             f" or deployment that it has with {target.model_setting}, or {mend}"
         )
-    return f"{where} answers {error.status_code}: {_said(error)}"
+    return f"{where} answers {error.status_code}: {_message_of(error)}"
 
 
-def _said(error: openai.APIStatusError) -> str:
+def _message_of(error: openai.APIStatusError) -> str:
     """Return the message of an error's body, shortened; of a page of HTML, its beginning."""
     body = error.body
-    said = body.get("message") or body if isinstance(body, Mapping) else body
-    words = " ".join(str(said or error.message).split())
+    reported = body.get("message") or body if isinstance(body, Mapping) else body
+    words = " ".join(str(reported or error.message).split())
     return words if len(words) <= _SHORT else f"{words[:_SHORT]} ..."

@@ -80,7 +80,7 @@ class SceneWatch:
 
     def __init__(self, console: Console, show: Show, ledger: Ledger) -> None:
         self._console, self._show, self._ledger = console, show, ledger
-        self._scene, self._said = "", ""
+        self._scene, self._text = "", ""
         self.scenes: list[str] = []
         self._lock = threading.Lock()
 
@@ -88,7 +88,7 @@ class SceneWatch:
     def scene(self, name: str) -> Iterator[None]:
         """Make the calls of one scene, under a span of the application."""
         with self._lock:
-            self._scene, self._said = name, ""
+            self._scene, self._text = name, ""
             self.scenes.append(name)
         with self._ledger.application.start_as_current_span(name):
             yield
@@ -96,7 +96,7 @@ class SceneWatch:
     def add(self, text: str) -> None:
         """Take the next text of the answer."""
         with self._lock:
-            self._said += text
+            self._text += text
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -111,8 +111,8 @@ class SceneWatch:
 
     def _now(self) -> RenderableType:
         with self._lock:
-            scene, said = self._scene, self._said
-        lines = textwrap.wrap(said, WIDTH - 6)[-3:]
+            scene, caption = self._scene, self._text
+        lines = textwrap.wrap(caption, WIDTH - 6)[-3:]
         answer = Text("\n".join(lines), style="dim")
         calls = [self._show.calls(found)] if (found := self._ledger.calls()) else []
         return Group("", *calls, Padding(Text(f"{scene} ..."), (0, 1)), Padding(answer, (0, 3)))
@@ -158,7 +158,7 @@ def title(calls: str, read: str = "spans, then metrics") -> RenderableType:
     text = Text.assemble(
         ("tokentrail", "bold"),
         f" {tokentrail.__version__}: the openai client calls {calls}.\n",
-        f"What you see was recorded with OpenTelemetry and read back: from {read}.",
+        f"What you see was recorded with OpenTelemetry and then read from {read}.",
     )
     return Padding(text, (0, 0, 0, 1))
 
@@ -166,7 +166,7 @@ def title(calls: str, read: str = "spans, then metrics") -> RenderableType:
 def run() -> int:
     """Run the demonstration against the embedded server; return the exit code."""
     console = Console(highlight=False)
-    console.print(title("a server in this very process"))
+    console.print(title("a server inside this process"))
     with Server(Model(delay=DELAY, deployments={DEPLOYMENT: DEPLOYED})) as server:
 
         def scenes(watch: SceneWatch) -> None:

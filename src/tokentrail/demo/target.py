@@ -49,7 +49,7 @@ def find_target(model: str | None, environ: Mapping[str, str]) -> Target:
     Raises DemoError if something is missing or cannot be sent.
     """
     # A line break from a file does not belong to the value, and is an error in a header.
-    named = {name: said for name, value in environ.items() if (said := value.strip())}
+    named = {name: stripped for name, value in environ.items() if (stripped := value.strip())}
     endpoint = _first(named, *_ENDPOINTS)
     address = _address(named, endpoint)
     azure = endpoint == "AZURE_OPENAI_ENDPOINT" or _is_azure(address, named)

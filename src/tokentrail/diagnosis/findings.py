@@ -256,8 +256,8 @@ def _misnamed(
         if found.refused is not None:
             by_file = section.get(found.name) is not None
             name = f"{found.name} in {declarative.VARIABLE}" if by_file else found.variable
-            said = f"{name}={found.refused!r} is not allowed{found.reason}"
-            yield f"{said}; allowed: {found.allowed}"
+            complaint = f"{name}={found.refused!r} is not allowed{found.reason}"
+            yield f"{complaint}; allowed: {found.allowed}"
     for name, nearest in unknown_variables(environ).items():
         yield describe_unknown(name, nearest)
     known = {"enabled", *(setting.name for setting in settings)}

@@ -36,7 +36,7 @@ class State(str, Enum):
 
     EXPORTED = "exported"
     NOT_EXPORTED = "not exported"
-    UNKNOWN = "cannot tell"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,17 @@ class Verdict:
     def headline(self) -> str:
         """The verdict in one sentence, with its reason and the most serious problem."""
         if self.state is State.UNKNOWN:
-            hint = "" if self.problems else ": run it as your program starts"
-            said = f"cannot tell{hint}"
+            sentence = "unknown: nothing is instrumented in this process"
         elif self.reason is not None:
             return f"calls made here are not exported: {self.reason.why}"
         else:
-            said = f"calls made here are exported to {' and '.join(map(str, self.destinations))}"
+            sentence = (
+                f"calls made here are exported to {' and '.join(map(str, self.destinations))}"
+            )
         if not self.problems:
-            return said
+            return sentence
         first, more = self.problems[0], len(self.problems) - 1
-        return f"{said}; but {first}" + (f", and {more} more" if more else "")
+        return f"{sentence}; but {first}" + (f", and {more} more" if more else "")
 
     @property
     def remedy(self) -> str:

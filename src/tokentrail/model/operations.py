@@ -41,6 +41,9 @@ class OperationRow:
     """Whether it has a price."""
     is_output_billed: bool = False
     """Whether its price has a part for output."""
+    billed_as: str | None = None
+    """What its usage is of, if its parts have prices of their own: "images", "transcript" or
+    "speech"."""
     has_usage_option: bool = False
     """Whether ``stream_options.include_usage`` asks its streams for usage."""
 
@@ -141,12 +144,21 @@ RETRIEVAL: Final = OperationRow(
     path="vector_stores/{vector_store_id}/search",
     content="retrieval.content:RetrievalContent",
 )
-GENERATE_IMAGE: Final = OperationRow("generate_image", "images", "media:GENERATE_IMAGE")
-EDIT_IMAGE: Final = OperationRow("edit_image", "images", "media:EDIT_IMAGE")
-VARY_IMAGE: Final = OperationRow("vary_image", "images", "media:VARY_IMAGE")
-TRANSCRIBE: Final = OperationRow("transcribe_audio", "audio", "media:TRANSCRIBE")
-TRANSLATE: Final = OperationRow("translate_audio", "audio", "media:TRANSLATE")
-SPEAK: Final = OperationRow("generate_speech", "audio", "media:SPEAK")
+
+
+def _media(name: str, part: str, adapter: str, billed_as: str) -> OperationRow:
+    """Return the row of an operation on images or audio: only what is reported is billed."""
+    return OperationRow(
+        name, part, adapter, is_billed=True, is_output_billed=True, billed_as=billed_as
+    )
+
+
+GENERATE_IMAGE: Final = _media("generate_image", "images", "media:GENERATE_IMAGE", "images")
+EDIT_IMAGE: Final = _media("edit_image", "images", "media:EDIT_IMAGE", "images")
+VARY_IMAGE: Final = _media("vary_image", "images", "media:VARY_IMAGE", "images")
+TRANSCRIBE: Final = _media("transcribe_audio", "audio", "media:TRANSCRIBE", "transcript")
+TRANSLATE: Final = _media("translate_audio", "audio", "media:TRANSLATE", "transcript")
+SPEAK: Final = _media("generate_speech", "audio", "media:SPEAK", "speech")
 MODERATE: Final = OperationRow("moderate", "moderations", "media:MODERATE")
 DECIDE: Final = OperationRow("decide", "decisions", "media:DECIDE")
 REALTIME: Final = _inference("chat", "realtime", "realtime.adapter:RealtimeAdapter", api="realtime")
@@ -179,5 +191,7 @@ WITH_TOKEN_METRICS: Final = frozenset(row.name for row in OPERATIONS if row.has_
 WITH_DETAILS_EVENT: Final = frozenset(row.name for row in OPERATIONS if row.has_details_event)
 BILLED: Final = {row.name: row.is_output_billed for row in OPERATIONS if row.is_billed}
 """The operations that have a price, and whether their output has one."""
+BILLED_AS: Final = {row.name: row.billed_as for row in OPERATIONS if row.billed_as is not None}
+"""The operations on images and audio, and what their usage is of."""
 WITH_USAGE_OPTION: Final = frozenset(row.key for row in OPERATIONS if row.has_usage_option)
 CLIENT_PARTS: Final = tuple(dict.fromkeys(row.part for row in OPERATIONS))

@@ -287,7 +287,7 @@ class HttpMetadata:
     project: str | None = None
     """Organization and project that pay; only with ``capture_account``."""
     content_filter: ContentFilter | None = None
-    """What the content filter said when the server refused the request."""
+    """The content filter's results, if the server refused the request because of them."""
 
 
 @lean_dataclass(frozen=True, slots=True)

@@ -78,11 +78,11 @@ def attributes(
     """Add these attributes to the span of every call made inside the block.
 
     Blocks can be nested: attributes of the outer block stay, and ``None`` removes one. They are on
-    spans and events, and on metrics where ``custom_metric_attributes`` names them, lists excepted.
+    spans and events, and, except for lists, on metrics if ``custom_metric_attributes`` names them.
     A stream has the attributes that were set when it was requested.
 
     Args:
-        named: Attributes whose names are no Python names, as ``{"enduser.id": "7"}``.
+        named: Attributes whose names are not valid in Python, such as ``{"enduser.id": "7"}``.
         more: Attributes by name: text, a number, a boolean, or a list of one of these types.
     """
     around = _current(otel_context.get_current())
@@ -115,8 +115,8 @@ def _merged(
         else:
             guard.warn_once(
                 f"attribute {name}",
-                "tokentrail.attributes(): %s is a %s, which no attribute can be, so it is left "
-                "out; allowed: str, bool, int, float, or a list of one of these.",
+                "tokentrail.attributes(): %s is left out, because its value is of the type %s; "
+                "allowed: str, bool, int, float, or a list of one of these.",
                 name,
                 type(value).__name__,
             )

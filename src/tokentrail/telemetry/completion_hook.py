@@ -119,12 +119,16 @@ class Hook:
         types = self._types
         self._hook.on_completion(
             inputs=[
-                types.InputMessage(role=said.role, parts=self._all(said.parts), name=said.name)
-                for said in content.input
+                types.InputMessage(
+                    role=message.role, parts=self._all(message.parts), name=message.name
+                )
+                for message in content.input
             ],
             outputs=[
-                types.OutputMessage(role=said.role, parts=self._all(said.parts), name=said.name)
-                for said in content.output
+                types.OutputMessage(
+                    role=message.role, parts=self._all(message.parts), name=message.name
+                )
+                for message in content.output
             ],
             system_instruction=self._all(content.system),
             tool_definitions=[self._tool(tool) for tool in content.tools] or None,

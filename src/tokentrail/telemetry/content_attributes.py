@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def content_attributes(content: Content) -> dict[str, Any]:
-    """Return the attributes of what was said; what is empty has none."""
+    """Return the attributes of messages and tools; empty ones have none."""
     attributes: dict[str, Any] = {
         semconv.SYSTEM_INSTRUCTIONS: serialize_parts(content.system),
         semconv.INPUT_MESSAGES: serialize_messages(content.input),

@@ -136,12 +136,14 @@ def _kind(operation: str) -> tuple[str, type | None]:
     return key, getattr(module, name, None)
 
 
-def publish(record: Record, operation: Operation, told: Attributes, *, spans_only: bool) -> None:
+def publish(
+    record: Record, operation: Operation, recorded: Attributes, *, spans_only: bool
+) -> None:
     """Write the call into ``record``, from the attributes that our own span would have.
 
     ``spans_only``: counted tokens go to the outer span, not to its metrics.
     """
-    left = dict(told)
+    left = dict(recorded)
     if left.get(semconv.SERVER_PORT) == _HTTPS:
         del left[semconv.SERVER_PORT]
     for field, name in _FIELDS.items():
@@ -155,12 +157,12 @@ def publish(record: Record, operation: Operation, told: Attributes, *, spans_onl
     record.attributes.update(_further(operation, left, _NAMESPACES))
 
 
-def namespaced_attributes(operation: Operation, told: Attributes) -> Attributes:
+def namespaced_attributes(operation: Operation, recorded: Attributes) -> Attributes:
     """Return the attributes that have our prefix, for a span that is not ours.
 
     Counted tokens are among them; the other instrumentation reads reported ones itself.
     """
-    attributes = _further(operation, told, _NAMESPACE)
+    attributes = _further(operation, recorded, _NAMESPACE)
     for name, count in (
         (semconv.COUNTED_INPUT, operation.usage.input),
         (semconv.COUNTED_OUTPUT, operation.usage.output),
@@ -170,9 +172,9 @@ def namespaced_attributes(operation: Operation, told: Attributes) -> Attributes:
     return attributes
 
 
-def _further(operation: Operation, told: Attributes, prefixes: tuple[str, ...]) -> Attributes:
+def _further(operation: Operation, recorded: Attributes, prefixes: tuple[str, ...]) -> Attributes:
     asked = dict(operation.request.attribution)
-    return {k: v for k, v in told.items() if k.startswith(prefixes) or k in asked}
+    return {k: v for k, v in recorded.items() if k.startswith(prefixes) or k in asked}
 
 
 def _listed(value: AttributeValue) -> object:
@@ -219,9 +221,9 @@ def inner_attributes(record: Record, operation: Operation) -> Attributes:
 
 def _settled(usage: Usage) -> Iterator[str]:
     """Yield the totals and parts to leave out, since the number beside them is not the server's."""
-    for count, told in ((usage.input, _INPUT), (usage.output, _OUTPUT)):
+    for count, recorded in ((usage.input, _INPUT), (usage.output, _OUTPUT)):
         if count is not None and count.source is not Source.REPORTED:
-            yield from told
+            yield from recorded
 
 
 def with_inner_labels(record: Record, operation: Operation) -> Operation:
@@ -231,6 +233,7 @@ def with_inner_labels(record: Record, operation: Operation) -> Operation:
     """
     if not record.metric_attributes:
         return operation
-    said = operation.request.attribution
-    request = replace(operation.request, attribution=(*record.metric_attributes.items(), *said))
+    attribution = operation.request.attribution
+    labels = (*record.metric_attributes.items(), *attribution)
+    request = replace(operation.request, attribution=labels)
     return replace(operation, request=request)

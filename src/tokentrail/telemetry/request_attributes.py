@@ -21,13 +21,13 @@ def with_request_attributes(
     found: list[tuple[str, str]] = []
     for source in sources:
         value = arguments.get(source)
-        if (said := telemetry_str(value)) is not None:
-            found.append((_PREFIX + source, said))
+        if (label := telemetry_str(value)) is not None:
+            found.append((_PREFIX + source, label))
         elif source == "metadata" and isinstance(value, Mapping):
             found.extend(
-                (f"{_PREFIX}metadata.{name}", said)
+                (f"{_PREFIX}metadata.{name}", label)
                 for key, text in value.items()
                 if (name := telemetry_str(key)) is not None
-                and (said := telemetry_str(text)) is not None
+                and (label := telemetry_str(text)) is not None
             )
     return replace(request, attribution=tuple(found)) if found else request

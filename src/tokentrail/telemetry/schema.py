@@ -98,6 +98,7 @@ _SAMPLED: Final = (CHAT, COMPLETIONS)
 _TALKS: Final = (CHAT, RESPONSES)
 _FETCHED: Final = (RESPONSES, FETCH)
 _SPENDING: Final = (*_INFERENCES, EMBEDDINGS)
+_COSTING: Final = (*_SPENDING, MEDIA)
 _ANSWERING: Final = (*_SPENDING, FETCH)
 """What a model answers, now or before."""
 
@@ -223,20 +224,20 @@ SPAN: Final = (
         for kept in ("30m", "12h", "1h")
     ),
     Attribute(semconv.CACHE_KEY, _X, When.KEYED, _TALKS),
-    Attribute("tokentrail.cost.amount", _X, When.PRICED, _SPENDING, float),
-    Attribute("tokentrail.cost.currency", _X, When.PRICED, _SPENDING, note="`USD`"),
+    Attribute("tokentrail.cost.amount", _X, When.PRICED, _COSTING, float),
+    Attribute("tokentrail.cost.currency", _X, When.PRICED, _COSTING, note="`USD`"),
     Attribute(
         "tokentrail.cost.source",
         _X,
         When.PRICED,
-        _SPENDING,
+        _COSTING,
         note="`provider`, `own_prices`, `published_prices`",
     ),
     Attribute(
         semconv.COST_UNPRICED,
         _X,
         When.UNPRICED,
-        _SPENDING,
+        _COSTING,
         tuple,
         "`model` or `service_tier` where no part has one",
     ),
@@ -371,6 +372,18 @@ _LIMITED: Final = (
 _OWN: Final = (*_CALLED, Attribute("tokentrail.outcome", _X, When.ALWAYS))
 _OWN_TYPE: Final = Attribute("gen_ai.token.type", _X, When.ALWAYS, note="`input`, `output`")
 
+_OF_PARTS: Final = (
+    Attribute(
+        semconv.MODALITY, _X, When.ALWAYS, (MEDIA,), note="`text`, `image`, `audio`, `unknown`"
+    ),
+    Attribute(
+        semconv.CACHE_STATE, _X, When.SERVED, (MEDIA, FETCH), note="`read`, `written`, or absent"
+    ),
+    Attribute("gen_ai.response.model", _X, When.ANSWERED, (MEDIA, FETCH)),
+    Attribute("openai.response.service_tier", _X, When.ANSWERED, (FETCH,)),
+)
+"""Reported tokens that are in no other counter have what decides their price."""
+
 _PART: Final = "a part of the total; in every vocabulary"
 
 METRICS: Final = (
@@ -434,9 +447,9 @@ METRICS: Final = (
         semconv.USAGE_TOKENS,
         _X,
         When.ANY_USAGE,
-        (*_OWN, _OWN_TYPE, _SOURCED),
-        apis=_SPENDING,
-        note="the whole picture: estimates too",
+        (*_OWN, _OWN_TYPE, _SOURCED, *_OF_PARTS),
+        apis=_COSTING,
+        note="the whole picture: estimates too, and background responses once fetched",
     ),
     Metric(semconv.OPERATIONS, _X, When.ALWAYS, _OWN),
     Metric(

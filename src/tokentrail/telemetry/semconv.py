@@ -80,6 +80,7 @@ COST_SOURCE: Final = "tokentrail.cost.source"
 COST_UNPRICED: Final = "tokentrail.cost.unpriced"
 TOOL_NAMES: Final = (
     "web_search", "file_search", "code_interpreter", "computer_use", "mcp", "image_generation",
+    "shell",
 )  # fmt: skip
 """The tools that a server runs itself."""
 TOOL_NAME: Final = "tokentrail.tool.name"
@@ -344,10 +345,10 @@ INSTRUMENTS: Final = {
         "counter", "s", "Sound of realtime sessions that was transcribed, where it is billed so."
     ),
     RATE_LIMIT_LIMIT: Instrument(
-        "gauge", "{item}", "Requests or tokens that the provider allows, as it said last."
+        "gauge", "{item}", "Requests or tokens that the provider allows, by its last answer."
     ),
     RATE_LIMIT_REMAINING: Instrument(
-        "gauge", "{item}", "Requests or tokens that the provider still allows, as it said last."
+        "gauge", "{item}", "Requests or tokens that the provider still allows, by its last answer."
     ),
     COUNT_RATIO: Instrument(
         "histogram", "1", "Counted tokens over reported tokens of the same call."
@@ -359,7 +360,7 @@ INSTRUMENTS: Final = {
     CACHE_TOKENS: Instrument(
         "counter",
         "{token}",
-        "Tokens of the input that the prompt's cache could have served, did serve, and missed.",
+        "Tokens of the input that the prompt cache could have served, did serve, and missed.",
     ),
     WASTE_TOKENS: Instrument(
         "counter", "{token}", "Tokens that were paid and not used, by reason."

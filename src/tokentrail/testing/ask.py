@@ -45,21 +45,23 @@ class Ask:
     @property
     def question(self) -> str:
         """The text of the last user message."""
-        return next((said.text for said in reversed(self.messages) if said.role == "user"), "")
+        return next(
+            (message.text for message in reversed(self.messages) if message.role == "user"), ""
+        )
 
     def input_tokens(self) -> int:
         """Return the input tokens: exact if each piece of the texts is one token."""
         total = 3 + len(pieces(self.declared))
-        for said in self.messages:
-            total += 3 + len(pieces(said.role)) + len(pieces(said.text))
-            if said.name:  # docs/accuracy.md, input.name: one that is the role's costs no mark
-                total += len(pieces(said.name)) + (said.name != said.role)
+        for message in self.messages:
+            total += 3 + len(pieces(message.role)) + len(pieces(message.text))
+            if message.name:  # docs/accuracy.md, input.name: one that is the role's costs no mark
+                total += len(pieces(message.name)) + (message.name != message.role)
         return total
 
 
 def read(body: JsonObject, model: str) -> Ask:
     """Return the request in the body of a chat completion or of a response."""
-    said = tuple(_messages(body))
+    messages = tuple(_messages(body))
     limits = (body.get(key) for key in ("max_completion_tokens", "max_tokens", "max_output_tokens"))
     reasoning = _mapping(body.get("reasoning"))
     schema = _schema(body)
@@ -68,14 +70,14 @@ def read(body: JsonObject, model: str) -> Ask:
     declared = [part for part in (body.get("tools"), schema) if part]
     return Ask(
         model=model,
-        messages=said,
+        messages=messages,
         stream=body.get("stream") is True,
         include_usage=_mapping(body.get("stream_options")).get("include_usage") is True,
         choice_count=_count(body.get("n")),
         limit=next((limit for limit in limits if isinstance(limit, int)), None),
         effort=_text(body.get("reasoning_effort") or reasoning.get("effort")),
         # a tool's result is answered with text
-        tool=None if said and said[-1].role == "tool" else chosen,
+        tool=None if messages and messages[-1].role == "tool" else chosen,
         schema=schema,
         declared=as_json(declared) if declared else "",
     )

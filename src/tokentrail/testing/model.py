@@ -157,7 +157,7 @@ class Model:
         elif api.startswith("responses"):
             return self._responded(ask, api, background=body.get("background") is True)
         else:
-            answer = replace(self._said(ask), azure=azure)
+            answer = replace(self._written(ask), azure=azure)
             events, whole = chat.chunks, chat.completion
         return self._reply(
             ask, events(answer, "last" if ask.include_usage else "none"), whole(answer)
@@ -180,7 +180,7 @@ class Model:
             return Plain(
                 responses.compaction(Answer(usage=usage, model=ask.model)), wait=self._wait
             )
-        answer = self._keep(replace(self._said(ask), background=background))
+        answer = self._keep(replace(self._written(ask), background=background))
         status: responses.Status | None = "queued" if background else None
         return self._reply(ask, responses.events(answer), responses.response(answer, status))
 
@@ -189,7 +189,7 @@ class Model:
             return Stream(paced(events, self._delay), wait=self._wait)
         return Plain(whole, wait=self._wait)
 
-    def _said(self, ask: Ask) -> Answer:
+    def _written(self, ask: Ask) -> Answer:
         """Return the model's answer to a conversation."""
         thought = _thought(ask)
         answer = Answer(model=ask.model)

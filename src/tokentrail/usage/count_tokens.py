@@ -59,7 +59,7 @@ def count_tokens(
     A text is counted alone, as for embeddings. Messages are counted with everything around them, as
     in ``usage.prompt_tokens`` of a chat completion. The number is exact for text and for messages
     of text, and for tools, tool calls and images if docs/accuracy.md has a rule with evidence.
-    Otherwise it is an estimate. Audio, and files that are no text, are left out.
+    Otherwise it is an estimate. Audio, and files that are not text, are left out.
 
     Pass ``request`` instead to count a whole request of chat completions or responses, as its
     arguments or as JSON (instructions, input, tools, schema, images, model). The result is then a

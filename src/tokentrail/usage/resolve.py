@@ -57,9 +57,9 @@ def identify(
                 encoding is not None,
                 named,
             )
-    encoding = counting.encoding_name(name)
-    if encoding is not None:
-        return Model(name, encoding, known=True)
+    family = counting.family_of(name)
+    if family is not None and family.proven:
+        return Model(name, family.encoding, known=True)
     asked = counting.encoding_name(request) if request else None
     return Model(name, asked or counting.GUESSED_ENCODING, known=False)
 

@@ -48,13 +48,13 @@ class _Piece:
         """Return the part; None if it is empty."""
         if self.kind == "sound":
             return media.blob("audio", None, media.joined(self.texts))
-        said = "".join(self.texts)
+        given = "".join(self.texts)
         if self.kind in {"call", "custom"}:
             read = read_call if self.kind == "call" else read_custom_call
-            return read(self.name, said, self.id)
-        if not said:
+            return read(self.name, given, self.id)
+        if not given:
             return None
-        return Reasoning(said) if self.kind == "reasoning" else Text(said)
+        return Reasoning(given) if self.kind == "reasoning" else Text(given)
 
 
 class ChoiceContentAccumulator:
@@ -77,12 +77,12 @@ class ChoiceContentAccumulator:
                 self._whole[_index(given, position)] = message
 
     def _read(self, choice: Mapping[str, object]) -> Message | None:
-        said = message_of(choice)
-        content = said.get("content")
+        given = message_of(choice)
+        content = given.get("content")
         if type(content) in {int, float}:
-            said = {**said, "content": written_content(content)}
-        parts = read_message_parts(said)
-        return Message(nonempty_str(said.get("role")) or "assistant", parts) if parts else None
+            given = {**given, "content": written_content(content)}
+        parts = read_message_parts(given)
+        return Message(nonempty_str(given.get("role")) or "assistant", parts) if parts else None
 
     def add(self, chunk: object) -> None:
         """Take the next chunk."""
@@ -103,25 +103,25 @@ class ChoiceContentAccumulator:
         else:
             self._add_all(fields(delta), index)
 
-    def _add_all(self, said: Mapping[str, object], index: int) -> None:
-        role = nonempty_str(said.get("role"))
+    def _add_all(self, given: Mapping[str, object], index: int) -> None:
+        role = nonempty_str(given.get("role"))
         if role is not None:
             self._roles[index] = role
-        self._append(index, "reasoning", 0, thought_of(said))
-        content = written_content(said.get("content"))
+        self._append(index, "reasoning", 0, thought_of(given))
+        content = written_content(given.get("content"))
         for part in () if isinstance(content, str) else read_content(content):
             if isinstance(part, (Text, Reasoning)):
                 kind = "text" if isinstance(part, Text) else "reasoning"
                 self._append(index, kind, 0, part.content)
         self._append(index, "text", 0, content)
-        self._append(index, "refusal", 0, said.get("refusal"))
-        audio = fields(said.get("audio"))
+        self._append(index, "refusal", 0, given.get("refusal"))
+        audio = fields(given.get("audio"))
         self._append(index, "text", 1, audio.get("transcript"))
         self._append(index, "sound", 0, audio.get("data"))
-        calls = said.get("tool_calls")
+        calls = given.get("tool_calls")
         for position, call in enumerate(each_call(calls) if calls else ()):
             self._add_call(call, index, position)
-        legacy = fields(said.get("function_call"))
+        legacy = fields(given.get("function_call"))
         if legacy:
             self._call(index, ("call", -1), None, legacy, nonempty_str(legacy.get("name")))
 
@@ -135,22 +135,22 @@ class ChoiceContentAccumulator:
         index: int,
         key: tuple[str, int],
         call_id: object,
-        said: Mapping[str, object],
+        given: Mapping[str, object],
         name: str | None,
     ) -> None:
         piece = self._piece(index, *key)
         piece.id = nonempty_str(call_id) or piece.id
         piece.name += name or ""
-        text = arguments_of(said)
+        text = arguments_of(given)
         if text is not None:
             piece.texts.append(text)
 
-    def _append(self, index: int, kind: str, item: int, said: object) -> None:
-        if said and isinstance(said, str):
+    def _append(self, index: int, kind: str, item: int, given: object) -> None:
+        if given and isinstance(given, str):
             piece = self._piece(index, kind, item)
             if self.limit is None or kind == "sound" or piece.length <= self.limit:
-                piece.texts.append(plain_str(said) or "")
-                piece.length += len(said)
+                piece.texts.append(plain_str(given) or "")
+                piece.length += len(given)
 
     def _piece(self, index: int, kind: str, item: int) -> _Piece:
         pieces = self._choices.setdefault(index, {})

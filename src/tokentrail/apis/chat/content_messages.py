@@ -77,20 +77,20 @@ def read_call(name: object, arguments: object, call_id: object) -> ToolCall | No
 
 def read_custom_call(name: object, given: object, call_id: object) -> ToolCall | None:
     """Read a call whose input is free text, even if it looks like JSON."""
-    called, said = nonempty_str(name), plain_str(given)
-    if called is None and not said:
+    called, text = nonempty_str(name), plain_str(given)
+    if called is None and not text:
         return None
-    return ToolCall(called or "", clean(said) if said else None, nonempty_str(call_id))
+    return ToolCall(called or "", clean(text) if text else None, nonempty_str(call_id))
 
 
 def _calls(given: Mapping[str, object]) -> list[Part]:
     found: list[ToolCall | None] = []
     for call in each_call(given.get("tool_calls")):
-        said = called(call)
+        text = called(call)
         is_custom = bool(fields(call.get("custom"))) and not fields(call.get("function"))
         read = read_custom_call if is_custom else read_call
-        if said:
-            found.append(read(said.get("name"), arguments_of(said), call.get("id")))
+        if text:
+            found.append(read(text.get("name"), arguments_of(text), call.get("id")))
     legacy = fields(given.get("function_call"))
     if legacy:
         found.append(read_call(legacy.get("name"), legacy.get("arguments"), None))
@@ -121,25 +121,25 @@ def _part(part: object) -> Part | None:
 
 
 def _text(part: Mapping[str, object]) -> Text | None:
-    said = nonempty_str(part.get("text"))
-    return None if said is None else Text(said)
+    text = nonempty_str(part.get("text"))
+    return None if text is None else Text(text)
 
 
 def _refusal(part: Mapping[str, object]) -> Text | None:
-    said = nonempty_str(part.get("refusal"))
-    return None if said is None else Text(said)
+    text = nonempty_str(part.get("refusal"))
+    return None if text is None else Text(text)
 
 
 def _thought(part: Mapping[str, object]) -> Reasoning | None:
-    said = nonempty_str(part.get("text"))
-    return None if said is None else Reasoning(said)
+    text = nonempty_str(part.get("text"))
+    return None if text is None else Reasoning(text)
 
 
 def _thinking(part: Mapping[str, object]) -> Reasoning | None:
     """Read reasoning in Mistral's form: text, or parts of text."""
     parts = read_content(part.get("thinking"))
-    said = "".join(part.content for part in parts if isinstance(part, (Text, Reasoning)))
-    return Reasoning(said) if said else None
+    text = "".join(part.content for part in parts if isinstance(part, (Text, Reasoning)))
+    return Reasoning(text) if text else None
 
 
 _PARTS: Final[dict[str, Callable[[Mapping[str, object]], Part | None]]] = {

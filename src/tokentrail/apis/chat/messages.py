@@ -214,8 +214,8 @@ def input_variant(arguments: Mapping[str, object]) -> str | None:
     strict = [_is_strict(fields(tool)) for tool in sequence(arguments.get("tools"))]
     verbosity = fields(arguments.get("text")).get("verbosity"), arguments.get("verbosity")
     given = (arguments.get("parallel_tool_calls"), *verbosity)
-    said = [value if isinstance(value, (str, bool)) else None for value in given]
-    return json.dumps([*said, strict]) if any(strict) or said != _UNSAID else None
+    values = [value if isinstance(value, (str, bool)) else None for value in given]
+    return json.dumps([*values, strict]) if any(strict) or values != _UNSAID else None
 
 
 def _is_strict(tool: Mapping[str, object]) -> bool:

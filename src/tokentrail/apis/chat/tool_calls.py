@@ -32,10 +32,10 @@ def arguments_text(value: object) -> str | None:
 _ARGUMENTS: Final = ("arguments", "input", "parameters")
 
 
-def arguments_of(said: Mapping[str, object]) -> str | None:
+def arguments_of(call: Mapping[str, object]) -> str | None:
     """Return the arguments of a call, or of a piece of one, as text."""
     for name in _ARGUMENTS:
-        if name in said and (text := arguments_text(said[name])) is not None:
+        if name in call and (text := arguments_text(call[name])) is not None:
             return text
     return None
 
@@ -55,8 +55,8 @@ def each_call(calls: object) -> list[Mapping[str, object]]:
 
 def called(call: Mapping[str, object]) -> Mapping[str, object]:
     """Return the fields of a call's function or custom tool, which may be in the call itself."""
-    said = fields(call.get("function")) or fields(call.get("custom"))
-    return said or (call if "name" in call else {})
+    named = fields(call.get("function")) or fields(call.get("custom"))
+    return named or (call if "name" in call else {})
 
 
 def is_unknown(call: Mapping[str, object]) -> bool:
@@ -107,9 +107,9 @@ class CallPlaces:
         index = call.get("index")
         number = index if type(index) is int else None
         own = self._open.get((choice, number)) if number is not None else self._last.get(choice)
-        said = called(call)
-        name, call_id = nonempty_str(said.get("name")), nonempty_str(call.get("id"))
-        text = arguments_of(said) or ""
+        function = called(call)
+        name, call_id = nonempty_str(function.get("name")), nonempty_str(call.get("id"))
+        text = arguments_of(function) or ""
         beside = number is None and position > 0 and name is not None and call_id is None
         if own is None or beside or self._begins(own, call_id, name, text):
             name = name or (own.name if own is not None and own.may_end else None)

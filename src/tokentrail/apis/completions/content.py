@@ -16,8 +16,8 @@ class CompletionContentAccumulator(ChoiceContentAccumulator):
     """Accumulates choices of completions, which have one form in chunks and plain answers."""
 
     def _read(self, choice: Mapping[str, object]) -> Message | None:
-        said = nonempty_str(choice.get("text"))
-        return None if said is None else Message("assistant", (Text(said),))
+        text = nonempty_str(choice.get("text"))
+        return None if text is None else Message("assistant", (Text(text),))
 
     def _add(self, choice: Mapping[str, object], index: int) -> None:
         self._append(index, "text", 0, choice.get("text"))
@@ -32,7 +32,7 @@ class CompletionsContent:
         whole = nonempty_str(prompt)
         texts = [nonempty_str(item) for item in sequence(prompt)] if whole is None else [whole]
         after = () if suffix is None else (Text(suffix),)
-        messages = [Message("user", (Text(said), *after)) for said in texts if said is not None]
+        messages = [Message("user", (Text(text), *after)) for text in texts if text is not None]
         return Content(input=tuple(messages))
 
     def accumulator(self, *, schemas: bool) -> CompletionContentAccumulator:

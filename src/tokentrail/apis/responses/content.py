@@ -36,9 +36,9 @@ def _variables(given: object) -> tuple[tuple[str, str], ...]:
     """Return the variables of a prompt that are text, bare or as a part."""
     found: list[tuple[str, str]] = []
     for name, value in fields(given).items():
-        said = nonempty_str(value) or nonempty_str(fields(value).get("text"))
-        if said is not None:
-            found.append((str(name), said))
+        text = nonempty_str(value) or nonempty_str(fields(value).get("text"))
+        if text is not None:
+            found.append((str(name), text))
     return tuple(found)
 
 
@@ -85,13 +85,13 @@ class _Item:
         grown: dict[str, object] = {}
         places = sorted(self._texts.items(), key=lambda place: (place[0][0], place[0][3]))
         for (field, kind, inner, _), pieces in places:
-            said = "".join(pieces)
+            text = "".join(pieces)
             if not kind:
-                grown[field] = said
+                grown[field] = text
                 continue
             parts = grown.setdefault(field, [])
             if isinstance(parts, list):
-                parts.append({"type": kind, inner: said})
+                parts.append({"type": kind, inner: text})
         named = plain_str(self._begun.get("type")) or _kind(grown)
         return {**self._begun, "type": named, **grown}
 

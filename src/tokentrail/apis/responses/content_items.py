@@ -86,7 +86,7 @@ def read_item(item: Mapping[str, object]) -> tuple[Part, ...]:
 _Read = tuple[Part | None, ...]
 
 
-def _said(item: Mapping[str, object]) -> _Read:
+def _message_parts(item: Mapping[str, object]) -> _Read:
     return read_content(item.get("content"))
 
 
@@ -128,7 +128,7 @@ def _compaction(item: Mapping[str, object]) -> _Read:
 
 
 _ITEMS: Final[dict[str, Callable[[Mapping[str, object]], _Read]]] = {
-    "message": _said,
+    "message": _message_parts,
     "reasoning": _thought,
     "function_call": _call,
     "custom_tool_call": _custom_call,
@@ -162,8 +162,8 @@ class _ServerTool:
         for name in names:
             value = item.get(name)
             if not is_absent(value):
-                said = plain_str(value) if name == "arguments" else None
-                held[name] = plain(value) if said is None else parsed(said)
+                text = plain_str(value) if name == "arguments" else None
+                held[name] = plain(value) if text is None else parsed(text)
         return held
 
 

@@ -22,6 +22,7 @@ ITEMS: Final = {
     "computer_call": "computer_use",
     "mcp_call": "mcp",
     "image_generation_call": "image_generation",
+    "shell_call": "shell",
 }
 """Types of output items, with the name of the tool that each requests."""
 _NO_SEARCHES: Final = frozenset({"open_page", "find_in_page", "find"})
@@ -59,9 +60,16 @@ def tool_of(item: object) -> str | None:
     """Return the name of the tool that an output item requests."""
     given = fields(item)
     name = ITEMS.get(plain_str(given.get("type")) or "")
-    if name == "web_search" and fields(given.get("action")).get("type") in _NO_SEARCHES:
-        return None
-    return name
+    return None if name is None or _is_free(name, given) else name
+
+
+def _is_free(name: str, given: Mapping[str, object]) -> bool:
+    """Whether it was no search, made no image, or is to run on a machine of the application."""
+    if name == "web_search":
+        return fields(given.get("action")).get("type") in _NO_SEARCHES
+    if name == "shell":
+        return fields(given.get("environment")).get("type") != "container_reference"
+    return name == "image_generation" and given.get("status") == "failed"
 
 
 def _image_usage(usage: Mapping[str, object]) -> Mapping[str, object]:

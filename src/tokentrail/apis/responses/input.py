@@ -42,18 +42,18 @@ def read_prompt(arguments: Mapping[str, object]) -> Prompt:
     """
     get = arguments.get
     instructions, tools = get("instructions"), get("tools")
-    said = _instructions(instructions)
+    system = _instructions(instructions)
     messages, unread = _input(get("input"))
     kinds = {plain_str(fields(item).get("type")) for item in sequence(get("input"))}
     stored = any(not is_absent(get(name)) for name in _STORED) or "item_reference" in kinds
-    unheard = not is_absent(instructions) and not said
+    unread_instructions = not is_absent(instructions) and not system
     form = fields(fields(get("text")).get("format"))
     reasoning = fields(get("reasoning"))
     thinks_elsewhere = reasoning.get("mode") == "pro" or _recalls(messages)
     context = (get("context_management"), reasoning.get("context"))
     managed = any(not is_absent(value) for value in context)
     return Prompt(
-        messages=(*said, *messages),
+        messages=(*system, *messages),
         tools=read_tools(tools),
         hosted_tools=holds_server_tools(tools),
         tool_choice=read_tool_choice(get("tool_choice")),
@@ -61,7 +61,7 @@ def read_prompt(arguments: Mapping[str, object]) -> Prompt:
         schema_name=nonempty_str(form.get("name")),
         schema_about=nonempty_str(form.get("description")),
         unknowable=stored or thinks_elsewhere or holds_server_tools(tools),
-        incomplete=unread or unheard or managed or not holds_only_functions(tools),
+        incomplete=unread or unread_instructions or managed or not holds_only_functions(tools),
         truncates=get("truncation") == "auto",
         variant=input_variant(arguments),
         of_responses=True,
@@ -113,7 +113,7 @@ def _recalls(messages: tuple[Message, ...]) -> bool:
     since = len(messages)
     while since and messages[since - 1].role != "user":
         since -= 1
-    return any(said.role == "reasoning" and not said.sealed for said in messages[since:])
+    return any(message.role == "reasoning" and not message.sealed for message in messages[since:])
 
 
 def _sealed(item: Mapping[str, object]) -> Message:

@@ -231,9 +231,9 @@ def _kind(prompt: Prompt) -> str:
     parts = {
         "hosted tools": prompt.hosted_tools,
         "tools": bool(prompt.tools),
-        "calls": any(said.tool_calls or said.function_call for said in messages),
+        "calls": any(message.tool_calls or message.function_call for message in messages),
         "schema": prompt.schema is not None,
-        "images": any(said.images for said in messages),
-        "files": any(said.files for said in messages),
+        "images": any(message.images for message in messages),
+        "files": any(message.files for message in messages),
     }
     return ", ".join(name for name, is_there in parts.items() if is_there) or "text"

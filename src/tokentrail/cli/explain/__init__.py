@@ -57,11 +57,16 @@ def _run(asked: argparse.Namespace) -> int:
         raise CommandError(message, code=2) from error
     found = files.calls_of(given)
     if not found:
-        message = f"{asked.file} has no request with messages or input: tokentrail explain --help"
+        message = (
+            f"{asked.file} has no request in JSON, with messages or input:"
+            " tokentrail explain --help shows what it can read"
+        )
         raise CommandError(message, code=2)
     explained = turns.explain(found, asked.model)
     if not explained:
-        message = f"no request of {asked.file} names a known model: add --model gpt-4o, say"
+        message = (
+            f"no request of {asked.file} names a known model: name one, for example --model gpt-4o"
+        )
         raise CommandError(message, code=2)
     print(table.of(explained, ascii_only="utf" not in (sys.stdout.encoding or "").lower()))
     if asked.html is not None:

@@ -116,12 +116,12 @@ def _value(value: Json) -> object:
 
 def _of_content(content: Json, model: object) -> Json | None:
     """Return recorded content as a chat request."""
-    said = _parsed(str(content.get("gen_ai.input.messages")))
-    if not isinstance(said, list):
+    listed = _parsed(str(content.get("gen_ai.input.messages")))
+    if not isinstance(listed, list):
         return None
     above = _parsed(str(content.get("gen_ai.system_instructions")))
     system = [{"role": "system", "parts": above}] if isinstance(above, list) else []
-    messages = [message for item in (*system, *said) for message in _messages(item)]
+    messages = [message for item in (*system, *listed) for message in _messages(item)]
     tools = _parsed(str(content.get("gen_ai.tool.definitions")))
     found = tools if isinstance(tools, list) else []
     declared = [{"type": "function", "function": tool} for tool in found if "name" in tool]

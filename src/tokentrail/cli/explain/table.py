@@ -76,9 +76,9 @@ def cache_line(use: CacheUse | None, *, is_timed: bool) -> str:
     differs = f" ({use.differs})" if use.differs else ""
     if use.read is None:
         return f"{could}, it is not known how much was{differs}"
-    said = f"{could}, {use.read:,} were read"
+    sentence = f"{could}, {use.read:,} were read"
     if not use.missed:
-        return f"{said}{differs}"
+        return f"{sentence}{differs}"
     idle = use.idle if is_timed else None
     after = "" if idle is None else f", {idle:.0f} s after it was last sent"
-    return f"{said}, {use.missed:,} missed: {use.reason}{after}"
+    return f"{sentence}, {use.missed:,} missed: {use.reason}{after}"

@@ -94,11 +94,11 @@ def _check(asked: argparse.Namespace) -> None:
     from tokentrail.cli.reconcile.facts import is_url
 
     if asked.last < asked.first:
-        message = f"--to {asked.last} is before --from {asked.first}"
+        message = f"--to {asked.last} is before --from {asked.first}: exchange them"
         raise CommandError(message, code=2)
     today = datetime.now(timezone.utc).date()
     if asked.last >= today:
-        message = f"--to {asked.last} is not over: it is {today} in UTC"
+        message = f"--to {asked.last} is not over: it is {today} in UTC, so choose an earlier day"
         raise CommandError(message, code=2)
     if not is_url(asked.openai):
         message = f"--openai is not a URL: write it like {_URL}"

@@ -64,7 +64,7 @@ def billed_by_openai(days: Days, url: str) -> Bill:
         except openai.APIStatusError as error:  # its body may contain the key
             _fail(f"HTTP {error.status_code}")
         except openai.APIError as error:
-            _fail(type(error).__name__)
+            _fail(f"{type(error).__name__}: check your network, and --openai")
 
 
 def _read(usage: Any, days: Days) -> Bill:

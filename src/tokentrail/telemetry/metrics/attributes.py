@@ -137,6 +137,14 @@ class MetricAttributes:
         attributes[name] = self._of(name, value)
         return attributes
 
+    def billed_tokens(
+        self, operation: Operation, kind: str, count: Count, shared: SeriesAttributes
+    ) -> Attributes:
+        """Return those of tokens that only our own counter has, with what decides their price."""
+        names = (semconv.RESPONSE_MODEL, semconv.RESPONSE_SERVICE_TIER)
+        known = {name: shared.refined[name] for name in names if name in shared.refined}
+        return {**self.own_tokens(operation, kind, count), **known}
+
     def with_response_model(self, operation: Operation, attributes: Attributes) -> Attributes:
         """Return ``attributes`` with the response model, if it is known and allowed."""
         named = operation.response.model if operation.response else None

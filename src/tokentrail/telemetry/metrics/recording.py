@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeGuard
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 from opentelemetry.metrics import NoOpHistogram
 
 from tokentrail.config import MetricNames, TokenCounting
-from tokentrail.model.operations import INFERENCES, WITH_TOKEN_METRICS
+from tokentrail.model.operations import BILLED, INFERENCES, WITH_TOKEN_METRICS
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics import instruments
@@ -38,11 +39,15 @@ if TYPE_CHECKING:
     Vocabularies = tuple[ReleasedMetrics | LatestMetrics, ...]
     """The names under which conventional metrics are recorded."""
     from tokentrail.telemetry import explanation
+    from tokentrail.telemetry.metrics import billed_parts
 else:
     from tokentrail.support.lazy import LateModule
 
+    billed_parts = LateModule("telemetry.metrics.billed_parts")
     explanation = LateModule("telemetry.explanation")
 
+COUNTED_BY_PART: Final = BILLED.keys() - WITH_TOKEN_METRICS
+"""The operations of which only our own total has tokens: reported ones by what they cost."""
 _AT_ONCE: Final = 16
 """How many gaps are recorded between pauses of the worker: a quarter of a millisecond."""
 
@@ -187,15 +192,29 @@ class Metrics:
         for place, count in ((INPUT, usage.input), (OUTPUT, usage.output)):
             if count is None or (self.only_reported and not _is_reported(count)):
                 continue
-            series.sums[1 + place] = self._own.sum(
-                points.own_tokens(operation, TOKEN_TYPES[place], count)
-            )
+            kind = TOKEN_TYPES[place]
+            if name in COUNTED_BY_PART and _is_reported(count):
+                own = points.billed_tokens(operation, kind, count, shared)
+                series.parts.append(partial(self._add_billed_parts, place, own))
+            else:
+                series.sums[1 + place] = self._own.sum(points.own_tokens(operation, kind, count))
             if series.details and count.source in CONVENTIONAL:
                 for vocabulary in told or ():
                     vocabulary.add_tokens(series, operation, place, count, shared)
         for vocabulary in told or ():
             vocabulary.add_times(series, operation, shared)
         return series
+
+    def _add_billed_parts(
+        self, place: int, attributes: Attributes, operation: Operation, _context: Context
+    ) -> None:
+        """Add the tokens of one direction to our own total, by the price that they have."""
+        usage, name = operation.usage, operation.request.operation
+        count, reported = (usage.input, usage.output)[place], usage.reported
+        if count is not None and reported is not None:
+            parts = billed_parts.billed_parts(name, TOKEN_TYPES[place], count.tokens, reported)
+            for number, labels in parts:
+                self._own.add(number, {**attributes, **labels})
 
     def _add_waste(self, series: MetricSeries, operation: Operation, reason: str) -> None:
         """Add to ``series`` the totals that record its tokens as waste."""

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from opentelemetry.metrics import Meter, MeterProvider
 
-    from tokentrail.cost import tools as cost_tools
+    from tokentrail.cost import parts as cost_parts
     from tokentrail.model.records import Operation, Reported
     from tokentrail.telemetry.metrics.attributes import MetricAttributes
     from tokentrail.telemetry.metrics.series import Attributes
 else:
     from tokentrail.support.lazy import LateModule
 
-    cost_tools = LateModule("cost.tools")
+    cost_parts = LateModule("cost.parts")
 
 _CACHED: Final = {semconv.CACHE_STATE: "read"}
 _TEXT, _IMAGE = {semconv.MODALITY: "text"}, {semconv.MODALITY: "image"}
@@ -59,13 +59,13 @@ class ToolMetrics:
                 model: Attributes = {} if tool.model is None else {semconv.TOOL_MODEL: tool.model}
                 attributes |= points.bounded(semconv.TOOL_MODEL, model)
                 attributes[semconv.SOURCE] = Source.REPORTED.value
-                for number, part in _parts(tool.tokens):
+                for number, part in image_points(tool.tokens):
                     self._tokens.add(number, {**attributes, **part})
 
 
-def _parts(tokens: Reported) -> Iterator[tuple[int, Attributes]]:
+def image_points(tokens: Reported) -> Iterator[tuple[int, Attributes]]:
     """Yield the tokens of images by what they cost, as far as that is known."""
-    parts = cost_tools.image_parts(tokens)
+    parts = cost_parts.image_parts(tokens)
     if parts is not None:
         for name, number in parts.items():
             yield number, dict(IMAGE_LABELS[name])

@@ -56,8 +56,8 @@ def error_event(
     sequence_number: int = 0,
 ) -> Event:
     """Return the API's own error event: the client yields it and raises nothing."""
-    said = {"type": "error", "code": code, "message": message, "param": None}
-    return Event({**said, "sequence_number": sequence_number}, "error")
+    fields = {"type": "error", "code": code, "message": message, "param": None}
+    return Event({**fields, "sequence_number": sequence_number}, "error")
 
 
 def _events(answer: Answer, status: Status) -> Iterator[tuple[str, JsonObject]]:
