@@ -85,7 +85,7 @@ async def test_odd_chunks(driver, serve, trail, choices):
     assert "output.messages" not in said_in(trail.spans.attributes())
 
 
-@pytest.mark.parametrize("place", ["request", "chunk", "content"])
+@pytest.mark.parametrize("place", ["start", "request", "chunk", "content"])
 async def test_an_error_of_ours_costs_the_content_and_nothing_else(
     driver, serve, trail, monkeypatch, place
 ):
@@ -97,7 +97,9 @@ async def test_an_error_of_ours_costs_the_content_and_nothing_else(
 
     monkeypatch.setattr(guard, "strict", False)
     monkeypatch.setattr(guard, "_told", set())
-    if place == "request":
+    if place == "start":
+        monkeypatch.setattr("tokentrail.call.start.content_accumulator", fail)
+    elif place == "request":
         monkeypatch.setattr("tokentrail.patching.request.read_request_content", fail)
     elif place == "chunk":
         monkeypatch.setattr(ChoiceContentAccumulator, "add", fail)
@@ -110,8 +112,8 @@ async def test_an_error_of_ours_costs_the_content_and_nothing_else(
     attributes = trail.spans.attributes()
     assert attributes["tokentrail.outcome"] == "completed"
     assert attributes["gen_ai.usage.output_tokens"] == 2
-    told = {"request": {"output.messages"}, "chunk": {"input.messages"}, "content": set()}
-    assert set(said_in(attributes)) == told[place]
+    kept = {"request": {"output.messages"}, "chunk": {"input.messages"}}
+    assert set(said_in(attributes)) == kept.get(place, set())
     assert trail.logs.one("operation.details")
 
 
@@ -154,6 +156,20 @@ async def test_an_error_of_ours_in_the_rules_keeps_no_message_of_an_exception(
     assert event.attributes["exception.type"] == "openai.BadRequestError"
     assert "exception.message" not in event.attributes
     assert "exception.stacktrace" not in event.attributes
+
+
+@pytest.mark.settings(capture_content="SPAN_ONLY", redact=lambda _, text: text.encode())
+async def test_a_redaction_that_returns_no_text_is_logged(
+    driver, serve, trail, monkeypatch, caplog
+):
+    monkeypatch.setattr(guard, "_told", set())
+    reply = Plain(chat.completion(Answer(("tiger",))))
+    create = driver.client(serve(reply)).chat.completions.create
+    for _ in range(2):
+        await driver.call(create, model="gpt-4o", messages=[{"role": "user", "content": "tiger"}])
+    assert not any("tiger" in span.to_json() for span in trail.spans.all())
+    (said,) = [r.getMessage() for r in caplog.records if r.name == "tokentrail"]
+    assert said.startswith("redact returned an object of the class bytes,")
 
 
 @pytest.mark.settings(capture_content="SPAN_ONLY", redact=lambda *_: 1 / 0)

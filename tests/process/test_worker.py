@@ -368,6 +368,30 @@ def test_a_flush_waits_for_work_that_who_stops_does_himself(worker, log, runs_ag
     stopping.join()
 
 
+def test_a_flush_waits_for_work_that_a_thread_that_was_stopped_still_does(worker, log, monkeypatch):
+    """It waits already when another thread stops that one; then a new thread is there as well."""
+    monkeypatch.setattr(sys.modules[Worker.__module__], "_GRACE", 0.0)
+    jobs = [Held(log, str(number), gate=threading.Event()) for number in range(2)]
+    _put(worker, *jobs)
+    _wait_for_backlog(worker, 2)
+    flushed = []
+    flushing = threading.Thread(target=lambda: flushed.append((worker.flush(NEVER), len(log))))
+    flushing.start()
+    wait_until(lambda: worker._barriers, "the flush begins")
+    for job in jobs:
+        job.gate.set()
+    worker.wake()
+    assert jobs[0].begun.wait(NEVER)
+    worker.stop(0.0)
+    assert worker.ensure()
+    worker.wake()
+    wait_until(worker._queue.empty, "another thread looks")
+    for job in jobs:
+        job.go.set()
+    flushing.join()
+    assert flushed == [(True, 2)]
+
+
 def test_a_flush_after_a_stop_waits_for_work_that_the_thread_still_does(worker, log, monkeypatch):
     monkeypatch.setattr(sys.modules[Worker.__module__], "_GRACE", 0.0)
     job = Held(log)

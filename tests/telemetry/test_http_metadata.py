@@ -96,9 +96,7 @@ async def test_an_error_in_a_stream_keeps_what_its_headers_showed(trail, driver,
 @pytest.mark.parametrize(
     ("stream", "wait"), [(False, {"retry-after": "20"}), (True, {"retry-after-ms": "20000"})]
 )
-async def test_a_refusal_shows_all_limits_and_how_long_to_wait(
-    trail, driver, serve, stream, wait
-):
+async def test_a_refusal_shows_all_limits_and_how_long_to_wait(trail, driver, serve, stream, wait):
     body = {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}
     headers = {**HEADERS, **wait, "x-ratelimit-remaining-requests": "0"}
     client = driver.client(serve(Plain(body, 429, headers)))

@@ -75,7 +75,8 @@ def start_call(
         output = _output_tally(runtime, request) if is_observed and request.stream else None
         capture = None
         if runtime.emitter.captures_content and telemetry.wants_content:
-            capture = _capture(runtime, reader, request)
+            with guard.shield("content of a call"):  # which is recorded without it
+                capture = _capture(runtime, reader, request)
         recorder = _recorder(call, request, telemetry, output, capture, begun)
         late = reader if is_observed and request.prompt is None else None
         observed = ObservedCall(runtime, request, telemetry, recorder, output, late)

@@ -40,6 +40,11 @@ KINDS: Final = (
 )
 """The kind of a text that is passed to ``redact``. Values that are not text are passed as JSON."""
 
+_NO_TEXT: Final = (
+    "redact returned an object of the class %s, which is neither text nor None: "
+    "nothing is recorded in its place. Logged once."
+)
+
 
 @lean_dataclass(frozen=True, slots=True)
 class Redaction:
@@ -56,10 +61,12 @@ class Redaction:
         """
         kept: str | None = clean(content)
         if self.redact is not None and kept is not None:
-            redacted = None
+            redacted: object = None
             with guard.shield("redact"):  # the user's own function may raise
                 redacted = self.redact(kind, kept)
             if not isinstance(redacted, str):
+                if redacted is not None:
+                    guard.warn_once("redact's type", _NO_TEXT, type(redacted).__name__)
                 return None
             kept = clean(str.__str__(redacted))
         if self.limit is not None and kept is not None and len(kept) > self.limit:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tokentrail.support import guard
@@ -75,8 +76,11 @@ class _Wake:
     """Asks the worker to check parked jobs again."""
 
 
+@dataclass(frozen=True)
 class _Stop:
-    """Asks the worker to end."""
+    """Asks a thread to end; another that takes it goes on."""
+
+    thread: threading.Thread
 
 
 _Item = Job | _Barrier | _Wake | _Stop
@@ -100,7 +104,7 @@ class Worker:
         self._ending: list[tuple[threading.Thread, threading.Event]] = []
         """Who ends jobs in place of the thread, and what is set once they are ended."""
         self._stopped: OwnThread | None = None
-        """The last thread that was asked to end; it may still be at work."""
+        """The thread that was asked to end and is still at work."""
         self._thread: OwnThread | None = None
         self._sizes: dict[int, int] = {}
         """The bytes that each waiting job holds, by the job's id."""
@@ -242,7 +246,7 @@ class Worker:
         if thread is threading.current_thread():
             return
         if thread is not None:
-            self._queue.put(_Stop())
+            self._queue.put(_Stop(thread))
             with suppress(RuntimeError):  # not started yet, and it will do nothing once started
                 thread.join(max(timeout, _GRACE))
         if thread is None or not thread.is_alive():
@@ -252,7 +256,7 @@ class Worker:
     def _is_ended(self, until: float) -> bool:
         """Wait for jobs in the hands of other threads; return whether there are none left."""
         mine, stopped = threading.current_thread(), self._stopped
-        if stopped is not None and stopped is not mine and not stopped.is_over:
+        if stopped is not None and stopped is not mine:
             with suppress(RuntimeError):  # as in stop()
                 stopped.join(max(until - time.monotonic(), 0.0))
                 if stopped.is_alive():
@@ -298,18 +302,24 @@ class Worker:
             if self._thread is threading.current_thread():
                 self._thread = None
             _report("worker", error)
+        finally:
+            if self._stopped is threading.current_thread():
+                self._stopped = None
+                if self.running:
+                    self.wake()
 
     def _work(self, items: SimpleQueue[_Item]) -> None:
+        mine = threading.current_thread()
         while True:
-            # Who stops may take all that waits, also what asks this thread to end.
-            is_left = self._stopped is threading.current_thread() and items.empty()
-            item = _Stop() if is_left else self._next(items)
-            if isinstance(item, _Stop):
+            # Others may have taken all that waits, also what asks this thread to end.
+            is_left = self._stopped is mine and items.empty()
+            item = _Stop(mine) if is_left else self._next(items)
+            if isinstance(item, _Stop) and item.thread is mine:
                 self._end_own()
                 return
             if isinstance(item, _Barrier):
                 self._barriers.append(item)
-            elif item is not None and not isinstance(item, _Wake):
+            elif item is not None and not isinstance(item, (_Wake, _Stop)):
                 self._take(item)
                 item = None  # release the job before waiting for the next one
             self._look_at_parked()
@@ -342,11 +352,18 @@ class Worker:
             return None
 
     def _release(self) -> None:
-        if self._ending:
-            return  # jobs from before are in other hands, which wake this thread
+        if self._is_shared():
+            return  # jobs from before are in other hands, which wake the thread
         for barrier in self._barriers:
             barrier.passed.set()
         self._barriers.clear()
+
+    def _is_shared(self) -> bool:
+        """Whether other threads may have jobs in hand."""
+        mine, stopped = threading.current_thread(), self._stopped
+        if self._ending or stopped is None:
+            return bool(self._ending)
+        return stopped is not mine or self.running
 
     def _take(self, job: Job) -> None:
         if job.deadline == float("inf"):
