@@ -190,6 +190,17 @@ CASES = (
         _chat(completion_tokens_details={"rejected_prediction_tokens": 60, "reasoning_tokens": 0}),
     ),
 )
+LATER = Response.model_validate({**said(), "background": True})
+TRANSCRIPT = {"text": "How old?", "usage": hearing.TOKENS}
+OTHERS = {
+    # 30 of text at 5, 20 of images at 8, 4,160 of images written at 32
+    "gpt-image-1.5": 150 + 160 + 133_120,
+    # 90 of audio at 3, 10 of text at 1.25, 20 of output at 5; a session is heard by it, too
+    hearing.BY_TOKENS: 270 + 12.5 + 100,
+    # a fetch names no model, but its answer does
+    "": PLAIN,
+}
+"""Millionths of USD of an image, a transcript and a response made in the background, by model."""
 BY_NAME = {case.name: case for case in CASES}
 HEARD = {hearing.BY_TOKENS: 90 * 3 + 10 * 1.25 + 20 * 5, hearing.BY_TIME: 90 / 3600 * 360_000}
 """Millionths of USD of what a session heard, by the model that transcribes."""
@@ -197,6 +208,12 @@ HEARD = {hearing.BY_TOKENS: 90 * 3 + 10 * 1.25 + 20 * 5, hearing.BY_TIME: 90 / 3
 
 def respond(call: Call) -> Reply:
     """Answer as the case has it that is asked for, plain or streamed."""
+    if call.path.endswith("/images/generations"):
+        return Plain({"created": 1, "data": [], "usage": SOME_IMAGES})
+    if call.path.endswith("/audio/transcriptions"):
+        return Plain(TRANSCRIPT)
+    if call.method == "GET":
+        return Plain(LATER.model_dump(mode="json", exclude_unset=True))
     case = BY_NAME[call.body["model"]]
     if case.is_chat:
         return Plain(case.body)
@@ -212,10 +229,16 @@ def arguments(case: Case) -> dict[str, Any]:
 
 
 def _play(url: str, peer: Any) -> None:
+    """Make each call once, with another response in the background each time."""
+    LATER.id = f"resp_{time.time_ns()}"
     with openai.OpenAI(api_key="no-secret", base_url=f"{url}/v1") as client:
         for case in CASES:
             api = client.chat.completions if case.is_chat else client.responses
             api.create(**arguments(case))
+        client.images.generate(model="gpt-image-1.5", prompt="The sea.")
+        sound = ("sea.mp3", b"ID3")
+        client.audio.transcriptions.create(model=hearing.BY_TOKENS, file=sound)
+        client.responses.retrieve(LATER.id)
     hearing.hear(peer)
 
 
@@ -229,7 +252,7 @@ def main() -> None:
     from tokentrail.testing.server import Server
 
     reader = PeriodicExportingMetricReader(OTLPMetricExporter(), math.inf)  # when it is asked
-    tokentrail.instrument(meter_provider=MeterProvider([reader]))
+    tokentrail.instrument(meter_provider=MeterProvider([reader]), fetched_usage_metrics=True)
 
     def export() -> None:
         while True:

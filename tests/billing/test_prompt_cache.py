@@ -93,7 +93,11 @@ async def test_an_output_without_a_price_is_named(trail, driver):
 @pytest.mark.settings(cost="reported", prices={"other": {"input": 1}, "gpt-4o-mini": PRICES})
 @pytest.mark.parametrize(
     ("more", "unpriced"),
-    [({"service_tier": "scale"}, "service_tier"), ({"model": "our-own"}, "model")],
+    [
+        ({"service_tier": "scale"}, "service_tier"),
+        ({"model": "our-own"}, "model"),
+        ({"model": "our-own", "service_tier": "scale"}, "model"),
+    ],
 )
 async def test_a_model_or_a_tier_without_a_price_is_named(trail, driver, more, unpriced):
     with Server(lambda _call: Plain({**said(), **more})) as server:

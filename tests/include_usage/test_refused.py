@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 
@@ -12,7 +13,7 @@ from tests.shared import helper_stream
 from tokentrail.patching.replay import repeatable
 from tokentrail.runtime import stream_usage
 from tokentrail.testing.payloads import errors
-from tokentrail.testing.server import Plain
+from tokentrail.testing.server import Event, Plain, Stream
 
 from .conftest import ANSWER, MESSAGES, is_asked, refusal, says, says_text, seen
 
@@ -121,6 +122,31 @@ async def test_a_refusal_is_remembered_for_the_server(driver, trail, serve, monk
         monkeypatch.setattr(stream_usage.time, "monotonic", lambda later=later: clock() + later)
         await _stream(driver, client)
     assert [is_asked(call) for call in server.calls[4:]] == [False, True, False]
+
+
+WORDS = {"error": {"message": "Unknown parameter: 'stream_options'.", "code": 400}}
+
+
+@pytest.mark.parametrize("reply", [Stream([Event(WORDS)]), Plain(WORDS)], ids=["event", "JSON"])
+async def test_a_refusal_inside_an_answer_is_remembered(driver, trail, serve, reply):
+    """The first stream has it as it was sent; the next are not asked."""
+    trail.instrument(stream_usage="request")
+    server = serve(lambda call: reply if is_asked(call) else says()(call))
+    client = driver.client(server)
+    with contextlib.suppress(openai.APIError):
+        assert await _stream(driver, client) == []
+    assert [len(await _stream(driver, client)) for _ in range(2)] == [9, 9]
+    assert [is_asked(call) for call in server.calls] == [True, False, False]
+
+
+async def test_another_error_inside_an_answer_is_no_refusal(driver, trail, serve):
+    trail.instrument(stream_usage="request")
+    server = serve(lambda _: Stream([Event({"error": {"message": "Too busy."}})]))
+    client = driver.client(server)
+    for _ in range(2):
+        with pytest.raises(openai.APIError, match=r"Too busy\."):
+            await _stream(driver, client)
+    assert [is_asked(call) for call in server.calls] == [True, True]
 
 
 async def test_an_api_version_speaks_for_itself(driver, trail, serve):

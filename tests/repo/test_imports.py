@@ -146,6 +146,27 @@ def test_what_counts_a_stream_is_imported_by_the_first():
     assert "tokentrail.counting.text" in _of_some_calls(modules)
 
 
+PRELOADED = """
+import json, sys
+import tokentrail
+tokentrail.instrument(preload_encodings="cl100k_base")
+"""
+COUNTED = """
+before = set(sys.modules)
+client.chat.completions.create(model="gpt-4", messages=[], stream=True).close()
+list(client.chat.completions.create(model="gpt-4", messages=[], stream=True))
+tokentrail.flush(10)
+for name in before:
+    sys.modules.pop(name)
+"""
+
+
+@pytest.mark.thorough
+def test_with_an_encoding_preloaded_the_first_stream_imports_nothing_of_ours():
+    """An import on the thread of an event loop holds it up."""
+    assert _ours_after(PRELOADED, PLAIN_CALL, COUNTED) == []
+
+
 CALLED = (
     "apis",
     "call",

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("mutmut", reason="only the extra dev has it", exc_type=ImportError)
 
 from tools.mutate import contexts, killers, measure, mutants, sample, scope
+from tools.mutate.killers import Killed
 from tools.mutate.measure import Measured
 from tools.mutate.recording import spread
 from tools.mutate.results import Result
@@ -141,26 +142,34 @@ def test_a_share_is_below_its_bar_less_than_once_in_ten_thousand(judged, fewest,
 def test_a_share_asks_the_one_test_that_killed_a_mutant(tmp_path, monkeypatch):
     monkeypatch.setattr(scope, "ROOT", tmp_path)
     (tmp_path / "test_a.py").write_text("def test_full(): pass")
+    (tmp_path / "a.py").write_text(CODE)
     path = tmp_path / "killers.json"
-    first, second, third, later = mutants.population({"a.py": CODE})[:4]
-    found = {
-        mutant.key: Result(mutant.key, "", verdict, test, 0.1, "")
-        for mutant, verdict, test in (
-            (first, "killed", "test_a.py::test_full"),
-            (second, "killed", "test_gone.py::test_full"),
-            (third, "survived", None),
-        )
-    }
-    path.write_text(json.dumps(dict.fromkeys((third.key, later.key, "gone"), "test_b.py::test")))
-    killers.keep(found, {mutant.key for mutant in (first, second, third, later)}, path)
-    assert killers.load(path) == {
-        first.key: "test_a.py::test_full",
-        second.key: "test_gone.py::test_full",
-        later.key: "test_b.py::test",  # it was not judged
-    }
+    code = ("a.py", "    if count >= LIMIT and count:\n", "    if count > LIMIT and count:\n")
+    full = Killed(*code, "test_a.py::test_full")
+    gone = Killed(*code, "test_gone.py::test_full")
+    other = Killed("a.py", "no longer there", "", "test_a.py::test_full")
+    killers.keep({"old": full, "survived": full, "left": full}, {"old", "survived", "left"}, path)
+    judged = {"new": full, "gone": gone, "other": other, "survived": None}
+    killers.keep(judged, {"old", *judged}, path)
+    assert killers.load(path) == {"old": full, "new": full, "gone": gone, "other": other}
     known = killers.Killers(path)
-    asked = [[test.name for test in known.of(mutant)] for mutant in (first, second, third)]
-    assert asked == [["test_a.py::test_full"], [], []]
+    assert {mutant.key for mutant in known.mutants} == {"new", "old"}
+    for mutant in known.mutants:
+        assert mutant.site.line == 5
+        assert [test.name for test in known.of(mutant)] == ["test_a.py::test_full"]
+        assert known.mutated(mutant) == CODE.replace(">=", ">")
+
+
+def test_a_change_is_kept_with_what_makes_its_lines_unique():
+    before = "a = 1\n\ndef f():\n    a = 1\n    b = 2\n"
+    assert mutants.patch(before, before.replace("b = 2", "b = 3")) == ("    b = 2\n", "    b = 3\n")
+    for after in (
+        before.replace("    a = 1", "    a = 4"),
+        before.replace("    b = 2", "    c\n    b = 2"),
+    ):
+        old, new = mutants.patch(before, after)
+        assert before.count(old) == 1
+        assert before.replace(old, new) == after
 
 
 def test_narrow_tests_are_asked_first_until_the_time_is_spent():

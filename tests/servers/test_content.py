@@ -44,6 +44,12 @@ def _pieces(call, index=None):
     return [_delta(call, index, arguments=piece) for piece in (text[:cut], text[cut:])]
 
 
+def _repeated(call, index, *ends, **more):
+    """Return deltas that have the arguments so far, each with the name."""
+    text = json.dumps(call[1])
+    return [[_delta(call, index, arguments=text[:end], **more)] for end in ends]
+
+
 PLACED = [_delta(call, n, id=f"c{n}") for n, call in enumerate(CALLS)]
 STREAMS = {
     "as OpenAI": [[one] for one in PLACED],
@@ -57,6 +63,10 @@ STREAMS = {
         [{"index": n, "id": f"c{n}", "function": _part(call, text=False)}]
         for n, call in enumerate(CALLS)
     ],
+    "all arguments so far": [
+        one for n, c in enumerate(CALLS) for one in _repeated(c, n, 4, 9, 12, 99, 99, id=f"c{n}")
+    ],
+    "all arguments so far, by name": [one for c in CALLS for one in _repeated(c, 0, 3, 10, 99)],
     "no list": PLACED,
     "no function around": [[{"index": n, "id": f"c{n}", **_part(c)}] for n, c in enumerate(CALLS)],
     "one id for all": [[_delta(call, 0, id="call")] for call in CALLS],
@@ -95,6 +105,23 @@ async def test_the_same_function_twice_is_two_calls(trail, ask):
     twice = [WEATHER, ("weather_of", {"city": "Bonn"})]
     calls, _ = await _counted(trail, ask, [[_delta(call, 0)] for call in twice])
     assert calls == twice
+
+
+@pytest.mark.parametrize(
+    ("pieces", "arguments", "source"),
+    [
+        (['{"a":', '{"a":', "1}}"], '{"a":{"a":1}}', "approximated"),  # or all so far
+        (['{"a', '{"a":1', ',"b":2}'], '{"a":1,"b":2}', "approximated"),
+        (['{"', "a", '":1}'], '{"a":1}', "counted"),
+    ],
+)
+async def test_arguments_that_may_be_repeated_are_no_sure_count(
+    trail, ask, pieces, arguments, source
+):
+    deltas = [[_delta(WEATHER, 0, arguments=piece, id="c0")] for piece in pieces]
+    calls, told = await _counted(trail, ask, deltas)
+    assert calls == [("weather_of", json.loads(arguments))]
+    assert told["tokentrail.usage.output.source"] == source
 
 
 async def test_a_call_in_pieces_with_one_id_is_one_call(trail, ask):

@@ -10,11 +10,12 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import contextmanager, suppress
 
 import pytest
 from tests.billing import hearing
-from tests.billing.script import CASES, HEARD
+from tests.billing.script import CASES, HEARD, OTHERS
 from tests.dashboards.server import Queries
 from tests.dashboards.shipped import BOARDS, ROOT, filled, targets
 from tests.waiting import wait_until
@@ -33,10 +34,16 @@ PLAIN = f'tokentrail_operations_total{{job="{JOB}", {MODEL}="desk-plain"}}'
 PACE = f"scalar(sum(rate({PLAIN}[5m])))"
 COST = f'tokentrail:cost_usd:rate5m{{job="{JOB}"}}'
 CALLS = f'sum(tokentrail_operations_total{{job="{JOB}"}})'
-BY_RULES = {(case.name,): case.by_rules for case in CASES} | {(m,): usd for m, usd in HEARD.items()}
+ASKED = {case.name: case.by_rules for case in CASES}
+BY_MODEL = Counter(ASKED) + Counter(OTHERS) + Counter(HEARD)
+BY_RULES = {(model,) if model else (): usd for model, usd in BY_MODEL.items()}
 """Millionths of USD of a round."""
+ROUND = len(CASES) + len(OTHERS)
+"""Calls of a round."""
 PANELS = {
-    "Cost of a thousand calls by model": {(case.name,): case.by_rules / 1000 for case in CASES},
+    "Cost of a thousand calls by model": {
+        (model,): BY_MODEL[model] / 1000 for model in (*ASKED, *OTHERS) if model
+    },
     "Requests to tools by tool": {
         (case.name, tool): 60 * number for case in CASES for tool, number in case.requests.items()
     },
@@ -86,13 +93,13 @@ def prometheus(engines, tmp_path_factory):
             def played():
                 return sum(queries.values(CALLS, time.time()).values())
 
-            wait_until(lambda: played() == len(CASES), "the first round", patience=120)
+            wait_until(lambda: played() == ROUND, "the first round", patience=120)
             wait_until(
                 lambda: len(queries.samples(PLAIN, time.time())[0][1]) > 1, "two samples of it"
             )
             script.stdin.write("again\n")
             script.stdin.flush()
-            wait_until(lambda: played() == 2 * len(CASES), "the second round", patience=120)
+            wait_until(lambda: played() == 2 * ROUND, "the second round", patience=120)
             yield queries
 
 

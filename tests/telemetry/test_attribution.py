@@ -17,6 +17,8 @@ from opentelemetry import context as otel_context
 from tests import shared
 
 import tokentrail
+from tokentrail.testing.payloads import Answer, Usage, chat
+from tokentrail.testing.server import Plain, Server
 
 server = shared.model
 
@@ -139,6 +141,26 @@ def test_values_without_end_end_on_metrics():
     }
     assert len(told) == MAX_VALUES + 1
     assert OTHER in told
+
+
+async def test_a_model_that_answers_has_its_name_on_metrics_whatever_was_refused(trail, driver):
+    """Names that never succeed have fewer places of their own."""
+    from tokentrail.telemetry.metrics.label_values import MAX_UNPROVEN
+
+    def respond(call):
+        if call.body["model"] != "gpt-4o":
+            return Plain({"error": {"message": "no such model"}}, 404)
+        return Plain(chat.completion(Answer(("Hello.",), Usage(3, 2))))
+
+    with Server(respond) as server:
+        create = driver.client(server).chat.completions.create
+        for number in range(MAX_UNPROVEN + 1):
+            with pytest.raises(openai.NotFoundError):
+                await driver.call(create, **{**ASKED, "model": f"m{number}"})
+        await driver.call(create, **ASKED)
+    points = trail.metrics.points("gen_ai.client.operation.duration")
+    names = {point.attributes["gen_ai.request.model"] for point in points}
+    assert {"m0", "_OTHER", "gpt-4o"} <= names
 
 
 @pytest.mark.settings(emit_event=True)

@@ -93,10 +93,14 @@ async def test_an_error_in_a_stream_keeps_what_its_headers_showed(trail, driver,
     assert _shown(trail) == ALL
 
 
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_refusal_shows_all_limits_and_how_long_to_wait(trail, driver, serve, stream):
+@pytest.mark.parametrize(
+    ("stream", "wait"), [(False, {"retry-after": "20"}), (True, {"retry-after-ms": "20000"})]
+)
+async def test_a_refusal_shows_all_limits_and_how_long_to_wait(
+    trail, driver, serve, stream, wait
+):
     body = {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}
-    headers = {**HEADERS, "retry-after": "20", "x-ratelimit-remaining-requests": "0"}
+    headers = {**HEADERS, **wait, "x-ratelimit-remaining-requests": "0"}
     client = driver.client(serve(Plain(body, 429, headers)))
     with pytest.raises(openai.RateLimitError):
         await driver.call(client.chat.completions.create, stream=stream, **ASKED)

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 def main() -> int:
     """Run what is asked for; return the exit code."""
     began, asked = time.monotonic(), _arguments()
+    return _share(asked, began) if asked.known else _whole(asked, began)
+
+
+def _whole(asked: argparse.Namespace, began: float) -> int:
     texts = {path: (scope.ROOT / path).read_text() for path in scope.sources()}
     drawn = sample.draw(population(texts), scope.SEED, scope.SIZE)
     try:
@@ -36,30 +40,39 @@ def main() -> int:
     except sample.RefusedError as error:
         print(f"tools/mutate/equivalent.json: {error}", file=sys.stderr)
         return 2
-    wanted = [
-        mutant
-        for mutant in sample.draw(drawn, asked.share)
-        if mutant.key not in reasons and asked.only in mutant.path and asked.show in mutant.key
-    ]
+    wanted = [mutant for mutant in _asked_for(drawn, asked) if mutant.key not in reasons]
     print(
-        f"{len(drawn)} mutants by seed {scope.SEED}, {len(reasons)} of them set aside; "
-        f"{len(wanted)} to judge, in the order of {asked.share!r}",
-        flush=True,
+        f"{len(drawn)} mutants by seed {scope.SEED}, {len(reasons)} of them set aside", flush=True
     )
     run = Run(texts, asked, began)
-    if asked.known:  # others are for the whole run
-        wanted = [mutant for mutant in wanted if run.tests_of(mutant)]
-    results = run.judge(wanted)
-    _report(run, wanted, results, show=bool(asked.show))
+    results = _judged(run, wanted, asked)
     if left := sample.gone(drawn, remove=asked.write):
         done = "removed from" if asked.write else "no longer drawn, remove them from"
         print(f"\n{len(left)} mutants {done} tools/mutate/equivalent.json: {', '.join(left)}")
     if asked.write:
-        killers.keep(results, {mutant.key for mutant in drawn})
-    if not asked.known:
-        return sample.verdict(results.values(), len(wanted))
+        judged = {m.key: run.killed(m, results[m.key]) for m in wanted if m.key in results}
+        killers.keep(judged, {mutant.key for mutant in drawn} - reasons.keys())
+    return sample.verdict(results.values(), len(wanted))
+
+
+def _share(asked: argparse.Namespace, began: float) -> int:
+    known = killers.Killers()
+    wanted = _asked_for(known.mutants, asked)
+    results = _judged(Run(known.texts, asked, began, known), wanted, asked)
     found = [result for result in results.values() if result.verdict != "broken"]
     return sample.verdict(found, len(wanted), killers.fewest(len(found)))
+
+
+def _asked_for(mutants: list[Mutant], asked: argparse.Namespace) -> list[Mutant]:
+    ordered = sample.draw(mutants, asked.share)
+    return [m for m in ordered if asked.only in m.path and asked.show in m.key]
+
+
+def _judged(run: Run, wanted: list[Mutant], asked: argparse.Namespace) -> dict[str, Result]:
+    print(f"{len(wanted)} to judge, in the order of {asked.share!r}", flush=True)
+    results = run.judge(wanted)
+    _report(run, wanted, results, show=bool(asked.show))
+    return results
 
 
 def _arguments() -> argparse.Namespace:

@@ -212,16 +212,37 @@ def _read(kept: dict[str, Any]) -> Site:
 
 def change(before: str, after: str) -> str:
     """Return the lines in which two texts differ, as ``before -> after``."""
-    old, new = before.splitlines(), after.splitlines()
-    while old and new and old[0] == new[0]:
-        old, new = old[1:], new[1:]
-    while old and new and old[-1] == new[-1]:
-        old, new = old[:-1], new[:-1]
+    old, new = _differing(before, after, *_ends(before, after))
     return f"{_flat(old)}  ->  {_flat(new)}"
 
 
-def _flat(lines: list[str]) -> str:
-    return " ".join(" ".join(lines).split())
+def patch(before: str, after: str) -> tuple[str, str]:
+    """Return the lines in which two texts differ, with as many around as make them unique."""
+    start, end = _ends(before, after)
+    old, new = _differing(before, after, start, end)
+    while before.count(old) != 1:
+        start, end = max(start - 1, 0), max(end - 1, 0)
+        old, new = _differing(before, after, start, end)
+    return old, new
+
+
+def _ends(before: str, after: str) -> tuple[int, int]:
+    """Return how many lines are the same at the start and at the end of two texts."""
+    old, new = before.splitlines(), after.splitlines()
+    least = min(len(old), len(new))
+    start = next((n for n in range(least) if old[n] != new[n]), least)
+    least -= start
+    end = next((n for n in range(least) if old[-1 - n] != new[-1 - n]), least)
+    return start, end
+
+
+def _differing(before: str, after: str, start: int, end: int) -> tuple[str, str]:
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    return "".join(old[start : len(old) - end]), "".join(new[start : len(new) - end])
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
 
 
 _ENGINE: Final = digest((scope.ROOT / "tools/mutate/mutants.py").read_text())

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tools.mutate import scope, trees
 from tools.mutate.contexts import Contexts, file_of
-from tools.mutate.killers import Killers, load
+from tools.mutate.killers import Killed, Killers, load
 from tools.mutate.measure import measured
-from tools.mutate.mutants import Mutant, Source, change, digest
+from tools.mutate.mutants import Mutant, Source, change, digest, patch
 from tools.mutate.results import Result, Results, tests_hash
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ GRACE: Final = 30
 STAGES: Final = (1, 4)
 """First the tests of so many files are asked, then those up to so many, then all others: to collect
 a file takes longer than most of its tests."""
-WARM: Final = 60
+WARM: Final = 30
 """Files of tests whose imports a worker makes before it forks."""
 OFTEN: Final = 50
 """Mutants between two lines that say how far it is."""
@@ -44,20 +44,31 @@ OFTEN: Final = 50
 class Run:
     """The trees, what is known of tests and of mutants, and until when."""
 
-    def __init__(self, texts: dict[str, str], asked: Namespace, began: float) -> None:
-        """``began``: from then on its seconds count, by ``time.monotonic``."""
+    def __init__(
+        self,
+        texts: dict[str, str],
+        asked: Namespace,
+        began: float,
+        killers: Killers | None = None,
+    ) -> None:
+        """``began``: from then on its seconds count, by ``time.monotonic``.
+
+        ``killers``: where only the test is asked that killed a mutant last.
+        """
         self._texts = texts
         self._asked = asked
         self._known = Results()
         self._sources: dict[str, Source] = {}
         self._lock = threading.Lock()
         self._trees = [trees.copy(number) for number in range(asked.jobs)]
-        self._chooser: Contexts | Killers = Killers()
-        if not asked.known:
-            files = measured(texts, scope.tests(), self._trees[0], jobs=asked.jobs)
-            self._chooser = Contexts(texts, files, load())
+        self._killers = killers
+        self._chooser: Contexts | Killers = killers or self._measured()
         self._ends = began + (asked.seconds or float("inf"))
         self._asked_so_far = 0
+
+    def _measured(self) -> Contexts:
+        files = measured(self._texts, scope.tests(), self._trees[0], jobs=self._asked.jobs)
+        return Contexts(self._texts, files, {key: row.test for key, row in load().items()})
 
     def tests_of(self, mutant: Mutant) -> list[Test]:
         """Return the tests that are asked of a mutant, in their order."""
@@ -70,7 +81,7 @@ class Run:
         for mutant in mutants:
             tests = self.tests_of(mutant)
             known = self._known.get(mutant, self._texts[mutant.path], tests)
-            if known is None or self._asked.again or self._asked.show:
+            if known is None or self._killers or self._asked.again or self._asked.show:
                 waiting.put((mutant, tests))
             else:
                 results[mutant.key] = known
@@ -105,7 +116,8 @@ class Run:
             **answer,
         )
         with self._lock:
-            self._known.add(result)
+            if self._killers is None:
+                self._known.add(result)
             if self._asked_so_far % OFTEN == 0:
                 print(f"  {self._asked_so_far} judged", flush=True)
             if not result.is_killed:
@@ -124,9 +136,19 @@ class Run:
             }
 
     def _mutated(self, mutant: Mutant) -> str:
+        if self._killers is not None:
+            return self._killers.mutated(mutant)
         if mutant.path not in self._sources:
             self._sources[mutant.path] = Source(self._texts[mutant.path])
         return self._sources[mutant.path].mutated(mutant.index)
+
+    def killed(self, mutant: Mutant, result: Result) -> Killed | None:
+        """Return what is kept of a mutant that a test killed."""
+        if result.test is None:
+            return None
+        return Killed(
+            mutant.path, *patch(self._texts[mutant.path], self._mutated(mutant)), result.test
+        )
 
     def described(self, mutant: Mutant) -> str:
         """Return file, line, key and change."""

@@ -131,9 +131,18 @@ def chunk_in_error(error: BaseException) -> Mapping[str, object] | None:
 
 def is_page(response: object) -> bool:
     """Whether an HTTP response declares itself an HTML page."""
+    return _is_of(response, "html")
+
+
+def is_json(response: object) -> bool:
+    """Whether an HTTP response declares itself JSON."""
+    return _is_of(response, "json")
+
+
+def _is_of(response: object, kind: str) -> bool:
     headers = getattr(response, "headers", None)
-    kind = headers.get("content-type") if isinstance(headers, Mapping) else None
-    return isinstance(kind, str) and "html" in kind.lower()
+    given = headers.get("content-type") if isinstance(headers, Mapping) else None
+    return isinstance(given, str) and kind in given.lower()
 
 
 def _read(

@@ -16,7 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tokentrail.apis.choices import find_usage
-from tokentrail.apis.http_metadata import is_raw
+from tokentrail.apis.http_metadata import is_json, is_raw
 from tokentrail.apis.values import fields, sequence
 from tokentrail.model.operations import WITH_USAGE_OPTION
 from tokentrail.patching.replay import repeatable
@@ -114,6 +114,10 @@ def is_refusal(error: BaseException) -> bool:
     status = getattr(error, "status_code", None)
     if type(status) is not int or not (_BAD <= status < _BROKEN or status == _NOT_IMPLEMENTED):
         return False
+    return _names_option(error)
+
+
+def _names_option(error: BaseException) -> bool:
     body = getattr(error, "body", None)
     said = (f"{error}",) if body is None else _said(body)
     return any(_NAMED.search(_ECHO.sub("", text)) for text in said)
@@ -176,6 +180,9 @@ class UsageFilter(Protocol):
     def on_end(self) -> None:
         """Note that the stream ended."""
 
+    def on_no_chunk(self, error: BaseException | None, response: object) -> None:
+        """Note that the stream ended, or failed by ``error``, before its first chunk."""
+
 
 class InjectedUsage:
     """Hides usage from the application that the server sent only because of our option.
@@ -224,6 +231,11 @@ class InjectedUsage:
 
     def on_end(self) -> None:
         """Do nothing: the end adds no information."""
+
+    def on_no_chunk(self, error: BaseException | None, response: object) -> None:
+        """Remember a refusal in an answer: an error event, or JSON, of which no words are known."""
+        if is_json(response) if error is None else _names_option(error):
+            self._memory.add_refusal(self._server)
 
     def _beside_choice(self, chunk: Any, choices: object) -> bool:
         said = [fields(choice) for choice in sequence(choices)]
@@ -288,3 +300,6 @@ class UnaskedUsage:
         """Remember that no usage came in a whole stream."""
         if self._finished and not self._came:
             self._memory.end_trial(self._server, came=False)
+
+    def on_no_chunk(self, error: BaseException | None, response: object) -> None:
+        """Do nothing: the option was not sent."""

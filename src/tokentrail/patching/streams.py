@@ -250,9 +250,13 @@ class StreamHooks:
         It still runs when two threads or tasks pull at once: one gets an error, and the stream
         continues for the other.
         """
-        if isinstance(error, (StopIteration, StopAsyncIteration)):
-            if self.usage_filter is not None:
+        has_ended = isinstance(error, (StopIteration, StopAsyncIteration))
+        if self.usage_filter is not None:
+            if has_ended:
                 self.usage_filter.on_end()
+            if not self.call.recorder.has_begun:
+                self.usage_filter.on_no_chunk(None if has_ended else error, self._response)
+        if has_ended:
             is_page = not self.call.recorder.has_begun and http_metadata.is_page(self._response)
             self._end(partial(self.call.on_stream_end, is_page=is_page))
         elif getattr(inner, "gi_frame", None) or getattr(inner, "ag_frame", None):

@@ -184,7 +184,7 @@ class _Sending(Pending):
     __slots__ = ("args", "wrapped")
 
     def __init__(self, wrapped: _Method, args: tuple[Any, ...], coroutine: Any) -> None:
-        super().__init__(coroutine)
+        self.coroutine = coroutine  # as the __init__ of the base class, without the call
         self.wrapped = wrapped
         self.args = args
 

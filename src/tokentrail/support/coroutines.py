@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,8 +20,9 @@ class Pending:
         self.coroutine = coroutine
 
     def __del__(self) -> None:
-        with suppress(AttributeError):  # its __init__ has failed
-            self.coroutine.close()
+        coroutine = getattr(self, "coroutine", None)
+        if coroutine is not None:  # else its __init__ has failed
+            coroutine.close()
 
 
 def named_as(original: Any, ours: Any) -> Any:

@@ -118,8 +118,9 @@ class MessageReader:
         message = message_of(choice)
         feed_words(message, index, sink)
         for position, call in enumerate(each_call(message.get("tool_calls"))):
-            name = nonempty_str(called(call).get("name"))
-            _feed_call(call, (index, position), name, sink)
+            given = called(call)
+            name = nonempty_str(given.get("name"))
+            _feed_call(call, (index, position), name, arguments_of(given), sink)
 
     def shows(self, choice: Mapping[str, object]) -> int:
         """Return what the message of a choice contains."""
@@ -148,8 +149,10 @@ class DeltaReader:
         if calls:
             places = self._places = self._places or CallPlaces()
             for position, call in enumerate(each_call(calls)):
-                item, name = places.place(index, call, position)
-                _feed_call(call, (index, item), name, sink)
+                own = places.place(index, call, position)
+                _feed_call(call, (index, own.slot), own.new_name, own.new_arguments, sink)
+                if own.is_unclear:
+                    sink.add("unknown", index, own.slot, "")
 
     def shows(self, choice: Mapping[str, object]) -> int:
         """Return what the delta of a choice contains."""
@@ -174,7 +177,8 @@ def feed_words(message: Mapping[str, object], index: int, sink: TextSink) -> Non
     if value:
         legacy = fields(value)
         name = nonempty_str(legacy.get("name"))
-        _feed_call({"function": legacy}, (index, _FUNCTION_CALL), name, sink)
+        arguments = arguments_of(legacy)
+        _feed_call({"function": legacy}, (index, _FUNCTION_CALL), name, arguments, sink)
     value = get("audio")
     if value:
         sink.add("unknown", index, _TRANSCRIPT, "")
@@ -268,15 +272,17 @@ def _is_named(call: Mapping[str, object]) -> bool:
 
 
 def _feed_call(
-    call: Mapping[str, object], place: tuple[int, int], name: str | None, sink: TextSink
+    call: Mapping[str, object],
+    place: tuple[int, int],
+    name: str | None,
+    arguments: str | None,
+    sink: TextSink,
 ) -> None:
-    """Give ``sink`` a call, or a piece of one; ``name``: the new piece of its name."""
+    """Give ``sink`` a call, or the new pieces of its name and arguments."""
     if call.get("type") == "custom" or call.get("custom"):
         sink.add("custom_call", *place, "")
-    function = called(call)
     if name is not None:
         sink.add("tool_name", *place, name)
-    arguments = arguments_of(function)
     if arguments is not None:
         sink.add("tool_arguments", *place, arguments)
     if is_unknown(call):

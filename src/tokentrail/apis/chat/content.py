@@ -20,7 +20,6 @@ from tokentrail.apis.chat.forms import message_of, thought_of
 from tokentrail.apis.chat.tool_calls import (
     CallPlaces,
     arguments_of,
-    called,
     each_call,
     written_content,
 )
@@ -123,25 +122,26 @@ class ChoiceContentAccumulator:
             self._add_call(call, index, position)
         legacy = fields(given.get("function_call"))
         if legacy:
-            self._call(index, ("call", -1), None, legacy, nonempty_str(legacy.get("name")))
+            name = nonempty_str(legacy.get("name"))
+            self._call(index, ("call", -1), None, name, arguments_of(legacy))
 
     def _add_call(self, call: Mapping[str, object], index: int, position: int) -> None:
-        place, name = self._places.place(index, call, position)
+        own = self._places.place(index, call, position)
         kind = "custom" if fields(call.get("custom")) else "call"
-        self._call(index, (kind, place), call.get("id"), called(call), name)
+        place = (kind, own.slot)
+        self._call(index, place, call.get("id"), own.new_name, own.new_arguments)
 
     def _call(
         self,
         index: int,
         key: tuple[str, int],
         call_id: object,
-        given: Mapping[str, object],
         name: str | None,
+        text: str | None,
     ) -> None:
         piece = self._piece(index, *key)
         piece.id = nonempty_str(call_id) or piece.id
         piece.name += name or ""
-        text = arguments_of(given)
         if text is not None:
             piece.texts.append(text)
 

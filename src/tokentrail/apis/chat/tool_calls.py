@@ -3,6 +3,7 @@
 Some servers number the deltas of calls as OpenAI does, others number all of them 0, or none. Some
 repeat the name or the id on every delta. Within a choice, a delta with a new id starts a new call.
 A delta with a name also does, if the call at its place has arguments. Others continue the last one.
+Some servers repeat in each delta the arguments so far.
 """
 
 from __future__ import annotations
@@ -71,19 +72,54 @@ _PLAIN: Final = frozenset({"id", "index", "type", "function"})
 _TYPES: Final = (None, "", "function", "custom")
 
 
-class _OpenCall:
-    """A call that further deltas may continue."""
+class OpenCall:
+    """A call that further deltas may continue, and what its last delta added."""
 
-    __slots__ = ("arguments", "id", "may_end", "name", "slot")
+    __slots__ = (
+        "arguments", "id", "is_unclear", "may_end", "name", "new_arguments", "new_name",
+        "repeats", "slot",
+    )  # fmt: skip
 
     def __init__(self, slot: int) -> None:
         self.slot = slot
+        """The number of the call."""
+        self.new_name: str | None = None
+        self.new_arguments: str | None = None
         self.id: str | None = None
         self.name = ""
         self.arguments = ""
         """The last piece of the arguments."""
         self.may_end = False
         """Whether the name was repeated after arguments that may be complete."""
+        self.repeats: bool | None = None
+        """Whether each piece begins with the arguments so far; ``None`` before the second."""
+        self.is_unclear = False
+        """Whether it is unclear which part of the pieces was generated."""
+
+    def add(self, call_id: str | None, name: str | None, text: str | None) -> None:
+        """Take the fields of the next delta."""
+        self.id = self.id or call_id
+        self.new_name = None if name == self.name else name
+        self.name += self.new_name or ""
+        self.new_arguments = text
+        if text:
+            if self.arguments and self.repeats is not False:
+                self._compare(text)
+            self.arguments = text
+
+    def _compare(self, text: str) -> None:
+        """Take only what ``text`` adds, if it begins with the arguments so far.
+
+        An object cannot follow the beginning of the same object, except as a value inside it.
+        """
+        last, repeated = self.arguments, self.repeats
+        again = last.lstrip().startswith("{") and text.startswith(last)
+        may_nest = not repeated and last.rstrip().endswith((":", "[", ","))
+        self.repeats = again and not may_nest
+        if self.repeats:
+            self.new_arguments = text[len(last) :] or None
+        elif again or repeated:
+            self.is_unclear = True
 
 
 class CallPlaces:
@@ -92,15 +128,13 @@ class CallPlaces:
     __slots__ = ("_last", "_open", "_slots")
 
     def __init__(self) -> None:
-        self._open: dict[tuple[int, object], _OpenCall] = {}
+        self._open: dict[tuple[int, object], OpenCall] = {}
         """The open calls by choice and number from the server."""
-        self._last: dict[int, _OpenCall] = {}
+        self._last: dict[int, OpenCall] = {}
         self._slots: dict[int, dict[int, None]] = {}
 
-    def place(
-        self, choice: int, call: Mapping[str, object], position: int = 0
-    ) -> tuple[int, str | None]:
-        """Return the number of the call, and the new piece of its name.
+    def place(self, choice: int, call: Mapping[str, object], position: int = 0) -> OpenCall:
+        """Return the call that a delta belongs to, with what the delta adds.
 
         ``position``: the position of the delta in its chunk.
         """
@@ -109,19 +143,24 @@ class CallPlaces:
         own = self._open.get((choice, number)) if number is not None else self._last.get(choice)
         function = called(call)
         name, call_id = nonempty_str(function.get("name")), nonempty_str(call.get("id"))
-        text = arguments_of(function) or ""
+        arguments = arguments_of(function)
+        text = arguments or ""
         beside = number is None and position > 0 and name is not None and call_id is None
         if own is None or beside or self._begins(own, call_id, name, text):
             name = name or (own.name if own is not None and own.may_end else None)
             own = self._begin(choice, number)
+            own.repeats = False if call.get("custom") else None  # its input is any text
         self._last[choice] = own
         if number is not None and len(self._open) < MAX_CALLS:
             self._open[choice, number] = own
-        return own.slot, self._note(own, call_id, name, text)
+        own.add(call_id, name, arguments)
+        return own
 
     @staticmethod
-    def _begins(own: _OpenCall, call_id: str | None, name: str | None, text: str) -> bool:
+    def _begins(own: OpenCall, call_id: str | None, name: str | None, text: str) -> bool:
         """Whether a delta starts a new call instead of continuing ``own``."""
+        if own.repeats and call_id in {None, own.id} and text.startswith(own.arguments):
+            return False
         starts = text.lstrip().startswith("{")
         if call_id is not None and own.id is not None:
             if call_id == own.id:
@@ -139,22 +178,11 @@ class CallPlaces:
         own.may_end = whole and not text
         return whole and starts
 
-    def _begin(self, choice: int, number: int | None) -> _OpenCall:
+    def _begin(self, choice: int, number: int | None) -> OpenCall:
         """Return a new call, with the server's number if that is not taken."""
         slots = self._slots.setdefault(choice, {})
         slot = len(slots) if number is None else number
         while slot in slots and len(slots) < MAX_CALLS:
             slot = max(slots) + 1
         slots[slot] = None
-        return _OpenCall(slot)
-
-    @staticmethod
-    def _note(own: _OpenCall, call_id: str | None, name: str | None, text: str) -> str | None:
-        """Keep the fields of a delta; return the piece of the name that it adds."""
-        own.id = own.id or call_id
-        if text:
-            own.arguments = text
-        if name is None or name == own.name:
-            return None
-        own.name += name
-        return name
+        return OpenCall(slot)
