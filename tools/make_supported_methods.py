@@ -35,7 +35,7 @@ openai (`nox -s methods`).
 Every method below is recorded on `OpenAI`, `AsyncOpenAI`, `AzureOpenAI` and `AsyncAzureOpenAI`, and
 in the same way if you call it through `with_raw_response` or `with_streaming_response`. Responses
 over a WebSocket are recorded too: [WebSocket](websocket.md).
-[What is not recorded](#not-recorded) stands at the end.
+[What is not recorded](#not-recorded) is at the end.
 
 - **operation**: the span's `gen_ai.operation.name`.
 - **plain, streamed, asked**: the source of the token usage of a plain answer, of a stream, and of a

@@ -350,7 +350,7 @@ class Usage:
     reported: Reported | None = None
     """The server's whole report, with cached and reasoning tokens."""
     counted_input: Count | None = None
-    """A count made beside a report, for comparison."""
+    """A count of a reported number, for comparison."""
     counted_output: Count | None = None
 
 
