@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dashboard_panels import (
+    LATELY,
     NO_PRICES,
     OUTCOMES,
+    SLOW,
     TOKENS_PER_SECOND,
     USD_PER_HOUR,
     Panel,
@@ -70,8 +72,15 @@ def explain_row(*, by: bool) -> Row:
     return Row("Why so many tokens", (*_tokens(ask), *_money(ask), *_growth(ask)))
 
 
-def _stacked(
-    title: str, about: str, query: Query, *, unit: str, empty: str, colors: dict[str, str]
+def _stacked(  # noqa: PLR0913 - a row of a table
+    title: str,
+    about: str,
+    query: Query,
+    *,
+    unit: str,
+    empty: str,
+    colors: dict[str, str],
+    width: int = 8,
 ) -> Panel:
     """Return a panel of what sums to a whole: dollars with cents, tokens without parts."""
     return Panel(
@@ -82,7 +91,9 @@ def _stacked(
         unit=unit,
         empty=empty,
         decimals=2 if unit == USD_PER_HOUR else 0,
+        width=width,
         stacked=True,
+        stretch=SLOW,
         colors=colors,
     )
 
@@ -106,7 +117,7 @@ def _tokens(ask: Queries) -> tuple[Panel, ...]:
             ),
             unit="percentunit",
             empty=NOT_EXPLAINED,
-            decimals=0,
+            decimals=1,
             stacked=True,
             colors=PARTS,
             most=1.0,
@@ -119,7 +130,8 @@ def _tokens(ask: Queries) -> tuple[Panel, ...]:
             (Query(f"{read} / ({cacheable} > 0)", legend(*TRACED)),),
             unit="percentunit",
             empty=NOT_EXPLAINED,
-            decimals=0,
+            over=LATELY,
+            decimals=1,
             traces="model",
         ),
         _stacked(
@@ -156,7 +168,7 @@ def _money(ask: Queries) -> tuple[Panel, ...]:
             " differs from the call before. not_served: nothing differs, so it expired.",
             Query(ask.total(CACHE, MISS, where=MISSED), legend(MISS)),
             unit=TOKENS_PER_SECOND,
-            empty=f"None. {NOT_EXPLAINED}",
+            empty=f"None, or {NOT_EXPLAINED[0].lower()}{NOT_EXPLAINED[1:]}",
             colors=MISSES,
         ),
         _stacked(
@@ -165,7 +177,7 @@ def _money(ask: Queries) -> tuple[Panel, ...]:
             " price. Needs the rules of `tokentrail prices`.",
             Query(f"sum by ({WASTE}) ({wasted}) * 3600", legend(WASTE)),
             unit=USD_PER_HOUR,
-            empty=f"None. {NO_PRICES}",
+            empty=f"None, or {NO_PRICES[0].lower()}{NO_PRICES[1:]}",
             colors=WASTES,
         ),
     )
@@ -184,7 +196,10 @@ def _growth(ask: Queries) -> tuple[Panel, ...]:
             (Query(f"{tools} / {ask.increase(INPUT, *TRACED, over=NOW)}", legend(*TRACED)),),
             unit="percentunit",
             empty=NOT_EXPLAINED,
-            decimals=0,
+            over=LATELY,
+            decimals=1,
+            least=(0.0, 0.5),
+            width=12,
             traces="model",
         ),
         _stacked(
@@ -193,7 +208,8 @@ def _growth(ask: Queries) -> tuple[Panel, ...]:
             " more than input from the cache. Needs the rules of `tokentrail prices`.",
             Query(f"{saved} * 3600", legend(MISS)),
             unit=USD_PER_HOUR,
-            empty=f"None. {NO_PRICES}",
+            empty=f"None, or {NO_PRICES[0].lower()}{NO_PRICES[1:]}",
             colors=MISSES,
+            width=12,
         ),
     )

@@ -62,10 +62,14 @@ SLOW = "5m"
 PER_MINUTE = "suffix: calls/min"
 TOKENS_PER_SECOND = "suffix: tokens/s"
 USD_PER_HOUR = "suffix: $/h"
+ALERT = "Tokentrail"
+"""What the names of alerts begin with."""
 NO_PRICES = "Not set up: load the rules of `tokentrail prices`"
 NO_CALLS = "No calls"
-SHOWN, LATELY = "time shown", "last 15 min"
-"""What the number of a tile is of."""
+HIGHER = "higher"
+"""The line of a tile that is not shown."""
+SHOWN, LATELY = "time shown", "15 min"
+"""What a number is of."""
 NO_STREAMS = "No streams"
 
 OUTCOMES = {
@@ -82,7 +86,30 @@ SOURCES = {
     "visible": "#f2cc0c",
     "approximated": "#b877d9",
 }
+REASONS = {
+    "stop": "#73bf69",
+    "tool_calls": "#5794f2",
+    "length": "#f2cc0c",
+    "content_filter": "#b877d9",
+}
 """Fixed colours: they mean the same in every panel."""
+HUES = (
+    "#5794f2",
+    "#e0709f",
+    "#eab317",
+    "#45c4cf",
+    "#9bb34b",
+    "#cf6bd6",
+    "#d9793d",
+    "#8f6fdc",
+    "#56c0a0",
+    "#b08a63",
+    "#c4a7e7",
+)
+"""For services and tenants, by their first two letters: each is read in dark and in light.
+
+Grafana's own colours by name have some that are nearly white, or nearly black.
+"""
 MODELS = {
     r"embedding": "#ad9a66",
     r"^gpt-4o": "#5794f2",
@@ -140,7 +167,10 @@ class Panel:
     """What stands there when there is nothing, and how to have something."""
     steps: Steps = NEUTRAL
     width: int = 8
-    height: int = 8
+    height: int = 9
+    """Of 9 lines a legend has three whole rows, of 7 two: Grafana gives it 35 % of a panel."""
+    over: str = ""
+    """The time that it is of, where it is a set one: the title ends in it."""
     decimals: int | None = None
     calc: str = "lastNotNull"
     stacked: bool = False
@@ -149,7 +179,11 @@ class Panel:
     colors: dict[str, str] = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
     sort: str = ""
+    ascending: bool = False
     most: float | None = None
+    """The end of the axis; of a tile's small line, the least end of it."""
+    least: tuple[float, float] | None = None
+    """What the axis shows at the least, so that a blip is small and 0 may be left out."""
     stretch: str = ""
     """The least interval between two points, where it is another than usual."""
 
@@ -199,14 +233,17 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
             "Share of the calls of the last 15 minutes that ended in an error of the server, the"
             " network or the client. Calls that the application closed or cancelled are no errors.",
             share(CALLS, f'{OUTCOME}="failed"', calls),
+            "of all calls",
             unit="percentunit",
             steps=((None, "text"), (0.0, GOOD), (0.01, WARNING), (0.05, BAD)),
             decimals=1,
+            most=0.1,
         ),
         _tile(
             "Cost",
             "USD in the time shown, for models that have a price. Needs the rules that"
-            " `tokentrail prices` writes.",
+            " `tokentrail prices` writes. It has no colour, as no amount is good or bad by itself:"
+            " the row Cost holds a day against its budget, and an alert fires where that burns.",
             ask.spent_lately(),
             unit="currencyUSD",
             empty="Not set up: tokentrail prices",
@@ -218,19 +255,23 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
             "Of the streams of the last 15 minutes 95 % had their first content by then: what a"
             " user waits for.",
             ask.p95(FIRST_CONTENT, over=NOW),
+            "of streams",
             unit="s",
             empty=NO_STREAMS,
             steps=((None, "text"), (0.0, GOOD), (2.0, WARNING), (5.0, BAD)),
             decimals=2,
+            most=6.0,
         ),
         _tile(
             "Duration p95",
             "Of the calls of the last 15 minutes 95 % took no longer, from the request to the end"
             " of the answer.",
             ask.p95(DURATION, over=NOW),
+            "of calls",
             unit="s",
             steps=((None, "text"), (0.0, GOOD), (30.0, WARNING), (60.0, BAD)),
             decimals=1,
+            most=75.0,
         ),
         Panel(
             "Tokens",
@@ -238,7 +279,7 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
             "stat",
             tuple(
                 Query(
-                    ask.increase(TOKENS, where=f'{KIND}="{kind}"', over=INTERVAL),
+                    ask.increase(TOKENS, where=of_kind(kind), over=INTERVAL),
                     f"{name}, {SHOWN}",
                 )
                 for kind, name in (("input", "in"), ("output", "out"))
@@ -253,18 +294,22 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
             " were closed early, cancelled, truncated or cut, failed, or repeated. The row Why so"
             " many tokens has the reasons.",
             share(WASTED, "", tokens),
+            "paid, not used",
             unit="percentunit",
             steps=((None, "text"), (0.0, GOOD), (0.1, WARNING), (0.25, BAD)),
             decimals=1,
+            most=0.3,
         ),
         _tile(
             "Known tokens",
             "Share of the tokens of the last 15 minutes that the server reported or that were"
             " counted or calibrated. The rest is approximated, or what a model let us see.",
             share(TOKENS, f'{SOURCE}=~"reported|counted|calibrated"', tokens),
+            "not estimated",
             unit="percentunit",
             steps=((None, "text"), (0.0, BAD), (0.5, WARNING), (0.9, GOOD)),
             decimals=1,
+            most=1.4,
         ),
     )
 
@@ -298,7 +343,7 @@ def _first_screen(ask: Queries) -> tuple[Panel, ...]:
             unit=USD_PER_HOUR,
             empty=NO_PRICES,
             decimals=2,
-            height=8,
+            height=7,
             traces="model",
         ),
         _cached_share(ask),
@@ -331,75 +376,80 @@ def _first_screen(ask: Queries) -> tuple[Panel, ...]:
 
 def _services(ask: Queries) -> Panel:
     by = TRACED
-    calls = ask.increase(CALLS, *by)
-    failed = ask.increase(CALLS, *by, where=f'{OUTCOME}="failed"')
-    read = ask.increase(TOKENS, *by, where=f'{KIND}="input"')
-    reported = ask.increase(TOKENS, *by, where=f'{KIND}="input", {SOURCE}="reported"')
+    calls = ask.increase(CALLS, *by, over=NOW)
+    failed = ask.increase(CALLS, *by, where=f'{OUTCOME}="failed"', over=NOW)
+    reported = ask.increase(TOKENS, *by, where=f'{KIND}="input", {SOURCE}="reported"', over=NOW)
     queries = (
-        f"round({calls})",
-        f"{or_zero(failed, calls)} / {calls}",
+        f"round({ask.increase(CALLS, *by)})",
         ask.spent_over(RANGE, *by),
-        ask.p95(FIRST_CONTENT, *by, over=RANGE),
-        ask.p95(DURATION, *by, over=RANGE),
-        f"round({read})",
+        f"round({ask.increase(TOKENS, *by, where=of_kind('input'))})",
         f"round({ask.increase(TOKENS, *by, where=of_kind('output'))})",
-        f"{ask.increase(CACHED, *by)} / {reported}",
+        f"{or_zero(failed, calls)} / {calls}",
+        ask.p95(FIRST_CONTENT, *by, over=NOW),
+        ask.p95(DURATION, *by, over=NOW),
+        f"{ask.increase(CACHED, *by, over=NOW)} / {reported}",
     )
     return Panel(
         "Services and models",
-        "In the time shown, dearest first. A model leads to its traces, a service to this dashboard"
-        " for it alone.",
+        "Calls, cost and tokens of the time shown, dearest first; failed calls, p95 and input from"
+        " the cache of its last 15 minutes, as in the alerts. A model leads to its traces, a"
+        " service to this dashboard for it alone.",
         "table",
         tuple(Query(expr, instant=True) for expr in queries),
         columns=(
             Column(MODEL, "Model"),
             Column(JOB, "Service", width=90),
-            Column("Value #A", "Calls", "locale", 0, width=72),
+            Column("Value #A", "Calls", "locale", 0, empty="-", width=72),
+            Column("Value #B", "Cost", "currencyUSD", 2, empty="no price", width=95),
+            Column("Value #C", "Input", "short", 1, empty="-", width=76),
+            Column("Value #D", "Output", "short", 1, empty="-", width=76),
             Column(
-                "Value #B",
+                "Value #E",
                 "Failed",
                 "percentunit",
                 1,
                 ((None, "text"), (0.01, WARNING), (0.05, BAD)),
+                empty="-",
                 width=75,
                 color=True,
             ),
-            Column("Value #C", "Cost", "currencyUSD", 2, empty="no price", width=95),
-            Column("Value #D", "First content p95", "s", 2, empty="-", width=140),
-            Column("Value #E", "Duration p95", "s", 1, width=112),
-            Column("Value #F", "Input", "short", 1, width=76),
-            Column("Value #G", "Output", "short", 1, width=76),
+            Column("Value #F", "First content p95", "s", 2, empty="-", width=140),
+            Column("Value #G", "Duration p95", "s", 1, empty="-", width=112),
             Column("Value #H", "From cache", "percentunit", 0, empty="-", width=100),
         ),
         sort="Cost",
+        over=f"sums of the {SHOWN}; shares and p95 of the last {LATELY}",
         width=16,
-        height=6,
+        height=7,
         traces="model",
     )
 
 
 def _alerts(ask: Queries) -> Panel:
-    by = ("alertname", *TRACED, *([BY] if ask.by else []))
-    ours = f'alertname=~"Tokentrail.+", {JOB}=~"$service|"'
+    by = ("alert", *TRACED, *([BY] if ask.by else []))
+    ours = f'alertname=~"{ALERT}.+", {JOB}=~"$service|"'
     firing = f'ALERTS{{alertstate="firing", {ours}}}'
     since = f"ALERTS_FOR_STATE{{{ours}}} and ignoring (alertstate) {firing}"
+    named = f'label_replace({since}, "alert", "$1", "alertname", "{ALERT}(.+)")'
     return Panel(
         "Alerts that fire",
-        "Alerts of tokentrail's rules that fire now, and since when what they watch is wrong. An"
-        " alert leads to its page in the runbook.",
+        "Alerts of tokentrail's rules that fire now, the newest first, and how long what they watch"
+        " has been wrong, in hours and minutes. An alert leads to its page in the runbook; All is"
+        " where it is about no single one.",
         "table",
-        (Query(f"max by ({', '.join(by)}) ({since}) * 1000", instant=True),),
+        (Query(f"time() - max by ({', '.join(by)}) ({named})", instant=True),),
         empty="No alert of tokentrail fires",
         columns=(
-            Column("alertname", "Alert", width=215 if ask.by else 225),
-            Column("Value", "Since", "dateTimeFromNow", width=110),
-            *([Column(BY, BY, empty=" ", width=70)] if ask.by else []),
-            Column(MODEL, "Model", empty=" ", width=75 if ask.by else 90),
-            Column(JOB, "Service", empty=" "),
+            Column("alert", "Alert", width=180 if ask.by else 190),
+            Column("Value", "Wrong for", "clocks", 1, width=105),
+            *([Column(BY, BY, empty="All", width=75)] if ask.by else []),
+            Column(MODEL, "Model", empty="All", width=85 if ask.by else 130),
+            Column(JOB, "Service", empty="All"),
         ),
-        sort="Since",
+        sort="Wrong for",
+        ascending=True,
         width=8,
-        height=6,
+        height=7,
     )
 
 
@@ -412,8 +462,10 @@ def _failed_share(ask: Queries) -> Panel:
         "timeseries",
         (Query(f"{or_zero(failed, calls)} / {calls}", legend(*TRACED)),),
         unit="percentunit",
+        over=LATELY,
         decimals=1,
-        height=8,
+        height=7,
+        least=(0.0, 0.1),
         traces="error",
     )
 
@@ -428,14 +480,15 @@ def _cached_share(ask: Queries) -> Panel:
         (Query(f"{ask.increase(CACHED, *TRACED, over=NOW)} / {reported}", legend(*TRACED)),),
         unit="percentunit",
         empty="No server reported cached input",
-        decimals=0,
-        height=8,
+        over=LATELY,
+        decimals=1,
+        height=7,
         most=1.0,
         traces="model",
     )
 
 
-def _outcomes(ask: Queries, height: int = 8) -> Panel:
+def _outcomes(ask: Queries, height: int = 9) -> Panel:
     return Panel(
         "Calls per minute by outcome",
         "Calls that ended, a minute: completed, closed early (the application stopped reading a"
@@ -465,13 +518,14 @@ def _labelled(ask: Queries) -> tuple[Panel, ...]:
             f"In the time shown, by {BY} and service, dearest first.",
             "table",
             tuple(Query(expr, instant=True) for expr in queries),
+            over=f"sums of the {SHOWN}",
             columns=(
-                Column(BY, BY),
+                Column(BY, BY, empty="none"),
                 Column(JOB, "Service"),
-                Column("Value #A", "Calls", "locale", 0),
+                Column("Value #A", "Calls", "locale", 0, empty="-"),
                 Column("Value #B", "Cost", "currencyUSD", 2, empty="no price"),
-                Column("Value #C", "Input tokens", "short", 1),
-                Column("Value #D", "Output tokens", "short", 1),
+                Column("Value #C", "Input tokens", "short", 1, empty="-"),
+                Column("Value #D", "Output tokens", "short", 1, empty="-"),
             ),
             sort="Cost",
             width=12,
@@ -489,7 +543,7 @@ def _labelled(ask: Queries) -> tuple[Panel, ...]:
 
 
 def _calls(ask: Queries) -> tuple[Panel, ...]:
-    outcomes = (_outcomes(ask, height=8),) if ask.by else ()
+    outcomes = (_outcomes(ask),) if ask.by else ()
     width = 8 if ask.by else 12
     return (
         Panel(
@@ -517,6 +571,8 @@ def _calls(ask: Queries) -> tuple[Panel, ...]:
             empty="No call failed",
             decimals=1,
             width=width,
+            stretch=SLOW,
+            least=(0.0, 2.0),
             traces="error",
         ),
         *outcomes,
@@ -598,7 +654,7 @@ def _tokens(ask: Queries) -> tuple[Panel, ...]:
             ),
             unit="percentunit",
             empty="No server reported reasoning",
-            decimals=0,
+            decimals=1,
             most=1.0,
             traces="model",
         ),
@@ -637,7 +693,7 @@ def _shares(ask: Queries, kind: str) -> Panel:
         "timeseries",
         (Query(f"{shares} / on () group_left () {whole}", legend(SOURCE)),),
         unit="percentunit",
-        decimals=0,
+        decimals=1,
         stacked=True,
         colors=SOURCES,
         most=1.0,
@@ -713,6 +769,8 @@ def _limits(ask: Queries) -> tuple[Panel, ...]:
             unit="suffix: retries/min",
             empty="The client retried nothing",
             decimals=1,
+            stretch=SLOW,
+            least=(0.0, 2.0),
             traces="model",
         ),
         *(
@@ -724,7 +782,7 @@ def _limits(ask: Queries) -> tuple[Panel, ...]:
                 (Query(headroom(kind), legend(*TRACED)),),
                 unit="percentunit",
                 empty="No server sent x-ratelimit headers",
-                decimals=0,
+                decimals=1,
                 most=1.0,
                 traces="model",
             )
@@ -746,6 +804,7 @@ def _answers(ask: Queries) -> tuple[Panel, ...]:
             decimals=1,
             width=12,
             stacked=True,
+            colors=REASONS,
         ),
         Panel(
             "Calls per minute by answering model",
@@ -787,6 +846,7 @@ def _trust(ask: Queries) -> tuple[Panel, ...]:
             decimals=2,
             width=24,
             steps=((None, "red"), (0.95, "green"), (1.05, "red")),
+            least=(0.85, 1.15),
             traces="model",
         ),
     )
@@ -816,6 +876,7 @@ def _itself(ask: Queries) -> tuple[Panel, ...]:
             (Query(ours(ERRORS), legend(JOB)),),
             empty=about,
             decimals=0,
+            least=(0.0, 5.0),
             steps=((None, "green"), (1.0, "red")),
         ),
         Panel(
@@ -824,9 +885,9 @@ def _itself(ask: Queries) -> tuple[Panel, ...]:
             " too much to do (a worry), and those that a calibration corrected.",
             "timeseries",
             (
-                Query(ours(QUEUED), f"{legend(JOB)} / queued"),
-                Query(ours(ESTIMATED), f"{legend(JOB)} / estimated"),
-                Query(ours(CORRECTED), f"{legend(JOB)} / corrected"),
+                Query(ours(QUEUED), f"queued / {legend(JOB)}"),
+                Query(ours(ESTIMATED), f"estimated / {legend(JOB)}"),
+                Query(ours(CORRECTED), f"corrected / {legend(JOB)}"),
             ),
             empty=about,
             decimals=0,
@@ -838,18 +899,26 @@ def _tile(  # noqa: PLR0913 - a row of a table
     title: str,
     about: str,
     expr: str,
+    of: str = "",
     unit: str = "short",
     *,
     empty: str = NO_CALLS,
     steps: Steps = NEUTRAL,
     decimals: int | None = None,
     calc: str = "lastNotNull",
+    most: float | None = None,
 ) -> Panel:
+    """Return a tile; ``of`` stands above its number, before the time that it is of.
+
+    Its small line stays below the number: by ``most``, or by a line that is higher and not shown.
+    """
+    name = ", ".join(filter(None, [of, SHOWN if calc == "sum" else LATELY]))
+    above = () if most else (Query(f"1.4 * ({expr})", HIGHER),)
     return Panel(
         title,
         about,
         "stat",
-        (Query(expr, SHOWN if calc == "sum" else LATELY),),
+        (Query(expr, name), *above),
         unit,
         empty,
         steps,
@@ -857,6 +926,7 @@ def _tile(  # noqa: PLR0913 - a row of a table
         height=5,
         decimals=decimals,
         calc=calc,
+        most=most,
     )
 
 

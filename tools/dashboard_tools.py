@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard_panels import MINUTES, TOKENS_PER_SECOND, Panel, Query, Row
+from dashboard_panels import MINUTES, SLOW, TOKENS_PER_SECOND, Panel, Query, Row
 from dashboard_queries import KIND, TRACED, Queries, label, legend, series
 
 from tokentrail.telemetry import semconv
@@ -34,6 +34,8 @@ def tools_row(*, by: bool) -> Row:
                 unit="suffix: requests/min",
                 empty="No tools of the server's own",
                 decimals=1,
+                stretch=SLOW,
+                least=(0.0, 2.0),
                 traces="model",
                 width=12,
             ),

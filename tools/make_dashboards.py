@@ -38,6 +38,8 @@ SOURCE = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 COLUMNS = 24
 LEAST_INTERVAL = "2m"
 """Between two points, so that a line is made of more than a call or two."""
+HASH = 3
+"""What the first letter counts for, beside the second."""
 GAP = 10 * 60 * 1000
 """Milliseconds without a point that a line bridges: seldom calls are still a line."""
 
@@ -184,11 +186,10 @@ def _built(panel: shown.Panel) -> dict[str, Any]:
     steps = [models.Threshold(value=value, color=color) for value, color in panel.steps]
     built = (
         draw(panel)
-        .title(panel.title)
+        .title(", ".join(filter(None, [panel.title, panel.over])))
         .description(panel.about)
         .datasource(SOURCE)
         .unit(panel.unit)
-        .min(0)
         .no_value(panel.empty)
         .thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps))
     )
@@ -196,6 +197,8 @@ def _built(panel: shown.Panel) -> dict[str, Any]:
         built = built.interval(panel.stretch or LEAST_INTERVAL)
     if panel.decimals is not None:
         built = built.decimals(panel.decimals)
+    if panel.least is None or panel.least[0] == 0:
+        built = built.min(0)
     if panel.most is not None:
         built = built.max(panel.most)
     if panel.traces and panel.kind != "table":
@@ -225,6 +228,10 @@ def _target(panel: shown.Panel, letter: str, query: shown.Query) -> prometheus.D
 
 def _stat(panel: shown.Panel) -> stat.Panel:
     reduce = common.ReduceDataOptions().calcs([panel.calc]).values(values=False)
+    names = [query.legend for query in panel.queries if query.legend != shown.HIGHER]
+    if len(names) < len(panel.queries):
+        reduce = reduce.fields(f"/^{names[0]}$/")
+    several, text = len(names) > 1, common.VizTextDisplayOptions()
     return (
         stat.Panel()
         .reduce_options(reduce)
@@ -232,7 +239,7 @@ def _stat(panel: shown.Panel) -> stat.Panel:
         .graph_mode(common_models.BigValueGraphMode.AREA)
         .orientation(common_models.VizOrientation.HORIZONTAL)
         .text_mode(common_models.BigValueTextMode.VALUE_AND_NAME)
-        .text(common.VizTextDisplayOptions().title_size(12).value_size(28))
+        .text(text.title_size(11 if several else 12).value_size(18 if several else 28))
     )
 
 
@@ -263,11 +270,12 @@ def _lines(panel: shown.Panel) -> lines.Panel:
             .sort_desc(sort_desc=True)
         )
     )
-    if panel.queries[0].legend.startswith(asked.legend(asked.MODEL)):
-        for pattern, color in shown.MODELS.items():
-            shade = {"mode": "shades", "fixedColor": color}
-            value = models.DynamicConfigValue(id_val="color", value=shade)
-            built = built.override_by_regexp(f"/{pattern}/", [value])
+    if panel.least is not None:
+        built = built.axis_soft_min(panel.least[0]).axis_soft_max(panel.least[1])
+    for pattern, color in _hues(panel.queries[0].legend):
+        shade = {"mode": "shades", "fixedColor": color}
+        value = models.DynamicConfigValue(id_val="color", value=shade)
+        built = built.override_by_regexp(pattern, [value])
     for name, color in panel.colors.items():
         fixed = {"mode": "fixed", "fixedColor": color}
         value = models.DynamicConfigValue(id_val="color", value=fixed)
@@ -276,6 +284,24 @@ def _lines(panel: shown.Panel) -> lines.Panel:
         normal = common_models.StackingMode.NORMAL
         built = built.stacking(common.StackingConfig().group("A").mode(normal))
     return built
+
+
+def _hues(legend: str) -> Iterator[tuple[str, str]]:
+    """Yield patterns of names and a hue for each, the later the narrower."""
+    if legend.startswith(asked.legend(asked.MODEL)):
+        yield from ((f"/{pattern}/", color) for pattern, color in shown.MODELS.items())
+    elif asked.legend(asked.JOB) in legend or asked.legend(asked.BY) in legend:
+        yield from ((_spread(place), color) for place, color in enumerate(shown.HUES))
+
+
+def _spread(place: int) -> str:
+    """Return the pattern of names that have this place among the hues: a hash of two letters."""
+    letters, hues = string.ascii_lowercase, len(shown.HUES)
+    pairs = (
+        first + "[" + letters[(place - HASH * number) % hues :: hues] + "]"
+        for number, first in enumerate(letters)
+    )
+    return f"/^({'|'.join(pairs)})/i"
 
 
 def _heatmap(panel: shown.Panel) -> heatmap.Panel:
@@ -292,10 +318,11 @@ def _heatmap(panel: shown.Panel) -> heatmap.Panel:
 def _table(panel: shown.Panel) -> table.Panel:
     order = {column.name: place for place, column in enumerate(panel.columns)}
     hidden = {"Time": True}
+    sorted_by = common.TableSortByFieldState().display_name(panel.sort)
     built = (
         table.Panel()
         .cell_height(common_models.TableCellHeight.SM)
-        .sort_by([common.TableSortByFieldState().display_name(panel.sort).desc(desc=True)])
+        .sort_by([sorted_by.desc(desc=not panel.ascending)])
         .with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
         .with_transformation(
             models.DataTransformerConfig(
@@ -334,8 +361,8 @@ def _column(panel: shown.Panel, column: shown.Column) -> Iterator[models.Dynamic
 def _links_of(panel: shown.Panel, name: str) -> list[dashboard.DashboardLink]:
     if name == asked.MODEL and panel.traces:
         return trace_links("model", in_table=True)
-    if name == "alertname":
-        return [docs_link("${__data.fields.alertname}")]
+    if name == "alert":
+        return [docs_link(shown.ALERT + "${__data.fields.alert}")]
     if name in (asked.JOB, asked.BY):
         return [service_link(name, "by" if name == asked.BY else "service")]
     return []

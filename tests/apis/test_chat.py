@@ -344,7 +344,7 @@ def test_every_kind_of_output_of_a_stream(sink: Any) -> None:
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
-def test_a_thought_beside_a_content(field: str, sink: Any) -> None:
+def test_reasoning_together_with_content(field: str, sink: Any) -> None:
     """Also after chunks that had only content."""
     stream(
         chunk(delta(content="a")),
@@ -355,7 +355,7 @@ def test_a_thought_beside_a_content(field: str, sink: Any) -> None:
     assert sink.parts == {("text", 0, 0): "abc", ("reasoning", 0, 0): "hm"}
 
 
-def test_a_finish_reason_beside_the_last_content(sink: Any) -> None:
+def test_a_finish_reason_together_with_the_last_content(sink: Any) -> None:
     """Also after chunks that had only content."""
     for where in (sink, None):
         answer = stream(
@@ -436,7 +436,7 @@ def test_the_output_of_before_is_not_final_for_a_later_input() -> None:
     assert not answer.final
 
 
-def test_a_filter_that_speaks_first_is_heard_whoever_is_called() -> None:
+def test_a_filter_result_in_the_first_chunk_is_read_from_any_server() -> None:
     """A gateway before Azure is called by a client of OpenAI's."""
     hate = {"content_filter_results": {"hate": {"filtered": True, "severity": "high"}}}
     said = stream(
@@ -479,7 +479,7 @@ def test_usage_before_more_output_is_not_final(after: object) -> None:
 
 @pytest.mark.parametrize("count", [1, 100])
 @pytest.mark.parametrize("other", [delta(0, "stop"), delta(1, content="b")])
-def test_usage_beside_a_choice_is_not_final_however_much_follows(
+def test_usage_together_with_a_choice_is_not_final_however_much_follows(
     other: Any, count: int, sink: Any
 ) -> None:
     """Also where the rest is left in lists, unread."""
@@ -515,7 +515,7 @@ def test_an_index_beyond_reason_is_text_but_no_choice(index: int, sink: Any) -> 
 
 
 @pytest.mark.parametrize("index", [None, "0", True, [], 0.5])
-def test_a_choice_that_bears_no_index_is_the_first(index: Any, sink: Any) -> None:
+def test_a_choice_without_an_index_is_the_first(index: Any, sink: Any) -> None:
     """Whatever stands there instead."""
     answer = stream(chunk(delta(index, "stop", content="a")), sink=sink)
     assert answer.finish_reasons == ("stop",)

@@ -47,7 +47,7 @@ def test_what_is_sent_is_never_looked_at(shape, endpoint):
     assert (asked.operation, asked.model, asked.prompt) == (shape.operation, "m", None)
 
 
-def test_operations_are_told_apart():
+def test_operations_are_distinguished():
     assert len({shape.operation for shape in SHAPES}) == len(SHAPES) == 8
 
 

@@ -23,7 +23,7 @@ def test_what_is_equal_and_of_another_kind_is_another(other):
     assert _read(shape, seed=other).seed is None
 
 
-def test_what_is_said_is_read_each_time():
+def test_content_is_read_each_time():
     shape = ResponsesAdapter()
     assert _read(shape, input="text").compacted is None
     assert _read(shape, input=[{"type": "compaction"}]).compacted is True

@@ -321,7 +321,7 @@ def test_a_plain_answer(sink: Any) -> None:
         ({"status": None}, None, None, True),
     ],
 )
-def test_status_tells_how_it_finished(
+def test_the_status_shows_the_outcome(
     given: dict[str, Any],
     reasons: object,
     error: str | None,
@@ -586,7 +586,7 @@ def test_an_error_event_while_fetching_is_an_error_of_the_fetching() -> None:
     assert accumulator.response().error_type == "server_error"
 
 
-def test_a_compaction_is_an_inference_whose_output_is_hidden(sink: Any) -> None:
+def test_a_compaction_is_an_inference_with_hidden_output(sink: Any) -> None:
     """Its usage is its own; what it wrote is encrypted."""
     shape = CompactAdapter()
     asked = shape.parse_request(ENDPOINT, {"model": "m", "input": "hi"})

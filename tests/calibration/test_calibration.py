@@ -89,7 +89,7 @@ async def test_too_little_teaches_nothing(application, lengths):
     assert source == "counted"
 
 
-async def test_a_report_that_disagrees_takes_it_back_until_fifty_agree(application):
+async def test_a_report_that_disagrees_withdraws_the_constant_until_fifty_agree(application):
     biller = application.biller
     await application.teach()
     biller.more = 1
@@ -214,7 +214,7 @@ async def test_a_list_of_tools_that_changes_is_what_it_is_when_it_is_sent(applic
     assert known == ("calibrated", application.biller.billed[-1])
 
 
-async def test_two_models_that_answer_by_one_name_are_told_apart(application):
+async def test_two_models_that_answer_by_one_name_are_distinguished(application):
     """Where the answer does not say which it is, nothing is calibrated."""
     biller = application.biller
     models = ["gpt-4o-2024-08-06", "gpt-4o-2024-11-20"]

@@ -175,7 +175,7 @@ async def test_a_plain_answer_is_completed(play):
     play.told("completed", usage={"input": (31, "reported"), "output": (17, "reported")})
 
 
-async def test_pulling_by_hand_is_as_good_as_a_loop(play):
+async def test_next_works_like_a_loop(play):
     """``next()`` until it refuses, and once more, is one end."""
     play.stage.streams(play.api.events())
     stream = await play.stream()
@@ -251,7 +251,7 @@ async def test_closing_after_the_end_is_too_late_to_matter(play):
     play.told("completed", chunks)
 
 
-async def test_whoever_has_all_the_model_said_has_broken_nothing_off(chat):
+async def test_a_stream_read_to_its_last_content_was_not_closed_early(chat):
     """Closing between the finish reason and ``[DONE]`` is a completed call."""
     chat.pauses(after=9)
     stream = await chat.stream()
@@ -318,7 +318,7 @@ async def _leave_the_with_unread(play, stream):
         _close_unread, _leave_the_with_unread,
     ],
 )  # fmt: skip
-async def test_breaking_off_is_told_at_once_and_is_no_error(chat, way):
+async def test_closing_early_is_recorded_at_once_and_is_no_error(chat, way):
     """Prompt and received text are counted; the span ends with the close, the hooks go."""
     chat.pauses()
     stream = await chat.stream()
@@ -454,7 +454,7 @@ async def test_dropping_is_the_same_in_every_api(play):
     play.told("closed_early", usage=usage, waits=True)
 
 
-async def test_the_gaps_of_a_dropped_stream_are_told(chat):
+async def test_the_gaps_of_a_dropped_stream_are_recorded(chat):
     """Three chunks have two gaps between them, also where nobody closed the stream."""
     chat.pauses()
     await _drop(chat)
@@ -505,7 +505,7 @@ async def _fails(play, **options):
         pytest.param(Cut(reset=True), id="reset"),
     ],
 )
-async def test_an_error_in_the_middle_is_told_by_its_class(chat, last):
+async def test_an_error_in_the_middle_is_recorded_by_its_class(chat, last):
     """error.type is the class of the very error that the application gets; the rest is counted."""
     chat.stage.streams([*chat.api.events()[:4], last])
     chunks, error, response = await _fails(chat)
@@ -565,7 +565,7 @@ async def test_a_failure_before_the_headers_costs_nothing(chat, reply, code, str
     chat.told("failed", error=caught.value, code=code, usage=NO_USAGE)
 
 
-async def test_a_refused_argument_is_told_alike_in_sync_and_async(chat):
+async def test_a_wrong_argument_is_recorded_the_same_in_sync_and_async(chat):
     """A call that the client itself refuses is a failed call without usage, made or not."""
     client = chat.driver.client(chat.stage.server)
     with pytest.raises(TypeError) as caught:
@@ -712,7 +712,7 @@ def test_task_groups(stage, trail, apis, backend, way):
 # More than one hand ------------------------------------------------------------------------------
 
 
-async def test_handed_to_another_thread_or_task(play):
+async def test_a_stream_passed_to_another_thread_or_task(play):
     """Who reads a stream need not be who asked for it."""
     play.stage.streams(play.api.events())
     stream = await play.stream()
@@ -815,7 +815,7 @@ def _forget_helper(client):
 
 
 @pytest.mark.parametrize("way", [_forget, _forget_streamed, _forget_raw, _forget_helper])
-def test_a_call_never_awaited_is_none_and_warns_as_ever(trail, way):
+def test_a_call_never_awaited_is_none_and_warns_as_usual(trail, way):
     """Python's one RuntimeWarning is the same as without us, and there is no span."""
     import tokentrail
 
@@ -1083,7 +1083,7 @@ async def test_a_raw_answer_dropped_unread(chat, stream):
 
 
 @async_only
-async def test_parse_never_awaited_warns_as_ever(chat):
+async def test_parse_never_awaited_warns_as_usual(chat):
     """A forgotten ``await raw.parse()`` has its one RuntimeWarning, by its own name."""
     import tokentrail
 
@@ -1115,7 +1115,7 @@ async def test_a_stream_outlives_the_instrumentation(chat):
     assert len(chat.trail.spans.all()) == 1
 
 
-def test_many_threads_each_end_their_own(stage, trail, apis):
+def test_many_threads_each_end_their_own_calls(stage, trail, apis):
     """As many spans as calls, of every ending, and no token lost."""
     api = apis["chat"]
     stage.streams(api.events())

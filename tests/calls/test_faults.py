@@ -223,7 +223,7 @@ async def test_a_bug_in_reading_or_counting_does_not_cost_the_span(
     assert endings == [first, "closed_early"]
 
 
-async def test_a_bug_in_the_worker_s_hands_does_not_stop_it(program, trail, lenient, monkeypatch):
+async def test_a_bug_in_a_job_does_not_stop_the_worker(program, trail, lenient, monkeypatch):
     """A job that fails is the last of its kind, not of the thread."""
     with monkeypatch.context() as broken:
         _break(broken, "call.observed_call:ObservedCall.ready")
@@ -406,7 +406,7 @@ async def test_an_exporter_that_raises_is_the_sdk_s_business(program, lenient, c
     assert told_in_the_log(caplog) == []
 
 
-async def test_without_providers_nothing_happens_and_nothing_is_said(program, caplog):
+async def test_without_providers_nothing_happens_and_nothing_is_logged(program, caplog):
     """The API without an SDK is no fault."""
     tokentrail.uninstrument()
     tokentrail.instrument()

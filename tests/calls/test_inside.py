@@ -37,7 +37,7 @@ def _hooked(driver, call):
 
 
 @pytest.mark.parametrize("posted", [False, True])
-async def test_another_client_inside_a_request_is_told(trail, driver, server, posted):
+async def test_another_client_inside_a_request_is_recorded(trail, driver, server, posted):
     """A cache that looks for a like question, say, in a hook of the application's."""
     other = driver.client(server)
 
@@ -53,7 +53,7 @@ async def test_another_client_inside_a_request_is_told(trail, driver, server, po
     assert told == ["embeddings", "chat"]
 
 
-async def test_a_task_that_was_started_inside_is_told_when_the_call_is_over(trail, server):
+async def test_a_task_started_inside_a_call_is_recorded_after_it(trail, server):
     """Its context is that of the call, which it outlives."""
     tasks, over = [], asyncio.Event()
 

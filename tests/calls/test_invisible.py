@@ -805,7 +805,7 @@ def test_a_method_shows_the_face_it_had(trail, row):
     assert _function(row) is original
 
 
-async def test_a_method_of_one_object_is_copied_and_shown_as_ever(driver, stage, trail):
+async def test_a_method_of_one_object_is_copied_and_shown_as_usual(driver, stage, trail):
     """As what it is: a method, which is the same each time it is asked for."""
     import tokentrail
 
@@ -836,7 +836,7 @@ def test_a_method_of_the_class_is_called_with_its_object(stage, apis, trail):
 
 
 @pytest.mark.parametrize("given", [(), ("no object of it",)])
-def test_a_method_of_the_class_without_an_object_is_refused_as_ever(trail, given):
+def test_a_method_of_the_class_without_an_object_is_refused_as_usual(trail, given):
     from openai.resources.chat.completions import Completions
 
     import tokentrail
@@ -851,7 +851,7 @@ def test_a_method_of_the_class_without_an_object_is_refused_as_ever(trail, given
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_coroutine_bears_the_client_s_name(stage, apis, trail, stream):
+async def test_a_coroutine_has_the_name_of_the_client_s(stage, apis, trail, stream):
     """A task's name, a warning, a debugger show the client's method."""
     import tokentrail
 

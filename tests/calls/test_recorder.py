@@ -268,7 +268,7 @@ def test_leaving_is_no_error(error):
 
 
 @pytest.mark.parametrize("end", ["on_stream_end", "on_closed", "on_collected"])
-def test_an_end_is_handed_on_whatever_fails_in_reading(end):
+def test_an_end_is_passed_on_whatever_fails_in_reading(end):
     """A bug in a shape costs what that shape reads, never the span."""
     recorder = Recorder(_request(stream=True), _Broken(), None, lambda: 1.0, EPOCH)
     recorder.on_stream_opened()
@@ -278,7 +278,7 @@ def test_an_end_is_handed_on_whatever_fails_in_reading(end):
     assert (told.response, told.answered, told.first_chunk is not None) == (None, True, True)
 
 
-def test_a_plain_end_is_handed_on_whatever_fails_in_reading():
+def test_a_plain_end_is_passed_on_whatever_fails_in_reading():
     """The same goes for a plain answer."""
     recorder = Recorder(_request(stream=False), _Broken(), None, lambda: 1.0, EPOCH)
     assert recorder.on_response(object()).outcome is Outcome.COMPLETED

@@ -86,7 +86,9 @@ def _no_thread(self):
 
 @pytest.mark.parametrize("hook", ["request_hook", "response_hook"])
 @pytest.mark.parametrize("kind", [SystemExit, PanicException])
-async def test_what_a_hook_raises_stays_there(trail, driver, server, lenient, hook, kind):
+async def test_what_a_hook_raises_does_not_reach_the_application(
+    trail, driver, server, lenient, hook, kind
+):
     trail.instrument(**{hook: _raising(kind, [True])})
     await _call(driver, driver.client(server), stream=False)
     assert trail.spans.one().attributes["tokentrail.outcome"] == "completed"

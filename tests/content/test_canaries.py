@@ -35,7 +35,7 @@ async def _ends(driver, call):
 
 
 @pytest.mark.parametrize("reply", [Plain({"error": {"message": PROSE}}, 404), Stream([])])
-async def test_a_url_is_told_by_host_and_port_alone(driver, serve, trail, caplog, reply):
+async def test_a_url_is_recorded_as_host_and_port_only(driver, serve, trail, caplog, reply):
     """Name, password, path and query of a base URL may be secrets."""
     server = serve(reply)
     url = server.url.replace("http://", "http://canary-name:canary-word@")
@@ -56,7 +56,7 @@ STREAMED = {
 
 
 @pytest.mark.parametrize("name", STREAMED)
-async def test_what_a_chat_stream_says_is_not_told(driver, serve, trail, caplog, name):
+async def test_content_of_a_chat_stream_is_not_recorded(driver, serve, trail, caplog, name):
     server = serve(Stream([*chat.chunks(Answer(("canary-answer",)))[:3], *STREAMED[name]]))
     client = driver.client(server)
     await _ends(driver, driver.call(client.chat.completions.create, **ASKED, stream=True))
@@ -87,7 +87,7 @@ RESPONSES = {
 
 @pytest.mark.skipif(not hasattr(openai.OpenAI, "responses"), reason="this openai has none")
 @pytest.mark.parametrize("name", RESPONSES)
-async def test_what_a_response_says_is_not_told(driver, serve, trail, caplog, name):
+async def test_content_of_a_response_is_not_recorded(driver, serve, trail, caplog, name):
     """A code of prose is no code: the error is told without it."""
     reply = RESPONSES[name]
     client = driver.client(serve(reply))

@@ -71,7 +71,7 @@ async def ask(driver, serve, *, stream=False, **options):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_the_hook_hears_what_is_said(driver, serve, trail, heard, util, stream):
+async def test_the_hook_gets_the_content(driver, serve, trail, heard, util, stream):
     """Also with capture off: naming a hook is the user's choice; nothing is told elsewhere."""
     trail.instrument(capture_binary=True)
     await ask(driver, serve, stream=stream)
@@ -102,7 +102,7 @@ async def test_the_hook_hears_what_is_said(driver, serve, trail, heard, util, st
     assert "tiger" not in span.to_json()
 
 
-async def test_what_the_hook_writes_is_told(driver, serve, trail, heard):
+async def test_what_the_hook_writes_is_recorded(driver, serve, trail, heard):
     trail.instrument(capture_content="EVENT_ONLY")
     await ask(driver, serve)
     assert trail.spans.one().attributes["hook.ref"] == "there"
@@ -157,7 +157,7 @@ class _Span:
         """Take it."""
 
 
-async def test_a_hook_that_raises_harms_nobody(driver, serve, trail, heard, caplog):
+async def test_a_hook_that_raises_does_no_harm(driver, serve, trail, heard, caplog):
     heard.raises = ValueError("no")
     trail.instrument(capture_content="SPAN_AND_EVENT")
     answer = await ask(driver, serve)
@@ -167,7 +167,9 @@ async def test_a_hook_that_raises_harms_nobody(driver, serve, trail, heard, capl
 
 
 @pytest.mark.parametrize("name", ["nobody", ""])
-async def test_a_name_that_nobody_has_is_no_hook(driver, serve, trail, util, monkeypatch, name):
+async def test_a_hook_that_is_not_installed_is_no_hook(
+    driver, serve, trail, util, monkeypatch, name
+):
     monkeypatch.setenv(HOOK, name)
     trail.instrument()
     from tokentrail.runtime import runtime
@@ -199,7 +201,7 @@ async def test_without_the_package_a_warning_says_so(driver, serve, trail, monke
     assert "opentelemetry-util-genai" in warning.getMessage()
 
 
-async def test_the_upload_hook_stores_what_is_said(
+async def test_the_upload_hook_stores_the_content(
     driver, serve, trail, util, monkeypatch, tmp_path
 ):
     pytest.importorskip("fsspec")

@@ -44,7 +44,7 @@ async def ask(driver, serve, reply=None, **options):
         ({"capture_content": "SPAN_AND_EVENT"}, True, True),
     ],
 )
-async def test_when_details_are_told(driver, serve, trail, settings, event, content):
+async def test_when_details_are_recorded(driver, serve, trail, settings, event, content):
     trail.instrument(**settings)
     await ask(driver, serve)
     events = trail.logs.events("operation.details")
@@ -94,7 +94,7 @@ async def test_an_exception_is_an_event_that_quotes_nothing(driver, serve, trail
 
 
 @pytest.mark.settings(capture_content="SPAN_AND_EVENT")
-async def test_an_exception_is_quoted_where_content_is_told(driver, serve, trail):
+async def test_an_exception_is_quoted_if_content_is_recorded(driver, serve, trail):
     with pytest.raises(openai.NotFoundError) as raised:
         await ask(driver, serve, errors.reply(404, "You said: Hello?"))
     record = trail.logs.one("operation.exception")
@@ -141,7 +141,7 @@ async def test_what_is_no_failure_is_no_exception(driver, serve, trail):
 
 
 @pytest.mark.settings(capture_content="EVENT_ONLY")
-async def test_an_exception_that_cannot_be_put_into_words_is_told(driver, serve, trail):
+async def test_an_exception_that_cannot_be_printed_is_recorded(driver, serve, trail):
     class Silent(Exception):
         def __str__(self):
             raise RuntimeError
@@ -165,7 +165,7 @@ async def test_an_exception_that_cannot_be_put_into_words_is_told(driver, serve,
 
 
 @pytest.mark.parametrize(("where", "times"), [(None, 0), ("EVENT_ONLY", 2)])
-async def test_the_text_of_an_exception_is_made_only_where_content_is_told(
+async def test_the_text_of_an_exception_is_made_only_if_content_is_recorded(
     driver, serve, trail, where, times
 ):
     """To make it is code of the application, which may take any time and do anything.
@@ -258,7 +258,7 @@ async def test_details_of_a_stream_stand_in_its_context_wherever_it_is_read(driv
 
 
 @pytest.mark.settings(capture_content="EVENT_ONLY")
-async def test_lists_of_mixed_types_are_told_on_every_release(driver, serve, trail, caplog):
+async def test_lists_of_mixed_types_are_recorded_on_every_release(driver, serve, trail, caplog):
     answer = Answer(tool_calls=(ToolCall("f", '{"a": [1, "b", [2, {}]], "c": [3]}', "call_1"),))
     await ask(driver, serve, Plain(chat.completion(answer)))
     told = said_in(trail.logs.one("operation.details").attributes)["output.messages"]

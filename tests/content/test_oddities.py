@@ -60,7 +60,7 @@ async def test_odd_arguments(driver, serve, said, trail, arguments):
     utf8(said_in(trail.logs.one("operation.details").attributes))
 
 
-async def test_an_item_nobody_knows_is_left_out(driver, serve, said):
+async def test_an_unknown_item_is_left_out(driver, serve, said):
     item = {"type": "from_the_future", "id": "x", "payload": {"a": [1]}}
     body = json.loads(json.dumps(responses.response(Answer(("Hi.",)))))
     body["output"].insert(0, item)
@@ -157,7 +157,7 @@ async def test_an_error_of_ours_in_the_rules_keeps_no_message_of_an_exception(
 
 
 @pytest.mark.settings(capture_content="SPAN_ONLY", redact=lambda *_: 1 / 0)
-async def test_a_redaction_that_raises_harms_nobody(driver, serve, trail, monkeypatch):
+async def test_a_redaction_that_raises_does_no_harm(driver, serve, trail, monkeypatch):
     monkeypatch.setattr(guard, "strict", False)
     monkeypatch.setattr(guard, "_told", set())
     create = driver.client(

@@ -134,7 +134,7 @@ def test_capped_content_is_valid_whatever_the_cap(limit):
     written(Redaction(limit=limit).content(WHOLE))
 
 
-def test_bytes_are_told_by_their_size():
+def test_bytes_are_recorded_by_their_size():
     (message,) = written(Redaction().content(WHOLE))["gen_ai.output.messages"]
     assert message["parts"][7] == {
         "type": "blob", "modality": "image", "mime_type": "image/png", "content": "",
@@ -144,7 +144,7 @@ def test_bytes_are_told_by_their_size():
     assert message["parts"][7]["content"] == "aGVsbG8="
 
 
-def test_bytes_inside_arguments_are_told_by_their_size():
+def test_bytes_inside_arguments_are_recorded_by_their_size():
     url = "data:image/png;base64," + "aGVs" * 100
     rules = Redaction()
     assert rules.value("tool_arguments", {"a": [url]}) == {"a": ["[300 bytes]"]}

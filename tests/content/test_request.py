@@ -125,7 +125,7 @@ def test_a_data_url_that_is_not_base64_becomes_a_blob_too():
     ]
 
 
-def test_bytes_are_told_where_they_are_asked_for():
+def test_bytes_are_recorded_if_asked_for():
     message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": PNG}}]}
     (said,) = asked("chat", messages=[message], binary=True)["input"]
     assert said["parts"] == [{**BLOB, "content": "aGVsbG8="}]
@@ -391,12 +391,12 @@ TOOL_ROWS = [
 
 
 @pytest.mark.parametrize(("api", "name", "tool", "expected"), TOOL_ROWS)
-def test_tools_are_told_by_type_and_name_only(api, name, tool, expected):
+def test_tools_are_recorded_by_type_and_name_only(api, name, tool, expected):
     kind, called = expected
     assert asked(api, **{name: [tool]})["tools"] == [{"type": kind, "name": called}]
 
 
-def test_what_a_tool_does_and_takes_is_told_where_it_is_asked_for():
+def test_description_and_parameters_of_a_tool_are_recorded_if_asked_for():
     tool = {"type": "function", "function": FUNCTION}
     (found,) = asked("chat", tools=[tool, 7, {}], schemas=True)["tools"]
     assert found == {

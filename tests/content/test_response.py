@@ -333,7 +333,7 @@ async def test_what_was_received_of_a_stream_that_is_closed(driver, serve, said,
     assert message["parts"][0]["content"] in {"The sea", "The sea is", "The"}
 
 
-async def test_arguments_that_broke_off_are_told_as_they_came(driver, serve, said):
+async def test_incomplete_arguments_are_recorded_as_received(driver, serve, said):
     steps = chat.chunks(Answer(tool_calls=(CALL,)))[:4]
     with pytest.raises(Exception):
         await call(driver, serve(Stream([*steps, Cut(reset=True)])), "chat", stream=True)
@@ -348,7 +348,7 @@ async def test_a_failed_call_has_no_output(driver, serve, said, api):
     assert said.everywhere() == {"input.messages": QUESTION}
 
 
-async def test_a_raw_answer_is_told_when_it_is_there(driver, serve, said, api):
+async def test_a_raw_answer_is_recorded_when_it_arrives(driver, serve, said, api):
     server = serve(said_by(api, Answer(("Hello.",)), stream=False))
     client = driver.client(server).with_raw_response
     create = method(client, api)
@@ -412,7 +412,7 @@ async def test_the_request_is_read_when_the_call_is_made(driver, serve, said):
     assert said.everywhere()["input.messages"] == QUESTION
 
 
-async def test_messages_in_a_generator_are_told_and_sent(driver, serve, said):
+async def test_messages_in_a_generator_are_recorded_and_sent(driver, serve, said):
     server = serve(said_by("chat", Answer(("Hi.",)), stream=False))
     messages = (message for message in [{"role": "user", "content": "Hello?"}])
     create = driver.client(server).chat.completions.create
@@ -420,7 +420,7 @@ async def test_messages_in_a_generator_are_told_and_sent(driver, serve, said):
     assert said.everywhere()["input.messages"] == QUESTION
 
 
-async def test_a_coroutine_tells_what_it_is_given_until_it_is_awaited(driver, serve, said):
+async def test_a_coroutine_records_the_context_until_it_is_awaited(driver, serve, said):
     if driver.mode == "sync":
         pytest.skip("there is no coroutine")
     messages = []

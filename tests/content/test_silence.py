@@ -184,7 +184,7 @@ CALLS = [
 
 @pytest.mark.parametrize(("api", "stream", "ending"), CALLS)
 @pytest.mark.parametrize("settings", [{}, {"emit_event": True, "metric_names": "both"}])
-async def test_with_capture_off_nothing_is_told(
+async def test_with_capture_off_nothing_is_recorded(
     driver, serve, trail, caplog, monkeypatch, settings, api, stream, ending
 ):
     caplog.set_level(logging.DEBUG)
@@ -214,9 +214,7 @@ async def test_with_capture_off_nothing_of_ours_even_reads_it(
 
 @pytest.mark.parametrize("where", ["SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT"])
 @pytest.mark.parametrize("ending", ["whole", "refused"])
-async def test_content_is_told_only_where_it_was_asked_for(
-    driver, serve, trail, caplog, where, ending
-):
+async def test_content_is_recorded_only_if_asked_for(driver, serve, trail, caplog, where, ending):
     caplog.set_level(logging.DEBUG)
     trail.instrument(capture_content=where)
     await Caller(driver, serve, "chat", stream=False, ending=ending)()
@@ -237,7 +235,7 @@ NEVER = ("canary-key", "canary-header", "canary-query", "canary-metadata", "cana
 
 
 @pytest.mark.parametrize(("api", "stream", "ending"), CALLS)
-async def test_with_capture_on_only_content_is_told(
+async def test_with_capture_on_only_content_is_recorded(
     driver, serve, trail, caplog, monkeypatch, api, stream, ending
 ):
     caplog.set_level(logging.DEBUG)
@@ -255,7 +253,7 @@ def redact(_kind: str, text: str) -> str:
 
 
 @pytest.mark.parametrize(("api", "stream", "ending"), CALLS)
-async def test_redaction_acts_on_all_that_is_told(
+async def test_redaction_acts_on_all_that_is_recorded(
     driver, serve, trail, caplog, monkeypatch, api, stream, ending
 ):
     caplog.set_level(logging.DEBUG)
@@ -269,7 +267,7 @@ async def test_redaction_acts_on_all_that_is_told(
 
 @pytest.mark.parametrize("ending", ["whole", "refused"])
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_cap_acts_on_all_that_is_told(driver, serve, trail, caplog, stream, ending):
+async def test_a_cap_acts_on_all_that_is_recorded(driver, serve, trail, caplog, stream, ending):
     trail.instrument(
         capture_content="SPAN_AND_EVENT", content_max_chars=9, capture_tool_schemas=True
     )

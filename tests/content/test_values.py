@@ -67,7 +67,7 @@ def test_a_value_that_contains_itself_ends():
     assert plain(value) == ["…", {"again": "…"}]
 
 
-def test_a_value_as_deep_as_a_well_ends():
+def test_a_deeply_nested_value_is_cut():
     value: object = "water"
     for _ in range(100_000):
         value = [value]

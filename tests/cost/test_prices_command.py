@@ -103,7 +103,7 @@ def test_it_writes_only_the_models_that_are_named(prices, tmp_path, own):
         (["--budget", "abc"], 2, "argument --budget: 'abc' is not a budget"),
     ],
 )
-def test_a_mistake_names_its_mend(prices, arguments, code, complaint):
+def test_an_error_says_how_to_fix_it(prices, arguments, code, complaint):
     found, told, said = prices(*arguments)
     assert (found, told) == (code, "")
     assert complaint in said
@@ -200,7 +200,7 @@ def test_own_names_are_no_patterns(prices, tmp_path):
     assert left_out == [signs, "x+"]
 
 
-def test_a_model_whose_names_prometheus_cannot_say_has_no_rule(prices, publish):
+def test_a_model_with_names_that_prometheus_cannot_have_has_no_rule(prices, publish):
     """RE2 has no lookahead, and a rule that it refuses would cost all the others."""
     from genai_prices.types import ClauseRegex, ModelInfo, ModelPrice
 

@@ -224,7 +224,7 @@ async def test_embeddings_have_an_input_only(trail, driver):
 
 
 @pytest.mark.settings(cost="reported")
-async def test_no_metric_tells_a_cost(trail, driver):
+async def test_no_metric_has_a_cost(trail, driver):
     await cost(trail, driver, answering(USAGE))
     assert not [name for name in trail.metrics.names() if "cost" in name]
 
@@ -270,7 +270,7 @@ for own in (None, None, {"mine": {"input": 1, "output": 2}}):
 """
 
 
-def test_a_missing_package_is_one_warning_that_names_the_mend():
+def test_a_missing_package_causes_one_warning_that_says_how_to_install_it():
     done = subprocess.run(
         [sys.executable, "-c", MISSING], capture_output=True, text=True, timeout=50, check=False
     )
@@ -320,7 +320,7 @@ def test_to_fetch_an_old_answer_costs_nothing_again():
 
 
 @pytest.mark.settings(cost="reported")
-async def test_what_was_made_in_the_background_costs_what_its_first_fetch_tells(trail, driver):
+async def test_what_was_made_in_the_background_costs_what_its_first_fetch_records(trail, driver):
     """Before that nothing is known to be spent."""
     with Server(Model()) as server:
         client = driver.client(server)

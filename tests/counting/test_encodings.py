@@ -83,7 +83,7 @@ def builder(monkeypatch):
     return builder
 
 
-def test_start_builds_once_in_the_background_and_tells_everyone(builder):
+def test_start_builds_once_in_the_background_and_notifies_everyone(builder):
     encodings, told, second = Encodings(), [], threading.Event()
 
     def first():
@@ -104,7 +104,7 @@ def test_start_builds_once_in_the_background_and_tells_everyone(builder):
     assert builder.thread.daemon
 
 
-def test_start_of_what_is_there_tells_at_once(builder):
+def test_start_of_a_built_encoding_notifies_at_once(builder):
     encodings, told = Encodings(), []
     encodings.load("o200k_base")
     encodings.start("o200k_base", lambda: told.append(True))
@@ -132,7 +132,7 @@ PanicException = type("PanicException", (BaseException,), {})
 
 
 @pytest.mark.parametrize("error", [ValueError("wrong checksum"), PanicException("panicked")])
-def test_a_failure_is_told_logged_once_and_not_tried_again(builder, caplog, error):
+def test_a_failure_is_recorded_logged_once_and_not_tried_again(builder, caplog, error):
     encodings, ready = Encodings(), threading.Event()
     builder.error = error
     with caplog.at_level(logging.WARNING, logger="tokentrail"):

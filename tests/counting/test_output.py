@@ -342,7 +342,7 @@ def test_a_tool_that_was_not_chosen_is_billed_by_its_arguments(o200k):
     assert finish(tally, o200k).tokens == whole(o200k, '{"location":"Seattle, WA"}')
 
 
-def test_text_beside_tools_and_a_schema_costs_more_for_each_choice(o200k):
+def test_text_with_tools_and_a_schema_costs_more_for_each_choice(o200k):
     """1 beside tools; with a schema too 2 and its name; a schema alone costs nothing."""
     for more, options in (
         (0, {}),
@@ -448,7 +448,7 @@ def test_an_item_of_responses_that_was_cut_short_has_no_end(o200k):
         assert finish(tally, o200k).tokens == tokens
 
 
-def test_a_model_that_was_told_not_to_think_hides_nothing_and_pays_for_a_header(o200k):
+def test_a_model_that_was_asked_not_to_reason_hides_nothing_and_pays_for_a_header(o200k):
     for thinks, tokens in ((True, 2), (False, 2 + 3)):
         tally = OutputTally(Surcharges(dialect=Dialect.GPT_5_4, thinks=thinks))
         tally.add("text", 0, 0, "two words")

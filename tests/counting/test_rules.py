@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 TEXT, TITLE, ARRAY = RuleId.MESSAGES, RuleId.DECLARED_TITLE, RuleId.DECLARED_ARRAY
 
 
-def test_every_rule_stands_in_the_table_once_and_all_evidence_is_of_a_rule():
+def test_every_rule_is_in_the_table_once_and_all_evidence_is_of_a_rule():
     assert sorted(rule.id for rule in RULES) == sorted(RuleId)
     assert set(EVIDENCE) <= {rule.value for rule in RuleId}
 

@@ -80,7 +80,7 @@ async def test_after_each_chunk_it_is_tiktoken_s_count_of_the_text_so_far(driver
     assert tokentrail.current_usage(stream).output.tokens == tokens(o200k, received)
 
 
-async def test_what_is_known_in_the_end_is_what_is_told(driver, trail, serve, o200k):
+async def test_the_final_usage_is_what_is_recorded(driver, trail, serve, o200k):
     """After the end it is final, also of a stream that was closed early."""
     server = serve(Stream(chat.chunks(said(MIXED))))
     whole, broken = await stream_of(driver, server), await stream_of(driver, server)
@@ -267,7 +267,7 @@ async def test_what_is_no_stream_of_ours_is_none(driver, serve):
     assert tokentrail.current_usage(stream) is None
 
 
-async def test_a_stream_nobody_asks_about_pays_nothing(monkeypatch, driver, trail, serve):
+async def test_a_stream_without_current_usage_costs_nothing(monkeypatch, driver, trail, serve):
     """No count midway, no prompt counted before the end."""
     called = []
 
@@ -291,7 +291,7 @@ async def test_a_stream_nobody_asks_about_pays_nothing(monkeypatch, driver, trai
     assert called == ["steps"]
 
 
-async def test_a_stream_that_was_asked_about_is_let_go_without_the_collector(driver, trail, serve):
+async def test_a_stream_read_by_current_usage_is_freed_without_the_collector(driver, trail, serve):
     trail.instrument(count_verification_ratio=0)
     server = serve(Stream(chat.chunks(said("Hi."))))
     gc.collect()

@@ -51,6 +51,9 @@ PART, STATE, MISS, WASTE = (
 TRACED = (JOB, MODEL)
 """What tells the series of a panel apart that leads to traces, and maybe more."""
 
+TENANTS = "Calls, cost and tokens by tenant, sums of the time shown"
+SERVICES = "Services and models, sums of the time shown; shares and p95 of the last 15 min"
+
 DAY_BUDGET = 100_000_000
 USD_BUDGET = 50.0
 
@@ -556,8 +559,10 @@ def _failed_share(*by: str):
 
 PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Calls", "A"): _increase(calls),
+    ("Calls", "B"): lambda w: times(_increase(calls)(w), 1.4),
     ("Failed calls", "A"): _share(calls, _is(OUTCOME, "failed")),
     ("Cost", "A"): _spent_lately,
+    ("Cost", "B"): lambda w: times(_spent_lately(w), 1.4),
     ("First content p95", "A"): _quantile(0.95, FIRST_CONTENT),
     ("Duration p95", "A"): _quantile(0.95, DURATION),
     ("Tokens", "A"): _increase(tokens, where=_is(KIND, "input")),
@@ -566,20 +571,20 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
         grouped(waste(w.job)), 1 / sum(number for _, number in tokens(w.job))
     ),
     ("Known tokens", "A"): _share(tokens, _is(SOURCE, "reported", "counted", "calibrated")),
-    ("Services and models", "A"): _rounded(_increase(calls, *TRACED)),
-    ("Services and models", "B"): _failed_share(*TRACED),
-    ("Services and models", "C"): _spent(*TRACED),
-    ("Services and models", "D"): _quantile(0.95, FIRST_CONTENT, *TRACED),
-    ("Services and models", "E"): _quantile(0.95, DURATION, *TRACED),
-    ("Services and models", "F"): _rounded(_increase(tokens, *TRACED, where=_is(KIND, "input"))),
-    ("Services and models", "G"): _rounded(_increase(tokens, *TRACED, where=_is(KIND, "output"))),
-    ("Services and models", "H"): _detail("input", "cached"),
+    (SERVICES, "A"): _rounded(_increase(calls, *TRACED)),
+    (SERVICES, "B"): _spent(*TRACED),
+    (SERVICES, "C"): _rounded(_increase(tokens, *TRACED, where=_is(KIND, "input"))),
+    (SERVICES, "D"): _rounded(_increase(tokens, *TRACED, where=_is(KIND, "output"))),
+    (SERVICES, "E"): _failed_share(*TRACED),
+    (SERVICES, "F"): _quantile(0.95, FIRST_CONTENT, *TRACED),
+    (SERVICES, "G"): _quantile(0.95, DURATION, *TRACED),
+    (SERVICES, "H"): _detail("input", "cached"),
     ("Alerts that fire", "A"): lambda _: {},
-    ("Failed calls by model", "A"): _failed_share(*TRACED),
+    ("Failed calls by model, 15 min", "A"): _failed_share(*TRACED),
     ("Cost per hour by model", "A"): lambda w: times(
         grouped(costs(w.job), *TRACED), w.pace(WINDOW) * 3600
     ),
-    ("Input from the cache by model", "A"): _detail("input", "cached"),
+    ("Input from the cache by model, 15 min", "A"): _detail("input", "cached"),
     ("Time to first content, p95 by model", "A"): _quantile(0.95, FIRST_CONTENT, *TRACED),
     ("Tokens per second by model", "A"): _rate(tokens, *TRACED),
     ("Calls per minute by outcome", "A"): _per_minute(calls, OUTCOME),
@@ -597,14 +602,14 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Input tokens by part", "A"): lambda w: times(
         grouped(parts(w.job), PART), 1 / sum(number for _, number in parts(w.job))
     ),
-    ("Cache read of cacheable by model", "A"): _of_cacheable,
+    ("Cache read of cacheable by model, 15 min", "A"): _of_cacheable,
     ("Wasted tokens per second by reason", "A"): _rate(waste, WASTE),
     ("Cost of input per hour by part", "A"): _an_hour(parts, PART, lambda _, rates: rates["input"]),
     ("Missed tokens per second by reason", "A"): _rate(cache, MISS, where=_is(STATE, "missed")),
     ("Cost of waste per hour by reason", "A"): _an_hour(
         waste, WASTE, lambda labels, rates: rates[labels[KIND]]
     ),
-    ("Tools in the input by model", "A"): _tools_share(*TRACED),
+    ("Tools in the input by model, 15 min", "A"): _tools_share(*TRACED),
     ("Cost of missed tokens per hour by reason", "A"): _an_hour(
         cache,
         MISS,
@@ -648,14 +653,10 @@ BY_TENANT: dict[tuple[str, str], Callable[[World], Values]] = {
     ("Cost per hour by tenant", "A"): lambda w: times(
         grouped(costs(w.job), TENANT), w.pace(WINDOW) * 3600
     ),
-    ("Calls, cost and tokens by tenant", "A"): _rounded(_increase(calls, TENANT, JOB)),
-    ("Calls, cost and tokens by tenant", "B"): _spent(TENANT, JOB),
-    ("Calls, cost and tokens by tenant", "C"): _rounded(
-        _increase(tokens, TENANT, JOB, where=_is(KIND, "input"))
-    ),
-    ("Calls, cost and tokens by tenant", "D"): _rounded(
-        _increase(tokens, TENANT, JOB, where=_is(KIND, "output"))
-    ),
+    (TENANTS, "A"): _rounded(_increase(calls, TENANT, JOB)),
+    (TENANTS, "B"): _spent(TENANT, JOB),
+    (TENANTS, "C"): _rounded(_increase(tokens, TENANT, JOB, where=_is(KIND, "input"))),
+    (TENANTS, "D"): _rounded(_increase(tokens, TENANT, JOB, where=_is(KIND, "output"))),
     ("Tokens per second by tenant", "A"): _rate(tokens, TENANT),
 }
 """What the dashboard of --by tenant has beside all that."""

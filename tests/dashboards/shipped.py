@@ -94,4 +94,4 @@ def filled(expr: str, *, service: str = ".*", window: str = "5m") -> str:
         "__range": window,
         "service": service,
     }
-    return re.sub(r"\$(\w+)", lambda found: values.get(found[1], ".*"), expr)
+    return re.sub(r"\$([a-z_]\w*)", lambda found: values.get(found[1], ".*"), expr)

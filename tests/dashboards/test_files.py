@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from operator import itemgetter
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -171,10 +172,76 @@ TILES = [p for p in PANELS if p.values[0]["type"] == "stat"]
 def test_a_tile_says_of_which_time_its_number_is(panel):
     (calc,) = panel["options"]["reduceOptions"]["calcs"]
     assert panel["options"]["textMode"] == "value_and_name"
+    hidden = panel["options"]["reduceOptions"].get("fields")
     for target in panel["targets"]:
-        said = {"sum": "time shown", "lastNotNull": "last 15 min"}[calc]
+        if hidden and not re.search(hidden.strip("/"), target["legendFormat"]):
+            continue  # a line that keeps the small one below the number
+        said = {"sum": "time shown", "lastNotNull": "15 min"}[calc]
         assert target["legendFormat"].endswith(said)
         assert ("[15m]" in target["expr"]) == (calc == "lastNotNull")
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_title_says_over_which_time_a_panel_is_if_it_is_a_set_one(board):
+    for panel in panels(board):
+        asked = {
+            found for t in panel["targets"] for found in re.findall(r"\[(15m|\$__range)", t["expr"])
+        }
+        if panel["type"] != "stat":
+            assert panel["title"].endswith("15 min") == ("15m" in asked), panel["title"]
+        if {"15m", "$__range"} <= asked:
+            assert "of the time shown" in panel["title"]
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_legend_has_whole_rows(board):
+    """It has 35 % of a panel less its title: of 7 lines two rows and the heading, of 9 three."""
+    for panel in panels(board):
+        if panel["type"] == "timeseries":
+            legend = 0.35 * (panel["gridPos"]["h"] * 38 - 8 - 58)
+            assert legend % 23 < 6, panel["title"]
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_cell_that_has_nothing_says_so(board):
+    """A blank one reads as missing: an alert about no single model says All, which links take."""
+    for panel in (each for each in panels(board) if each["type"] == "table"):
+        empty = {
+            each["matcher"]["options"]: dict(map(itemgetter("id", "value"), each["properties"]))
+            for each in panel["fieldConfig"]["overrides"]
+        }
+        for name, properties in empty.items():
+            if name.startswith("Value #"):
+                assert properties["noValue"].strip(), (panel["title"], name)
+            if panel["title"] == "Alerts that fire" and name not in ("alert", "Value"):
+                assert properties["noValue"] == "All"
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_services_and_tenants_have_hues_that_are_read_in_dark_and_light(board):
+    """Each name of letters has one; Grafana's colours by name are nearly white for some."""
+
+    def brightness(color):
+        parts = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
+        linear = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return sum(n * share for n, share in zip(linear, (0.2126, 0.7152, 0.0722), strict=True))
+
+    named = ("{{job}}", f"{{{{{LABEL}}}}}")
+    of_names = [p for p, t in _queries(board, "timeseries") if t["legendFormat"].startswith(named)]
+    assert len(of_names) > 2
+    for panel in of_names:
+        hues = {
+            each["matcher"]["options"]: each["properties"][0]["value"]["fixedColor"]
+            for each in panel["fieldConfig"]["overrides"]
+            if each["matcher"]["id"] == "byRegexp"
+        }
+        patterns = [
+            re.compile(key.removeprefix("/").removesuffix("/i"), re.IGNORECASE) for key in hues
+        ]
+        for name in ("shop", "search", "Support", "acme", "globex", "initech", "umbrella"):
+            assert len([p for p in patterns if p.match(name)]) == 1, name
+        assert all(0.15 < brightness(color) < 0.55 for color in hues.values())
+        assert len(set(hues.values())) == len(hues)
 
 
 @pytest.mark.parametrize("board", BOARDS)
@@ -459,7 +526,10 @@ def test_the_command_adds_a_label_of_the_applications_own(tmp_path):
     assert variables["by"]["label"] == "user_team"
     assert variables["by"]["query"].endswith(", user_team)")
     titles = {panel["title"] for panel in board["panels"]}
-    assert {"Cost per hour by user_team", "Calls, cost and tokens by user_team"} <= titles
+    assert {
+        "Cost per hour by user_team",
+        "Calls, cost and tokens by user_team, sums of the time shown",
+    } <= titles
     assert PLACEHOLDER not in json.dumps(board)
 
 

@@ -77,7 +77,7 @@ def test_where_they_differ_it_says_how_often_by_how_much_and_by_which_rules(chec
     ]
 
 
-def test_a_report_holds_nothing_of_what_was_said_and_no_name_of_one_s_own(check):
+def test_a_report_has_no_content_and_no_name_of_the_user(check):
     request = {
         "model": "ft:gpt-4o-mini:acme::1",
         "instructions": SECRET,

@@ -157,7 +157,7 @@ def test_a_mark_of_byte_order_is_no_token(count):
         (["x", "--file", "y", "--model", "gpt-4"], b"", "not allowed with argument"),
     ],
 )
-def test_a_mistake_names_its_mend(count, arguments, stdin, complaint):
+def test_an_error_says_how_to_fix_it(count, arguments, stdin, complaint):
     code, told, complained = count(*arguments, stdin=stdin)
     assert (code, told) == (2, "")
     assert complaint in complained
@@ -173,7 +173,7 @@ def test_a_terminal_is_not_waited_for(count, monkeypatch):
         count_command._read("-", "--file")
 
 
-def test_what_is_nested_too_deep_names_its_mend(count):
+def test_the_error_of_deeply_nested_json_says_how_to_fix_it(count):
     code, _, complained = count("--messages", "-", "--model", "gpt-4", stdin=b"[" * 100_000)
     assert (code, complained) == (
         2,
@@ -271,7 +271,7 @@ def _terminal_said(*arguments):
 
 
 @pytest.mark.thorough
-def test_what_takes_a_while_says_so_on_a_terminal_and_leaves_nothing_there():
+def test_a_slow_step_shows_a_status_on_a_terminal_and_removes_it():
     told, shown = _terminal_said("doctor", "--json")
     assert json.loads(told)["problems"] == []
     said, blank, rest = shown.split("\r")
@@ -280,5 +280,5 @@ def test_what_takes_a_while_says_so_on_a_terminal_and_leaves_nothing_there():
 
 
 @pytest.mark.thorough
-def test_nothing_is_said_of_it_where_there_is_no_terminal():
+def test_nothing_is_printed_of_it_without_a_terminal():
     assert run("doctor", "--json").stderr == ""

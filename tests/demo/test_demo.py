@@ -94,7 +94,7 @@ MANY = [EXCHANGES[number % len(EXCHANGES)] for number in range(AT_ONCE)]
         ("8 async streams", "gpt-4o", "completed", (asked(*MANY), "◆", answered(*MANY), "◆")),
     ],
 )
-def test_a_row_tells_the_known_numbers(printed, name, model, ended, tokens):
+def test_a_row_shows_the_known_numbers(printed, name, model, ended, tokens):
     cells = row(printed, name)
     told = ("{} {}".format(*tokens[:2]), "{} {}".format(*tokens[2:]))
     assert (*cells[:3], *cells[-2:]) == (name, model, ended, *told)
@@ -208,7 +208,7 @@ def test_an_ascii_terminal_gets_letters():
 
 
 @pytest.mark.thorough
-def test_a_trail_that_tells_nothing_is_no_success():
+def test_a_trail_without_records_fails():
     done = run(TOKENTRAIL_DISABLED="true")
     assert done.returncode == 1
     assert "nothing was recorded of: 8 async streams, plain," in done.stderr

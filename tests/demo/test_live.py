@@ -60,11 +60,11 @@ def calls_of(server, path):
     return [call for call in server.calls if call.path == path]
 
 
-def test_three_calls_are_made_and_told(run, server):
+def test_three_calls_are_made_and_recorded(run, server):
     done = run("--yes", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url)
     assert (done.returncode, done.stderr) == (0, "")
     offered = " ".join(done.stdout.split())
-    assert f"3 calls to gpt-4o-mini at {server.base_url}, as a rule about 150" in offered
+    assert f"3 calls to gpt-4o-mini at {server.base_url}, usually about 150" in offered
     assert "1,560 at most (500 for an answer), paid by the key in OPENAI_API_KEY." in offered
     rows = [
         line
@@ -177,7 +177,7 @@ def test_what_is_no_api_of_openais_is_explained(run, answering, reply):
     ],
     ids=["JSON", "a page"],
 )
-def test_any_other_refusal_is_told_in_one_short_line(run, answering, body, said):
+def test_any_other_refusal_is_shown_in_one_short_line(run, answering, body, said):
     server = answering(Plain(body, status=429))
     done = run("--yes", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.url)
     assert (done.returncode, done.stderr) == (1, f"tokentrail: {server.url} answers {said}\n")
@@ -297,14 +297,14 @@ def test_without_a_key_nothing_is_tried(run):
     assert done.stderr.startswith("tokentrail: no key: set OPENAI_API_KEY, or leave --live out")
 
 
-def test_nobody_to_ask_is_an_error(run, server):
+def test_no_terminal_to_ask_on_is_an_error(run, server):
     done = run(OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url)
     assert done.returncode == 2
     assert "add --yes to make the calls without asking" in done.stderr
     assert calls_of(server, "/v1/chat/completions") == []
 
 
-def test_no_input_at_all_is_nobody_to_ask(run, server, monkeypatch):
+def test_no_input_at_all_is_an_error(run, server, monkeypatch):
     monkeypatch.setattr(f"{__name__}.Stdin", lambda _: None)
     done = run(OPENAI_API_KEY=KEY, OPENAI_BASE_URL=server.base_url)
     assert done.returncode == 2

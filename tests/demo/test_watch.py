@@ -28,7 +28,7 @@ def answered(*exchanges):
 
 
 @pytest.mark.thorough
-def test_without_a_terminal_the_calls_are_made_once_and_told_in_lines():
+def test_without_a_terminal_the_calls_are_made_once_and_printed_in_lines():
     done = subprocess.run(
         COMMAND, capture_output=True, encoding="utf-8", env=ENVIRON, timeout=50, check=False
     )
@@ -49,7 +49,7 @@ def test_without_a_terminal_the_calls_are_made_once_and_told_in_lines():
 
 @pytest.mark.thorough
 @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
-def test_on_a_terminal_it_goes_on_until_it_is_stopped():
+def test_on_a_terminal_it_continues_until_it_is_stopped():
     master, slave = os.openpty()
     environ = {**ENVIRON, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
     process = subprocess.Popen(

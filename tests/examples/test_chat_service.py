@@ -114,7 +114,7 @@ def test_what_is_too_much_is_refused(service, model, messages):
     assert httpx.post(f"{url}/chat", json={"messages": messages}).status_code == 422
 
 
-async def test_under_load_every_call_is_told_once_whichever_worker_made_it(service, collector):
+async def test_under_load_every_call_is_recorded_once_whichever_worker_made_it(service, collector):
     url, process = service
     await _load(url)
     told = collector.wait(lambda: _all_told(collector))
@@ -154,7 +154,7 @@ def _sum(collector, name, direction):
 
 
 @pytest.mark.parametrize("service", [("--timeout-graceful-shutdown", "1")], indirect=True)
-async def test_what_is_open_when_the_workers_stop_is_told_under_its_request(
+async def test_a_call_open_when_the_workers_stop_is_recorded_under_its_request(
     service, model, collector
 ):
     """The server cancels it and shuts the service down in the same moment."""
@@ -187,7 +187,7 @@ async def _be_cut_off(client, url, begun):
     assert "event: usage" not in said, "the answer was over"
 
 
-def test_a_refused_call_is_answered_without_what_the_service_said(service, model):
+def test_a_refused_call_is_answered_without_the_error_text(service, model):
     """Neither key nor endpoint nor message of the model's service reaches the browser."""
     url, _ = service
     model._respond = lambda call: _refusal()

@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.interop
 
 
-def test_two_streams_are_told_once_each_and_gain_their_tokens(examples, environment):
+def test_two_streams_are_recorded_once_each_and_gain_their_tokens(examples, environment):
     if "REQUIRE_INTEROP" not in os.environ:
         pytest.importorskip("opentelemetry.instrumentation.genai.openai", reason="make interop")
     done = subprocess.run(

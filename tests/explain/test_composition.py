@@ -69,7 +69,7 @@ async def _closed(driver, serve, trail, asked):
     return trail.spans.attributes()
 
 
-async def test_who_said_it(trail, driver, serve):
+async def test_the_role_of_a_message(trail, driver, serve):
     """All rules are proven, so nothing is approximated."""
     seen = await _closed(driver, serve, trail, {"model": "gpt-4o", "messages": TALK})
     assert parts_of(seen) == {"instructions": 14, "history": 9 + 11, "user": 6, "other": 3}

@@ -209,7 +209,7 @@ async def test_one_cache_key_may_serve_many_conversations(agent, client, api):
         assert cache_of(seen) == (1920, 0, None)
 
 
-async def test_a_cache_key_tells_apart_what_begins_alike(agent, client, api):
+async def test_a_cache_key_distinguishes_conversations_that_begin_alike(agent, client, api):
     """Two users ask the same, each with a key: the second goes on from nothing of the first."""
     for name in ("one", "two"):
         key = {"extra_body": {"prompt_cache_key": name}}
@@ -250,7 +250,7 @@ async def test_the_reason_that_the_server_says_goes_before_ours(agent, client, a
 
 
 @pytest.mark.parametrize("named", [False, True])
-async def test_a_call_beside_a_conversation_that_has_all_of_it_breaks_nothing(agent, client, named):
+async def test_a_call_between_two_turns_of_a_conversation_breaks_nothing(agent, client, named):
     """It asks another model for a title: nobody takes it for the turn before."""
     api = agent.api
     conversation = Conversation(api, "Find the page.")
@@ -277,7 +277,7 @@ async def test_the_same_asked_of_another_model_is_not_the_turn_before(agent, cli
 
 
 @pytest.mark.parametrize("api", ["responses"], indirect=True)
-async def test_a_turn_goes_on_from_the_response_that_it_names(agent, client, api):
+async def test_a_turn_continues_from_the_response_that_it_names(agent, client, api):
     """The server has the items of before: no item of this request was sent then."""
     conversation = Conversation(api, "Find the page.")
     first = await agent.make(client, LOOP[1], conversation.asked())

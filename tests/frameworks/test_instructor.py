@@ -101,7 +101,7 @@ def test_closed_early(framework, asking, mode, title):
     )
 
 
-def test_each_try_is_told(framework, asking):
+def test_each_try_is_recorded(framework, asking):
     def ask():
         refused = []
 

@@ -141,7 +141,7 @@ async def test_the_responses_api_reports_by_itself(driver, trail, serve):
     assert trail.spans.attributes()["gen_ai.usage.output_tokens"] == BILLED.output
 
 
-async def test_what_is_not_told_is_not_asked(driver, trail, serve):
+async def test_what_is_not_recorded_is_not_asked_for(driver, trail, serve):
     """Under ``suppress_instrumentation`` the request is the application's, word for word."""
     utils = pytest.importorskip("opentelemetry.instrumentation.utils")
     trail.instrument(stream_usage="request")
@@ -156,7 +156,7 @@ async def test_what_is_not_told_is_not_asked(driver, trail, serve):
     assert trail.spans.all() == ()
 
 
-async def test_a_coroutine_awaited_where_nothing_is_told_asks_for_nothing(serve, trail):
+async def test_a_coroutine_awaited_without_recording_asks_for_nothing(serve, trail):
     """What was prepared at the call is taken back at the await."""
     utils = pytest.importorskip("opentelemetry.instrumentation.utils")
     trail.instrument(stream_usage="request")

@@ -73,7 +73,7 @@ async def test_one_is_built_when_the_report_does_not_come(driver, cold, trail, s
     assert told["tokentrail.usage.output.source"] == "counted"
 
 
-async def test_one_is_built_when_somebody_asks(driver, cold, trail, serve):
+async def test_an_encoding_is_built_when_it_is_needed(driver, cold, trail, serve):
     """The first answer is an estimate, the next a count."""
     trail.instrument(stream_usage="request")
     stream = await _stream(driver, serve(says()))

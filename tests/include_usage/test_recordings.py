@@ -47,7 +47,7 @@ def _unasked(events):
 
 
 @pytest.mark.parametrize(("body", "events"), RECORDED)
-async def test_a_recorded_stream_is_told_as_reported_and_looks_as_unasked(
+async def test_a_recorded_stream_is_recorded_as_reported_and_looks_as_unasked(
     ways, serve, body, events
 ):
     def respond(call):

@@ -167,11 +167,11 @@ def test_the_memory_is_bounded_and_short(monkeypatch):
     monkeypatch.setattr(stream_usage.time, "monotonic", lambda: now[0])
     for number in range(10_000):
         remembered.add_refusal(f"http://server-{number}")
-    assert len(remembered._until) == stream_usage.REMEMBERED
-    assert remembered.refused("http://server-9999")
-    assert not remembered.refused("http://server-0")
+    assert len(remembered._habits) == stream_usage.REMEMBERED
+    assert remembered.habit("http://server-9999")
+    assert not remembered.habit("http://server-0")
     now[0] += stream_usage.FORGOTTEN_AFTER
-    assert not remembered.refused("http://server-9999")
+    assert not remembered.habit("http://server-9999")
 
 
 async def test_an_error_of_the_second_call_stands_alone(driver, trail, serve):

@@ -105,7 +105,7 @@ async def test_an_async_stream_gains_them_too(told, model):
     assert _tokens(told, "output") == (OUTPUT, OUTPUT)
 
 
-def test_a_stream_that_is_closed_early_is_told_once(told, model):
+def test_a_stream_that_is_closed_early_is_recorded_once(told, model):
     stream = model.stream(ASKED)
     for _ in range(3):
         next(stream)

@@ -128,7 +128,7 @@ async def test_what_is_not_so_stays_absent(trail, driver, inside):
 
 
 @pytest.mark.settings(custom_metric_attributes="feature,tier")
-async def test_points_bear_of_their_labels_what_is_allowed(trail, driver, inside):
+async def test_points_have_only_the_allowed_labels(trail, driver, inside):
     """The application's own goes over it; neither is on the span by that."""
     labels = {"feature": "theirs", "tier": "gold", "tenant": "acme", "error.type": "none"}
     with tokentrail.attributes(feature="ours"):
@@ -142,12 +142,12 @@ async def test_points_bear_of_their_labels_what_is_allowed(trail, driver, inside
 
 
 @pytest.mark.settings(custom_metric_attributes="feature")
-async def test_a_label_that_no_point_can_bear_harms_no_metric(trail, driver, inside):
+async def test_a_label_that_no_point_can_have_harms_no_metric(trail, driver, inside):
     await _ask(driver, inside(metric_attributes={"feature": ["a", "b"]}))
     assert "feature" not in trail.metrics.one("gen_ai.client.operation.duration").attributes
 
 
-async def test_a_record_that_is_none_of_theirs_harms_nothing(
+async def test_a_record_that_is_none_of_theirs_does_no_harm(
     trail, driver, inside, monkeypatch, caplog
 ):
     """A next release of theirs may have other fields."""
@@ -165,7 +165,9 @@ async def test_a_record_that_is_none_of_theirs_harms_nothing(
 
 @pytest.mark.parametrize("order", ["ours outside"])
 @pytest.mark.usefixtures("both")
-async def test_beside_the_official_one_our_span_is_what_it_is_alone(trail, official, driver, serve):
+async def test_our_span_is_the_same_with_the_official_instrumentation(
+    trail, official, driver, serve
+):
     """It sees no more than we do, so it has nothing to fill."""
     told = []
     for beside in (True, False):
@@ -232,7 +234,7 @@ async def test_cached_and_reasoning_tokens_are_counted_once_beside_them(
 
 @pytest.mark.parametrize("vocabulary", ["latest", "both"])
 @pytest.mark.parametrize("stream", [False, True])
-async def test_the_latest_metrics_are_ours_beside_them_each_once(
+async def test_the_latest_metrics_are_ours_and_recorded_once(
     trail, official, driver, serve, stream, vocabulary
 ):
     """They have the released ones alone, whatever we are asked for."""

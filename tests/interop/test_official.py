@@ -54,7 +54,7 @@ def _usage(attributes):
     return tuple(attributes.get(f"gen_ai.usage.{kind}_tokens") for kind in kinds)
 
 
-async def test_a_plain_call_is_told_once(trail, both, driver, server):
+async def test_a_plain_call_is_recorded_once(trail, both, driver, server):
     client = driver.client(server)
     await driver.call(client.chat.completions.create, **ASKED)
     attributes = _told_once(trail, both)
@@ -129,7 +129,7 @@ async def test_a_stream_that_is_closed_early_has_what_was_received(
     assert ended.attributes["tokentrail.outcome"] == "closed_early"
 
 
-async def test_a_raw_stream_is_told_once(trail, both, driver, server):
+async def test_a_raw_stream_is_recorded_once(trail, both, driver, server):
     client = driver.client(server)
     create = client.chat.completions.with_raw_response.create
     raw = await driver.call(create, stream=True, **ASKED)
@@ -137,7 +137,7 @@ async def test_a_raw_stream_is_told_once(trail, both, driver, server):
     assert _usage(_told_once(trail, both)) == (INPUT, OUTPUT)
 
 
-async def test_a_streaming_response_is_told_once(trail, both, driver, server):
+async def test_a_streaming_response_is_recorded_once(trail, both, driver, server):
     client = driver.client(server)
     create = client.chat.completions.with_streaming_response.create
     async with driver.within(create(stream=True, **ASKED)) as raw:
@@ -145,7 +145,7 @@ async def test_a_streaming_response_is_told_once(trail, both, driver, server):
     assert _usage(_told_once(trail, both)) == (INPUT, OUTPUT)
 
 
-async def test_the_helper_for_chat_streams_is_told_once(trail, both, driver, server):
+async def test_the_helper_for_chat_streams_is_recorded_once(trail, both, driver, server):
     client = driver.client(server)
     async with driver.within(client.chat.completions.stream(**ASKED)) as stream:
         await driver.read(stream)
@@ -153,7 +153,7 @@ async def test_the_helper_for_chat_streams_is_told_once(trail, both, driver, ser
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_a_response_is_told_once(trail, both, driver, server, streamed):
+async def test_a_response_is_recorded_once(trail, both, driver, server, streamed):
     client = driver.client(server)
     asked = {"model": "gpt-4o", "input": "Hello, how are you?"}
     if streamed:
@@ -174,7 +174,7 @@ async def test_the_helper_for_responses_is_theirs_in_either_order(trail, both, d
     assert _usage(_told_once(trail, "theirs outside")) == (INPUT, OUTPUT)
 
 
-async def test_embeddings_are_told_once(trail, both, driver, server):
+async def test_embeddings_are_recorded_once(trail, both, driver, server):
     client = driver.client(server)
     asked = {"model": "text-embedding-3-small", "input": "Hello"}
     await driver.call(client.embeddings.create, **asked)
@@ -183,7 +183,9 @@ async def test_embeddings_are_told_once(trail, both, driver, server):
     assert _tokens(trail, "input") == (1, 1)
 
 
-async def test_embeddings_are_told_once_under_the_latest_names_too(trail, official, driver, server):
+async def test_embeddings_are_recorded_once_under_the_latest_names_too(
+    trail, official, driver, server
+):
     """Their duration has the same name in both vocabularies."""
     trail.instrument(metric_names="latest")
     official.instrument()
@@ -193,7 +195,7 @@ async def test_embeddings_are_told_once_under_the_latest_names_too(trail, offici
     _told_once(trail, "theirs outside", operation="embeddings")
 
 
-async def test_a_stored_response_is_fetched_and_told_once(trail, both, driver, server):
+async def test_a_stored_response_is_fetched_and_recorded_once(trail, both, driver, server):
     client = driver.client(server)
     asked = {"model": "gpt-4o", "input": "Hello, how are you?"}
     kept = await driver.call(client.responses.create, **asked)
@@ -204,7 +206,7 @@ async def test_a_stored_response_is_fetched_and_told_once(trail, both, driver, s
     assert span.attributes["gen_ai.operation.name"] == "fetch_response"
 
 
-async def test_what_they_do_not_tell_is_ours(trail, both, driver, server):
+async def test_what_they_do_not_record_is_ours(trail, both, driver, server):
     """Legacy completions, in either order."""
     client = driver.client(server)
     asked = {"model": "gpt-3.5-turbo-instruct", "prompt": "Hello"}
@@ -212,7 +214,7 @@ async def test_what_they_do_not_tell_is_ours(trail, both, driver, server):
     _told_once(trail, "ours outside", operation="text_completion")
 
 
-async def test_a_failure_is_told_once(trail, both, driver, server):
+async def test_a_failure_is_recorded_once(trail, both, driver, server):
     client = driver.client(server)
     with pytest.raises(openai.NotFoundError):
         await driver.call(client.chat.completions.create, **{**ASKED, "model": "none"})
@@ -237,7 +239,7 @@ async def test_current_usage_knows_their_stream(both, driver, server):
     await driver.close(stream)
 
 
-async def test_whose_call_it_is_stands_on_their_span_and_points(trail, official, driver, server):
+async def test_attribution_is_on_their_span_and_points(trail, official, driver, server):
     trail.instrument(custom_metric_attributes="feature")
     official.instrument()
     client = driver.client(server)
@@ -313,7 +315,7 @@ for chunk in client.chat.completions.create(stream=True, **asked):
 """
 
 
-def test_both_under_auto_instrumentation_tell_a_call_once(official, auto_instrumented):
+def test_both_under_auto_instrumentation_record_a_call_once(official, auto_instrumented):
     """Entry points load in whatever order: whoever is outside has the counted tokens."""
     printed = auto_instrumented(PROGRAM)
     decoder, found, at = json.JSONDecoder(), [], 0

@@ -81,7 +81,7 @@ def counted():
     return counted
 
 
-async def test_a_plain_answer_is_told_as_reported(trail, driver, mock_server):
+async def test_a_plain_answer_is_recorded_as_reported(trail, driver, mock_server):
     client = driver.client(mock_server)
     answer = await driver.call(client.chat.completions.create, **ASKED)
     attributes = trail.spans.attributes()
@@ -91,7 +91,7 @@ async def test_a_plain_answer_is_told_as_reported(trail, driver, mock_server):
 
 
 @pytest.mark.parametrize("options", ASKING)
-async def test_a_stream_is_told_as_reported_or_counted(
+async def test_a_stream_is_recorded_as_reported_or_counted(
     trail, driver, mock_server, counted, options
 ):
     client = driver.client(mock_server)
@@ -124,7 +124,7 @@ async def test_a_stream_closed_early_is_counted(trail, driver, mock_server, coun
     assert "error.type" not in attributes
 
 
-async def test_eight_at_once_are_told_each_by_itself(trail, driver, mock_server, counted):
+async def test_eight_calls_at_once_are_recorded_separately(trail, driver, mock_server, counted):
     """Each asks something longer than the one before, so that none can be taken for another."""
     client = driver.client(mock_server)
 
@@ -153,7 +153,7 @@ async def test_eight_at_once_are_told_each_by_itself(trail, driver, mock_server,
 
 
 @having("tools")
-async def test_a_tool_call_is_told_as_reported(trail, driver, mock_server):
+async def test_a_tool_call_is_recorded_as_reported(trail, driver, mock_server):
     client = driver.client(mock_server)
     answer = await driver.call(client.chat.completions.create, **ASKED, tools=TOOLS)
     attributes = trail.spans.attributes()
@@ -185,7 +185,7 @@ async def test_a_streamed_tool_call_is_counted(trail, driver, mock_server, count
 
 @having("completions")
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
-async def test_a_completion_is_told_as_reported(trail, driver, mock_server, streamed):
+async def test_a_completion_is_recorded_as_reported(trail, driver, mock_server, streamed):
     client = driver.client(mock_server)
     answer = await driver.call(client.completions.create, **COMPLETING, stream=streamed)
     last = (await driver.read(answer))[-1] if streamed else answer
@@ -195,7 +195,7 @@ async def test_a_completion_is_told_as_reported(trail, driver, mock_server, stre
 
 
 @having("embeddings")
-async def test_embeddings_are_told_as_reported(trail, driver, mock_server):
+async def test_embeddings_are_recorded_as_reported(trail, driver, mock_server):
     client = driver.client(mock_server)
     answer = await driver.call(client.embeddings.create, **EMBEDDING)
     attributes = trail.spans.attributes()
@@ -207,7 +207,7 @@ async def test_embeddings_are_told_as_reported(trail, driver, mock_server):
 @needs_responses
 @having("responses")
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
-async def test_a_response_is_told_as_reported(trail, driver, mock_server, streamed):
+async def test_a_response_is_recorded_as_reported(trail, driver, mock_server, streamed):
     client = driver.client(mock_server)
     answer = await driver.call(client.responses.create, **RESPONDING, stream=streamed)
     whole = (await driver.read(answer))[-1].response if streamed else answer
@@ -242,7 +242,9 @@ async def test_a_streamed_response_closed_early_is_counted(trail, driver, mock_s
     ],
     indirect=["mock_server"],
 )
-async def test_what_a_server_lacks_is_told_as_not_found(trail, driver, mock_server, method):
+async def test_a_method_that_a_server_lacks_is_recorded_as_not_found(
+    trail, driver, mock_server, method
+):
     if (api := getattr(driver.client(mock_server), method, None)) is None:
         pytest.skip(f"openai without {method}")
     with pytest.raises(openai.NotFoundError):

@@ -163,7 +163,7 @@ def test_what_calls_share_is_kept_for_a_bounded_number_of_kinds_and_ends():
         assert len(points._series) <= MAX_SERIES
 
 
-def test_nothing_that_was_said_is_kept_with_a_kind_of_calls():
+def test_no_content_is_kept_with_a_kind_of_calls():
     templates = SpanTemplates()
     said = Prompt(texts=("a secret",))
     request = Request("chat", None, Endpoint("openai", None, None, ""), prompt=said)
@@ -201,7 +201,7 @@ def test_chunks_are_no_business_of_the_worker(trail, client, monkeypatch):
 
 
 @pytest.mark.settings(time_per_output_chunk=True)
-def test_with_gaps_told_there_is_a_job_for_each_block_of_chunks(trail, client, monkeypatch):
+def test_with_gaps_recorded_there_is_a_job_for_each_block_of_chunks(trail, client, monkeypatch):
     ENCODINGS.load("o200k_base")
     jobs = []
     monkeypatch.setattr(Worker, "put", lambda worker, job: jobs.append(job))
@@ -282,7 +282,7 @@ def unheard():
     tokentrail.uninstrument()
 
 
-def test_a_call_that_nobody_is_told_of_is_left_alone(unheard, client):
+def test_a_call_without_a_provider_is_not_observed(unheard, client):
     """Its stream is the client's own, nothing is counted, and no thread is started."""
     threads = threading.active_count()
     client.chat.completions.create(**wire.CHAT)
@@ -318,7 +318,7 @@ def test_records_are_compared_hashed_copied_and_shown_as_dataclasses_are():
     assert not hasattr(ours, "__dict__")
 
 
-def test_a_call_that_nobody_is_told_of_still_hands_its_context_on(unheard):
+def test_a_call_without_a_provider_still_passes_its_context_on(unheard):
     """What is instrumented below the client must learn that the trace is not sampled."""
     seen = []
 
@@ -334,7 +334,7 @@ def test_a_call_that_nobody_is_told_of_still_hands_its_context_on(unheard):
 
 @pytest.mark.parametrize("usage", ["observe", "request"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_a_call_says_is_not_read_where_nobody_is_told(client, stream, usage):
+def test_content_is_not_read_if_nothing_is_recorded(client, stream, usage):
     """Neither to count it nor as content: a long prompt takes milliseconds."""
     tokentrail.instrument(
         tracer_provider=TracerProvider(sampler=ALWAYS_OFF),
@@ -367,7 +367,7 @@ def test_what_a_call_says_is_not_read_where_nobody_is_told(client, stream, usage
 @pytest.mark.parametrize(
     "traces", [NoOpTracerProvider(), TracerProvider(sampler=ALWAYS_OFF)], ids=["off", "unsampled"]
 )
-def test_where_no_span_is_recorded_nothing_is_done_that_only_a_span_bears(
+def test_where_no_span_is_recorded_nothing_is_done_that_only_a_span_has(
     metrics, client, traces, stream, raw
 ):
     """What a sampler and a child are shown is all that there is of it."""

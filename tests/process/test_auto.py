@@ -57,7 +57,7 @@ def _run(run, installed, program=PROGRAM, **changes):
     )
 
 
-def test_a_program_that_knows_nothing_of_it_is_told_whole(run, installed):
+def test_a_program_without_instrumentation_of_its_own_is_recorded(run, installed):
     """Its first call, at the end of a script: span and metrics, counted, before all shuts down."""
     done = _run(run, installed)
     assert done.returncode == 0, done.stderr
@@ -107,7 +107,7 @@ def test_a_disabled_sdk_leaves_the_program_alone(run, installed):
     assert done.stdout == "the program's own words\n"
 
 
-def test_without_openai_a_program_starts_and_is_not_told(run, installed):
+def test_without_openai_a_program_starts_and_is_not_recorded(run, installed):
     """The tool finds that what is to be instrumented is not there, and goes on."""
     metadata = installed / "tokentrail-0.0.1.dist-info" / "METADATA"
     wanting = metadata.read_text(encoding="utf-8").replace("openai >= 1.40, < 4", "openai-not-here")

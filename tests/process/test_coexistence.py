@@ -53,7 +53,7 @@ def _warnings(caplog):
 
 
 @pytest.mark.parametrize("module", OTHERS)
-async def test_a_neighbour_is_named_once_in_a_process(
+async def test_another_instrumentation_is_named_once_in_a_process(
     trail, driver, server, caplog, move_in, module
 ):
     """At the first call, when all are there; not again, also when instrumented anew."""
@@ -117,7 +117,9 @@ async def test_one_that_is_imported_later_is_warned_of(trail, driver, server, ca
 
 
 @pytest.mark.parametrize("on", [False, None])
-async def test_one_that_is_only_imported_is_none(trail, driver, server, caplog, move_in, on):
+async def test_an_instrumentation_that_is_only_imported_is_none(
+    trail, driver, server, caplog, move_in, on
+):
     for module in OTHERS:
         move_in(module, on=on)
     client = driver.client(server)
@@ -140,7 +142,9 @@ async def _streamed(driver, client):
 
 
 @pytest.mark.settings(on_conflict="defer", time_per_output_chunk=True)
-async def test_a_call_that_a_neighbour_tells_is_left_to_it(trail, driver, server, caplog, move_in):
+async def test_a_call_that_another_instrumentation_records_is_left_to_it(
+    trail, driver, server, caplog, move_in
+):
     """No span, no gen_ai metric and no warning; our own counters, and attributes on their span."""
     assert ENCODINGS.load("o200k_base") is not None
     move_in("opentelemetry.instrumentation.openai")
@@ -160,7 +164,9 @@ async def test_a_call_that_a_neighbour_tells_is_left_to_it(trail, driver, server
 
 
 @pytest.mark.settings(on_conflict="defer")
-async def test_what_the_neighbour_does_not_tell_is_told(trail, driver, server, move_in):
+async def test_what_the_other_instrumentation_does_not_record_is_recorded(
+    trail, driver, server, move_in
+):
     move_in("openlit.instrumentation.openai")
     client = driver.client(server)
     asked = {"model": "gpt-3.5-turbo-instruct", "prompt": "Hello"}
@@ -169,7 +175,7 @@ async def test_what_the_neighbour_does_not_tell_is_told(trail, driver, server, m
 
 
 @pytest.mark.settings(on_conflict="defer")
-async def test_without_a_neighbour_there_is_nobody_to_leave_it_to(trail, driver, server):
+async def test_without_another_instrumentation_defer_changes_nothing(trail, driver, server):
     client = driver.client(server)
     await _streamed(driver, client)
     assert trail.spans.one().name == "chat gpt-4o"

@@ -62,7 +62,7 @@ def test_a_plain_first_call_without_usage_is_counted(run, server):
     assert told["gen_ai.usage.output_tokens"] == 3
 
 
-def test_a_stream_left_open_is_told_as_closed_early(run):
+def test_a_stream_left_open_is_recorded_as_closed_early(run):
     done = run("""
         import tokentrail
         tokentrail.instrument(tracer_provider=provider(batch=True))
@@ -77,7 +77,7 @@ def test_a_stream_left_open_is_told_as_closed_early(run):
     assert done.err == ""
 
 
-def test_a_stream_left_open_in_a_loop_is_told_too(run):
+def test_a_stream_left_open_in_a_loop_is_recorded(run):
     """asyncio.run() closes what its program left; whoever comes first, it is told once."""
     done = run("""
         import asyncio, tokentrail
@@ -116,7 +116,7 @@ def test_it_waits_no_longer_than_it_may(run):
     assert told["tokentrail.usage.output.source"] == "approximated"
 
 
-def test_a_call_made_by_the_programs_own_exit_hook_is_told(run):
+def test_a_call_made_by_the_programs_own_exit_hook_is_recorded(run):
     """Ours ran before it by then; the provider's, older, runs after it."""
     done = run("""
         import atexit, tokentrail
@@ -140,7 +140,7 @@ def test_a_call_made_by_the_programs_own_exit_hook_is_told(run):
 
 
 @pytest.mark.parametrize("end", ["pass", "stream.close()", "del stream; gc.collect()"])
-def test_a_stream_that_outlives_the_instrumentation_is_told(run, end):
+def test_a_stream_that_outlives_the_instrumentation_is_recorded(run, end):
     """However it ends: left open, closed, or dropped where nobody may take a lock."""
     done = run(f"""
         import gc, tokentrail
@@ -178,7 +178,7 @@ def test_an_exit_code_and_an_error_stay_the_programs_own(run, end, code, last):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("cost", ["off", "counted"])
-def test_a_signal_ends_the_program_as_ever(run, number, cost):
+def test_a_signal_ends_the_program_as_usual(run, number, cost):
     """It dies of the signal, as the shell wants to see it; an interrupted stream is cancelled.
 
     With cost, the package of prices is imported at the exit, which has Python forget the signal.

@@ -103,7 +103,7 @@ def test_in_the_middle_of_a_stream(run):
 
 
 @pytest.mark.parametrize("how", ["closes", "leaves"])
-def test_a_child_that_exits_tells_none_of_its_parents_calls(run, how):
+def test_a_child_that_exits_records_none_of_its_parents_calls(run, how):
     """Also not by the exit hooks that it inherits."""
     done = run(
         FORKING
@@ -173,7 +173,7 @@ def test_while_an_encoding_is_being_built(run):
     assert [_is_counted(told) for told in (*outer, *inner)] == [True, True]
 
 
-def test_what_waits_in_the_parent_is_told_by_the_parent_alone(run):
+def test_what_waits_in_the_parent_is_recorded_by_the_parent_alone(run):
     """A child does not end what its parent's worker has in hand."""
     done = run(
         FORKING

@@ -87,7 +87,7 @@ def test_a_changed_method_looks_as_before(bare):
         assert changed.__module__ == method.__module__
 
 
-async def test_clients_made_before_and_after_are_told(spans, metrics, driver, server):
+async def test_clients_made_before_and_after_are_recorded(spans, metrics, driver, server):
     """Also through methods that were taken off the client before or between.
 
     One taken before is the bare method: what is told then is the request that it makes.
@@ -110,7 +110,7 @@ async def test_clients_made_before_and_after_are_told(spans, metrics, driver, se
     assert len(spans.all()) == 4
 
 
-def test_the_client_of_the_module_is_told(trail, server, monkeypatch):
+def test_the_client_of_the_module_is_recorded(trail, server, monkeypatch):
     monkeypatch.setattr(openai, "api_key", "no-secret")
     monkeypatch.setattr(openai, "base_url", server.base_url + "/")
     try:
@@ -121,7 +121,7 @@ def test_the_client_of_the_module_is_told(trail, server, monkeypatch):
     assert [span.name for span in trail.spans.all()] == ["chat gpt-4o"] * 2
 
 
-async def test_what_is_suppressed_is_not_told(trail, driver, server):
+async def test_what_is_suppressed_is_not_recorded(trail, driver, server):
     client = driver.client(server)
     with suppress_instrumentation():
         await driver.call(client.chat.completions.create, **ASKED)
@@ -169,7 +169,9 @@ def theirs(request, mode, bare, spans, metrics):
     return calls, take_off
 
 
-async def test_one_who_wraps_us_goes_on_when_we_leave(theirs, spans, driver, server):
+async def test_another_wrapper_around_ours_still_works_after_uninstrument(
+    theirs, spans, driver, server
+):
     calls, _ = theirs
     client = driver.client(server)
     await driver.call(client.chat.completions.create, **ASKED)

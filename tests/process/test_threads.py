@@ -68,7 +68,7 @@ async def test_no_thread_of_ours_runs_before_a_call_or_after_the_end(
     assert _ours() == []
 
 
-async def test_switching_off_tells_what_waits(trail, driver, short, encoding):
+async def test_switching_off_records_waiting_calls(trail, driver, short, encoding):
     """Nothing that ended is lost, and nothing is told after."""
     await _ask(driver, short, text=LONG, stream=False)
     tokentrail.uninstrument()
@@ -89,7 +89,9 @@ async def test_a_stream_that_outlives_the_end_starts_no_thread(trail, driver, sh
     assert span.attributes["tokentrail.outcome"] == "completed"
 
 
-async def test_a_short_call_is_told_before_the_application_goes_on(trail, driver, short, encoding):
+async def test_a_short_call_is_recorded_before_the_application_continues(
+    trail, driver, short, encoding
+):
     """Span and metrics are final when the last chunk was asked for."""
     await _ask(driver, short)
     (span,) = trail.spans.at_once()
@@ -279,7 +281,7 @@ async def test_flush_gives_up_in_time_and_says_so(trail, driver, short, encoding
 
 
 @pytest.mark.parametrize("mode", ["async"])
-async def test_the_loop_goes_on_while_the_worker_counts(trail, driver, short, encoding):
+async def test_the_loop_continues_while_the_worker_counts(trail, driver, short, encoding):
     """A ticker beside 12 long prompts is mostly not held up; a busy machine has three tries."""
     for _ in range(3):
         trail.spans.clear()

@@ -129,7 +129,7 @@ def test_many_who_need_it_start_one_thread(worker, log):
     assert [t.name for t in threading.enumerate()].count("tokentrail") == 1
 
 
-def test_the_start_of_its_thread_holds_up_nobody_else(worker, log, monkeypatch):
+def test_the_start_of_its_thread_delays_no_other_thread(worker, log, monkeypatch):
     """It waits for the thread to run: under gevent others run meanwhile, on this very thread."""
     begun, go = threading.Event(), threading.Event()
     start = threading.Thread.start
@@ -182,7 +182,7 @@ def test_it_waits_for_a_queue_of_the_kind_there_is_when_it_starts(worker, log, m
     assert log == ["before", "after"]
 
 
-def test_work_that_waits_holds_up_nobody_else(worker, log):
+def test_work_that_waits_delays_no_other_thread(worker, log):
     waiting = Job(log, "waiting", gate=threading.Event())
     _put(worker, waiting, Job(log, "other"))
     assert not worker.flush(0.05)
@@ -252,7 +252,7 @@ def test_a_flush_on_the_workers_own_thread_does_not_wait_for_itself(worker, log)
     assert len(found) == 1
 
 
-def test_work_that_waits_too_long_is_hurried_at_its_deadline(worker, log):
+def test_work_that_waits_too_long_ends_at_its_deadline(worker, log):
     job = Job(log, gate=threading.Event(), seconds=0.1)
     _put(worker, job)
     assert job.done.wait(5.0)
@@ -260,7 +260,7 @@ def test_work_that_waits_too_long_is_hurried_at_its_deadline(worker, log):
     assert job.hurried
 
 
-def test_of_several_that_wait_each_is_hurried_at_its_own_deadline(worker, log):
+def test_each_of_several_waiting_jobs_ends_at_its_own_deadline(worker, log):
     gate = threading.Event()
     short, long = Job(log, "short", gate=gate, seconds=0.1), Job(log, "long", gate=gate)
     _put(worker, long, short)
@@ -270,7 +270,7 @@ def test_of_several_that_wait_each_is_hurried_at_its_own_deadline(worker, log):
     assert log == ["short"]
 
 
-def test_work_that_takes_too_long_is_hurried_at_its_deadline(worker, log):
+def test_work_that_takes_too_long_ends_at_its_deadline(worker, log):
     job = Job(log, length=10**9, seconds=0.1)
     _put(worker, job)
     assert job.done.wait(5.0)
@@ -278,7 +278,7 @@ def test_work_that_takes_too_long_is_hurried_at_its_deadline(worker, log):
     assert job.deadline <= time.monotonic() < job.deadline + 1.0
 
 
-def test_work_that_is_in_time_is_never_hurried(worker, log):
+def test_work_that_is_in_time_is_never_ended_early(worker, log):
     jobs = [Job(log, length=3) for _ in range(5)]
     _put(worker, *jobs)
     assert worker.flush(5.0)

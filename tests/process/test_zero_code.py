@@ -104,7 +104,7 @@ def test_an_entry_point_that_stands_twice_instruments_once(run, installed):
     _one(_run(run, installed, run.command(PROGRAM)))
 
 
-def test_one_that_instruments_in_its_own_program_too_is_told_once(run, installed):
+def test_one_that_instruments_in_its_own_program_too_is_recorded_once(run, installed):
     program = "import tokentrail\ntokentrail.instrument()\n" + PROGRAM
     _one(_run(run, installed, run.command(program)))
 

@@ -144,7 +144,7 @@ async def test_a_wrong_encoding_shows_in_the_comparison(trail, driver, chat_serv
     assert ratio.sum == pytest.approx(PROMPT_OPENAI / PROMPT)
 
 
-async def test_a_stream_closed_early_is_told_then(trail, driver, chat_server, count):
+async def test_a_stream_closed_early_is_recorded_at_once(trail, driver, chat_server, count):
     client = driver.client(chat_server)
     asked = ASKED | {"max_tokens": 1000}
     stream = await driver.call(client.chat.completions.create, stream=True, **WITH_USAGE, **asked)
@@ -157,7 +157,7 @@ async def test_a_stream_closed_early_is_told_then(trail, driver, chat_server, co
 
 
 @needs_responses
-async def test_a_response_is_told(trail, driver, chat_server):
+async def test_a_response_is_recorded(trail, driver, chat_server):
     client = driver.client(chat_server)
     answer = await driver.call(client.responses.create, **RESPONDING)
     assert answer.usage.output_tokens == LIMIT
@@ -165,7 +165,7 @@ async def test_a_response_is_told(trail, driver, chat_server):
 
 
 @needs_responses
-async def test_a_streamed_response_is_told(trail, driver, chat_server):
+async def test_a_streamed_response_is_recorded(trail, driver, chat_server):
     client = driver.client(chat_server)
     stream = await driver.call(client.responses.create, stream=True, **RESPONDING)
     events = await driver.read(stream)
@@ -174,7 +174,9 @@ async def test_a_streamed_response_is_told(trail, driver, chat_server):
 
 
 @needs_responses
-async def test_a_streamed_response_closed_early_is_told_then(trail, driver, chat_server, count):
+async def test_a_streamed_response_closed_early_is_recorded_at_once(
+    trail, driver, chat_server, count
+):
     client = driver.client(chat_server)
     stream = await driver.call(client.responses.create, stream=True, **RESPONDING)
     events = await driver.take(stream, 8)
@@ -186,7 +188,7 @@ async def test_a_streamed_response_closed_early_is_told_then(trail, driver, chat
     assert attributes.keys().isdisjoint(USAGE)
 
 
-async def test_a_completion_is_told(trail, driver, chat_server):
+async def test_a_completion_is_recorded(trail, driver, chat_server):
     client = driver.client(chat_server)
     answer = await driver.call(
         client.completions.create, model="tiny", prompt="Tell me", max_tokens=5
@@ -196,7 +198,7 @@ async def test_a_completion_is_told(trail, driver, chat_server):
     assert attributes["gen_ai.usage.output_tokens"] == 5
 
 
-async def test_embeddings_are_told(trail, driver, embedding_server):
+async def test_embeddings_are_recorded(trail, driver, embedding_server):
     client = driver.client(embedding_server)
     answer = await driver.call(
         client.embeddings.create, model="tiny", input=["Tell me about Solar system", "bana"]
@@ -207,7 +209,7 @@ async def test_embeddings_are_told(trail, driver, embedding_server):
     assert "gen_ai.usage.output_tokens" not in attributes
 
 
-async def test_what_the_server_refuses_is_told_as_its_error(trail, driver, chat_server):
+async def test_what_the_server_refuses_is_recorded_as_its_error(trail, driver, chat_server):
     client = driver.client(chat_server)
     with pytest.raises(openai.InternalServerError):
         await driver.call(client.embeddings.create, model="tiny", input="Tell me")
@@ -217,7 +219,7 @@ async def test_what_the_server_refuses_is_told_as_its_error(trail, driver, chat_
     assert attributes.keys().isdisjoint(USAGE)
 
 
-async def test_eight_at_once_are_told_each_by_itself(trail, driver, chat_server):
+async def test_eight_calls_at_once_are_recorded_separately(trail, driver, chat_server):
     client = driver.client(chat_server)
     limits = range(10, 26, 2)
 

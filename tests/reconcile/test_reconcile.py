@@ -203,7 +203,7 @@ def test_a_dated_model_is_its_alias_where_an_answer_says_so(compared):
 
 
 @pytest.mark.skipif(RESULTS["web_search_calls"] is None, reason="openai 2.34 has no searches")
-def test_searches_are_billed_beside_tokens_and_recorded_by_tool(compared):
+def test_searches_are_billed_besides_tokens_and_recorded_by_tool(compared):
     searches = {"num_model_requests": 1, "num_requests": 3}
     billing = Billing({MONDAY: [("web_search_calls", searches), ("file_search_calls", FILES)]})
     labels = {"tokentrail_tool_name": "web_search"}
@@ -327,7 +327,7 @@ def test_the_help_fits_a_terminal_of_80_columns(reconcile, monkeypatch):
 
 @pytest.mark.parametrize("option", ["--prometheus", "--openai"])
 @pytest.mark.parametrize("url", ["localhost:9090", "ftp://localhost", "http://[", "http://a:b"])
-def test_an_address_that_is_none_is_said_to_be(reconcile, option, url):
+def test_an_invalid_address_is_named_in_the_error(reconcile, option, url):
     urls = {"--prometheus": "http://127.0.0.1:1", "--openai": "http://127.0.0.1:1", option: url}
     named = [word for pair in urls.items() for word in pair]
     code, told, said = reconcile(*DAYS, *named)

@@ -73,7 +73,7 @@ def _pages(language):
 
 
 @pytest.mark.parametrize("page", _named(PAGES))
-def test_no_block_is_in_a_language_that_nobody_looks_at(page):
+def test_every_code_block_is_in_a_checked_language(page):
     found = {name for name, _ in BLOCK.findall(page.read_text(encoding="utf-8"))}
     assert {CALLED.get(name, name) for name in found} <= LOOKED_AT
 
@@ -126,7 +126,7 @@ def test_the_pieces_of_programs_call_what_is_there(page):
 
 
 @pytest.mark.parametrize("page", _named(_pages("json")))
-def test_what_is_said_to_be_json_is(page):
+def test_what_is_documented_as_json_is_json(page):
     for block in _blocks(page, "json"):
         json.loads(block)
 

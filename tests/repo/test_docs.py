@@ -38,7 +38,7 @@ def test_links_lead_to_files_and_headings(page):
     assert list(check_pages.link_problems(page)) == []
 
 
-def test_every_page_is_linked_from_another_and_stands_in_the_index():
+def test_every_page_is_linked_from_another_and_is_in_the_index():
     assert check_pages.orphans(PAGES) == []
     index = ROOT / "docs" / "README.md"
     listed = set(re.findall(r"^\| \[[^]]+\]\(([^)]+)\) \|", index.read_text("utf-8"), re.MULTILINE))

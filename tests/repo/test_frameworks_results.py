@@ -53,7 +53,7 @@ def run(tmp_path):
 
 
 @pytest.mark.parametrize("tests", ["frameworks", "webservers"])
-def test_a_whole_run_is_written_down_beside_the_others(run, tests):
+def test_a_whole_run_is_saved_with_the_others(run, tests):
     seen = run(tests=tests)
     assert set(seen) == {"it", "other"}
     assert seen["it"]["seen"] == {"plain": ["told"], "streamed": ["told"]}

@@ -86,7 +86,7 @@ def drawn():
     return sample.draw(mutants.population({"a.py": text}), 7, 40)
 
 
-def test_a_twentieth_may_be_set_aside(drawn, equivalent):
+def test_a_twentieth_may_be_listed_as_equivalent(drawn, equivalent):
     assert len(sample.set_aside(drawn, equivalent(rows_of(drawn, 2)))) == 2
 
 
@@ -98,7 +98,7 @@ def test_a_twentieth_may_be_set_aside(drawn, equivalent):
     ],
     ids=["too many", "no reason"],
 )
-def test_what_is_set_aside_has_limits(drawn, equivalent, change, complaint):
+def test_what_is_listed_as_equivalent_has_limits(drawn, equivalent, change, complaint):
     with pytest.raises(sample.RefusedError, match=complaint):
         sample.set_aside(drawn, equivalent(change(drawn)))
 

@@ -26,7 +26,7 @@ def test_a_version_with_its_own_heading_may_be_released():
     ],
     ids=["only unreleased", "another's", "nearly", "no day", "nothing under it"],
 )
-def test_a_version_that_the_changelog_does_not_tell_of_is_refused(changelog, complaint):
+def test_a_version_without_a_heading_in_the_changelog_is_refused(changelog, complaint):
     with pytest.raises(NotReadyError, match=complaint):
         release_check.check_changelog(changelog, "0.2.0")
 

@@ -31,7 +31,7 @@ def test_the_page_is_fresh():
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_a_row_that_nobody_looked_at_is_missed(tmp_path):
+def test_a_row_without_a_result_is_found(tmp_path):
     """A new row without results is named, rather than left out of the page."""
     import importlib.util
 

@@ -293,6 +293,6 @@ def test_docstrings_comments_and_messages_are_in_plain_words():
     assert found == []
 
 
-def test_a_word_of_the_old_style_is_found_wherever_it_stands():
+def test_a_word_of_the_old_style_is_found_anywhere():
     source = 'x = 1  # is told\ndef f():\n    """Return what it bears."""\n    g("you ought to")\n'
     assert [PROSE.search(text)[0] for _, text in _prose(source)] == ["bears", "ought", "told"]

@@ -44,7 +44,7 @@ def test_a_program_is_as_it_is_and_its_calls_are_rows(programs):
         " think",
         " gpt-4.1 completed T T 13 ◆ 13 ◆ $0.000130",
         " gpt-4o-mini closed early – T 13 ◆ – –",
-        " ! the stream was never read: it is billed all the same",
+        " ! the program never read the stream: it is billed anyway",
         "no-such-model failed – T – – –",
         " ! failed: openai.NotFoundError",
         "",
@@ -56,7 +56,7 @@ def test_a_program_is_as_it_is_and_its_calls_are_rows(programs):
         "● reported by the server",
         "◆ counted here",
         "2 of 4 calls did not complete",
-        "1 of 4 calls have no cost: the model has no price, or its tokens no exact count",
+        "1 of 4 calls have no cost: the model has no price, or the count is not exact",
     ]
 
 
@@ -64,7 +64,7 @@ def test_a_program_is_as_it_is_and_its_calls_are_rows(programs):
 def test_what_counts_as_a_guess_says_what_to_do(programs):
     (line,) = programs.record(programs.write(GUESSED))
     (note,) = line["notes"]
-    assert note.startswith("no usage came, and the encoding of mine is guessed: name a model")
+    assert note.startswith("the server reported no usage, and the encoding of mine is not known")
 
 
 GUESSED = """
@@ -254,7 +254,7 @@ time.sleep(40)
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 5), (signal.SIGINT, -signal.SIGINT)], ids=str
 )
-def test_a_signal_is_handed_on_and_ends_both_alike(programs, number, code):
+def test_a_signal_is_passed_on_and_ends_both_alike(programs, number, code):
     command = programs.command(programs.write(SIGNALS))
     process = subprocess.Popen(
         command,

@@ -153,7 +153,7 @@ def test_a_client_that_hangs_up_is_seen_and_an_endless_stream_ends(connect, wait
     assert server.failures == []
 
 
-def test_a_responder_that_fails_is_told_and_kept(connect):
+def test_an_error_of_a_responder_is_shown_and_kept(connect):
     def respond(_: Call):
         raise ZeroDivisionError
 

@@ -431,7 +431,7 @@ def test_responses_call_tools(call):
 
 
 @needs_responses
-def test_responses_tell_failures_as_events(call):
+def test_responses_record_failures_as_events(call):
     steps = [*responses.events(Answer(("one",), Usage(1, 1)), "failed"), responses.error_event()]
     with Server(lambda _: Stream(steps)) as server:
         events = call(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 import tokentrail
-from tokentrail.patching.include_usage import reports_unasked
+from tokentrail.patching.include_usage import habit_of
+from tokentrail.runtime import stream_usage
+from tokentrail.runtime.stream_usage import Habit
+from tokentrail.testing.server import Cut, Event, Stream
 
-from .conftest import MESSAGES, chunk, streamed
+from .conftest import HEAD, MESSAGES, chunk, streamed
 
 USAGE = {"prompt_tokens": 83, "completion_tokens": 12, "total_tokens": 95}
 SAID = chunk({"content": "Alders."})
@@ -17,22 +22,29 @@ def _is_asked(call):
     return "stream_options" in call.body
 
 
+OWN = {"a chunk of its own": {"choices": []}, "a chunk without the field": {}}
+
+
 def _ends(place, usage):
     """Return the last chunks of a stream, with the usage at a place."""
+    if place in OWN:
+        return [
+            chunk({}, "stop"),
+            *([Event({**HEAD, **OWN[place], "usage": usage})] if usage else []),
+        ]
     if place == "finish":
         return [chunk({}, "stop", **({"usage": usage} if usage else {}))]
     if place == "an empty delta":
         return [chunk({}, "stop"), *([chunk({}, usage=usage)] if usage else [])]
     if place == "x_groq":
         return [chunk({}, "stop", x_groq={"id": "r", **({"usage": usage} if usage else {})})]
+    held = {"usage": usage} if usage else {}
     if place == "the delta":
-        return [chunk({"usage": usage} if usage else {}, "stop")]
-    if place == "another object":
-        return [chunk({}, "stop", meta={"usage": usage} if usage else {})]
-    return [chunk({}, "stop", choice={"usage": usage} if usage else {})]
+        return [chunk(held, "stop")]
+    return [chunk({}, "stop", **{"meta" if place == "another object" else "choice": held})]
 
 
-PLACES = ("finish", "an empty delta", "x_groq", "another object", "the delta", "the choice")
+PLACES = (*OWN, "finish", "an empty delta", "x_groq", "another object", "the delta", "the choice")
 
 
 def _seen(chunks):
@@ -98,16 +110,62 @@ async def test_usage_on_every_chunk_is_the_server_s_own(trail, driver, serve):
     assert seen == [bare] * 2
 
 
+async def _part(driver, client, chunks):
+    stream = await driver.call(
+        client.chat.completions.create, model="gpt-4o-mini", messages=MESSAGES, stream=True
+    )
+    await driver.take(stream, chunks)
+    return stream
+
+
+async def test_a_stream_that_is_still_open_is_the_only_one_not_asked(trail, driver, serve):
+    """Others start meanwhile; when it has ended, it is known of the server."""
+    trail.instrument(stream_usage="request")
+    server = serve(lambda _: streamed(SAID, *_ends("a chunk of its own", USAGE)))
+    client = driver.client(server)
+    await _streams(driver, client, 1)
+    open_one = await _part(driver, client, 1)
+    await _streams(driver, client, 2)
+    await driver.read(open_one)
+    await _streams(driver, client, 1)
+    assert [_is_asked(call) for call in server.calls] == [True, False, True, True, False]
+
+
+@pytest.mark.parametrize("how", ["closed", "cut", "truncated"])
+async def test_a_stream_that_did_not_end_decides_nothing(trail, driver, serve, monkeypatch, how):
+    """For a minute all are asked; then another stream finds it out."""
+    trail.instrument(stream_usage="request")
+    whole = [SAID, *_ends("a chunk of its own", USAGE)]
+    breaks = {"closed": whole, "cut": [SAID, Cut()], "truncated": [SAID]}
+    replies = iter([whole, breaks[how], whole, whole, whole])
+    server = serve(lambda _: Stream([*next(replies), Event("[DONE]")]))
+    client = driver.client(server)
+    await _streams(driver, client, 1)
+    if how == "closed":
+        await driver.close(await _part(driver, client, 1))
+    else:
+        with contextlib.suppress(Exception):
+            await _streams(driver, client, 1)
+    clock = stream_usage.time.monotonic
+    for later in (50, 61, 62):
+        monkeypatch.setattr(stream_usage.time, "monotonic", lambda later=later: clock() + later)
+        await _streams(driver, client, 1)
+    assert [_is_asked(call) for call in server.calls] == [True, False, True, False, False]
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        ("api.mistral.ai", True),
-        ("openrouter.ai", True),
-        ("adb-1.azuredatabricks.net", True),
-        ("notopenrouter.ai", False),
-        ("api.openai.com", False),
-        (None, False),
+        ("api.mistral.ai", Habit.ALWAYS),
+        ("openrouter.ai", Habit.ALWAYS),
+        ("adb-1.azuredatabricks.net", Habit.ALWAYS),
+        ("notopenrouter.ai", None),
+        ("api.openai.com", Habit.ASKED),
+        ("eu.api.openai.com", Habit.ASKED),
+        ("mine.openai.azure.com", Habit.ASKED),
+        ("127.0.0.1", None),
+        (None, None),
     ],
 )
-def test_hosts_that_were_seen_to_report_unasked_are_not_asked(host, expected):
-    assert reports_unasked(host) is expected
+def test_what_is_known_of_a_host_before_its_first_stream(host, expected):
+    assert habit_of(host) is expected

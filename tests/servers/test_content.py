@@ -121,7 +121,7 @@ async def test_the_calls_of_a_plain_answer(trail, ask, name):
     assert told["tokentrail.usage.output.source"] == "counted"
 
 
-async def test_a_call_that_stands_in_no_list(trail, ask):
+async def test_a_call_that_is_in_no_list(trail, ask):
     await ask(completion({"tool_calls": {"id": "x", "function": _part(TIME)}}, "tool_calls"))
     calls, _ = _calls(trail)
     assert calls == [TIME]

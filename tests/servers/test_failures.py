@@ -103,7 +103,7 @@ async def test_an_error_inside_a_choice_is_a_failure_of_what_was_used(trail, ask
 
 
 @pytest.mark.parametrize("error", [{}, {"code": 0, "message": ""}, False, ""])
-async def test_an_error_in_which_nothing_stands_is_none(trail, ask, error):
+async def test_an_empty_error_is_no_error(trail, ask, error):
     await ask(completion({"content": "Alders."}, error=error))
     told = trail.spans.attributes()
     assert (told["tokentrail.outcome"], told["gen_ai.usage.output_tokens"]) == ("completed", 4)
@@ -132,7 +132,7 @@ async def test_an_event_that_complains_is_a_failure_if_no_end_comes(trail, ask, 
     assert bool(_usage(told)) is begun
 
 
-async def test_an_event_that_only_says_something_changes_nothing(trail, ask):
+async def test_an_event_for_information_changes_nothing(trail, ask):
     await ask(streamed(Event({"message": "waiting"}), SAID, chunk({}, "stop")), stream=True)
     told = trail.spans.attributes()
     assert (told["tokentrail.outcome"], told["gen_ai.usage.output_tokens"]) == ("completed", 4)

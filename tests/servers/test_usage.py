@@ -180,7 +180,7 @@ async def test_a_summary_of_thought_is_not_counted_as_thought(trail, ask, stream
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_beside_a_tool_that_the_server_runs_the_output_is_not_counted(trail, ask, stream):
+async def test_the_output_is_not_counted_if_the_server_runs_a_tool(trail, ask, stream):
     await ask(
         reply_of(TEXT, stream=stream), stream=stream, tools=[{"type": "openrouter:web_search"}]
     )

@@ -124,7 +124,7 @@ def test_a_completion_hook_whose_package_is_missing_is_a_problem(hooks):
     assert problem == f"{HOOK}='upload': opentelemetry-util-genai is not installed"
 
 
-def test_a_completion_hook_that_nobody_has_is_a_problem(hooks):
+def test_a_completion_hook_that_is_not_installed_is_a_problem(hooks):
     hooks("upload", "mine")
     (problem,) = doctor.examine({HOOK: "mien"}).problems
     assert problem.startswith(f"{HOOK}='mien': no package has such an entry point")

@@ -75,7 +75,7 @@ async def test_functions_of_the_environment_are_called(trail, ask, mine, monkeyp
         "broken_of_this_test:redact",
     ],
 )
-async def test_without_its_redact_no_content_is_told(
+async def test_without_its_redact_no_content_is_recorded(
     trail, ask, mine, monkeypatch, caplog, unsaid, named
 ):
     """Neither on spans nor in events, nor to the completion hook; the call is told as ever."""
@@ -97,14 +97,14 @@ async def test_without_its_redact_no_content_is_told(
     assert warning.getMessage().endswith("No content is recorded.")
 
 
-async def test_an_argument_stands_in_for_a_redact_that_is_missing(trail, ask, monkeypatch):
+async def test_an_argument_is_in_for_a_redact_that_is_missing(trail, ask, monkeypatch):
     monkeypatch.setenv("TOKENTRAIL_REDACT", "gone_of_this_test:redact")
     trail.instrument(capture_content="SPAN_ONLY", redact=lambda _, text: text.upper())
     await ask()
     assert "A CANARY SINGS" in trail.spans.attributes()["gen_ai.input.messages"]
 
 
-async def test_without_its_hook_a_call_is_told_as_ever(
+async def test_without_its_hook_a_call_is_recorded_as_always(
     trail, ask, mine, monkeypatch, caplog, unsaid
 ):
     monkeypatch.setenv("TOKENTRAIL_REQUEST_HOOK", f"{mine}:later")
@@ -115,7 +115,7 @@ async def test_without_its_hook_a_call_is_told_as_ever(
     assert "never awaited here" in warning.getMessage()
 
 
-def test_an_argument_may_be_a_name_too_and_raises_if_nobody_has_it(mine):
+def test_an_argument_may_be_a_name_and_raises_if_it_does_not_exist(mine):
     assert read_settings({"redact": f"{mine}:redact"}, {}).redact("input", "canary") == "*"
     with pytest.raises(ValueError, match=r"redact='.*' is not allowed \(.* has no gone\)"):
         tokentrail.instrument(redact=f"{mine}:gone")

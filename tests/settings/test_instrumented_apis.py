@@ -47,7 +47,7 @@ def test_a_beta_method_belongs_to_the_api_of_its_stable_counterpart():
     assert {row.api for row in methods.ROWS if row.path.startswith("beta.")} == {"responses"}
 
 
-async def test_all_are_told_by_default(trail, client):
+async def test_all_are_recorded_by_default(trail, client):
     trail.instrument()
     _touch(client)
     has = {name for name in INSTRUMENTED_APIS if name != "realtime" and hasattr(client, name)}
@@ -64,7 +64,7 @@ async def test_an_api_left_out_is_not_patched(trail, driver, client):
     assert trail.spans.one().name == "moderate"
 
 
-async def test_what_was_left_out_may_be_told_later(trail, driver, client):
+async def test_what_was_left_out_may_be_recorded_later(trail, driver, client):
     trail.instrument(instrumented_apis=["images"])
     _touch(client)
     trail.instrument(instrumented_apis=["chat"])
@@ -73,7 +73,7 @@ async def test_what_was_left_out_may_be_told_later(trail, driver, client):
     assert trail.spans.one().name == "chat gpt-4o-mini"
 
 
-async def test_what_is_left_out_is_not_told_below_its_method_either(trail, driver, client):
+async def test_what_is_left_out_is_not_recorded_below_its_method_either(trail, driver, client):
     trail.instrument(instrumented_apis=["embeddings"])
     await driver.call(client.post, "/chat/completions", body=CHAT, cast_to=object)
     assert trail.spans.all() == ()

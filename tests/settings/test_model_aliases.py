@@ -44,7 +44,7 @@ async def test_table(trail, ask, asked, answered, models, encoding, source, as_t
     assert attributes["gen_ai.request.model"] == asked
 
 
-def test_the_text_of_these_tests_tells_the_encodings_apart():
+def test_the_text_of_these_tests_distinguishes_the_encodings():
     from tokentrail import count_tokens
 
     encodings = ("cl100k_base", "o200k_base")

@@ -310,7 +310,7 @@ def test_without_a_word_the_defaults_hold():
     assert read_settings({}, {}) == DEFAULTS
 
 
-def test_a_variable_bears_our_name_or_one_that_the_ecosystem_gave():
+def test_a_variable_has_our_prefix_or_a_name_of_opentelemetry():
     for setting in SETTINGS:
         ours = setting.variable == f"TOKENTRAIL_{setting.name.upper()}"
         assert ours or setting.variable.startswith("OTEL_INSTRUMENTATION_GENAI_")
@@ -328,7 +328,7 @@ def test_an_empty_variable_is_none(text, caplog, unsaid):
     assert caplog.records == []
 
 
-def test_models_are_a_copy_that_nobody_changes():
+def test_models_are_a_copy_that_cannot_be_changed():
     given = {"mine": "gpt-4o"}
     models = read_settings({"model_aliases": given}, {}).model_aliases
     given["mine"] = "gpt-4"

@@ -91,7 +91,7 @@ async def test_where_the_server_does_not(trail, ask, mode_of_counting, expected,
 
 
 @pytest.mark.parametrize("mode_of_counting", MODES)
-async def test_a_model_that_may_reason_is_never_told_as_used(trail, ask, mode_of_counting):
+async def test_a_model_that_may_reason_is_never_recorded_as_used(trail, ask, mode_of_counting):
     """Its visible output is on the span and in our own counter, and nowhere under ``gen_ai.*``."""
     trail.instrument(token_counting=mode_of_counting)
     await ask(Answer(("Hello there.",), None, "o3-2025-04-16"), stream=True, model="o3")

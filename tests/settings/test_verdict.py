@@ -147,7 +147,7 @@ def test_two_instrumentations_at_work_are_a_problem(instrument, monkeypatch):
     assert verdict.exit_code == 1
 
 
-def test_where_nothing_is_instrumented_it_cannot_tell():
+def test_the_verdict_is_unknown_if_nothing_is_instrumented():
     said, code = first_line()
     assert (said, code) == ("unknown: nothing is instrumented in this process", 2)
     assert "opentelemetry-instrument tokentrail doctor" in diagnosis.diagnose({}).remedy

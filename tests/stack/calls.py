@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
+from tests.dashboards import expected
 from tests.dashboards.server import Application
 from tests.dashboards.shipped import BOARDS, targets
 
@@ -64,21 +65,21 @@ PAUSE = 5.0
 SHOP = "otlp-both"
 """The service of tests/dashboards/application.py, which explains its calls and meets limits."""
 FILLED_BY_SHOP = {
-    ("Cache read of cacheable by model", "A"),
+    ("Cache read of cacheable by model, 15 min", "A"),
     ("Cost of input per hour by part", "A"),
     ("Cost of missed tokens per hour by reason", "A"),
-    ("Input from the cache by model", "A"),
+    ("Input from the cache by model, 15 min", "A"),
     ("Input tokens by part", "A"),
     ("Missed tokens per second by reason", "A"),
     ("Reasoning by model", "A"),
     ("Requests left by model", "A"),
     ("Requests to tools by tool", "A"),
     ("Retries per minute by cause", "A"),
-    ("Services and models", "H"),
+    (expected.SERVICES, "H"),
     ("Tokens left by model", "A"),
     ("Tokens of generated images", "A"),
     ("Tokens of transcription", "A"),
-    ("Tools in the input by model", "A"),
+    ("Tools in the input by model, 15 min", "A"),
     ("Transcribed sound per minute", "A"),
 }
 """What the demo leaves empty: its model has no cache, no limits, no tools, and refuses nothing."""

@@ -71,7 +71,7 @@ def test_the_readme_names_the_releases_that_are_pinned(compose):
         assert re.search(rf"\| `{name}` \|.*\b{re.escape(release)}\b", page), name
 
 
-def test_ports_are_open_to_this_machine_only_and_told(compose):
+def test_ports_are_open_to_this_machine_only_and_documented(compose):
     page = (STACK / "README.md").read_text("utf-8")
     for name, each in compose.items():
         for port in each.get("ports", ()):

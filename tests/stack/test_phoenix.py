@@ -95,7 +95,7 @@ def test_a_failure_is_an_error_there_and_a_closed_early_stream_is_none(seen):
     assert {key for key, code in status.items() if code == "ERROR"} == {("gpt-nought", "failed")}
 
 
-def test_nothing_that_was_said_is_there(seen):
+def test_no_content_is_there(seen):
     for span in seen[1]:
         assert not [
             name for name in span["attributes"] if "message" in name or "input.value" in name

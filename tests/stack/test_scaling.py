@@ -39,7 +39,7 @@ def _on_the_page(name):
     return _rows(re.search(f"<!-- {name} -->\n(.*?)<!-- /{name} -->", page, re.DOTALL)[1])
 
 
-def test_the_table_of_series_is_what_is_told():
+def test_the_table_of_series_is_what_is_recorded():
     """Points and series to the last one; bytes within a quarter, since they hold clocks."""
     measured = _rows(measure_scaling.series_table(measure_scaling.loads()))
     written = _on_the_page("series")

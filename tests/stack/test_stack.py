@@ -147,7 +147,7 @@ def test_calls_lie_under_the_spans_of_the_application(seen):
         assert spans[call.parent].name.startswith("POST /")
 
 
-def test_jaeger_hands_the_links_of_the_stack_to_its_page(seen):
+def test_jaeger_sends_the_links_of_the_stack_to_its_page(seen):
     with open_url(f"{seen.stack.jaeger_url}/search", timeout=10) as said:
         page = said.read().decode()
     links = json.loads((FILES / "jaeger-ui.json").read_text("utf-8"))["linkPatterns"]
@@ -227,7 +227,7 @@ def test_exemplars_lead_to_traces_in_jaeger(seen, target):
 
 @pytest.mark.parametrize(
     ("panel", "model"),
-    [("Cost per hour by model", "gpt-4.1"), ("Failed calls by model", "gpt-nought")],
+    [("Cost per hour by model", "gpt-4.1"), ("Failed calls by model, 15 min", "gpt-nought")],
 )
 def test_the_link_of_a_panel_finds_its_traces_in_jaeger(seen, panel, model):
     """As Grafana asks Jaeger: tags as JSON, of one service."""

@@ -57,7 +57,9 @@ def post(surface):
 
 @pytest.mark.parametrize("options", [{}, RAW], ids=["parsed", "raw"])
 @pytest.mark.parametrize(("path", "way"), CASES)
-async def test_it_is_told_as_the_method_and_is_the_bare_request(surface, post, path, way, options):
+async def test_it_is_recorded_as_the_method_and_is_the_bare_request(
+    surface, post, path, way, options
+):
     method = BY_PATH[path]
     async with surface.bare():
         bare = await post(surface.client(), method, way, options)
@@ -69,7 +71,9 @@ async def test_it_is_told_as_the_method_and_is_the_bare_request(surface, post, p
 
 
 @pytest.mark.parametrize("options", [{}, RAW], ids=["parsed", "raw"])
-async def test_the_server_is_asked_for_usage_where_nobody_reads_the_wire(surface, post, options):
+async def test_the_server_is_asked_for_usage_if_the_application_does_not_read_the_wire(
+    surface, post, options
+):
     surface.trail.instrument(stream_usage="request")
     taken = await post(surface.client(), BY_PATH["chat.completions.create"], STREAMED, options)
     assert ("stream_options" in surface.server.calls[-1].body) is not bool(options)
@@ -90,7 +94,7 @@ async def test_what_is_laid_over_the_body_is_read(surface):
     assert surface.trail.spans.one().name == "embeddings text-embedding-3-small"
 
 
-async def test_a_refused_request_is_told_as_failed(surface):
+async def test_a_refused_request_is_recorded_as_failed(surface):
     with pytest.raises(openai.NotFoundError):
         await surface.driver.call(
             surface.client().post,
@@ -116,7 +120,7 @@ async def test_paths_that_are_not_of_text_are_left_alone(surface, path):
     assert surface.trail.spans.all() == ()
 
 
-async def test_what_a_helper_posts_is_told_once(surface):
+async def test_what_a_helper_posts_is_recorded_once(surface):
     """The helper calls the method, the method the client's ``post``, and that its ``request``."""
     before = len(surface.server.calls)
     completions = surface.client().chat.completions
@@ -128,7 +132,7 @@ async def test_what_a_helper_posts_is_told_once(surface):
     assert surface.trail.spans.one().name == f"chat {ASKED_OF_CHAT['model']}"
 
 
-async def test_after_uninstrument_nothing_is_told(surface, post):
+async def test_after_uninstrument_nothing_is_recorded(surface, post):
     tokentrail.uninstrument()
     await post(surface.client(), BY_PATH["embeddings.create"], PLAIN, {})
     assert surface.trail.spans.at_once() == ()

@@ -66,7 +66,7 @@ async def test_a_report_goes_first(ask):
     assert (said[IN], said[IN_SOURCE]) == (40, "reported")
 
 
-async def test_the_clients_own_default_stays_on_the_wire_and_is_not_told(surface):
+async def test_the_clients_own_default_stays_on_the_wire_and_is_not_recorded(surface):
     """It asks for base64 (an old one if there is numpy) and decodes it; the application did not."""
     asked = {"model": EMBEDDER, "input": SEA.question, "dimensions": 4}
     client = surface.client()
@@ -80,7 +80,7 @@ async def test_the_clients_own_default_stays_on_the_wire_and_is_not_told(surface
 
 
 @pytest.mark.parametrize("encoding", ["float", "base64"])
-async def test_an_encoding_that_was_asked_for_is_told(ask, encoding):
+async def test_an_encoding_that_was_asked_for_is_recorded(ask, encoding):
     packed = base64.b64encode(array("f", VALUES).tobytes()).decode()
     given = packed if encoding == "base64" else VALUES
     answer, said, sent = await ask(_body(40, given), encoding_format=encoding)

@@ -30,7 +30,7 @@ async def _events(driver, method, asked, way):
         return Taken([*events, await driver.call(final)])
 
 
-async def test_a_helper_is_told_once(method, kind, surface):
+async def test_a_helper_is_recorded_once(method, kind, surface):
     """Whatever it calls within, there is one span, and the application sees no difference."""
     way, make = (HELPER, take) if method.streamed is None else (HELPER_STREAM, _events)
     taken = await surface.twice(method, way, kind, make)
@@ -38,7 +38,7 @@ async def test_a_helper_is_told_once(method, kind, surface):
 
 
 @pytest.mark.parametrize("method", STREAMS, ids=lambda method: method.path, indirect=True)
-async def test_a_helper_left_early_is_told_once(method, surface):
+async def test_a_helper_closed_early_is_recorded_once(method, surface):
     """It closes the response and never the stream; leaving is the end all the same."""
     client = surface.client()
     asked = await surface.asked(method)

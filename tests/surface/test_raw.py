@@ -47,7 +47,7 @@ async def _consume(driver, raw, how):
 
 @each(STREAMING)
 @pytest.mark.parametrize("how", ["read", "text", "iter_bytes", "iter_lines", "iter_text"])
-async def test_a_stream_read_by_hand_is_told_at_its_end(method, how, surface):
+async def test_a_stream_read_by_hand_is_recorded_at_its_end(method, how, surface):
     """It is completed; what was not looked at has no output, rather than none of it."""
     async with surface.driver.within(
         await _open(surface, method, STREAMING_RESPONSE, stream=True)
@@ -83,7 +83,7 @@ async def test_closed_unparsed_and_closed_again_is_one_call_closed_early(method,
 
 
 @each([STREAMING[0], STREAMING[-1]])
-async def test_never_parsed_and_never_closed_is_told_when_it_is_dropped(method, surface):
+async def test_a_stream_neither_parsed_nor_closed_is_recorded_when_dropped(method, surface):
     raw = await _raw(surface, method, stream=True)
     assert surface.trail.spans.all() == ()
     del raw
@@ -106,7 +106,7 @@ async def test_a_stream_closed_twice_is_one_call(method, seen, surface):
 
 @each(SHAPES)
 @pytest.mark.parametrize("how", ["read", "text", "json", "parse"])
-async def test_a_plain_answer_is_told_by_whatever_reads_it(method, how, surface):
+async def test_a_plain_answer_is_recorded_however_it_is_read(method, how, surface):
     """The body is there when its response is closed at the latest, and its usage in it."""
     if how == "json" and method.operation == "generate_speech":
         pytest.skip("sound is no JSON")
@@ -118,7 +118,7 @@ async def test_a_plain_answer_is_told_by_whatever_reads_it(method, how, surface)
 
 
 @each(SHAPES)
-async def test_a_plain_answer_that_nobody_reads_is_closed_early(method, surface):
+async def test_a_plain_answer_that_is_not_read_is_closed_early(method, surface):
     async with surface.driver.within(await _open(surface, method, STREAMING_RESPONSE)):
         pass
     _told(surface, method, "closed_early")

@@ -115,7 +115,7 @@ async def test_what_is_not_true_is_no_stream(method, stream, surface):
     assert surface.trail.spans.one().name == method.name
 
 
-async def test_none_is_sent_as_null_and_not_told(call, surface):
+async def test_none_is_sent_as_null_and_not_recorded(call, surface):
     await call("chat.completions.create", temperature=None, stop=None)
     sent = surface.server.calls[-1].body
     assert (sent["temperature"], sent["stop"]) == (None, None)
@@ -213,7 +213,7 @@ async def test_the_callers_arguments_are_left_as_they_were(surface):
 # Clients -----------------------------------------------------------------------------------------
 
 
-async def test_a_copy_with_options_is_told(call, surface):
+async def test_a_copy_with_options_is_recorded(call, surface):
     """Before and after: a client is no different for having been used."""
     client = surface.client()
     await call("chat.completions.create", client)
@@ -223,7 +223,7 @@ async def test_a_copy_with_options_is_told(call, surface):
 
 
 @pytest.mark.parametrize("prefix", ["with_raw_response", "with_streaming_response"])
-async def test_the_clients_own_raw_view_is_told(surface, prefix):
+async def test_the_clients_own_raw_view_is_recorded(surface, prefix):
     """``client.with_raw_response.chat...``, beside ``client.chat...with_raw_response``."""
     view = getattr(surface.client(), prefix).chat.completions
     if prefix == "with_raw_response":
@@ -251,7 +251,7 @@ def module_client(surface, monkeypatch):
 
 
 @each(MADE)
-def test_the_modules_own_client_is_told(module_client, method, surface):
+def test_the_modules_own_client_is_recorded(module_client, method, surface):
     """``openai.chat.completions.create`` is a proxy of a client made at first use."""
     method.on(module_client)(**method.asked)
     span = surface.trail.spans.one()

@@ -99,7 +99,7 @@ async def test_a_stream_that_just_stops_has_its_text_counted(ask):
     assert said.items() >= CUT.items()
 
 
-async def test_a_stream_that_is_cut_raises_as_ever(driver, says, trail):
+async def test_a_stream_that_is_cut_raises_as_usual(driver, says, trail):
     client = driver.client(says(Stream([*responses.events(ANSWER)[:-4], Cut()])))
     stream = await driver.call(client.responses.create, **INPUT, stream=True)
     with pytest.raises(Exception) as caught:
@@ -233,12 +233,12 @@ async def test_input_that_the_server_adds_to_is_absent_unless_reported(ask, stor
 
 
 @pytest.mark.parametrize("stored", UNKNOWABLE)
-async def test_what_the_server_adds_is_told_where_it_is_reported(ask, stored):
+async def test_what_the_server_adds_is_recorded_if_it_is_reported(ask, stored):
     _, said = await ask(Stream(responses.events(ANSWER)), **UNKNOWABLE[stored])
     assert said.items() >= REPORTED.items()
 
 
-async def test_ids_of_what_is_stored_are_told(ask):
+async def test_ids_of_what_is_stored_are_recorded(ask):
     body = {"conversation": {"id": "conv_1"}}
     prompt = {"id": "pmpt_1", "version": "2"}
     _, said = await ask(
@@ -280,7 +280,7 @@ async def test_reasoning_since_the_last_question_makes_the_input_a_guess(ask):
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_a_tool_call_is_told_as_one(ask, streamed):
+async def test_a_tool_call_is_recorded_as_one(ask, streamed):
     called = Answer(("",), BILLED, tool_calls=(ToolCall("tide", "{}"),))
     tools = [{"type": "function", "name": "tide", "parameters": {}, "strict": False}]
     reply = Stream(responses.events(called)) if streamed else Plain(responses.response(called))
@@ -340,7 +340,7 @@ async def test_a_failure_of_then_is_no_error_of_fetching(driver, says, trail):
     assert said["gen_ai.response.status"] == "failed"
 
 
-async def test_the_usage_of_the_background_is_told_once_it_is_known(surface):
+async def test_the_usage_of_a_background_response_is_recorded_once_it_is_known(surface):
     """Queued it has spent nothing yet; who first fetches it finished tells what it came to."""
     client, driver = surface.client(), surface.driver
     queued = await driver.call(client.responses.create, **INPUT, background=True)
@@ -364,7 +364,7 @@ async def test_the_usage_of_the_background_is_told_once_it_is_known(surface):
     assert "error.type" not in ended.attributes
 
 
-async def test_a_background_stream_that_is_left_goes_on_and_is_told_later(surface):
+async def test_a_background_stream_that_is_left_continues_and_is_recorded_later(surface):
     """The server does not stop for it: what was seen is not what it will cost."""
     client, driver = surface.client(), surface.driver
     create = client.responses.create
@@ -380,7 +380,7 @@ async def test_a_background_stream_that_is_left_goes_on_and_is_told_later(surfac
     assert fetched.attributes[OUT_SOURCE] == "reported"
 
 
-async def test_a_background_stream_that_names_no_status_goes_on_all_the_same(driver, says, trail):
+async def test_a_background_stream_that_names_no_status_continues_all_the_same(driver, says, trail):
     """A server of its own kind may leave the field out; no event said that it ended."""
     events = responses.events(ANSWER)
     for event in events:

@@ -69,7 +69,7 @@ def test_a_method_stands_where_its_row_says(row):
 
 
 @pytest.mark.parametrize(("row", "way", "kind"), CASES, ids=_title)
-async def test_a_call_is_told_once_and_is_the_bare_call(row, way, kind, surface):
+async def test_a_call_is_recorded_once_and_is_the_bare_call(row, way, kind, surface):
     """One span, its metrics, the server's or our numbers; the application sees no difference."""
     _skip_without(row, way.prefix)
     method = method_of(row)
@@ -96,7 +96,7 @@ async def test_no_row_is_idle(row, surface, monkeypatch):
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if streams(method_of(row))], ids=_title)
-async def test_a_stream_is_told_when_it_is_over_and_not_before(row, kind, surface):
+async def test_a_stream_is_recorded_when_it_ends_and_not_before(row, kind, surface):
     _skip_without(row)
     driver, method = surface.driver, method_of(row)
     asked = await surface.asked(method, kind)
@@ -110,7 +110,7 @@ async def test_a_stream_is_told_when_it_is_over_and_not_before(row, kind, surfac
 
 
 @pytest.mark.parametrize("row", ROWS, ids=_title)
-async def test_after_uninstrument_nothing_is_told(row, surface):
+async def test_after_uninstrument_nothing_is_recorded(row, surface):
     """Nor by what was made before: a raw wrapper keeps the method that it was made of."""
     _skip_without(row)
     driver, method, client = surface.driver, method_of(row), surface.client()
@@ -135,7 +135,7 @@ def _said(caplog, level):
     ]
 
 
-def test_what_this_release_lacks_is_said_for_the_debugger_alone(caplog, monkeypatch):
+def test_what_this_release_lacks_is_logged_at_debug_only(caplog, monkeypatch):
     """A line for each row without a method, whether its class or its whole module is missing."""
     monkeypatch.setattr(methods, "CONNECTIONS", ())
     for row in ROWS:

@@ -90,7 +90,7 @@ def test_nothing_that_is_recorded_is_listed_as_not_recorded():
     assert [path for path in _recorded() & set(_all()) if is_unrecorded(path)] == []
 
 
-def test_no_method_that_reports_usage_is_said_to_use_no_model():
+def test_no_method_that_reports_usage_is_listed_as_using_no_model():
     """``admin`` has the account's usage, which is of calls made before."""
     reporting = {path for path, method in _all().items() if _reports_usage(method)}
     assert {"chat.completions.create", "embeddings.create"} <= reporting

@@ -35,7 +35,7 @@ def ask(driver, server):
     return ask
 
 
-async def test_calls_inside_bear_the_attributes(trail, ask):
+async def test_calls_inside_have_the_attributes(trail, ask):
     with tokentrail.attributes({"enduser.id": "7"}, feature="chat", beta=True, weight=0.5, step=2):
         await ask()
     await ask()
@@ -56,7 +56,7 @@ async def test_calls_inside_bear_the_attributes(trail, ask):
         ([], ()),
     ],
 )
-async def test_a_list_of_one_kind_is_told_on_spans_and_not_on_metrics(trail, ask, value, told):
+async def test_a_list_of_one_kind_is_recorded_on_spans_and_not_on_metrics(trail, ask, value, told):
     """As it was when it was set."""
     trail.instrument(custom_metric_attributes="tags,feature", emit_event=True)
     tags = [*value]
@@ -81,7 +81,7 @@ async def test_an_inner_stretch_adds_changes_and_takes_away(trail, ask):
     assert (attributes["feature"], attributes["team"]) == ("title", "a")
 
 
-async def test_a_stream_bears_those_of_its_call_for_all_its_life(trail, driver, ask):
+async def test_a_stream_keeps_the_attributes_of_its_call(trail, driver, ask):
     trail.instrument(custom_metric_attributes="feature")
     with tokentrail.attributes(feature="chat"):
         stream = await ask(stream=True)
@@ -110,7 +110,7 @@ async def test_tasks_of_one_program_keep_theirs_apart(trail, server):
     assert {span.attributes["user"] for span in trail.spans.all()} == set("01234")
 
 
-async def test_metrics_bear_only_what_is_allowed(trail, ask):
+async def test_metrics_have_only_what_is_allowed(trail, ask):
     trail.instrument(custom_metric_attributes=["feature"])
     with tokentrail.attributes(user="7", feature="chat"):
         await ask()
@@ -122,7 +122,7 @@ async def test_metrics_bear_only_what_is_allowed(trail, ask):
     assert ended.attributes["feature"] == "chat"
 
 
-async def test_by_default_metrics_bear_none(trail, ask):
+async def test_by_default_metrics_have_none(trail, ask):
     with tokentrail.attributes(user="7"):
         await ask()
     assert "user" not in trail.metrics.one("gen_ai.client.operation.duration").attributes
@@ -180,7 +180,7 @@ async def test_what_the_conventions_name_is_not_overwritten(trail, ask):
 
 
 @pytest.mark.parametrize("name", ["gen_ai.request.model", "error.type", "tokentrail.outcome"])
-def test_what_metrics_bear_already_cannot_be_asked_for(name):
+def test_attributes_that_metrics_have_already_cannot_be_asked_for(name):
     with pytest.raises(ValueError, match="custom_metric_attributes"):
         tokentrail.instrument(custom_metric_attributes=["feature", name])
 
@@ -220,7 +220,7 @@ async def test_a_generator_closed_elsewhere_says_nothing(caplog):
     assert caplog.records == []
 
 
-async def test_baggage_is_told_by_key(trail, ask):
+async def test_baggage_is_recorded_by_key(trail, ask):
     trail.instrument(baggage_keys="tenant,region")
     token = otel_context.attach(
         baggage.set_baggage("secret", "s", baggage.set_baggage("tenant", "acme"))
@@ -234,7 +234,7 @@ async def test_baggage_is_told_by_key(trail, ask):
     assert not {"secret", "region"} & attributes.keys()
 
 
-async def test_arguments_are_told_if_they_are_asked_for(trail, ask):
+async def test_arguments_are_recorded_if_asked_for(trail, ask):
     more = {"metadata": {"run": "r1"}, "user": "u1", "safety_identifier": "s1"}
     create = openai.resources.chat.Completions.create
     if "safety_identifier" not in inspect.signature(create).parameters:
@@ -272,7 +272,7 @@ async def test_hooks_see_the_span_the_arguments_and_the_answer(trail, driver, as
 
 
 @pytest.mark.parametrize("name", ["request_hook", "response_hook"])
-async def test_a_hook_that_raises_disturbs_nobody(trail, ask, monkeypatch, caplog, name):
+async def test_a_hook_that_raises_does_no_harm(trail, ask, monkeypatch, caplog, name):
     from tokentrail.support import guard
 
     monkeypatch.setattr(guard, "strict", False)
@@ -290,7 +290,7 @@ async def test_a_hook_that_raises_disturbs_nobody(trail, ask, monkeypatch, caplo
 
 
 @pytest.mark.parametrize("kind", ["list", "iterator"])
-async def test_what_a_request_hook_does_to_its_copy_reaches_nobody(trail, driver, server, kind):
+async def test_changes_of_a_request_hook_to_its_copy_have_no_effect(trail, driver, server, kind):
     """Not the server, nor the application's own lists."""
 
     def hook(_span, arguments):

@@ -48,7 +48,7 @@ def ask(driver, serve):
     return one
 
 
-async def test_the_worker_records_soon_what_nobody_asks_for(trail, ask, recorded):
+async def test_the_worker_records_points_soon_without_a_collection(trail, ask, recorded):
     await ask()
     assert recorded == []
     end = time.monotonic() + 2.5
@@ -224,7 +224,7 @@ def test_a_call_that_finds_no_worker_records_no_more_than_takes_a_moment():
     assert len(got) == 102
 
 
-async def test_nobody_waits_for_a_worker_that_is_held_up(trail, ask, monkeypatch):
+async def test_no_call_waits_for_a_worker_that_is_delayed(trail, ask, monkeypatch):
     """By an exporter, as long as it likes: who collects records what waits himself."""
     import tokentrail
 

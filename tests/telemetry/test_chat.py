@@ -125,7 +125,7 @@ async def test_the_span_of_a_streamed_call_says_the_same_and_that_it_streams(
     assert span.events == ()
 
 
-async def test_what_is_not_said_is_absent(trail, driver, serve):
+async def test_what_is_not_in_the_request_is_absent(trail, driver, serve):
     """``auto``, one choice, no stream and null are nothing said."""
     server = serve(Plain({"id": "", "choices": [], "model": None, "usage": None}))
     await _plain(
@@ -173,7 +173,7 @@ async def test_what_a_sampler_sees(metrics, driver, serve):
     assert seen == [("chat gpt-4o", SpanKind.CLIENT, {**AT_START, **_port(server)})]
 
 
-async def test_the_span_stands_where_the_call_was_made(trail, driver, serve):
+async def test_the_parent_of_the_span_is_where_the_call_was_made(trail, driver, serve):
     """Its parent is the span around the call; it lasts from request to answer."""
     server = serve(Plain(chat.completion(ONE), wait=0.02))
     tracer = trail.spans.provider.get_tracer("application")

@@ -79,7 +79,7 @@ async def test_the_last_failure_is_no_retry(trail, driver, repeating):
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_what_the_limits_leave_is_told_of_plain_answers_too(
+async def test_what_the_limits_leave_is_recorded_for_plain_answers_too(
     trail, driver, repeating, streamed
 ):
     client = repeating(_answer(streamed))
@@ -95,7 +95,9 @@ async def test_what_the_limits_leave_is_told_of_plain_answers_too(
             assert point.attributes["gen_ai.request.model"] == "gpt-4o"
 
 
-async def test_what_a_provider_said_long_ago_is_not_told(trail, driver, repeating, monkeypatch):
+async def test_an_old_rate_limit_of_a_provider_is_not_recorded(
+    trail, driver, repeating, monkeypatch
+):
     await driver.call(repeating(_plain()).chat.completions.create, **ASKED)
     assert trail.metrics.points("tokentrail.rate_limit.limit")
     monkeypatch.setattr(exchanges, "STALE", 0.0)

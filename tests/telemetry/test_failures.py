@@ -51,7 +51,7 @@ def _failed(code):
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("code", "told"), CODES)
-async def test_a_failed_response_tells_its_code_alone(trail, driver, serve, code, told, stream):
+async def test_a_failed_response_records_its_code_only(trail, driver, serve, code, told, stream):
     """It raises nothing: the error stands in the answer, or in ``response.failed``."""
     body = _failed(code)
     *events, last = responses.events(ONE, "failed")
@@ -68,7 +68,7 @@ async def test_a_failed_response_tells_its_code_alone(trail, driver, serve, code
 
 
 @pytest.mark.parametrize(("code", "told"), CODES)
-async def test_an_error_event_tells_its_code_alone(trail, driver, serve, code, told):
+async def test_an_error_event_records_its_code_only(trail, driver, serve, code, told):
     *events, _ = responses.events(ONE)
     error = {"type": "error", "code": code, "message": CANARY, "sequence_number": 9}
     client = _client(driver, serve, Stream([*events, Event(error, "error")]))
@@ -81,7 +81,7 @@ async def test_an_error_event_tells_its_code_alone(trail, driver, serve, code, t
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("code", "told"), [row for row in CODES if row[0] != 400])
-async def test_an_exception_tells_status_and_code_alone(trail, driver, serve, code, told, stream):
+async def test_an_exception_records_status_and_code_only(trail, driver, serve, code, told, stream):
     error = {"message": CANARY, "type": CANARY, "param": CANARY, "code": code}
     client = driver.client(serve(Plain({"error": error}, 400)))
     with pytest.raises(openai.BadRequestError):
@@ -94,7 +94,7 @@ async def test_an_exception_tells_status_and_code_alone(trail, driver, serve, co
 
 
 @pytest.mark.parametrize(("code", "told"), CODES[:3])
-async def test_an_error_in_a_stream_tells_its_code_alone(trail, driver, serve, code, told):
+async def test_an_error_in_a_stream_records_its_code_only(trail, driver, serve, code, told):
     error = Event({"error": {"message": CANARY, "type": CANARY, "code": code}})
     client = driver.client(serve(Stream([*chat.chunks(ONE)[:2], error])))
     stream = await driver.call(
@@ -106,7 +106,9 @@ async def test_an_error_in_a_stream_tells_its_code_alone(trail, driver, serve, c
 
 
 @pytest.mark.settings(capture_content="SPAN_ONLY", redact=lambda _, text: text.upper())
-async def test_the_message_is_told_where_content_is_and_by_its_rules(trail, driver, serve):
+async def test_the_error_message_is_recorded_where_content_is_and_by_its_rules(
+    trail, driver, serve
+):
     client = driver.client(serve(Plain({"error": {"message": CANARY}}, 400)))
     with pytest.raises(openai.BadRequestError):
         await driver.call(client.chat.completions.create, model="gpt-4o", messages=[])

@@ -38,7 +38,7 @@ def test_of_a_large_one_the_ends_are_read(body):
     assert http_body.parse_body(large) == {"model": "embedder", "usage": USAGE}
 
 
-def test_of_a_large_one_all_that_says_whose_it_is_is_read():
+def test_all_attribution_of_a_large_request_is_read():
     said = {"id": "c-1", "service_tier": "flex", "system_fingerprint": "fp_1"}
     large = {**said, "b64_json": "?" * http_body.MAX_PARSED_BYTES}
     assert http_body.parse_body(json.dumps(large).encode()) == said

@@ -96,7 +96,7 @@ async def test_an_error_in_a_stream_keeps_what_its_headers_showed(trail, driver,
 @pytest.mark.parametrize(
     ("stream", "wait"), [(False, {"retry-after": "20"}), (True, {"retry-after-ms": "20000"})]
 )
-async def test_a_refusal_shows_all_and_how_long_to_wait(trail, driver, serve, stream, wait):
+async def test_a_refusal_shows_all_limits_and_how_long_to_wait(trail, driver, serve, stream, wait):
     body = {"error": {"message": "slow down", "code": "rate_limit_exceeded"}}
     headers = {**HEADERS, **wait, "x-ratelimit-remaining-requests": "0"}
     client = driver.client(serve(Plain(body, 429, headers)))
@@ -111,7 +111,7 @@ async def test_a_refusal_shows_all_and_how_long_to_wait(trail, driver, serve, st
 
 @pytest.mark.skipif(IS_OLD, reason="this client does not say which try it is")
 @pytest.mark.parametrize("kind", ["raw", "streamed", "failed", "unreachable"])
-async def test_retries_are_told_of_the_call_as_a_whole(trail, driver, serve, kind):
+async def test_retries_are_recorded_for_the_whole_call(trail, driver, serve, kind):
     """Two tries too many, then an answer, a failure, or no connection at all."""
     busy = Plain({"error": {"message": "busy"}}, 500, {"retry-after-ms": "1"})
     last = {"raw": _plain(), "streamed": _stream(), "failed": busy, "unreachable": Drop()}[kind]
@@ -128,7 +128,7 @@ async def test_retries_are_told_of_the_call_as_a_whole(trail, driver, serve, kin
 
 
 @pytest.mark.skipif(IS_OLD, reason="this client does not say which try it is")
-async def test_a_call_that_nobody_answered_shows_its_tries_alone(trail, driver, serve):
+async def test_a_call_without_an_answer_shows_only_its_tries(trail, driver, serve):
     client = driver.client(serve(Drop()))
     with pytest.raises(openai.APIConnectionError):
         await driver.call(client.chat.completions.create, **ASKED)
@@ -149,7 +149,7 @@ async def test_other_shapes_show_it_too(trail, driver, serve):
     assert _shown(trail) == ALL
 
 
-async def test_metrics_bear_none_of_it_but_the_kind_of_a_limit(trail, driver, serve):
+async def test_metrics_have_only_the_kind_of_a_limit(trail, driver, serve):
     client = driver.client(serve(_stream()))
     await driver.read(await driver.call(client.chat.completions.create, stream=True, **ASKED))
     for name in trail.metrics.names():
@@ -193,7 +193,7 @@ def test_what_shows_nothing_is_nothing(answer):
     assert http_metadata.metadata_of_error(ValueError(answer)) is None
 
 
-def test_an_error_of_another_kind_may_bear_the_same_names():
+def test_an_error_of_another_kind_may_have_the_same_names():
     error = ValueError("no")
     error.response, error.request, error.body = 7, "x", ["y"]
     assert http_metadata.metadata_of_error(error) is None
@@ -251,14 +251,14 @@ def _chunked(*results, prompt=SAFE):
     return Stream([Event({**empty, **_prompt(prompt)}), *steps])
 
 
-async def test_a_safe_answer_tells_nothing_of_the_filter(trail, driver, serve):
+async def test_a_safe_answer_has_no_attributes_of_the_filter(trail, driver, serve):
     client = driver.client(serve(_answered(SAFE)), "azure")
     await driver.call(client.chat.completions.create, **ASKED)
     assert _filter(trail) == {}
 
 
 @pytest.mark.parametrize("kind", ["azure", "openai"])
-async def test_a_plain_answer_tells_categories_and_severities(trail, driver, serve, kind):
+async def test_a_plain_answer_records_categories_and_severities(trail, driver, serve, kind):
     """Whatever client asked: the answer says so itself."""
     client = driver.client(serve(_answered(FLAGGED, FLAGGED)), kind)
     await driver.call(client.chat.completions.create, **ASKED)
@@ -270,7 +270,7 @@ async def test_a_plain_answer_tells_categories_and_severities(trail, driver, ser
     }
 
 
-async def test_a_stream_tells_the_worst_of_its_chunks(trail, driver, serve):
+async def test_a_stream_records_the_worst_severity_of_its_chunks(trail, driver, serve):
     medium = {"hate": {"filtered": False, "severity": "medium"}}
     low = {"hate": {"filtered": False, "severity": "low"}}
     client = driver.client(serve(_chunked(low, low, medium, low, prompt=FLAGGED)), "azure")
@@ -290,7 +290,7 @@ async def test_what_was_filtered_once_stays_filtered(trail, driver, serve):
     assert _filter(trail) == {"output.flagged": ("hate:high",), "output.filtered": ("hate",)}
 
 
-async def test_a_stream_that_is_closed_early_tells_what_came(trail, driver, serve):
+async def test_a_stream_that_is_closed_early_records_what_came(trail, driver, serve):
     client = driver.client(serve(_chunked(FLAGGED)), "azure")
     stream = await driver.call(client.chat.completions.create, stream=True, **ASKED)
     await driver.next(stream)
@@ -304,7 +304,7 @@ async def test_a_stream_that_is_closed_early_tells_what_came(trail, driver, serv
     assert _filter(trail) == {"output.flagged": SEEN, "output.filtered": STOPPED}
 
 
-async def test_a_refused_prompt_tells_why(trail, driver, serve):
+async def test_a_refused_prompt_records_the_reason(trail, driver, serve):
     inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": FLAGGED}
     error = {"message": "tiger", "code": "content_filter", "status": 400, "innererror": inner}
     client = driver.client(serve(Plain({"error": error}, 400)), "azure")
@@ -315,7 +315,7 @@ async def test_a_refused_prompt_tells_why(trail, driver, serve):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_response_tells_both_directions(trail, driver, serve, stream):
+async def test_a_response_records_both_directions(trail, driver, serve, stream):
     filters = [
         {"source_type": "prompt", "blocked": False, "content_filter_results": FLAGGED},
         {"source_type": "completion", "blocked": False, "content_filter_results": SAFE},

@@ -186,7 +186,7 @@ async def test_the_points_of_a_streamed_call(trail, driver, serve):
 
 @pytest.mark.parametrize("count", [1, 511, 512, 513, 1100])
 @pytest.mark.parametrize("mode", ["sync"])
-async def test_each_gap_is_told_once_however_long_the_stream(trail, driver, serve, count):
+async def test_each_gap_is_recorded_once_however_long_the_stream(trail, driver, serve, count):
     """Gaps are handed over in blocks; none is lost or told twice where one block ends."""
     answer = Answer((" a" * count,), None, "gpt-4o-2024-08-06")
     chunks = await _call(driver, serve(Stream(chat.chunks(answer))))

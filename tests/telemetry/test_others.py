@@ -110,7 +110,7 @@ async def test_a_streamed_picture(trail, driver, model):
     assert _nothing_said(trail)
 
 
-async def test_streamed_pictures_are_told_together(trail, driver, serve):
+async def test_streamed_pictures_are_recorded_together(trail, driver, serve):
     """As the same two would be in one answer: the prompt once, each picture for itself."""
     client = driver.client(serve(Stream(images.events(text_tokens=4) * 2)))
     _takes_stream(client.images.generate)
@@ -278,7 +278,7 @@ async def test_speech_as_events_that_is_not_kept_has_no_usage(trail, driver, mod
 
 
 @pytest.mark.parametrize("whole", [True, False])
-async def test_speech_in_pieces_is_told_when_it_is_over(trail, driver, model, whole):
+async def test_speech_in_pieces_is_recorded_at_its_end(trail, driver, model, whole):
     """The normal way to get it; we neither read ahead nor hold anything back."""
     create = driver.client(model).audio.speech.with_streaming_response.create
     async with driver.within(create(**SPEECH)) as answer:

@@ -357,7 +357,7 @@ def _is_of(value, kind):
 
 
 @pytest.mark.parametrize(("api", "streamed", "state"), CALLS)
-async def test_a_span_tells_what_the_table_says(trail, driver, serve, api, streamed, state):
+async def test_a_span_has_the_attributes_in_the_table(trail, driver, serve, api, streamed, state):
     await _call(driver, serve, api, streamed, state)
     attributes = trail.spans.attributes()
     rows = _keys(schema.SPAN, api, _facts(api, streamed, state))
@@ -400,7 +400,7 @@ def _metrics(vocabularies, api, facts):
 
 @pytest.mark.parametrize("metrics_", VOCABULARIES)
 @pytest.mark.parametrize(("api", "streamed", "state"), CALLS)
-async def test_points_bear_what_the_table_says(
+async def test_points_have_the_attributes_in_the_table(
     trail, driver, serve, api, streamed, state, metrics_
 ):
     trail.instrument(
@@ -552,7 +552,7 @@ OTHERS = [method for method in METHODS if method.operation not in {"chat", "text
 @pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # of the method called
 @pytest.mark.parametrize("vocabulary", VOCABULARIES)
 @pytest.mark.parametrize("method", OTHERS, ids=lambda method: method.path)
-async def test_what_is_no_inference_is_told_as_the_table_of_differences_says(
+async def test_what_is_no_inference_is_recorded_as_in_the_table_of_differences(
     trail, driver, model, method, vocabulary
 ):
     """Each operation there is, plain and streamed."""
@@ -589,7 +589,7 @@ def test_the_table_lists_every_operation_that_is_no_inference():
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("api", [CHAT, RESPONSES, COMPLETIONS])
 @pytest.mark.settings(capture_content="SPAN_AND_EVENT")
-async def test_a_details_event_bears_what_the_span_does(trail, driver, serve, api, streamed):
+async def test_a_details_event_has_the_attributes_of_the_span(trail, driver, serve, api, streamed):
     await _call(driver, serve, api, streamed, RICH)
     row = schema.EVENTS[0]
     facts = _facts(api, streamed, RICH, When.CAPTURED)
@@ -622,7 +622,7 @@ async def test_a_search_has_its_query_and_what_it_found(trail, driver, serve):
 @pytest.mark.parametrize("names", ["released", "latest", "both"])
 @pytest.mark.parametrize("capture", ["NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY"])
 @pytest.mark.parametrize("api", schema.APIS)
-async def test_an_exception_event_bears_what_the_table_says(
+async def test_an_exception_event_has_the_attributes_in_the_table(
     trail, driver, serve, api, capture, names
 ):
     trail.instrument(capture_content=capture, metric_names=names)
@@ -659,7 +659,7 @@ def _strings(value):
             yield from _strings(item)
 
 
-def test_every_name_of_the_code_stands_in_the_table():
+def test_every_name_of_the_code_is_in_the_table():
     """A name that is added is listed, with its level, or this fails."""
     known = {row.name for row in _all_rows()} | set(schema.APART)
     known |= {name.removesuffix("<name>") for name in known}
@@ -695,7 +695,7 @@ def test_no_name_of_ours_is_both_a_name_and_a_namespace():
     assert not {name for name in names if any(other.startswith(f"{name}.") for other in names)}
 
 
-def test_what_is_required_is_always_told():
+def test_what_is_required_is_always_recorded():
     """A required attribute depends on no more than that there is a model."""
     for row in _all_rows():
         if row.level is schema.Level.REQUIRED:

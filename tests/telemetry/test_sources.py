@@ -183,7 +183,7 @@ async def test_of_a_stream_that_is_read_to_its_end(trail, driver, serve, case):
     _check_points(trail)
 
 
-async def test_our_own_totals_tell_sources_and_endings_apart(trail, driver, serve):
+async def test_our_own_totals_distinguish_sources_and_outcomes(trail, driver, serve):
     """Of calls that are alike in all else."""
     partial = [*_texts(_usage(40, 0)), _finish(), Event("[DONE]")]
     server = serve(Stream([*_texts(), _finish(FULL)]), Stream(partial), Stream(partial))
@@ -333,7 +333,7 @@ async def test_what_a_model_thinks_unseen_is_not_claimed(trail, driver, serve, m
     assert own.value == 3
 
 
-async def test_a_model_that_is_told_not_to_think_is_counted(trail, driver, serve):
+async def test_a_model_that_is_asked_not_to_reason_is_counted(trail, driver, serve):
     """With the 3 of its answer's header, which is billed where nothing was thought."""
     answer = Answer(("Hello there.",), None, "gpt-5.1")
     server = serve(Stream(chat.chunks(answer)))
@@ -500,7 +500,7 @@ async def test_any_collection_of_messages_is_read_as_a_list_is(trail, driver, se
     assert _told(trail) == COUNTED
 
 
-async def test_a_usage_no_call_can_have_is_none(trail, driver, serve):
+async def test_an_impossible_usage_is_none(trail, driver, serve):
     """Sums of it would leave the 64 bits of a metric, and no export would succeed again."""
     for _ in range(2):
         body = {**chat.completion(HI), "usage": _usage(2**62, 2**62)}
@@ -510,7 +510,7 @@ async def test_a_usage_no_call_can_have_is_none(trail, driver, serve):
     assert {point.attributes["tokentrail.usage.source"] for point in points} == {"counted"}
 
 
-async def test_half_a_character_in_a_name_is_told_as_one_that_can_be_written(trail, driver, serve):
+async def test_half_a_character_in_a_name_is_recorded_as_a_valid_one(trail, driver, serve):
     """A label that is no UTF-8 would make every later scrape fail."""
     body = {**chat.completion(HI), "model": "gpt-\ud800", "service_tier": "\udfff"}
     client = driver.client(serve(Plain(body)))
@@ -602,7 +602,7 @@ async def test_an_interrupt_while_a_prompt_is_read_ends_the_span(
 
 
 @pytest.mark.parametrize("kind", [list, collections.deque])
-async def test_a_compacted_conversation_is_told_from_any_collection(trail, driver, serve, kind):
+async def test_a_compacted_conversation_is_recorded_from_any_collection(trail, driver, serve, kind):
     client = driver.client(serve(Plain(responses.response(HI))))
     if not hasattr(client, "responses"):
         pytest.skip("this openai has no responses")

@@ -256,7 +256,7 @@ def test_settling(ended, counted_input, counted_output, mode):
 
 
 @given(endings(), counts, counts, st.sampled_from([OFF, SPANS_ONLY, MISSING]))
-def test_a_count_stands_beside_a_report_only_when_asked_for(ended, counted_in, counted_out, mode):
+def test_a_reported_call_is_counted_too_only_if_asked_for(ended, counted_in, counted_out, mode):
     """What is reported is not even counted; what was counted stands in its place alone."""
     wanted = resolve.needed_counts(ended, PROMPT, mode)
     settled = resolve.resolve_usage(

@@ -163,7 +163,7 @@ def test_the_client_is_gone_in_the_middle(serve, served, talker):
 
 
 @pytest.mark.parametrize("served", ALL, ids=str)
-def test_it_is_told_to_stop_in_the_middle(serve, served, talker):
+def test_it_is_asked_to_stop_in_the_middle(serve, served, talker):
     """The call is told: uvicorn cancels it after a second, gunicorn waits for it to end."""
     web = serve(*served.command)
     answer = web.get("?endless=true")

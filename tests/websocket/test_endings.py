@@ -167,7 +167,7 @@ async def test_lost_and_found_again(api, peer, client, driver, trail):
     assert broken(found.attributes) == ("completed", 30, "reported")
 
 
-async def test_reading_goes_on_over_a_cancelled_read(api, peer, client, driver, trail):
+async def test_reading_continues_over_a_cancelled_read(api, peer, client, driver, trail):
     """To cancel a read is safe, says the client; so it ends nothing."""
     gate = threading.Event()
     peer.answers = [[*half(api), gate, api.done()]]
@@ -330,7 +330,7 @@ async def test_one_thread_sends_while_another_reads(api, peer, client, driver, t
 
 @of("realtime")
 @pytest.mark.parametrize("seed", range(5))
-async def test_in_whatever_order_each_is_told_once(api, seed, client, driver, trail):
+async def test_each_is_recorded_once_in_any_order(api, seed, client, driver, trail):
     """Events that belong to nothing under way, or come again, are nobody's."""
     chance, begun, ended = random.Random(seed), 0, 0
     under_way = set()

@@ -87,7 +87,7 @@ async def test_what_follows_an_error_says_how_the_response_failed(
 
 
 @of("responses")
-async def test_who_tries_again_at_once_is_told_twice(api, peer, client, driver, trail):
+async def test_a_retry_of_the_application_is_recorded_twice(api, peer, client, driver, trail):
     """The next is asked for before the failure of the one before it is read."""
     peer.answers = [[*half(api), breakdown(), api.failed()], whole(api, "resp_2")]
     async with driver.within(api.connect(client)) as connection:
@@ -296,7 +296,7 @@ def _story(chance, api, name):
 
 @of("responses")
 @pytest.mark.parametrize("seed", range(8))
-async def test_whatever_goes_wrong_each_is_told_once_and_by_its_own(
+async def test_whatever_goes_wrong_each_is_recorded_once_and_by_its_own(
     api, seed, peer, client, driver, trail
 ):
     """Requests are known by their temperature: what is told of each is what was said to it.

@@ -314,7 +314,7 @@ async def test_the_parent_is_what_was_current_at_that_moment(api, peer, client, 
     assert len(events) >= len(WORDS) + 2
 
 
-async def test_what_is_suppressed_is_not_told(api, peer, client, driver, trail):
+async def test_what_is_suppressed_is_not_recorded(api, peer, client, driver, trail):
     peer.answers = [whole(api)]
     async with driver.within(api.connect(client)) as connection:
         with suppress_instrumentation():
@@ -337,7 +337,7 @@ async def test_what_is_asked_for_in_silence_stays_silent(api, peer, client, driv
 
 
 @of("responses")
-async def test_what_is_refused_in_silence_is_not_told(api, peer, client, driver, trail):
+async def test_what_is_refused_in_silence_is_not_recorded(api, peer, client, driver, trail):
     refused = {"type": "error", "status": 400, "error": {"code": "refused", "message": "no"}}
     peer.answers = [[refused], whole(api)]
     async with driver.within(api.connect(client)) as connection:
@@ -425,7 +425,7 @@ async def test_an_api_that_is_not_instrumented(api, peer, client, driver, trail)
 
 @of("responses")
 @pytest.mark.settings(capture_content="span_only")
-async def test_what_responses_say_is_told_where_it_is_wanted(api, peer, client, driver, trail):
+async def test_content_of_responses_is_recorded_if_asked_for(api, peer, client, driver, trail):
     peer.answers = [whole(api)]
     async with driver.within(api.connect(client)) as connection:
         await api.ask(driver, connection)
@@ -437,7 +437,7 @@ async def test_what_responses_say_is_told_where_it_is_wanted(api, peer, client, 
 
 @of("realtime")
 @pytest.mark.settings(capture_content="span_only")
-async def test_what_is_said_in_a_session_is_never_told(api, peer, client, driver, trail):
+async def test_content_of_a_session_is_never_recorded(api, peer, client, driver, trail):
     peer.answers = [whole(api)]
     async with driver.within(api.connect(client)) as connection:
         await api.ask(driver, connection)

@@ -3,7 +3,7 @@
     python -m tools.draw out.png                            # the first screen, one service, dark
     python -m tools.draw out.png --fleet four --whole --open --mode light
     python -m tools.draw out.png --incident cache           # or failing, tenant
-    python -m tools.draw out.png --data latest              # metrics of the other vocabulary
+    python -m tools.draw out.png --data latest              # of the other vocabulary, or none
     python -m tools.draw out.png --panel "Cost per hour"    # one panel
     python -m tools.draw out.png --prometheus http://localhost:9090
 
@@ -67,7 +67,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--board", default=str(SHIPPED / "tokentrail.json"))
     parser.add_argument("--fleet", choices=FLEETS, default="one")
     parser.add_argument("--incident", choices=INCIDENTS, default="none")
-    parser.add_argument("--data", choices=("released", "latest"), default="released")
+    parser.add_argument("--data", choices=("released", "latest", "none"), default="released")
     parser.add_argument("--prometheus", help="draw what a live one has instead")
     parser.add_argument("--rules", nargs="+", help="files of rules, instead of the shipped one")
     parser.add_argument("--by", help="cost by this label, 30 USD a day each")

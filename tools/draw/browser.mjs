@@ -64,6 +64,7 @@ async function answer(url) {
   if (url.pathname.includes('/img/') && fs.existsSync(icon)) return { contentType: 'image/svg+xml', body: fs.readFileSync(icon) };
   return { status: 404, body: '' };
 }
+await tab.clock.setFixedTime(job.to);  // "an hour ago" is said of the end of the history
 await tab.route('**/*', async (route) => route.fulfill(await answer(new URL(route.request().url()))));
 
 await tab.goto('http://draw.invalid/');
@@ -71,12 +72,25 @@ await tab.waitForFunction(() => window.drawn, null, { timeout: 120000 });
 const height = await tab.evaluate(() => document.documentElement.scrollHeight);
 await tab.setViewportSize({ width: job.width, height });
 await tab.waitForTimeout(900);
+// Where a picture may end: at the top of a panel that no other crosses, and not between a heading and what it is of.
+const edges = await tab.evaluate(() => {
+  const boxes = [...document.querySelectorAll('[id^="panel-"]')].map((one) => {
+    const { top, bottom } = one.getBoundingClientRect();
+    return { top: top + window.scrollY, bottom: bottom + window.scrollY + (one.dataset.type === 'row' ? 16 : 0) };
+  });
+  return [...new Set(boxes.map((one) => one.top))].filter((y) => boxes.every((one) => one.top >= y || one.bottom <= y)).sort((a, b) => a - b);
+});
+function screens(tall) {
+  const cuts = [0];
+  while (height - cuts.at(-1) > tall) cuts.push(edges.filter((y) => y > cuts.at(-1) && y <= cuts.at(-1) + tall).at(-1) ?? cuts.at(-1) + tall);
+  return cuts.map((y, i) => [y, (cuts[i + 1] ?? height) - y]);
+}
 for (const shot of job.shots) {
   if (shot.panel) { await tab.locator(`[id="${shot.panel}"]`).screenshot({ path: shot.file }); continue; }
-  const tall = shot.height ?? height;
-  for (let y = 0, number = 1; y < height && (shot.all || y === 0); y += tall, number++) {
-    const file = shot.all ? shot.file.replace(/\.png$/, `-${number}.png`) : shot.file;
-    await tab.screenshot({ path: file, fullPage: true, clip: { x: 0, y, width: job.width, height: Math.min(tall, height - y) } });
+  const parts = shot.all ? screens(shot.height) : [[0, Math.min(shot.height ?? height, height)]];
+  for (const [number, [y, tall]] of parts.entries()) {
+    const file = shot.all ? shot.file.replace(/\.png$/, `-${number + 1}.png`) : shot.file;
+    await tab.screenshot({ path: file, fullPage: true, clip: { x: 0, y, width: job.width, height: tall } });
   }
 }
 console.log(JSON.stringify({ height, panels: await tab.evaluate(() => window.panels), problems: Object.fromEntries(problems) }));

@@ -215,7 +215,7 @@ async function draw() {
   const bottom = Math.max(...tiles.map((tile) => tile.top + tile.height)) + GAP;
   createRoot(document.getElementById('root')).render(<ThemeContext.Provider value={theme}><GlobalStyles isExtensionSidebarOpen={false} />
     <PanelContextProvider value={{ eventsScope: 'draw', eventBus: new EventBusSrv(), sync: () => 0, canAddAnnotations: () => false }}><div style={{ padding: 16 }}><Controls />
-      <div style={{ position: 'relative', width: wide, height: bottom }}>{tiles.map((tile, i) => <div key={i} id={`panel-${tile.panel.id ?? i}`} style={{ position: 'absolute', left: tile.left, top: tile.top, width: tile.width, height: tile.height }}>
+      <div style={{ position: 'relative', width: wide, height: bottom }}>{tiles.map((tile, i) => <div key={i} id={`panel-${tile.panel.id ?? i}`} data-type={tile.panel.type} style={{ position: 'absolute', left: tile.left, top: tile.top, width: tile.width, height: tile.height }}>
         <Tile {...tile} /></div>)}</div></div></PanelContextProvider></ThemeContext.Provider>);
   setTimeout(() => { window.drawn = true; }, 1500);
 }

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import time
 from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.parse import urlencode
@@ -20,7 +22,6 @@ from .history import FLEETS, HOURS, History, fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PORT = 9399
 URL = f"http://127.0.0.1:{PORT}"
@@ -37,24 +38,38 @@ _MINUTE = 60.0
 def prepared(
     folder: Path, engines: Path, fleet: str, incident: str, vocabulary: str, rules: list[Path]
 ) -> float:
-    """Have a history in ``folder``, made once; return when it ends."""
-    mark = folder / "end"
-    if mark.exists():
-        return float(mark.read_text("utf-8"))
+    """Have a history in ``folder``, made anew where it or a rule was changed; return when it ends.
+
+    The vocabulary ``none`` is a Prometheus without a sample.
+    """
+    mark, made_of = folder / "end", _made_of(rules)
+    end, _, before = mark.read_text("utf-8").partition(" ") if mark.exists() else ("0", "", "")
+    if before == made_of:
+        return float(end)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    end = time.time() // _MINUTE * _MINUTE
-    history = History(vocabulary)
-    fill(history, FLEETS[fleet], end, incident)
-    _backfill(engines, folder, history.text())
+    last = time.time() // _MINUTE * _MINUTE
+    if vocabulary != "none":
+        history = History(vocabulary)
+        fill(history, FLEETS[fleet], last, incident)
+        _backfill(engines, folder, history.text())
+        _evaluate(folder, engines, rules, last)
+    mark.write_text(f"{last} {made_of}", "utf-8")
+    return last
+
+
+def _made_of(rules: list[Path]) -> str:
+    sources = [Path(__file__).with_name("history.py"), *rules]
+    return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+def _evaluate(folder: Path, engines: Path, rules: list[Path], end: float) -> None:
     for _ in range(3):  # recordings that are made of recordings come with a later pass
         with serving(folder, engines):
             _record(engines, folder, rules, end)
     with serving(folder, engines):
         lines = [*_alerts(rules, end), "# EOF"]
     _backfill(engines, folder, iter(lines))
-    mark.write_text(str(end), "utf-8")
-    return end
 
 
 def price_rules(folder: Path, by: str | None) -> Path:

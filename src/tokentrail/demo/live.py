@@ -68,7 +68,7 @@ def _connected(target: Target) -> Client:
 
 def _offer(target: Target) -> str:
     return (
-        f"{CALLS} calls to {target.model} at {target.where}, as a rule about {_USUAL} tokens in"
+        f"{CALLS} calls to {target.model} at {target.where}, usually about {_USUAL} tokens in"
         f" all and {CALLS * (_PROMPT + LIMIT):,} at most ({LIMIT} for an answer),"
         f" paid by the key in {target.key_setting}."
     )

@@ -18,9 +18,9 @@ from tokentrail.testing.model import Model
 from tokentrail.testing.server import Server
 
 NEXT = """
-The calls of your own program, as it is:
+To see the calls of your own program, without a change to it:
   tokentrail run app.py
-Exported by OpenTelemetry, in its first lines:
+To export them with OpenTelemetry, begin your program with:
   import tokentrail
   tokentrail.instrument()"""
 """How the demonstration ends."""

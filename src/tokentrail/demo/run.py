@@ -158,7 +158,7 @@ def title(calls: str, read: str = "spans, then metrics") -> RenderableType:
     text = Text.assemble(
         ("tokentrail", "bold"),
         f" {tokentrail.__version__}: the openai client calls {calls}.\n",
-        f"What you see was recorded with OpenTelemetry and read back: from {read}.",
+        f"What you see was recorded with OpenTelemetry and then read from {read}.",
     )
     return Padding(text, (0, 0, 0, 1))
 
@@ -166,7 +166,7 @@ def title(calls: str, read: str = "spans, then metrics") -> RenderableType:
 def run() -> int:
     """Run the demonstration against the embedded server; return the exit code."""
     console = Console(highlight=False)
-    console.print(title("a server in this very process"))
+    console.print(title("a server inside this process"))
     with Server(Model(delay=DELAY, deployments={DEPLOYMENT: DEPLOYED})) as server:
 
         def scenes(watch: SceneWatch) -> None:

@@ -2,10 +2,10 @@
 
 With the option ``stream_options.include_usage`` a server sends one more chunk, with the usage and
 no choice, and ``usage: null`` on the other chunks. The application requested neither, so the extra
-chunk is hidden from it and the null is removed. Some servers send the usage together with the last
-choice, either always or only with the option. One stream cannot show which: the next stream is sent
-without the option to find out. If a server refuses the option, the request is repeated without it,
-and the server does not get the option again for a while.
+chunk is hidden from it and the null is removed. Other servers send usage always, or only with the
+option but without the null. One stream cannot show which: the next stream is sent without the
+option to find out. If a server refuses the option, the request is repeated without it, and the
+server does not get the option again for a while.
 """
 
 from __future__ import annotations
@@ -151,11 +151,20 @@ BY_ITSELF: Final = (
     "azuredatabricks.net",
 )
 """Hosts known to report the usage of streams without the option; applications see it there."""
+IF_ASKED: Final = (
+    "api.openai.com",
+    "openai.azure.com",
+    "cognitiveservices.azure.com",
+)
+"""Hosts known to report the usage of streams only with the option."""
 
 
-def reports_unasked(host: str | None) -> bool:
-    """Whether a host is known to report the usage of streams without the option."""
-    return host is not None and any(host == one or host.endswith("." + one) for one in BY_ITSELF)
+def habit_of(host: str | None) -> Habit | None:
+    """Return what is known of a host before its first stream."""
+    for habit, known in ((Habit.ALWAYS, BY_ITSELF), (Habit.ASKED, IF_ASKED)):
+        if host is not None and any(host == one or host.endswith("." + one) for one in known):
+            return habit
+    return None
 
 
 class UsageFilter(Protocol):
@@ -172,17 +181,17 @@ class InjectedUsage:
     """Hides usage from the application that the server sent only because of our option.
 
     A chunk sent only for the usage is hidden. Usage next to a finish reason is removed if the
-    server is known to follow the option: by ``usage: null`` on earlier chunks, or by an earlier
-    stream without the option. Otherwise the server is assumed to send it anyway. The same is
-    assumed of usage next to an unfinished choice.
+    server is known to follow the option: by its host, by ``usage: null`` on earlier chunks, or by
+    an earlier stream without the option. Otherwise the server is assumed to send it anyway, and the
+    same is assumed of usage next to an unfinished choice.
     """
 
     __slots__ = ("_heeds", "_memory", "_own", "_server")
 
-    def __init__(self, memory: StreamUsageMemory, server: str) -> None:
+    def __init__(self, memory: StreamUsageMemory, server: str, habit: Habit | None) -> None:
         self._memory = memory
         self._server = server
-        self._heeds = memory.habit(server) is Habit.ASKED
+        self._heeds = habit is Habit.ASKED
         """Whether the server sends usage only because of the option."""
         self._own = False
         """Whether the server reports usage anyway, on chunks before the last one."""
@@ -206,6 +215,8 @@ class InjectedUsage:
                 if (goes_on and not extra) or find_usage(fields(chunk)) is None:
                     return False
             elif not choices:
+                if not self._heeds:
+                    self._memory.note_doubt(self._server)
                 return True
         except (AttributeError, IndexError, KeyError, TypeError):
             return False
@@ -221,7 +232,8 @@ class InjectedUsage:
             self._own = True
         if self._own:
             return False
-        self._memory.note_beside_choice(self._server)
+        # The null alone is no proof here: Together sends null and usage unasked.
+        self._memory.note_doubt(self._server)
         if ends and self._heeds:
             take_off(chunk)
         return not ends
@@ -249,20 +261,30 @@ def take_off(chunk: Any) -> None:
 
 
 class UnaskedUsage:
-    """Learns whether a server sends the usage of a stream without the option."""
+    """Learns from a stream without the option whether its server sends the usage anyway.
 
-    __slots__ = ("_came", "_memory", "_server")
+    A stream that is closed, fails or is truncated before its usage came decides nothing.
+    """
+
+    __slots__ = ("_came", "_finished", "_memory", "_server")
 
     def __init__(self, memory: StreamUsageMemory, server: str) -> None:
         self._memory = memory
         self._server = server
         self._came = False
+        self._finished = False
 
     def hides(self, chunk: object) -> bool:
         """Look for usage in ``chunk``; the application gets every chunk."""
-        self._came = self._came or find_usage(fields(chunk)) is not None
+        said = fields(chunk)
+        if not self._came and find_usage(said) is not None:
+            self._came = True
+            self._memory.end_trial(self._server, came=True)
+        choices = sequence(said.get("choices"))
+        self._finished |= any(fields(choice).get("finish_reason") for choice in choices)
         return False
 
     def on_end(self) -> None:
-        """Remember whether usage arrived."""
-        self._memory.note_unasked(self._server, came=self._came)
+        """Remember that no usage came in a whole stream."""
+        if self._finished and not self._came:
+            self._memory.end_trial(self._server, came=False)

@@ -248,16 +248,15 @@ def _ask_for_usage(runtime: Runtime, arguments: CallArguments) -> None:
     if not include_usage.is_open(request, original):
         return
     server = include_usage.server_of(request.endpoint.key, arguments.client, original)
-    habit = memory.habit(server)
-    unasked = habit is Habit.UNASKED or include_usage.reports_unasked(request.endpoint.address)
-    if unasked or memory.refused(server):
+    habit = memory.habit(server) or include_usage.habit_of(request.endpoint.address)
+    if habit in {Habit.ALWAYS, Habit.REFUSED}:
         return
-    if habit is Habit.DOUBT:
+    if habit is Habit.DOUBT and memory.begin_trial(server):
         arguments.usage_filter = include_usage.UnaskedUsage(memory, server)
         return
     arguments.sent = include_usage.added(arguments.retryable)
     arguments.usage_injected = True
-    arguments.usage_filter = include_usage.InjectedUsage(memory, server)
+    arguments.usage_filter = include_usage.InjectedUsage(memory, server, habit)
 
 
 def _listed(arguments: dict[str, object]) -> dict[str, object]:

@@ -162,9 +162,9 @@ def _notes(read: Mapping[str, Any]) -> Iterator[str]:
         yield f"failed: {facts['error']}"
     unread = facts["stream"] and semconv.TIME_TO_FIRST_CHUNK not in read
     if unread and facts["outcome"] == "closed_early":
-        yield "the stream was never read: it is billed all the same"
+        yield "the program never read the stream: it is billed anyway"
     if facts["retries"]:
-        yield f"the client sent it {facts['retries'] + 1} times"
+        yield f"the client sent the request {facts['retries'] + 1} times"
     yield from _usage_notes(facts)
     if facts["missed_tokens"] and facts["miss_reason"] not in _NOT_THE_PROGRAMS:
         missed = f"{facts['missed_tokens']:,} tokens missed the prompt cache"
@@ -175,14 +175,14 @@ def _usage_notes(facts: Mapping[str, Any]) -> Iterator[str]:
     sources = {facts["input_source"], facts["output_source"]}
     if "approximated" in sources and not _has_known_encoding(facts):
         yield (
-            f"no usage came, and the encoding of {facts['model']} is guessed: name a model"
-            " that counts like it in TOKENTRAIL_MODEL_ALIASES"
+            f"the server reported no usage, and the encoding of {facts['model']} is not known: name"
+            " a model with the same encoding in TOKENTRAIL_MODEL_ALIASES"
         )
     elif "approximated" in sources:
-        yield "no usage came, and parts of it can only be estimated"
+        yield "the server reported no usage, and a part of it can only be estimated"
     if "visible" in sources:
         yield (
-            "no usage came, and a reasoning model bills more than it shows:"
+            "the server reported no usage, and a reasoning model bills more than it shows:"
             " TOKENTRAIL_STREAM_USAGE=request asks for it"
         )
 

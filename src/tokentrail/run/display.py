@@ -198,7 +198,7 @@ def _total_line(name: str, total: Total) -> str:
 
 
 def _unpriced(total: Total) -> str:
-    why = "the model has no price, or its tokens no exact count"
+    why = "the model has no price, or the count is not exact"
     hint = why if genai_prices.is_installed() else genai_prices.INSTALL_HINT
     return f"{total.unpriced} of {total.calls} calls have no cost: {hint}"
 

@@ -24,11 +24,9 @@ class Sign:
 SIGNS: Final = {
     "reported": Sign("●", "R", "green", "reported by the server"),
     "counted": Sign("◆", "C", "cyan", "counted here"),
-    "calibrated": Sign("◈", "K", "cyan", "counted, put right by reports of calls like it"),
-    "visible": Sign(
-        "◐", "V", "yellow", "counted as far as seen: thought, unseen, is billed as well"
-    ),
-    "approximated": Sign("≈", "~", "magenta", "approximated, and kept out of gen_ai.*"),
+    "calibrated": Sign("◈", "K", "cyan", "counted, corrected by reports of similar calls"),
+    "visible": Sign("◐", "V", "yellow", "visible output: hidden reasoning is billed too"),
+    "approximated": Sign("≈", "~", "magenta", "approximated, not in gen_ai.*"),
 }
 OUTCOME_STYLES: Final = {
     "completed": "",
