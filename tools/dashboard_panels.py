@@ -44,9 +44,11 @@ from dashboard_queries import (
     TRACED,
     WASTED,
     Queries,
+    choice,
     legend,
     of_kind,
     or_zero,
+    with_choice,
 )
 
 from tokentrail.model.operations import FETCH
@@ -152,6 +154,8 @@ class Column:
     width: int | None = None
     empty: str = ""
     color: bool = False
+    hidden: bool = False
+    """It is there for the link of another column."""
 
 
 @dataclass(frozen=True)
@@ -278,10 +282,7 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
             "Input and output tokens in the time shown, from every source.",
             "stat",
             tuple(
-                Query(
-                    ask.increase(TOKENS, where=of_kind(kind), over=INTERVAL),
-                    f"{name}, {SHOWN}",
-                )
+                Query(ask.increase(TOKENS, where=of_kind(kind), over=INTERVAL), f"{name}, shown")
                 for kind, name in (("input", "in"), ("output", "out"))
             ),
             width=3,
@@ -350,14 +351,14 @@ def _first_screen(ask: Queries) -> tuple[Panel, ...]:
         Panel(
             "Time to first content, p95 by model",
             "Seconds from the request until the first content of a stream: 95 % of streams had it"
-            " by then.",
+            " by then, of the 15 minutes before each point.",
             "timeseries",
-            (Query(ask.p95(FIRST_CONTENT, *TRACED), legend(*TRACED), exemplars=True),),
+            (Query(ask.p95(FIRST_CONTENT, *TRACED, over=NOW), legend(*TRACED), exemplars=True),),
             unit="s",
             empty=NO_STREAMS,
+            over=LATELY,
             decimals=2,
             height=7,
-            stretch=SLOW,
             traces="model",
         ),
         Panel(
@@ -426,27 +427,31 @@ def _services(ask: Queries) -> Panel:
 
 
 def _alerts(ask: Queries) -> Panel:
-    by = ("alert", *TRACED, *([BY] if ask.by else []))
+    linked = (JOB, *([BY] if ask.by else []))
     ours = f'alertname=~"{ALERT}.+", {JOB}=~"$service|"'
     firing = f'ALERTS{{alertstate="firing", {ours}}}'
     since = f"ALERTS_FOR_STATE{{{ours}}} and ignoring (alertstate) {firing}"
     named = f'label_replace({since}, "alert", "$1", "alertname", "{ALERT}(.+)")'
+    begun = f"min by ({', '.join(('alert', MODEL, *linked))}) ({named}) * 1000"
+    for label in linked:
+        begun = with_choice(begun, label)
     return Panel(
-        "Alerts that fire",
-        "Alerts of tokentrail's rules that fire now, the newest first, and how long what they watch"
-        " has been wrong, in hours and minutes. An alert leads to its page in the runbook; All is"
-        " where it is about no single one.",
+        "Firing alerts",
+        "Alerts of tokentrail's rules that fire now, the oldest first, for it is the nearest to the"
+        " cause, and since when what they watch has been wrong. An alert leads to its page in the"
+        " runbook, a service to this dashboard for it alone; any: it is about no single one.",
         "table",
-        (Query(f"time() - max by ({', '.join(by)}) ({named})", instant=True),),
+        (Query(begun, instant=True),),
         empty="No alert of tokentrail fires",
         columns=(
             Column("alert", "Alert", width=180 if ask.by else 190),
-            Column("Value", "Wrong for", "clocks", 1, width=105),
-            *([Column(BY, BY, empty="All", width=75)] if ask.by else []),
-            Column(MODEL, "Model", empty="All", width=85 if ask.by else 130),
-            Column(JOB, "Service", empty="All"),
+            Column("Value", "Since", "time:HH:mm", width=75),
+            *([Column(BY, BY, empty="any", width=85)] if ask.by else []),
+            Column(MODEL, "Model", empty="any", width=105 if ask.by else 150),
+            Column(JOB, "Service", empty="any"),
+            *(Column(choice(label), choice(label), hidden=True) for label in linked),
         ),
-        sort="Wrong for",
+        sort="Since",
         ascending=True,
         width=8,
         height=7,

@@ -186,3 +186,14 @@ def legend(*labels: str) -> str:
 def or_zero(query: str, of: str) -> str:
     """Return a sum that is 0 where there is none of it, but something of ``of``."""
     return f"({query} or {of} * 0)"
+
+
+def choice(label: str) -> str:
+    """Return the label of what a variable takes: a value of this one, or All."""
+    return f"{label}_or_all"
+
+
+def with_choice(query: str, label: str) -> str:
+    """Return a query whose series have the choice of a label, for links to the dashboard."""
+    given = f'label_replace({query}, "{choice(label)}", "All", "", "")'
+    return f'label_replace({given}, "{choice(label)}", "$1", "{label}", "(.+)")'

@@ -353,6 +353,9 @@ def _column(panel: shown.Panel, column: shown.Column) -> Iterator[models.Dynamic
         yield value("thresholds", {"mode": "absolute", "steps": steps})
     if column.color:
         yield value("custom.cellOptions", {"type": "color-text"})
+    if column.hidden:
+        yield value("custom.hidden", of=True)
+        yield value("custom.hideFrom", {"viz": True})  # what Grafana 12 made of it
     links = _links_of(panel, column.name)
     if links:
         yield value("links", [{**_plain(link), "targetBlank": True} for link in links])
@@ -364,7 +367,9 @@ def _links_of(panel: shown.Panel, name: str) -> list[dashboard.DashboardLink]:
     if name == "alert":
         return [docs_link(shown.ALERT + "${__data.fields.alert}")]
     if name in (asked.JOB, asked.BY):
-        return [service_link(name, "by" if name == asked.BY else "service")]
+        there = {column.name for column in panel.columns}
+        field = asked.choice(name) if asked.choice(name) in there else name
+        return [service_link(field, "by" if name == asked.BY else "service")]
     return []
 
 

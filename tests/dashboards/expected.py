@@ -579,13 +579,13 @@ PANELS: dict[tuple[str, str], Callable[[World], Values]] = {
     (SERVICES, "F"): _quantile(0.95, FIRST_CONTENT, *TRACED),
     (SERVICES, "G"): _quantile(0.95, DURATION, *TRACED),
     (SERVICES, "H"): _detail("input", "cached"),
-    ("Alerts that fire", "A"): lambda _: {},
+    ("Firing alerts", "A"): lambda _: {},
     ("Failed calls by model, 15 min", "A"): _failed_share(*TRACED),
     ("Cost per hour by model", "A"): lambda w: times(
         grouped(costs(w.job), *TRACED), w.pace(WINDOW) * 3600
     ),
     ("Input from the cache by model, 15 min", "A"): _detail("input", "cached"),
-    ("Time to first content, p95 by model", "A"): _quantile(0.95, FIRST_CONTENT, *TRACED),
+    ("Time to first content, p95 by model, 15 min", "A"): _quantile(0.95, FIRST_CONTENT, *TRACED),
     ("Tokens per second by model", "A"): _rate(tokens, *TRACED),
     ("Calls per minute by outcome", "A"): _per_minute(calls, OUTCOME),
     ("Calls per minute by model", "A"): _per_minute(calls, *TRACED),

@@ -176,7 +176,7 @@ def test_a_tile_says_of_which_time_its_number_is(panel):
     for target in panel["targets"]:
         if hidden and not re.search(hidden.strip("/"), target["legendFormat"]):
             continue  # a line that keeps the small one below the number
-        said = {"sum": "time shown", "lastNotNull": "15 min"}[calc]
+        said = {"sum": "shown", "lastNotNull": "15 min"}[calc]
         assert target["legendFormat"].endswith(said)
         assert ("[15m]" in target["expr"]) == (calc == "lastNotNull")
 
@@ -202,9 +202,13 @@ def test_a_legend_has_whole_rows(board):
             assert legend % 23 < 6, panel["title"]
 
 
+LINKED = {"job": "var-service", LABEL: "var-by"}
+"""Columns of the table of alerts that lead to the dashboard for them alone, and how."""
+
+
 @pytest.mark.parametrize("board", BOARDS)
 def test_a_cell_that_has_nothing_says_so(board):
-    """A blank one reads as missing: an alert about no single model says All, which links take."""
+    """A blank one reads as missing: an alert about no single model says any, and its link All."""
     for panel in (each for each in panels(board) if each["type"] == "table"):
         empty = {
             each["matcher"]["options"]: dict(map(itemgetter("id", "value"), each["properties"]))
@@ -213,8 +217,25 @@ def test_a_cell_that_has_nothing_says_so(board):
         for name, properties in empty.items():
             if name.startswith("Value #"):
                 assert properties["noValue"].strip(), (panel["title"], name)
-            if panel["title"] == "Alerts that fire" and name not in ("alert", "Value"):
-                assert properties["noValue"] == "All"
+            if panel["title"] == "Firing alerts" and name in ("gen_ai_request_model", *LINKED):
+                assert properties["noValue"] == "any"
+            if panel["title"] == "Firing alerts" and name in LINKED:
+                (link,) = properties["links"]
+                assert f"{LINKED[name]}=${{__data.fields.{name}_or_all}}" in link["url"]
+                assert empty[f"{name}_or_all"]["custom.hidden"]
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_the_oldest_alert_is_the_first_and_says_since_when(board):
+    """What does not fit is a symptom of what began before."""
+    (panel,) = (each for each in panels(board) if each["title"] == "Firing alerts")
+    assert panel["options"]["sortBy"] == [{"displayName": "Since", "desc": False}]
+    (since,) = (
+        each["properties"]
+        for each in panel["fieldConfig"]["overrides"]
+        if each["matcher"]["options"] == "Value"
+    )
+    assert {"id": "unit", "value": "time:HH:mm"} in since
 
 
 @pytest.mark.parametrize("board", BOARDS)
@@ -435,7 +456,7 @@ def test_promtool_finds_no_fault_with_the_rules():
 @pytest.mark.timeout(240)
 def test_promtool_sees_the_alerts_fire(tmp_path):
     cases = tmp_path / "alerts.yml"
-    (since,) = (target for target in targets(BOARDS[0]) if target.panel == "Alerts that fire")
+    (since,) = (target for target in targets(BOARDS[0]) if target.panel == "Firing alerts")
     text = ALERTS.read_text("utf-8").replace("[RULES]", f"[{RULES}]")
     cases.write_text(re.sub(r"(?<=expr: \()SINCE", lambda _: filled(since.expr), text), "utf-8")
     done = subprocess.run(
@@ -507,6 +528,8 @@ def test_a_store_may_name_services_by_another_label(
     panel = next(p for p in board["panels"] if p["title"] == "Calls per minute by model")
     assert legend in panel["targets"][0]["legendFormat"]
     assert link in json.dumps(panel["fieldConfig"]).replace('\\"', '"')
+    argument = f'"$1", "{label}", "(.+)")'
+    assert argument in json.dumps(board).replace('\\"', '"')
     left = re.findall(r"\bjob\b(?!:)", text + json.dumps(board))
     assert bool(left) == (label == "job")
 

@@ -158,7 +158,7 @@ ASKED = [
     for job in JOBS
 ]
 EXPECTED = {**expected.PANELS, **expected.BY_TENANT}
-SILENT = {"Alerts that fire"}
+SILENT = {"Firing alerts"}
 """Panels that have nothing to show, for the alerts that fire first wait for minutes."""
 
 

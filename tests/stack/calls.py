@@ -83,7 +83,7 @@ FILLED_BY_SHOP = {
     ("Transcribed sound per minute", "A"),
 }
 """What the demo leaves empty: its model has no cache, no limits, no tools, and refuses nothing."""
-NOT_ASKED = {("Alerts that fire", "A"), ("Cost of a day against its budget", "B")}
+NOT_ASKED = {("Firing alerts", "A"), ("Cost of a day against its budget", "B")}
 """No alert fires within minutes, and the prices of the example have no budget."""
 
 

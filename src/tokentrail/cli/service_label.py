@@ -19,6 +19,7 @@ _PLACES: Final = re.compile(
     r"|\.(?P<of>labels|fields)\.job\}"  # a link of Grafana
     r"|\{\{job\}\}"  # a legend of Grafana
     r'|"job"'  # a column of a table
+    r'|\\"job\\"'  # an argument of PromQL
     r"|(?<![\w:.])job(?![\w:])"  # PromQL, but for the names of recordings
 )
 
@@ -47,7 +48,7 @@ def _named(found: re.Match[str], *, label: str, quoted: str) -> str:
     place = found[0]
     if place == JOB:
         return quoted
-    if label == quoted or place in ('"job"', "{{job}}"):
+    if label == quoted or place in ('"job"', r"\"job\"", "{{job}}"):
         return place.replace(JOB, label)
     if found["of"]:
         return f".{found['of']}[{quoted}]}}"
