@@ -60,7 +60,7 @@ def unsaid(monkeypatch) -> None:
     """Let warnings that are said once in a process be said once in the test."""
     from tokentrail.support import guard
 
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
 
 
 @pytest.fixture

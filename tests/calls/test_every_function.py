@@ -192,7 +192,7 @@ def _broken(function):
 def lenient(monkeypatch):
     """Swallow our own errors, as in production."""
     monkeypatch.setattr(guard, "strict", False)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ async def test_a_bug_of_ours_is_ours_alone(driver, stage, apis, trail, lenient, 
 
 async def _with_a_bug(program, function, caplog, may_be_silent):
     """Return what is wrong with a run in which this function is broken."""
-    guard._told.clear()
+    guard._logged.clear()
     caplog.clear()
     program.stage.gate.clear()
     before = guard.swallowed

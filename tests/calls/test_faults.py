@@ -43,7 +43,7 @@ class OurBug(Exception):
 def lenient(monkeypatch):
     """Swallow our own errors, as in production, with no place told yet."""
     monkeypatch.setattr(guard, "strict", False)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     yield
     for active in list(_runtimes):  # what a broken seam never ended, nobody will
         active.open_calls.clear()

@@ -35,7 +35,7 @@ def server():
 @pytest.fixture
 def lenient(monkeypatch):
     monkeypatch.setattr(guard, "strict", False)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
 
 
 async def _call(driver, client, *, stream):

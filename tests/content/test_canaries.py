@@ -21,7 +21,7 @@ ASKED = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "canar
 def watched(caplog, monkeypatch):
     """Look at all that is logged, also what was said once before."""
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
 
 
 async def _ends(driver, call):

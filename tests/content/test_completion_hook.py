@@ -192,7 +192,7 @@ async def test_an_upload_without_a_path_is_no_hook(driver, serve, trail, util, m
 
 async def test_without_the_package_a_warning_says_so(driver, serve, trail, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "opentelemetry.util.genai", None)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     monkeypatch.setenv(HOOK, "upload")
     trail.instrument()
     await ask(driver, serve)

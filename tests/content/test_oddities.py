@@ -96,7 +96,7 @@ async def test_an_error_of_ours_costs_the_content_and_nothing_else(
     from tokentrail.content import Redaction
 
     monkeypatch.setattr(guard, "strict", False)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     if place == "start":
         monkeypatch.setattr("tokentrail.call.start.content_accumulator", fail)
     elif place == "request":
@@ -145,7 +145,7 @@ async def test_an_error_of_ours_in_the_rules_keeps_no_message_of_an_exception(
     from tokentrail.content import Redaction
 
     monkeypatch.setattr(guard, "strict", False)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     monkeypatch.setattr(Redaction, "text", fail)
     refused = Plain({"error": {"message": "no tiger", "code": "no"}}, 400)
     create = driver.client(serve(refused)).chat.completions.create
@@ -162,7 +162,7 @@ async def test_an_error_of_ours_in_the_rules_keeps_no_message_of_an_exception(
 async def test_a_redaction_that_returns_no_text_is_logged(
     driver, serve, trail, monkeypatch, caplog
 ):
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     reply = Plain(chat.completion(Answer(("tiger",))))
     create = driver.client(serve(reply)).chat.completions.create
     for _ in range(2):
@@ -175,7 +175,7 @@ async def test_a_redaction_that_returns_no_text_is_logged(
 @pytest.mark.settings(capture_content="SPAN_ONLY", redact=lambda *_: 1 / 0)
 async def test_a_redaction_that_raises_does_no_harm(driver, serve, trail, monkeypatch):
     monkeypatch.setattr(guard, "strict", False)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     create = driver.client(
         serve(Plain(chat.completion(Answer(("tiger",)))))
     ).chat.completions.create

@@ -111,7 +111,7 @@ def test_what_redaction_returns_nothing_for_is_left_out(nothing):
 
 def test_a_redaction_that_raises_keeps_nothing(monkeypatch):
     monkeypatch.setattr(guard, "strict", False)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
 
     def redact(kind: str, text: str) -> str:
         raise ValueError(text)

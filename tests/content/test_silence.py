@@ -188,7 +188,7 @@ async def test_with_capture_off_nothing_is_recorded(
     driver, serve, trail, caplog, monkeypatch, settings, api, stream, ending
 ):
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     trail.instrument(**settings)
     await Caller(driver, serve, api, stream, ending)()
     gc.collect()
@@ -239,7 +239,7 @@ async def test_with_capture_on_only_content_is_recorded(
     driver, serve, trail, caplog, monkeypatch, api, stream, ending
 ):
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     trail.instrument(capture_content="SPAN_AND_EVENT")
     await Caller(driver, serve, api, stream, ending)()
     told = told_by(trail, caplog)
@@ -257,7 +257,7 @@ async def test_redaction_acts_on_all_that_is_recorded(
     driver, serve, trail, caplog, monkeypatch, api, stream, ending
 ):
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     trail.instrument(capture_content="SPAN_AND_EVENT", redact=redact, capture_tool_schemas=True)
     await Caller(driver, serve, api, stream, ending)()
     told = told_by(trail, caplog)

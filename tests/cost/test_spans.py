@@ -283,7 +283,7 @@ def test_a_missing_package_causes_one_warning_that_says_how_to_install_it():
 
 async def test_without_the_package_own_prices_hold(trail, driver, monkeypatch, caplog):
     monkeypatch.setattr(genai_prices, "is_installed", lambda: False)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     with caplog.at_level(logging.WARNING, "tokentrail"):
         trail.instrument(cost="reported", prices=OWN)
     assert "only the models of gpt-4o-mini, help-desk have a cost" in caplog.text

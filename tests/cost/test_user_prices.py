@@ -79,7 +79,7 @@ def test_a_bad_file_says_what_is_wrong_with_it(file, content, why):
 
 
 def test_a_file_that_is_not_there_raises_and_in_the_environment_warns_once(caplog, monkeypatch):
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     with pytest.raises(
         ValueError, match=r"prices='/nought.json' is not allowed \(/nought.json: No such file"
     ):

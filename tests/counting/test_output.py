@@ -154,7 +154,15 @@ def held_memory(tally):
 
 @feeds
 @pytest.mark.parametrize("counting", [True, False], ids=["encoding", "no encoding"])
-@pytest.mark.parametrize("unit", ["word ", "a", " ", "的", "😀", "x1"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "word ",
+        "的",
+        "😀",
+        *(pytest.param(unit, marks=pytest.mark.thorough) for unit in ("a", " ", "x1")),
+    ],
+)
 @pytest.mark.parametrize("keys", [1, 40])
 def test_what_is_held_stays_under_64_kb(o200k, feed, unit, keys, counting):
     """Whatever arrives, in however many parts, with an encoding or none."""

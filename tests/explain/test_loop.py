@@ -105,7 +105,7 @@ def _named(conversation_id):
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("named", [True, pytest.param(False, marks=pytest.mark.thorough)])
 async def test_the_cache_in_ten_turns(agent, client, api, streamed, named):
     """Others stand between them: auxiliary calls, and those of another conversation."""
     agent.streamed = streamed

@@ -155,7 +155,7 @@ async def test_a_record_that_is_none_of_theirs_does_no_harm(
     from tokentrail.telemetry import genai_util
 
     monkeypatch.setattr(guard, "strict", False)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     monkeypatch.setattr(genai_util, "inner_attributes", lambda record, _: record.no_such_field)
     await _ask(driver, inside())
     assert trail.spans.one().attributes["tokentrail.outcome"] == "completed"

@@ -105,7 +105,7 @@ def test_a_new_server_with_each_call(told):
 
 @pytest.fixture
 def unsaid(monkeypatch):
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
 
 
 @pytest.mark.thorough

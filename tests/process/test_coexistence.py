@@ -30,7 +30,7 @@ OTHERS = {
 @pytest.fixture
 def move_in(monkeypatch):
     """Let another instrumentation be there; ``on``: at work, not just imported."""
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
 
     def move_in(module, *, on=True):
         found = ModuleType(module)

@@ -45,7 +45,7 @@ def client():
 @pytest.fixture
 def lenient(monkeypatch):
     monkeypatch.setattr(guard, "strict", False)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
 
 
 def _call(client, *, stream):

@@ -127,7 +127,7 @@ def test_a_misspelt_variable_is_named_with_the_nearest_right_one(caplog, instrum
 
 def test_a_misspelt_variable_is_warned_of_at_run_time(caplog, monkeypatch):
     monkeypatch.setenv("TOKENTRAIL_COST_", "counted")
-    monkeypatch.setattr("tokentrail.support.guard._told", set())
+    monkeypatch.setattr("tokentrail.support.guard._logged", set())
     tokentrail.instrument(skip_dep_check=True)
     tokentrail.uninstrument()
     assert caplog.messages == ["TOKENTRAIL_COST_ is not a setting: the nearest is TOKENTRAIL_COST."]
@@ -209,7 +209,7 @@ def test_a_switch_is_read_as_people_write_it(monkeypatch, word):
 def test_content_for_events_that_are_switched_off_is_refused(caplog, monkeypatch):
     with pytest.raises(ValueError, match="contradicts emit_event=False"):
         tokentrail.instrument(capture_content="EVENT_ONLY", emit_event=False)
-    monkeypatch.setattr("tokentrail.support.guard._told", set())
+    monkeypatch.setattr("tokentrail.support.guard._logged", set())
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "EVENT_ONLY")
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT", "no")
     tokentrail.instrument(skip_dep_check=True)

@@ -165,7 +165,7 @@ def test_a_row_that_finds_nothing_is_no_error(row, optional, monkeypatch, caplog
     """An optional one is a debug line, a required one a warning, said once."""
     monkeypatch.setattr(methods, "ROWS", (replace(row, optional=optional),))
     monkeypatch.setattr(methods, "CONNECTIONS", ())
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     standing.method(ROWS[0])
     for _ in range(2):
         install.remove()

@@ -191,7 +191,7 @@ async def test_what_no_attribute_can_be_is_left_out_with_a_word(
 ):
     from tokentrail.support import guard
 
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     with tokentrail.attributes(user=value):
         await ask()
     assert "user" not in trail.spans.attributes()
@@ -276,7 +276,7 @@ async def test_a_hook_that_raises_does_no_harm(trail, ask, monkeypatch, caplog, 
     from tokentrail.support import guard
 
     monkeypatch.setattr(guard, "strict", False)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
 
     def hook(span, seen):
         raise KeyError(ASKED["messages"][0]["content"])

@@ -28,7 +28,7 @@ ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 async def test_the_first_call_without_a_provider_is_mentioned(
     driver, caplog, monkeypatch, providers, informs
 ):
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     caplog.set_level(logging.INFO, "tokentrail")
     tokentrail.instrument(**providers, skip_dep_check=True)
     try:

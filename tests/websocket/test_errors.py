@@ -328,7 +328,7 @@ async def test_an_error_of_ours_leaves_the_event_to_the_application(
     api, peer, client, driver, trail, monkeypatch, caplog
 ):
     monkeypatch.setattr(guard, "strict", False)
-    monkeypatch.setattr(guard, "_told", set())
+    monkeypatch.setattr(guard, "_logged", set())
     monkeypatch.setattr(WebSocketSession, "seen", lambda *_: 1 / 0)
     peer.answers = [[*half(api), api.done()]]
     async with driver.within(api.connect(client)) as connection:

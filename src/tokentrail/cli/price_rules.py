@@ -274,8 +274,8 @@ def _priced_already(rates: Rates, part: str, whole: Rate) -> Decimal:
 
 
 def _tiers(model: Any) -> list[str]:
-    said = (v.when.get("service_tier") for v in model.price_variants or () if len(v.when) == 1)
-    return sorted({tier for tier in said if genai_prices.is_standard_tier(tier) is not None})
+    named = (v.when.get("service_tier") for v in model.price_variants or () if len(v.when) == 1)
+    return sorted({tier for tier in named if genai_prices.is_standard_tier(tier) is not None})
 
 
 def _tier(tier: str | None) -> str:

@@ -119,8 +119,8 @@ def is_refusal(error: BaseException) -> bool:
 
 def _names_option(error: BaseException) -> bool:
     body = getattr(error, "body", None)
-    said = (f"{error}",) if body is None else _said(body)
-    return any(_NAMED.search(_ECHO.sub("", text)) for text in said)
+    texts = (f"{error}",) if body is None else _texts(body)
+    return any(_NAMED.search(_ECHO.sub("", text)) for text in texts)
 
 
 _BAD, _BROKEN, _NOT_IMPLEMENTED = 400, 500, 501
@@ -132,7 +132,7 @@ _ECHO: Final = re.compile(
 _NESTED: Final = 8
 
 
-def _said(body: object, depth: int = 0) -> Iterator[str]:
+def _texts(body: object, depth: int = 0) -> Iterator[str]:
     """Yield the texts and field names of an error body, without an echo of the option."""
     if isinstance(body, str):
         yield body
@@ -140,10 +140,10 @@ def _said(body: object, depth: int = 0) -> Iterator[str]:
         for name, value in body.items():
             if not (isinstance(value, Mapping) and value.get(_WANTED) is True):
                 yield str(name)
-                yield from _said(value, depth + 1)
+                yield from _texts(value, depth + 1)
     elif depth < _NESTED and isinstance(body, list):
         for part in body:
-            yield from _said(part, depth + 1)
+            yield from _texts(part, depth + 1)
 
 
 BY_ITSELF: Final = (
@@ -238,9 +238,9 @@ class InjectedUsage:
             self._memory.add_refusal(self._server)
 
     def _beside_choice(self, chunk: Any, choices: object) -> bool:
-        said = [fields(choice) for choice in sequence(choices)]
-        ends = any(choice.get("finish_reason") for choice in said)
-        if not ends and not any(map(_is_empty, said)):
+        shown = [fields(choice) for choice in sequence(choices)]
+        ends = any(choice.get("finish_reason") for choice in shown)
+        if not ends and not any(map(_is_empty, shown)):
             self._own = True
         if self._own:
             return False
@@ -288,11 +288,11 @@ class UnaskedUsage:
 
     def hides(self, chunk: object) -> bool:
         """Look for usage in ``chunk``; the application gets every chunk."""
-        said = fields(chunk)
-        if not self._came and find_usage(said) is not None:
+        received = fields(chunk)
+        if not self._came and find_usage(received) is not None:
             self._came = True
             self._memory.end_trial(self._server, came=True)
-        choices = sequence(said.get("choices"))
+        choices = sequence(received.get("choices"))
         self._finished |= any(fields(choice).get("finish_reason") for choice in choices)
         return False
 

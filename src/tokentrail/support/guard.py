@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
 _logger = logging.getLogger("tokentrail")
-_told: set[str] = set()
+_logged: set[str] = set()
 
 strict: bool = os.environ.get("TOKENTRAIL_STRICT") == "1"
 """Raise our own errors instead of swallowing them."""
@@ -122,9 +122,9 @@ def _is_handler(frame: FrameType, before: FrameType) -> bool:
 def _note(place: str, error: BaseException) -> None:
     global swallowed
     swallowed += 1
-    if strict or place in _told:
+    if strict or place in _logged:
         return
-    _told.add(place)
+    _logged.add(place)
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     path = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames))
     with suppress(Exception):  # a log handler of the application may raise
@@ -139,15 +139,15 @@ def _note(place: str, error: BaseException) -> None:
 
 def warn_once(key: str, message: str, *args: object) -> None:
     """Log a warning once per process for ``key``."""
-    if key not in _told:
-        _told.add(key)
+    if key not in _logged:
+        _logged.add(key)
         with suppress(Exception):  # as above
             _logger.warning(message, *args)
 
 
 def inform_once(key: str, message: str, *args: object) -> None:
     """Log an information once per process for ``key``."""
-    if key not in _told:
-        _told.add(key)
+    if key not in _logged:
+        _logged.add(key)
         with suppress(Exception):  # as above
             _logger.info(message, *args)

@@ -339,11 +339,14 @@ class JoinedCallTelemetry(CallTelemetry):
             self._metrics.finish_own(counted, self._context, joined=self._record is not None)
         if not self.needs_details:
             return
-        told = {**spans.start_attributes(operation.request), **spans.end_attributes(operation)}
+        all_attributes = {
+            **spans.start_attributes(operation.request),
+            **spans.end_attributes(operation),
+        }
         if self._record is not None:
             genai_util.publish(
-                self._record, operation, told, spans_only=self._metrics.only_reported
+                self._record, operation, all_attributes, spans_only=self._metrics.only_reported
             )
             self._record.metric_attributes.update(self._metrics.asked(operation.request))
         elif self.span.is_recording():
-            self.span.set_attributes(genai_util.namespaced_attributes(operation, told))
+            self.span.set_attributes(genai_util.namespaced_attributes(operation, all_attributes))

@@ -61,8 +61,8 @@ class _Columns:
 
     def named(self, values: tuple[Any, ...]) -> Attributes:
         """Return the attributes for these values of the fields."""
-        pairs, told = zip(self._names, values, strict=True), self._zeros
-        return {name: value for name, value in pairs if value or (told and value is not None)}
+        pairs, zeros = zip(self._names, values, strict=True), self._zeros
+        return {name: value for name, value in pairs if value or (zeros and value is not None)}
 
 
 _REQUEST: Final = _Columns(semconv.REQUEST_ATTRIBUTES, without=ID_FIELDS)

@@ -278,13 +278,13 @@ def compare(
     operation: Operation, counted_input: Count | None, counted_output: Count | None
 ) -> Usage:
     """Return reports together with counts, if the two can be compared."""
-    told_input, told_output = reported_input(operation), reported_output(operation)
+    reported_in, reported_out = reported_input(operation), reported_output(operation)
     return Usage(
-        _report(told_input),
-        _report(told_output),
+        _report(reported_in),
+        _report(reported_out),
         _reported(operation.response),
-        counted_input and _comparable(counted_input, told_input),
-        counted_output and _comparable(counted_output, told_output),
+        counted_input and _comparable(counted_input, reported_in),
+        counted_output and _comparable(counted_output, reported_out),
     )
 
 
@@ -300,18 +300,18 @@ def resolve_usage(
     reported = operation.response.reported if operation.response is not None else None
     if reported is None:
         return Usage(counted_input, counted_output)
-    told_input, told_output = reported.input_tokens, reported_output(operation)
-    if told_output is not None:
-        generated: Count | None = Count(told_output, Source.REPORTED)
+    reported_in, reported_out = reported.input_tokens, reported_output(operation)
+    if reported_out is not None:
+        generated: Count | None = Count(reported_out, Source.REPORTED)
     else:
         partial = None if mode is TokenCounting.OFF else reported.output_tokens
         generated = _at_least(partial, counted_output)
     return Usage(
-        counted_input if told_input is None else Count(told_input, Source.REPORTED),
+        counted_input if reported_in is None else Count(reported_in, Source.REPORTED),
         generated,
         reported,
-        counted_input and _comparable(counted_input, told_input),
-        counted_output and _comparable(counted_output, told_output),
+        counted_input and _comparable(counted_input, reported_in),
+        counted_output and _comparable(counted_output, reported_out),
     )
 
 

@@ -98,11 +98,11 @@ class MetricAttributes:
         """Return the application's own attributes of a call that points may have, without lists."""
         if not request.attribution:
             return {}
-        said = dict(request.attribution)
+        asked = dict(request.attribution)
         return {
-            name: values.bounded(said[name])
+            name: values.bounded(asked[name])
             for name, values in self._asked.items()
-            if isinstance(said.get(name), (str, bool, int, float))
+            if isinstance(asked.get(name), (str, bool, int, float))
         }
 
     def _refined(self, operation: Operation, base: Attributes) -> Attributes:

@@ -134,5 +134,8 @@ def _limits(headers: Mapping[str, str]) -> Iterator[tuple[str, int, int]]:
     """Yield each limit in the headers of an answer, and what is left of it."""
     for kind, limit, remaining in _HEADERS:
         both = headers.get(limit, ""), headers.get(remaining, "")
-        if all(said.isdecimal() and len(said) <= _DIGITS for said in both) and int(both[0]) > 0:
+        if (
+            all(number.isdecimal() and len(number) <= _DIGITS for number in both)
+            and int(both[0]) > 0
+        ):
             yield kind, int(both[0]), int(both[1])

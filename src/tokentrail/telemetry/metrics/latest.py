@@ -91,8 +91,8 @@ class LatestMetrics:
         usage, kind = operation.usage, TOKEN_TYPES[place]
         count = (usage.input, usage.output)[place]
         if count is not None:
-            told = usage.reported if count.source is Source.REPORTED else None
-            for modality, number in split(kind, count.tokens, told):
+            report = usage.reported if count.source is Source.REPORTED else None
+            for modality, number in split(kind, count.tokens, report):
                 self._counters[kind].add(
                     number, {**attributes, semconv.MODALITY: modality}, context
                 )

@@ -152,16 +152,18 @@ class Metrics:
         """Record how counts compare with the reports of the same call."""
         self._record_comparison(usage, self._points.base(request, model), context)
 
-    def _record(self, operation: Operation, told: Vocabularies | None, context: Context) -> None:
+    def _record(
+        self, operation: Operation, vocabularies: Vocabularies | None, context: Context
+    ) -> None:
         """Record a call in our own metrics, and in the given conventional ones, if any."""
         usage, shared = operation.usage, self._points.of_series(operation)
         given, made = usage.input, usage.output
         waste = waste_reason(operation)
         sources = given and given.source, made and made.source
-        key = (told, operation.outcome, waste, sources)
+        key = (vocabularies, operation.outcome, waste, sources)
         series = shared.series.get(key)
         if series is None:
-            series = shared.series[key] = self._series_of(operation, told, shared)
+            series = shared.series[key] = self._series_of(operation, vocabularies, shared)
             self._begin(series, operation, shared, context)
         read = 0 if given is None else given.tokens
         written = 0 if made is None else made.tokens
@@ -183,12 +185,12 @@ class Metrics:
             record(operation, context)
 
     def _series_of(
-        self, operation: Operation, told: Vocabularies | None, shared: SeriesAttributes
+        self, operation: Operation, vocabularies: Vocabularies | None, shared: SeriesAttributes
     ) -> MetricSeries:
         """Return the series of calls like this one."""
         points, usage, name = self._points, operation.usage, operation.request.operation
         series = MetricSeries(self._ended.sum(points.own_attributes(operation)))
-        series.details = told is not None and name in WITH_TOKEN_METRICS
+        series.details = vocabularies is not None and name in WITH_TOKEN_METRICS
         for place, count in ((INPUT, usage.input), (OUTPUT, usage.output)):
             if count is None or (self.only_reported and not _is_reported(count)):
                 continue
@@ -199,9 +201,9 @@ class Metrics:
             else:
                 series.sums[1 + place] = self._own.sum(points.own_tokens(operation, kind, count))
             if series.details and count.source in CONVENTIONAL:
-                for vocabulary in told or ():
+                for vocabulary in vocabularies or ():
                     vocabulary.add_tokens(series, operation, place, count, shared)
-        for vocabulary in told or ():
+        for vocabulary in vocabularies or ():
             vocabulary.add_times(series, operation, shared)
         return series
 
@@ -293,12 +295,12 @@ def _vocabularies(meter: Meter, wanted: MetricNames) -> Vocabularies:
 
 def _compared(usage: Usage) -> Iterator[tuple[str, Count, Count]]:
     """Yield each token type that was both counted and reported, with both counts."""
-    for kind, counted, told in (
+    for kind, counted, reported in (
         ("input", usage.counted_input, usage.input),
         ("output", usage.counted_output, usage.output),
     ):
-        if counted is not None and _is_reported(told) and told.tokens > 0:
-            yield kind, counted, told
+        if counted is not None and _is_reported(reported) and reported.tokens > 0:
+            yield kind, counted, reported
 
 
 def _is_reported(count: Count | None) -> TypeGuard[Count]:

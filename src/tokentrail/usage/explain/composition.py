@@ -39,7 +39,7 @@ _ROLES: Final = {
     **dict.fromkeys(("tool", "function"), "tool_results"),
     **dict.fromkeys(INSTRUCTIONS, "instructions"),
 }
-_SAID: Final = "said"
+_OF_A_TURN: Final = "turn"
 """From the user: only the position decides whether it is the last turn or history."""
 
 Tokens = dict[str, int]
@@ -105,16 +105,16 @@ class SectionCounter:
         parts: Tokens = dict.fromkeys(PARTS, 0)
         unsure = set(head.unsure)
         _add(parts, head, "user")
-        last_said = _last_answer(prompt)
+        last_answer = _last_answer(prompt)
         for number, unit in enumerate(sections.units):
             counted = self._known.use((base, unit.digest))
             if counted is None:
                 counted = yield from self._unit(prompt, unit, (model, encoder, base))
             elif number % _AT_ONCE == _AT_ONCE - 1:
                 yield
-            said = "user" if unit.turn.first > last_said else "history"
-            unsure |= {said if part == _SAID else part for part in counted.unsure}
-            _add(parts, counted, said)
+            part_of_turn = "user" if unit.turn.first > last_answer else "history"
+            unsure |= {part_of_turn if part == _OF_A_TURN else part for part in counted.unsure}
+            _add(parts, counted, part_of_turn)
             units.append(counted)
         if prompt.unknowable or prompt.incomplete:
             unsure |= set(PARTS)
@@ -255,12 +255,12 @@ def _part(place: int | str, rule: RuleId, prompt: Prompt) -> str:
     if isinstance(place, str):
         for_tools = rule.value.startswith("input.tools.")  # a message added by the server for them
         return "tools" if for_tools else _PLACES.get(place, "other")
-    return "other" if rule in _OTHER else _ROLES.get(prompt.messages[place].role, _SAID)
+    return "other" if rule in _OTHER else _ROLES.get(prompt.messages[place].role, _OF_A_TURN)
 
 
-def _add(parts: Tokens, counted: Counted, said: str) -> None:
+def _add(parts: Tokens, counted: Counted, part_of_turn: str) -> None:
     for name, tokens in counted.tokens:
-        parts[said if name == _SAID else name] += tokens
+        parts[part_of_turn if name == _OF_A_TURN else name] += tokens
 
 
 def _last_answer(prompt: Prompt) -> int:

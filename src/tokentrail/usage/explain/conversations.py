@@ -91,7 +91,7 @@ class Conversations:
             found = self._named.use(name)
             if found is not None:
                 return found
-        if not (_is_told(request) or _begins(request, sections)):
+        if not (_is_named(request) or _begins(request, sections)):
             for chain in reversed(sections.items[sections.first_user :]):
                 found = self._chains.use(chain)
                 if found is not None:
@@ -124,7 +124,7 @@ class Conversations:
         return int.from_bytes(drawn[:8], "big") < self._share * 2**64
 
 
-def _is_told(request: Request) -> bool:
+def _is_named(request: Request) -> bool:
     """Whether the application names the conversation: then none is guessed."""
     return conversation_id(request) is not None
 
@@ -138,8 +138,8 @@ def conversation_id(request: Request) -> str | None:
     """Return the id of the conversation, the server's or the application's own."""
     if request.conversation_id is not None:
         return request.conversation_id
-    said = dict(request.attribution).get(_ATTRIBUTE)
-    return said if isinstance(said, str) else None
+    given = dict(request.attribution).get(_ATTRIBUTE)
+    return given if isinstance(given, str) else None
 
 
 def _names(request: Request, sections: Sections) -> list[Digest]:

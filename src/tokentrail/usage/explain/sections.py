@@ -123,7 +123,7 @@ def _leading(messages: tuple[Message, ...]) -> int:
 
 
 def _first_user(messages: tuple[Message, ...]) -> int:
-    return next((i for i, said in enumerate(messages) if said.role == "user"), len(messages))
+    return next((i for i, message in enumerate(messages) if message.role == "user"), len(messages))
 
 
 def _chained(digests: list[Digest]) -> Iterable[Digest]:
@@ -137,9 +137,9 @@ def _units(prompt: Prompt, digests: list[Digest], leading: int) -> Iterable[Unit
     found = [turn for turn in turns(prompt) if turn.first >= leading]
     ends = [turn.first for turn in found[1:]] + [len(prompt.messages)]
     for turn, end in zip(found, ends, strict=False):  # no turn: the loop runs once more
-        said, size = digests[turn.first : end], end - turn.first
+        own, size = digests[turn.first : end], end - turn.first
         is_alone = size == 1 and not turn.dropped
-        yield Unit(turn, said[0] if is_alone else keyed(*said, bytes([turn.dropped])), size)
+        yield Unit(turn, own[0] if is_alone else keyed(*own, bytes([turn.dropped])), size)
 
 
 def _message(message: Message) -> Digest:
