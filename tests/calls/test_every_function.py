@@ -73,7 +73,6 @@ EDGES = {
     # The application's own flush(), which also ends what an uninstrument() left:
     "tokentrail.runtime.runtime": {"Runtime.flush", "current", "flush"},
     "tokentrail.runtime.worker": {
-        "Worker.flush", "Worker.backlog", "Worker.stop", "Worker._end_all", "_Barrier.__init__",
         "Worker._run", "_report",  # the thread's own edge
     },
 }  # fmt: skip

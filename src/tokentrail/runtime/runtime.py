@@ -139,12 +139,14 @@ class Runtime:
 
     def flush(self, timeout: float) -> bool:
         """Wait until every call that has ended is recorded; return whether all are."""
-        if self._is_closed:  # a late stream may have queued work; no thread may start again
-            self.worker.stop(timeout)
         batch = self.emitter.metrics.batch
         batch.waiters.append(None)
         try:
-            return self.worker.flush(timeout)
+            with guard.shield("flush"):
+                if self._is_closed:  # a late stream may have queued work; no thread may start again
+                    self.worker.stop(timeout)
+                return self.worker.flush(timeout)
+            return False
         finally:
             batch.waiters.pop()
             with guard.shield("metrics"):
@@ -163,7 +165,8 @@ class Runtime:
         until = time.monotonic() + self.settings.count_timeout
         self.flush(self.settings.count_timeout)
         self._is_closed = True
-        self.worker.stop(until - time.monotonic())
+        with guard.shield("stop"):
+            self.worker.stop(until - time.monotonic())
         batch = self.emitter.metrics.batch
         batch.submit = reject
         self.emitter.provider_flush.remove()
