@@ -61,7 +61,8 @@ KNOWN = {
             "call async: process, as genai-openai",
             "calls of 16 threads: process, as genai-openai",
         ),
-        "From 0.9 to 1.3 in five runs, by instructions 0.86: what the worker records of a call grew (retries, choices, waste, tools), and it begins with cold caches.",
+        "From 0.9 to 1.3 in five runs, by instructions 0.86: what the worker records of a call grew "
+        "(retries, choices, waste, tools), and it begins with cold caches.",
     ),
     "import and instrument(): 25 ms": "52 to 58 ms. Some 90 modules are imported "
     "before the first call, and the SDK's own API for logs, which has 1 ms of it.",
