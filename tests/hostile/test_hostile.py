@@ -73,6 +73,7 @@ async def _read(driver, stream):
 
 
 @pytest.mark.thorough
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     "text", ["the sea " * MEGABYTE, "a" * (8 * MEGABYTE)], ids=["words", "run"]
 )
@@ -85,7 +86,7 @@ async def test_a_giant_chunk_is_counted_elsewhere_and_not_for_long(trail, driver
     begun = time.thread_time()
     await driver.read(stream)
     assert time.thread_time() - begun < 1
-    assert tokentrail.flush(20)
+    assert tokentrail.flush(100)
     span = trail.spans.one()
     assert span.attributes["tokentrail.outcome"] == "completed"
     assert span.attributes["tokentrail.usage.output.source"] in {"counted", "approximated"}
