@@ -11,7 +11,10 @@ import inspect
 import io
 
 import pytest
+from tests.billing.hearing import TOKENS
 
+from tokentrail.cost.parts import transcript_parts
+from tokentrail.model.records import Reported
 from tokentrail.testing.payloads import audio, images
 from tokentrail.testing.server import Event, Plain, Server, Stream
 
@@ -46,13 +49,6 @@ def heard(**usage):
     return {"text": audio.HEARD, "usage": usage}
 
 
-TOKENS = {
-    "type": "tokens",
-    "input_tokens": 100,
-    "input_token_details": {"audio_tokens": 90, "text_tokens": 10},
-    "output_tokens": 20,
-    "total_tokens": 120,
-}
 UNSPLIT = {**TOKENS, "input_token_details": None}
 SPLIT = {"output_tokens_details": {"text_tokens": 10, "image_tokens": 4160}}
 CACHED = {"input_tokens_details": {"text_tokens": 9, "image_tokens": 9, "cached_tokens": 5}}
@@ -177,3 +173,9 @@ async def test_a_stream_with_fewer_images_than_asked_for_has_no_cost(trail, driv
     )
     found = await costs(trail, driver, Stream([done]), DRAW, "gpt-image-1.5", stream=True, n=2)
     assert found == (None, None, None)
+
+
+def test_a_transcript_whose_input_is_not_reported_has_no_parts():
+    """Its output alone would be a partial sum."""
+    assert transcript_parts(Reported(output_tokens=20)) is None
+    assert transcript_parts(Reported(input_tokens=0, output_tokens=20)) == {"output": 20}

@@ -67,7 +67,7 @@ def transcript_parts(used: Reported) -> Parts | None:
     if used.audio_seconds is not None:
         return {"audio_hour": used.audio_seconds}
     audio, text = used.audio_input_tokens or 0, used.text_input_tokens or 0
-    if audio + text != (used.input_tokens or 0):
+    if audio + text != used.input_tokens:
         return None
     parts = {"audio_input": audio, "input": text, "output": used.output_tokens or 0}
     return {name: number for name, number in parts.items() if number}
