@@ -23,6 +23,7 @@ from dashboard_queries import (
     label,
     legend,
     of_kind,
+    ratio,
     series,
 )
 
@@ -111,7 +112,7 @@ def _tokens(ask: Queries) -> tuple[Panel, ...]:
             "timeseries",
             (
                 Query(
-                    f"{ask.total(INPUT, PART)} / on () group_left () {ask.total(INPUT)}",
+                    ratio(ask.total(INPUT, PART), ask.total(INPUT), "on () group_left ()"),
                     legend(PART),
                 ),
             ),
@@ -127,7 +128,7 @@ def _tokens(ask: Queries) -> tuple[Panel, ...]:
             "What the server read from its cache, of what it could have had nothing changed, over"
             " the 15 minutes before each point. More than 100 %: another process sent it before.",
             "timeseries",
-            (Query(f"{read} / ({cacheable} > 0)", legend(*TRACED)),),
+            (Query(ratio(read, cacheable), legend(*TRACED)),),
             unit="percentunit",
             empty=NOT_EXPLAINED,
             over=LATELY,
@@ -193,7 +194,7 @@ def _growth(ask: Queries) -> tuple[Panel, ...]:
             "Share of the input that definitions of tools are, over the 15 minutes before each"
             " point: each call pays for all of them.",
             "timeseries",
-            (Query(f"{tools} / {ask.increase(INPUT, *TRACED, over=NOW)}", legend(*TRACED)),),
+            (Query(ratio(tools, ask.increase(INPUT, *TRACED, over=NOW)), legend(*TRACED)),),
             unit="percentunit",
             empty=NOT_EXPLAINED,
             over=LATELY,

@@ -48,6 +48,7 @@ from dashboard_queries import (
     legend,
     of_kind,
     or_zero,
+    ratio,
     with_choice,
 )
 
@@ -223,7 +224,7 @@ def _glance(ask: Queries) -> tuple[Panel, ...]:
     tokens = ask.increase(TOKENS, over=NOW)
 
     def share(metric: str, where: str, of: str) -> str:
-        return f"{or_zero(ask.increase(metric, where=where, over=NOW), of)} / {of}"
+        return ratio(or_zero(ask.increase(metric, where=where, over=NOW), of), of)
 
     return (
         _tile(
@@ -385,10 +386,10 @@ def _services(ask: Queries) -> Panel:
         ask.spent_over(RANGE, *by),
         f"round({ask.increase(TOKENS, *by, where=of_kind('input'))})",
         f"round({ask.increase(TOKENS, *by, where=of_kind('output'))})",
-        f"{or_zero(failed, calls)} / {calls}",
+        ratio(or_zero(failed, calls), calls),
         ask.p95(FIRST_CONTENT, *by, over=NOW),
         ask.p95(DURATION, *by, over=NOW),
-        f"{ask.increase(CACHED, *by, over=NOW)} / {reported}",
+        ratio(ask.increase(CACHED, *by, over=NOW), reported),
     )
     return Panel(
         "Services and models",
@@ -465,7 +466,7 @@ def _failed_share(ask: Queries) -> Panel:
         "Failed calls by model",
         "Share of the calls that failed, over the 15 minutes before each point.",
         "timeseries",
-        (Query(f"{or_zero(failed, calls)} / {calls}", legend(*TRACED)),),
+        (Query(ratio(or_zero(failed, calls), calls), legend(*TRACED)),),
         unit="percentunit",
         over=LATELY,
         decimals=1,
@@ -482,7 +483,7 @@ def _cached_share(ask: Queries) -> Panel:
         "Share of reported input tokens that the server read from its cache, over the 15 minutes"
         " before each point. They are cheaper and faster: a fall costs money and time.",
         "timeseries",
-        (Query(f"{ask.increase(CACHED, *TRACED, over=NOW)} / {reported}", legend(*TRACED)),),
+        (Query(ratio(ask.increase(CACHED, *TRACED, over=NOW), reported), legend(*TRACED)),),
         unit="percentunit",
         empty="No server reported cached input",
         over=LATELY,
@@ -620,7 +621,7 @@ def _time(ask: Queries) -> tuple[Panel, ...]:
             "Output speed by model",
             "Output tokens from every source over the seconds that calls took, waiting included.",
             "timeseries",
-            (Query(f"{written} / {waited}", legend(*TRACED)),),
+            (Query(ratio(written, waited), legend(*TRACED)),),
             unit=TOKENS_PER_SECOND,
             decimals=0,
             width=12,
@@ -652,8 +653,10 @@ def _tokens(ask: Queries) -> tuple[Panel, ...]:
             "timeseries",
             (
                 Query(
-                    f"{ask.total(REASONING, *TRACED)} /"
-                    f" {ask.total(TOKENS, *TRACED, where=_reported_output())}",
+                    ratio(
+                        ask.total(REASONING, *TRACED),
+                        ask.total(TOKENS, *TRACED, where=_reported_output()),
+                    ),
                     legend(*TRACED),
                 ),
             ),
@@ -670,7 +673,7 @@ def _tokens(ask: Queries) -> tuple[Panel, ...]:
                 "timeseries",
                 (
                     Query(
-                        f"{ask.total(TOKENS, *TRACED, where=of_kind(kind))} / {calls}",
+                        ratio(ask.total(TOKENS, *TRACED, where=of_kind(kind)), calls),
                         legend(*TRACED),
                     ),
                 ),
@@ -696,7 +699,7 @@ def _shares(ask: Queries, kind: str) -> Panel:
         f"What share of {kind} tokens was reported by the server, counted here, calibrated by"
         " reports, visible (what a reasoning model let us see) or approximated.",
         "timeseries",
-        (Query(f"{shares} / on () group_left () {whole}", legend(SOURCE)),),
+        (Query(ratio(shares, whole, "on () group_left ()"), legend(SOURCE)),),
         unit="percentunit",
         decimals=1,
         stacked=True,
@@ -727,7 +730,7 @@ def _cost(ask: Queries) -> tuple[Panel, ...]:
             "Cost of a thousand calls by model",
             "Dollars for a thousand calls, whatever their outcome, by model and service.",
             "timeseries",
-            (Query(f"1000 * {ask.spent(*TRACED)} / {calls}", legend(*TRACED)),),
+            (Query(ratio(f"1000 * {ask.spent(*TRACED)}", calls), legend(*TRACED)),),
             unit="currencyUSD",
             empty=NO_PRICES,
             decimals=2,
@@ -756,7 +759,8 @@ def _cost(ask: Queries) -> tuple[Panel, ...]:
 def _limits(ask: Queries) -> tuple[Panel, ...]:
     def headroom(kind: str) -> str:
         left = f'min by ({MODEL}, {JOB}) ({LEFT}{{{CHOSEN}, {LIMIT_TYPE}="{kind}"}})'
-        return f'{left} / min by ({MODEL}, {JOB}) ({LIMIT}{{{CHOSEN}, {LIMIT_TYPE}="{kind}"}})'
+        whole = f'min by ({MODEL}, {JOB}) ({LIMIT}{{{CHOSEN}, {LIMIT_TYPE}="{kind}"}})'
+        return ratio(left, whole)
 
     return (
         Panel(
@@ -845,7 +849,7 @@ def _trust(ask: Queries) -> tuple[Panel, ...]:
             "Tokens counted here over tokens that the server reported, of the calls that have both."
             " 1 is exact; away from it, counts of that model are off.",
             "timeseries",
-            (Query(f"{counted} / {reported}", legend(*TRACED, KIND)),),
+            (Query(ratio(counted, reported), legend(*TRACED, KIND)),),
             unit="none",
             empty="No calls were compared: count_verification_ratio says how many are",
             decimals=2,

@@ -143,8 +143,9 @@ class Queries:
         return f"sum{group} ({both})"
 
     def p95(self, names: tuple[str, ...], *labels: str, over: str = RATE) -> str:
-        """Return the 95th percentile by labels."""
-        return f"histogram_quantile(0.95, {self.either(names, 'bucket', *labels, 'le', over=over)})"
+        """Return the 95th percentile by labels; of no calls it would be NaN, which ``>=`` drops."""
+        buckets = self.either(names, "bucket", *labels, "le", over=over)
+        return f"histogram_quantile(0.95, {buckets}) >= 0"
 
     def spent(self, *labels: str) -> str:
         """Return USD per second by labels, as the rules of ``tokentrail prices`` record it."""
@@ -186,6 +187,11 @@ def legend(*labels: str) -> str:
 def or_zero(query: str, of: str) -> str:
     """Return a sum that is 0 where there is none of it, but something of ``of``."""
     return f"({query} or {of} * 0)"
+
+
+def ratio(part: str, whole: str, match: str = "") -> str:
+    """Return a part over its whole; nothing where the whole is 0, instead of NaN."""
+    return f"{part} /{match and ' ' + match} ({whole} > 0)"
 
 
 def choice(label: str) -> str:

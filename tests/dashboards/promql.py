@@ -21,6 +21,19 @@ def selected(expr: str) -> list[tuple[str, set[str]]]:
     return found
 
 
+def selectors(expr: str) -> list[tuple[str, dict[str, str]]]:
+    """Return the metrics that a query selects, each with the labels that it asks to be equal."""
+    found: list[tuple[str, dict[str, str]]] = []
+
+    def visit(node: Any) -> None:
+        if isinstance(node, promql_parser.VectorSelector):
+            equal = (m for m in node.matchers.matchers if str(m.op) == "MatchOp.Equal")
+            found.append((node.name, {matcher.name: matcher.value for matcher in equal}))
+
+    promql_parser.walk(promql_parser.parse(expr), visit)
+    return found
+
+
 def grouping(expr: str) -> set[str]:
     """Return the labels by which a query groups."""
     labels: set[str] = set()

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 import yaml
-from tests.dashboards import expected
+from tests.dashboards import expected, promql
 from tests.dashboards.server import program
 from tests.dashboards.shipped import (
     BOARDS,
@@ -463,6 +463,41 @@ def test_promtool_sees_the_alerts_fire(tmp_path):
         [program("promtool"), "test", "rules", cases], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_nothing_of_an_idle_service_is_not_a_number(tmp_path):
+    """0 / 0 is NaN, which Grafana shows as a value: there must be nothing, so that it says why."""
+    queries = {filled(target.expr) for target in targets()}
+    queries |= {rule.expr for rule in rules() if not rule.alert}
+    labels = {label: "some" for query in queries for label in promql.grouping(query)}
+    idle = {
+        _series(name, {**dict(sorted(labels.items())), "le": le, **equal})
+        for query in queries
+        for name, equal in promql.selectors(query)
+        for le in ("1", "+Inf")
+    }
+    cases = tmp_path / "idle.yml"
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": one, "values": "7x120"} for one in sorted(idle)],
+        "promql_expr_test": [
+            {"expr": f"({query}) != ({query})", "eval_time": "110m", "exp_samples": []}
+            for query in sorted(queries)
+        ],
+    }
+    cases.write_text(yaml.safe_dump({"tests": [case]}), "utf-8")
+    done = subprocess.run(
+        [program("promtool"), "test", "rules", cases], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _series(name: str, labels: dict[str, str]) -> str:
+    """Return a series as promtool reads it; what is no histogram has no "le"."""
+    shown = {k: v for k, v in labels.items() if k != "le" or name.endswith("_bucket")}
+    return f"{name}{{{', '.join(f'{key}={json.dumps(value)}' for key, value in shown.items())}}}"
 
 
 NAMES = ["tokentrail.json", "tokentrail.rules.yml"]
