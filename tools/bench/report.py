@@ -261,7 +261,8 @@ def _off(results: Results) -> Iterator[str]:
 def _start(results: Results) -> Iterator[str]:
     yield "### Start"
     yield (
-        "ms of CPU in a fresh process that has imported the client and the SDK; the look at installed "
+        "ms of CPU in a fresh process that has imported the client, the SDK and "
+        "opentelemetry-instrumentation; the look at installed "
         "packages is `BaseInstrumentor`'s own."
     )
     yield _table(
