@@ -7,6 +7,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from tokentrail.model.records import Endpoint
+from tokentrail.support.bounded import BoundedCache
 
 AZURE = "azure.ai.openai"
 BEDROCK = "aws.bedrock"
@@ -48,6 +49,11 @@ _BEDROCK = re.compile(r"(.+\.)?bedrock[\w-]*\.(.+\.amazonaws\.com(\.cn)?|[\w-]+\
 _DEFAULT_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 
 
+_BY_URL: BoundedCache[tuple[int, type, str], tuple[object, Endpoint]] = BoundedCache(64)
+"""The endpoints of the last URLs of clients. A client keeps its URL, which cannot be modified, so
+it is found by its identity."""
+
+
 def endpoint_of(client: object) -> Endpoint:
     """Return the endpoint of an openai client of any version and kind.
 
@@ -55,16 +61,22 @@ def endpoint_of(client: object) -> Endpoint:
     The URL is read by its parts only, so httpx and httpx2 are alike.
     """
     url, version = getattr(client, "base_url", None), getattr(client, "_api_version", "")
+    key = (id(url), type(client), version if type(version) is str else "")
+    known = _BY_URL.get(key)
+    if known is not None and known[0] is url:  # nearly always: its parts take 5 us to read
+        return known[1]
     host = getattr(url, "host", None)
     port = getattr(url, "port", None)
     scheme = getattr(url, "scheme", None)
-    return _endpoint(
+    endpoint = _endpoint(
         type(client).__mro__,
         host if isinstance(host, str) else "",
         port if isinstance(port, int) else None,
         scheme if isinstance(scheme, str) else "",
         f"{getattr(url, 'path', '')}?{version}",
     )
+    _BY_URL.keep(key, (url, endpoint))
+    return endpoint
 
 
 def socket_endpoint_of(client: object) -> Endpoint:
