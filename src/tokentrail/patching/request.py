@@ -17,9 +17,7 @@ from tokentrail.apis.values import deep_copy, is_other_collection
 from tokentrail.call.start import CallToRecord, start_call
 from tokentrail.config import StreamUsage
 from tokentrail.model.endpoint import endpoint_of
-from tokentrail.patching import include_usage
 from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
-from tokentrail.runtime.stream_usage import Habit
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass
 from tokentrail.telemetry.context import without_instrumentation
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from tokentrail.call.observed_call import ObservedCall
     from tokentrail.content import Content
     from tokentrail.model.records import Endpoint, Request
+    from tokentrail.patching import include_usage
     from tokentrail.patching.include_usage import UsageFilter
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry import request_attributes
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 else:
     from tokentrail.support.lazy import LateModule
 
+    include_usage = LateModule("patching.include_usage")
     request_attributes = LateModule("telemetry.request_attributes")
 
 _CONTEXT_SHIELD = guard.shield("context")
@@ -238,25 +238,8 @@ def read_arguments(
     if is_unusual:
         arguments.is_unusual = True
     if request.stream and runtime.settings.stream_usage is StreamUsage.REQUEST:
-        _ask_for_usage(runtime, arguments)
+        include_usage.ask(runtime, arguments)
     return arguments
-
-
-def _ask_for_usage(runtime: Runtime, arguments: CallArguments) -> None:
-    """Add the option for the usage of a stream, if the request and the server allow it."""
-    request, original, memory = arguments.request, arguments.original, runtime.stream_usage
-    if not include_usage.is_open(request, original):
-        return
-    server = include_usage.server_of(request.endpoint.key, arguments.client, original)
-    habit = memory.habit(server) or include_usage.habit_of(request.endpoint.address)
-    if habit in {Habit.ALWAYS, Habit.REFUSED}:
-        return
-    if habit is Habit.DOUBT and memory.begin_trial(server):
-        arguments.usage_filter = include_usage.UnaskedUsage(memory, server)
-        return
-    arguments.sent = include_usage.added(arguments.retryable)
-    arguments.usage_injected = True
-    arguments.usage_filter = include_usage.InjectedUsage(memory, server, habit)
 
 
 def _listed(arguments: dict[str, object]) -> dict[str, object]:
