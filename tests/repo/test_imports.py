@@ -19,6 +19,7 @@ from tokentrail.testing.server import Plain, Server, Stream
 HEAVY = (
     "openai",
     "tiktoken",
+    "opentelemetry._logs",
     "opentelemetry.sdk",
     "httpx",
     "httpx2",

@@ -8,14 +8,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import _logs as otel_logs
 from opentelemetry import trace
 
 from tokentrail.model.records import Usage
 from tokentrail.support import guard
 from tokentrail.telemetry import completion_hook, genai_util, internal_metrics, semconv, spans
 from tokentrail.telemetry.context import EnclosingCall, without_instrumentation
-from tokentrail.telemetry.events import Events
+from tokentrail.telemetry.events import Events, global_provider
 from tokentrail.telemetry.metrics.recording import Metrics
 from tokentrail.telemetry.provider_flush import ProviderFlush
 from tokentrail.telemetry.spans import SpanTemplates
@@ -84,7 +83,7 @@ class Emitter:
         current = (
             trace.get_tracer_provider,
             metrics.get_meter_provider,
-            otel_logs.get_logger_provider,
+            global_provider,
         )
         in_use = zip(PROVIDERS, self.providers, current, strict=True)
         return [
