@@ -24,31 +24,12 @@ from tokentrail.runtime.stream_usage import Habit
 
 if TYPE_CHECKING:
     from tokentrail.model.records import Request
-    from tokentrail.patching.request import CallArguments
-    from tokentrail.runtime.runtime import Runtime
     from tokentrail.runtime.stream_usage import StreamUsageMemory
 
 OPTION: Final = "stream_options"
 _WANTED: Final = "include_usage"
 _VERSION: Final = "api-version"
 _READ_ONCE: Final = ("messages", "prompt", "tools", "functions")
-
-
-def ask(runtime: Runtime, arguments: CallArguments) -> None:
-    """Add the option for the usage of a stream, if the request and the server allow it."""
-    request, original, memory = arguments.request, arguments.original, runtime.stream_usage
-    if not is_open(request, original):
-        return
-    server = server_of(request.endpoint.key, arguments.client, original)
-    habit = memory.habit(server) or habit_of(request.endpoint.address)
-    if habit in {Habit.ALWAYS, Habit.REFUSED}:
-        return
-    if habit is Habit.DOUBT and memory.begin_trial(server):
-        arguments.usage_filter = UnaskedUsage(memory, server)
-        return
-    arguments.sent = added(arguments.retryable)
-    arguments.usage_injected = True
-    arguments.usage_filter = InjectedUsage(memory, server, habit)
 
 
 def server_of(base_url: str, client: object, kwargs: Mapping[str, Any]) -> str:

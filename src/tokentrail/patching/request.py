@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Endpoint, Request
     from tokentrail.patching import include_usage
     from tokentrail.patching.include_usage import UsageFilter
+    from tokentrail.runtime import stream_usage
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry import request_attributes
     from tokentrail.telemetry.context import CallContext
@@ -40,6 +41,7 @@ else:
 
     include_usage = LateModule("patching.include_usage")
     request_attributes = LateModule("telemetry.request_attributes")
+    stream_usage = LateModule("runtime.stream_usage")
 
 _CONTEXT_SHIELD = guard.shield("context")
 """Created once: creating a shield takes as long as entering it."""
@@ -238,8 +240,25 @@ def read_arguments(
     if is_unusual:
         arguments.is_unusual = True
     if request.stream and runtime.settings.stream_usage is StreamUsage.REQUEST:
-        include_usage.ask(runtime, arguments)
+        _ask_for_usage(runtime, arguments)
     return arguments
+
+
+def _ask_for_usage(runtime: Runtime, arguments: CallArguments) -> None:
+    """Add the option for the usage of a stream, if the request and the server allow it."""
+    request, original, memory = arguments.request, arguments.original, runtime.stream_usage
+    if not include_usage.is_open(request, original):
+        return
+    server = include_usage.server_of(request.endpoint.key, arguments.client, original)
+    habit = memory.habit(server) or include_usage.habit_of(request.endpoint.address)
+    if habit in {stream_usage.Habit.ALWAYS, stream_usage.Habit.REFUSED}:
+        return
+    if habit is stream_usage.Habit.DOUBT and memory.begin_trial(server):
+        arguments.usage_filter = include_usage.UnaskedUsage(memory, server)
+        return
+    arguments.sent = include_usage.added(arguments.retryable)
+    arguments.usage_injected = True
+    arguments.usage_filter = include_usage.InjectedUsage(memory, server, habit)
 
 
 def _listed(arguments: dict[str, object]) -> dict[str, object]:

@@ -49,7 +49,8 @@ class Events:
             import_once(_API)
         self._given = provider
         self._found: Logger | None = None
-        self._find_logger()
+        if self._find_logger() is not None:
+            import_once("tokentrail.telemetry.log_records")
         wanted, on_events = settings.emit_event, settings.capture_content.on_events
         self.emits_details = on_events if wanted is None else wanted
         """Whether the event with the details of an inference is emitted."""

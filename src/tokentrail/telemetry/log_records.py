@@ -15,10 +15,16 @@ from opentelemetry import attributes as otel_attributes
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, SeverityNumber
 
-from tokentrail.telemetry import content_attributes, semconv
+from tokentrail.telemetry import semconv
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
+
+    from tokentrail.telemetry import content_attributes
+else:
+    from tokentrail.support.lazy import LateModule
+
+    content_attributes = LateModule("telemetry.content_attributes")
 
 _HAS_NAME = "event_name" in inspect.signature(LogRecord.__init__).parameters
 IS_STRUCTURED = (
