@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +134,7 @@ def _import_what_counts() -> None:
 def _is_without_metadata() -> bool:
     """Whether openai can be imported and has no metadata, as in a program that was frozen."""
     try:
-        version("openai")
+        distribution("openai")
     except PackageNotFoundError:
         return find_spec("openai") is not None
     return False
