@@ -120,6 +120,7 @@ def _import_what_counts() -> None:
     from tokentrail import call, counting
     from tokentrail.apis.readers import adapter_of
     from tokentrail.model.operations import CHAT, RESPONSES
+    from tokentrail.patching import include_usage
 
     for package, name in (
         (adapter_of(CHAT), "parse_request"),
@@ -127,6 +128,7 @@ def _import_what_counts() -> None:
         (call, "UsageCounter"),
         (counting, "InputTally"),
         (counting, "OutputTally"),
+        (include_usage, "InjectedUsage"),
     ):
         getattr(package, name)
 
