@@ -79,6 +79,24 @@ STREAMS = {
         [{"index": n, "function": {"name": name, "parameters": given}}]
         for n, (name, given) in enumerate(CALLS)
     ],
+    "in turns, by id": [
+        *([{"id": name, "function": {"name": name, "arguments": ""}}] for name, _ in CALLS),
+        *([{"id": c[0], "function": {"arguments": json.dumps(c[1])}}] for c in CALLS),
+    ],
+    "the name so far on each delta": [
+        [{"index": n, "function": {"name": name[:end], "arguments": text}}]
+        for n, (name, given) in enumerate(CALLS)
+        for end, text in ((3, ""), (99, json.dumps(given)))
+    ],
+    "the name after the arguments": [
+        [{"index": n, "id": f"c{n}", "function": piece}]
+        for n, (name, given) in enumerate(CALLS)
+        for piece in ({"arguments": json.dumps(given)}, {"name": name})
+    ],
+    "all once more at the end": [
+        *([{**piece, "id": f"c{n}"}] for n, c in enumerate(CALLS) for piece in _pieces(c, n)),
+        *([one] for one in PLACED),
+    ],
 }
 
 
@@ -113,6 +131,7 @@ async def test_the_same_function_twice_is_two_calls(trail, ask):
         (['{"a":', '{"a":', "1}}"], '{"a":{"a":1}}', "approximated"),  # or all so far
         (['{"a', '{"a":1', ',"b":2}'], '{"a":1,"b":2}', "approximated"),
         (['{"', "a", '":1}'], '{"a":1}', "counted"),
+        (["{", "}", '{"a":1}'], None, "approximated"),  # two objects are no arguments
     ],
 )
 async def test_arguments_that_may_be_repeated_are_no_sure_count(
@@ -120,8 +139,27 @@ async def test_arguments_that_may_be_repeated_are_no_sure_count(
 ):
     deltas = [[_delta(WEATHER, 0, arguments=piece, id="c0")] for piece in pieces]
     calls, told = await _counted(trail, ask, deltas)
-    assert calls == [("weather_of", json.loads(arguments))]
+    assert calls == [("weather_of", json.loads(arguments) if arguments else "".join(pieces))]
     assert told["tokentrail.usage.output.source"] == source
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_under_its_old_and_its_new_name_is_one_call(trail, ask, stream):
+    said = {"function_call": _part(TIME), "tool_calls": [{"id": "x", "function": _part(TIME)}]}
+    await ask(reply_of(said, stream=stream), stream=stream)
+    calls, told = _calls(trail)
+    assert calls == [TIME]
+    assert told["gen_ai.usage.output_tokens"] == 31  # as for one of them alone
+
+
+async def test_a_legacy_call_whose_name_and_arguments_are_repeated_is_one_call(trail, ask):
+    text = json.dumps(TIME[1])
+    pieces = [{"name": TIME[0], "arguments": text[:end]} for end in (4, 9, 99)]
+    events = [chunk({"function_call": piece}) for piece in pieces]
+    await ask(streamed(*events, chunk({}, "function_call")), stream=True)
+    calls, told = _calls(trail)
+    assert calls == [TIME]
+    assert told["tokentrail.usage.output.source"] == "counted"
 
 
 async def test_a_call_in_pieces_with_one_id_is_one_call(trail, ask):
@@ -249,6 +287,7 @@ LEFT_OUT = {
     "a call by its name": {"content": "Alders.", "tool_calls": [{"function": "weather_of"}]},
     "calls by number": {"content": "Alders.", "tool_calls": {"0": PLACED[0]}},
     "a call of another type": {"tool_calls": [{"id": "b", "type": "browser", "browser": {}}]},
+    "a call of another form": {"tool_calls": [{"index": 0, "use": {"name": "weather_of"}}]},
 }
 
 
@@ -259,6 +298,16 @@ async def test_where_something_is_left_out_nothing_is_counted(trail, ask, name, 
     told = trail.spans.attributes()
     assert told.get("tokentrail.usage.output.source") in {"approximated", None}
     assert told["tokentrail.usage.input.source"] == "counted"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_only_the_finish_reason_names_is_not_counted_as_nothing(
+    trail, ask, stream
+):
+    said = {"content": None, "tool_call": PLACED[0]}
+    plain = completion(said, "tool_calls")
+    await ask(streamed(chunk(said), chunk({}, "tool_calls")) if stream else plain, stream=stream)
+    assert "gen_ai.usage.output_tokens" not in trail.spans.attributes()
 
 
 async def test_a_stream_of_whole_messages_is_not_counted(trail, ask):
