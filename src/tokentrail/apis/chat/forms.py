@@ -52,11 +52,11 @@ def _text(value: object) -> str:
 
 
 def holds_other_words(message: Mapping[str, object]) -> bool:
-    """Whether an unknown field contains words, or the server ran tools of its own."""
+    """Whether an unknown field contains words or data, or the server ran tools of its own."""
     if any(map(message.get, _SERVER_TOOLS)):
         return True
     others = (nonempty_str(message[name]) for name in message if name not in KNOWN_FIELDS)
-    return any(text is not None and " " in text for text in others)
+    return any(text is not None and (" " in text or text.startswith("data:")) for text in others)
 
 
 def content_parts(content: object) -> object:
