@@ -379,3 +379,122 @@ async def test_arguments_that_come_only_when_they_are_done(trail, driver, serve,
     await driver.call(responses_of(driver.client(serve(Plain(whole)))).create, **asked)
     assert _usage(told) == _usage(trail.spans.attributes())
     assert 22 in _usage(told).values()
+
+
+PLACE = {"output_index": 0, "content_index": 0, "item_id": "m"}
+BEGUN = {"id": "r", "object": "response", "created_at": 5, "model": "gpt-4o-mini", "output": []}
+SAID = {"type": "output_text", "text": "I will look.", "annotations": []}
+MESSAGE = {"type": "message", "id": "m", "role": "assistant", "content": [SAID]}
+CALL = {"type": "function_call", "id": "f", "call_id": "k", "name": "weather_of"}
+CALLED = {**CALL, "arguments": '{"city":"Ulm"}'}
+
+
+def _events(*events):
+    """Return a stream of these events between its first and its last, which has no output."""
+    first, last = ({**BEGUN, "status": status} for status in ("in_progress", "completed"))
+    ends = [
+        _event(f"response.{n}", response=r) for n, r in (("created", first), ("completed", last))
+    ]
+    return Stream([ends[0], *events, ends[1]])
+
+
+@pytest.fixture
+def respond(driver, serve):
+    """Return a function that asks a server of responses, and reads the answer to its end."""
+
+    async def respond(reply):
+        stream = isinstance(reply, Stream)
+        create = responses_of(driver.client(serve(reply))).create
+        answer = await driver.call(create, model="gpt-4o-mini", input="Weather?", stream=stream)
+        if stream:
+            await driver.read(answer)
+
+    return respond
+
+
+TOLD_ONCE = {
+    "in the part alone": (MESSAGE, [_event("response.content_part.done", part=SAID, **PLACE)]),
+    "at another index when done": (
+        MESSAGE,
+        [
+            _event("response.output_text.delta", delta="I will look.", **PLACE),
+            _event(
+                "response.output_text.done", text="I will look.", **{**PLACE, "output_index": 1}
+            ),
+            _event("response.output_item.done", output_index=2, item=MESSAGE),
+        ],
+    ),
+    "when the item begins": (
+        CALLED,
+        [_event("response.output_item.added", output_index=0, item=CALLED)],
+    ),
+    "twice begun": (
+        CALLED,
+        [
+            *[_event("response.output_item.added", output_index=0, item=CALL)] * 2,
+            _event("response.output_item.done", output_index=0, item=CALLED),
+        ],
+    ),
+    "an object when done": (
+        CALLED,
+        [
+            _event("response.output_item.added", output_index=0, item=CALL),
+            _event(
+                "response.function_call_arguments.done", output_index=0, arguments={"city": "Ulm"}
+            ),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOLD_ONCE)
+async def test_a_stream_of_responses_counts_as_the_same_answer_whole(trail, respond, name):
+    item, events = TOLD_ONCE[name]
+    await respond(_events(*events))
+    streamed_output = trail.spans.attributes()["gen_ai.usage.output_tokens"]
+    trail.spans.clear()
+    await respond(Plain({**BEGUN, "status": "completed", "output": [item]}))
+    told = trail.spans.attributes()
+    assert told["gen_ai.usage.output_tokens"] == streamed_output
+    assert told["tokentrail.usage.output.source"] == "counted"
+
+
+UNREAD = {
+    "no list": Plain({**BEGUN, "status": "completed", "output": MESSAGE}),
+    "a text for the output": Plain({**BEGUN, "status": "completed", "output": "I will look."}),
+    "a text for the content": Plain(
+        {**BEGUN, "status": "completed", "output": [{**MESSAGE, "content": "I will look."}]}
+    ),
+    "a part of another type": Plain(
+        {**BEGUN, "status": "completed", "output": [{**MESSAGE, "content": [{"type": "beam"}]}]}
+    ),
+    "an object for a delta": _events(
+        _event("response.output_text.delta", delta={"a": "b"}, **PLACE)
+    ),
+    "no type": Stream([Event({"delta": "I will look.", **PLACE})]),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+async def test_output_that_was_not_read_is_not_counted_as_nothing(trail, respond, name):
+    await respond(UNREAD[name])
+    assert "gen_ai.usage.output_tokens" not in trail.spans.attributes()
+
+
+REPORT = {"input_tokens": 71, "output_tokens": 30, "total_tokens": 101}
+END = {**BEGUN, "status": "completed"}
+REPORTED = {
+    "next to the response": [_event("response.completed", response=END, usage=REPORT)],
+    "in another event's name": [_event("response.done", response={**END, "usage": REPORT})],
+    "in an object of another vendor": [
+        _event("response.completed", response={**END, "meta": {"usage": REPORT}})
+    ],
+}
+
+
+@pytest.mark.parametrize("name", REPORTED)
+async def test_the_usage_of_a_stream_of_responses_is_found(trail, respond, name):
+    await respond(Stream(REPORTED[name]))
+    told = trail.spans.attributes()
+    assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (71, 30)
+    assert told["tokentrail.outcome"] == "completed"

@@ -87,6 +87,52 @@ async def test_an_error_beside_no_vectors_is_a_failure_that_cost_nothing(trail, 
     assert _usage(told) == {}
 
 
+STARTED = {"id": "r", "object": "response", "model": "gpt-4o-mini", "output": []}
+FAILED = {
+    "a number": ({"status": "failed", "error": {"code": 503, "message": "no"}}, "503"),
+    "a text": ({"status": "failed", "error": "overloaded"}, "overloaded"),
+    "no code": ({"status": "failed", "error": None}, "_OTHER"),
+    "a status of its own": ({"status": "error", "error": {"code": "busy"}}, "busy"),
+    "in capitals": ({"status": "FAILED", "error": {"code": "busy"}}, "busy"),
+    "beside another status": ({"status": "incomplete", "error": {"code": "busy"}}, "busy"),
+}
+
+
+@pytest.mark.settings(emit_event=True)
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", FAILED)
+async def test_a_response_that_failed_before_its_output_cost_nothing(
+    trail, driver, serve, name, stream
+):
+    more, error = FAILED[name]
+    begun = {"type": "response.created", "response": {**STARTED, "status": "in_progress"}}
+    ended = {"type": "response.failed", "response": {**STARTED, **more}}
+    reply = Stream([Event(begun), Event(ended)]) if stream else Plain({**STARTED, **more})
+    create = responses_of(driver.client(serve(reply))).create
+    answer = await driver.call(create, model="gpt-4o-mini", input="Trees?", stream=stream)
+    if stream:
+        await driver.read(answer)
+    assert _usage(_check(trail, "failed", error)) == {}
+
+
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [
+        ({"type": "error", "code": 429, "message": "slow down"}, "429"),
+        ({"type": "error", "code": None, "message": "slow down"}, "error"),
+        ({"detail": "Not Found"}, "_OTHER"),
+    ],
+)
+async def test_an_error_event_instead_of_a_response_cost_nothing(
+    trail, driver, serve, event, error
+):
+    create = responses_of(driver.client(serve(Stream([Event(event)])))).create
+    await driver.read(await driver.call(create, model="gpt-4o-mini", input="Trees?", stream=True))
+    told = trail.spans.attributes()
+    assert (told["tokentrail.outcome"], told["error.type"]) == ("failed", error)
+    assert _usage(told) == {}
+
+
 CHOICES = {
     "an error": ({"error": {"code": "overloaded", "message": "busy"}}, "length", "overloaded"),
     "a number": ({"error": {"code": 504, "message": "slow"}}, "stop", "504"),
