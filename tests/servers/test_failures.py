@@ -274,8 +274,19 @@ async def test_a_plain_response_in_progress_is_truncated_unless_in_the_backgroun
     assert told == ["truncated", "completed"]
 
 
-async def test_html_in_place_of_a_stream_is_a_failure(trail, ask):
-    page = Plain(b"<html>Log in</html>", headers={"content-type": "text/html"})
+@pytest.mark.parametrize(
+    "page",
+    [
+        Plain(b"<html>Log in</html>", headers={"content-type": "text/html"}),
+        Plain({"error": {"message": "no", "code": "full"}}),
+        Plain({"detail": "Not Found"}),
+        Plain(b"upstream unavailable", headers={"content-type": "text/plain; charset=utf-8"}),
+        Plain(b"<Error><Code>no</Code></Error>", headers={"content-type": "application/xml"}),
+    ],
+    ids=["html", "an error", "a framework's", "text", "xml"],
+)
+async def test_another_body_in_place_of_a_stream_is_a_failure(trail, ask, page):
+    """The client finds no event in it, and raises nothing."""
     assert await ask(page, stream=True) == []
     told = trail.spans.attributes()
     assert (told["tokentrail.outcome"], told["error.type"]) == ("failed", "_OTHER")
