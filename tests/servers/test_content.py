@@ -287,6 +287,12 @@ LEFT_OUT = {
     "a call by its name": {"content": "Alders.", "tool_calls": [{"function": "weather_of"}]},
     "calls by number": {"content": "Alders.", "tool_calls": {"0": PLACED[0]}},
     "a call of another type": {"tool_calls": [{"id": "b", "type": "browser", "browser": {}}]},
+    "a picture in a field of its own": {
+        "content": "Alders.",
+        "picture": "data:image/png;base64,aa",
+    },
+    "thought in a list": {"content": "Alders.", "thoughts": [{"text": "Near water, so"}]},
+    "a refusal in an object": {"content": "Alders.", "refusal": {"text": "I will not."}},
     "a call of another form": {"tool_calls": [{"index": 0, "use": {"name": "weather_of"}}]},
 }
 
@@ -308,6 +314,29 @@ async def test_a_call_that_only_the_finish_reason_names_is_not_counted_as_nothin
     plain = completion(said, "tool_calls")
     await ask(streamed(chunk(said), chunk({}, "tool_calls")) if stream else plain, stream=stream)
     assert "gen_ai.usage.output_tokens" not in trail.spans.attributes()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_thought_next_to_the_message_is_not_left_out_in_silence(trail, ask, stream):
+    more = {"reasoning_content": "Near water, so"}
+    said = {"content": "Alders."}
+    plain = completion(said, choice=more)
+    await ask(streamed(chunk(said, "stop", choice=more)) if stream else plain, stream=stream)
+    assert trail.spans.attributes()["tokentrail.usage.output.source"] == "approximated"
+
+
+@pytest.mark.parametrize("choice", [None, {}, {"index": 0, "message": None}])
+async def test_a_choice_without_a_message_is_not_counted_as_nothing(trail, ask, choice):
+    await ask(Plain({**HEAD, "object": "chat.completion", "choices": [choice]}))
+    assert "gen_ai.usage.output_tokens" not in trail.spans.attributes()
+
+
+async def test_choices_of_the_same_index_are_two_texts(trail, ask):
+    choice = {"index": 0, "message": {"content": "Alders."}, "finish_reason": "stop"}
+    await ask(Plain({**HEAD, "object": "chat.completion", "choices": [choice, choice]}))
+    told = trail.spans.attributes()
+    assert told["gen_ai.response.finish_reasons"] == ("stop", "stop")
+    assert told["gen_ai.usage.output_tokens"] == 2 * 4
 
 
 async def test_a_stream_of_whole_messages_is_not_counted(trail, ask):

@@ -88,6 +88,18 @@ async def test_an_error_beside_no_vectors_is_a_failure_that_cost_nothing(trail, 
 
 
 STARTED = {"id": "r", "object": "response", "model": "gpt-4o-mini", "output": []}
+CHAT = completion({"content": "Alders."}).body
+
+
+@pytest.mark.parametrize("way", ["create", "with_raw_response.create"])
+async def test_the_answer_of_another_api_is_a_failure(trail, driver, serve, way):
+    create = responses_of(driver.client(serve(Plain(CHAT))))
+    for name in way.split("."):
+        create = getattr(create, name)
+    await driver.call(create, model="gpt-4o-mini", input="Trees?")
+    assert trail.spans.attributes()["tokentrail.outcome"] == "failed"
+
+
 FAILED = {
     "a number": ({"status": "failed", "error": {"code": 503, "message": "no"}}, "503"),
     "a text": ({"status": "failed", "error": "overloaded"}, "overloaded"),
@@ -137,6 +149,7 @@ CHOICES = {
     "an error": ({"error": {"code": "overloaded", "message": "busy"}}, "length", "overloaded"),
     "a number": ({"error": {"code": 504, "message": "slow"}}, "stop", "504"),
     "a reason": ({}, "error", "_OTHER"),
+    "a reason in another word": ({}, "failed", "_OTHER"),
     "a reason in capitals": ({}, "ERROR", "_OTHER"),
     "a reason of its own": ({}, "network_error", "network_error"),
     "a text": ({"error": "overloaded"}, "stop", "overloaded"),
@@ -155,6 +168,12 @@ async def test_an_error_inside_a_choice_is_a_failure_of_what_was_used(trail, ask
     await ask(reply, stream=stream)
     told = _check(trail, "failed", error)
     assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (31, 4)
+
+
+@pytest.mark.parametrize("choices", [[], "none"])
+async def test_an_answer_without_a_choice_cost_nothing(trail, ask, choices):
+    await ask(Plain({**completion({}).body, "choices": choices}))
+    assert _usage(trail.spans.attributes()) == {}
 
 
 @pytest.mark.parametrize("error", [{}, {"code": 0, "message": ""}, False, ""])

@@ -83,7 +83,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     for position, choice in enumerate(choices):
         choice_fields = fields(choice)
         index = choice_fields.get("index")
-        if type(index) is not int:
+        if type(index) is not int or index in reasons:
             index = position
         if 0 <= index < MOST_CHOICES:
             reasons[index] = telemetry_str(choice_fields.get("finish_reason"))
@@ -116,7 +116,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
         # Of any size, without a call of integer(): it is only compared, never exported.
         created=created if type(created) is int else None,
         error_type=error,
-        unanswered=error is not None and not choices and not is_report(reported),
+        unanswered=not choices and bool(error or "choices" in given) and not is_report(reported),
     )
 
 

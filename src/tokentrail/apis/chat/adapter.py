@@ -126,8 +126,9 @@ class MessageReader:
             _feed_call(call, (index, position), name, arguments_of(given), sink)
         if legacy and not repeats_a_call(legacy, calls):
             _feed_legacy(OpenCall(_FUNCTION_CALL), fields(legacy), index, sink)
-        if not calls and not legacy:
-            _note_missing_call(choice, index, sink)
+        _note_elsewhere(choice, index, sink, called=bool(calls or legacy))
+        if not message.keys() - {"content"} and message.get("content") is None:
+            sink.add("unknown", index, _TRANSCRIPT, "")  # there is no message
 
     def shows(self, choice: Mapping[str, object]) -> int:
         """Return what the message of a choice contains."""
@@ -165,8 +166,7 @@ class DeltaReader:
         if legacy and not (calls and repeats_a_call(legacy, each_call(calls))):
             opened = self._legacy.setdefault(index, OpenCall(_FUNCTION_CALL))
             _feed_legacy(opened, fields(legacy), index, sink)
-        if choice.get("finish_reason") is not None and not (self._places or self._legacy):
-            _note_missing_call(choice, index, sink)
+        _note_elsewhere(choice, index, sink, called=bool(self._places or self._legacy))
 
     def shows(self, choice: Mapping[str, object]) -> int:
         """Return what the delta of a choice contains."""
@@ -185,6 +185,8 @@ def feed_words(message: Mapping[str, object], index: int, sink: TextSink) -> Non
     value = get("refusal")
     if value and type(value) is str:
         sink.add("refusal", index, 0, value)
+    elif value and not is_absent(value):
+        sink.add("unknown", index, _TRANSCRIPT, "")
     if not THOUGHT_FIELDS.isdisjoint(message):  # tested here: most chunks have none
         _feed_thought(message, index, sink)
     value = get("audio")
@@ -306,9 +308,12 @@ def _feed_legacy(opened: OpenCall, given: Mapping[str, object], index: int, sink
         sink.add("unknown", *place, "")
 
 
-def _note_missing_call(choice: Mapping[str, object], index: int, sink: TextSink) -> None:
-    """Note that a call is somewhere else, if the finish reason names one and none was found."""
-    if choice.get("finish_reason") in _CALLED:
+def _note_elsewhere(
+    choice: Mapping[str, object], index: int, sink: TextSink, *, called: bool
+) -> None:
+    """Note output in another place: a call that only the finish reason names, or reasoning."""
+    names_call = not called and choice.get("finish_reason") in _CALLED
+    if names_call or (not THOUGHT_FIELDS.isdisjoint(choice) and holds_thought(choice)):
         sink.add("unknown", index, _TRANSCRIPT, "")
 
 

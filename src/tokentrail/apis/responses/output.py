@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from tokentrail.apis.chat.tool_calls import arguments_text
 from tokentrail.apis.choices import find_usage
 from tokentrail.apis.content_filter import read_response_filters
-from tokentrail.apis.failures import ERROR, error_of_answer, error_of_body, error_type, is_error
+from tokentrail.apis.failures import (
+    error_of_answer,
+    error_of_body,
+    error_type,
+    has_failed,
+    is_error,
+)
 from tokentrail.apis.reported_usage import is_report, read_usage, without_empty
 from tokentrail.apis.responses.hosted_tools import used_tools
 from tokentrail.apis.values import (
@@ -71,11 +77,6 @@ def read_response(given: Mapping[str, object]) -> Response:
         unanswered=not (error is None or output or is_report(reported)),
         **_cache_diagnostics(given.get("prompt_cache_diagnostics")),
     )
-
-
-def has_failed(status: str | None) -> bool:
-    """Whether a status is a failure, in the word of any server."""
-    return status is not None and status.lower().endswith(("failed", ERROR))
 
 
 def read_body(given: Mapping[str, object]) -> Response:
