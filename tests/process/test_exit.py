@@ -293,3 +293,24 @@ def test_who_runs_no_exit_hooks_can_break_off_what_is_open(run):
     told = done.one()
     assert told["tokentrail.outcome"] == "closed_early"
     assert told["gen_ai.usage.output_tokens"] == 3
+
+
+@pytest.mark.parametrize("end", ["", "tracer_provider.shutdown()"])
+def test_a_redact_that_never_returns_does_not_keep_a_program_and_what_is_lost_is_said(run, end):
+    done = run(f"""
+        import threading, tokentrail
+        from tokentrail.telemetry import provider_flush
+        provider_flush.SHUTDOWN_TIMEOUT = 0.2
+        tracer_provider = provider(batch=True)
+        tokentrail.instrument(
+            tracer_provider=tracer_provider,
+            capture_content="SPAN_ONLY",
+            redact=lambda kind, text: threading.Event().wait(),
+            count_timeout=0.2,
+        )
+        import openai
+        openai.OpenAI().chat.completions.create(**ASKED)
+        {end}
+    """)
+    assert done.err.startswith("Calls that have ended are not recorded: tokentrail's thread waits")
+    assert done.err.count("\n") == 1

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("tokentrail")
 _CLIENT = "openai"
-_EXCHANGES = {ANSWERED: wrappers.on_processed, RETRIED: wrappers.on_retry}
+_SEAMS = {ANSWERED: wrappers.AnswerSeam, RETRIED: wrappers.RetrySeam}
 _OPENING = frozenset({"__enter__", "__aenter__", "enter"})
 
 
@@ -125,9 +125,8 @@ def _patch(module: ModuleType, row: Method) -> None:
         return
     if is_patched(original):
         return
-    wrapper = _wrapper(row)
-    is_seam = row.method in _EXCHANGES
-    patched = PatchedSeam(original, wrapper) if is_seam else _around(original, wrapper)
+    seam = _SEAMS.get(row.method)
+    patched = _around(original, _wrapper(row)) if seam is None else seam(original)
     setattr(owner, row.method, patched)
     _patched.append((owner, row.method, original, patched))
 
@@ -150,8 +149,6 @@ def _around(original: Any, wrapper: Callable[..., Any]) -> object:
 
 
 def _wrapper(row: Method) -> Callable[..., Any]:
-    if row.method in _EXCHANGES:
-        return _EXCHANGES[row.method]
     if row.adapter is None:
         return wrappers.RawRequestWrapper(is_async=row.is_async)
     if row.method in _OPENING:

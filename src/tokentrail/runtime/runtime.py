@@ -80,6 +80,7 @@ class Runtime:
         self._is_closed = False
         emitter.metrics.batch.submit = self.submit_unless_on_worker
         emitter.provider_flush.drain = self.flush
+        emitter.provider_flush.warn = self.worker.warn_if_stuck
         _runtimes.add(self)
 
     @cached_property
@@ -167,6 +168,7 @@ class Runtime:
         self._is_closed = True
         with guard.shield("stop"):
             self.worker.stop(until - time.monotonic())
+            self.worker.warn_if_stuck()
         batch = self.emitter.metrics.batch
         batch.submit = reject
         self.emitter.provider_flush.remove()

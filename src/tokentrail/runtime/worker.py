@@ -232,6 +232,16 @@ class Worker:
         """Whether the job that was running when a flush timed out is still running."""
         return self._stuck is not None and self._stuck is self._at_work
 
+    def warn_if_stuck(self) -> None:
+        """Log, once, that calls are not recorded because what they wait for does not return."""
+        if self.is_stuck:
+            guard.warn_once(
+                "stuck",
+                "Calls that have ended are not recorded: tokentrail's thread waits for a redact or "
+                "a hook of yours, a span processor or an exporter that does not return. They are "
+                "lost unless it returns before the program ends. Logged once.",
+            )
+
     def stop(self, timeout: float) -> None:
         """Stop the thread after the queued jobs; wait for it at most ``timeout`` seconds.
 

@@ -38,6 +38,8 @@ class ProviderFlush:
     ) -> None:
         """``None``: the global provider, which may be set later."""
         self.drain: Callable[[float], bool] | None = None
+        self.warn: Callable[[], None] | None = None
+        """Logs what is lost when a provider shuts down before all is emitted."""
         self._placed: list[tuple[Any, str, object]] = []
         self._global: list[Callable[[], object]] = []
         """Return the global providers that were not set when they were last looked for."""
@@ -72,7 +74,7 @@ class ProviderFlush:
 
     def remove(self) -> None:
         """Take the wrappers away; one that somebody wrapped does nothing from now on."""
-        self.drain = None
+        self.drain = self.warn = None
         self._global = []
         placed, self._placed = self._placed, []
         for provider, name, hook in placed:
@@ -114,5 +116,6 @@ class _Shutdown(_Wrapper):
     """Stands for ``shutdown``."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self._drained(SHUTDOWN_TIMEOUT)
+        if not self._drained(SHUTDOWN_TIMEOUT) and self._flush.warn is not None:
+            self._flush.warn()
         return self._original(*args, **kwargs)
