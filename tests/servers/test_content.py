@@ -410,6 +410,14 @@ async def test_arguments_that_come_only_when_they_are_done(trail, driver, serve,
     assert 22 in _usage(told).values()
 
 
+@pytest.mark.parametrize("choice", [{"text": ["Alders."]}, {"message": {"content": "Alders."}}])
+async def test_completions_in_another_form_are_not_counted_as_nothing(trail, driver, serve, choice):
+    body = {"id": "c", "model": "gpt-3.5-turbo-instruct", "choices": [{"index": 0, **choice}]}
+    create = driver.client(serve(Plain(body))).completions.create
+    await driver.call(create, model="gpt-3.5-turbo-instruct", prompt="Trees?")
+    assert "gen_ai.usage.output_tokens" not in trail.spans.attributes()
+
+
 PLACE = {"output_index": 0, "content_index": 0, "item_id": "m"}
 BEGUN = {"id": "r", "object": "response", "created_at": 5, "model": "gpt-4o-mini", "output": []}
 SAID = {"type": "output_text", "text": "I will look.", "annotations": []}
