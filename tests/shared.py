@@ -6,6 +6,7 @@ import contextlib
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import pytest
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 OUTSIDE = Path(__file__).parents[2] / "shared"
 """What may stand beside the checkout. A test that reads there is marked ``outside(path)``."""
 
+MODES = ("sync", "async")
+both_modes = pytest.mark.parametrize("mode", MODES)
+
 A_TEST = {
     "id": "chatcmpl-1",
     "model": "gpt-4o-mini",
@@ -31,6 +35,16 @@ A_TEST = {
     ],
 }
 """A chat completion of 3 tokens, without a report."""
+
+
+@pytest.fixture
+def either_mode(request) -> str:
+    """Run each case with one kind of client, chosen by its name, so that a table has both.
+
+    To take as ``mode`` where cases differ in what is sent: how it is read does not depend on the
+    kind of client. What does is marked ``both_modes``.
+    """
+    return MODES[crc32(request.node.name.encode()) % len(MODES)]
 
 
 @pytest.fixture(autouse=True)

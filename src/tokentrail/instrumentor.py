@@ -136,7 +136,7 @@ def _import_what_counts() -> None:
 def _is_without_metadata() -> bool:
     """Whether openai can be imported and has no metadata, as in a program that was frozen."""
     try:
-        distribution("openai")
+        distribution("openai")  # version() would parse all of its metadata
     except PackageNotFoundError:
         return find_spec("openai") is not None
     return False

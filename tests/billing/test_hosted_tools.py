@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import pytest
 from openai.types.responses import Response
+from tests import shared
 
 from tokentrail.testing.payloads import Answer, Usage, chat, responses
 from tokentrail.testing.replies import Event
 from tokentrail.testing.server import Plain, Server, Stream
+
+mode = shared.either_mode
 
 REQUESTS = "tokentrail.tool.requests"
 ANSWER = Answer(("The sea is old.",), Usage(1000, 200, 0, 400), "gpt-4o-mini-2024-07-18")

@@ -8,10 +8,13 @@ import subprocess
 import sys
 
 import pytest
+from tests import shared
 from tests.calibration.biller import CALL, flat, text, tool
 
 import tokentrail
 from tokentrail.counting import Encodings
+
+mode = shared.either_mode
 
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object"}}}
 TOOLS = {"chat": [tool("look")], "responses": [flat("look")]}

@@ -11,11 +11,14 @@ from opentelemetry import trace
 from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from tests import shared
 from tests.content.conftest import said_in
 
 import tokentrail
 from tokentrail.testing.payloads import Answer, ToolCall, Usage, chat, errors
 from tokentrail.testing.server import Plain, Stream
+
+mode = shared.either_mode
 
 CONTENT = {
     "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions",
@@ -122,6 +125,7 @@ async def test_events_that_are_switched_off_are_off(driver, serve, trail):
     assert trail.logs.all() == []
 
 
+@shared.both_modes
 async def test_what_is_no_failure_is_no_exception(driver, serve, trail):
     """Neither breaking off nor being cancelled is one."""
     client = driver.client(serve(Stream(chat.chunks(ANSWER))))
@@ -140,6 +144,7 @@ async def test_what_is_no_failure_is_no_exception(driver, serve, trail):
     assert trail.logs.all() == []
 
 
+@shared.both_modes
 @pytest.mark.settings(capture_content="EVENT_ONLY")
 async def test_an_exception_that_cannot_be_printed_is_recorded(driver, serve, trail):
     class Silent(Exception):

@@ -7,6 +7,7 @@ import threading
 
 import openai
 import pytest
+from tests import shared
 from tests.content.conftest import said_in
 
 from tokentrail.support import guard
@@ -14,6 +15,8 @@ from tokentrail.testing.payloads import Answer, ToolCall, Usage, chat, responses
 from tokentrail.testing.server import Event, Plain, Stream
 
 pytestmark = pytest.mark.settings(capture_content="SPAN_AND_EVENT", capture_tool_schemas=True)
+
+mode = shared.either_mode
 
 ODD_TEXTS = [
     "\ud800 alone",

@@ -6,6 +6,7 @@ import json
 
 import openai
 import pytest
+from tests import shared
 
 from tokentrail.apis.readers import content_accumulator
 from tokentrail.content import Content, Redaction
@@ -14,6 +15,8 @@ from tokentrail.testing.payloads import Answer, ToolCall, chat, completions, res
 from tokentrail.testing.server import Cut, Event, Plain, Stream
 
 pytestmark = pytest.mark.settings(capture_content="SPAN_AND_EVENT")
+
+mode = shared.either_mode
 
 CALL = ToolCall("weather", '{"city": "Paris", "days": [1, 2]}', "call_1")
 CALL_PART = {
@@ -322,6 +325,7 @@ async def test_what_came_of_a_stream_that_broke(driver, serve, said, api):
     assert answer.texts[0].startswith(part["content"])
 
 
+@shared.both_modes
 async def test_what_was_received_of_a_stream_that_is_closed(driver, serve, said, api):
     server = serve(said_by(api, Answer(("The sea is old and wide.",)), stream=True))
     create = method(driver.client(server), api)
@@ -420,9 +424,8 @@ async def test_messages_in_a_generator_are_recorded_and_sent(driver, serve, said
     assert said.everywhere()["input.messages"] == QUESTION
 
 
+@pytest.mark.parametrize("mode", ["async"])
 async def test_a_coroutine_records_the_context_until_it_is_awaited(driver, serve, said):
-    if driver.mode == "sync":
-        pytest.skip("there is no coroutine")
     messages = []
     client = driver.client(serve(said_by("chat", Answer(("Hi.",)), stream=False)))
     coroutine = client.chat.completions.create(model="gpt-4o", messages=messages)

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from tests import shared
 
 import tokentrail
 from tokentrail import config, content
@@ -24,6 +25,8 @@ from tokentrail.apis import capture
 from tokentrail.support import guard
 from tokentrail.testing.payloads import Answer, ToolCall, Usage, chat, completions, responses
 from tokentrail.testing.server import Cut, Plain, Stream
+
+mode = shared.either_mode
 
 OURS = ("tokentrail", "opentelemetry", "py.warnings")
 

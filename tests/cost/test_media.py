@@ -11,6 +11,7 @@ import inspect
 import io
 
 import pytest
+from tests import shared
 from tests.billing.hearing import TOKENS
 
 from tokentrail.cost.parts import transcript_parts
@@ -23,6 +24,8 @@ pytestmark = [
     pytest.mark.settings(cost="reported"),
     pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning"),
 ]
+
+mode = shared.either_mode
 
 PNG = ("sea.png", b"\x89PNG\r\n\x1a\n", "image/png")
 DRAW, EDIT = ("images", "generate"), ("images", "edit")

@@ -10,6 +10,7 @@ import time
 
 import openai
 import pytest
+from tests import shared
 
 from tokentrail.cost import Prices, genai_prices, prices
 from tokentrail.counting import ENCODINGS
@@ -18,6 +19,8 @@ from tokentrail.support import guard
 from tokentrail.testing.model import Model
 from tokentrail.testing.payloads import Answer, Usage, chat, embeddings, responses
 from tokentrail.testing.server import Plain, Server, Stream
+
+mode = shared.either_mode
 
 pytest.importorskip("genai_prices", reason="needs tokentrail[cost]")
 
@@ -190,6 +193,7 @@ async def test_what_the_user_says_a_deployment_is_has_that_price(trail, driver):
     assert found == pytest.approx(USD, rel=1e-12)
 
 
+@shared.both_modes
 @pytest.mark.parametrize(("asked", "usd"), [("reported", None), ("counted", 13 * 0.15 + 5 * 0.6)])
 async def test_a_stream_that_is_closed_early_costs_what_was_counted(trail, driver, asked, usd):
     assert ENCODINGS.load("o200k_base") is not None  # a busy machine may take long
@@ -337,6 +341,7 @@ async def test_what_was_made_in_the_background_costs_what_its_first_fetch_record
     assert "tokentrail.cost.amount" not in third
 
 
+@shared.both_modes
 @pytest.mark.settings(cost="reported")
 async def test_what_was_cancelled_in_the_background_costs_what_it_had_used(trail, driver):
     answer = Answer(("The sea",), Usage(1000, 200), "gpt-4o-mini")

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
+from tests import shared
 from tests.explain.loop import BESIDE, LOOP, OTHER, Conversation, beside, composition
 
 import tokentrail
@@ -17,6 +18,8 @@ pytestmark = [
     pytest.mark.usefixtures("encodings"),
     pytest.mark.settings(explain="all", calibration=False),
 ]
+
+mode = shared.either_mode
 
 PARTS = (
     "instructions", "tools", "tool_results", "history", "user", "images", "files", "schema", "other"

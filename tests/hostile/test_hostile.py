@@ -13,11 +13,14 @@ from itertools import repeat
 
 import openai
 import pytest
+from tests import shared
 
 import tokentrail
 from tokentrail.counting import ENCODINGS
 from tokentrail.testing.payloads import Answer, chat, responses
 from tokentrail.testing.server import Cut, Event, Plain, Raw, Server, Stream
+
+mode = shared.either_mode
 
 MEGABYTE = 1024 * 1024
 HERE = "<text>"

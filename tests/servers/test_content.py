@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests import shared
 from tests.servers.conftest import responses_of
 
 from tokentrail.testing.server import Event, Plain, Stream
@@ -12,6 +13,8 @@ from tokentrail.testing.server import Event, Plain, Stream
 from .conftest import HEAD, chunk, completion, reply_of, streamed
 
 pytestmark = pytest.mark.settings(capture_content="SPAN_ONLY")
+
+mode = shared.either_mode
 WEATHER, TIME = ("weather_of", {"city": "Ulm"}), ("time_of", {"zone": "CET"})
 CALLS = [WEATHER, TIME]
 

@@ -6,12 +6,15 @@ import openai
 import pytest
 from opentelemetry.trace import StatusCode
 from pydantic import BaseModel, ValidationError
+from tests import shared
 from tests.servers.conftest import responses_of
 
 from tokentrail.testing.payloads import Answer, Usage, chat, responses
 from tokentrail.testing.server import Event, Plain, Stream
 
 from .conftest import MESSAGES, chunk, completion, streamed
+
+mode = shared.either_mode
 
 SAID = chunk({"role": "assistant", "content": "Alders."})
 
@@ -336,6 +339,7 @@ async def _lines(driver, answer):
     return list(answer.iter_lines())
 
 
+@shared.both_modes
 @pytest.mark.parametrize("loaded", [False, True])
 async def test_a_body_that_the_application_reads_itself_is_completed(trail, driver, serve, loaded):
     """By lines, or after a hook of the HTTP client loaded it: nothing is known, nothing made up."""

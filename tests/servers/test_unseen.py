@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import openai
 import pytest
+from tests import shared
 
 import tokentrail
 from tokentrail.testing.payloads import Answer, Usage, responses
@@ -14,6 +15,8 @@ from tokentrail.testing.server import Event, Plain, Stream
 
 from . import test_content, test_failures, test_usage
 from .conftest import HEAD, MESSAGES, chunk, completion, reply_of, responses_of, streamed
+
+mode = shared.either_mode
 
 CALLS = {
     name: streamed(*[chunk({"tool_calls": delta}) for delta in deltas], chunk({}, "tool_calls"))

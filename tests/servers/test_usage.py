@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests import shared
 
 from tokentrail.apis.choices import find_usage
 from tokentrail.apis.reported_usage import DETAILS, TOP, read_usage
@@ -12,6 +13,8 @@ from tokentrail.model.records import Reported
 from tokentrail.testing.server import Event, Plain
 
 from .conftest import HEAD, chunk, completion, reply_of, streamed
+
+mode = shared.either_mode
 
 IN, OUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 CACHED, THOUGHT = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.reasoning.output_tokens"

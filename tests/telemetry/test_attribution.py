@@ -20,6 +20,8 @@ import tokentrail
 from tokentrail.testing.payloads import Answer, Usage, chat
 from tokentrail.testing.server import Plain, Server
 
+mode = shared.either_mode
+
 server = shared.model
 
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
@@ -250,6 +252,7 @@ async def test_arguments_are_recorded_if_asked_for(trail, ask):
     assert "tokentrail.request.user" not in attributes
 
 
+@shared.both_modes
 async def test_hooks_see_the_span_the_arguments_and_the_answer(trail, driver, ask):
     seen = []
 

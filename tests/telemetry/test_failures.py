@@ -5,11 +5,14 @@ from __future__ import annotations
 import openai
 import pytest
 from opentelemetry.trace import StatusCode
+from tests import shared
 
 from tokentrail.testing.payloads import Answer, Usage, chat, responses
 from tokentrail.testing.server import Event, Plain, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
+
+mode = shared.either_mode
 
 CANARY = "tiger, burning bright"
 ONE = Answer(("Hello there.",), Usage(13, 3), "gpt-4o-2024-08-06")

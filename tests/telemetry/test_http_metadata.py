@@ -8,6 +8,7 @@ import json
 import openai
 import pytest
 from opentelemetry import trace
+from tests import shared
 from tests.telemetry.headers import ALL, HEADERS, ID, IS_OLD
 
 from tokentrail.apis import http_metadata
@@ -16,6 +17,8 @@ from tokentrail.testing.payloads import Answer, Usage, chat, responses
 from tokentrail.testing.server import Drop, Event, Plain, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
+
+mode = shared.either_mode
 
 ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello, how are you?"}]}
 ONE = Answer(("Hello there.",), Usage(13, 3), "gpt-4o-2024-08-06")
@@ -68,6 +71,7 @@ async def test_an_event_shows_all_where_the_span_is_not_recorded(trail, driver, 
     assert {k: v for k, v in attributes.items() if k.startswith(PREFIXES)} == ALL
 
 
+@shared.both_modes
 @pytest.mark.parametrize("end", ["read", "close", "drop"])
 async def test_a_stream_shows_all_however_it_ends(trail, driver, serve, end):
     client = driver.client(serve(_stream()))
@@ -290,6 +294,7 @@ async def test_what_was_filtered_once_stays_filtered(trail, driver, serve):
     assert _filter(trail) == {"output.flagged": ("hate:high",), "output.filtered": ("hate",)}
 
 
+@shared.both_modes
 async def test_a_stream_that_is_closed_early_records_what_came(trail, driver, serve):
     client = driver.client(serve(_chunked(FLAGGED)), "azure")
     stream = await driver.call(client.chat.completions.create, stream=True, **ASKED)

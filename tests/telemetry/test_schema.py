@@ -55,7 +55,7 @@ from tokentrail.testing.payloads import (
 )
 from tokentrail.testing.server import Event, Plain, Stream
 
-model = shared.model
+mode, model = shared.either_mode, shared.model
 
 pytestmark = pytest.mark.usefixtures("encodings")
 

@@ -7,11 +7,14 @@ import contextlib
 import json
 
 import pytest
+from tests import shared
 
 from tokentrail.testing.payloads import Answer, ToolCall, Usage, chat, errors, responses
 from tokentrail.testing.server import Cut, Drop, Event, Plain, Raw, Stream
 
 pytestmark = pytest.mark.usefixtures("encodings")
+
+mode = shared.either_mode
 
 MESSAGES = [{"role": "user", "content": "Hello, how are you?"}]
 HI = Answer(("Hi",))
@@ -183,6 +186,7 @@ async def test_of_a_stream_that_is_read_to_its_end(trail, driver, serve, case):
     _check_points(trail)
 
 
+@shared.both_modes
 async def test_our_own_totals_distinguish_sources_and_outcomes(trail, driver, serve):
     """Of calls that are alike in all else."""
     partial = [*_texts(_usage(40, 0)), _finish(), Event("[DONE]")]
@@ -226,6 +230,7 @@ NOT_WHOLE = {
 }
 
 
+@shared.both_modes
 @pytest.mark.parametrize("case", NOT_WHOLE)
 async def test_of_a_stream_that_is_closed(trail, driver, serve, case):
     events, taken, expected = NOT_WHOLE[case]
@@ -533,14 +538,13 @@ async def test_what_the_application_changes_later_is_not_counted(trail, driver, 
     assert _told(trail) == COUNTED
 
 
+@pytest.mark.parametrize("mode", ["async"])
 @pytest.mark.parametrize("kind", [list, collections.deque])
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_what_is_changed_before_a_coroutine_is_awaited_is_sent_and_counted(
     trail, driver, serve, streamed, kind
 ):
     """A coroutine reads its lists when it is awaited."""
-    if driver.mode == "sync":
-        pytest.skip("there is no coroutine")
     messages = kind([{"role": "user", "content": "Hello"}])
     steps = [*_texts(), _finish(), Event("[DONE]")]
     server = serve(Stream(steps) if streamed else Plain({**chat.completion(HI), "usage": None}))

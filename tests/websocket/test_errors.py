@@ -9,6 +9,7 @@ import time
 
 import pytest
 from opentelemetry.trace import StatusCode
+from tests import shared
 from tests.websocket.apis import TEXT_MODEL, WORDS, of, told, until, whole
 from tests.websocket.peer import DROP
 from websockets.exceptions import ConnectionClosed
@@ -18,6 +19,8 @@ from tokentrail.support import guard
 from tokentrail.websocket.session import WebSocketSession
 
 pytestmark = pytest.mark.surface
+
+mode = shared.either_mode
 
 
 def objection(code="server_error", status=500):
@@ -160,6 +163,7 @@ async def test_an_error_that_nothing_follows_was_the_end(
     assert len(trail.spans.all()) == 1
 
 
+@shared.both_modes
 @of("responses")
 async def test_an_error_on_a_connection_that_is_dropped(api, peer, client, driver, trail):
     peer.answers = [[*half(api), breakdown()]]
@@ -256,6 +260,7 @@ async def test_an_error_of_the_connection_is_no_lanes(api, peer, client, driver,
     assert usage(trail.spans.one()) == ("completed", *REPORTED)
 
 
+@shared.both_modes
 @of("responses")
 async def test_switched_off_while_an_error_is_open(api, peer, client, driver, trail):
     """What is ours goes with the response after it, which is not told."""

@@ -7,6 +7,7 @@ import json
 import pytest
 from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from tests import shared
 from tests.websocket.apis import (
     ENDS,
     MODEL,
@@ -25,6 +26,8 @@ from tokentrail.runtime import runtime
 from tokentrail.websocket.in_flight import MAX_IN_FLIGHT
 
 pytestmark = pytest.mark.surface
+
+mode = shared.either_mode
 
 
 REPORTED = {
@@ -274,6 +277,7 @@ async def test_responses_that_run_at_once_on_one_lane(api, peer, client, driver,
     assert _by_temperature(trail) == [("resp_1", 0.25), ("resp_2", 0.75)]
 
 
+@shared.both_modes
 async def test_a_connection_may_be_opened_without_with(api, peer, client, driver, trail):
     peer.answers = [whole(api)]
     connection = await driver.call(api.connect(client).enter)
@@ -296,6 +300,7 @@ async def test_handlers_may_be_dispatched_to(api, peer, client, driver, trail):
     assert trail.spans.attributes().items() >= REPORTED.items()
 
 
+@shared.both_modes
 async def test_the_parent_is_what_was_current_at_that_moment(api, peer, client, driver, trail):
     """At the request, where it is seen; else at the event: not when the connection was opened."""
     tracer = trail.spans.provider.get_tracer("application")
@@ -445,6 +450,7 @@ async def test_content_of_a_session_is_never_recorded(api, peer, client, driver,
     assert "sea" not in str(trail.spans.attributes())
 
 
+@shared.both_modes
 @of("responses")
 async def test_lanes_of_the_clients_own_session(api, peer, client, driver, trail):
     """It sends below the connection: what was asked is not known, what is answered is."""
