@@ -42,6 +42,7 @@ async def test_what_is_calibrated_is_good_enough_for_everything(application):
     assert trail.metrics.one("tokentrail.usage.tokens", **sourced).value == tokens
 
 
+@shared.both_modes
 @pytest.mark.parametrize("end", ["closed", "read to its end", "dropped"])
 async def test_it_is_known_however_a_stream_without_usage_ends(application, end):
     await application.teach()
@@ -62,6 +63,7 @@ async def test_it_is_known_however_a_stream_without_usage_ends(application, end)
     assert (source, tokens) == ("calibrated", application.biller.billed[-1])
 
 
+@shared.both_modes
 async def test_whoever_asks_at_once_gets_the_count(application):
     """The worker calibrates; the number of before is there as soon as the stream is closed."""
     await application.teach()

@@ -352,6 +352,7 @@ async def test_a_failed_call_has_no_output(driver, serve, said, api):
     assert said.everywhere() == {"input.messages": QUESTION}
 
 
+@shared.both_modes
 async def test_a_raw_answer_is_recorded_when_it_arrives(driver, serve, said, api):
     server = serve(said_by(api, Answer(("Hello.",)), stream=False))
     client = driver.client(server).with_raw_response

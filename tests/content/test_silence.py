@@ -281,6 +281,7 @@ async def test_a_cap_acts_on_all_that_is_recorded(driver, serve, trail, caplog, 
     assert "canary-quoted" not in told
 
 
+@shared.both_modes
 async def test_content_is_released_once_it_is_recorded(driver, serve, trail):
     """The stream may be held for long, and with it its recorder; the text is not."""
     trail.instrument(capture_content="SPAN_ONLY")

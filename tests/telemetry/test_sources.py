@@ -526,6 +526,7 @@ async def test_half_a_character_in_a_name_is_recorded_as_a_valid_one(trail, driv
         json.dumps(told, ensure_ascii=False).encode("utf-8")
 
 
+@shared.both_modes
 async def test_what_the_application_changes_later_is_not_counted(trail, driver, serve):
     """The prompt is what it was at the call, though the list grows while the stream runs."""
     messages = [dict(MESSAGES[0])]
@@ -587,6 +588,7 @@ async def test_a_prompt_that_cannot_be_read_makes_no_number_exact(
     assert "counted" not in told.values()
 
 
+@shared.both_modes
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_an_interrupt_while_a_prompt_is_read_ends_the_span(
     trail, driver, serve, streamed, monkeypatch
