@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 
-from tokentrail.config import (
-    configuration,
-    is_switched_off,
-    read_arguments,
-    read_section,
-    read_settings,
-)
-from tokentrail.config.differences import different_settings, would_withhold
+from tokentrail.config import read_arguments, read_settings
 from tokentrail.patching import install
 from tokentrail.runtime import runtime
 from tokentrail.telemetry.emitter import PROVIDERS, Emitter
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from tokentrail.config import declarative, differences
+else:
+    from tokentrail.support.lazy import LateModule
+
+    declarative = LateModule("config.declarative")
+    differences = LateModule("config.differences")
 
 _logger = logging.getLogger("tokentrail")
 _BY_LOADER = frozenset({"skip_dep_check", "raise_exception_on_conflict"})
@@ -36,7 +36,8 @@ class Configuration:
     """Gives the class of what a configuration file can have, made when somebody reads one."""
 
     def __get__(self, instrumentor: object, owner: type) -> type:
-        return configuration()
+        kind: type = declarative.configuration()
+        return kind
 
 
 class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
@@ -60,7 +61,7 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         not switched on by ``opentelemetry-instrument``, which loads all that is installed.
         """
         is_loader = bool(kwargs) and kwargs.keys() <= _BY_LOADER
-        if is_loader and is_switched_off(read_section(os.environ)):
+        if is_loader and declarative.is_switched_off(declarative.read_section(os.environ)):
             return
         settings = {name: value for name, value in kwargs.items() if name not in _NO_SETTINGS}
         asked = read_arguments(settings)  # which raises also where nothing is to be done
@@ -119,6 +120,7 @@ def _import_what_counts() -> None:
     from tokentrail import call, counting
     from tokentrail.apis.readers import adapter_of
     from tokentrail.model.operations import CHAT, RESPONSES
+    from tokentrail.patching import include_usage
 
     for package, name in (
         (adapter_of(CHAT), "parse_request"),
@@ -126,6 +128,7 @@ def _import_what_counts() -> None:
         (call, "UsageCounter"),
         (counting, "InputTally"),
         (counting, "OutputTally"),
+        (include_usage, "InjectedUsage"),
     ):
         getattr(package, name)
 
@@ -143,10 +146,11 @@ def _note_second(
     active: runtime.Runtime, given: Mapping[str, object], asked: Mapping[str, object]
 ) -> None:
     """Warn of what a second ``instrument()`` asked for in vain; it may stop content for good."""
-    names = different_settings(active.settings, asked) + active.emitter.different_providers(given)
+    names = differences.different_settings(active.settings, asked)
+    names += active.emitter.different_providers(given)
     if not names:
         return
-    stops = active.emitter.captures_content and would_withhold(active.settings, asked)
+    stops = active.emitter.captures_content and differences.would_withhold(active.settings, asked)
     if stops:
         active.emitter.stop_content()
     _logger.warning(

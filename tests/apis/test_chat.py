@@ -232,9 +232,9 @@ def test_what_is_no_answer_failed(answer: object, sink: Any) -> None:
 
 @pytest.mark.parametrize("choices", ["x", [], {}])
 def test_an_answer_without_choices_has_no_finish_reasons(choices: object) -> None:
-    """A server that filtered may send none."""
+    """A server that filtered may send none; then nothing shows that a model answered."""
     answer = ChatCompletion.construct(id="c-1", choices=choices, usage=None)
-    assert SHAPE.parse_response(answer, None) == Response(id="c-1")
+    assert SHAPE.parse_response(answer, None) == Response(id="c-1", unanswered=True)
 
 
 def test_a_choice_of_a_plain_answer_may_lack_everything() -> None:

@@ -131,6 +131,7 @@ def test_no_request_raises_or_is_changed(arguments: dict[str, Any]) -> None:
 @settings(max_examples=100)
 @given(answers=st.lists(OBJECTS | VALUES, max_size=4))
 @example(answers=[{"choices": {}, "output": {}, "detail": True}])
+@example(answers=[{"id": {"usage": {"prompt_tokens": 0}}}])
 def test_no_answer_and_no_chunk_raises(answers: list[object]) -> None:
     """Whatever a server sends, as dicts and as model objects, which read alike."""
     for shape in SHAPES:

@@ -336,6 +336,8 @@ async def chat_span(trail, driver, usage, *, streamed, **request):
         ),
         ({"cost_in_usd_ticks": 37_756_000}, 0.0037756),
         ({"cost": {"request_cost": 0.005, "total_cost": 0.006}}, 0.006),
+        ({"cost": {"input_cost": 0, "total_cost": 0, "currency": "USD"}}, 0.0),
+        ({"cost": {"usd": 0.0003, "credits": 0.006}}, 0.0003),
     ],
 )
 async def test_the_provider_s_own_cost_goes_first(trail, driver, usage, usd, streamed):
@@ -346,7 +348,15 @@ async def test_the_provider_s_own_cost_goes_first(trail, driver, usage, usd, str
 
 
 @pytest.mark.settings(cost="reported", prices={"gpt-4o-mini": {"input": 1, "output": 2}})
-@pytest.mark.parametrize("usage", [{"cost": 0.1, "is_byok": True}, {"cost": "free"}, {"cost": -1}])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"cost": 0.1, "is_byok": True},
+        {"cost": "free"},
+        {"cost": -1},
+        {"cost": {"total_cost": 0.1, "currency": "EUR"}},
+    ],
+)
 async def test_what_is_not_the_whole_cost_is_none(trail, driver, usage):
     """The fee for a key of your own is not what the provider behind it bills."""
     attributes = await chat_span(trail, driver, usage, streamed=False)
@@ -361,6 +371,8 @@ async def test_what_is_not_the_whole_cost_is_none(trail, driver, usage):
         ({}, {"web_search_options": {}}, 1, "counted"),
         ({"num_search_queries": 2}, {"web_search_options": {}}, 2, "reported"),
         ({"server_tool_use": {"web_search_requests": 4}}, {}, 4, "reported"),
+        ({"server_tool_use_details": {"web_search_requests": 1}}, {}, 1, "reported"),
+        ({"server_side_tool_usage_details": {"web_search_calls": 2}}, {}, 2, "reported"),
     ],
 )
 async def test_chat_has_web_searches(
@@ -370,3 +382,15 @@ async def test_chat_has_web_searches(
     assert requests_on(attributes) == {"web_search": number}
     point = trail.metrics.one(REQUESTS)
     assert (point.value, point.attributes["tokentrail.usage.source"]) == (number, source)
+
+
+@pytest.mark.settings(cost="reported")
+async def test_embeddings_have_the_cost_that_their_provider_reports(trail, driver):
+    usage = {"prompt_tokens": 7, "total_tokens": 7, "cost": {"total_cost": 2.8e-8}}
+    body = {"object": "list", "model": "e", "data": [{"index": 0, "embedding": [0.5]}]}
+    with Server(lambda _: Plain({**body, "usage": usage})) as server:
+        create = driver.client(server).embeddings.create
+        await driver.call(create, model="e", input="Old?", encoding_format="float")
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.cost.amount"] == pytest.approx(2.8e-8, rel=1e-9)
+    assert attributes["tokentrail.cost.source"] == "provider"

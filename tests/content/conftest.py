@@ -53,11 +53,11 @@ class Said:
 
     def in_event(self) -> dict[str, Any]:
         """Return what stands in the details event: structured, wherever that can be."""
-        from tokentrail.telemetry.events import _IS_STRUCTURED
+        from tokentrail.telemetry.log_records import IS_STRUCTURED
 
         attributes = self.trail.logs.one("operation.details").attributes
         for name in SCHEMAS:
-            assert not (_IS_STRUCTURED and isinstance(attributes.get(name), str))
+            assert not (IS_STRUCTURED and isinstance(attributes.get(name), str))
         return said_in(attributes)
 
     def everywhere(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def test_the_environment_says_it_too(file):
     assert settings.cost is Cost.COUNTED
     assert settings.prices.knows("mine")
     assert read_settings({}, {}).cost is Cost.OFF
-    assert len(read_settings({}, {}).prices) == 0
+    assert read_settings({}, {}).prices is None
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_file_that_is_not_there_raises_and_in_the_environment_warns_once(caplo
     with caplog.at_level(logging.WARNING, "tokentrail"):
         for _ in range(2):
             found = read_settings({}, {"TOKENTRAIL_PRICES": "/nought.json"})
-            assert len(found.prices) == 0
+            assert found.prices is None
     (record,) = caplog.records
     assert record.getMessage().startswith(
         "TOKENTRAIL_PRICES='/nought.json' is not allowed (/nought.json: No such file or directory)"

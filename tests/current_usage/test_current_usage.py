@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
 import gc
 import threading
 
@@ -388,3 +390,16 @@ async def test_what_the_request_says_of_the_answer_s_price_is_known_at_once(driv
         assert known.source is Source.COUNTED
         await driver.close(stream)
         assert tokentrail.current_usage(stream).output == known
+
+
+def test_a_usage_is_a_dataclass_like_any_other():
+    """Its constructor and its table of fields are made late, and not by ``dataclass``."""
+    count = Count(12, Source.COUNTED)
+    usage = tokentrail.Usage(count, output=Count(3, Source.REPORTED, "o200k_base"))
+    assert repr(count) == f"Count(tokens=12, source={Source.COUNTED!r}, encoding=None)"
+    assert usage == copy.deepcopy(usage)
+    assert hash(usage) == hash(copy.deepcopy(usage))
+    assert dataclasses.asdict(usage)["output"]["encoding"] == "o200k_base"
+    assert dataclasses.replace(count, tokens=13) == Count(13, Source.COUNTED)
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'source'"):
+        Count(12)

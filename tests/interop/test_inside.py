@@ -152,7 +152,7 @@ async def test_a_record_that_is_none_of_theirs_does_no_harm(
 ):
     """A next release of theirs may have other fields."""
     from tokentrail.support import guard
-    from tokentrail.telemetry import genai_util
+    from tokentrail.telemetry.emitter import genai_util
 
     monkeypatch.setattr(guard, "strict", False)
     monkeypatch.setattr(guard, "_logged", set())

@@ -82,6 +82,24 @@ STREAMS = {
         [{"index": n, "function": {"name": name, "parameters": given}}]
         for n, (name, given) in enumerate(CALLS)
     ],
+    "in turns, by id": [
+        *([{"id": name, "function": {"name": name, "arguments": ""}}] for name, _ in CALLS),
+        *([{"id": c[0], "function": {"arguments": json.dumps(c[1])}}] for c in CALLS),
+    ],
+    "the name so far on each delta": [
+        [{"index": n, "function": {"name": name[:end], "arguments": text}}]
+        for n, (name, given) in enumerate(CALLS)
+        for end, text in ((3, ""), (99, json.dumps(given)))
+    ],
+    "the name after the arguments": [
+        [{"index": n, "id": f"c{n}", "function": piece}]
+        for n, (name, given) in enumerate(CALLS)
+        for piece in ({"arguments": json.dumps(given)}, {"name": name})
+    ],
+    "all once more at the end": [
+        *([{**piece, "id": f"c{n}"}] for n, c in enumerate(CALLS) for piece in _pieces(c, n)),
+        *([one] for one in PLACED),
+    ],
 }
 
 
@@ -116,6 +134,7 @@ async def test_the_same_function_twice_is_two_calls(trail, ask):
         (['{"a":', '{"a":', "1}}"], '{"a":{"a":1}}', "approximated"),  # or all so far
         (['{"a', '{"a":1', ',"b":2}'], '{"a":1,"b":2}', "approximated"),
         (['{"', "a", '":1}'], '{"a":1}', "counted"),
+        (["{", "}", '{"a":1}'], None, "approximated"),  # two objects are no arguments
     ],
 )
 async def test_arguments_that_may_be_repeated_are_no_sure_count(
@@ -123,8 +142,27 @@ async def test_arguments_that_may_be_repeated_are_no_sure_count(
 ):
     deltas = [[_delta(WEATHER, 0, arguments=piece, id="c0")] for piece in pieces]
     calls, told = await _counted(trail, ask, deltas)
-    assert calls == [("weather_of", json.loads(arguments))]
+    assert calls == [("weather_of", json.loads(arguments) if arguments else "".join(pieces))]
     assert told["tokentrail.usage.output.source"] == source
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_under_its_old_and_its_new_name_is_one_call(trail, ask, stream):
+    said = {"function_call": _part(TIME), "tool_calls": [{"id": "x", "function": _part(TIME)}]}
+    await ask(reply_of(said, stream=stream), stream=stream)
+    calls, told = _calls(trail)
+    assert calls == [TIME]
+    assert told["gen_ai.usage.output_tokens"] == 31  # as for one of them alone
+
+
+async def test_a_legacy_call_whose_name_and_arguments_are_repeated_is_one_call(trail, ask):
+    text = json.dumps(TIME[1])
+    pieces = [{"name": TIME[0], "arguments": text[:end]} for end in (4, 9, 99)]
+    events = [chunk({"function_call": piece}) for piece in pieces]
+    await ask(streamed(*events, chunk({}, "function_call")), stream=True)
+    calls, told = _calls(trail)
+    assert calls == [TIME]
+    assert told["tokentrail.usage.output.source"] == "counted"
 
 
 async def test_a_call_in_pieces_with_one_id_is_one_call(trail, ask):
@@ -252,6 +290,13 @@ LEFT_OUT = {
     "a call by its name": {"content": "Alders.", "tool_calls": [{"function": "weather_of"}]},
     "calls by number": {"content": "Alders.", "tool_calls": {"0": PLACED[0]}},
     "a call of another type": {"tool_calls": [{"id": "b", "type": "browser", "browser": {}}]},
+    "a picture in a field of its own": {
+        "content": "Alders.",
+        "picture": "data:image/png;base64,aa",
+    },
+    "thought in a list": {"content": "Alders.", "thoughts": [{"text": "Near water, so"}]},
+    "a refusal in an object": {"content": "Alders.", "refusal": {"text": "I will not."}},
+    "a call of another form": {"tool_calls": [{"index": 0, "use": {"name": "weather_of"}}]},
 }
 
 
@@ -262,6 +307,39 @@ async def test_where_something_is_left_out_nothing_is_counted(trail, ask, name, 
     told = trail.spans.attributes()
     assert told.get("tokentrail.usage.output.source") in {"approximated", None}
     assert told["tokentrail.usage.input.source"] == "counted"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_only_the_finish_reason_names_is_not_counted_as_nothing(
+    trail, ask, stream
+):
+    said = {"content": None, "tool_call": PLACED[0]}
+    plain = completion(said, "tool_calls")
+    await ask(streamed(chunk(said), chunk({}, "tool_calls")) if stream else plain, stream=stream)
+    assert "gen_ai.usage.output_tokens" not in trail.spans.attributes()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_thought_next_to_the_message_is_not_left_out_in_silence(trail, ask, stream):
+    more = {"reasoning_content": "Near water, so"}
+    said = {"content": "Alders."}
+    plain = completion(said, choice=more)
+    await ask(streamed(chunk(said, "stop", choice=more)) if stream else plain, stream=stream)
+    assert trail.spans.attributes()["tokentrail.usage.output.source"] == "approximated"
+
+
+@pytest.mark.parametrize("choice", [None, {}, {"index": 0, "message": None}])
+async def test_a_choice_without_a_message_is_not_counted_as_nothing(trail, ask, choice):
+    await ask(Plain({**HEAD, "object": "chat.completion", "choices": [choice]}))
+    assert "gen_ai.usage.output_tokens" not in trail.spans.attributes()
+
+
+async def test_choices_of_the_same_index_are_two_texts(trail, ask):
+    choice = {"index": 0, "message": {"content": "Alders."}, "finish_reason": "stop"}
+    await ask(Plain({**HEAD, "object": "chat.completion", "choices": [choice, choice]}))
+    told = trail.spans.attributes()
+    assert told["gen_ai.response.finish_reasons"] == ("stop", "stop")
+    assert told["gen_ai.usage.output_tokens"] == 2 * 4
 
 
 async def test_a_stream_of_whole_messages_is_not_counted(trail, ask):
@@ -333,3 +411,130 @@ async def test_arguments_that_come_only_when_they_are_done(trail, driver, serve,
     await driver.call(responses_of(driver.client(serve(Plain(whole)))).create, **asked)
     assert _usage(told) == _usage(trail.spans.attributes())
     assert 22 in _usage(told).values()
+
+
+@pytest.mark.parametrize("choice", [{"text": ["Alders."]}, {"message": {"content": "Alders."}}])
+async def test_completions_in_another_form_are_not_counted_as_nothing(trail, driver, serve, choice):
+    body = {"id": "c", "model": "gpt-3.5-turbo-instruct", "choices": [{"index": 0, **choice}]}
+    create = driver.client(serve(Plain(body))).completions.create
+    await driver.call(create, model="gpt-3.5-turbo-instruct", prompt="Trees?")
+    assert "gen_ai.usage.output_tokens" not in trail.spans.attributes()
+
+
+PLACE = {"output_index": 0, "content_index": 0, "item_id": "m"}
+BEGUN = {"id": "r", "object": "response", "created_at": 5, "model": "gpt-4o-mini", "output": []}
+SAID = {"type": "output_text", "text": "I will look.", "annotations": []}
+MESSAGE = {"type": "message", "id": "m", "role": "assistant", "content": [SAID]}
+CALL = {"type": "function_call", "id": "f", "call_id": "k", "name": "weather_of"}
+CALLED = {**CALL, "arguments": '{"city":"Ulm"}'}
+
+
+def _events(*events):
+    """Return a stream of these events between its first and its last, which has no output."""
+    first, last = ({**BEGUN, "status": status} for status in ("in_progress", "completed"))
+    ends = [
+        _event(f"response.{n}", response=r) for n, r in (("created", first), ("completed", last))
+    ]
+    return Stream([ends[0], *events, ends[1]])
+
+
+@pytest.fixture
+def respond(driver, serve):
+    """Return a function that asks a server of responses, and reads the answer to its end."""
+
+    async def respond(reply):
+        stream = isinstance(reply, Stream)
+        create = responses_of(driver.client(serve(reply))).create
+        answer = await driver.call(create, model="gpt-4o-mini", input="Weather?", stream=stream)
+        if stream:
+            await driver.read(answer)
+
+    return respond
+
+
+TOLD_ONCE = {
+    "in the part alone": (MESSAGE, [_event("response.content_part.done", part=SAID, **PLACE)]),
+    "at another index when done": (
+        MESSAGE,
+        [
+            _event("response.output_text.delta", delta="I will look.", **PLACE),
+            _event(
+                "response.output_text.done", text="I will look.", **{**PLACE, "output_index": 1}
+            ),
+            _event("response.output_item.done", output_index=2, item=MESSAGE),
+        ],
+    ),
+    "when the item begins": (
+        CALLED,
+        [_event("response.output_item.added", output_index=0, item=CALLED)],
+    ),
+    "twice begun": (
+        CALLED,
+        [
+            *[_event("response.output_item.added", output_index=0, item=CALL)] * 2,
+            _event("response.output_item.done", output_index=0, item=CALLED),
+        ],
+    ),
+    "an object when done": (
+        CALLED,
+        [
+            _event("response.output_item.added", output_index=0, item=CALL),
+            _event(
+                "response.function_call_arguments.done", output_index=0, arguments={"city": "Ulm"}
+            ),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOLD_ONCE)
+async def test_a_stream_of_responses_counts_as_the_same_answer_whole(trail, respond, name):
+    item, events = TOLD_ONCE[name]
+    await respond(_events(*events))
+    streamed_output = trail.spans.attributes()["gen_ai.usage.output_tokens"]
+    trail.spans.clear()
+    await respond(Plain({**BEGUN, "status": "completed", "output": [item]}))
+    told = trail.spans.attributes()
+    assert told["gen_ai.usage.output_tokens"] == streamed_output
+    assert told["tokentrail.usage.output.source"] == "counted"
+
+
+UNREAD = {
+    "no list": Plain({**BEGUN, "status": "completed", "output": MESSAGE}),
+    "a text for the output": Plain({**BEGUN, "status": "completed", "output": "I will look."}),
+    "a text for the content": Plain(
+        {**BEGUN, "status": "completed", "output": [{**MESSAGE, "content": "I will look."}]}
+    ),
+    "a part of another type": Plain(
+        {**BEGUN, "status": "completed", "output": [{**MESSAGE, "content": [{"type": "beam"}]}]}
+    ),
+    "an object for a delta": _events(
+        _event("response.output_text.delta", delta={"a": "b"}, **PLACE)
+    ),
+    "no type": Stream([Event({"delta": "I will look.", **PLACE})]),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+async def test_output_that_was_not_read_is_not_counted_as_nothing(trail, respond, name):
+    await respond(UNREAD[name])
+    assert "gen_ai.usage.output_tokens" not in trail.spans.attributes()
+
+
+REPORT = {"input_tokens": 71, "output_tokens": 30, "total_tokens": 101}
+END = {**BEGUN, "status": "completed"}
+REPORTED = {
+    "next to the response": [_event("response.completed", response=END, usage=REPORT)],
+    "in another event's name": [_event("response.done", response={**END, "usage": REPORT})],
+    "in an object of another vendor": [
+        _event("response.completed", response={**END, "meta": {"usage": REPORT}})
+    ],
+}
+
+
+@pytest.mark.parametrize("name", REPORTED)
+async def test_the_usage_of_a_stream_of_responses_is_found(trail, respond, name):
+    await respond(Stream(REPORTED[name]))
+    told = trail.spans.attributes()
+    assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (71, 30)
+    assert told["tokentrail.outcome"] == "completed"

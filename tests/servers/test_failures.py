@@ -81,10 +81,78 @@ async def test_an_error_with_status_200_is_a_failure_that_cost_nothing(
     assert not trail.metrics.names() & {"gen_ai.client.token.usage", "tokentrail.usage.tokens"}
 
 
+async def test_an_error_beside_no_vectors_is_a_failure_that_cost_nothing(trail, driver, serve):
+    body = {"object": "list", "model": "e", "data": [], "error": {"code": "no_model"}}
+    client = driver.client(serve(Plain(body)))
+    await driver.call(client.embeddings.create, model="e", input="Old?", encoding_format="float")
+    told = trail.spans.attributes()
+    assert (told["tokentrail.outcome"], told["error.type"]) == ("failed", "no_model")
+    assert _usage(told) == {}
+
+
+STARTED = {"id": "r", "object": "response", "model": "gpt-4o-mini", "output": []}
+CHAT = completion({"content": "Alders."}).body
+
+
+@pytest.mark.parametrize("way", ["create", "with_raw_response.create"])
+async def test_the_answer_of_another_api_is_a_failure(trail, driver, serve, way):
+    create = responses_of(driver.client(serve(Plain(CHAT))))
+    for name in way.split("."):
+        create = getattr(create, name)
+    await driver.call(create, model="gpt-4o-mini", input="Trees?")
+    assert trail.spans.attributes()["tokentrail.outcome"] == "failed"
+
+
+FAILED = {
+    "a number": ({"status": "failed", "error": {"code": 503, "message": "no"}}, "503"),
+    "a text": ({"status": "failed", "error": "overloaded"}, "overloaded"),
+    "no code": ({"status": "failed", "error": None}, "_OTHER"),
+    "a status of its own": ({"status": "error", "error": {"code": "busy"}}, "busy"),
+    "in capitals": ({"status": "FAILED", "error": {"code": "busy"}}, "busy"),
+    "beside another status": ({"status": "incomplete", "error": {"code": "busy"}}, "busy"),
+}
+
+
+@pytest.mark.settings(emit_event=True)
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", FAILED)
+async def test_a_response_that_failed_before_its_output_cost_nothing(
+    trail, driver, serve, name, stream
+):
+    more, error = FAILED[name]
+    begun = {"type": "response.created", "response": {**STARTED, "status": "in_progress"}}
+    ended = {"type": "response.failed", "response": {**STARTED, **more}}
+    reply = Stream([Event(begun), Event(ended)]) if stream else Plain({**STARTED, **more})
+    create = responses_of(driver.client(serve(reply))).create
+    answer = await driver.call(create, model="gpt-4o-mini", input="Trees?", stream=stream)
+    if stream:
+        await driver.read(answer)
+    assert _usage(_check(trail, "failed", error)) == {}
+
+
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [
+        ({"type": "error", "code": 429, "message": "slow down"}, "429"),
+        ({"type": "error", "code": None, "message": "slow down"}, "error"),
+        ({"detail": "Not Found"}, "_OTHER"),
+    ],
+)
+async def test_an_error_event_instead_of_a_response_cost_nothing(
+    trail, driver, serve, event, error
+):
+    create = responses_of(driver.client(serve(Stream([Event(event)])))).create
+    await driver.read(await driver.call(create, model="gpt-4o-mini", input="Trees?", stream=True))
+    told = trail.spans.attributes()
+    assert (told["tokentrail.outcome"], told["error.type"]) == ("failed", error)
+    assert _usage(told) == {}
+
+
 CHOICES = {
     "an error": ({"error": {"code": "overloaded", "message": "busy"}}, "length", "overloaded"),
     "a number": ({"error": {"code": 504, "message": "slow"}}, "stop", "504"),
     "a reason": ({}, "error", "_OTHER"),
+    "a reason in another word": ({}, "failed", "_OTHER"),
     "a reason in capitals": ({}, "ERROR", "_OTHER"),
     "a reason of its own": ({}, "network_error", "network_error"),
     "a text": ({"error": "overloaded"}, "stop", "overloaded"),
@@ -103,6 +171,12 @@ async def test_an_error_inside_a_choice_is_a_failure_of_what_was_used(trail, ask
     await ask(reply, stream=stream)
     told = _check(trail, "failed", error)
     assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (31, 4)
+
+
+@pytest.mark.parametrize("choices", [[], "none"])
+async def test_an_answer_without_a_choice_cost_nothing(trail, ask, choices):
+    await ask(Plain({**completion({}).body, "choices": choices}))
+    assert _usage(trail.spans.attributes()) == {}
 
 
 @pytest.mark.parametrize("error", [{}, {"code": 0, "message": ""}, False, ""])
@@ -222,8 +296,19 @@ async def test_a_plain_response_in_progress_is_truncated_unless_in_the_backgroun
     assert told == ["truncated", "completed"]
 
 
-async def test_html_in_place_of_a_stream_is_a_failure(trail, ask):
-    page = Plain(b"<html>Log in</html>", headers={"content-type": "text/html"})
+@pytest.mark.parametrize(
+    "page",
+    [
+        Plain(b"<html>Log in</html>", headers={"content-type": "text/html"}),
+        Plain({"error": {"message": "no", "code": "full"}}),
+        Plain({"detail": "Not Found"}),
+        Plain(b"upstream unavailable", headers={"content-type": "text/plain; charset=utf-8"}),
+        Plain(b"<Error><Code>no</Code></Error>", headers={"content-type": "application/xml"}),
+    ],
+    ids=["html", "an error", "a framework's", "text", "xml"],
+)
+async def test_another_body_in_place_of_a_stream_is_a_failure(trail, ask, page):
+    """The client finds no event in it, and raises nothing."""
     assert await ask(page, stream=True) == []
     told = trail.spans.attributes()
     assert (told["tokentrail.outcome"], told["error.type"]) == ("failed", "_OTHER")

@@ -57,6 +57,35 @@ ARITHMETIC = {
         {"promptTokens": 71, "completionTokens": 30, "totalTokens": 101},
         {IN: 71, OUT: 30},
     ),
+    "camel case, thought beside, in the sum": (
+        {
+            "promptTokens": 71,
+            "completionTokens": 30,
+            "totalTokens": 161,
+            "completionTokensDetails": {"reasoningTokens": 60},
+        },
+        {IN: 71, OUT: 90, THOUGHT: 60},
+    ),
+    "the names of Gemini's own API": (
+        {
+            "promptTokenCount": 71,
+            "candidatesTokenCount": 30,
+            "thoughtsTokenCount": 60,
+            "totalTokenCount": 161,
+            "cachedContentTokenCount": 40,
+        },
+        {IN: 71, OUT: 90, THOUGHT: 60, CACHED: 40},
+    ),
+    "the names of Bedrock's own API": (
+        {"inputTokens": 71, "outputTokens": 30, "cacheReadInputTokens": 40},
+        {IN: 71, OUT: 30, CACHED: 40},
+    ),
+    "one in a list": ([_usage(71, 30)], {IN: 71, OUT: 30}),
+    "one in a usage": ({"usage": _usage(71, 30)}, {IN: 71, OUT: 30}),
+    "details by another name": (
+        _usage(71, 90, prompt_token_details={"cached_tokens": 40}),
+        {IN: 71, OUT: 90, CACHED: 40},
+    ),
     "written to a cache, by another name": (
         _usage(71, 30, prompt_tokens_details={"cache_creation_tokens": 50}),
         {IN: 71, OUT: 30, "gen_ai.usage.cache_write.input_tokens": 50},
@@ -88,7 +117,15 @@ async def test_the_server_s_sums_say_what_is_part_of_what(trail, ask, name, stre
 
 
 USAGE = _usage(83, 12)
+CACHE = {"prompt_tokens_details": {"cached_tokens": 64}}
+TIMINGS = {"cache_n": 80, "prompt_n": 3, "predicted_n": 12, "predicted_ms": 1.5}
 PLACES = {
+    "another name": [chunk(TEXT), chunk({}, "stop", usage_metadata=USAGE)],
+    "llama.cpp's timings": [chunk(TEXT), chunk({}, "stop", timings=TIMINGS)],
+    "on each chunk, of a piece, then of all": [
+        *(chunk({"content": text}, usage=_usage(83, 1)) for text in ("Ash", " and", " oak.")),
+        chunk({}, "stop", usage=USAGE),
+    ],
     "on a chunk of its own": [chunk(TEXT), chunk({}, "stop"), chunk(choice={}, usage=USAGE)],
     "on the finish chunk": [chunk(TEXT), chunk({}, "stop", usage=USAGE)],
     "x_groq": [chunk(TEXT), chunk({}, "stop", x_groq={"id": "r", "usage": USAGE})],
@@ -152,6 +189,32 @@ async def test_usage_of_each_piece_is_no_usage_of_the_whole(trail, ask):
     told = trail.spans.attributes()
     assert (told[IN], told["tokentrail.usage.input.source"]) == (14, "reported")
     assert (told[OUT], told["tokentrail.usage.output.source"]) == (7, "counted")
+
+
+async def test_the_same_small_usage_on_each_piece_is_no_usage_of_the_whole(trail, ask):
+    """No answer has fewer tokens than pieces."""
+    pieces = [chunk({"content": text}, usage=_usage(14, 1)) for text in ("Ash", " and", " oak.")]
+    await ask(streamed(*pieces, chunk({}, "stop", usage=_usage(14, 1))), stream=True)
+    told = trail.spans.attributes()
+    assert (told[IN], told["tokentrail.usage.input.source"]) == (14, "reported")
+    assert (told[OUT], told["tokentrail.usage.output.source"]) == (4, "counted")
+
+
+@pytest.mark.parametrize("cached", [0, 1])
+async def test_a_usage_that_is_sent_twice_keeps_its_parts(trail, ask, cached):
+    parts = [CACHE if n == cached else {} for n in range(2)]
+    end, own = (_usage(83, 12, **part) for part in parts)
+    await ask(streamed(chunk(TEXT), chunk({}, "stop", usage=end), chunk(usage=own)), stream=True)
+    told = trail.spans.attributes()
+    assert (told[IN], told[OUT], told[CACHED]) == (83, 12, 64)
+
+
+async def test_timings_without_the_cached_part_do_not_report_the_input(trail, ask):
+    timings = {"prompt_n": 3, "predicted_n": 12}
+    await ask(streamed(chunk(TEXT), chunk({}, "stop", timings=timings)), stream=True)
+    told = trail.spans.attributes()
+    assert (told[IN], told["tokentrail.usage.input.source"]) == (14, "counted")
+    assert (told[OUT], told["tokentrail.usage.output.source"]) == (12, "reported")
 
 
 async def test_a_sum_that_is_the_input_reports_no_output(trail, ask):

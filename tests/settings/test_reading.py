@@ -282,6 +282,13 @@ ECOSYSTEM = {
     "emit_event": "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT",
 }
 """Variables that are not ours alone."""
+
+
+def test_the_names_of_all_prices_are_stated():
+    """As text, so that no default program imports what reads prices."""
+    assert f" {', '.join(Rates.__match_args__)}, in USD " in BY_NAME["prices"].allowed
+
+
 DEFAULTS = Settings(**{setting.name: setting.default for setting in SETTINGS})
 
 

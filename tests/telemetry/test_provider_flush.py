@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -146,3 +148,38 @@ def test_an_exporter_that_hangs_holds_up_no_flush_beyond_its_timeout(model_serve
     assert len(exporter.get_finished_spans()) == 1
     tokentrail.uninstrument()
     provider.shutdown()
+
+
+SET_LATER = """
+import sys
+import openai
+import tokentrail
+from opentelemetry.sdk.trace import TracerProvider
+tokentrail.instrument(tracer_provider=TracerProvider())
+client = openai.OpenAI(base_url="http://127.0.0.1:1", api_key="none", max_retries=0)
+def fail():
+    try:
+        client.chat.completions.create(model="gpt-4o", messages=[])
+    except openai.APIConnectionError:
+        tokentrail.flush(10)
+fail()
+assert "opentelemetry._logs" not in sys.modules
+from opentelemetry import _logs
+from opentelemetry.sdk._logs import LoggerProvider, export
+class Printed(export.SimpleLogRecordProcessor):
+    def on_emit(self, record):
+        print(record.log_record.attributes["exception.type"])
+    emit = on_emit
+logs = LoggerProvider()
+logs.add_log_record_processor(Printed(None))
+_logs.set_logger_provider(logs)
+fail()
+print("force_flush" in vars(logs))
+"""
+
+
+def test_a_provider_of_log_records_that_is_set_later_gets_events_and_is_flushed():
+    """Until somebody imports the API of logs, tokentrail does not."""
+    command = [sys.executable, "-c", SET_LATER]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    assert done.stdout.split() == ["openai.APIConnectionError", "True"], done.stderr

@@ -64,8 +64,6 @@ KNOWN = {
         "From 0.9 to 1.3 in five runs, by instructions 0.86: what the worker records of a call grew "
         "(retries, choices, waste, tools), and it begins with cold caches.",
     ),
-    "import and instrument(): 25 ms": "52 to 58 ms. Some 90 modules are imported "
-    "before the first call, and the SDK's own API for logs, which has 1 ms of it.",
     "event loop at the first stream: 5 ms": "tiktoken builds the encoding in one call that holds "
     "the interpreter lock, and nothing here starts a process: see docs/preloading. Preloaded it is "
     "not there.",

@@ -6,6 +6,7 @@ It also finds the usage in them; `reported_usage` reads what the usage reports.
 from __future__ import annotations
 
 from collections import deque
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tokentrail.apis.content_filter import Findings, read_answer_filters
@@ -22,6 +23,7 @@ from tokentrail.apis.reported_usage import (
     is_report,
     merge_reports,
     read_usage,
+    timed_usage,
     totals,
     without_empty,
 )
@@ -82,7 +84,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     for position, choice in enumerate(choices):
         choice_fields = fields(choice)
         index = choice_fields.get("index")
-        if type(index) is not int:
+        if type(index) is not int or index in reasons:
             index = position
         if 0 <= index < MOST_CHOICES:
             reasons[index] = telemetry_str(choice_fields.get("finish_reason"))
@@ -115,7 +117,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
         # Of any size, without a call of integer(): it is only compared, never exported.
         created=created if type(created) is int else None,
         error_type=error,
-        unanswered=error is not None and not choices and not is_report(reported),
+        unanswered=not choices and bool(error or "choices" in given) and not is_report(reported),
     )
 
 
@@ -157,15 +159,25 @@ def find_usage(answer: Mapping[str, object]) -> object:
     return first
 
 
+_NAMES: Final = frozenset({"usage_metadata", "usageMetadata", "token_usage", "tokenUsage"})
+"""Other names of the usage."""
+_PLAIN: Final = frozenset({str, int, float, bool, list, NoneType})
+"""Types of values that have no fields."""
+
+
 def _usages(answer: Mapping[str, object]) -> Iterator[object]:
     """Yield each usage that is not where OpenAI has it.
 
     It may be in any object of the answer (Groq has ``x_groq``), in a choice, or in its delta or
     message.
     """
-    for value in answer.values():
-        if type(value) is dict and value.get("usage") is not None:
-            yield value["usage"]
+    for name, value in answer.items():
+        if type(value) not in _PLAIN:  # seldom, and reading the fields of text takes long
+            usage = fields(value).get("usage")
+            if usage is not None:
+                yield usage
+        if name in _NAMES and value is not None:
+            yield value
     choices = answer.get("choices")
     for choice in choices if type(choices) is list else sequence(choices):
         given = fields(choice)
@@ -200,6 +212,7 @@ class ChunkAccumulator:
         "_is_last",
         "_is_running",
         "_made",
+        "_measured",
         "_model",
         "_most_asked",
         "_most_made",
@@ -248,6 +261,8 @@ class ChunkAccumulator:
         """Whether there were several usages, each larger than the one before."""
         self._is_in_pieces = False
         """Whether a usage was smaller than an earlier one: each is of a piece, or none is right."""
+        self._measured = 0
+        """How many chunks had content and usage. A usage of fewer tokens is that of a piece."""
         self._is_last = True
         """Whether no choice at all arrived after the last usage."""
         self._error: str | None = None
@@ -309,8 +324,7 @@ class ChunkAccumulator:
             shown = max(shown, self._choose(fields(choice)))
         if not choices or given.get("error") is not None:
             self._note_error(given, has_choices=bool(choices))
-        usage = find_usage(given)
-        self._note_usage(usage, shown, has_choices=bool(choices))
+        self._note_usage(given, shown, has_choices=bool(choices))
 
     def _note_error(self, given: Mapping[str, object], *, has_choices: bool) -> None:
         """Note an error, or the complaint of an event that is not a chunk."""
@@ -319,11 +333,15 @@ class ChunkAccumulator:
         elif not has_choices:
             self._complaint = error_of_answer(given, answered=False) or self._complaint
 
-    def _note_usage(self, usage: object, shown: int, *, has_choices: bool) -> None:
+    def _note_usage(self, given: Mapping[str, object], shown: int, *, has_choices: bool) -> None:
         """Take the usage of a chunk, or note that more arrived after the last usage."""
+        usage = find_usage(given)
+        if usage is None and "timings" in given:
+            usage = timed_usage(given["timings"])
         if usage is not None:
             self._buffers.clear()  # so that later content shows that this usage was not final
         if usage is not None and self._takes(usage):
+            self._measured += shown == CONTENT_SHOWN
             self._final = self._is_last = True
         elif shown:
             self._final = False
@@ -367,6 +385,8 @@ class ChunkAccumulator:
     def _takes(self, usage: object) -> bool:
         """Keep a usage that reports more; return whether it reports an output total."""
         asked, made = totals(usage)
+        if made is not None and (asked, made) == (self._most_asked, self._most_made):
+            usage = _joined(self._made, usage)
         if asked is not None and asked >= self._most_asked:
             self._asked, self._most_asked = usage, asked
         if made is not None and made >= self._most_made:
@@ -409,7 +429,8 @@ class ChunkAccumulator:
             # A running total may be of the chunk before, so even an empty later choice outdates it.
             final=self._final
             and (self._is_last or not self._is_running)
-            and not self._is_in_pieces,
+            and not self._is_in_pieces
+            and self._measured <= max(self._most_made, 0),
             complete=all(reasons.get(index) for index in {*reasons, *expected}),
             ended=ended,
             unanswered=self._has_others and not answered,
@@ -423,6 +444,13 @@ class ChunkAccumulator:
             return None
         read = read_usage(made)
         return read if asked is made else merge_reports(read_usage(asked), read)
+
+
+def _joined(earlier: object, usage: object) -> object:
+    """Return a usage that is repeated, with the parts that only the earlier one has."""
+    now = fields(usage)
+    more = {name: part for name, part in fields(earlier).items() if now.get(name) is None}
+    return {**now, **more} if any(more.values()) else usage
 
 
 def accumulator(request: Request, reader: ChoiceReader, sink: TextSink | None) -> ChunkAccumulator:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.apis.http_body import KEYS
 from tokentrail.apis.values import error_code, fields, is_absent, nonempty_str, plain_str, sequence
 from tokentrail.model.records import Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ERROR: Final = "error"
-"""The suffix of finish reasons that are failures: ``error``, ``network_error``."""
+FAILURES: Final = ("error", "failed")
+"""The suffixes of finish reasons and statuses that are failures: ``error``, ``network_error``."""
 OTHER_ERROR: Final = "_OTHER"
 """The conventions' ``error.type`` for errors without a known type."""
 NO_ANSWER: Final = Response(complete=False, ended=False, unanswered=True, error_type=OTHER_ERROR)
@@ -40,6 +41,11 @@ _PLAIN: Final = (str, int, float, list)
 def _stands(value: object) -> bool:
     """Whether a value is not empty."""
     return bool(value) if isinstance(value, _PLAIN) else bool(fields(value))
+
+
+def has_failed(word: str | None) -> bool:
+    """Whether a finish reason or a status is a failure, in the word of any server."""
+    return word is not None and word.lower().endswith(FAILURES)
 
 
 def error_type(error: object) -> str:
@@ -78,13 +84,14 @@ def error_of_body(answer: Mapping[str, object], place: str, *, given: bool) -> s
     """Return the ``error.type`` of a body that is no answer, or that has an error next to one.
 
     ``place``: the field of an answer that has the model's output; ``given``: whether that field is
-    non-empty. A body with no output and neither id nor model is not an answer, whatever it has.
+    non-empty. A body with no output is not an answer, whatever it has, except if only the fields at
+    the ends of a large one were read.
     """
     error = error_of_answer(answer, answered=given)
     if error is not None or given or answer.get(place) is not None:
         return error
     named = nonempty_str(answer.get("id")) or nonempty_str(answer.get("model"))
-    if place in answer or named is None:
+    if place in answer or named is None or not KEYS.issuperset(answer):
         return error_type(answer) if "code" in answer else OTHER_ERROR
     return None
 
@@ -97,8 +104,9 @@ def error_of_choices(choices: object) -> str | None:
         if is_error(error):
             return error_type(error)
         reason = plain_str(given.get("finish_reason"))
-        if reason is not None and reason.lower().endswith(ERROR):
-            return OTHER_ERROR if reason.lower() == ERROR else error_code(reason) or OTHER_ERROR
+        if has_failed(reason):
+            named = error_code(reason) if str(reason).lower() not in FAILURES else None
+            return named or OTHER_ERROR
     return None
 
 

@@ -14,8 +14,9 @@ MAX_PARSED_BYTES: Final = 256 * 1024
 """The largest body that is read whole, in a millisecond or two."""
 _END_BYTES: Final = 8 * 1024
 """How many bytes of a larger body are read at each end."""
-_KEYS: Final = ("id", "model", "service_tier", "system_fingerprint", "usage")
-_FIELD: Final = {key: re.compile(rf'"{key}"\s*:\s*') for key in _KEYS}
+KEYS: Final = frozenset({"id", "model", "service_tier", "system_fingerprint", "usage"})
+"""The fields that are read at the ends of a larger body."""
+_FIELD: Final = {key: re.compile(rf'"{key}"\s*:\s*') for key in KEYS}
 """Patterns of fields. Within a string the quotes would be escaped, so matches are real fields."""
 _READER: Final = json.JSONDecoder()
 

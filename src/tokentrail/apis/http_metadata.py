@@ -130,19 +130,20 @@ def chunk_in_error(error: BaseException) -> Mapping[str, object] | None:
 
 
 def is_page(response: object) -> bool:
-    """Whether an HTTP response declares itself an HTML page."""
-    return _is_of(response, "html")
+    """Whether an HTTP response declares a body other than events: an HTML page, JSON, text."""
+    given = _content_type(response)
+    return given is not None and "event-stream" not in given
 
 
 def is_json(response: object) -> bool:
     """Whether an HTTP response declares itself JSON."""
-    return _is_of(response, "json")
+    return "json" in (_content_type(response) or "")
 
 
-def _is_of(response: object, kind: str) -> bool:
+def _content_type(response: object) -> str | None:
     headers = getattr(response, "headers", None)
     given = headers.get("content-type") if isinstance(headers, Mapping) else None
-    return isinstance(given, str) and kind in given.lower()
+    return given.lower() if isinstance(given, str) else None
 
 
 def _read(

@@ -6,6 +6,7 @@ missing and wrong-typed numbers are absent, not zero. No rule depends on the ser
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
@@ -18,10 +19,21 @@ if TYPE_CHECKING:
 
     _Numbers = dict[str, str]
 
-INPUT_NAMES: Final = ("prompt_tokens", "input_tokens", "promptTokens", "inputTokens")
-OUTPUT_NAMES: Final = ("completion_tokens", "output_tokens", "completionTokens", "outputTokens")
+INPUT_NAMES: Final = ("prompt_tokens", "input_tokens")
+OUTPUT_NAMES: Final = ("completion_tokens", "output_tokens")
 """Names of the totals. The first non-zero one is used, or else the first that is present."""
-_SUM_NAMES: Final = ("total_tokens", "totalTokens")
+_TOTAL_NAMES: Final = (*INPUT_NAMES, *OUTPUT_NAMES, "total_tokens")
+_SYNONYMS: Final = {
+    "prompt_token_count": "prompt_tokens",
+    "input_token_count": "input_tokens",
+    "candidates_token_count": "completion_tokens",
+    "output_token_count": "output_tokens",
+    "total_token_count": "total_tokens",
+    "cached_content_token_count": "cached_tokens",
+    "thoughts_token_count": "reasoning_tokens",
+    "cache_write_input_tokens": "cache_creation_input_tokens",
+}
+"""Names of clouds with an API of their own, whose gateways may pass them on; camel case, too."""
 
 _INPUT_PARTS: Final[_Numbers] = {
     "cached_tokens": "cache_read_tokens",
@@ -43,9 +55,11 @@ DETAILS: Final[dict[str, _Numbers]] = {
     "prompt_tokens_details": _INPUT_PARTS,
     "input_tokens_details": _INPUT_PARTS,
     "input_token_details": _INPUT_PARTS,
+    "prompt_token_details": _INPUT_PARTS,
     "completion_tokens_details": _OUTPUT_PARTS,
     "output_tokens_details": _OUTPUT_PARTS,
     "output_token_details": _OUTPUT_PARTS,
+    "completion_token_details": _OUTPUT_PARTS,
 }
 """Objects in a usage, with the names in them and the field of the report for each."""
 TOP: Final[_Numbers] = {
@@ -57,8 +71,14 @@ TOP: Final[_Numbers] = {
     "reasoning_tokens": "reasoning_tokens",
 }
 """Parts next to the totals; a number in the details has precedence."""
+_SEARCHES: Final = {
+    "server_tool_use": "web_search_requests",
+    "server_tool_use_details": "web_search_requests",
+    "server_side_tool_usage_details": "web_search_calls",
+}
+"""Objects with the number of web searches, and its name: OpenRouter's two, and xAI's."""
 _BESIDE: Final = frozenset(
-    {"cost", "cost_in_usd_ticks", "server_tool_use", "num_search_queries", "cache_creation"}
+    {"cost", "cost_in_usd_ticks", *_SEARCHES, "num_search_queries", "cache_creation"}
 )
 """What some servers report besides tokens; the last is Anthropic's split of cache writes."""
 _NAMES: Final = frozenset({*DETAILS, *TOP, *_BESIDE})
@@ -73,10 +93,51 @@ def totals(usage: object) -> tuple[int | None, int | None]:
     read, written = given.get("prompt_tokens"), given.get("completion_tokens")
     if type(read) is int is type(written) and 0 <= read < MAX_TOKENS > written > 0:
         return read, written  # nearly always
+    given = in_usual_names(usage)
     read, written = _first(given, INPUT_NAMES), _first(given, OUTPUT_NAMES)
     if read is None or written is None:
-        return _by_the_sum(read, written, _first(given, _SUM_NAMES))
+        return _by_the_sum(read, written, tokens(given.get("total_tokens")))
     return read, written
+
+
+def in_usual_names(usage: object) -> Mapping[str, object]:
+    """Return the fields of a usage by OpenAI's names, if it has none of their totals.
+
+    The usage may be the only one of a list, or in another usage.
+    """
+    if type(usage) is list and len(usage) == 1:
+        (usage,) = usage
+    given = fields(usage)
+    if any(given.get(name) is not None for name in _TOTAL_NAMES):
+        return given
+    return _renamed(fields(given.get("usage")) or given)
+
+
+def _renamed(given: Mapping[str, object]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        known = _CAPITAL.sub(r"_\1", name).lower()
+        found[_SYNONYMS.get(known, known)] = _renamed(value) if type(value) is dict else value
+    return found
+
+
+_CAPITAL: Final = re.compile(r"(?<=[a-z])([A-Z])")
+
+
+def timed_usage(timings: object) -> object:
+    """Return the usage in llama.cpp's timings, which each of its streams has; else ``None``.
+
+    Its prompt leaves out what was in the cache, so without that number the input is unknown.
+    """
+    given = fields(timings)
+    written = tokens(given.get("predicted_n"))
+    if written is None:
+        return None
+    read, cached = tokens(given.get("prompt_n")), tokens(given.get("cache_n"))
+    whole = None if read is None or cached is None else read + cached
+    return {"prompt_tokens": whole, "completion_tokens": written, "cached_tokens": cached}
 
 
 def _first(given: Mapping[str, object], names: tuple[str, ...]) -> int | None:
@@ -100,6 +161,7 @@ def merge_reports(asked: Reported | None, made: Reported | None) -> Reported | N
 def read_usage(usage: object) -> Reported | None:
     """Return everything that a usage reports; ``None`` if it reports nothing."""
     given = fields(usage)
+    given = given if type(given.get("prompt_tokens")) is int else in_usual_names(usage)
     parts: dict[str, Any] = {}
     extras: dict[str, Any] = {}
     for name, value in given.items():
@@ -162,23 +224,30 @@ def cost_in_usd(usage: Mapping[str, object]) -> float | None:
     """Return the cost of an answer as the provider reports it; ``None`` if it is incomplete.
 
     If OpenRouter calls with your own key, it reports only its fee. The cost of the provider behind
-    it is added.
+    it is added. An object of costs has their sum, in USD if it names no other currency.
     """
     ticks = _seconds(usage.get("cost_in_usd_ticks"))
     if ticks is not None:
         return ticks / _TICKS
     given = usage.get("cost")
-    whole = _seconds(fields(given).get("total_cost"))  # Perplexity reports an object
-    own = _seconds(given) if whole is None else whole
+    parts = fields(given)  # Perplexity reports an object
+    if parts.get("currency") not in _USD:
+        return None
+    own = _seconds(parts.get("total_cost", parts.get("usd", given)))
     if own is None or usage.get("is_byok") is not True:
         return own
     behind = _seconds(fields(usage.get("cost_details")).get("upstream_inference_cost"))
     return None if behind is None else own + behind
 
 
+_USD: Final = (None, "USD", "usd")
+
+
 def _searches(usage: Mapping[str, object]) -> int | None:
-    made = tokens(fields(usage.get("server_tool_use")).get("web_search_requests"))
-    return tokens(usage.get("num_search_queries")) if made is None else made
+    for place, name in _SEARCHES.items():
+        if (made := tokens(fields(usage.get(place)).get(name))) is not None:
+            return made
+    return tokens(usage.get("num_search_queries"))
 
 
 def _whole(
@@ -271,9 +340,9 @@ def realtime_usage(usage: object) -> Reported | None:
 
 def embeddings_usage(usage: object) -> Reported | None:
     """Return the usage of embeddings: only an input, which some servers report as the sum."""
-    given = fields(usage)
+    given = in_usual_names(usage)
     read = _first(given, (*INPUT_NAMES, "total_tokens"))
-    return None if not read else Reported(input_tokens=read)
+    return None if not read else Reported(input_tokens=read, cost=cost_in_usd(given))
 
 
 def audio_usage(usage: object, duration: object = None) -> Reported | None:

@@ -173,7 +173,7 @@ class ObservedCall:
         self._go_on(self.recorder.on_response(answer))
 
     def on_stream_end(self, *, is_page: bool = False) -> None:
-        """Note that the stream ended. ``is_page``: the body was a web page, not a stream."""
+        """Note that the stream ended. ``is_page``: the body was no stream of events."""
         self._go_on(self.recorder.on_stream_end(is_page=is_page))
 
     def on_unread_end(self) -> None:

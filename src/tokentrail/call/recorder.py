@@ -219,7 +219,8 @@ class Recorder:
     def on_stream_end(self, *, is_page: bool = False) -> Operation | None:
         """Note that the stream ended.
 
-        ``is_page``: the body was a web page and not a stream, so no model answered.
+        ``is_page``: the body was a web page, JSON or text and not a stream, so no model answered
+        this application.
         """
         if self._first is None and self._error is None and not self._has_events:
             self._response = NO_ANSWER if is_page else NOTHING_CAME

@@ -15,7 +15,7 @@ from tokentrail.call.recorder import Recorder
 from tokentrail.config import TokenCounting
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass
-from tokentrail.telemetry import attribution, cache_key
+from tokentrail.telemetry import attribution
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from tokentrail.counting import Encoder, OutputTally
     from tokentrail.model.records import Request
     from tokentrail.runtime.runtime import Runtime
+    from tokentrail.telemetry import cache_key
     from tokentrail.telemetry.context import CallContext
     from tokentrail.telemetry.emitter import CallTelemetry
 else:
     from tokentrail.support.lazy import LateModule
 
+    cache_key = LateModule("telemetry.cache_key")
     captures = LateModule("apis.capture")
     parts = LateModule("content.parts")
 
@@ -65,7 +67,8 @@ def start_call(
     has_key = request.cache_key is not None
     if has_key or keys or call.context or attribution.BLOCK.get() is not None:
         request = attribution.with_context_attributes(request, keys, call.context)
-        request = cache_key.with_cache_key(request, runtime.settings.capture_cache_key)
+        if has_key:
+            request = cache_key.with_cache_key(request, runtime.settings.capture_cache_key)
     begun = time.perf_counter()
     telemetry = runtime.emitter.start(request, call.context, delegated=delegated)
     try:

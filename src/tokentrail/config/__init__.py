@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tokentrail.config import declarative
-from tokentrail.config.declarative import configuration, is_switched_off, read_section
 from tokentrail.config.environment import (
     EnvironmentValue,
     display_value,
@@ -14,6 +12,7 @@ from tokentrail.config.environment import (
 from tokentrail.config.schema import SETTINGS, Setting, Settings
 from tokentrail.config.unknown import describe_unknown, unknown_variables
 from tokentrail.config.values import (
+    COMPLETION_HOOK,
     INSTRUMENTED_APIS,
     OPT_IN,
     CacheKey,
@@ -26,6 +25,7 @@ from tokentrail.config.values import (
 )
 
 __all__ = [
+    "COMPLETION_HOOK",
     "INSTRUMENTED_APIS",
     "OPT_IN",
     "SETTINGS",
@@ -39,14 +39,10 @@ __all__ = [
     "Settings",
     "StreamUsage",
     "TokenCounting",
-    "configuration",
-    "declarative",
     "describe_unknown",
     "display_value",
-    "is_switched_off",
     "read_arguments",
     "read_environment",
-    "read_section",
     "read_settings",
     "unknown_variables",
 ]

@@ -7,15 +7,14 @@ allowed. A wrong variable must not stop a program: it warns once, and the defaul
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from tokentrail import cost
 from tokentrail.config.parsing import FunctionError
 from tokentrail.config.schema import SETTINGS, Setting, Settings
 from tokentrail.config.unknown import describe_unknown, unknown_variables
 from tokentrail.config.values import OPT_IN, ContentCapture, redact_everything
-from tokentrail.cost.user_prices import PricesError, UserPrices
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass
 
@@ -45,7 +44,7 @@ def read_settings(
     settings = Settings(**values)
     _require_place_for_content(settings, arguments)
     if settings.withhold:
-        return replace(settings, capture_content=ContentCapture.NO_CONTENT)
+        return Settings(**{**values, "capture_content": ContentCapture.NO_CONTENT})
     return settings
 
 
@@ -147,7 +146,7 @@ def read_value(setting: Setting, value: object, variable: str) -> EnvironmentVal
 
 
 def _reason(error: ValueError) -> str:
-    return f" ({error})" if isinstance(error, (FunctionError, PricesError)) else ""
+    return f" ({error})" if isinstance(error, (FunctionError, cost.PricesError)) else ""
 
 
 def _instead(setting: Setting) -> str:
@@ -158,7 +157,7 @@ def _instead(setting: Setting) -> str:
 
 def display_value(value: object) -> object:
     """Return a value of a setting as a user writes it."""
-    if isinstance(value, UserPrices):
+    if isinstance(value, cost.UserPrices):
         return str(value) or None
     if value is redact_everything:
         return "no content is recorded"

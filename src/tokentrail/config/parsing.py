@@ -11,17 +11,18 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tokentrail import counting
+from tokentrail import cost, counting
 from tokentrail.config.values import (
     INSTRUMENTED_APIS,
     METRIC_ATTRIBUTES,
     REQUEST_ATTRIBUTES,
     RESERVED_METRIC_ATTRIBUTES,
 )
-from tokentrail.cost.user_prices import UserPrices, read_prices
 
 if TYPE_CHECKING:
     from enum import Enum
+
+    from tokentrail.cost import UserPrices
 
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -182,7 +183,7 @@ def encodings(value: object) -> tuple[str, ...]:
 
 def prices(value: object) -> UserPrices:
     """Read the user's own prices, from a file or as they stand."""
-    return read_prices(value.strip() if isinstance(value, str) else value)
+    return cost.read_prices(value.strip() if isinstance(value, str) else value)
 
 
 def model_aliases(value: object) -> Mapping[str, str]:

@@ -7,10 +7,9 @@ Parsing, error texts, ``tokentrail doctor``, ``docs/settings.md`` and the docstr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import Field, field, fields
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tokentrail.config import parsing
 from tokentrail.config.values import (
@@ -28,8 +27,10 @@ from tokentrail.config.values import (
     TokenCounting,
     redact_everything,
 )
-from tokentrail.cost.user_prices import PRICE_NAMES, UserPrices
 from tokentrail.support.frozen import lean_dataclass
+
+if TYPE_CHECKING:
+    from tokentrail.cost import UserPrices
 
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=Enum)
@@ -68,6 +69,10 @@ class Setting:
         return str(value) if isinstance(value, (str, float, int)) else "none"
 
 
+_FACTS: Final[list[dict[str, Any]]] = []
+"""What is stated of the fields of :class:`Settings`, in their order."""
+
+
 def _setting(
     *,
     default: _T,
@@ -77,7 +82,7 @@ def _setting(
     parse: _Parse,
     variable: str | None = None,
 ) -> _T:
-    row = {
+    facts = {
         "default": default,
         "accepts": accepts,
         "variable": variable,
@@ -85,7 +90,8 @@ def _setting(
         "about": about,
         "parse": parse,
     }
-    return field(default_factory=lambda: default, metadata=row)
+    _FACTS.append(facts)
+    return default
 
 
 def _switch(*, default: bool, about: str) -> bool:
@@ -291,11 +297,13 @@ class Settings:
         "Which spans have tokentrail.cost.amount: those of calls with reported tokens, or also "
         "those with counted tokens. Needs tokentrail[cost], unless you set your own prices.",
     )
-    prices: UserPrices = _setting(
-        default=UserPrices(),
+    prices: UserPrices | None = _setting(
+        default=None,
         accepts="Mapping[str, Any] | str | PathLike[str]",
-        allowed="a JSON file, or a mapping: for each model "
-        f"{', '.join(PRICE_NAMES)}, in USD per million tokens (searches: per thousand requests)",
+        allowed="a JSON file, or a mapping: for each model input, output, cache_read, cache_write, "
+        "cache_write_1h, cache_write_12h, audio_input, image_input, reasoning, audio_output, "
+        "image_output, image_cache_read, audio_cache_read, web_search, file_search, audio_hour, "
+        "in USD per million tokens (searches: per thousand requests)",
         about="Your own prices, used before the published ones.",
         parse=parsing.prices,
     )
@@ -333,16 +341,14 @@ class Settings:
         return self.redact is redact_everything
 
 
-def _row(found: Field[Any]) -> Setting:
-    facts = {**found.metadata}
-    facts["variable"] = facts["variable"] or f"TOKENTRAIL_{found.name.upper()}"
-    fallback = _SAFER.get(found.name, facts["default"])
-    return Setting(name=found.name, fallback=fallback, **facts)
+def _row(name: str, facts: dict[str, Any]) -> Setting:
+    facts["variable"] = facts["variable"] or f"TOKENTRAIL_{name.upper()}"
+    return Setting(name=name, fallback=_SAFER.get(name, facts["default"]), **facts)
 
 
 _SAFER: Final = {"redact": redact_everything}
 """The value used for a wrong variable, if the default would record more than the user wanted."""
 
 
-SETTINGS: tuple[Setting, ...] = tuple(map(_row, fields(Settings)))
+SETTINGS: tuple[Setting, ...] = tuple(map(_row, Settings.__match_args__, _FACTS))
 """All settings, in the order of the keywords of ``instrument()``."""

@@ -112,5 +112,8 @@ DEFAULT_METRIC_ATTRIBUTES = tuple(name for name, there in METRIC_ATTRIBUTES.item
 OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 """OpenTelemetry's own variable; it is used if ``metric_names`` is not set."""
 
+COMPLETION_HOOK = "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK"
+"""OpenTelemetry's own variable, which names a hook that gets the content of calls."""
+
 INSTRUMENTED_APIS = CLIENT_PARTS
 """Parts of the client that can be recorded, by their names on it."""

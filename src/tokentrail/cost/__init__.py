@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tokentrail.cost.prices import Prices
     from tokentrail.cost.rates import Rate, Rates, cost_of
-    from tokentrail.cost.user_prices import PricesError, UserPrices
+    from tokentrail.cost.user_prices import PricesError, UserPrices, read_prices
 else:
     from tokentrail.support.lazy import lazy_names
 
@@ -19,8 +19,8 @@ else:
         {
             "cost.prices": "Prices",
             "cost.rates": "Rate Rates cost_of",
-            "cost.user_prices": "PricesError UserPrices",
+            "cost.user_prices": "PricesError UserPrices read_prices",
         },
     )
 
-__all__ = ["Prices", "PricesError", "Rate", "Rates", "UserPrices", "cost_of"]
+__all__ = ["Prices", "PricesError", "Rate", "Rates", "UserPrices", "cost_of", "read_prices"]

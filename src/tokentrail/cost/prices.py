@@ -10,7 +10,7 @@ from tokentrail.cost.parts import cost_of_parts, reported_parts
 from tokentrail.cost.rates import BATCH, KNOWN, REPORTED, cost_of, unpriced_parts
 from tokentrail.cost.tools import tools_cost
 from tokentrail.cost.transcription import transcription_cost
-from tokentrail.cost.user_prices import OWN_BATCH
+from tokentrail.cost.user_prices import OWN_BATCH, UserPrices
 from tokentrail.model.operations import BILLED, BILLED_AS
 from tokentrail.model.records import CallCost, CostSource, Source
 from tokentrail.support import guard
@@ -19,7 +19,6 @@ from tokentrail.support.bounded import BoundedCache
 if TYPE_CHECKING:
     from tokentrail.cost.parts import Parts
     from tokentrail.cost.rates import Rates
-    from tokentrail.cost.user_prices import UserPrices
     from tokentrail.model.records import Request, ToolUse, Transcription, Usage
 
 MAX_PRICES: Final = 512
@@ -46,12 +45,14 @@ _NOTHING_APART: Final = BilledApart()
 class Prices:
     """Prices calls. Without genai-prices only the user's own prices are used."""
 
-    def __init__(self, own: UserPrices, *, counted: bool, attributes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, own: UserPrices | None, *, counted: bool, attributes: tuple[str, ...] = ()
+    ) -> None:
         """``counted``: calls without a report are priced by their exact counts.
 
         ``attributes``: further names for the amount.
         """
-        self._own = own
+        self._own = UserPrices() if own is None else own
         self._attributes = attributes
         self._counted = counted
         self._known: BoundedCache[Key, Sourced | None] = BoundedCache(MAX_PRICES)

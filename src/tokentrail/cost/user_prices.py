@@ -6,7 +6,6 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import field
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -39,7 +38,7 @@ class PricesError(ValueError):
 class UserPrices:
     """Prices by model, and by service tier if it is not the standard one."""
 
-    table: Table = field(default_factory=lambda: MappingProxyType({}))
+    table: Table = MappingProxyType({})
     origin: str = ""
     """The file that they were read from."""
 

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokentrail.config import (
     SETTINGS,
     declarative,
-    is_switched_off,
     read_environment,
-    read_section,
 )
 from tokentrail.diagnosis import exporters
 from tokentrail.runtime import runtime
@@ -138,7 +136,7 @@ def _obstacles(findings: Findings, environ: Mapping[str, str]) -> Iterator[Reaso
     disabled = next(setting for setting in SETTINGS if setting.name == "disabled")
     if read_environment(disabled, environ).value:
         yield Reason(f"{disabled.variable}={environ[disabled.variable]}", "unset it")
-    if runtime.current() is None and is_switched_off(read_section(environ)):
+    if runtime.current() is None and declarative.is_switched_off(declarative.read_section(environ)):
         yield Reason(f"the file of {declarative.VARIABLE} has it off", "enabled: true there")
     names = environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")
     if {"tokentrail", "*"} & {name.strip() for name in names.split(",")}:

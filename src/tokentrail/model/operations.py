@@ -6,7 +6,6 @@ Its readers are named here and are in a layer above: see :mod:`tokentrail.apis.r
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from tokentrail.support.frozen import lean_dataclass
@@ -53,7 +52,7 @@ class OperationRow:
         return self.name, self.api
 
 
-def _inference(
+def _inference(  # noqa: PLR0913 - facts of a row, by name
     name: str,
     part: str,
     adapter: str,
@@ -61,6 +60,7 @@ def _inference(
     api: str | None = None,
     path: str | None = None,
     content: str | None = None,
+    has_usage_option: bool = False,
 ) -> OperationRow:
     """Return the row of an operation of which the conventions know everything."""
     return OperationRow(
@@ -76,28 +76,25 @@ def _inference(
         has_details_event=True,
         is_billed=True,
         is_output_billed=True,
+        has_usage_option=has_usage_option,
     )
 
 
-CHAT: Final = replace(
-    _inference(
-        "chat",
-        "chat",
-        "chat.adapter:ChatAdapter",
-        api="chat_completions",
-        path="chat/completions",
-        content="chat.content:ChatContent",
-    ),
+CHAT: Final = _inference(
+    "chat",
+    "chat",
+    "chat.adapter:ChatAdapter",
+    api="chat_completions",
+    path="chat/completions",
+    content="chat.content:ChatContent",
     has_usage_option=True,
 )
-COMPLETIONS: Final = replace(
-    _inference(
-        "text_completion",
-        "completions",
-        "completions.adapter:CompletionsAdapter",
-        path="completions",
-        content="completions.content:CompletionsContent",
-    ),
+COMPLETIONS: Final = _inference(
+    "text_completion",
+    "completions",
+    "completions.adapter:CompletionsAdapter",
+    path="completions",
+    content="completions.content:CompletionsContent",
     has_usage_option=True,
 )
 RESPONSES: Final = _inference(
@@ -108,17 +105,24 @@ RESPONSES: Final = _inference(
     path="responses",
     content="responses.content:ResponsesContent",
 )
-FETCH: Final = OperationRow(
-    "fetch_response",
-    "responses",
-    "responses.adapter:FetchAdapter",
-    api="responses",
-    content="responses.content:FetchedContent",
-    # Of one that was made in the background; any other has no usage here.
-    is_billed=True,
-    is_output_billed=True,
-)
-CANCEL: Final = replace(FETCH, name="cancel_response", adapter="responses.adapter:CancelAdapter")
+
+
+def _fetch(name: str, adapter: str) -> OperationRow:
+    """Return the row of an operation on a response that another call made."""
+    return OperationRow(
+        name,
+        "responses",
+        adapter,
+        api="responses",
+        content="responses.content:FetchedContent",
+        # Of one that was made in the background; any other has no usage here.
+        is_billed=True,
+        is_output_billed=True,
+    )
+
+
+FETCH: Final = _fetch("fetch_response", "responses.adapter:FetchAdapter")
+CANCEL: Final = _fetch("cancel_response", "responses.adapter:CancelAdapter")
 FETCH_BATCH: Final = OperationRow(
     "fetch_batch",
     "batches",

@@ -17,9 +17,7 @@ from tokentrail.apis.values import deep_copy, is_other_collection
 from tokentrail.call.start import CallToRecord, start_call
 from tokentrail.config import StreamUsage
 from tokentrail.model.endpoint import endpoint_of
-from tokentrail.patching import include_usage
 from tokentrail.patching.replay import READ_IN_TURN, USUAL, Kept, recorded
-from tokentrail.runtime.stream_usage import Habit
 from tokentrail.support import guard
 from tokentrail.support.frozen import lean_dataclass
 from tokentrail.telemetry.context import without_instrumentation
@@ -31,7 +29,9 @@ if TYPE_CHECKING:
     from tokentrail.call.observed_call import ObservedCall
     from tokentrail.content import Content
     from tokentrail.model.records import Endpoint, Request
+    from tokentrail.patching import include_usage
     from tokentrail.patching.include_usage import UsageFilter
+    from tokentrail.runtime import stream_usage
     from tokentrail.runtime.runtime import Runtime
     from tokentrail.telemetry import request_attributes
     from tokentrail.telemetry.context import CallContext
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 else:
     from tokentrail.support.lazy import LateModule
 
+    include_usage = LateModule("patching.include_usage")
     request_attributes = LateModule("telemetry.request_attributes")
+    stream_usage = LateModule("runtime.stream_usage")
 
 _CONTEXT_SHIELD = guard.shield("context")
 """Created once: creating a shield takes as long as entering it."""
@@ -249,9 +251,9 @@ def _ask_for_usage(runtime: Runtime, arguments: CallArguments) -> None:
         return
     server = include_usage.server_of(request.endpoint.key, arguments.client, original)
     habit = memory.habit(server) or include_usage.habit_of(request.endpoint.address)
-    if habit in {Habit.ALWAYS, Habit.REFUSED}:
+    if habit in {stream_usage.Habit.ALWAYS, stream_usage.Habit.REFUSED}:
         return
-    if habit is Habit.DOUBT and memory.begin_trial(server):
+    if habit is stream_usage.Habit.DOUBT and memory.begin_trial(server):
         arguments.usage_filter = include_usage.UnaskedUsage(memory, server)
         return
     arguments.sent = include_usage.added(arguments.retryable)

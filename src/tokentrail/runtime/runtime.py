@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from tokentrail.config import Cost, OnConflict, TokenCounting
 from tokentrail.counting.encodings import ENCODINGS
-from tokentrail.runtime.stream_usage import StreamUsageMemory
 from tokentrail.runtime.worker import Worker
 from tokentrail.support import guard
 from tokentrail.support.bounded import BoundedCache
@@ -34,11 +33,14 @@ if TYPE_CHECKING:
     from tokentrail.content import Redaction
     from tokentrail.cost import Prices
     from tokentrail.model.records import Request, Response
+    from tokentrail.runtime import stream_usage
+    from tokentrail.runtime.stream_usage import StreamUsageMemory
     from tokentrail.runtime.worker import Job
     from tokentrail.telemetry.emitter import Emitter
     from tokentrail.usage.explain.explainer import Explainer
 else:
     content = LateModule("content")
+    stream_usage = LateModule("runtime.stream_usage")
 
 _REMEMBERED = 512
 """How many deployments have their model remembered."""
@@ -60,7 +62,6 @@ class Runtime:
         self.encodings = ENCODINGS
         self.worker = Worker()
         self.conflicts = Conflicts(settings.on_conflict)
-        self.stream_usage = StreamUsageMemory()
         self.background = BackgroundUsage(counts_all=settings.fetched_usage_metrics)
         """The usage of responses that the server generates in the background."""
         counts = settings.token_counting is not TokenCounting.OFF
@@ -82,6 +83,12 @@ class Runtime:
         emitter.provider_flush.drain = self.flush
         emitter.provider_flush.warn = self.worker.warn_if_stuck
         _runtimes.add(self)
+
+    @cached_property
+    def stream_usage(self) -> StreamUsageMemory:
+        """What is known about servers, where the usage of streams is requested."""
+        memory: StreamUsageMemory = stream_usage.StreamUsageMemory()
+        return memory
 
     @cached_property
     def redaction(self) -> Redaction:

@@ -15,10 +15,10 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tokentrail.support import guard
+from tokentrail.support.frozen import lean_dataclass
 from tokentrail.support.threads import OwnThread, is_own_thread
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class _Wake:
     """Asks the worker to check parked jobs again."""
 
 
-@dataclass(frozen=True)
+@lean_dataclass(frozen=True, slots=True)
 class _Stop:
     """Asks a thread to end; another that takes it goes on."""
 

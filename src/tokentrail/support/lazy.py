@@ -10,6 +10,7 @@ from tokentrail.support.fork import IMPORTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import ModuleType
 
 
 def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
@@ -26,8 +27,7 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object
         if home is None:
             message = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(message)
-        with IMPORTING:
-            value: object = getattr(import_module(f"tokentrail.{home}"), name)
+        value: object = getattr(_imported(f"tokentrail.{home}"), name)
         setattr(sys.modules[package], name, value)
         return value
 
@@ -39,6 +39,15 @@ def import_once(name: str) -> None:
     if name not in sys.modules:
         with IMPORTING:
             import_module(name)
+
+
+def _imported(name: str) -> ModuleType:
+    """Return a module. Only an import has to wait for the imports of other threads."""
+    module = sys.modules.get(name)
+    if module is None or getattr(module.__spec__, "_initializing", False):
+        with IMPORTING:
+            module = import_module(name)
+    return module
 
 
 class LateModule:
@@ -53,7 +62,6 @@ class LateModule:
         self._name = name
 
     def __getattr__(self, attribute: str) -> object:
-        with IMPORTING:
-            value: object = getattr(import_module(f"tokentrail.{self._name}"), attribute)
+        value: object = getattr(_imported(f"tokentrail.{self._name}"), attribute)
         setattr(self, attribute, value)
         return value

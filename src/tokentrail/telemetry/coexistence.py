@@ -53,7 +53,8 @@ _LANGFUSE = OtherInstrumentation(
     "langfuse.openai", "langfuse", frozenset({CHAT.name, COMPLETIONS.name, EMBEDDINGS.name})
 )
 
-_PROTOCOL = "opentelemetry.util.genai.invocation"
+PROTOCOL = "opentelemetry.util.genai.invocation"
+"""The module of the calls that are recorded together: until it is imported, there are none."""
 
 
 def active_instrumentations(client: object = None) -> list[OtherInstrumentation]:
@@ -69,7 +70,7 @@ def active_instrumentations(client: object = None) -> list[OtherInstrumentation]
 
 def shares_spans(other: OtherInstrumentation) -> bool:
     """Whether calls that ``other`` records are recorded once, by both together."""
-    protocol = sys.modules.get(_PROTOCOL)
+    protocol = sys.modules.get(PROTOCOL)
     return other is OFFICIAL and hasattr(protocol, "CLIENT_INFERENCE_CONTEXT_KEY")
 
 

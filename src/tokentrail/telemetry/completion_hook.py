@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
+from tokentrail.config import COMPLETION_HOOK
 from tokentrail.support import guard
 from tokentrail.support.fork import IMPORTING
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from tokentrail.content import Content
     from tokentrail.content import parts as kinds
 
-ENVIRON: Final = "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK"
+ENVIRON: Final = COMPLETION_HOOK
 GROUP: Final = "opentelemetry_genai_completion_hook"
 """The group of entry points in which the hook is looked up by name."""
 _UPLOAD: Final = "upload"

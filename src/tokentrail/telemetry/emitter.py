@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import _logs as otel_logs
 from opentelemetry import trace
 
+from tokentrail.config import COMPLETION_HOOK
 from tokentrail.model.records import Usage
 from tokentrail.support import guard
-from tokentrail.telemetry import completion_hook, genai_util, internal_metrics, semconv, spans
+from tokentrail.support.lazy import LateModule
+from tokentrail.telemetry import coexistence, internal_metrics, semconv, spans
 from tokentrail.telemetry.context import EnclosingCall, without_instrumentation
-from tokentrail.telemetry.events import Events
+from tokentrail.telemetry.events import Events, global_provider
 from tokentrail.telemetry.metrics.recording import Metrics
 from tokentrail.telemetry.provider_flush import ProviderFlush
 from tokentrail.telemetry.spans import SpanTemplates
@@ -32,8 +34,12 @@ if TYPE_CHECKING:
     from tokentrail.config import Settings
     from tokentrail.content import Content
     from tokentrail.model.records import Operation, Request
+    from tokentrail.telemetry import completion_hook, genai_util
     from tokentrail.telemetry.internal_metrics import Measured
     from tokentrail.telemetry.spans import Attributes, SpanTemplate
+else:
+    completion_hook = LateModule("telemetry.completion_hook")
+    genai_util = LateModule("telemetry.genai_util")
 
 _METRICS_SHIELD = guard.shield("metrics")
 _EVENTS_SHIELD = guard.shield("events")
@@ -84,7 +90,7 @@ class Emitter:
         current = (
             trace.get_tracer_provider,
             metrics.get_meter_provider,
-            otel_logs.get_logger_provider,
+            global_provider,
         )
         in_use = zip(PROVIDERS, self.providers, current, strict=True)
         return [
@@ -123,7 +129,7 @@ class Emitter:
         ``delegated``: another instrumentation records the call, so no span of ours is started.
         """
         start_time, template = time.time_ns(), self.templates.of(request)
-        joins = genai_util.MODULE in sys.modules  # otherwise there is nothing to join
+        joins = coexistence.PROTOCOL in sys.modules  # otherwise there is nothing to join
         record = genai_util.find_shared_record(request.operation, parent) if joins else None
         if delegated or record is not None:
             span = trace.get_current_span(parent)
@@ -153,7 +159,8 @@ class ContentOutputs:
 
     def __init__(self, logger_provider: LoggerProvider | None, settings: Settings) -> None:
         self.events = Events(logger_provider, settings)
-        self.hook = None if settings.withhold else completion_hook.load()
+        has_hook = bool(os.environ.get(COMPLETION_HOOK)) and not settings.withhold
+        self.hook = completion_hook.load() if has_hook else None
         self.on_spans = settings.capture_content.on_spans
         self.redacts = settings.redact is not None
         """Whether a function of the user redacts content."""

@@ -1,57 +1,56 @@
 """Log events of a call: the details of an inference, and the exception of a failure.
 
 Both are emitted through the Logs API in the context of the call's span, so they have its trace id.
-SDKs before 1.37 accept only records of their own class. That class has no event name before 1.35
-and no structured attributes before 1.32: there the name is an attribute and content is JSON text.
-SDKs before about 1.40 drop lists of mixed types: there such lists are JSON text.
+That API takes as long to import as 15 modules of ours. It is not imported here: who sets a provider
+of log records imports it before.
 """
 
 from __future__ import annotations
 
-import inspect
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import _logs as otel_logs
-from opentelemetry import attributes as otel_attributes
-from opentelemetry import trace
-from opentelemetry._logs import LogRecord, SeverityNumber
-
 from tokentrail.config import MetricNames
 from tokentrail.model.operations import INFERENCES, WITH_DETAILS_EVENT
+from tokentrail.support.lazy import LateModule, import_once
 from tokentrail.telemetry import semconv, spans
 from tokentrail.version import __version__
 
 if TYPE_CHECKING:
-    from opentelemetry._logs import Logger, LoggerProvider
+    from opentelemetry._logs import Logger, LoggerProvider, LogRecord
     from opentelemetry.context import Context
 
     from tokentrail.config import Settings
     from tokentrail.content import Content
     from tokentrail.model.records import Operation, Request
-    from tokentrail.telemetry import content_attributes
+    from tokentrail.telemetry import content_attributes, log_records
 else:
-    from tokentrail.support.lazy import LateModule
-
     content_attributes = LateModule("telemetry.content_attributes")
+    log_records = LateModule("telemetry.log_records")
 
-_HAS_NAME = "event_name" in inspect.signature(LogRecord.__init__).parameters
-_IS_STRUCTURED = (
-    _HAS_NAME
-    or "extended_attributes"
-    in inspect.signature(otel_attributes.BoundedAttributes.__init__).parameters
-)
-_IS_UNIFORM = hasattr(otel_attributes, "_clean_extended_attribute_value")
+_API = "opentelemetry._logs"
+_PROVIDER = "OTEL_PYTHON_LOGGER_PROVIDER"
+"""The variable that names a global provider, which the API makes when it is first asked."""
+
+
+def global_provider() -> LoggerProvider | None:
+    """Return the global provider of log records; ``None`` if nobody can have set one yet."""
+    get: Any = getattr(sys.modules.get(_API), "get_logger_provider", None)
+    provider: LoggerProvider | None = None if get is None else get()
+    return provider
 
 
 class Events:
     """Emits the events of calls through the given logger provider, or the global one."""
 
     def __init__(self, provider: LoggerProvider | None, settings: Settings) -> None:
-        self._provider = provider
-        self._logger: Logger = otel_logs.get_logger(
-            "tokentrail", __version__, provider, semconv.SCHEMA_URL
-        )
+        if _PROVIDER in os.environ:
+            import_once(_API)
+        self._given = provider
+        self._found: Logger | None = None
+        if self._find_logger() is not None:
+            import_once("tokentrail.telemetry.log_records")
         wanted, on_events = settings.emit_event, settings.capture_content.on_events
         self.emits_details = on_events if wanted is None else wanted
         """Whether the event with the details of an inference is emitted."""
@@ -78,13 +77,25 @@ class Events:
     def _want_details(self, request: Request) -> bool:
         return self.emits_details and request.operation in WITH_DETAILS_EVENT and self._is_enabled()
 
+    @property
+    def _provider(self) -> LoggerProvider | None:
+        return self._given or global_provider()
+
+    def _find_logger(self) -> Logger | None:
+        """Return our logger; ``None`` if nobody can have set a provider yet."""
+        if self._found is None and (provider := self._provider) is not None:
+            self._found = provider.get_logger("tokentrail", __version__, semconv.SCHEMA_URL)
+        return self._found
+
     def _is_enabled(self) -> bool:
-        enabled = getattr(self._logger, "enabled", None)
+        logger = self._find_logger()
+        if logger is None:
+            return False
+        enabled = getattr(logger, "enabled", None)
         if enabled is not None:
             return bool(enabled())
         # Older loggers have no enabled(); the API's own providers drop everything.
-        provider = self._provider or otel_logs.get_logger_provider()
-        return not type(provider).__module__.startswith("opentelemetry._logs")
+        return not type(self._provider).__module__.startswith(_API)
 
     def details(
         self,
@@ -106,10 +117,7 @@ class Events:
         attributes.update(learned)
         if content is not None and self._content:
             attributes.update(content_attributes.content_attributes(content))
-        record = self._record(semconv.DETAILS_EVENT, attributes, operation, context)
-        record.severity_number = SeverityNumber.DEBUG
-        record.severity_text = "DEBUG"
-        return record
+        return self._record(semconv.DETAILS_EVENT, "DEBUG", attributes, operation, context)
 
     def exception(self, operation: Operation, context: Context) -> LogRecord | None:
         """Return the record of the exception a call failed with; ``None`` if there is none.
@@ -118,7 +126,7 @@ class Events:
         message and stack trace may quote the request, so they are recorded only if content is.
         """
         raised = operation.raised
-        if raised is None or not self._exceptions:
+        if raised is None or not self._exceptions or self._find_logger() is None:
             return None
         attributes: dict[str, Any] = {
             **spans.start_attributes(operation.request),
@@ -132,42 +140,22 @@ class Events:
             attributes[semconv.EXCEPTION_STACKTRACE] = raised.stacktrace
         is_renamed = self._renames and operation.request.operation in INFERENCES
         name = semconv.INFERENCE_EXCEPTION_EVENT if is_renamed else semconv.EXCEPTION_EVENT
-        record = self._record(name, attributes, operation, context)
-        record.severity_number = SeverityNumber.WARN
-        record.severity_text = "WARN"
-        return record
+        return self._record(name, "WARN", attributes, operation, context)
 
     def emit(self, record: LogRecord | None) -> None:
         """Emit ``record``, unless it is ``None``."""
-        if record is not None:
-            self._logger.emit(record)
+        logger = self._find_logger()
+        if record is not None and logger is not None:
+            logger.emit(record)
 
     def _record(
-        self, name: str, attributes: dict[str, Any], operation: Operation, context: Context
+        self,
+        name: str,
+        severity: str,
+        attributes: dict[str, Any],
+        operation: Operation,
+        context: Context,
     ) -> LogRecord:
-        facts: dict[str, Any] = {"timestamp": operation.end_time}
-        if _HAS_NAME:
-            facts.update(event_name=name, context=context)
-        else:
-            place = trace.get_current_span(context).get_span_context()
-            facts.update(
-                trace_id=place.trace_id, span_id=place.span_id, trace_flags=place.trace_flags
-            )
-            attributes[semconv.EVENT_NAME] = name
-        return self._made(attributes, facts)
-
-    def _made(self, attributes: dict[str, Any], facts: dict[str, Any]) -> LogRecord:
-        if not _IS_STRUCTURED:
-            attributes = {
-                name: content_attributes.flattened(value) for name, value in attributes.items()
-            }
-        elif _IS_UNIFORM:
-            attributes = {
-                name: content_attributes.uniform(value) for name, value in attributes.items()
-            }
-        kind = getattr(sys.modules.get("opentelemetry.sdk._logs"), "LogRecord", None)
-        resource = getattr(self._provider or otel_logs.get_logger_provider(), "resource", None)
-        if kind is None or resource is None or hasattr(kind, "_from_api_log_record"):
-            return LogRecord(attributes=attributes, **facts)
-        record: LogRecord = kind(resource=resource, attributes=attributes, **facts)
-        return record
+        resource = getattr(self._provider, "resource", None)
+        time = operation.end_time
+        return log_records.log_record(name, severity, attributes, time, context, resource)

@@ -18,6 +18,7 @@ from opentelemetry import context as otel_context
 from tokentrail.model.operations import EMBEDDINGS, FETCH, INFERENCES, RETRIEVAL
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv, spans
+from tokentrail.telemetry.coexistence import PROTOCOL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from tokentrail.model.records import Operation, Usage
 
     Attributes = dict[str, AttributeValue]
-
-MODULE: Final = "opentelemetry.util.genai.invocation"
 
 _INFERENCE: Final = ("opentelemetry.genai.client.inference.context", "InferenceData")
 _RECORDS: Final = {
@@ -129,7 +128,7 @@ def create_shared_record(operation: str, context: Context) -> tuple[Context, Rec
 
 
 def _kind(operation: str) -> tuple[str, type | None]:
-    module = sys.modules.get(MODULE)
+    module = sys.modules.get(PROTOCOL)
     if module is None or operation not in _RECORDS:
         return "", None
     key, name = _RECORDS[operation]

@@ -11,10 +11,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry import _logs as otel_logs
 from opentelemetry import trace
 
 from tokentrail.support import guard
+from tokentrail.telemetry.events import global_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ class ProviderFlush:
         """Return the global providers that were not set when they were last looked for."""
         for provider, current in (
             (tracer_provider, trace.get_tracer_provider),
-            (logger_provider, otel_logs.get_logger_provider),
+            (logger_provider, global_provider),
         ):
             if provider is None:
                 self._global.append(current)

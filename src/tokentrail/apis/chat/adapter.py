@@ -22,10 +22,12 @@ from tokentrail.apis.chat.messages import (
 )
 from tokentrail.apis.chat.tool_calls import (
     CallPlaces,
+    OpenCall,
     arguments_of,
     called,
     each_call,
     is_unknown,
+    repeats_a_call,
     written_content,
 )
 from tokentrail.apis.choices import (
@@ -117,10 +119,16 @@ class MessageReader:
         """Pass the content of a choice's message to the sink."""
         message = message_of(choice)
         feed_words(message, index, sink)
-        for position, call in enumerate(each_call(message.get("tool_calls"))):
+        calls, legacy = each_call(message.get("tool_calls")), message.get("function_call")
+        for position, call in enumerate(calls):
             given = called(call)
             name = nonempty_str(given.get("name"))
             _feed_call(call, (index, position), name, arguments_of(given), sink)
+        if legacy and not repeats_a_call(legacy, calls):
+            _feed_legacy(OpenCall(_FUNCTION_CALL), fields(legacy), index, sink)
+        _note_elsewhere(choice, index, sink, called=bool(calls or legacy))
+        if not message.keys() - {"content"} and message.get("content") is None:
+            sink.add("unknown", index, _TRANSCRIPT, "")  # there is no message
 
     def shows(self, choice: Mapping[str, object]) -> int:
         """Return what the message of a choice contains."""
@@ -130,10 +138,12 @@ class MessageReader:
 class DeltaReader:
     """Reads the choices of one stream's chunks."""
 
-    __slots__ = ("_has_deltas", "_places")
+    __slots__ = ("_has_deltas", "_legacy", "_places")
 
     def __init__(self) -> None:
         self._has_deltas = False
+        self._legacy: dict[int, OpenCall] = {}
+        """The legacy function calls, by choice."""
         self._places: CallPlaces | None = None
         """The places of tool calls, set once the first one arrived."""
 
@@ -145,7 +155,7 @@ class DeltaReader:
         if not self._has_deltas and (choice.get("message") or choice.get("text")):
             sink.add("unknown", index, _TRANSCRIPT, "")  # unclear: a piece, or all text so far
         feed_words(message, index, sink)
-        calls = message.get("tool_calls")
+        calls, legacy = message.get("tool_calls"), message.get("function_call")
         if calls:
             places = self._places = self._places or CallPlaces()
             for position, call in enumerate(each_call(calls)):
@@ -153,6 +163,10 @@ class DeltaReader:
                 _feed_call(call, (index, own.slot), own.new_name, own.new_arguments, sink)
                 if own.is_unclear:
                     sink.add("unknown", index, own.slot, "")
+        if legacy and not (calls and repeats_a_call(legacy, each_call(calls))):
+            opened = self._legacy.setdefault(index, OpenCall(_FUNCTION_CALL))
+            _feed_legacy(opened, fields(legacy), index, sink)
+        _note_elsewhere(choice, index, sink, called=bool(self._places or self._legacy))
 
     def shows(self, choice: Mapping[str, object]) -> int:
         """Return what the delta of a choice contains."""
@@ -171,14 +185,10 @@ def feed_words(message: Mapping[str, object], index: int, sink: TextSink) -> Non
     value = get("refusal")
     if value and type(value) is str:
         sink.add("refusal", index, 0, value)
+    elif value and not is_absent(value):
+        sink.add("unknown", index, _TRANSCRIPT, "")
     if not THOUGHT_FIELDS.isdisjoint(message):  # tested here: most chunks have none
         _feed_thought(message, index, sink)
-    value = get("function_call")
-    if value:
-        legacy = fields(value)
-        name = nonempty_str(legacy.get("name"))
-        arguments = arguments_of(legacy)
-        _feed_call({"function": legacy}, (index, _FUNCTION_CALL), name, arguments, sink)
     value = get("audio")
     if value:
         sink.add("unknown", index, _TRANSCRIPT, "")
@@ -288,6 +298,26 @@ def _feed_call(
     if is_unknown(call):
         sink.add("unknown", *place, "")
 
+
+def _feed_legacy(opened: OpenCall, given: Mapping[str, object], index: int, sink: TextSink) -> None:
+    """Give ``sink`` a legacy function call, or the next piece of one."""
+    opened.add(None, nonempty_str(given.get("name")), arguments_of(given))
+    place = (index, _FUNCTION_CALL)
+    _feed_call({"function": given}, place, opened.new_name, opened.new_arguments, sink)
+    if opened.is_unclear:
+        sink.add("unknown", *place, "")
+
+
+def _note_elsewhere(
+    choice: Mapping[str, object], index: int, sink: TextSink, *, called: bool
+) -> None:
+    """Note output in another place: a call that only the finish reason names, or reasoning."""
+    names_call = not called and choice.get("finish_reason") in _CALLED
+    if names_call or (not THOUGHT_FIELDS.isdisjoint(choice) and holds_thought(choice)):
+        sink.add("unknown", index, _TRANSCRIPT, "")
+
+
+_CALLED: Final = frozenset({"tool_calls", "tool_call", "tool_use", "function_call"})
 
 _MESSAGES: Final = MessageReader()
 

@@ -19,8 +19,10 @@ from tokentrail.apis.chat.content_messages import (
 from tokentrail.apis.chat.forms import message_of, thought_of
 from tokentrail.apis.chat.tool_calls import (
     CallPlaces,
+    OpenCall,
     arguments_of,
     each_call,
+    repeats_a_call,
     written_content,
 )
 from tokentrail.apis.choices import listed
@@ -66,6 +68,7 @@ class ChoiceContentAccumulator:
         self._roles: dict[int, str] = {}
         self._whole: dict[int, Message] = {}
         self._places = CallPlaces()
+        self._legacy: dict[int, OpenCall] = {}
 
     def take(self, answer: object) -> None:
         """Take a whole plain answer."""
@@ -117,13 +120,14 @@ class ChoiceContentAccumulator:
         audio = fields(given.get("audio"))
         self._append(index, "text", 1, audio.get("transcript"))
         self._append(index, "sound", 0, audio.get("data"))
-        calls = given.get("tool_calls")
-        for position, call in enumerate(each_call(calls) if calls else ()):
+        calls = each_call(given["tool_calls"]) if given.get("tool_calls") else []
+        for position, call in enumerate(calls):
             self._add_call(call, index, position)
         legacy = fields(given.get("function_call"))
-        if legacy:
-            name = nonempty_str(legacy.get("name"))
-            self._call(index, ("call", -1), None, name, arguments_of(legacy))
+        if legacy and not repeats_a_call(legacy, calls):
+            own = self._legacy.setdefault(index, OpenCall(-1))
+            own.add(None, nonempty_str(legacy.get("name")), arguments_of(legacy))
+            self._call(index, ("call", -1), None, own.new_name, own.new_arguments)
 
     def _add_call(self, call: Mapping[str, object], index: int, position: int) -> None:
         own = self._places.place(index, call, position)

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from tokentrail.apis import content_media as media
 from tokentrail.apis.chat.forms import content_parts, thought_of
-from tokentrail.apis.chat.tool_calls import arguments_of, arguments_text, called, each_call
+from tokentrail.apis.chat.tool_calls import (
+    arguments_of,
+    arguments_text,
+    called,
+    each_call,
+    repeats_a_call,
+)
 from tokentrail.apis.values import fields, is_sequence, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import Message, Part, Reasoning, Text, ToolCall, ToolResponse
 from tokentrail.content.values import clean, parsed
@@ -85,14 +91,15 @@ def read_custom_call(name: object, given: object, call_id: object) -> ToolCall |
 
 def _calls(given: Mapping[str, object]) -> list[Part]:
     found: list[ToolCall | None] = []
-    for call in each_call(given.get("tool_calls")):
+    calls = each_call(given.get("tool_calls"))
+    for call in calls:
         text = called(call)
         is_custom = bool(fields(call.get("custom"))) and not fields(call.get("function"))
         read = read_custom_call if is_custom else read_call
         if text:
             found.append(read(text.get("name"), arguments_of(text), call.get("id")))
     legacy = fields(given.get("function_call"))
-    if legacy:
+    if legacy and not repeats_a_call(legacy, calls):
         found.append(read_call(legacy.get("name"), legacy.get("arguments"), None))
     return [call for call in found if call is not None]
 

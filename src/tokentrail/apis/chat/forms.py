@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
-from tokentrail.apis.values import fields, is_sequence, nonempty_str, plain_str
+from tokentrail.apis.values import fields, is_sequence, nonempty_str, plain_str, sequence
 
 _NAMES: Final = (
     "reasoning_content", "reasoning", "thinking", "reasoning_text", "thinking_content", "thought",
@@ -52,11 +53,29 @@ def _text(value: object) -> str:
 
 
 def holds_other_words(message: Mapping[str, object]) -> bool:
-    """Whether an unknown field contains words, or the server ran tools of its own."""
+    """Whether an unknown field contains words or data, or the server ran tools of its own."""
     if any(map(message.get, _SERVER_TOOLS)):
         return True
-    others = (nonempty_str(message[name]) for name in message if name not in KNOWN_FIELDS)
-    return any(text is not None and " " in text for text in others)
+    return any(
+        _is_written(message[name], _DEPTH if _THOUGHT.search(name) else 0)
+        for name in message
+        if name not in KNOWN_FIELDS
+    )
+
+
+_THOUGHT: Final = re.compile("thought|think|reason", re.IGNORECASE)
+
+
+_DEPTH: Final = 4
+
+
+def _is_written(value: object, depth: int) -> bool:
+    """Whether a value has words or data, or the values in it, so deep."""
+    text = nonempty_str(value)
+    if text is not None:
+        return " " in text or text.startswith("data:")
+    within = fields(value).values() or sequence(value)
+    return depth > 0 and any(_is_written(one, depth - 1) for one in within)
 
 
 def content_parts(content: object) -> object:

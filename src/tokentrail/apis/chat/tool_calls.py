@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Final
+from zlib import crc32
 
 from tokentrail.apis.values import fields, is_absent, nonempty_str, sequence
 
@@ -64,20 +65,30 @@ def is_unknown(call: Mapping[str, object]) -> bool:
     """Whether a call has an unknown form, of which nothing was read."""
     if called(call):
         return False
-    others = _PLAIN.isdisjoint(call) or call.get("type") not in _TYPES
-    return bool(call) and (bool(call.get("function")) or others)
+    others = any(call[name] for name in call if name not in _PLAIN)
+    return bool(call.get("function")) or others or call.get("type") not in _TYPES
 
 
-_PLAIN: Final = frozenset({"id", "index", "type", "function"})
+_PLAIN: Final = frozenset({"id", "index", "type"})
 _TYPES: Final = (None, "", "function", "custom")
+
+
+def repeats_a_call(legacy: object, calls: list[Mapping[str, object]]) -> bool:
+    """Whether a legacy function call is one of the tool calls next to it."""
+    given = fields(legacy)
+    return any(called(call) == given for call in calls)
+
+
+def _checksum(text: str, so_far: int = 0) -> int:
+    return crc32(text.encode(errors="replace"), so_far)
 
 
 class OpenCall:
     """A call that further deltas may continue, and what its last delta added."""
 
     __slots__ = (
-        "arguments", "id", "is_unclear", "may_end", "name", "new_arguments", "new_name",
-        "repeats", "slot",
+        "_length", "_sum", "arguments", "id", "is_unclear", "may_end", "name", "new_arguments",
+        "new_name", "repeats", "slot",
     )  # fmt: skip
 
     def __init__(self, slot: int) -> None:
@@ -95,17 +106,35 @@ class OpenCall:
         """Whether each piece begins with the arguments so far; ``None`` before the second."""
         self.is_unclear = False
         """Whether it is unclear which part of the pieces was generated."""
+        self._length = self._sum = 0
+        """The length and the checksum of the arguments so far."""
 
     def add(self, call_id: str | None, name: str | None, text: str | None) -> None:
         """Take the fields of the next delta."""
         self.id = self.id or call_id
-        self.new_name = None if name == self.name else name
+        # Some servers repeat the name, or the name so far, on every delta.
+        self.new_name = name.removeprefix(self.name) or None if name else None
         self.name += self.new_name or ""
         self.new_arguments = text
         if text:
             if self.arguments and self.repeats is not False:
                 self._compare(text)
+            self._note_restated(text, is_named=name is not None)
             self.arguments = text
+
+    def _note_restated(self, text: str, *, is_named: bool) -> None:
+        """Leave out arguments that a delta with the name repeats in full, after all their pieces.
+
+        Whole arguments after others are no piece of them: it is unclear which were generated.
+        """
+        after_all = self.arguments.rstrip().endswith("}") and text.startswith("{")
+        if is_named and after_all and not self.repeats:
+            again = len(text) == self._length and _checksum(text) == self._sum
+            self.new_arguments = None if again else text
+            self.is_unclear |= not again
+        if self.new_arguments:
+            self._length += len(self.new_arguments)
+            self._sum = _checksum(self.new_arguments, self._sum)
 
     def _compare(self, text: str) -> None:
         """Take only what ``text`` adds, if it begins with the arguments so far.
@@ -125,11 +154,13 @@ class OpenCall:
 class CallPlaces:
     """Finds the call that each delta belongs to, and the new piece of its name."""
 
-    __slots__ = ("_last", "_open", "_slots")
+    __slots__ = ("_ids", "_last", "_open", "_slots")
 
     def __init__(self) -> None:
         self._open: dict[tuple[int, object], OpenCall] = {}
         """The open calls by choice and number from the server."""
+        self._ids: dict[tuple[int, str], OpenCall] = {}
+        """The calls by choice and id."""
         self._last: dict[int, OpenCall] = {}
         self._slots: dict[int, dict[int, None]] = {}
 
@@ -145,6 +176,8 @@ class CallPlaces:
         name, call_id = nonempty_str(function.get("name")), nonempty_str(call.get("id"))
         arguments = arguments_of(function)
         text = arguments or ""
+        if call_id is not None and (own is not None or number is None):
+            own = self._ids.get((choice, call_id), own)
         beside = number is None and position > 0 and name is not None and call_id is None
         if own is None or beside or self._begins(own, call_id, name, text):
             name = name or (own.name if own is not None and own.may_end else None)
@@ -153,6 +186,8 @@ class CallPlaces:
         self._last[choice] = own
         if number is not None and len(self._open) < MAX_CALLS:
             self._open[choice, number] = own
+        if call_id is not None and len(self._ids) < MAX_CALLS:
+            self._ids[choice, call_id] = own
         own.add(call_id, name, arguments)
         return own
 
@@ -164,17 +199,17 @@ class CallPlaces:
         starts = text.lstrip().startswith("{")
         if call_id is not None and own.id is not None:
             if call_id == own.id:
-                return name is not None and bool(own.arguments) and name != own.name
+                return bool(own.arguments and own.name) and name not in {None, own.name}
             # Some servers give each delta its own id: no call starts in the middle of arguments.
             amid = own.arguments and not own.arguments.rstrip().endswith("}")
             return not (amid and text and name is None and not starts)
         if name is None or not own.arguments:
             return own.may_end and starts
-        if name != own.name:
-            return True
+        whole = own.arguments.rstrip().endswith("}")
+        if name != own.name:  # of a call without a name yet, it is the name
+            return bool(own.name) or (whole and starts)
         # The same name again: the server repeats it, or the model calls the function again. One
         # call's arguments cannot have a second object after a complete one.
-        whole = own.arguments.rstrip().endswith("}")
         own.may_end = whole and not text
         return whole and starts
 

@@ -71,6 +71,8 @@ class _TextReader:
         text = choice.get("text")
         if text and type(text) is str:
             sink.add("text", index, 0, text)
+        elif text or choice.get("message") or choice.get("delta"):
+            sink.add("unknown", index, 0, "")
 
     def shows(self, choice: Mapping[str, object]) -> int:
         """Return what a choice contains."""

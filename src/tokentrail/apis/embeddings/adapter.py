@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokentrail.apis.choices import find_usage
-from tokentrail.apis.failures import NO_ANSWER, as_answer, error_of_body
+from tokentrail.apis.failures import NO_ANSWER, as_answer, error_of_answer, error_of_body
 from tokentrail.apis.inputs import read_inputs
 from tokentrail.apis.reported_usage import embeddings_usage
 from tokentrail.apis.values import integer, telemetry_str
@@ -44,7 +44,7 @@ class EmbeddingsAdapter:
             return NO_ANSWER
         reported = embeddings_usage(find_usage(given))
         data = given.get("data") is not None  # the vectors are not read
-        error = None
+        error = error_of_answer(given, answered=True)
         if not data and reported is None and not isinstance(answer, (str, bytes)):
             error = error_of_body(given, "data", given=data)
         return Response(
@@ -52,7 +52,7 @@ class EmbeddingsAdapter:
             reported=reported,
             complete=bool(given),
             error_type=error,
-            unanswered=error is not None and not data and reported is None,
+            unanswered=error is not None and reported is None,
         )
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> UnknownStream:

@@ -11,7 +11,7 @@ from tokentrail.apis.responses.content_items import (
     read_item,
     read_output,
 )
-from tokentrail.apis.responses.stream import WHOLE
+from tokentrail.apis.responses.stream import PART_ENDS, WHOLE
 from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import Content, Message
 
@@ -30,6 +30,9 @@ _DELTAS: Final = {
 }
 """By the type of an event: the field of the item that the delta extends. If that is a list of
 parts, also the type of the part, the extended field of the part, and the field with its number."""
+
+_PARTS: Final = {row[1]: row for row in _DELTAS.values() if row[1]}
+"""The same for parts, by their type."""
 
 
 def _variables(given: object) -> tuple[tuple[str, str], ...]:
@@ -134,6 +137,11 @@ class EventContentAccumulator:
         elif kind in WHOLE:
             delta, field = WHOLE[kind]
             self._grow(_DELTAS[delta], given, given.get(field), whole=True)
+        elif kind in PART_ENDS:
+            part = fields(given.get("part"))
+            part_row = _PARTS.get(plain_str(part.get("type")) or "")
+            if part_row is not None:
+                self._grow(part_row, given, part.get(part_row[2]), whole=True)
         elif kind == "response.output_item.added":
             self._item(given).begin(fields(given.get("item")))
         elif kind == "response.output_item.done":

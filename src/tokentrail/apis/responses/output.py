@@ -7,13 +7,21 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.apis.chat.tool_calls import arguments_text
+from tokentrail.apis.choices import find_usage
 from tokentrail.apis.content_filter import read_response_filters
-from tokentrail.apis.failures import OTHER_ERROR, error_of_answer, error_of_body
+from tokentrail.apis.failures import (
+    error_of_answer,
+    error_of_body,
+    error_type,
+    has_failed,
+    is_error,
+)
 from tokentrail.apis.reported_usage import is_report, read_usage, without_empty
 from tokentrail.apis.responses.hosted_tools import used_tools
 from tokentrail.apis.values import (
     error_code,
     fields,
+    is_sequence,
     nonempty_str,
     number,
     plain_str,
@@ -43,11 +51,11 @@ _REASONS: Final = {"max_output_tokens": "length"}
 def read_response(given: Mapping[str, object]) -> Response:
     """Read the fields of a ``Response``, or of a ``CompactedResponse``, which has fewer."""
     status, output = telemetry_str(given.get("status")), sequence(given.get("output"))
-    reported, error = read_usage(given.get("usage")), None
+    reported, error = read_usage(find_usage(given)), None
     if reported is not None and not reported.output_tokens:
         reported = without_empty(reported, shown=bool(output))
-    if status == "failed":
-        error = error_code(fields(given.get("error")).get("code")) or OTHER_ERROR
+    if has_failed(status) or (status != "completed" and is_error(given.get("error"))):
+        error = error_type(given.get("error"))
     elif status is None:
         error = error_of_answer(given, answered=bool(output))
     return Response(
@@ -66,7 +74,7 @@ def read_response(given: Mapping[str, object]) -> Response:
         created=_seconds(given.get("created_at")),
         reasoning_level=telemetry_str(fields(given.get("reasoning")).get("effort")),
         error_type=error,
-        unanswered=not (error is None or status or output or is_report(reported)),
+        unanswered=not (error is None or output or is_report(reported)),
         **_cache_diagnostics(given.get("prompt_cache_diagnostics")),
     )
 
@@ -124,6 +132,8 @@ def holds_compaction(items: object) -> bool | None:
 
 def feed_output(output: object, sink: TextSink) -> None:
     """Give ``sink`` what the model wrote, with the same keys as the events of a stream."""
+    if not is_sequence(output):
+        sink.add("unknown", 0, 0, "")
     for index, item in enumerate(sequence(output)):
         given = fields(item)
         feed_kind(given.get("type"), index, sink)
@@ -132,12 +142,15 @@ def feed_output(output: object, sink: TextSink) -> None:
 
 
 def item_pieces(item: Mapping[str, object]) -> Iterator[tuple[str, int, str]]:
-    """Yield what the model wrote in an item: kind of text, number of the part, and text."""
+    """Yield what the model wrote in an item: kind of text, number of the part, and text.
+
+    Content that is not understood is a piece of kind "unknown", without text.
+    """
     kind = plain_str(item.get("type"))
     if kind in {"message", "reasoning"}:
-        yield from _part_pieces(item.get("content"))
+        yield from part_pieces(item.get("content"))
         if kind == "reasoning":
-            yield from _part_pieces(item.get("summary"))
+            yield from part_pieces(item.get("summary"))
     elif kind == "code_interpreter_call":
         yield from _piece("tool_arguments", item.get("code"))
     elif kind in OUTPUT_CALLS:
@@ -163,12 +176,17 @@ _PARTS: Final = {
 """The kind of text and its field, by the type of a part."""
 
 
-def _part_pieces(parts: object) -> Iterator[tuple[str, int, str]]:
+def part_pieces(parts: object) -> Iterator[tuple[str, int, str]]:
+    """Yield the pieces of a list of parts."""
+    if parts and not is_sequence(parts):
+        yield "unknown", 0, ""
     for place, part in enumerate(sequence(parts)):
         given = fields(part)
         known = _PARTS.get(plain_str(given.get("type")) or "")
         if known is not None:
             yield from _piece(known[0], given.get(known[1]), place)
+        else:
+            yield "unknown", place, ""
 
 
 def _piece(kind: str, value: object, place: int = 0) -> Iterator[tuple[str, int, str]]:

@@ -6,17 +6,20 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from tokentrail.apis.chat.tool_calls import arguments_text
 from tokentrail.apis.choices import NEVER_RECEIVED
-from tokentrail.apis.reported_usage import without_empty
+from tokentrail.apis.failures import OTHER_ERROR, error_of_answer, error_type
+from tokentrail.apis.reported_usage import is_report, without_empty
 from tokentrail.apis.responses.hosted_tools import counted_tools, tool_of
 from tokentrail.apis.responses.output import (
     OUTPUT_CALLS,
     TOOL_CALLS,
     feed_kind,
     item_pieces,
+    part_pieces,
     read_response,
 )
-from tokentrail.apis.values import error_code, fields, nonempty_str, plain_str, sequence
+from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
 from tokentrail.model.records import MOST_WAITING, SMALL, Response
 
 if TYPE_CHECKING:
@@ -61,7 +64,18 @@ _ENDINGS: Final = {
     "response.incomplete": "incomplete",
     "response.failed": "failed",
     "response.cancelled": "cancelled",
+    "response.done": "completed",
 }
+"""Events that end a stream, with the status of a response that names none; the last is not
+OpenAI's."""
+PART_ENDS: Final = {
+    "response.content_part.done": "content_index",
+    "response.reasoning_part.done": "content_index",
+    "response.reasoning_summary_part.done": "summary_index",
+}
+"""Events with a whole part, and the field with its number."""
+_BARE: Final = frozenset({"choices", "delta", "item", "part", "response", "text"})
+"""Fields of events with output, if their type is missing."""
 _STAGES: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
 
 
@@ -73,8 +87,8 @@ class EventAccumulator:
     """
 
     __slots__ = (
-        "_buffers", "_called", "_ended", "_error", "_places", "_response", "_says", "_sink",
-        "_tools", "has_content",
+        "_begun", "_buffers", "_called", "_complaint", "_ended", "_error", "_has_others",
+        "_places", "_response", "_says", "_sink", "_sources", "_tools", "has_content",
     )  # fmt: skip
 
     def __init__(self, sink: TextSink | None) -> None:
@@ -84,6 +98,14 @@ class EventAccumulator:
         self._called = False
         self._ended = False
         self._error: str | None = None
+        self._complaint: str | None = None
+        """The error code of an event without a type; it counts if the stream has no end."""
+        self._has_others = False
+        """Whether there were events without a type."""
+        self._begun: dict[tuple[str, int, int], str] = {}
+        """Texts that an item had when it began; usually they arrive in other events, too."""
+        self._sources: set[tuple[str, str, int]] = set()
+        """The kinds, ids and parts of items that text arrived for."""
         self._places: set[tuple[str, int, int]] = set()
         """The places where text arrived."""
         self._says = False
@@ -110,6 +132,7 @@ class EventAccumulator:
     def _add(self, given: Mapping[str, object]) -> None:
         kind = given.get("type")
         if type(kind) is not str:
+            self._note_other(given)
             return
         known = _DELTAS.get(kind)
         if known is not None:
@@ -117,14 +140,28 @@ class EventAccumulator:
         elif kind in WHOLE:
             delta, field = WHOLE[kind]
             place = _place(_DELTAS[delta], given)
-            if self._is_new(place):  # its text may arrive only here
-                self._feed(place, given.get(field))
+            self._feed_whole(place, given.get("item_id"), given.get(field))
         else:
             self._take(kind, given)
+
+    def _note_other(self, given: Mapping[str, object]) -> None:
+        """Note an event that is none of this API; if it has output, that is not counted."""
+        self._has_others = True
+        self._complaint = error_of_answer(given, answered=False) or self._complaint
+        if self._sink is not None and not _BARE.isdisjoint(given):
+            self._sink.add("unknown", 0, 0, "")
+
+    def _feed_whole(self, place: tuple[str, int, int], item_id: object, text: object) -> None:
+        """Take a whole text, if it arrives only here: not if it has arrived, at any place."""
+        if self._is_new(place) and (place[0], item_id, place[2]) not in self._sources:
+            self._feed(place, text)
 
     def _feed_delta(self, kind: str, known: tuple[str, str], given: Mapping[str, object]) -> None:
         place = _place(known, given)
         self._feed(place, given.get("delta"))
+        source = given.get("item_id")
+        if type(source) is str and len(self._sources) < MAX_PLACES:
+            self._sources.add((place[0], source, place[2]))
         if self._sink is None or known[1] != "content_index" or place not in self._places:
             return
         buffer = self._sink.append_buffer(*place)
@@ -132,7 +169,11 @@ class EventAccumulator:
             self._buffers[kind, place[1], place[2]] = buffer
 
     def _feed(self, place: tuple[str, int, int], text: object) -> None:
-        """Add a piece of text at its place."""
+        """Add a piece of text at its place; what is not text is not counted."""
+        if text and type(text) is not str:
+            text = arguments_text(text) if place[0] == "tool_arguments" else None
+            if text is None and self._sink is not None:
+                self._sink.add("unknown", place[1], 0, "")
         if not text or type(text) is not str:
             return
         self._remember(place)
@@ -154,17 +195,25 @@ class EventAccumulator:
             self._learn(fields(given.get("response")))
         elif kind in _ENDINGS:
             self._ended = True
-            known = _given(given.get("response"))
+            known = {"usage": given.get("usage"), **_given(given.get("response"))}
             self._learn({"status": _ENDINGS[kind], **known})
             self._close_all(list(map(fields, sequence(known.get("output")))))
+            for place, text in self._begun.items():
+                if self._is_new(place):
+                    self._feed(place, text)
         elif kind == "response.output_item.added":
             self._open(fields(given.get("item")), given.get("output_index"))
         elif kind == "response.output_item.done":
             self._close(fields(given.get("item")), given.get("output_index"))
             self._note_tool(given.get("item"), given.get("output_index"))
+        elif kind in PART_ENDS:
+            place = _place(("", PART_ENDS[kind]), given)
+            for text_kind, _, text in part_pieces([given.get("part")]):
+                self._feed_whole((text_kind, *place[1:]), given.get("item_id"), text)
         elif kind == "error":
             code = given.get("code") or fields(given.get("error")).get("code")
-            self._error = error_code(code) or "error"
+            known_code = None if code is None else error_type({"code": code})
+            self._error = "error" if known_code in {None, OTHER_ERROR} else known_code
 
     def _close(self, item: Mapping[str, object], index: object) -> None:
         """Take a whole item; add only the text that did not arrive in events before."""
@@ -172,8 +221,9 @@ class EventAccumulator:
         if self._is_new(("", place, 0)):
             self._note_kind(plain_str(item.get("type")), place)
         for kind, number, text in list(item_pieces(item)):
-            if self._is_new((kind, place, number)):
-                self._feed((kind, place, number), text)
+            if kind == "unknown" and self._sink is not None:
+                self._sink.add(kind, place, 0, "")
+            self._feed_whole((kind, place, number), item.get("id"), text)
 
     def _note_tool(self, item: object, index: object) -> None:
         name = tool_of(item)
@@ -217,8 +267,10 @@ class EventAccumulator:
         kind = plain_str(item.get("type"))
         name, place = nonempty_str(item.get("name")), index if type(index) is int else 0
         self._note_kind(kind, place)
-        if kind in OUTPUT_CALLS and name is not None:
+        if kind in OUTPUT_CALLS and name is not None and self._is_new(("tool_name", place, 0)):
             self._feed(("tool_name", place, 0), name)
+        if len(self._begun) < MAX_PLACES:
+            self._begun |= {(kind, place, number): text for kind, number, text in item_pieces(item)}
 
     def _note_kind(self, kind: str | None, place: int) -> None:
         """Note the kind of the item at a place."""
@@ -230,16 +282,24 @@ class EventAccumulator:
     def response(self) -> Response:
         """Return the response so far."""
         known = self._response
+        error = known.error_type or self._error or (None if self._ended else self._complaint)
         return replace(
             known,
             finish_reasons=self._finish_reasons(),
             complete=self._ended,
             ended=self._ended,
-            unanswered=self._error is not None and known.id is None and not self._says,
+            unanswered=self._is_unanswered(error),
             reported=without_empty(known.reported, shown=self._says),
             tools=known.tools if self._ended else counted_tools(self._tools.values()),
-            error_type=known.error_type or self._error,
+            error_type=error,
         )
+
+    def _is_unanswered(self, error: str | None) -> bool:
+        """Whether nothing that arrived shows that a model answered."""
+        known = self._response
+        if self._says or is_report(known.reported) or known.tools or self._tools:
+            return False
+        return error is not None or (self._has_others and known.id is None)
 
     def _finish_reasons(self) -> tuple[str, ...] | None:
         if not self._ended:

@@ -17,7 +17,6 @@ from tokentrail.telemetry.metrics import instruments
 from tokentrail.telemetry.metrics.attributes import MetricAttributes
 from tokentrail.telemetry.metrics.batching import PointBatch
 from tokentrail.telemetry.metrics.exchanges import ExchangeMetrics
-from tokentrail.telemetry.metrics.latest import LatestMetrics
 from tokentrail.telemetry.metrics.modality import reported_parts, split
 from tokentrail.telemetry.metrics.released import ReleasedMetrics
 from tokentrail.telemetry.metrics.series import INPUT, OUTPUT, TOKEN_TYPES, MetricSeries
@@ -33,17 +32,18 @@ if TYPE_CHECKING:
 
     from tokentrail.config import Settings
     from tokentrail.model.records import Count, Explanation, Operation, Reported, Request, Usage
+    from tokentrail.telemetry import explanation
+    from tokentrail.telemetry.metrics import billed_parts, latest
     from tokentrail.telemetry.metrics.attributes import SeriesAttributes
     from tokentrail.telemetry.metrics.series import Attributes
 
-    Vocabularies = tuple[ReleasedMetrics | LatestMetrics, ...]
+    Vocabularies = tuple[ReleasedMetrics | latest.LatestMetrics, ...]
     """The names under which conventional metrics are recorded."""
-    from tokentrail.telemetry import explanation
-    from tokentrail.telemetry.metrics import billed_parts
 else:
     from tokentrail.support.lazy import LateModule
 
     billed_parts = LateModule("telemetry.metrics.billed_parts")
+    latest = LateModule("telemetry.metrics.latest")
     explanation = LateModule("telemetry.explanation")
 
 COUNTED_BY_PART: Final = BILLED.keys() - WITH_TOKEN_METRICS
@@ -289,8 +289,8 @@ def _vocabularies(meter: Meter, wanted: MetricNames) -> Vocabularies:
     if wanted is MetricNames.RELEASED:
         return (ReleasedMetrics(meter),)
     if wanted is MetricNames.LATEST:
-        return (LatestMetrics(meter),)
-    return (ReleasedMetrics(meter), LatestMetrics(meter, alone=False))
+        return (latest.LatestMetrics(meter),)
+    return (ReleasedMetrics(meter), latest.LatestMetrics(meter, alone=False))
 
 
 def _compared(usage: Usage) -> Iterator[tuple[str, Count, Count]]:
