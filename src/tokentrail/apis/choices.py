@@ -6,7 +6,6 @@ It also finds the usage in them; `reported_usage` reads what the usage reports.
 from __future__ import annotations
 
 from collections import deque
-from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tokentrail.apis.content_filter import Findings, read_answer_filters
@@ -161,8 +160,6 @@ def find_usage(answer: Mapping[str, object]) -> object:
 
 _NAMES: Final = frozenset({"usage_metadata", "usageMetadata", "token_usage", "tokenUsage"})
 """Other names of the usage."""
-_PLAIN: Final = frozenset({str, int, float, bool, list, NoneType})
-"""Types of values that have no fields."""
 
 
 def _usages(answer: Mapping[str, object]) -> Iterator[object]:
@@ -172,7 +169,7 @@ def _usages(answer: Mapping[str, object]) -> Iterator[object]:
     message.
     """
     for name, value in answer.items():
-        if type(value) not in _PLAIN:  # seldom, and reading the fields of text takes long
+        if type(value) is dict or hasattr(type(value), "__pydantic_extra__"):
             usage = fields(value).get("usage")
             if usage is not None:
                 yield usage
