@@ -209,6 +209,15 @@ async def test_a_usage_that_is_sent_twice_keeps_its_parts(trail, ask, cached):
     assert (told[IN], told[OUT], told[CACHED]) == (83, 12, 64)
 
 
+def test_a_usage_in_other_names_may_hold_anything_however_deep():
+    deep: dict[str, object] = {}
+    for _ in range(3000):
+        deep = {"more": deep}
+    details = {"cachedTokens": 64, "more": deep}
+    usage = {"inputTokens": 83, "outputTokens": 12, "inputTokensDetails": details}
+    assert read_usage(usage) == Reported(83, 12, cache_read_tokens=64)
+
+
 async def test_timings_without_the_cached_part_do_not_report_the_input(trail, ask):
     timings = {"prompt_n": 3, "predicted_n": 12}
     await ask(streamed(chunk(TEXT), chunk({}, "stop", timings=timings)), stream=True)

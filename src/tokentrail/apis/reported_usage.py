@@ -113,13 +113,15 @@ def in_usual_names(usage: object) -> Mapping[str, object]:
     return _renamed(fields(given.get("usage")) or given)
 
 
-def _renamed(given: Mapping[str, object]) -> dict[str, object]:
+def _renamed(given: Mapping[str, object], depth: int = 2) -> dict[str, object]:
+    """Return the fields by OpenAI's names, and those of the objects in them, so deep."""
     found: dict[str, object] = {}
     for name, value in given.items():
         if value is None:
             continue
         known = _CAPITAL.sub(r"_\1", name).lower()
-        found[_SYNONYMS.get(known, known)] = _renamed(value) if type(value) is dict else value
+        within = _renamed(value, depth - 1) if depth and type(value) is dict else value
+        found[_SYNONYMS.get(known, known)] = within
     return found
 
 
