@@ -12,6 +12,7 @@ import pytest
 
 from tokentrail import cli, diagnosis
 from tokentrail.config import OPT_IN, SETTINGS
+from tokentrail.cost.user_prices import PRICE_NAMES
 from tokentrail.diagnosis import findings as doctor
 from tokentrail.diagnosis.findings import JOINED
 from tokentrail.patching import methods
@@ -44,6 +45,12 @@ def test_a_value_says_where_it_comes_from():
     counting, metrics = _setting(found, "token_counting"), _setting(found, "metric_names")
     assert (counting.value, counting.source) == ("always", "TOKENTRAIL_TOKEN_COUNTING")
     assert (metrics.value, metrics.source) == ("both", OPT_IN)
+
+
+def test_the_setting_of_prices_names_each_price_that_may_be_set():
+    """They are stated in both places: with what is read of them, and where nothing reads any."""
+    (prices,) = (setting for setting in SETTINGS if setting.name == "prices")
+    assert f"for each model {', '.join(PRICE_NAMES)}, in USD" in prices.allowed
 
 
 def test_a_value_that_is_not_allowed_is_a_problem_and_the_default_holds():
