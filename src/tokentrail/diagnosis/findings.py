@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from tokentrail.config import (
+    COMPLETION_HOOK,
     SETTINGS,
     declarative,
     describe_unknown,
@@ -112,7 +113,7 @@ def examine(environ: Mapping[str, str]) -> Findings:
     encodings = {name: _encoding(name) for name in RECIPES}
     return Findings(
         settings=settings,
-        completion_hook=environ.get(completion_hook.ENVIRON) or None,
+        completion_hook=environ.get(COMPLETION_HOOK) or None,
         versions=versions,
         methods=methods,
         other_instrumentations=peers,
@@ -266,7 +267,7 @@ def _misnamed(
     if environ.get(declarative.VARIABLE) and _version(declarative.PACKAGE) is None:
         yield f"{declarative.VARIABLE} is set: pip install {declarative.PACKAGE}"
     if (missing := completion_hook.missing_requirement(environ)) is not None:
-        yield f"{completion_hook.ENVIRON}={environ[completion_hook.ENVIRON]!r}: {missing}"
+        yield f"{COMPLETION_HOOK}={environ[COMPLETION_HOOK]!r}: {missing}"
 
 
 def _problems(

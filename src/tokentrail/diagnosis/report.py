@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.telemetry import completion_hook
+from tokentrail.config import COMPLETION_HOOK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ def _lists(found: Findings) -> Iterator[str]:
     for setting in found.settings:
         yield from _wrapped(f"{setting.name} = {setting.value}  ({setting.source})", "  ", "    ")
         yield from _wrapped(f"{setting.variable}: {setting.allowed}", "      ", "        ")
-    yield from _table("completion hook", {completion_hook.ENVIRON: found.completion_hook or "none"})
+    yield from _table("completion hook", {COMPLETION_HOOK: found.completion_hook or "none"})
     yield from _table("methods", {method.name: method.state for method in found.methods})
     yield from _table("other instrumentations", found.other_instrumentations)
     yield from _table("providers", found.providers)

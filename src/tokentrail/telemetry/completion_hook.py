@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tokentrail.content import Content
     from tokentrail.content import parts as kinds
 
-ENVIRON: Final = COMPLETION_HOOK
 GROUP: Final = "opentelemetry_genai_completion_hook"
 """The group of entry points in which the hook is looked up by name."""
 _UPLOAD: Final = "upload"
@@ -36,7 +35,7 @@ _PATH: Final = "OTEL_INSTRUMENTATION_GENAI_UPLOAD_BASE_PATH"
 
 def load() -> Hook | None:
     """Return the hook that the environment names, or ``None``."""
-    name = os.environ.get(ENVIRON, "").strip()
+    name = os.environ.get(COMPLETION_HOOK, "").strip()
     if not name:
         return None
     try:
@@ -47,7 +46,10 @@ def load() -> Hook | None:
             )
     except ImportError:
         guard.warn_once(
-            ENVIRON, "%s=%r needs opentelemetry-util-genai, which is not installed.", ENVIRON, name
+            COMPLETION_HOOK,
+            "%s=%r needs opentelemetry-util-genai, which is not installed.",
+            COMPLETION_HOOK,
+            name,
         )
         return None
     try:
@@ -63,7 +65,7 @@ def load() -> Hook | None:
 
 def missing_requirement(environ: Mapping[str, str]) -> str | None:
     """Return what the hook named in ``environ`` lacks; this loads nothing."""
-    name = environ.get(ENVIRON, "")
+    name = environ.get(COMPLETION_HOOK, "")
     if not name.strip():
         return None
     if not _is_there("opentelemetry.util.genai"):
