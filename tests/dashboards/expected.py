@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from math import floor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -152,9 +153,10 @@ def divided(above: Values, below: Values) -> Values:
 
 
 class Edge(float):
-    """A quantile between two observations with empty buckets between them: either end is right.
+    """A value whose last bit decides which of two Prometheus returns: either is right.
 
-    Which of them Prometheus returns hangs on the last bit of a sum of rates.
+    So it is with a quantile between two observations that have empty buckets between them, and with
+    what is rounded from a half.
     """
 
     __slots__ = ("upper",)
@@ -172,10 +174,19 @@ def quantile(share: float, buckets: Sequence[tuple[float, float]]) -> float:
     total = ordered[-1][1]
     at_least = _interpolated(ordered, share * total - 1e-9 * total)
     more_than = _interpolated(ordered, share * total + 1e-9 * total)
-    if at_least == pytest.approx(more_than):
-        return at_least
-    edge = Edge(at_least)
-    edge.upper = more_than
+    return _either(at_least, more_than)
+
+
+def rounded(value: float) -> float:
+    """Return a value as ``round()`` of PromQL has it, where a half goes up."""
+    return _either(floor(value + 0.5 - 1e-6), floor(value + 0.5 + 1e-6))
+
+
+def _either(lower: float, upper: float) -> float:
+    if lower == pytest.approx(upper):
+        return float(lower)
+    edge = Edge(lower)
+    edge.upper = upper
     return edge
 
 
@@ -550,7 +561,7 @@ def _unpriced(w: World) -> Values:
 
 
 def _rounded(values):
-    return lambda w: {labels: float(round(value)) for labels, value in values(w).items()}
+    return lambda w: {labels: rounded(value) for labels, value in values(w).items()}
 
 
 def _failed_share(*by: str):
