@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PINS = ROOT / "examples" / "observability" / "engines"
+_PROMETHEUS = "github.com/prometheus/prometheus/cmd"
+_STATIC = "remove_all_sd"
+"""Without the discovery of targets in clouds, whose clients are most of what is compiled."""
 _VICTORIA = "github.com/VictoriaMetrics/VictoriaMetrics/app"
 _TOLD = 12
 """Lines of a build's output that are shown when it fails."""
@@ -32,11 +35,12 @@ class StackError(Exception):
 
 @dataclass(frozen=True)
 class Engine:
-    """A program: its name, the folder of its pins, and the package that is built."""
+    """A program: its name, the folder of its pins, the package that is built, and build tags."""
 
     name: str
     pins: str
     package: str
+    tags: str = ""
 
 
 ENGINES = {
@@ -44,8 +48,8 @@ ENGINES = {
     for engine in (
         Engine("collector", "collector", "."),
         Engine("jaeger", "jaeger", "github.com/jaegertracing/jaeger/cmd/jaeger"),
-        Engine("prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus"),
-        Engine("promtool", "prometheus", "github.com/prometheus/prometheus/cmd/promtool"),
+        Engine("prometheus", "prometheus", f"{_PROMETHEUS}/prometheus", _STATIC),
+        Engine("promtool", "prometheus", f"{_PROMETHEUS}/promtool", _STATIC),
         Engine("victoria-metrics", "victoriametrics", f"{_VICTORIA}/victoria-metrics"),
         Engine("vmalert", "victoriametrics", f"{_VICTORIA}/vmalert"),
     )
@@ -81,7 +85,7 @@ def _is_there(engine: Engine, folder: Path) -> bool:
 def _fingerprint(engine: Engine) -> str:
     """Return what changes when the program would be another."""
     pins = PINS / engine.pins
-    digest = hashlib.sha256(engine.package.encode())
+    digest = hashlib.sha256(f"{engine.package} {engine.tags}".encode())
     for path in sorted([pins / "go.mod", pins / "go.sum", *pins.glob("*.go")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -89,7 +93,8 @@ def _fingerprint(engine: Engine) -> str:
 
 def _build(engine: Engine, folder: Path) -> None:
     made, log = folder / f"{engine.name}.new", folder / f"{engine.name}.log"
-    command = ["go", "build", "-v", "-buildvcs=false", "-o", str(made.absolute()), engine.package]
+    command = ["go", "build", "-v", "-buildvcs=false", f"-tags={engine.tags}"]
+    command += ["-o", str(made.absolute()), engine.package]
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
             command,
