@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test thorough slow mock-servers frameworks webservers bench soak mutate interop lint format cover matrix stack verify-stack verify-dashboards verify-phoenix release-check clean
+.PHONY: help demo test thorough slow mock-servers frameworks webservers bench soak mutate interop lint format cover matrix stack engines verify-stack verify-dashboards verify-phoenix release-check clean
 
 help: ## say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -79,8 +79,10 @@ matrix: $(VENV)/.dev ## run the tests on every supported release of what we stan
 stack: $(VENV)/.stack ## run Collector, Jaeger and Prometheus without Docker; APP="python my_program.py"
 	@PYTHONPATH=tools $(BIN)/python -m stack
 
-verify-stack: $(VENV)/.dev ## prove the stack of examples/observability on the real programs (needs Go)
+engines: $(VENV)/.dev ## build the programs that verify-stack and verify-dashboards run (needs Go)
 	@PYTHONPATH=tools $(BIN)/python -m stack --build all
+
+verify-stack: engines ## prove the stack of examples/observability on the real programs
 	@REQUIRE_ENGINES=$(STACK_ENGINES) $(BIN)/python -m pytest tests/stack -m "slow or not slow" $(ARGS)
 
 verify-dashboards: $(VENV)/.dev ## prove each query of dashboards and rules on a real Prometheus (needs Go)
