@@ -337,8 +337,9 @@ def test_promtool_finds_the_costs_that_one_works_out(prices, tmp_path, own):
                         "exp_labels": {"severity": "critical", "job": "shop"},
                         "exp_annotations": {
                             "summary": "shop spends a day's budget in four hours",
-                            "description": f"{total * 14400 / 1e6:.4g} USD in four hours; a day:"
-                            " tokentrail:cost_budget_usd:per_day",
+                            "description": f"At this pace {total * 14400 / 1e6:.4g} USD are"
+                            " spent in four hours; the daily budget is"
+                            " tokentrail:cost_budget_usd:per_day.",
                             **_where("TokentrailCostBudgetBurns"),
                         },
                     }
@@ -575,8 +576,8 @@ def test_promtool_finds_costs_and_budgets_by_tenant(prices, tmp_path):
                         "exp_labels": {"severity": "critical", "tenant": "globex"},
                         "exp_annotations": {
                             "summary": "globex spends a day's budget in four hours",
-                            "description": "4 USD in four hours; a day:"
-                            " tokentrail:cost_budget_usd_each:per_day",
+                            "description": "At this pace 4 USD are spent in four hours; the"
+                            " daily budget is tokentrail:cost_budget_usd_each:per_day.",
                             **_where("TokentrailShareOfBudgetBurns"),
                         },
                     }
