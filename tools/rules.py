@@ -84,7 +84,7 @@ def evidence(counted: Iterable[Counted], published: Counter[str] = _ZERO) -> dic
 
 def table(found: Mapping[str, Evidence]) -> Iterator[str]:
     """Yield the rows of the table of rules."""
-    yield "| rule | for | it says | right | wrong | projects | months | published | off | known |"
+    yield "| rule | for | tokens | right | wrong | projects | months | published | off | known |"
     yield "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
     for rule in RULES:
         one = found.get(rule.id.value, Evidence())
