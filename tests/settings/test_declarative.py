@@ -97,8 +97,11 @@ def test_content_that_has_no_place_is_recorded_nowhere(unsaid, caplog):
 
 def test_an_unknown_option_is_named_with_the_nearest(unsaid, caplog):
     assert _configured(explan="all", nonsense=1) == read_settings({}, {})
-    assert "explan in OTEL_CONFIG_FILE is not a setting: the nearest is explain." in caplog.messages
-    assert "nonsense in OTEL_CONFIG_FILE is not a setting." in caplog.messages
+    assert (
+        "explan in OTEL_CONFIG_FILE is not a setting and has no effect: the nearest is explain."
+        in caplog.messages
+    )
+    assert "nonsense in OTEL_CONFIG_FILE is not a setting and has no effect." in caplog.messages
 
 
 def test_a_file_without_the_package_that_reads_it_is_a_problem(monkeypatch):
