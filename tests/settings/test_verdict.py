@@ -113,7 +113,10 @@ def test_an_openai_that_is_refused_is_the_reason(monkeypatch, version, why):
 
 def test_a_misspelt_variable_is_named_with_the_nearest_right_one(caplog, instrument):
     environ = {"TOKENTRAIL_TOKEN_COUNTNG": "off", "TOKENTRAIL_XYZ": "1"}
-    said = "TOKENTRAIL_TOKEN_COUNTNG is not a setting and has no effect: the nearest is TOKENTRAIL_TOKEN_COUNTING"
+    said = (
+        "TOKENTRAIL_TOKEN_COUNTNG is not a setting and has no effect: the nearest is"
+        " TOKENTRAIL_TOKEN_COUNTING"
+    )
     verdict = diagnosis.diagnose(environ)
     assert (
         verdict.headline
