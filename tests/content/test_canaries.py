@@ -110,6 +110,6 @@ async def test_our_own_bug_says_where_and_not_what(driver, serve, trail, caplog,
     server = serve(Plain(chat.completion(Answer(("canary-answer",)))))
     await driver.call(driver.client(server).chat.completions.create, **ASKED)
     assert trail.spans.one()
-    said = [record.getMessage() for record in caplog.records if record.name == "tokentrail"]
-    assert any("ValueError" in line for line in said)
-    assert "canary" not in repr(said)
+    messages = [record.getMessage() for record in caplog.records if record.name == "tokentrail"]
+    assert any("ValueError" in line for line in messages)
+    assert "canary" not in repr(messages)

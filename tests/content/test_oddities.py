@@ -171,8 +171,8 @@ async def test_a_redaction_that_returns_no_text_is_logged(
     for _ in range(2):
         await driver.call(create, model="gpt-4o", messages=[{"role": "user", "content": "tiger"}])
     assert not any("tiger" in span.to_json() for span in trail.spans.all())
-    (said,) = [r.getMessage() for r in caplog.records if r.name == "tokentrail"]
-    assert said.startswith("redact returned an object of the class bytes,")
+    (message,) = [r.getMessage() for r in caplog.records if r.name == "tokentrail"]
+    assert message.startswith("redact returned an object of the class bytes,")
 
 
 @pytest.mark.settings(capture_content="SPAN_ONLY", redact=lambda *_: 1 / 0)

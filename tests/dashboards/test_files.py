@@ -517,10 +517,10 @@ def test_what_was_edited_is_kept_unless_told_otherwise(tmp_path, capsys):
     mine = tmp_path / "tokentrail.rules.yml"
     mine.write_text("groups: []  # mine", "utf-8")
     assert cli.main(["dashboards", str(tmp_path)]) == 2
-    said = capsys.readouterr()
-    assert (said.out, mine.read_text("utf-8")) == ("", "groups: []  # mine")
-    assert "tokentrail.rules.yml" in said.err
-    assert "--force" in said.err
+    output = capsys.readouterr()
+    assert (output.out, mine.read_text("utf-8")) == ("", "groups: []  # mine")
+    assert "tokentrail.rules.yml" in output.err
+    assert "--force" in output.err
     assert cli.main(["dashboards", str(tmp_path), "--force"]) == 0
     assert mine.read_bytes() == RULES.read_bytes()
 

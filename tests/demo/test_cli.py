@@ -87,8 +87,8 @@ def test_messages_are_counted_as_they_are_billed(count, said):
     ids=["tools", "reasoning", "responses"],
 )
 def test_what_has_proven_rules_is_exact(count, said, content, model):
-    code, told, _ = count("--messages", said(content), "--model", model)
-    assert (code, told.endswith("exact\n")) == (0, True)
+    code, output, _ = count("--messages", said(content), "--model", model)
+    assert (code, output.endswith("exact\n")) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_what_has_proven_rules_is_exact(count, said, content, model):
     ids=["audio", "a custom tool"],
 )
 def test_what_has_no_proven_rule_is_an_estimate(count, said, content):
-    code, told, _ = count("--messages", said(content), "--model", "gpt-4o")
-    assert (code, told.endswith("estimate\n")) == (0, True)
+    code, output, _ = count("--messages", said(content), "--model", "gpt-4o")
+    assert (code, output.endswith("estimate\n")) == (0, True)
 
 
 @pytest.mark.parametrize("content", [SAID, [*SAID, {"role": "assistant", "content": "Yes?"}]])
@@ -158,8 +158,8 @@ def test_a_mark_of_byte_order_is_no_token(count):
     ],
 )
 def test_an_error_says_how_to_fix_it(count, arguments, stdin, complaint):
-    code, told, complained = count(*arguments, stdin=stdin)
-    assert (code, told) == (2, "")
+    code, output, complained = count(*arguments, stdin=stdin)
+    assert (code, output) == (2, "")
     assert complaint in complained
 
 

@@ -159,10 +159,13 @@ class Framework:
         """Require that a span tells the call that was received, under the right one."""
         parents = {s.context.span_id: s.name for s in self.trail.spans.all()}
         assert parents[span.parent.span_id] == under
-        said = dict(span.attributes)
-        whole = said["tokentrail.outcome"] == "completed"
+        attributes = dict(span.attributes)
+        whole = attributes["tokentrail.outcome"] == "completed"
         for kind, billed in zip(("input", "output"), _billed(call), strict=True):
-            tokens, source = _tokens(said, kind), said.get(f"tokentrail.usage.{kind}.source")
+            tokens, source = (
+                _tokens(attributes, kind),
+                attributes.get(f"tokentrail.usage.{kind}.source"),
+            )
             if kind == "output" and not whole:
                 assert 0 < tokens < billed
             elif source == "reported" or not call.body.keys() & ITS_OWN_WAY:
@@ -178,11 +181,13 @@ def _wire(call: Call) -> tuple[Any, ...]:
 
 
 def _told(span: ReadableSpan) -> str:
-    said = dict(span.attributes)
-    named = (said.get(f"tokentrail.usage.{kind}.source") for kind in ("input", "output"))
+    attributes = dict(span.attributes)
+    named = (attributes.get(f"tokentrail.usage.{kind}.source") for kind in ("input", "output"))
     sources = dict.fromkeys(source for source in named if source)
-    operation = said["gen_ai.operation.name"]
-    return f"{operation}: {', '.join(sources)}; {said['tokentrail.outcome'].replace('_', ' ')}"
+    operation = attributes["gen_ai.operation.name"]
+    return (
+        f"{operation}: {', '.join(sources)}; {attributes['tokentrail.outcome'].replace('_', ' ')}"
+    )
 
 
 def _tokens(said: dict[str, Any], kind: str) -> int | None:

@@ -25,15 +25,17 @@ async def _raw(surface, method, **options):
 
 def _told(surface, method, ending, *, output=None):
     """Require one span, with an input that was counted if the method spends any."""
-    said = surface.trail.spans.attributes()
-    assert said["gen_ai.operation.name"] == method.operation
-    assert said["tokentrail.outcome"] == ending
+    attributes = surface.trail.spans.attributes()
+    assert attributes["gen_ai.operation.name"] == method.operation
+    assert attributes["tokentrail.outcome"] == ending
     reported = output == "reported"
     spends = method.plain[0] is not None and (reported or method.is_known)
     known = None if not spends else "reported" if reported else "counted"
-    assert said.get("tokentrail.usage.input.source") == known
-    assert said.get("tokentrail.usage.output.source") == (method.plain[1] if reported else None)
-    assert "error.type" not in said
+    assert attributes.get("tokentrail.usage.input.source") == known
+    assert attributes.get("tokentrail.usage.output.source") == (
+        method.plain[1] if reported else None
+    )
+    assert "error.type" not in attributes
 
 
 async def _consume(driver, raw, how):

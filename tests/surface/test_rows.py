@@ -104,9 +104,9 @@ async def test_a_stream_is_recorded_when_it_ends_and_not_before(row, kind, surfa
     await driver.next(stream)
     assert surface.trail.spans.all() == ()
     await driver.close(stream)
-    said = surface.trail.spans.attributes()
-    assert said["tokentrail.outcome"] == "closed_early"
-    assert "error.type" not in said
+    attributes = surface.trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "closed_early"
+    assert "error.type" not in attributes
 
 
 @pytest.mark.parametrize("row", ROWS, ids=_title)

@@ -101,10 +101,10 @@ async def test_a_streamed_picture(trail, driver, model):
     stream = await driver.call(client.images.generate, **DRAWN, stream=True)
     kinds = [event.type for event in await driver.read(stream)]
     assert kinds == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
-    said = trail.spans.attributes()
-    assert said["tokentrail.outcome"] == "completed"
-    assert said["gen_ai.response.time_to_first_chunk"] > 0
-    assert said["gen_ai.usage.image.output_tokens"] == 272
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "completed"
+    assert attributes["gen_ai.response.time_to_first_chunk"] > 0
+    assert attributes["gen_ai.usage.image.output_tokens"] == 272
     assert _own(trail) == {"input": 4, "output": 272}
     assert _nothing_conventional(trail)
     assert _nothing_said(trail)
@@ -127,8 +127,8 @@ async def test_a_picture_closed_early_has_no_usage(trail, driver, model, seen):
     stream = await driver.call(client.images.generate, **DRAWN, stream=True)
     await driver.take(stream, seen)
     await driver.close(stream)
-    said = trail.spans.attributes()
-    assert (said["tokentrail.outcome"], _usage(said)) == ("closed_early", {})
+    attributes = trail.spans.attributes()
+    assert (attributes["tokentrail.outcome"], _usage(attributes)) == ("closed_early", {})
     assert _own(trail) == {}
 
 
@@ -147,9 +147,9 @@ async def test_a_picture_that_the_connection_did_not_bring(trail, driver, serve)
     stream = await driver.call(client.images.generate, **DRAWN, stream=True)
     with pytest.raises(Exception, match=r"."):
         await driver.read(stream)
-    said = trail.spans.attributes()
-    assert said["tokentrail.outcome"] == "failed"
-    assert said["error.type"]
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "failed"
+    assert attributes["error.type"]
 
 
 async def test_an_error_in_the_stream_is_a_failure(trail, driver, serve):
@@ -167,9 +167,9 @@ async def test_a_refusal(trail, driver, serve):
     client = driver.client(serve(Plain({"error": {"message": "A secret sea."}}, 400)))
     with pytest.raises(openai.BadRequestError):
         await driver.call(client.moderations.create, input="A secret sea.")
-    said = trail.spans.attributes()
-    assert said["gen_ai.operation.name"] == "moderate"
-    assert said["error.type"] == "openai.BadRequestError"
+    attributes = trail.spans.attributes()
+    assert attributes["gen_ai.operation.name"] == "moderate"
+    assert attributes["error.type"] == "openai.BadRequestError"
     assert _nothing_said(trail)
 
 
@@ -182,9 +182,12 @@ async def test_an_answer_that_is_text(trail, driver, model, method, form):
     answer = await driver.call(create, model="whisper-1", file=_sound(), response_format=form)
     assert type(answer) is str
     assert audio.HEARD in answer
-    said = trail.spans.attributes()
-    assert (said["tokentrail.outcome"], said["gen_ai.output.type"]) == ("completed", "text")
-    assert _usage(said) == {}
+    attributes = trail.spans.attributes()
+    assert (attributes["tokentrail.outcome"], attributes["gen_ai.output.type"]) == (
+        "completed",
+        "text",
+    )
+    assert _usage(attributes) == {}
     assert _nothing_said(trail)
 
 
@@ -192,9 +195,9 @@ async def test_sound_that_is_billed_by_the_second(trail, driver, model):
     """An attribute, and no tokens anywhere."""
     create = driver.client(model).audio.transcriptions.create
     await driver.call(create, model="whisper-1", file=_sound())
-    said = trail.spans.attributes()
-    assert said["tokentrail.usage.audio_seconds"] == 3.0
-    assert _usage(said) == {}
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.usage.audio_seconds"] == 3.0
+    assert _usage(attributes) == {}
     assert _own(trail) == {}
     assert _nothing_conventional(trail)
     assert trail.metrics.one("gen_ai.client.operation.duration").count == 1
@@ -227,8 +230,8 @@ async def test_speech_is_whole_and_of_its_own_type(trail, driver, model):
     answer = await driver.call(driver.client(model).audio.speech.create, **SPEECH)
     assert type(answer).__name__ == "HttpxBinaryResponseContent"
     assert answer.content == audio.SPOKEN
-    said = trail.spans.attributes()
-    assert (said["gen_ai.output.type"], _usage(said)) == ("speech", {})
+    attributes = trail.spans.attributes()
+    assert (attributes["gen_ai.output.type"], _usage(attributes)) == ("speech", {})
     assert _nothing_said(trail)
 
 
@@ -294,10 +297,10 @@ async def test_speech_in_pieces_is_recorded_at_its_end(trail, driver, model, who
 async def test_a_moderation(trail, driver, model):
     client = driver.client(model)
     await driver.call(client.moderations.create, input=["A secret sea."])
-    said = trail.spans.attributes()
-    assert said["gen_ai.response.model"] == "omni-moderation-2024-09-26"
-    assert said["gen_ai.response.id"] == "modr-70ke27a11"
-    assert _usage(said) == {}
+    attributes = trail.spans.attributes()
+    assert attributes["gen_ai.response.model"] == "omni-moderation-2024-09-26"
+    assert attributes["gen_ai.response.id"] == "modr-70ke27a11"
+    assert _usage(attributes) == {}
     assert _nothing_said(trail)
 
 

@@ -49,8 +49,8 @@ async def test_the_last_report_of_a_stream_read_to_its_end_counts(
         client.chat.completions.create, model="gpt-4o-mini", messages=MESSAGES, stream=True
     )
     await driver.read(stream)
-    told = trail.spans.attributes()
-    assert told["tokentrail.usage.output.source"] == source
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.usage.output.source"] == source
     where = "tokentrail.usage.approximated" if source == "approximated" else "gen_ai.usage"
-    assert told[f"{where}.output_tokens"] == tokens
-    assert told["gen_ai.usage.input_tokens"] == 40
+    assert attributes[f"{where}.output_tokens"] == tokens
+    assert attributes["gen_ai.usage.input_tokens"] == 40

@@ -34,14 +34,14 @@ def _parse(client):
 
 
 def _told(trail, error):
-    said = trail.spans.attributes()
-    assert (said[IN], said[OUT]) == (40, 30)
-    assert said["tokentrail.usage.output.source"] == "reported"
-    assert said["gen_ai.response.model"] == CUT.model
+    attributes = trail.spans.attributes()
+    assert (attributes[IN], attributes[OUT]) == (40, 30)
+    assert attributes["tokentrail.usage.output.source"] == "reported"
+    assert attributes["gen_ai.response.model"] == CUT.model
     point = trail.metrics.one("gen_ai.client.token.usage", gen_ai_token_type="output")
     assert point.sum == 30
-    assert said.get("error.type", "") == error
-    return said
+    assert attributes.get("error.type", "") == error
+    return attributes
 
 
 @pytest.mark.parametrize(
@@ -112,5 +112,5 @@ async def test_a_raw_answer_that_is_no_json_is_no_answer(trail, driver, serve):
     raw = await driver.call(client.chat.completions.with_raw_response.create, **ASKED)
     with pytest.raises(json.JSONDecodeError):
         raw.parse()
-    said = trail.spans.attributes()
-    assert (said["tokentrail.outcome"], OUT in said) == ("failed", False)
+    attributes = trail.spans.attributes()
+    assert (attributes["tokentrail.outcome"], OUT in attributes) == ("failed", False)
