@@ -328,7 +328,7 @@ def test_to_fetch_an_old_answer_costs_nothing_again():
 
 
 @pytest.mark.settings(cost="reported")
-async def test_what_was_made_in_the_background_costs_what_its_first_fetch_records(trail, driver):
+async def test_a_background_response_costs_what_its_first_fetch_records(trail, driver):
     """Before that nothing is known to be spent."""
     with Server(Model()) as server:
         client = driver.client(server)

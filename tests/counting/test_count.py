@@ -52,7 +52,7 @@ def test_tools_are_counted_in_the_form_the_client_takes():
     assert count_tokens(asked, model="gpt-4o", tools=tools, tool_choice="none") == 43
 
 
-def test_a_model_whose_encoding_is_a_guess_is_counted_with_a_warning_once(monkeypatch):
+def test_a_guessed_encoding_counts_and_warns_once(monkeypatch):
     monkeypatch.setattr(module, "_warned", set())
     for model in ("my-model", "gpt-6-sol"):
         with pytest.warns(UserWarning, match=rf"'{model}' is not known.*encoding=.*'o200k_base'"):

@@ -66,7 +66,7 @@ def test_counts_that_agree_are_summed_up_by_kind(check):
     ]
 
 
-def test_where_they_differ_it_says_how_often_by_how_much_and_by_which_rules(check):
+def test_each_difference_is_shown_with_its_number_size_and_rules(check):
     code, output, _ = check(chat(14), streamed(14), chat(11))
     assert code == 1
     assert output.splitlines()[-4:] == [

@@ -42,7 +42,7 @@ def test_the_program_says_what_it_spent_with_each_client(examples, environment, 
     assert len(model.calls) == 2
 
 
-async def test_what_is_yielded_is_within_the_budget_and_recorded_as_closed_early(
+async def test_the_yielded_text_is_within_the_budget_and_recorded_as_closed_early(
     budget, trail, driver, says_much
 ):
     """A chunk bears a token or two: the count passes the budget by no more than one chunk's."""

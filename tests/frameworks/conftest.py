@@ -123,7 +123,7 @@ class Framework:
         assert seen(ours) == seen(bare)
         assert list(map(_wire, asked_again)) == list(map(_wire, asked))
         spans = self._model_spans(len(asked))
-        assert [_told(span) for span in spans] == list(told)
+        assert [_summary(span) for span in spans] == list(told)
         for span, call in zip(spans, asked_again, strict=True):
             self._check(span, call, under)
         results.keep(title, list(told), *self.packages)
@@ -180,7 +180,7 @@ def _wire(call: Call) -> tuple[Any, ...]:
     return call.method, call.path, dict(call.query), headers, body
 
 
-def _told(span: ReadableSpan) -> str:
+def _summary(span: ReadableSpan) -> str:
     attributes = dict(span.attributes)
     named = (attributes.get(f"tokentrail.usage.{kind}.source") for kind in ("input", "output"))
     sources = dict.fromkeys(source for source in named if source)

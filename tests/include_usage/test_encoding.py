@@ -42,7 +42,7 @@ async def _stream(driver, server):
     )
 
 
-async def test_a_program_whose_streams_report_builds_none(driver, cold, trail, serve):
+async def test_a_program_with_reported_streams_builds_no_encoding(driver, cold, trail, serve):
     """It was asked for and it comes, so there is nothing to count."""
     trail.instrument(stream_usage="request")
     server = serve(says())

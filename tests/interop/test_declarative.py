@@ -165,7 +165,7 @@ def test_the_file_of_a_page_is_one(page, run):
 
 
 @pytest.mark.parametrize("options", ["enabled: false", "disabled: true", "disabled: on"])
-def test_what_the_file_switches_off_stays_off_though_all_that_is_installed_is_loaded(run, options):
+def test_the_file_switches_tokentrail_off_though_every_instrumentation_is_loaded(run, options):
     assert list(json_objects(run(options).stdout)) == []
 
 

@@ -155,7 +155,7 @@ async def test_a_call_under_its_old_and_its_new_name_is_one_call(trail, ask, str
     assert told["gen_ai.usage.output_tokens"] == 31  # as for one of them alone
 
 
-async def test_a_legacy_call_whose_name_and_arguments_are_repeated_is_one_call(trail, ask):
+async def test_a_legacy_call_with_repeated_name_and_arguments_is_one_call(trail, ask):
     text = json.dumps(TIME[1])
     pieces = [{"name": TIME[0], "arguments": text[:end]} for end in (4, 9, 99)]
     events = [chunk({"function_call": piece}) for piece in pieces]

@@ -81,7 +81,7 @@ async def test_an_error_with_status_200_is_a_failure_that_cost_nothing(
     assert not trail.metrics.names() & {"gen_ai.client.token.usage", "tokentrail.usage.tokens"}
 
 
-async def test_an_error_beside_no_vectors_is_a_failure_that_cost_nothing(trail, driver, serve):
+async def test_an_error_without_vectors_is_a_failure_without_tokens(trail, driver, serve):
     body = {"object": "list", "model": "e", "data": [], "error": {"code": "no_model"}}
     client = driver.client(serve(Plain(body)))
     await driver.call(client.embeddings.create, model="e", input="Old?", encoding_format="float")

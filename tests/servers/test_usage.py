@@ -236,7 +236,7 @@ async def test_a_sum_that_is_the_input_reports_no_output(trail, ask):
     assert (attributes[OUT], attributes["tokentrail.usage.output.source"]) == (0, "counted")
 
 
-async def test_embeddings_of_which_only_the_sum_is_reported(trail, driver, serve):
+async def test_embeddings_with_only_a_reported_sum(trail, driver, serve):
     body = {"object": "list", "model": "v", "data": [{"index": 0, "embedding": [0.5]}]}
     client = driver.client(serve(Plain({**body, "usage": {"total_tokens": 21}})))
     await driver.call(client.embeddings.create, model="v", input="Alders", encoding_format="float")

@@ -65,7 +65,7 @@ def test_prices_are_a_mapping():
     assert prices.models == ("house",)
 
 
-def test_what_the_file_has_comes_before_a_variable_and_what_it_has_not_is_the_variables():
+def test_the_file_wins_over_variables_which_apply_to_all_other_settings():
     environ = {"TOKENTRAIL_TOKEN_COUNTING": "always", "TOKENTRAIL_COUNT_TIMEOUT": "7"}
     settings = _configured(environ, token_counting="missing", redact=None)
     assert settings.token_counting is TokenCounting.MISSING

@@ -52,7 +52,7 @@ def _nothing_conventional(trail):
     return True
 
 
-def _nothing_said(trail):
+def _nothing_leaked(trail):
     told = [str(dict(span.attributes)) for span in trail.spans.all()]
     assert not any(secret in text for text in told for secret in SECRETS)
     return True
@@ -92,7 +92,7 @@ async def test_a_picture(trail, driver, model):
     drawn = {("input", "text"): 4, ("input", "image"): 272, ("output", "image"): 544}
     assert _parts(trail) == drawn
     assert _nothing_conventional(trail)
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)
 
 
 async def test_a_streamed_picture(trail, driver, model):
@@ -107,7 +107,7 @@ async def test_a_streamed_picture(trail, driver, model):
     assert attributes["gen_ai.usage.image.output_tokens"] == 272
     assert _own(trail) == {"input": 4, "output": 272}
     assert _nothing_conventional(trail)
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)
 
 
 async def test_streamed_pictures_are_recorded_together(trail, driver, serve):
@@ -160,7 +160,7 @@ async def test_an_error_in_the_stream_is_a_failure(trail, driver, serve):
     with pytest.raises(openai.APIError):
         await driver.read(stream)
     assert trail.spans.attributes()["tokentrail.outcome"] == "failed"
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)
 
 
 async def test_a_refusal(trail, driver, serve):
@@ -170,7 +170,7 @@ async def test_a_refusal(trail, driver, serve):
     attributes = trail.spans.attributes()
     assert attributes["gen_ai.operation.name"] == "moderate"
     assert attributes["error.type"] == "openai.BadRequestError"
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)
 
 
 @pytest.mark.parametrize("method", ["transcriptions", "translations"])
@@ -188,7 +188,7 @@ async def test_an_answer_that_is_text(trail, driver, model, method, form):
         "text",
     )
     assert _usage(attributes) == {}
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)
 
 
 async def test_sound_that_is_billed_by_the_second(trail, driver, model):
@@ -223,7 +223,7 @@ async def test_a_streamed_transcript(trail, driver, model):
     assert events[-1].text == audio.HEARD
     assert _own(trail) == {"input": 34, "output": 7}
     assert _nothing_conventional(trail)
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)
 
 
 async def test_speech_is_whole_and_of_its_own_type(trail, driver, model):
@@ -232,7 +232,7 @@ async def test_speech_is_whole_and_of_its_own_type(trail, driver, model):
     assert answer.content == audio.SPOKEN
     attributes = trail.spans.attributes()
     assert (attributes["gen_ai.output.type"], _usage(attributes)) == ("speech", {})
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)
 
 
 async def test_speech_as_events_has_its_usage(trail, driver, model):
@@ -301,7 +301,7 @@ async def test_a_moderation(trail, driver, model):
     assert attributes["gen_ai.response.model"] == "omni-moderation-2024-09-26"
     assert attributes["gen_ai.response.id"] == "modr-70ke27a11"
     assert _usage(attributes) == {}
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)
 
 
 @pytest.mark.settings(metric_names="both", count_verification_ratio=1.0)
@@ -318,4 +318,4 @@ async def test_a_decision(trail, driver, model):
     assert _own(trail) == {"input": 4, "output": 1}
     assert _nothing_conventional(trail)
     assert trail.metrics.points("tokentrail.usage.count_ratio") == []
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)
