@@ -79,7 +79,7 @@ class Play:
         await (response.aclose() if self.driver.mode == "async" else _nothing(response.close()))
 
     def told(self, ending, chunks=(), *, error=None, waits=False, usage=None, code=None):
-        """Assert that exactly this was told; ``waits``: not before the collector came by."""
+        """Assert that exactly this was recorded; ``waits``: only after a garbage collection."""
         spans = self.trail.spans
         span = spans.one() if waits else _only(spans.at_once())
         assert spans.all() == (span,)

@@ -115,7 +115,7 @@ ENDINGS = ["whole", "closed", "cut", "refused", "broken"]
 
 
 def all_telemetry(trail: Any, caplog: Any) -> str:
-    """Return all that was told, as one text."""
+    """Return all telemetry and log output, as one text."""
     spans = [
         [span.name, dict(span.attributes or {}), span.status.description, span.to_json()]
         + [[event.name, dict(event.attributes or {})] for event in span.events]

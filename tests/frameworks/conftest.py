@@ -151,12 +151,12 @@ class Framework:
         return ours
 
     def ours(self) -> list[ReadableSpan]:
-        """Return the spans of model calls that tokentrail told."""
+        """Return the spans of model calls that tokentrail recorded."""
         spans = [s for s in self.trail.spans.all() if s.instrumentation_scope.name == "tokentrail"]
         return sorted(spans, key=lambda span: span.start_time)
 
     def _check(self, span: ReadableSpan, call: Call, under: str) -> None:
-        """Require that a span tells the call that was received, under the right one."""
+        """Require that a span describes the received call, under the right parent."""
         parents = {s.context.span_id: s.name for s in self.trail.spans.all()}
         assert parents[span.parent.span_id] == under
         attributes = dict(span.attributes)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.interop
 
 
 def _recorded_once(trail, order, *, operation="chat"):
-    """Return the attributes of the one span; its metrics are there once, told by the same scope."""
+    """Return the attributes of the one span; its metrics are there once, by the same scope."""
     span = trail.spans.one()
     assert span.instrumentation_scope.name == SCOPES[order]
     duration = trail.metrics.one("gen_ai.client.operation.duration")
