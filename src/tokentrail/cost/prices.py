@@ -121,7 +121,7 @@ class Prices:
     def _of_parts(
         self, key: Key, parts: Parts | tuple[str], tools: tuple[ToolUse, ...]
     ) -> CallCost | None:
-        """Return the cost of images or audio; each of their parts has a price of its own."""
+        """Return the cost of images or audio, of which each part has a price of its own."""
         found = self._rates(key) if parts or tools else None
         if found is None:
             return self._without(key) if parts or tools else None
