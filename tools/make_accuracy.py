@@ -3,8 +3,8 @@
     python tools/make_accuracy.py            write it
     python tools/make_accuracy.py --check    exit with 1 if it is not what would be written
 
-The numbers stand in tests/counting/facts.py. They are counted on the way that a call goes: its
-arguments are read by the shape of its API, and counted with the encoding known for the model.
+The numbers are in tests/counting/facts.py. They are counted as those of a call are: the adapter of
+the API reads the arguments, and the encoding of the model counts them.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ the tokens of role, name and text.""",
     "Input of models that reason": """\
 As above, with 2 tokens for the start of the answer and 2 for each earlier answer of text.""",
     "Answers of text": """\
-The tokens of the text. The Responses API adds 1, unless the answer was cut short. An answer of
-text adds 1 where tools were declared, and 2 and the schema's name where a schema was asked for as
-well.""",
+The tokens of the text. The Responses API adds 1, unless the answer was cut short. If tools were
+declared, an answer of text adds 1; if a schema was requested too, it adds 2 and the schema's
+name.""",
     "Tool calls in an answer": """\
-A single call: 7 tokens, a dot and the name, and the arguments; the arguments alone where the
-request names the tool. The Responses API adds 1. Parallel calls are written by the model as one
-call of a hidden tool, and are counted as that call.""",
+A single call: 7 tokens, a dot and the name, and the arguments. If the request names the tool, only
+the arguments. The Responses API adds 1. The model writes parallel calls as one call of a hidden
+tool, and they are counted as that call.""",
     "Declarations of tools": """\
 The server renders tools as TypeScript, on one line and without comments, and adds a constant that
 depends on the API and the family of models. `strict` made no difference in any recorded call. The
 numbers of gpt-3.5-turbo are from 2023, when declarations were written on several lines.""",
     "Tool calls and their results in a prompt": """\
-A call is a message of a dot, the name, the arguments, and 6 tokens more (4 in the Responses API).
+A call is a message with a dot, the name, the arguments, and 6 more tokens (4 in the Responses API).
 A result has the function's name in place of a role. Parallel calls are one message.""",
     "Function messages, function_call (of 2023)": """\
 Published by hmarr.""",
@@ -78,18 +78,17 @@ HEAD = """\
 # How good the counts are
 
 All the reference numbers we know: what the API billed, and what tokentrail counts for the same
-call. This page is made by `python tools/make_accuracy.py`, and a test fails when it is out of
-date.
+call. `python tools/make_accuracy.py` makes this page, and a test fails if it is out of date.
 
 {summary}
 
-Counting text is exact, because the encodings are public. What the server adds around the text is
-not published: it is counted by rules, listed [below](#the-rules-and-their-evidence) with the
-evidence for and against each, and it may change without notice. To notice such a change,
-tokentrail also counts a share of your calls with reported usage (`count_verification_ratio`, 1 %)
-and records how close the count came, by model, as the histogram `tokentrail.usage.count_ratio`.
+Counting text is exact, because the encodings are public. The tokens that the server adds around the
+text are not published, and may change without notice. They are counted by
+[rules](#the-rules-and-their-evidence), with the evidence for and against each. To notice a change,
+tokentrail also counts a share of your calls with reported usage (`count_verification_ratio`, 1 %).
+The histogram `tokentrail.usage.count_ratio` shows how close the counts came, by model.
 
-A call is only verified where that costs your program nothing extra:
+A call is verified only if that costs your program nothing extra:
 
 - The encoding of its model is built already, by an earlier count or by
   [`preload_encodings`](preloading.md). A program whose calls all have reported usage builds none,
@@ -104,28 +103,29 @@ CALIBRATION = """\
 ## Calibration
 
 An application sends the same tools, schema and instructions again and again, and most of its calls
-have reported usage. What the server adds to the text of such calls is a constant, whatever the
-rules say. tokentrail learns that constant from the reports. The input of a call of the same kind
-without a report (closed early, cancelled, a stream without usage) is then its count plus the
-constant, recorded as `calibrated`. In `gen_ai.usage.*`, metrics and cost it is used like a
-`counted` number. Only input is calibrated: there is no constant for what a model answers.
+have reported usage. The server adds a constant number of tokens to such calls, whatever the rules
+say. tokentrail learns this constant from the reports. It then adds it to the count of similar calls
+without a report (closed early, cancelled, a stream without usage), and records their input as
+`calibrated`. In `gen_ai.usage.*`, metrics and cost it is used like a `counted` number. Only input
+is calibrated: answers have no such constant.
 
-- **Which calls are alike.** Same provider, host, deployment, API and answering model; same tools,
-  tool choice, format, effort, verbosity and `parallel_tool_calls`; with or without instructions;
-  and the same number of earlier turns of each kind. Only a hash of their content is kept.
+- **Which calls are similar.** They have the same provider, host, deployment, API and answering
+  model; the same tools, tool choice, format, effort, verbosity and `parallel_tool_calls`; with or
+  without instructions; and the same number of earlier turns of each kind. tokentrail keeps only a
+  hash of their content.
 - **When the constant is known.** After three reports of different length, at least 20 tokens
-  apart, that differ from the count by the same number. One report that disagrees withdraws it, and
-  then fifty in a row have to agree. A retry of the same request counts once. Where two models
-  answer under one name, an answer that names no model is not calibrated.
-- **Which number is recorded.** Where proven rules give the same number it stays `counted`. Where
-  they differ, the learned constant is used, and `tokentrail.internal.counts.corrected` counts the
-  case.
-- **What is never calibrated.** `previous_response_id`, conversations, stored prompts, hosted and
-  custom tools, `truncation="auto"`, reasoning items, compactions, files, images of unknown size,
-  models whose encoding is guessed, and any request that tokentrail did not fully understand.
+  apart, that differ from the count by the same number. If one report disagrees, the constant is
+  withdrawn until fifty reports in a row agree. A retry of the same request counts once. If two
+  models answer under one name, an answer that names no model is not calibrated.
+- **Which number is recorded.** If proven rules give the same number, it stays `counted`. If they
+  differ, the learned constant is used, and `tokentrail.internal.counts.corrected` counts the case.
+- **What is never calibrated.** Calls with `previous_response_id`, conversations, stored prompts,
+  hosted or custom tools, `truncation="auto"`, reasoning items, compactions, files or images of
+  unknown size. Calls of models with a guessed encoding. Requests that tokentrail did not fully
+  understand.
 - **What it costs.** Reported calls are counted until their kind is known, then at the rate of
-  `count_verification_ratio`, on tokentrail's own thread, and only where the encoding is built
-  already. The cost is bounded ([figures](performance.md#calibration)). `calibration=False`
+  `count_verification_ratio`. This happens on tokentrail's own thread, and only if the encoding is
+  built already. The cost is bounded ([figures](performance.md#calibration)). `calibration=False`
   switches it off.
 
 """
@@ -137,16 +137,16 @@ A count is a sum of parts, and each part follows a rule. `python -m tools.rules 
 recorded exchanges with OpenAI and Azure, counts them as a call would be counted, and compares the
 result with what was billed. Its columns:
 
-- *right*: exchanges that used the rule and were counted to the token, with the number of projects
-  and months they come from.
-- *wrong*: exchanges that were not, and of whose rules this one is most often involved in a wrong
-  count.
+- *right*: exchanges that used the rule and were counted to the token.
+- *wrong*: wrong counts that are blamed on this rule. Of the rules that an exchange used, the one
+  with the highest share of wrong counts is blamed.
+- *projects*, *months*: how many of each the right exchanges come from.
 - *published*: numbers on this page that the rule fits.
-- *off*: of all exchanges that used the rule, those whose count was more than a tenth off.
+- *off*: exchanges whose count was more than a tenth off, of all that used the rule.
 
 A rule is proven (*known*) by two projects and two months, or by three published numbers, with at
-most one exchange in a hundred against it. A number is `counted` when each of its rules is proven;
-with one that is not, it is `approximated`.
+most one exchange in a hundred against it. A number is `counted` if each of its rules is proven;
+otherwise it is `approximated`.
 
 """
 
@@ -155,15 +155,15 @@ TAIL = """\
 
 - Audio, files that are not text, and tools that are not functions. The rest of the call is counted
   and recorded as `approximated`.
-- Calls with `previous_response_id`, `conversation` or a stored prompt, or with tools that the
-  server runs itself (web search): the server adds input that the application never sent. Their
-  input is absent.
+- The input of calls with `previous_response_id`, `conversation` or a stored prompt, or with tools
+  that the server runs itself (web search): the server adds input that the application never sent,
+  so the input is absent.
 - Hidden reasoning, see above. `stream_usage="request"` asks the server for its usage.
 - The output of a legacy completion with `echo`, which begins with the prompt.
-- Text that arrives faster than it can be counted. Up to 64 KB a call wait in memory; beyond that,
-  text is counted without regard to word boundaries and recorded as `approximated`. Chunks of more
-  than 16 KB are too heavy for the application's thread; a call that has some may hold 1 MB, so
-  that its count stays exact. Before the encoding is built nothing can be counted.
+- Text that arrives faster than it can be counted. Up to 64 KB per call wait in memory. Text beyond
+  that is counted without regard to word boundaries, and recorded as `approximated`. Chunks of more
+  than 16 KB are too heavy for the application's thread: a call with such chunks may hold 1 MB, so
+  that its count stays exact. Until the encoding is built, nothing can be counted.
 
 ## Where the numbers are from
 

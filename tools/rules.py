@@ -52,10 +52,10 @@ def half_of(exchange: dict[str, Any]) -> int:
 
 
 def evidence(counted: Iterable[Counted], published: Counter[str] = _ZERO) -> dict[str, Evidence]:
-    """Return what counts say of each rule.
+    """Return the evidence for each rule.
 
-    Not of those of which something was not understood, or answers behind which there may be
-    thought: of such nobody can say what is wrong.
+    Exchanges that were not fully understood, and answers that may have hidden reasoning, are left
+    out: nobody can know which rule is wrong there.
     """
     everything = [one for one in counted if "output.thought" not in one.rules]
     used = Counter(rule for one in everything for rule in one.rules)
@@ -84,7 +84,7 @@ def evidence(counted: Iterable[Counted], published: Counter[str] = _ZERO) -> dic
 
 def table(found: Mapping[str, Evidence]) -> Iterator[str]:
     """Yield the rows of the table of rules."""
-    yield "| rule | for | it says | right | wrong | projects | months | published | off | known |"
+    yield "| rule | for | tokens | right | wrong | projects | months | published | off | known |"
     yield "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
     for rule in RULES:
         one = found.get(rule.id.value, Evidence())

@@ -150,7 +150,7 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
             separated by commas. Default: none.
         capture_content: Where the messages, instructions, answers and tools of a call are recorded:
             nowhere, on its span, in its log event, or on both. Allowed: NO_CONTENT, SPAN_ONLY,
-            EVENT_ONLY, SPAN_AND_EVENT. Default: no_content.
+            EVENT_ONLY, SPAN_AND_EVENT. Default: NO_CONTENT.
         emit_event: Whether each inference is also emitted as a log event, with all attributes of
             its span. If it is not set, this happens only if content goes to events. False also
             switches off the event of a failure. Allowed: true, false. Default: none.

@@ -230,7 +230,7 @@ async def test_what_was_cached_of_the_input_of_images(trail, driver, details, us
 
 @pytest.mark.settings(cost="reported")
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_without_a_report_items_are_counted_and_what_has_no_price_is_named(
+async def test_without_a_report_items_are_counted_and_parts_without_a_price_are_named(
     trail, driver, streamed
 ):
     pytest.importorskip("genai_prices", reason="needs tokentrail[cost]")

@@ -56,8 +56,8 @@ class Application:
     async def unreported(self, words: int = 77, **asked: Any) -> tuple[str, int | None]:
         """Make a call that is closed early; return the source and number of its input."""
         await self.ask(words, stream=True, **asked)
-        said = self.trail.spans.attributes()
-        return said[SOURCE], said.get(IN)
+        attributes = self.trail.spans.attributes()
+        return attributes[SOURCE], attributes.get(IN)
 
 
 @pytest.fixture

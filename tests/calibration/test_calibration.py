@@ -58,8 +58,11 @@ async def test_it_is_known_however_a_stream_without_usage_ends(application, end)
         await driver.close(stream)
     del stream
     gc.collect()
-    said = application.trail.spans.attributes()
-    source, tokens = said["tokentrail.usage.input.source"], said["gen_ai.usage.input_tokens"]
+    attributes = application.trail.spans.attributes()
+    source, tokens = (
+        attributes["tokentrail.usage.input.source"],
+        attributes["gen_ai.usage.input_tokens"],
+    )
     assert (source, tokens) == ("calibrated", application.biller.billed[-1])
 
 
@@ -186,8 +189,8 @@ async def test_what_cannot_be_known_is_never_calibrated(application, asked):
     application.biller.model = asked.get("model", application.biller.model)
     await application.teach(api="responses", **asked)
     await application.ask(77, api="responses", stream=True, **asked)
-    said = application.trail.spans.attributes()
-    assert said.get("tokentrail.usage.input.source") != "calibrated"
+    attributes = application.trail.spans.attributes()
+    assert attributes.get("tokentrail.usage.input.source") != "calibrated"
 
 
 async def test_what_was_learned_goes_before_the_rules_and_is_counted(application):

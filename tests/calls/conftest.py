@@ -197,12 +197,12 @@ def apis() -> dict[str, Api]:
 def silent(caplog) -> Iterator[None]:
     """Fail the test if anything is logged that the client alone would not log."""
     caplog.set_level(logging.DEBUG)
-    gc.collect()  # what earlier tests dropped is not this one's, and told by the worker
+    gc.collect()  # what earlier tests dropped is not this one's, and messages by the worker
     tokentrail.flush(10)
     caplog.clear()
     yield
     gc.collect()
     own = ("tokentrail", "opentelemetry", "asyncio")
     ours = [r for r in caplog.get_records("call") if r.name.startswith(own)]
-    told = [r.getMessage() for r in ours if r.levelno >= logging.INFO]
-    assert told == []
+    messages = [r.getMessage() for r in ours if r.levelno >= logging.INFO]
+    assert messages == []

@@ -79,7 +79,7 @@ class Play:
         await (response.aclose() if self.driver.mode == "async" else _nothing(response.close()))
 
     def told(self, ending, chunks=(), *, error=None, waits=False, usage=None, code=None):
-        """Assert that exactly this was told; ``waits``: not before the collector came by."""
+        """Assert that exactly this was recorded; ``waits``: only after a garbage collection."""
         spans = self.trail.spans
         span = spans.one() if waits else _only(spans.at_once())
         assert spans.all() == (span,)
@@ -236,9 +236,9 @@ async def test_headers_alone_cost_nothing(chat):
     """No model answered in a stream without a chunk."""
     chat.stage.streams([])
     assert await chat.driver.read(await chat.stream()) == []
-    told = chat.trail.spans.attributes()
-    assert told["tokentrail.outcome"] == "truncated"
-    assert not [name for name in told if ".usage." in name]
+    attributes = chat.trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "truncated"
+    assert not [name for name in attributes if ".usage." in name]
 
 
 async def test_closing_after_the_end_is_too_late_to_matter(play):

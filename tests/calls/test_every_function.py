@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from types import FunctionType
 
 import pytest
-from tests.calls.test_faults import SECRET, OurBug, Program, told_in_the_log
+from tests.calls.test_faults import SECRET, OurBug, Program, logged
 
 import tokentrail
 from tokentrail.runtime.runtime import _runtimes
@@ -243,7 +243,7 @@ async def _with_a_bug(program, function, caplog, may_be_silent):
     before = guard.swallowed
     with _broken(function) as met:
         await _runs(program)
-    places = told_in_the_log(caplog)
+    places = logged(caplog)
     if met and not places and not may_be_silent:
         return "nobody was told" if guard.swallowed == before else "counted without a word"
     return None if len(places) <= 12 else f"said at {places}"

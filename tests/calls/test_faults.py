@@ -155,7 +155,7 @@ def program(driver, stage, apis):
     return Program(driver, stage, apis["chat"])
 
 
-def told_in_the_log(caplog):
+def logged(caplog):
     """Return what our log says, having asserted that it quotes nothing and repeats nothing."""
     ours = [record for record in caplog.records if record.name.startswith("tokentrail")]
     for record in ours:
@@ -380,7 +380,7 @@ async def test_an_opentelemetry_that_raises_is_not_the_application_s(
         tokentrail.flush(1)
     finally:
         tokentrail.uninstrument()
-    assert 1 <= len(told_in_the_log(caplog)) <= 6
+    assert 1 <= len(logged(caplog)) <= 6
 
 
 async def test_what_raises_in_instrument_leaves_everything_as_it_was(program, lenient, caplog):
@@ -391,7 +391,7 @@ async def test_what_raises_in_instrument_leaves_everything_as_it_was(program, le
         tokentrail.instrument(meter_provider=NoMeters())
     assert program.create.__func__ is bare
     await program.run()
-    assert told_in_the_log(caplog) == []
+    assert logged(caplog) == []
 
 
 async def test_an_exporter_that_raises_is_the_sdk_s_business(program, lenient, caplog):
@@ -403,7 +403,7 @@ async def test_an_exporter_that_raises_is_the_sdk_s_business(program, lenient, c
         tokentrail.flush(1)
     finally:
         tokentrail.uninstrument()
-    assert told_in_the_log(caplog) == []
+    assert logged(caplog) == []
 
 
 async def test_without_providers_nothing_happens_and_nothing_is_logged(program, caplog):
@@ -415,7 +415,7 @@ async def test_without_providers_nothing_happens_and_nothing_is_logged(program, 
         assert tokentrail.flush(2)
     finally:
         tokentrail.uninstrument()
-    assert told_in_the_log(caplog) == []
+    assert logged(caplog) == []
 
 
 @pytest.mark.thorough

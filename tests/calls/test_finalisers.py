@@ -186,7 +186,7 @@ async def _turns():
         await asyncio.sleep(0)
 
 
-def test_a_stream_whose_loop_is_over_is_ended_by_its_finaliser(trail, monkeypatch):
+def test_the_finaliser_ends_a_stream_after_its_event_loop_is_closed(trail, monkeypatch):
     """Nobody is left to close it: what the collector finds then is ended in place."""
     _, client = wire.clients()
     loop = asyncio.new_event_loop()

@@ -49,8 +49,8 @@ async def test_another_client_inside_a_request_is_recorded(trail, driver, server
     http = _hooked(driver, seek)
     client = driver.client(server, http_client=http)
     await driver.call(client.chat.completions.create, **ASKED)
-    told = [span.attributes["gen_ai.operation.name"] for span in trail.spans.all()]
-    assert told == ["embeddings", "chat"]
+    values = [span.attributes["gen_ai.operation.name"] for span in trail.spans.all()]
+    assert values == ["embeddings", "chat"]
 
 
 async def test_a_task_started_inside_a_call_is_recorded_after_it(trail, server):
@@ -71,8 +71,8 @@ async def test_a_task_started_inside_a_call_is_recorded_after_it(trail, server):
     over.set()
     await tasks[0]
     await client.close()
-    told = [span.attributes["gen_ai.operation.name"] for span in trail.spans.all()]
-    assert told == ["chat", "embeddings"]
+    values = [span.attributes["gen_ai.operation.name"] for span in trail.spans.all()]
+    assert values == ["chat", "embeddings"]
 
 
 class Held:
@@ -160,9 +160,9 @@ async def test_a_stream_that_another_one_holds_is_observed(
     assert isinstance(stream, (Held, Proxied))
     await driver.take(stream, 3)
     await driver.close(stream)
-    said = trail.spans.attributes()
-    assert said["tokentrail.outcome"] == "closed_early"
-    assert said["tokentrail.usage.output.source"] == "counted"
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "closed_early"
+    assert attributes["tokentrail.usage.output.source"] == "counted"
 
 
 @pytest.mark.parametrize("held", [Parsing, _parsing_twice])
@@ -177,7 +177,7 @@ async def test_a_raw_answer_that_others_hold_is_observed(
     assert isinstance(stream, Held)
     await driver.take(stream, 3)
     await driver.close(stream)
-    said = trail.spans.attributes()
-    assert said["tokentrail.outcome"] == "closed_early"
-    assert said.get("tokentrail.usage.output.source") == "counted"
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "closed_early"
+    assert attributes.get("tokentrail.usage.output.source") == "counted"
     assert "parse" not in vars(raw)

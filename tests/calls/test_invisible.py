@@ -612,7 +612,7 @@ async def test_an_instrumented_run_is_a_bare_run(driver, set_stage, trail, play)
     import tokentrail
 
     with_us = await _run(play, driver, set_stage)
-    told = trail.spans.all()
+    spans = trail.spans.all()
     tokentrail.uninstrument()
     set_stage.gate.clear()
     without = await _run(play, driver, set_stage)
@@ -622,8 +622,8 @@ async def test_an_instrumented_run_is_a_bare_run(driver, set_stage, trail, play)
     assert with_us.warned == without.warned
     assert with_us.logged == without.logged
     assert len(without.seen) > 1 or without.raised or not hasattr(openai.OpenAI, "responses")
-    assert len(trail.spans.all()) == len(told), "a bare run was told"
-    assert told or play is responses, "an instrumented run was not told"
+    assert len(trail.spans.all()) == len(spans), "a bare run was told"
+    assert spans or play is responses, "an instrumented run was not told"
 
 
 # What is counted is what was sent ----------------------------------------------------------------

@@ -330,14 +330,14 @@ class Life(RuleBasedStateMachine):
         spans = self.exporter.get_finished_spans()
         tokentrail.uninstrument()
         assert len(spans) == self.calls
-        assert {_number(span): _told(span) for span in spans} == self.expected
+        assert {_number(span): _recorded(span) for span in spans} == self.expected
 
 
 def _number(span):
     return int(span.attributes["tokentrail.request.user"])
 
 
-def _told(span):
+def _recorded(span):
     told = span.attributes.get
     tokens = told("gen_ai.usage.output_tokens", 0)
     return told("tokentrail.outcome"), told("error.type"), tokens

@@ -149,7 +149,7 @@ class Life(RuleBasedStateMachine):
         assert self.recorder.is_open is not self.over
 
     @invariant()
-    def what_was_told_is_true(self):
+    def what_is_recorded_is_true(self):
         """The facts are those of the moment of the end, whatever came after it."""
         if not self.over:
             return

@@ -27,7 +27,7 @@ def thawed(value: Any) -> Any:
     return [thawed(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def said_in(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def content_in(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content among ``attributes`` by its short name, each checked by its schema."""
     found = {}
     for name in SCHEMAS:
@@ -49,7 +49,7 @@ class Said:
         attributes = self.trail.spans.attributes()
         for name in SCHEMAS:
             assert isinstance(attributes.get(name, ""), str)
-        return said_in(attributes)
+        return content_in(attributes)
 
     def in_event(self) -> dict[str, Any]:
         """Return what stands in the details event: structured, wherever that can be."""
@@ -58,7 +58,7 @@ class Said:
         attributes = self.trail.logs.one("operation.details").attributes
         for name in SCHEMAS:
             assert not (IS_STRUCTURED and isinstance(attributes.get(name), str))
-        return said_in(attributes)
+        return content_in(attributes)
 
     def everywhere(self) -> dict[str, Any]:
         """Return what span and event say, which must be the same."""

@@ -7,7 +7,7 @@ import logging
 
 import openai
 import pytest
-from tests.content.test_silence import told_by
+from tests.content.test_silence import all_telemetry
 
 from tokentrail.support import guard
 from tokentrail.testing.payloads import Answer, chat, errors, responses
@@ -41,7 +41,7 @@ async def test_a_url_is_recorded_as_host_and_port_only(driver, serve, trail, cap
     url = server.url.replace("http://", "http://canary-name:canary-word@")
     client = driver.client(server, base_url=f"{url}/canary-path/v1?key=canary-key")
     await _ends(driver, driver.call(client.chat.completions.create, **ASKED, stream=True))
-    assert "canary" not in told_by(trail, caplog)
+    assert "canary" not in all_telemetry(trail, caplog)
     assert trail.spans.attributes()["server.address"] == "127.0.0.1"
 
 
@@ -60,7 +60,7 @@ async def test_content_of_a_chat_stream_is_not_recorded(driver, serve, trail, ca
     server = serve(Stream([*chat.chunks(Answer(("canary-answer",)))[:3], *STREAMED[name]]))
     client = driver.client(server)
     await _ends(driver, driver.call(client.chat.completions.create, **ASKED, stream=True))
-    assert "canary" not in told_by(trail, caplog)
+    assert "canary" not in all_telemetry(trail, caplog)
 
 
 def _failed_response():
@@ -94,7 +94,7 @@ async def test_content_of_a_response_is_not_recorded(driver, serve, trail, caplo
     stream = isinstance(reply, Stream)
     call = driver.call(client.responses.create, model="m", input="canary-prompt", stream=stream)
     await _ends(driver, call)
-    told = told_by(trail, caplog)
+    told = all_telemetry(trail, caplog)
     assert "canary" not in told
     assert ("error.type" in told) is (name != "thoughts")
 
@@ -110,6 +110,6 @@ async def test_our_own_bug_says_where_and_not_what(driver, serve, trail, caplog,
     server = serve(Plain(chat.completion(Answer(("canary-answer",)))))
     await driver.call(driver.client(server).chat.completions.create, **ASKED)
     assert trail.spans.one()
-    said = [record.getMessage() for record in caplog.records if record.name == "tokentrail"]
-    assert any("ValueError" in line for line in said)
-    assert "canary" not in repr(said)
+    messages = [record.getMessage() for record in caplog.records if record.name == "tokentrail"]
+    assert any("ValueError" in line for line in messages)
+    assert "canary" not in repr(messages)

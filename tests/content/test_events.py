@@ -12,7 +12,7 @@ from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from tests import shared
-from tests.content.conftest import said_in
+from tests.content.conftest import content_in
 
 import tokentrail
 from tokentrail.testing.payloads import Answer, ToolCall, Usage, chat, errors
@@ -66,7 +66,7 @@ async def test_details_have_all_that_the_span_has(driver, serve, trail, stream):
     assert {name: record.attributes[name] for name in plain} == {
         name: span.attributes[name] for name in plain
     }
-    assert said_in(record.attributes) == said_in(span.attributes)
+    assert content_in(record.attributes) == content_in(span.attributes)
     assert record.timestamp == span.end_time
     assert record.body is None
 
@@ -266,7 +266,7 @@ async def test_details_of_a_stream_stand_in_its_context_wherever_it_is_read(driv
 async def test_lists_of_mixed_types_are_recorded_on_every_release(driver, serve, trail, caplog):
     answer = Answer(tool_calls=(ToolCall("f", '{"a": [1, "b", [2, {}]], "c": [3]}', "call_1"),))
     await ask(driver, serve, Plain(chat.completion(answer)))
-    told = said_in(trail.logs.one("operation.details").attributes)["output.messages"]
+    told = content_in(trail.logs.one("operation.details").attributes)["output.messages"]
     arguments = told[0]["parts"][0]["arguments"]
     mixed = arguments["a"]
     assert (json.loads(mixed) if isinstance(mixed, str) else mixed) == [1, "b", [2, {}]]

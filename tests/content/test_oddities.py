@@ -8,7 +8,7 @@ import threading
 import openai
 import pytest
 from tests import shared
-from tests.content.conftest import said_in
+from tests.content.conftest import content_in
 
 from tokentrail.support import guard
 from tokentrail.testing.payloads import Answer, ToolCall, Usage, chat, responses
@@ -60,7 +60,7 @@ async def test_odd_arguments(driver, serve, said, trail, arguments):
     await driver.call(create, model="gpt-4o", messages=[])
     ((message,),) = [utf8(said.on_span()["output.messages"])]
     assert message["parts"][0]["name"] == "f"
-    utf8(said_in(trail.logs.one("operation.details").attributes))
+    utf8(content_in(trail.logs.one("operation.details").attributes))
 
 
 async def test_an_unknown_item_is_left_out(driver, serve, said):
@@ -85,7 +85,7 @@ async def test_odd_chunks(driver, serve, trail, choices):
     create = driver.client(serve(Stream(events))).chat.completions.create
     stream = await driver.call(create, model="gpt-4o", messages=[], stream=True)
     await driver.read(stream)
-    assert "output.messages" not in said_in(trail.spans.attributes())
+    assert "output.messages" not in content_in(trail.spans.attributes())
 
 
 @pytest.mark.parametrize("place", ["start", "request", "chunk", "content"])
@@ -116,7 +116,7 @@ async def test_an_error_of_ours_costs_the_content_and_nothing_else(
     assert attributes["tokentrail.outcome"] == "completed"
     assert attributes["gen_ai.usage.output_tokens"] == 2
     kept = {"request": {"output.messages"}, "chunk": {"input.messages"}}
-    assert set(said_in(attributes)) == kept.get(place, set())
+    assert set(content_in(attributes)) == kept.get(place, set())
     assert trail.logs.one("operation.details")
 
 
@@ -132,7 +132,7 @@ async def test_a_redaction_does_not_run_in_the_applications_thread(driver, serve
     reply = Plain(chat.completion(Answer(("tiger",), Usage(1, 1))))
     create = driver.client(serve(reply)).chat.completions.create
     await driver.call(create, model="gpt-4o", messages=[{"role": "user", "content": "tiger"}])
-    assert "output.messages" in said_in(trail.spans.attributes())
+    assert "output.messages" in content_in(trail.spans.attributes())
     assert threads
     assert threading.get_ident() not in threads
 
@@ -171,8 +171,8 @@ async def test_a_redaction_that_returns_no_text_is_logged(
     for _ in range(2):
         await driver.call(create, model="gpt-4o", messages=[{"role": "user", "content": "tiger"}])
     assert not any("tiger" in span.to_json() for span in trail.spans.all())
-    (said,) = [r.getMessage() for r in caplog.records if r.name == "tokentrail"]
-    assert said.startswith("redact returned an object of the class bytes,")
+    (message,) = [r.getMessage() for r in caplog.records if r.name == "tokentrail"]
+    assert message.startswith("redact returned an object of the class bytes,")
 
 
 @pytest.mark.settings(capture_content="SPAN_ONLY", redact=lambda *_: 1 / 0)

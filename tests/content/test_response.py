@@ -373,9 +373,9 @@ async def test_a_response_that_is_fetched_repeats_its_request(driver, serve, tra
     if not hasattr(client, "responses"):
         pytest.skip("this openai has no responses")
     await driver.call(client.responses.retrieve, "resp_1")
-    from tests.content.conftest import said_in
+    from tests.content.conftest import content_in
 
-    assert said_in(trail.spans.attributes()) == {
+    assert content_in(trail.spans.attributes()) == {
         "output.messages": [assistant(text("Hello."))],
         "system_instructions": [text("Be short.")],
         "tool.definitions": [{"type": "web_search", "name": "web_search"}],

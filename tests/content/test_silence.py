@@ -114,8 +114,8 @@ def reply(api: str, *, stream: bool) -> Any:
 ENDINGS = ["whole", "closed", "cut", "refused", "broken"]
 
 
-def told_by(trail: Any, caplog: Any) -> str:
-    """Return all that was told, as one text."""
+def all_telemetry(trail: Any, caplog: Any) -> str:
+    """Return all telemetry and log output, as one text."""
     spans = [
         [span.name, dict(span.attributes or {}), span.status.description, span.to_json()]
         + [[event.name, dict(event.attributes or {})] for event in span.events]
@@ -195,7 +195,7 @@ async def test_with_capture_off_nothing_is_recorded(
     trail.instrument(**settings)
     await Caller(driver, serve, api, stream, ending)()
     gc.collect()
-    assert "canary" not in told_by(trail, caplog).lower()
+    assert "canary" not in all_telemetry(trail, caplog).lower()
 
 
 @pytest.mark.parametrize("api", ASKED)
@@ -245,7 +245,7 @@ async def test_with_capture_on_only_content_is_recorded(
     monkeypatch.setattr(guard, "_logged", set())
     trail.instrument(capture_content="SPAN_AND_EVENT")
     await Caller(driver, serve, api, stream, ending)()
-    told = told_by(trail, caplog)
+    told = all_telemetry(trail, caplog)
     # An error's own text may quote anything, and was asked for.
     never = NEVER if ending != "refused" else NEVER[:-1]
     assert [canary for canary in never if canary in told] == []
@@ -263,7 +263,7 @@ async def test_redaction_acts_on_all_that_is_recorded(
     monkeypatch.setattr(guard, "_logged", set())
     trail.instrument(capture_content="SPAN_AND_EVENT", redact=redact, capture_tool_schemas=True)
     await Caller(driver, serve, api, stream, ending)()
-    told = told_by(trail, caplog)
+    told = all_telemetry(trail, caplog)
     assert "canary" not in told
     assert "******" in told or api == "embeddings"
 
@@ -275,7 +275,7 @@ async def test_a_cap_acts_on_all_that_is_recorded(driver, serve, trail, caplog, 
         capture_content="SPAN_AND_EVENT", content_max_chars=9, capture_tool_schemas=True
     )
     await Caller(driver, serve, "chat", stream, ending)()
-    told = told_by(trail, caplog)
+    told = all_telemetry(trail, caplog)
     assert "canary-p…" in told or "canary-…" in told
     assert "canary-pr" not in told
     assert "canary-quoted" not in told

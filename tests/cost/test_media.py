@@ -178,7 +178,7 @@ async def test_a_stream_with_fewer_images_than_asked_for_has_no_cost(trail, driv
     assert found == (None, None, None)
 
 
-def test_a_transcript_whose_input_is_not_reported_has_no_parts():
+def test_a_transcript_without_reported_input_has_no_parts():
     """Its output alone would be a partial sum."""
     assert transcript_parts(Reported(output_tokens=20)) is None
     assert transcript_parts(Reported(input_tokens=0, output_tokens=20)) == {"output": 20}

@@ -55,18 +55,19 @@ def _costs(text):
 
 @pytest.mark.thorough
 def test_it_writes_every_model_of_openai_and_azure_to_the_screen(prices):
-    code, told, said = prices()
-    assert (code, said) == (0, "")
+    code, output, errors = prices()
+    assert (code, errors) == (0, "")
     named = {
-        (r["labels"]["gen_ai_provider_name"], r["labels"]["tokentrail_price"]) for r in _costs(told)
+        (r["labels"]["gen_ai_provider_name"], r["labels"]["tokentrail_price"])
+        for r in _costs(output)
     }
     assert {
         ("openai", "gpt-4o-mini"),
         ("azure.ai.openai", "openai/gpt-4o-mini"),
         ("openai", "text-embedding-3-small"),
     } <= named
-    assert told.startswith("# Made by tokentrail ")
-    assert f"the prices of genai-prices {genai_prices.data_version()}." in told
+    assert output.startswith("# Made by tokentrail ")
+    assert f"the prices of genai-prices {genai_prices.data_version()}." in output
 
 
 def test_it_writes_only_the_models_that_are_named(prices, tmp_path, own):
@@ -111,12 +112,12 @@ def test_an_error_says_how_to_fix_it(prices, arguments, code, complaint):
 
 def test_without_the_package_it_says_so_and_writes_what_is_your_own(prices, own, monkeypatch):
     monkeypatch.setattr(genai_prices, "is_installed", lambda: False)
-    code, told, said = prices()
-    assert (code, told) == (2, "")
-    assert "pip install 'tokentrail[cost]', or name your own with --overrides" in said
-    code, told, said = prices("--overrides", own)
-    assert (code, len(_costs(told))) == (0, 3)
-    assert said == "only your own prices: for others pip install 'tokentrail[cost]'\n"
+    code, output, errors = prices()
+    assert (code, output) == (2, "")
+    assert "pip install 'tokentrail[cost]', or name your own with --overrides" in errors
+    code, output, errors = prices("--overrides", own)
+    assert (code, len(_costs(output))) == (0, 3)
+    assert errors == "only your own prices: for others pip install 'tokentrail[cost]'\n"
 
 
 def test_help_has_examples(prices):
@@ -188,9 +189,9 @@ def test_own_names_are_no_patterns(prices, tmp_path):
     signs = "a+b*c?(d)|[e]{2}^$.f"
     path = tmp_path / "own.json"
     path.write_text(json.dumps({signs: {"input": 1}, "x+": {"input": 1}}), "utf-8")
-    code, told, _ = prices("--overrides", path, "--models", "gpt-4o-mini", "--provider", "openai")
+    code, output, _ = prices("--overrides", path, "--models", "gpt-4o-mini", "--provider", "openai")
     assert code == 0
-    published = next(r for r in _costs(told) if r["labels"]["tokentrail_price"] == "gpt-4o-mini")
+    published = next(r for r in _costs(output) if r["labels"]["tokentrail_price"] == "gpt-4o-mini")
     (pattern,) = set(re.findall(r'request_model!~("(?:[^"\\]|\\.)*")', published["expr"]))
     left_out = [
         name
@@ -211,8 +212,8 @@ def test_a_model_with_names_that_prometheus_cannot_have_has_no_rule(prices, publ
             for name, regex in {"said": r"^said-\d{4}$", "not said": "^(?!.*-tts)not"}.items()
         ]
     )
-    code, told, _ = prices("--provider", "openai")
-    rules = {rule["labels"]["tokentrail_price"]: rule["expr"] for rule in _costs(told)}
+    code, output, _ = prices("--provider", "openai")
+    rules = {rule["labels"]["tokentrail_price"]: rule["expr"] for rule in _costs(output)}
     assert (code, list(rules)) == (0, ["said"])
     assert 'tokentrail_model=~"(?i)(.*(^said-\\\\d{4}$).*)"' in rules["said"]
 
@@ -233,8 +234,8 @@ def test_a_model_of_several_conditions_takes_no_rule_from_another(prices, publis
             for name, match in {"both": ClauseAnd(and_=[starts, holds]), "m": starts}.items()
         ]
     )
-    code, told, _ = prices("--provider", "openai")
-    rules = {rule["labels"]["tokentrail_price"]: rule["expr"] for rule in _costs(told)}
+    code, output, _ = prices("--provider", "openai")
+    rules = {rule["labels"]["tokentrail_price"]: rule["expr"] for rule in _costs(output)}
     assert (code, list(rules)) == (0, ["m"])
     assert 'tokentrail_model=~"(?i)(m-.*)"' in rules["m"]
 
@@ -337,8 +338,9 @@ def test_promtool_finds_the_costs_that_one_works_out(prices, tmp_path, own):
                         "exp_labels": {"severity": "critical", "job": "shop"},
                         "exp_annotations": {
                             "summary": "shop spends a day's budget in four hours",
-                            "description": f"{total * 14400 / 1e6:.4g} USD in four hours; a day:"
-                            " tokentrail:cost_budget_usd:per_day",
+                            "description": f"At this pace {total * 14400 / 1e6:.4g} USD are"
+                            " spent in four hours; the daily budget is"
+                            " tokentrail:cost_budget_usd:per_day.",
                             **_where("TokentrailCostBudgetBurns"),
                         },
                     }
@@ -575,8 +577,8 @@ def test_promtool_finds_costs_and_budgets_by_tenant(prices, tmp_path):
                         "exp_labels": {"severity": "critical", "tenant": "globex"},
                         "exp_annotations": {
                             "summary": "globex spends a day's budget in four hours",
-                            "description": "4 USD in four hours; a day:"
-                            " tokentrail:cost_budget_usd_each:per_day",
+                            "description": "At this pace 4 USD are spent in four hours; the"
+                            " daily budget is tokentrail:cost_budget_usd_each:per_day.",
                             **_where("TokentrailShareOfBudgetBurns"),
                         },
                     }

@@ -116,7 +116,7 @@ def test_parts_of_a_report_are_no_parts_of_a_count():
     assert cost_of(usage, FULL, counted=True, generates=True) == 0.0025 + 0.0005
 
 
-def test_parts_of_a_reported_input_without_its_total_are_no_parts_of_a_count():
+def test_reported_parts_without_a_total_do_not_become_parts_of_a_count():
     """A server that reports the output, and of the input only what it had cached."""
     usage = Usage(
         Count(1000, Source.COUNTED),

@@ -161,8 +161,10 @@ async def test_own_prices_go_first(trail, driver, asked, answered, tier, usd):
     found = await cost(trail, driver, answering(USAGE, answered, service_tier=tier), model=asked)
     assert found == (usd and pytest.approx(usd, rel=1e-12))
     source = "published_prices" if asked == "gpt-4.1" else "own_prices"
-    said = trail.spans.attributes()
-    assert (said.get(CURRENCY), said.get(SOURCE)) == (("USD", source) if usd else (None, None))
+    attributes = trail.spans.attributes()
+    assert (attributes.get(CURRENCY), attributes.get(SOURCE)) == (
+        ("USD", source) if usd else (None, None)
+    )
 
 
 @pytest.mark.settings(cost="reported", prices=OWN)
@@ -205,13 +207,15 @@ async def test_a_stream_that_is_closed_early_costs_what_was_counted(trail, drive
         )
         await driver.take(stream, 3)
         await driver.close(stream)
-    told = trail.spans.attributes()
-    assert told["tokentrail.usage.output.source"] == "counted"
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.usage.output.source"] == "counted"
     if usd is None:
-        assert COST not in told
+        assert COST not in attributes
     else:
-        tokens = told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]
-        assert told[COST] == pytest.approx((tokens[0] * 0.15 + tokens[1] * 0.6) / 1e6, rel=1e-12)
+        tokens = attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]
+        assert attributes[COST] == pytest.approx(
+            (tokens[0] * 0.15 + tokens[1] * 0.6) / 1e6, rel=1e-12
+        )
 
 
 @pytest.mark.settings(cost="counted")
@@ -324,7 +328,7 @@ def test_to_fetch_an_old_answer_costs_nothing_again():
 
 
 @pytest.mark.settings(cost="reported")
-async def test_what_was_made_in_the_background_costs_what_its_first_fetch_records(trail, driver):
+async def test_a_background_response_costs_what_its_first_fetch_records(trail, driver):
     """Before that nothing is known to be spent."""
     with Server(Model()) as server:
         client = driver.client(server)

@@ -165,7 +165,7 @@ def test_a_passing_shortage_is_tried_again(builder, caplog, monkeypatch, error):
     assert len(caplog.records) == 1
 
 
-def test_an_encoding_whose_ranks_are_wrong_is_not_tried_again(builder, monkeypatch):
+def test_an_encoding_with_wrong_ranks_is_not_tried_again(builder, monkeypatch):
     encodings = Encodings()
     monkeypatch.setattr(module, "RETRY_AFTER", 0.0)
     builder.error = ValueError("wrong checksum")

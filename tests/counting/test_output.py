@@ -456,7 +456,7 @@ def test_an_item_of_responses_that_was_cut_short_has_no_end(o200k):
         assert finish(tally, o200k).tokens == tokens
 
 
-def test_a_model_that_was_asked_not_to_reason_hides_nothing_and_pays_for_a_header(o200k):
+def test_a_model_without_reasoning_hides_no_tokens_and_adds_a_header(o200k):
     for thinks, tokens in ((True, 2), (False, 2 + 3)):
         tally = OutputTally(Surcharges(dialect=Dialect.GPT_5_4, thinks=thinks))
         tally.add("text", 0, 0, "two words")

@@ -62,7 +62,7 @@ def test_text_parts_of_a_message_are_joined_and_then_encoded(o200k):
     assert RuleId.TEXT_PARTS in {part.rule for part in parts.parts}
 
 
-def test_a_name_costs_one_more_than_its_tokens_and_nothing_where_it_is_the_role(o200k):
+def test_a_name_costs_its_tokens_and_one_or_nothing_if_it_equals_the_role(o200k):
     def tokens(name):
         return count(o200k, Prompt(messages=(Message("user", ("hi",), name),))).tokens
 

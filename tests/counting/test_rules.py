@@ -115,7 +115,7 @@ CHUNKS = [
 ]
 
 
-def test_exchanges_of_one_s_own_are_replayed_and_their_content_is_not_printed(tmp_path):
+def test_your_own_exchanges_are_replayed_and_their_content_is_not_printed(tmp_path):
     """Packed or not, plain or streamed; what is off is named by its id, its rules and numbers."""
     common = {"api": "chat", "request": SAID, "repo": "mine", "when": "2026-01-02"}
     right = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}

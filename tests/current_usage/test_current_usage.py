@@ -341,9 +341,9 @@ async def test_a_budget_can_be_kept(driver, trail, serve):
             if tokentrail.current_usage(stream).output.tokens >= 100:
                 await driver.close(stream)
                 break
-    told = trail.spans.attributes()
-    assert told["tokentrail.outcome"] == "closed_early"
-    assert 100 <= told["gen_ai.usage.output_tokens"] < 105
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "closed_early"
+    assert 100 <= attributes["gen_ai.usage.output_tokens"] < 105
 
 
 class _Reads(list):

@@ -70,10 +70,10 @@ class Application:
     def finish(self) -> None:
         """Wait until the round was played and told."""
         if self.port is None:
-            self.port = self._said()["pull"]
-        self.traces.update(self._said()["traces"])
+            self.port = self._next_value()["pull"]
+        self.traces.update(self._next_value()["traces"])
 
-    def _said(self) -> Any:
+    def _next_value(self) -> Any:
         line = self.process.stdout.readline()
         assert line, f"the application ended: {self.process.wait(5)}"
         return json.loads(line)

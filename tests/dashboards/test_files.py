@@ -169,7 +169,7 @@ TILES = [p for p in PANELS if p.values[0]["type"] == "stat"]
 
 
 @pytest.mark.parametrize("panel", TILES)
-def test_a_tile_says_of_which_time_its_number_is(panel):
+def test_a_tile_says_which_time_its_number_covers(panel):
     (calc,) = panel["options"]["reduceOptions"]["calcs"]
     assert panel["options"]["textMode"] == "value_and_name"
     hidden = panel["options"]["reduceOptions"].get("fields")
@@ -513,14 +513,14 @@ def test_the_command_writes_them(tmp_path, capsys):
     assert cli.main(["dashboards", str(there)]) == 0
 
 
-def test_what_was_edited_is_kept_unless_told_otherwise(tmp_path, capsys):
+def test_edited_files_are_kept_unless_forced(tmp_path, capsys):
     mine = tmp_path / "tokentrail.rules.yml"
     mine.write_text("groups: []  # mine", "utf-8")
     assert cli.main(["dashboards", str(tmp_path)]) == 2
-    said = capsys.readouterr()
-    assert (said.out, mine.read_text("utf-8")) == ("", "groups: []  # mine")
-    assert "tokentrail.rules.yml" in said.err
-    assert "--force" in said.err
+    output = capsys.readouterr()
+    assert (output.out, mine.read_text("utf-8")) == ("", "groups: []  # mine")
+    assert "tokentrail.rules.yml" in output.err
+    assert "--force" in output.err
     assert cli.main(["dashboards", str(tmp_path), "--force"]) == 0
     assert mine.read_bytes() == RULES.read_bytes()
 

@@ -55,9 +55,9 @@ def check(capsys, tmp_path):
 
 
 def test_counts_that_agree_are_summed_up_by_kind(check):
-    code, told, complaint = check(chat(), streamed())
+    code, output, complaint = check(chat(), streamed())
     assert (code, complaint) == (0, "")
-    assert told.splitlines() == [
+    assert output.splitlines() == [
         "Counts and bills of 2 exchanges",
         "",
         "                      counts      known      wrong    visible  estimates  >10 % off",
@@ -66,10 +66,10 @@ def test_counts_that_agree_are_summed_up_by_kind(check):
     ]
 
 
-def test_where_they_differ_it_says_how_often_by_how_much_and_by_which_rules(check):
-    code, told, _ = check(chat(14), streamed(14), chat(11))
+def test_each_difference_is_shown_with_its_number_size_and_rules(check):
+    code, output, _ = check(chat(14), streamed(14), chat(11))
     assert code == 1
-    assert told.splitlines()[-4:] == [
+    assert output.splitlines()[-4:] == [
         "    2x -2  input  chat text  gpt-4o-mini  counted  billed 14",
         "       input.messages 12",
         "    1x +1  input  chat text  gpt-4o-mini  counted  billed 11",
@@ -99,8 +99,8 @@ def test_a_report_has_no_content_and_no_name_of_the_user(check):
 
 
 def test_as_an_object_it_is_for_programs(check):
-    code, told, _ = check(chat(14), options=("--json",))
-    made = json.loads(told)
+    code, output, _ = check(chat(14), options=("--json",))
+    made = json.loads(output)
     assert (code, made["is_right"], made["exchanges"]) == (1, False, 1)
     assert made["differences"] == [
         {
@@ -121,10 +121,10 @@ def test_of_what_only_the_server_knows_there_is_no_count(check):
     item = {"type": "message", "content": [{"type": "output_text", "text": "Hi."}]}
     answer = {"id": "resp_2", "model": "gpt-4o", "status": "completed", "output": [item]}
     stored = {"request": asked, "response": {**answer, "usage": usage(900, 3)}}
-    code, told, _ = check(stored)
+    code, output, _ = check(stored)
     assert code == 0
-    assert "1 inputs cannot be counted" in told
-    assert "input   responses" not in told
+    assert "1 inputs cannot be counted" in output
+    assert "input   responses" not in output
 
 
 BROKEN = {
@@ -142,12 +142,12 @@ BROKEN = {
 
 @pytest.mark.parametrize(("line", "why"), BROKEN.values(), ids=BROKEN)
 def test_a_line_that_is_no_exchange_is_left_out_and_named(check, line, why):
-    code, told, complaint = check(chat(), line, chat())
+    code, output, complaint = check(chat(), line, chat())
     assert code == 0
-    assert told.startswith("Counts and bills of 2 exchanges")
+    assert output.startswith("Counts and bills of 2 exchanges")
     assert complaint.endswith(f"exchanges.jsonl.gz:2: {why}\n")
-    code, told, complaint = check(line)
-    assert (code, told) == (2, "")
+    code, output, complaint = check(line)
+    assert (code, output) == (2, "")
     assert "no line is an exchange" in complaint
 
 

@@ -42,15 +42,15 @@ def count(capsys, monkeypatch):
 
 
 @pytest.fixture
-def said(tmp_path):
+def json_file(tmp_path):
     """Return what writes JSON into a file and gives its name."""
 
-    def said(content):
+    def json_file(content):
         path = tmp_path / "said.json"
         path.write_text(json.dumps(content), "utf-8")
         return str(path)
 
-    return said
+    return json_file
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_a_text_is_counted(count, tmp_path, text, model, told):
     assert count("--file", "-", "--model", model, stdin=text.encode()) == (0, told, "")
 
 
-def test_messages_are_counted_as_they_are_billed(count, said):
+def test_messages_are_counted_as_they_are_billed(count, json_file):
     told = "12 tokens, cl100k_base, exact\n"
-    assert count("--messages", said(SAID), "--model", "gpt-3.5-turbo-0613") == (0, told, "")
+    assert count("--messages", json_file(SAID), "--model", "gpt-3.5-turbo-0613") == (0, told, "")
     request = {"model": "other", "messages": SAID, "stream": True}
-    assert count("--messages", said(request), "--model", "gpt-35-turbo") == (0, told, "")
+    assert count("--messages", json_file(request), "--model", "gpt-35-turbo") == (0, told, "")
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_messages_are_counted_as_they_are_billed(count, said):
     ],
     ids=["tools", "reasoning", "responses"],
 )
-def test_what_has_proven_rules_is_exact(count, said, content, model):
-    code, told, _ = count("--messages", said(content), "--model", model)
-    assert (code, told.endswith("exact\n")) == (0, True)
+def test_what_has_proven_rules_is_exact(count, json_file, content, model):
+    code, output, _ = count("--messages", json_file(content), "--model", model)
+    assert (code, output.endswith("exact\n")) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +99,14 @@ def test_what_has_proven_rules_is_exact(count, said, content, model):
     ],
     ids=["audio", "a custom tool"],
 )
-def test_what_has_no_proven_rule_is_an_estimate(count, said, content):
-    code, told, _ = count("--messages", said(content), "--model", "gpt-4o")
-    assert (code, told.endswith("estimate\n")) == (0, True)
+def test_what_has_no_proven_rule_is_an_estimate(count, json_file, content):
+    code, output, _ = count("--messages", json_file(content), "--model", "gpt-4o")
+    assert (code, output.endswith("estimate\n")) == (0, True)
 
 
 @pytest.mark.parametrize("content", [SAID, [*SAID, {"role": "assistant", "content": "Yes?"}]])
-def test_the_number_is_that_of_count_tokens(count, said, content):
-    _, told, _ = count("--messages", said(content), "--model", "gpt-4o", "--json")
+def test_the_number_is_that_of_count_tokens(count, json_file, content):
+    _, told, _ = count("--messages", json_file(content), "--model", "gpt-4o", "--json")
     assert json.loads(told) == {
         "tokens": tokentrail.count_tokens(content, model="gpt-4o"),
         "model": "gpt-4o",
@@ -115,12 +115,12 @@ def test_the_number_is_that_of_count_tokens(count, said, content):
     }
 
 
-def test_an_encoding_serves_a_model_that_is_not_known(count, said):
+def test_an_encoding_serves_a_model_that_is_not_known(count, json_file):
     assert count("hello", "--model", "mine", "--encoding", "cl100k_base")[:2] == (
         0,
         "1 token, cl100k_base, exact\n",
     )
-    told = count("--messages", said(SAID), "--model", "mine", "--encoding", "o200k_base")[1]
+    told = count("--messages", json_file(SAID), "--model", "mine", "--encoding", "o200k_base")[1]
     assert told.endswith("estimate\n")
 
 
@@ -135,8 +135,8 @@ def test_a_count_in_another_encoding_than_the_models_says_so(count):
 def test_a_mark_of_byte_order_is_no_token(count):
     marked = b"\xef\xbb\xbf"
     assert count("--model", "gpt-4o", stdin=marked + b"hello")[1].startswith("1 token,")
-    said = marked + json.dumps(SAID).encode()
-    assert count("--model", "gpt-4o", "--messages", "-", stdin=said)[1].startswith("12 tokens,")
+    stdin = marked + json.dumps(SAID).encode()
+    assert count("--model", "gpt-4o", "--messages", "-", stdin=stdin)[1].startswith("12 tokens,")
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_a_mark_of_byte_order_is_no_token(count):
     ],
 )
 def test_an_error_says_how_to_fix_it(count, arguments, stdin, complaint):
-    code, told, complained = count(*arguments, stdin=stdin)
-    assert (code, told) == (2, "")
+    code, output, complained = count(*arguments, stdin=stdin)
+    assert (code, output) == (2, "")
     assert complaint in complained
 
 
@@ -274,9 +274,9 @@ def _terminal_said(*arguments):
 def test_a_slow_step_shows_a_status_on_a_terminal_and_removes_it():
     told, shown = _terminal_said("doctor", "--json")
     assert json.loads(told)["problems"] == []
-    said, blank, rest = shown.split("\r")
-    assert said == "checking the client and the encodings ..."
-    assert (blank, rest) == (" " * len(said), "")
+    json_file, blank, rest = shown.split("\r")
+    assert json_file == "checking the client and the encodings ..."
+    assert (blank, rest) == (" " * len(json_file), "")
 
 
 @pytest.mark.thorough

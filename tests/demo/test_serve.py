@@ -19,8 +19,8 @@ COMMAND = [sys.executable, "-m", "tokentrail", "demo", "--serve"]
 def test_it_says_how_to_reach_it_and_answers_until_it_is_interrupted():
     process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        said = process.stdout.readline()
-        url = re.fullmatch(r"export OPENAI_BASE_URL=(\S+) OPENAI_API_KEY=none\n", said)[1]
+        output = process.stdout.readline()
+        url = re.fullmatch(r"export OPENAI_BASE_URL=(\S+) OPENAI_API_KEY=none\n", output)[1]
         with openai.OpenAI(base_url=url, api_key="none") as client:
             asked = [{"role": "user", "content": "Why is the night dark?"}]
             answer = client.chat.completions.create(model="gpt-4o-mini", messages=asked)

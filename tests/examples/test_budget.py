@@ -42,7 +42,7 @@ def test_the_program_says_what_it_spent_with_each_client(examples, environment, 
     assert len(model.calls) == 2
 
 
-async def test_what_is_yielded_is_within_the_budget_and_recorded_as_closed_early(
+async def test_the_yielded_text_is_within_the_budget_and_recorded_as_closed_early(
     budget, trail, driver, says_much
 ):
     """A chunk bears a token or two: the count passes the budget by no more than one chunk's."""
@@ -56,11 +56,11 @@ async def test_what_is_yielded_is_within_the_budget_and_recorded_as_closed_early
     else:
         chunks = list(budget.within(stream, 20))
     spent = budget.spent(stream)
-    told = trail.spans.attributes()
+    attributes = trail.spans.attributes()
     assert 20 <= spent <= 22
-    assert told["tokentrail.outcome"] == "closed_early"
-    assert told["gen_ai.usage.output_tokens"] == spent
-    assert told["tokentrail.usage.output.source"] == "counted"
+    assert attributes["tokentrail.outcome"] == "closed_early"
+    assert attributes["gen_ai.usage.output_tokens"] == spent
+    assert attributes["tokentrail.usage.output.source"] == "counted"
     text = "".join(c.delta.content or "" for chunk in chunks for c in chunk.choices)
     assert tokentrail.count_tokens(text, model=budget.MODEL) == pytest.approx(spent, abs=1)
 

@@ -117,7 +117,7 @@ def test_what_is_too_much_is_refused(service, model, messages):
 async def test_under_load_every_call_is_recorded_once_whichever_worker_made_it(service, collector):
     url, process = service
     await _load(url)
-    told = collector.wait(lambda: _all_told(collector))
+    told = collector.wait(lambda: _all_recorded(collector))
     # A browser that is gone cancels the task that reads for it; on a busy machine it goes too late.
     endings = Counter(call["attributes"]["tokentrail.outcome"] for call in told)
     assert endings["completed"] >= READERS
@@ -136,7 +136,7 @@ async def test_under_load_every_call_is_recorded_once_whichever_worker_made_it(s
     assert sum(value for _, value in _points(collector, "tokentrail.operations")) == len(told)
 
 
-def _all_told(collector, number=READERS + LEAVERS):
+def _all_recorded(collector, number=READERS + LEAVERS):
     spans = collector.spans()
     calls = [span for span in spans if span["name"].startswith("chat ")]
     requests = {span["id"] for span in spans if span["name"] == "POST /chat"}
@@ -168,7 +168,7 @@ async def test_a_call_open_when_the_workers_stop_is_recorded_under_its_request(
         process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(process.wait, 60)
         await asyncio.gather(*readers)
-    told = _all_told(collector, OPEN)
+    told = _all_recorded(collector, OPEN)
     assert told, collector.spans()
     endings = {call["attributes"]["tokentrail.outcome"] for call in told}
     assert endings <= {"cancelled", "closed_early"}

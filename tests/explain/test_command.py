@@ -35,8 +35,8 @@ def _explain(capsys, tmp_path, *lines, options=()):
     file = tmp_path / "given"
     file.write_text("\n".join(json.dumps(line) for line in lines))
     code = main(["explain", str(file), *options])
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    output = capsys.readouterr()
+    return code, output.out, output.err
 
 
 def _rows(printed):

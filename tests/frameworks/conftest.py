@@ -123,7 +123,7 @@ class Framework:
         assert seen(ours) == seen(bare)
         assert list(map(_wire, asked_again)) == list(map(_wire, asked))
         spans = self._model_spans(len(asked))
-        assert [_told(span) for span in spans] == list(told)
+        assert [_summary(span) for span in spans] == list(told)
         for span, call in zip(spans, asked_again, strict=True):
             self._check(span, call, under)
         results.keep(title, list(told), *self.packages)
@@ -151,18 +151,21 @@ class Framework:
         return ours
 
     def ours(self) -> list[ReadableSpan]:
-        """Return the spans of model calls that tokentrail told."""
+        """Return the spans of model calls that tokentrail recorded."""
         spans = [s for s in self.trail.spans.all() if s.instrumentation_scope.name == "tokentrail"]
         return sorted(spans, key=lambda span: span.start_time)
 
     def _check(self, span: ReadableSpan, call: Call, under: str) -> None:
-        """Require that a span tells the call that was received, under the right one."""
+        """Require that a span describes the received call, under the right parent."""
         parents = {s.context.span_id: s.name for s in self.trail.spans.all()}
         assert parents[span.parent.span_id] == under
-        said = dict(span.attributes)
-        whole = said["tokentrail.outcome"] == "completed"
+        attributes = dict(span.attributes)
+        whole = attributes["tokentrail.outcome"] == "completed"
         for kind, billed in zip(("input", "output"), _billed(call), strict=True):
-            tokens, source = _tokens(said, kind), said.get(f"tokentrail.usage.{kind}.source")
+            tokens, source = (
+                _tokens(attributes, kind),
+                attributes.get(f"tokentrail.usage.{kind}.source"),
+            )
             if kind == "output" and not whole:
                 assert 0 < tokens < billed
             elif source == "reported" or not call.body.keys() & ITS_OWN_WAY:
@@ -177,12 +180,14 @@ def _wire(call: Call) -> tuple[Any, ...]:
     return call.method, call.path, dict(call.query), headers, body
 
 
-def _told(span: ReadableSpan) -> str:
-    said = dict(span.attributes)
-    named = (said.get(f"tokentrail.usage.{kind}.source") for kind in ("input", "output"))
+def _summary(span: ReadableSpan) -> str:
+    attributes = dict(span.attributes)
+    named = (attributes.get(f"tokentrail.usage.{kind}.source") for kind in ("input", "output"))
     sources = dict.fromkeys(source for source in named if source)
-    operation = said["gen_ai.operation.name"]
-    return f"{operation}: {', '.join(sources)}; {said['tokentrail.outcome'].replace('_', ' ')}"
+    operation = attributes["gen_ai.operation.name"]
+    return (
+        f"{operation}: {', '.join(sources)}; {attributes['tokentrail.outcome'].replace('_', ' ')}"
+    )
 
 
 def _tokens(said: dict[str, Any], kind: str) -> int | None:

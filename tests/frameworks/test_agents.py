@@ -1,8 +1,8 @@
 """openai-agents.
 
 `OpenAIResponsesModel` calls `responses.create`, streamed by `with_streaming_response`;
-`OpenAIChatCompletionsModel` calls `chat.completions.create`. Its own tracing is not OpenTelemetry's
-and goes to OpenAI: it is switched off here. An agent's turn is a call and a span.
+`OpenAIChatCompletionsModel` calls `chat.completions.create`. Each turn of an agent is one call with
+one span. The SDK's own tracing, which goes to OpenAI, is switched off here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """AutoGen.
 
 `OpenAIChatCompletionClient` of autogen-ext calls the methods of an async client, and sends the
-name of its source with each message. Streams are asked for usage only where `stream_options` or
-`include_usage` say so.
+name of its source with each message. It asks for the usage of a stream only if `stream_options` or
+`include_usage` is set.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """CrewAI.
 
-Models of OpenAI are called by the client's methods, chat completions and, with `api="responses"`,
-the Responses API. It asks for a stream's usage by itself, and reads every stream to its end. Its
-own telemetry goes to CrewAI and is switched off here, by `CREWAI_DISABLE_TELEMETRY=true`.
+It calls OpenAI's models by the client's methods: chat completions or, with `api="responses"`, the
+Responses API. It asks for a stream's usage by itself, and reads every stream to its end. Its own
+telemetry, which goes to CrewAI, is switched off here by `CREWAI_DISABLE_TELEMETRY=true`.
 """
 
 from __future__ import annotations

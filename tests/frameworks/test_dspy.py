@@ -1,8 +1,8 @@
 """DSPy.
 
 `dspy.LM` calls models by an HTTP client of its own (`dspy.lm15`), not by `openai`: these calls are
-**not recorded**. With `engine="litellm"` it calls litellm, and litellm the client: these are
-recorded. It asks for no stream's usage.
+**not recorded**. With `engine="litellm"` it calls litellm, which calls the client: these calls are
+recorded. It never asks for the usage of a stream.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """haystack.
 
-`OpenAIChatGenerator` and `OpenAIResponsesChatGenerator` call the client's methods. Streams of
-chat completions are asked for usage only where `generation_kwargs` say so. A stream ends early only
-if the `streaming_callback` raises.
+`OpenAIChatGenerator` and `OpenAIResponsesChatGenerator` call the client's methods. They ask for the
+usage of a chat stream only if `generation_kwargs` asks for it. A stream ends early only if the
+`streaming_callback` raises.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """instructor.
 
-It takes the method `create` off the client and calls that. A second try, where an answer does not
-fit, is a call and a span of its own.
-The plain `create_partial` reads a stream to its end before it gives the first piece, so that one is
-never closed early; the async one gives them as they come.
+It calls the client's method `create`. If an answer does not fit, it tries again, with one more call
+and span. The sync `create_partial` reads a stream to its end before it returns the first piece, so
+its streams are never closed early; the async one returns pieces as they arrive.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """langchain-openai.
 
 `ChatOpenAI` calls `with_raw_response.create(...).parse()`, plain and streamed. It asks for a
-stream's usage by itself only where no base URL is set; elsewhere `stream_usage=True` asks.
+stream's usage by itself only if no base URL is set; otherwise set `stream_usage=True`.
 """
 
 from __future__ import annotations

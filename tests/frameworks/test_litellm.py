@@ -1,8 +1,8 @@
 """litellm.
 
 Chat completions use `client.post("/chat/completions", ...)`, not the client's methods, and are
-recorded too. litellm asks for a stream's usage only if `stream_options` says so.
-`litellm.responses()` and other providers use an HTTP client of litellm's own: those are not
+recorded too. litellm asks for a stream's usage only if `stream_options` asks for it.
+`litellm.responses()` and other providers use litellm's own HTTP client: their calls are not
 recorded.
 """
 

@@ -1,7 +1,7 @@
 """llama-index-llms-openai.
 
-`OpenAI` and `OpenAIResponses` call the client's methods. Streams are asked for usage only where
-`additional_kwargs` or `stream_options` say so.
+`OpenAI` and `OpenAIResponses` call the client's methods. They ask for the usage of a chat stream
+only if `additional_kwargs` or `stream_options` asks for it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """pydantic-ai.
 
 `OpenAIChatModel` and `OpenAIResponsesModel` call the client's methods. With its `Instrumentation`
-pydantic-ai records a span `chat <model>` of its own, and ours is its child: the tokens are on both,
-so sums should use those of one scope. It asks for a stream's usage by itself.
+pydantic-ai records a span `chat <model>` of its own, and ours is its child. Both spans have the
+tokens, so sum those of one scope only. It asks for a stream's usage by itself.
 """
 
 from __future__ import annotations

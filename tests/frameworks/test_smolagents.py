@@ -1,7 +1,8 @@
 """smolagents.
 
 `OpenAIModel` calls the client's methods, and asks for a stream's usage by itself. It has no async
-calls. A step of an agent is a call and a span, and so is its answer when it is out of steps.
+calls. Each step of an agent is one call with one span. If it runs out of steps, its final answer is
+one more.
 """
 
 from __future__ import annotations

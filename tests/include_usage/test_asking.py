@@ -58,12 +58,12 @@ async def test_what_the_application_says_holds(driver, ways, serve, asked, sent)
     await ways.compared(program)
     assert server.calls[-1].body.get("stream_options") == sent
     assert repr(asked) == before
-    told = ways.trail.spans.attributes()
+    attributes = ways.trail.spans.attributes()
     ours = asked.get("stream_options") is None or sent != asked["stream_options"]
     ours = ours and not ({"stream_options"} & set(asked.get("extra_body", {})))
-    assert told.get("tokentrail.stream_usage") == ("requested" if ours else None)
+    assert attributes.get("tokentrail.stream_usage") == ("requested" if ours else None)
     source = "reported" if (sent or {}).get("include_usage") else "counted"
-    assert told["tokentrail.usage.output.source"] == source
+    assert attributes["tokentrail.usage.output.source"] == source
 
 
 def test_a_null_by_keyword_is_the_application_s_word(trail, serve):

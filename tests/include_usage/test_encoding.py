@@ -42,7 +42,7 @@ async def _stream(driver, server):
     )
 
 
-async def test_a_program_whose_streams_report_builds_none(driver, cold, trail, serve):
+async def test_a_program_with_reported_streams_builds_no_encoding(driver, cold, trail, serve):
     """It was asked for and it comes, so there is nothing to count."""
     trail.instrument(stream_usage="request")
     server = serve(says())
@@ -68,9 +68,9 @@ async def test_one_is_built_when_the_report_does_not_come(driver, cold, trail, s
     await driver.take(stream, 4)
     assert cold.started == []
     await driver.close(stream)
-    told = trail.spans.attributes()
+    attributes = trail.spans.attributes()
     assert cold.started == [O200K]
-    assert told["tokentrail.usage.output.source"] == "counted"
+    assert attributes["tokentrail.usage.output.source"] == "counted"
 
 
 async def test_an_encoding_is_built_when_it_is_needed(driver, cold, trail, serve):

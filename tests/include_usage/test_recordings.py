@@ -64,10 +64,10 @@ async def test_a_recorded_stream_is_recorded_as_reported_and_looks_as_unasked(
     saw = await ways.compared(program)
     assert len(saw) == len(_unasked(events))
     usage = _asked(events)[-1]["usage"]
-    told = ways.trail.spans.attributes()
-    assert told["tokentrail.usage.output.source"] == "reported"
-    assert told["gen_ai.usage.input_tokens"] == usage["prompt_tokens"]
-    assert told["gen_ai.usage.output_tokens"] == usage["completion_tokens"]
+    attributes = ways.trail.spans.attributes()
+    assert attributes["tokentrail.usage.output.source"] == "reported"
+    assert attributes["gen_ai.usage.input_tokens"] == usage["prompt_tokens"]
+    assert attributes["gen_ai.usage.output_tokens"] == usage["completion_tokens"]
 
 
 @pytest.mark.parametrize(("body", "events"), RECORDED)

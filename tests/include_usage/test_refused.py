@@ -97,11 +97,11 @@ async def test_a_refusal_is_not_the_application_s(ways, serve, status, body):
     assert len(saw) == 9
     assert [is_asked(call) for call in server.calls] == [False, True, False]
     span = ways.trail.spans.one()
-    told = dict(span.attributes)
-    assert told["tokentrail.stream_usage"] == "refused"
-    assert told["tokentrail.outcome"] == "completed"
-    assert told["tokentrail.usage.output.source"] == "counted"
-    assert told["gen_ai.usage.output_tokens"] == 7
+    attributes = dict(span.attributes)
+    assert attributes["tokentrail.stream_usage"] == "refused"
+    assert attributes["tokentrail.outcome"] == "completed"
+    assert attributes["tokentrail.usage.output.source"] == "counted"
+    assert attributes["gen_ai.usage.output_tokens"] == 7
     assert not span.status.description
     assert ways.trail.metrics.one("gen_ai.client.operation.duration").count == 1
 
@@ -115,8 +115,8 @@ async def test_a_refusal_is_remembered_for_the_server(driver, trail, serve, monk
         await _stream(driver, asked)
     assert [is_asked(call) for call in server.calls] == [True, False, False, False]
     assert is_asked(other.calls[0])
-    told = [span.attributes.get("tokentrail.stream_usage") for span in trail.spans.all()]
-    assert told == ["refused", None, None, "requested"]
+    values = [span.attributes.get("tokentrail.stream_usage") for span in trail.spans.all()]
+    assert values == ["refused", None, None, "requested"]
     clock = stream_usage.time.monotonic
     for later in (540, 601):
         monkeypatch.setattr(stream_usage.time, "monotonic", lambda later=later: clock() + later)
@@ -300,9 +300,9 @@ async def test_what_can_be_read_but_once_is_sent_again_whole(driver, trail, serv
     first, second = server.calls
     assert first.body["messages"] == second.body["messages"] == MESSAGES
     assert first.body["tools"] == second.body["tools"] == [TOOL]
-    told = trail.spans.attributes()
-    assert told["tokentrail.usage.input.source"] == "counted"
-    assert told["gen_ai.usage.output_tokens"] == 7 + 1  # beside a tool that was not called
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.usage.input.source"] == "counted"
+    assert attributes["gen_ai.usage.output_tokens"] == 7 + 1  # beside a tool that was not called
 
 
 async def test_what_is_in_an_iterator_is_sent_again_whole(driver, trail, serve):

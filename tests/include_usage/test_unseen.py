@@ -91,8 +91,8 @@ async def test_a_legacy_stream_shows_no_difference(ways, serve, texts):
     program = "completions.create"
     saw = await ways.compared(lambda: _program(ways.driver, client, program, prompt="Tell me."))
     assert '"usage"' not in "".join(chunk[2] for chunk in saw)
-    told = ways.trail.spans.attributes()
-    assert {**told, **REPORTED} == told
+    attributes = ways.trail.spans.attributes()
+    assert {**attributes, **REPORTED} == attributes
 
 
 @pytest.mark.parametrize("answer", [ANSWER, replace(ANSWER, texts=("",), tool_calls=CALLS)])
@@ -109,8 +109,8 @@ async def test_a_helper_stream_shows_no_difference(ways, serve, answer):
         return [*events, seen(whole)]
 
     await ways.compared(program)
-    told = ways.trail.spans.attributes()
-    assert {**told, **REPORTED} == told
+    attributes = ways.trail.spans.attributes()
+    assert {**attributes, **REPORTED} == attributes
 
 
 async def test_usage_that_comes_with_a_choice_is_left(ways, serve):
@@ -118,8 +118,8 @@ async def test_usage_that_comes_with_a_choice_is_left(ways, serve):
     client = ways.driver.client(serve(lambda _: Stream(chat.chunks(ANSWER, "finish"))))
     saw = await ways.compared(lambda: _program(ways.driver, client, messages=MESSAGES))
     assert '"usage"' in saw[-1][2]
-    told = ways.trail.spans.attributes()
-    assert {**told, **REPORTED} == told
+    attributes = ways.trail.spans.attributes()
+    assert {**attributes, **REPORTED} == attributes
 
 
 @pytest.mark.parametrize("said", [chat.chunks, completions.events])
@@ -145,10 +145,10 @@ async def test_a_stream_closed_early_is_counted(driver, trail, serve):
     )
     chunks = await driver.take(stream, 4)
     await driver.close(stream)
-    told = trail.spans.attributes()
-    assert told["tokentrail.outcome"] == "closed_early"
-    assert told["tokentrail.usage.output.source"] == "counted"
-    assert told[OUTPUT] == len([c for c in chunks if c.choices[0].delta.content])
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "closed_early"
+    assert attributes["tokentrail.usage.output.source"] == "counted"
+    assert attributes[OUTPUT] == len([c for c in chunks if c.choices[0].delta.content])
 
 
 @pytest.mark.parametrize("end", [Cut(), errors.event()], ids=["cut", "error"])
@@ -195,8 +195,8 @@ async def test_each_chunk_arrives_as_it_is_sent(driver, trail, serve):
     with pytest.raises(StopAsyncIteration):
         await driver.next(stream)
     assert turn.waited == 0
-    told = trail.spans.attributes()
-    assert {**told, **REPORTED} == told
+    attributes = trail.spans.attributes()
+    assert {**attributes, **REPORTED} == attributes
 
 
 async def test_a_done_held_back_holds_back_no_chunk(driver, trail, serve):
@@ -215,9 +215,9 @@ async def test_a_done_held_back_holds_back_no_chunk(driver, trail, serve):
     assert time.monotonic() - begun < 2
     await driver.close(stream)
     turn.steps.release()
-    told = trail.spans.attributes()
-    assert told["tokentrail.outcome"] == "completed"
-    assert told[OUTPUT] == 7
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "completed"
+    assert attributes[OUTPUT] == 7
 
 
 async def test_plain_answers_and_other_methods_are_not_asked(driver, trail, serve):

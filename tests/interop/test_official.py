@@ -24,8 +24,8 @@ SCOPES = {
 pytestmark = pytest.mark.interop
 
 
-def _told_once(trail, order, *, operation="chat"):
-    """Return the attributes of the one span; its metrics are there once, told by the same scope."""
+def _recorded_once(trail, order, *, operation="chat"):
+    """Return the attributes of the one span; its metrics are there once, by the same scope."""
     span = trail.spans.one()
     assert span.instrumentation_scope.name == SCOPES[order]
     duration = trail.metrics.one("gen_ai.client.operation.duration")
@@ -57,7 +57,7 @@ def _usage(attributes):
 async def test_a_plain_call_is_recorded_once(trail, both, driver, server):
     client = driver.client(server)
     await driver.call(client.chat.completions.create, **ASKED)
-    attributes = _told_once(trail, both)
+    attributes = _recorded_once(trail, both)
     assert _usage(attributes) == (INPUT, OUTPUT)
     assert _sources(attributes) == ["reported", "reported"]
     assert _tokens(trail, "input") == (INPUT, INPUT)
@@ -69,7 +69,7 @@ async def test_a_stream_without_usage_gains_the_counted_tokens(trail, both, driv
     client = driver.client(server)
     stream = await driver.call(client.chat.completions.create, stream=True, **ASKED)
     await driver.read(stream)
-    attributes = _told_once(trail, both)
+    attributes = _recorded_once(trail, both)
     assert _usage(attributes) == (INPUT, OUTPUT)
     assert _sources(attributes) == ["counted", "counted"]
     assert attributes["tokentrail.usage.encoding"] == "o200k_base"
@@ -87,7 +87,7 @@ async def test_a_stream_with_usage_has_the_servers_numbers(trail, both, driver, 
     client = driver.client(server)
     asked = {**ASKED, "stream": True, "stream_options": {"include_usage": True}}
     await driver.read(await driver.call(client.chat.completions.create, **asked))
-    attributes = _told_once(trail, both)
+    attributes = _recorded_once(trail, both)
     assert _usage(attributes) == (INPUT, OUTPUT)
     assert _sources(attributes) == ["reported", "reported"]
     assert "tokentrail.usage.encoding" not in attributes
@@ -121,7 +121,7 @@ async def test_a_stream_that_is_closed_early_has_what_was_received(
     gc.collect()
     await asyncio.sleep(0.05)  # an async generator is closed by the loop
     gc.collect()
-    attributes = _told_once(trail, both)
+    attributes = _recorded_once(trail, both)
     assert _usage(attributes) == (INPUT, 2)
     assert _sources(attributes) == ["counted", "counted"]
     assert _tokens(trail, "output") == (2, 2)
@@ -134,7 +134,7 @@ async def test_a_raw_stream_is_recorded_once(trail, both, driver, server):
     create = client.chat.completions.with_raw_response.create
     raw = await driver.call(create, stream=True, **ASKED)
     await driver.read(raw.parse())
-    assert _usage(_told_once(trail, both)) == (INPUT, OUTPUT)
+    assert _usage(_recorded_once(trail, both)) == (INPUT, OUTPUT)
 
 
 async def test_a_streaming_response_is_recorded_once(trail, both, driver, server):
@@ -142,14 +142,14 @@ async def test_a_streaming_response_is_recorded_once(trail, both, driver, server
     create = client.chat.completions.with_streaming_response.create
     async with driver.within(create(stream=True, **ASKED)) as raw:
         await driver.read(await driver.call(raw.parse))
-    assert _usage(_told_once(trail, both)) == (INPUT, OUTPUT)
+    assert _usage(_recorded_once(trail, both)) == (INPUT, OUTPUT)
 
 
 async def test_the_helper_for_chat_streams_is_recorded_once(trail, both, driver, server):
     client = driver.client(server)
     async with driver.within(client.chat.completions.stream(**ASKED)) as stream:
         await driver.read(stream)
-    assert _usage(_told_once(trail, both)) == (INPUT, OUTPUT)
+    assert _usage(_recorded_once(trail, both)) == (INPUT, OUTPUT)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -160,7 +160,7 @@ async def test_a_response_is_recorded_once(trail, both, driver, server, streamed
         await driver.read(await driver.call(client.responses.create, stream=True, **asked))
     else:
         await driver.call(client.responses.create, **asked)
-    attributes = _told_once(trail, both)
+    attributes = _recorded_once(trail, both)
     assert _usage(attributes) == (INPUT, OUTPUT)
     assert attributes["openai.api.type"] == "responses"
 
@@ -171,14 +171,14 @@ async def test_the_helper_for_responses_is_theirs_in_either_order(trail, both, d
     helper = client.responses.stream(model="gpt-4o", input="Hello, how are you?")
     async with driver.within(helper) as stream:
         await driver.read(stream)
-    assert _usage(_told_once(trail, "theirs outside")) == (INPUT, OUTPUT)
+    assert _usage(_recorded_once(trail, "theirs outside")) == (INPUT, OUTPUT)
 
 
 async def test_embeddings_are_recorded_once(trail, both, driver, server):
     client = driver.client(server)
     asked = {"model": "text-embedding-3-small", "input": "Hello"}
     await driver.call(client.embeddings.create, **asked)
-    attributes = _told_once(trail, both, operation="embeddings")
+    attributes = _recorded_once(trail, both, operation="embeddings")
     assert attributes["gen_ai.usage.input_tokens"] == 1
     assert _tokens(trail, "input") == (1, 1)
 
@@ -192,7 +192,7 @@ async def test_embeddings_are_recorded_once_under_the_latest_names_too(
     client = driver.client(server)
     asked = {"model": "text-embedding-3-small", "input": "Hello"}
     await driver.call(client.embeddings.create, **asked)
-    _told_once(trail, "theirs outside", operation="embeddings")
+    _recorded_once(trail, "theirs outside", operation="embeddings")
 
 
 async def test_a_stored_response_is_fetched_and_recorded_once(trail, both, driver, server):
@@ -211,14 +211,14 @@ async def test_what_they_do_not_record_is_ours(trail, both, driver, server):
     client = driver.client(server)
     asked = {"model": "gpt-3.5-turbo-instruct", "prompt": "Hello"}
     await driver.call(client.completions.create, **asked)
-    _told_once(trail, "ours outside", operation="text_completion")
+    _recorded_once(trail, "ours outside", operation="text_completion")
 
 
 async def test_a_failure_is_recorded_once(trail, both, driver, server):
     client = driver.client(server)
     with pytest.raises(openai.NotFoundError):
         await driver.call(client.chat.completions.create, **{**ASKED, "model": "none"})
-    attributes = _told_once(trail, both)
+    attributes = _recorded_once(trail, both)
     assert attributes["error.type"] == "openai.NotFoundError"
     assert trail.spans.one().status.status_code.name == "ERROR"
 
@@ -245,7 +245,7 @@ async def test_attribution_is_on_their_span_and_points(trail, official, driver, 
     client = driver.client(server)
     with tokentrail.attributes(user="7", feature="chat"):
         await driver.call(client.chat.completions.create, **ASKED)
-    attributes = _told_once(trail, "theirs outside")
+    attributes = _recorded_once(trail, "theirs outside")
     assert (attributes["user"], attributes["feature"]) == ("7", "chat")
     usage = trail.metrics.one("gen_ai.client.token.usage", gen_ai_token_type="output")
     assert usage.attributes["feature"] == "chat"
@@ -257,7 +257,7 @@ async def test_counts_that_are_for_spans_stay_out_of_their_metric(trail, officia
     official.instrument()
     client = driver.client(server)
     await driver.read(await driver.call(client.chat.completions.create, stream=True, **ASKED))
-    assert _usage(_told_once(trail, "theirs outside")) == (INPUT, OUTPUT)
+    assert _usage(_recorded_once(trail, "theirs outside")) == (INPUT, OUTPUT)
     assert trail.metrics.points("gen_ai.client.token.usage") == []
 
 
@@ -266,7 +266,7 @@ async def test_what_is_no_more_than_seen_stays_under_our_names(trail, both, driv
     client = driver.client(server)
     asked = {**ASKED, "model": "o4-mini", "stream": True}
     await driver.read(await driver.call(client.chat.completions.create, **asked))
-    attributes = _told_once(trail, both)
+    attributes = _recorded_once(trail, both)
     assert "gen_ai.usage.output_tokens" not in attributes
     assert attributes["tokentrail.usage.output.source"] == "visible"
     assert trail.metrics.points("gen_ai.client.token.usage", gen_ai_token_type="output") == []

@@ -136,8 +136,8 @@ def test_names_that_never_succeed_take_no_places(told, caplog, unsaid):
     assert sum(point.value for point in own) == MAX_VALUES + 60 - 32
     (full,) = [r.getMessage() for r in caplog.records if "_OTHER" in r.getMessage()]
     assert full == (
-        "Metrics have 32 values of calls that never succeeded of gen_ai.request.model: "
-        "further ones are _OTHER from now on. Spans have all."
+        "gen_ai.request.model has 32 values of calls that never succeeded on metrics, the most "
+        "that are recorded: metrics have further ones as _OTHER from now on. Spans have all values."
     )
 
 

@@ -155,9 +155,7 @@ def test_what_other_programs_do_by_the_clock_once_does_not_fail_the_run(bars, re
     assert _failed(bars, results) == []
 
 
-def test_a_bar_that_is_known_as_missed_does_not_fail_and_is_shown_with_its_reason(
-    bars, report, results, monkeypatch
-):
+def test_a_known_missed_bar_does_not_fail_and_shows_its_reason(bars, report, results, monkeypatch):
     what = "call sync: thread, 1.5 of the floor"
     _took(results, "floor", "call sync", 20)
     assert _failed(bars, results) == [what]

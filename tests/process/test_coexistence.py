@@ -64,8 +64,8 @@ async def test_another_instrumentation_is_named_once_in_a_process(
         await driver.call(client.chat.completions.create, **ASKED)
     trail.instrument()
     await driver.call(client.chat.completions.create, **ASKED)
-    (said,) = _warnings(caplog)
-    assert OTHERS[module] in said
+    (message,) = _warnings(caplog)
+    assert OTHERS[module] in message
     assert len(trail.spans.all()) == 3
 
 
@@ -74,8 +74,8 @@ async def test_several_are_named_in_one_warning(trail, driver, server, caplog, m
         move_in(module)
     client = driver.client(server)
     await driver.call(client.chat.completions.create, **ASKED)
-    (said,) = _warnings(caplog)
-    assert all(title in said for title in list(OTHERS.values())[2:])
+    (message,) = _warnings(caplog)
+    assert all(title in message for title in list(OTHERS.values())[2:])
 
 
 async def test_a_client_that_is_marked_later_is_warned_of(
@@ -89,8 +89,8 @@ async def test_a_client_that_is_marked_later_is_warned_of(
     marked._is_instrumented_by_logfire = True
     for _ in range(2):
         await driver.call(marked.chat.completions.create, **ASKED)
-    (said,) = _warnings(caplog)
-    assert said.startswith("logfire also instruments openai")
+    (message,) = _warnings(caplog)
+    assert message.startswith("logfire also instruments openai")
 
 
 async def test_one_that_is_switched_on_later_is_warned_of(trail, driver, server, caplog, move_in):
@@ -102,8 +102,8 @@ async def test_one_that_is_switched_on_later_is_warned_of(trail, driver, server,
     assert _warnings(caplog) == []
     move_in(module)
     await driver.call(client.chat.completions.create, **ASKED)
-    (said,) = _warnings(caplog)
-    assert "OpenInference" in said
+    (message,) = _warnings(caplog)
+    assert "OpenInference" in message
 
 
 async def test_one_that_is_imported_later_is_warned_of(trail, driver, server, caplog, move_in):
@@ -112,8 +112,8 @@ async def test_one_that_is_imported_later_is_warned_of(trail, driver, server, ca
     assert _warnings(caplog) == []
     move_in("openinference.instrumentation.openai")
     await driver.call(client.chat.completions.create, **ASKED)
-    (said,) = _warnings(caplog)
-    assert "OpenInference" in said
+    (message,) = _warnings(caplog)
+    assert "OpenInference" in message
 
 
 @pytest.mark.parametrize("on", [False, None])

@@ -296,7 +296,7 @@ def test_who_runs_no_exit_hooks_can_break_off_what_is_open(run):
 
 
 @pytest.mark.parametrize("end", ["", "tracer_provider.shutdown()"])
-def test_a_redact_that_never_returns_does_not_keep_a_program_and_what_is_lost_is_said(run, end):
+def test_a_program_ends_though_redact_never_returns_and_the_log_names_the_loss(run, end):
     done = run(f"""
         import threading, tokentrail
         from tokentrail.telemetry import provider_flush

@@ -117,9 +117,9 @@ async def test_a_count_that_takes_too_long_is_ended_at_its_deadline(trail, drive
     """What was not counted by then is estimated, and the whole number is an estimate."""
     estimated = _number(trail, "estimated")
     await _ask(driver, short, text=LONG * 60, stream=False)
-    told = trail.spans.attributes()
-    assert told["tokentrail.usage.input.source"] == "approximated"
-    assert told["tokentrail.usage.approximated.input_tokens"] > 60 * 10_000
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.usage.input.source"] == "approximated"
+    assert attributes["tokentrail.usage.approximated.input_tokens"] > 60 * 10_000
     assert _number(trail, "estimated") == estimated + 1
 
 

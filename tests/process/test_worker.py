@@ -511,9 +511,7 @@ def test_a_job_that_is_done_is_not_held_until_the_next(worker, log):
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
-def test_a_child_is_not_held_up_by_a_thread_that_started_the_parents_worker(
-    worker, log, monkeypatch
-):
+def test_a_thread_that_starts_the_parents_worker_does_not_block_a_child(worker, log, monkeypatch):
     """What such a thread had locked at the fork, nobody unlocks in the child."""
     begun, go = threading.Event(), threading.Event()
 

@@ -67,14 +67,14 @@ def test_every_page_is_read_past_a_rate_limit_and_an_empty_day(compared):
     refused.headers["retry-after-ms"] = "1"
     billing = Billing(days, trouble={2: refused})
     store = Store([tokens("gpt-4o", "input", [(1, 4000)]), tokens("gpt-4o", "output", [(1, 400)])])
-    code, told, said = compared(billing, store, "--json")
+    code, output, said = compared(billing, store, "--json")
     assert (code, said) == (0, "")
-    rows = _rows(told)
+    rows = _rows(output)
     assert [(row["billed"], row["recorded"]) for row in rows.values()] == [
         (4000, 4000),
         (400, 400),
     ]
-    requests = json.loads(told)["requests"]
+    requests = json.loads(output)["requests"]
     assert requests == [{"model": "gpt-4o", "billed": 8, "recorded": None}]
     read = [call.query.get("page") for call in billing.calls if "completions" in call.path]
     third, fifth = str(MONDAY + 2 * DAY), str(MONDAY + 4 * DAY)
@@ -114,8 +114,8 @@ def test_every_page_is_read_past_a_rate_limit_and_an_empty_day(compared):
 def test_a_page_that_failed_is_never_a_smaller_bill(compared, trouble, why):
     billing = Billing({MONDAY: [completions("gpt-4o", 1000, 100)]}, trouble={2: trouble})
     store = Store([tokens("gpt-4o", "input", [(1, 1000)])])
-    code, told, said = compared(billing, store)
-    assert (code, told) == (2, "")
+    code, output, said = compared(billing, store)
+    assert (code, output) == (2, "")
     assert "the bill could not be read" in said
     assert why in said
 
@@ -128,14 +128,14 @@ def test_days_are_those_of_utc_wherever_it_runs(compared, monkeypatch, zone):
         billing = Billing({MONDAY: [completions("gpt-4o", 10, 0)]})
         outside = [(-1, 500), (0, 700), (1, 710), (24, 710), (25, 9000)]
         day = ("--from", "2026-11-02", "--to", "2026-11-02")
-        code, told, _ = compared(
+        code, output, _ = compared(
             billing, Store([tokens("gpt-4o", "input", outside)]), "--json", days=day
         )
     finally:
         monkeypatch.undo()
         time.tzset()
     assert code == 0
-    assert _rows(told)["gpt-4o", "input"]["recorded"] == 10
+    assert _rows(output)["gpt-4o", "input"]["recorded"] == 10
     asked = {(call.query["start_time"], call.query["end_time"]) for call in billing.calls}
     assert asked == {(str(MONDAY), str(MONDAY + DAY))}
 
@@ -145,10 +145,10 @@ def test_a_process_that_began_again_loses_no_token(compared):
     billing = Billing({MONDAY: [completions("gpt-4o", 1000 + 50 + 7, 0)]})
     samples = [(1, 400), (2, 1000), (3, 50)]
     series = [tokens("gpt-4o", "input", samples), tokens("gpt-4o", "input", [(3, 7)], pod="2")]
-    code, told, _ = compared(billing, Store(series), "--json")
+    code, output, _ = compared(billing, Store(series), "--json")
     assert code == 0
-    assert json.loads(told)["starts"] == 3
-    assert json.loads(told)["gaps"][0] == {
+    assert json.loads(output)["starts"] == 3
+    assert json.loads(output)["gaps"][0] == {
         "start": "2026-11-02T00:00:00Z",
         "end": "2026-11-02T01:00:00Z",
     }
@@ -174,8 +174,8 @@ def test_reasons_are_those_that_the_numbers_show(compared):
         tokens("gpt-4o", "output", [(1, 60)]),
         tokens("gpt-4o", "output", [(1, 30)], outcome="failed"),
     ]
-    code, told, _ = compared(billing, Store(series), "--json")
-    rows = _rows(told)
+    code, output, _ = compared(billing, Store(series), "--json")
+    rows = _rows(output)
     assert code == 1
     assert {key: _codes(row) for key, row in rows.items()} == {
         ("gpt-4o", "input"): ["batch"],
@@ -186,7 +186,7 @@ def test_reasons_are_those_that_the_numbers_show(compared):
         ("o4-mini", "output"): ["visible"],
     }
     assert rows["o4-mini", "output"]["difference"] == -700
-    found = json.loads(told)
+    found = json.loads(output)
     assert found["tools"] == {"code_interpreter": {"billed": 3, "recorded": None}}
     assert found["cost"] == {"USD": {"gpt-4o": 1.5}}
 
@@ -194,12 +194,12 @@ def test_reasons_are_those_that_the_numbers_show(compared):
 def test_a_dated_model_is_its_alias_where_an_answer_says_so(compared):
     billing = Billing({MONDAY: [completions("gpt-4o-2024-08-06", 100, 10)]})
     series = [tokens("gpt-4o", "input", [(1, 100)]), tokens("gpt-4o", "output", [(1, 10)])]
-    code, told, _ = compared(billing, Store(series), "--json")
-    assert (code, len(_rows(told))) == (1, 4)
-    code, told, _ = compared(
+    code, output, _ = compared(billing, Store(series), "--json")
+    assert (code, len(_rows(output))) == (1, 4)
+    code, output, _ = compared(
         billing, Store([*series, answered("gpt-4o", "gpt-4o-2024-08-06")]), "--json"
     )
-    assert (code, list(_rows(told))) == (0, [("gpt-4o", "input"), ("gpt-4o", "output")])
+    assert (code, list(_rows(output))) == (0, [("gpt-4o", "input"), ("gpt-4o", "output")])
 
 
 @pytest.mark.skipif(RESULTS["web_search_calls"] is None, reason="openai 2.34 has no searches")
@@ -209,9 +209,9 @@ def test_searches_are_billed_besides_tokens_and_recorded_by_tool(compared):
     labels = {"tokentrail_tool_name": "web_search"}
     tool = ("tokentrail_tool_requests_total", labels, [(MONDAY + 60, 1.0), (MONDAY + 120, 2.0)])
     series = [tokens("gpt-4o", "input", [(-1, 5), (1, 5)]), tool]
-    code, told, _ = compared(billing, Store(series), "--json")
+    code, output, _ = compared(billing, Store(series), "--json")
     assert code == 0
-    assert json.loads(told)["tools"] == {
+    assert json.loads(output)["tools"] == {
         "file_search": {"billed": 7, "recorded": None},
         "web_search": {"billed": 3, "recorded": 2},
     }
@@ -234,9 +234,9 @@ def test_the_table_shows_sources_and_reasons(compared):
         tokens("o4-mini", "output", [(1, 200)], source="visible"),
         tokens("o4-mini", "output", [(1, 610)]),
     ]
-    code, told, _ = compared(billing, Store(series))
+    code, output, _ = compared(billing, Store(series))
     assert code == 1
-    lines = told.splitlines()
+    lines = output.splitlines()
     assert lines[0] == "Tokens of 2026-11-02 to 2026-11-06, whole days of UTC"
     assert lines[5:8] == [
         "o4-mini  output            900            810            -90  -10.00%",
@@ -251,10 +251,10 @@ def test_a_bill_of_a_file_needs_no_key(compared, tmp_path, monkeypatch):
     bill.write_text("model,direction,tokens\nprod,input,60\nprod,input,40\n", "utf-8")
     billing, store = Billing({}), Store([tokens("prod", "input", [(1, 100)])])
     monkeypatch.delenv("OPENAI_ADMIN_KEY", raising=False)
-    code, told, _ = compared(billing, store, "--billed", bill, "--selector", '{job="shop"}')
+    code, output, _ = compared(billing, store, "--billed", bill, "--selector", '{job="shop"}')
     assert (code, billing.calls) == (0, [])
     assert f'{TOKENS}{{job="shop"}}[3600s]' in store.queries
-    assert "prod   input             100            100" in told
+    assert "prod   input             100            100" in output
 
 
 @pytest.mark.parametrize(
@@ -269,22 +269,22 @@ def test_a_bill_of_a_file_needs_no_key(compared, tmp_path, monkeypatch):
 def test_a_bill_of_a_file_that_is_wrong_is_not_compared(compared, tmp_path, text, why):
     bill = tmp_path / "azure.csv"
     bill.write_text(text, "utf-8")
-    code, told, said = compared(Billing({}), Store([]), "--billed", bill)
-    assert (code, told) == (2, "")
-    assert why in said
+    code, output, errors = compared(Billing({}), Store([]), "--billed", bill)
+    assert (code, output) == (2, "")
+    assert why in errors
 
 
 def test_telemetry_without_a_sample_is_not_compared(compared):
-    code, _, said = compared(Billing({MONDAY: [completions("gpt-4o", 1, 1)]}), Store([]))
+    code, _, errors = compared(Billing({MONDAY: [completions("gpt-4o", 1, 1)]}), Store([]))
     assert code == 2
-    assert "has no sample in these days" in said
+    assert "has no sample in these days" in errors
 
 
 def test_a_prometheus_that_refuses_is_not_compared(compared):
     refusal = Plain({"status": "error", "error": "too many samples"}, status=422)
-    code, _, said = compared(Billing({}), Store([], failing=refusal))
+    code, _, errors = compared(Billing({}), Store([], failing=refusal))
     assert code == 2
-    assert "HTTP 422: too many samples" in said
+    assert "HTTP 422: too many samples" in errors
 
 
 @pytest.mark.parametrize(
@@ -297,32 +297,32 @@ def test_a_prometheus_that_refuses_is_not_compared(compared):
 )
 def test_days_that_cannot_be_compared(compared, days, why):
     billing = Billing({})
-    code, _, said = compared(billing, Store([]), days=days)
+    code, _, errors = compared(billing, Store([]), days=days)
     assert (code, billing.calls) == (2, [])
-    assert why in said
+    assert why in errors
 
 
 @pytest.mark.parametrize("key", ["", " ", f"{KEY}\u2026", f"{KEY}\n{KEY}"])
 def test_without_an_admin_key_nothing_is_asked(compared, monkeypatch, key):
     monkeypatch.setenv("OPENAI_ADMIN_KEY", key)
     billing = Billing({})
-    code, _, said = compared(billing, Store([]))
+    code, _, errors = compared(billing, Store([]))
     assert (code, billing.calls) == (2, [])
-    assert "OPENAI_ADMIN_KEY has no key" in said
+    assert "OPENAI_ADMIN_KEY has no key" in errors
 
 
 def test_of_an_old_openai_it_names_the_release(compared, monkeypatch):
     monkeypatch.delattr("openai.OpenAI.admin")
-    code, _, said = compared(Billing({}), Store([]))
+    code, _, errors = compared(Billing({}), Store([]))
     assert code == 2
-    assert "openai>=2.34.0" in said
+    assert "openai>=2.34.0" in errors
 
 
 def test_the_help_fits_a_terminal_of_80_columns(reconcile, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    code, told, _ = reconcile("--help")
+    code, output, _ = reconcile("--help")
     assert code == 0
-    assert max(map(len, told.splitlines())) <= 80
+    assert max(map(len, output.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("option", ["--prometheus", "--openai"])
@@ -330,9 +330,9 @@ def test_the_help_fits_a_terminal_of_80_columns(reconcile, monkeypatch):
 def test_an_invalid_address_is_named_in_the_error(reconcile, option, url):
     urls = {"--prometheus": "http://127.0.0.1:1", "--openai": "http://127.0.0.1:1", option: url}
     named = [word for pair in urls.items() for word in pair]
-    code, told, said = reconcile(*DAYS, *named)
-    assert (code, told) == (2, "")
-    assert f"{option} is not a URL" in said
+    code, output, errors = reconcile(*DAYS, *named)
+    assert (code, output) == (2, "")
+    assert f"{option} is not a URL" in errors
 
 
 def test_a_password_is_sent_to_prometheus_and_not_printed(reconcile, tmp_path):
@@ -340,8 +340,8 @@ def test_a_password_is_sent_to_prometheus_and_not_printed(reconcile, tmp_path):
     bill.write_text("model,direction,tokens\n", "utf-8")
     with Server(Store([])) as prometheus:
         url = prometheus.url.replace("http://", "http://me:s3cr%40t@")
-        code, told, said = reconcile(*DAYS, "--prometheus", url, "--billed", bill)
+        code, output, errors = reconcile(*DAYS, "--prometheus", url, "--billed", bill)
         sent = {call.headers.get("authorization") for call in prometheus.calls}
     assert code == 2
     assert sent == {"Basic bWU6czNjckB0"}
-    assert "s3cr" not in told + said
+    assert "s3cr" not in output + errors

@@ -158,16 +158,16 @@ def test_counted_usage_is_the_billed_one(item, replay, spans):
     """Without its report, a text answer counts what was billed."""
     with replay(item, _without_usage) as server:
         _call(server.base_url, item)
-    told = spans.attributes()
+    attributes = spans.attributes()
     if "reasoning" in item.body:
-        assert told["tokentrail.usage.output.source"] == "visible"
-        assert told["tokentrail.usage.visible.output_tokens"] < item.usage[1]
-        assert abs(told[INPUT] - item.usage[0]) <= 1
+        assert attributes["tokentrail.usage.output.source"] == "visible"
+        assert attributes["tokentrail.usage.visible.output_tokens"] < item.usage[1]
+        assert abs(attributes[INPUT] - item.usage[0]) <= 1
         return
-    assert told["tokentrail.usage.output.source"] == "counted"
-    assert told["tokentrail.usage.input.source"] == "counted"
-    assert told[INPUT] == item.usage[0]
-    assert abs(told[OUTPUT] - item.usage[1]) <= (2 if "/responses" in item.uri else 0)
+    assert attributes["tokentrail.usage.output.source"] == "counted"
+    assert attributes["tokentrail.usage.input.source"] == "counted"
+    assert attributes[INPUT] == item.usage[0]
+    assert abs(attributes[OUTPUT] - item.usage[1]) <= (2 if "/responses" in item.uri else 0)
 
 
 @pytest.mark.usefixtures("trail")
@@ -176,9 +176,9 @@ def test_refused_calls_have_no_usage(item, replay, spans):
     """An HTTP error spent nothing that is known."""
     with replay(item) as server, pytest.raises(openai.APIStatusError):
         _call(server.base_url, item)
-    told = spans.attributes()
-    assert told["tokentrail.outcome"] == "failed"
-    assert not [name for name in told if ".usage." in name]
+    attributes = spans.attributes()
+    assert attributes["tokentrail.outcome"] == "failed"
+    assert not [name for name in attributes if ".usage." in name]
 
 
 @pytest.mark.usefixtures("trail")
@@ -187,8 +187,8 @@ def test_stream_without_usage_is_counted(replay, spans):
     (item,) = [i for i in ANSWERED if i not in BILLED]
     with replay(item) as server:
         _call(server.base_url, item)
-    told = spans.attributes()
-    assert told["tokentrail.usage.input.source"] == "counted"
-    assert told["tokentrail.usage.output.source"] == "counted"
-    assert told[INPUT] > 0
-    assert told[OUTPUT] > 0
+    attributes = spans.attributes()
+    assert attributes["tokentrail.usage.input.source"] == "counted"
+    assert attributes["tokentrail.usage.output.source"] == "counted"
+    assert attributes[INPUT] > 0
+    assert attributes[OUTPUT] > 0

@@ -46,7 +46,7 @@ def test_who_may_import_a_package_does():
 
 
 @pytest.mark.parametrize("pattern", SETTINGS["tool"]["ruff"]["lint"]["per-file-ignores"])
-def test_files_of_which_ruff_allows_more_are_there(pattern):
+def test_files_with_exceptions_for_ruff_exist(pattern):
     folders, _, rest = pattern.removeprefix("{").partition("}")
     several = [f"{one}{rest}" for one in folders.split(",")] if pattern[0] == "{" else [pattern]
     inner = re.fullmatch(r"(.*)\{(.*)\}(.*)", pattern)

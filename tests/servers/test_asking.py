@@ -77,8 +77,8 @@ async def test_what_came_because_we_asked_is_seen_nowhere(trail, driver, serve, 
     bare, (_, *seen) = await _with_and_without(trail, driver, server, 4)
     assert [one == bare for one in seen] == [True] * 3
     assert [_is_asked(call) for call in server.calls] == [False, True, False, True, True]
-    told = [span.attributes["tokentrail.usage.output.source"] for span in trail.spans.all()]
-    assert told == ["reported", "counted", "reported", "reported"]
+    values = [span.attributes["tokentrail.usage.output.source"] for span in trail.spans.all()]
+    assert values == ["reported", "counted", "reported", "reported"]
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -25,9 +25,9 @@ def _part(call, *, text=True):
 
 
 def _output(trail):
-    told = trail.spans.attributes()
-    (message,) = json.loads(told["gen_ai.output.messages"])
-    return message["parts"], told
+    attributes = trail.spans.attributes()
+    (message,) = json.loads(attributes["gen_ai.output.messages"])
+    return message["parts"], attributes
 
 
 def _calls(trail):
@@ -155,7 +155,7 @@ async def test_a_call_under_its_old_and_its_new_name_is_one_call(trail, ask, str
     assert told["gen_ai.usage.output_tokens"] == 31  # as for one of them alone
 
 
-async def test_a_legacy_call_whose_name_and_arguments_are_repeated_is_one_call(trail, ask):
+async def test_a_legacy_call_with_repeated_name_and_arguments_is_one_call(trail, ask):
     text = json.dumps(TIME[1])
     pieces = [{"name": TIME[0], "arguments": text[:end]} for end in (4, 9, 99)]
     events = [chunk({"function_call": piece}) for piece in pieces]
@@ -304,9 +304,9 @@ LEFT_OUT = {
 @pytest.mark.parametrize("name", LEFT_OUT)
 async def test_where_something_is_left_out_nothing_is_counted(trail, ask, name, stream):
     await ask(reply_of(LEFT_OUT[name], stream=stream), stream=stream)
-    told = trail.spans.attributes()
-    assert told.get("tokentrail.usage.output.source") in {"approximated", None}
-    assert told["tokentrail.usage.input.source"] == "counted"
+    attributes = trail.spans.attributes()
+    assert attributes.get("tokentrail.usage.output.source") in {"approximated", None}
+    assert attributes["tokentrail.usage.input.source"] == "counted"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -337,9 +337,9 @@ async def test_a_choice_without_a_message_is_not_counted_as_nothing(trail, ask, 
 async def test_choices_of_the_same_index_are_two_texts(trail, ask):
     choice = {"index": 0, "message": {"content": "Alders."}, "finish_reason": "stop"}
     await ask(Plain({**HEAD, "object": "chat.completion", "choices": [choice, choice]}))
-    told = trail.spans.attributes()
-    assert told["gen_ai.response.finish_reasons"] == ("stop", "stop")
-    assert told["gen_ai.usage.output_tokens"] == 2 * 4
+    attributes = trail.spans.attributes()
+    assert attributes["gen_ai.response.finish_reasons"] == ("stop", "stop")
+    assert attributes["gen_ai.usage.output_tokens"] == 2 * 4
 
 
 async def test_a_stream_of_whole_messages_is_not_counted(trail, ask):
@@ -494,9 +494,9 @@ async def test_a_stream_of_responses_counts_as_the_same_answer_whole(trail, resp
     streamed_output = trail.spans.attributes()["gen_ai.usage.output_tokens"]
     trail.spans.clear()
     await respond(Plain({**BEGUN, "status": "completed", "output": [item]}))
-    told = trail.spans.attributes()
-    assert told["gen_ai.usage.output_tokens"] == streamed_output
-    assert told["tokentrail.usage.output.source"] == "counted"
+    attributes = trail.spans.attributes()
+    assert attributes["gen_ai.usage.output_tokens"] == streamed_output
+    assert attributes["tokentrail.usage.output.source"] == "counted"
 
 
 UNREAD = {
@@ -535,6 +535,9 @@ REPORTED = {
 @pytest.mark.parametrize("name", REPORTED)
 async def test_the_usage_of_a_stream_of_responses_is_found(trail, respond, name):
     await respond(Stream(REPORTED[name]))
-    told = trail.spans.attributes()
-    assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (71, 30)
-    assert told["tokentrail.outcome"] == "completed"
+    attributes = trail.spans.attributes()
+    assert (attributes["gen_ai.usage.input_tokens"], attributes["gen_ai.usage.output_tokens"]) == (
+        71,
+        30,
+    )
+    assert attributes["tokentrail.outcome"] == "completed"

@@ -107,9 +107,9 @@ async def test_the_server_s_sums_say_what_is_part_of_what(trail, ask, name, stre
     if stream:
         reply = streamed(chunk(TEXT), chunk({}, "stop"), chunk(choice={}, usage=usage))
     await ask(reply, stream=stream)
-    told = trail.spans.attributes()
-    assert {name: told.get(name) for name in expected} == expected
-    assert told["tokentrail.usage.output.source"] == "reported"
+    attributes = trail.spans.attributes()
+    assert {name: attributes.get(name) for name in expected} == expected
+    assert attributes["tokentrail.usage.output.source"] == "reported"
     assert (
         trail.metrics.one("gen_ai.client.token.usage", gen_ai_token_type="output").sum
         == (expected[OUT])
@@ -152,9 +152,9 @@ PLACES = {
 @pytest.mark.parametrize("name", PLACES)
 async def test_the_usage_of_a_stream_is_found_where_it_stands(trail, ask, name):
     await ask(streamed(*PLACES[name]), stream=True)
-    told = trail.spans.attributes()
-    assert (told[IN], told[OUT]) == (83, 12)
-    assert told["tokentrail.usage.output.source"] == "reported"
+    attributes = trail.spans.attributes()
+    assert (attributes[IN], attributes[OUT]) == (83, 12)
+    assert attributes["tokentrail.usage.output.source"] == "reported"
 
 
 PLAIN = {
@@ -169,35 +169,37 @@ PLAIN = {
 @pytest.mark.parametrize("where", PLAIN)
 async def test_the_usage_of_an_answer_is_found_where_it_stands(trail, ask, where):
     await ask(PLAIN[where])
-    told = trail.spans.attributes()
-    assert (told[IN], told[OUT]) == (83, 12)
+    attributes = trail.spans.attributes()
+    assert (attributes[IN], attributes[OUT]) == (83, 12)
 
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_zeros_for_text_that_was_seen_are_no_report(trail, ask, stream):
     await ask(reply_of(TEXT, stream=stream, usage=_usage(0, 0)), stream=stream)
-    told = trail.spans.attributes()
-    assert (told[IN], told[OUT]) == (14, 7)
-    assert told["tokentrail.usage.input.source"] == told["tokentrail.usage.output.source"]
-    assert told["tokentrail.usage.output.source"] == "counted"
+    attributes = trail.spans.attributes()
+    assert (attributes[IN], attributes[OUT]) == (14, 7)
+    assert (
+        attributes["tokentrail.usage.input.source"] == attributes["tokentrail.usage.output.source"]
+    )
+    assert attributes["tokentrail.usage.output.source"] == "counted"
 
 
 async def test_usage_of_each_piece_is_no_usage_of_the_whole(trail, ask):
     """A smaller number after a larger one: which of them is the answer's is not known."""
     pieces = [chunk(TEXT, usage=_usage(14, 6)), chunk({}, "stop", usage=_usage(14, 1))]
     await ask(streamed(*pieces), stream=True)
-    told = trail.spans.attributes()
-    assert (told[IN], told["tokentrail.usage.input.source"]) == (14, "reported")
-    assert (told[OUT], told["tokentrail.usage.output.source"]) == (7, "counted")
+    attributes = trail.spans.attributes()
+    assert (attributes[IN], attributes["tokentrail.usage.input.source"]) == (14, "reported")
+    assert (attributes[OUT], attributes["tokentrail.usage.output.source"]) == (7, "counted")
 
 
 async def test_the_same_small_usage_on_each_piece_is_no_usage_of_the_whole(trail, ask):
     """No answer has fewer tokens than pieces."""
     pieces = [chunk({"content": text}, usage=_usage(14, 1)) for text in ("Ash", " and", " oak.")]
     await ask(streamed(*pieces, chunk({}, "stop", usage=_usage(14, 1))), stream=True)
-    told = trail.spans.attributes()
-    assert (told[IN], told["tokentrail.usage.input.source"]) == (14, "reported")
-    assert (told[OUT], told["tokentrail.usage.output.source"]) == (4, "counted")
+    attributes = trail.spans.attributes()
+    assert (attributes[IN], attributes["tokentrail.usage.input.source"]) == (14, "reported")
+    assert (attributes[OUT], attributes["tokentrail.usage.output.source"]) == (4, "counted")
 
 
 @pytest.mark.parametrize("cached", [0, 1])
@@ -205,8 +207,8 @@ async def test_a_usage_that_is_sent_twice_keeps_its_parts(trail, ask, cached):
     parts = [CACHE if n == cached else {} for n in range(2)]
     end, own = (_usage(83, 12, **part) for part in parts)
     await ask(streamed(chunk(TEXT), chunk({}, "stop", usage=end), chunk(usage=own)), stream=True)
-    told = trail.spans.attributes()
-    assert (told[IN], told[OUT], told[CACHED]) == (83, 12, 64)
+    attributes = trail.spans.attributes()
+    assert (attributes[IN], attributes[OUT], attributes[CACHED]) == (83, 12, 64)
 
 
 def test_a_usage_in_other_names_may_hold_anything_however_deep():
@@ -221,25 +223,25 @@ def test_a_usage_in_other_names_may_hold_anything_however_deep():
 async def test_timings_without_the_cached_part_do_not_report_the_input(trail, ask):
     timings = {"prompt_n": 3, "predicted_n": 12}
     await ask(streamed(chunk(TEXT), chunk({}, "stop", timings=timings)), stream=True)
-    told = trail.spans.attributes()
-    assert (told[IN], told["tokentrail.usage.input.source"]) == (14, "counted")
-    assert (told[OUT], told["tokentrail.usage.output.source"]) == (12, "reported")
+    attributes = trail.spans.attributes()
+    assert (attributes[IN], attributes["tokentrail.usage.input.source"]) == (14, "counted")
+    assert (attributes[OUT], attributes["tokentrail.usage.output.source"]) == (12, "reported")
 
 
 async def test_a_sum_that_is_the_input_reports_no_output(trail, ask):
     """How much that was is not known: what came is counted, here nothing."""
     await ask(completion({"content": ""}, usage={"prompt_tokens": 71, "total_tokens": 71}))
-    told = trail.spans.attributes()
-    assert (told[IN], told["tokentrail.usage.input.source"]) == (71, "reported")
-    assert (told[OUT], told["tokentrail.usage.output.source"]) == (0, "counted")
+    attributes = trail.spans.attributes()
+    assert (attributes[IN], attributes["tokentrail.usage.input.source"]) == (71, "reported")
+    assert (attributes[OUT], attributes["tokentrail.usage.output.source"]) == (0, "counted")
 
 
-async def test_embeddings_of_which_only_the_sum_is_reported(trail, driver, serve):
+async def test_embeddings_with_only_a_reported_sum(trail, driver, serve):
     body = {"object": "list", "model": "v", "data": [{"index": 0, "embedding": [0.5]}]}
     client = driver.client(serve(Plain({**body, "usage": {"total_tokens": 21}})))
     await driver.call(client.embeddings.create, model="v", input="Alders", encoding_format="float")
-    told = trail.spans.attributes()
-    assert (told[IN], told["tokentrail.usage.input.source"]) == (21, "reported")
+    attributes = trail.spans.attributes()
+    assert (attributes[IN], attributes["tokentrail.usage.input.source"]) == (21, "reported")
 
 
 SUMMARY = [{"type": "reasoning.summary", "summary": "Thinking of trees", "index": 0}]
@@ -249,9 +251,9 @@ SUMMARY = [{"type": "reasoning.summary", "summary": "Thinking of trees", "index"
 async def test_a_summary_of_thought_is_not_counted_as_thought(trail, ask, stream):
     said = {**TEXT, "reasoning": "Thinking of trees", "reasoning_details": SUMMARY}
     await ask(reply_of(said, stream=stream), stream=stream)
-    told = trail.spans.attributes()
-    assert told["tokentrail.usage.output.source"] == "visible"
-    assert told["tokentrail.usage.visible.output_tokens"] == 7
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.usage.output.source"] == "visible"
+    assert attributes["tokentrail.usage.visible.output_tokens"] == 7
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -259,8 +261,8 @@ async def test_the_output_is_not_counted_if_the_server_runs_a_tool(trail, ask, s
     await ask(
         reply_of(TEXT, stream=stream), stream=stream, tools=[{"type": "openrouter:web_search"}]
     )
-    told = trail.spans.attributes()
-    assert told["tokentrail.usage.output.source"] == "approximated"
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.usage.output.source"] == "approximated"
 
 
 # Made-up servers ---------------------------------------------------------------------------------

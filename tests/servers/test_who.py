@@ -73,9 +73,9 @@ async def test_a_post_to_an_absolute_url_is_recorded(trail, driver, serve, own):
         cast_to=ChatCompletion,
         body={"model": "gpt-4.1-mini", "messages": MESSAGES},
     )
-    told = trail.spans.attributes()
-    assert told["gen_ai.usage.output_tokens"] == 4
-    assert told["server.port"] == int(server.url.rpartition(":")[2])
+    attributes = trail.spans.attributes()
+    assert attributes["gen_ai.usage.output_tokens"] == 4
+    assert attributes["server.port"] == int(server.url.rpartition(":")[2])
 
 
 async def test_a_post_to_another_absolute_url_is_not_recorded(trail, driver, serve):

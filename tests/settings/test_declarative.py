@@ -65,7 +65,7 @@ def test_prices_are_a_mapping():
     assert prices.models == ("house",)
 
 
-def test_what_the_file_has_comes_before_a_variable_and_what_it_has_not_is_the_variables():
+def test_the_file_wins_over_variables_which_apply_to_all_other_settings():
     environ = {"TOKENTRAIL_TOKEN_COUNTING": "always", "TOKENTRAIL_COUNT_TIMEOUT": "7"}
     settings = _configured(environ, token_counting="missing", redact=None)
     assert settings.token_counting is TokenCounting.MISSING
@@ -97,8 +97,11 @@ def test_content_that_has_no_place_is_recorded_nowhere(unsaid, caplog):
 
 def test_an_unknown_option_is_named_with_the_nearest(unsaid, caplog):
     assert _configured(explan="all", nonsense=1) == read_settings({}, {})
-    assert "explan in OTEL_CONFIG_FILE is not a setting: the nearest is explain." in caplog.messages
-    assert "nonsense in OTEL_CONFIG_FILE is not a setting." in caplog.messages
+    assert (
+        "explan in OTEL_CONFIG_FILE is not a setting and has no effect: the nearest is explain."
+        in caplog.messages
+    )
+    assert "nonsense in OTEL_CONFIG_FILE is not a setting and has no effect." in caplog.messages
 
 
 def test_a_file_without_the_package_that_reads_it_is_a_problem(monkeypatch):

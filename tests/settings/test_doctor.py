@@ -125,7 +125,7 @@ def hooks(monkeypatch):
     return hooks
 
 
-def test_a_completion_hook_whose_package_is_missing_is_a_problem(hooks):
+def test_a_completion_hook_without_its_package_is_a_problem(hooks):
     hooks(there=())
     (problem,) = doctor.examine({HOOK: "upload", PATH: "kept"}).problems
     assert problem == f"{HOOK}='upload': opentelemetry-util-genai is not installed"

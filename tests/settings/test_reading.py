@@ -385,7 +385,8 @@ def test_a_name_that_is_no_setting_raises_and_names_those_there_are():
     ("kwargs", "error"),
     [
         ({"token_counting": "no"}, "token_counting='no' is not allowed; allowed: off,"),
-        ({"tokens": True}, "tokentrail has no setting 'tokens'; there are:"),
+        ({"qzx": True}, "tokentrail has no setting 'qzx'; there are:"),
+        ({"costs": "off"}, "tokentrail has no setting 'costs': the nearest is cost; there are:"),
         (
             {"meter_provider": 3},
             "meter_provider=3 is not allowed; allowed: an object with get_meter",

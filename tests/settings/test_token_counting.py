@@ -44,7 +44,7 @@ def _sums(points, value):
     }
 
 
-def _told(trail):
+def _recorded(trail):
     metrics = trail.metrics
     return (
         _usage(trail.spans.attributes()),
@@ -71,7 +71,7 @@ async def test_where_the_server_reports(trail, ask, answer, mode_of_counting, ex
     trail.instrument(token_counting=mode_of_counting)
     options = {"stream_options": {"include_usage": True}} if stream else {}
     await ask(answer, stream=stream, **options)
-    assert _told(trail) == expected
+    assert _recorded(trail) == expected
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ async def test_where_the_server_reports(trail, ask, answer, mode_of_counting, ex
 async def test_where_the_server_does_not(trail, ask, mode_of_counting, expected, stream):
     trail.instrument(token_counting=mode_of_counting)
     await ask(Answer(("Hello there.",), None, "gpt-4o-2024-08-06"), stream=stream)
-    assert _told(trail) == expected
+    assert _recorded(trail) == expected
 
 
 @pytest.mark.parametrize("mode_of_counting", MODES)
@@ -95,7 +95,7 @@ async def test_a_model_that_may_reason_is_never_recorded_as_used(trail, ask, mod
     """Its visible output is on the span and in our own counter, and nowhere under ``gen_ai.*``."""
     trail.instrument(token_counting=mode_of_counting)
     await ask(Answer(("Hello there.",), None, "o3-2025-04-16"), stream=True, model="o3")
-    attributes, conventional, own, ratios = _told(trail)
+    attributes, conventional, own, ratios = _recorded(trail)
     assert "gen_ai.usage.output_tokens" not in attributes
     assert ("output", "visible") not in conventional
     counts = mode_of_counting != "off"
@@ -107,7 +107,7 @@ async def test_a_model_that_may_reason_is_never_recorded_as_used(trail, ask, mod
 @pytest.mark.settings(token_counting="always")
 async def test_a_visible_count_is_not_compared_with_what_was_billed(trail, ask):
     await ask(Answer(("Hello there.",), Usage(12, 195), "o3-2025-04-16"), model="o3")
-    attributes, _, _, ratios = _told(trail)
+    attributes, _, _, ratios = _recorded(trail)
     assert attributes["gen_ai.usage.output_tokens"] == 195
     assert "tokentrail.usage.counted.output_tokens" not in attributes
     assert ratios == {"input": 1.0}
@@ -116,7 +116,7 @@ async def test_a_visible_count_is_not_compared_with_what_was_billed(trail, ask):
 @pytest.mark.settings(token_counting="always")
 async def test_a_guess_is_not_compared_either(trail, ask):
     await ask(Answer(("Hello there.",), Usage(12, 3), "llama-9"), model="llama-9")
-    assert _told(trail)[0] == {
+    assert _recorded(trail)[0] == {
         "tokentrail.usage.input.source": "reported",
         "tokentrail.usage.output.source": "reported",
         "gen_ai.usage.input_tokens": 12,
@@ -128,7 +128,7 @@ async def test_a_guess_is_not_compared_either(trail, ask):
 @pytest.mark.settings(token_counting="always")
 async def test_a_report_of_zero_gives_no_ratio(trail, ask):
     await ask(Answer(("",), Usage(13, 0), "gpt-4o-2024-08-06"))
-    attributes, _, own, ratios = _told(trail)
+    attributes, _, own, ratios = _recorded(trail)
     assert attributes["gen_ai.usage.output_tokens"] == 0
     assert attributes["tokentrail.usage.counted.output_tokens"] == 0
     assert own[("output", "reported")] == 0

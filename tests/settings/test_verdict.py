@@ -113,13 +113,16 @@ def test_an_openai_that_is_refused_is_the_reason(monkeypatch, version, why):
 
 def test_a_misspelt_variable_is_named_with_the_nearest_right_one(caplog, instrument):
     environ = {"TOKENTRAIL_TOKEN_COUNTNG": "off", "TOKENTRAIL_XYZ": "1"}
-    said = "TOKENTRAIL_TOKEN_COUNTNG is not a setting: the nearest is TOKENTRAIL_TOKEN_COUNTING"
+    said = (
+        "TOKENTRAIL_TOKEN_COUNTNG is not a setting and has no effect: the nearest is"
+        " TOKENTRAIL_TOKEN_COUNTING"
+    )
     verdict = diagnosis.diagnose(environ)
     assert (
         verdict.headline
         == f"unknown: nothing is instrumented in this process; but {said}, and 1 more"
     )
-    assert verdict.problems == (said, "TOKENTRAIL_XYZ is not a setting")
+    assert verdict.problems == (said, "TOKENTRAIL_XYZ is not a setting and has no effect")
     assert verdict.exit_code == 2
     instrument(ConsoleSpanExporter())
     assert first_line(environ)[1] == 1
@@ -130,7 +133,9 @@ def test_a_misspelt_variable_is_warned_of_at_run_time(caplog, monkeypatch):
     monkeypatch.setattr("tokentrail.support.guard._logged", set())
     tokentrail.instrument(skip_dep_check=True)
     tokentrail.uninstrument()
-    assert caplog.messages == ["TOKENTRAIL_COST_ is not a setting: the nearest is TOKENTRAIL_COST."]
+    assert caplog.messages == [
+        "TOKENTRAIL_COST_ is not a setting and has no effect: the nearest is TOKENTRAIL_COST."
+    ]
 
 
 def test_two_instrumentations_at_work_are_a_problem(instrument, monkeypatch):

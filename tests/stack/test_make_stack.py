@@ -23,7 +23,7 @@ def _variables(engines, **more):
     return {**os.environ, **ports, **path, **more}
 
 
-def _said(variables, *arguments):
+def _printed(variables, *arguments):
     done = subprocess.run(
         [*STACK, *arguments], env=variables, capture_output=True, text=True, check=False
     )
@@ -38,14 +38,14 @@ def _program(folder, name, script):
 
 
 def test_without_go_it_says_where_go_is_from(tmp_path):
-    said = _said(_variables(tmp_path / "engines", PATH=str(tmp_path)), "--build", "collector")
+    said = _printed(_variables(tmp_path / "engines", PATH=str(tmp_path)), "--build", "collector")
     assert "there is no go here" in said
 
 
 def test_of_a_build_that_fails_it_shows_the_end_and_keeps_nothing(tmp_path):
     _program(tmp_path / "bin", "go", "echo cannot find a module >&2; exit 1")
     path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-    said = _said(_variables(tmp_path / "engines", PATH=path), "--build", "collector")
+    said = _printed(_variables(tmp_path / "engines", PATH=path), "--build", "collector")
     assert "collector could not be built" in said
     assert "cannot find a module" in said
     assert not (tmp_path / "engines" / "collector").exists()
@@ -71,7 +71,7 @@ def test_of_a_port_that_is_taken_it_names_the_variable(tmp_path):
         _program(tmp_path, name, "sleep 60")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = _said(_variables(tmp_path, JAEGER_PORT=str(port)))
+        said = _printed(_variables(tmp_path, JAEGER_PORT=str(port)))
     assert f"port {port} is taken" in said
     assert "JAEGER_PORT=" in said
 
@@ -79,14 +79,14 @@ def test_of_a_port_that_is_taken_it_names_the_variable(tmp_path):
 def test_of_a_program_that_ends_it_shows_the_end(tmp_path):
     for name in SHOWN:
         _program(tmp_path, name, "echo no such setting; exit 3")
-    said = _said(_variables(tmp_path))
+    said = _printed(_variables(tmp_path))
     assert "prometheus ended (3)" in said
     assert "no such setting" in said
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_it_shows_the_tokens_of_one_s_own_program_and_ends_everything_at_ctrl_c(engines, tmp_path):
+def test_it_shows_the_tokens_of_your_program_and_stops_everything_at_ctrl_c(engines, tmp_path):
     program = f"{sys.executable} {ROOT / 'examples/observability/app.py'} --pause 0.1"
     variables = _variables(engines.absolute(), APP=program)
     with (tmp_path / "said").open("w", encoding="utf-8") as output:

@@ -149,9 +149,9 @@ def test_planted_differences_are_found_and_nothing_else(prometheus, reconcile): 
     def compared(*results):
         day = ("--from", yesterday, "--to", yesterday, "--prometheus", prometheus.url)
         with Server(Billing({start: list(results)})) as bill:
-            code, told, said = reconcile(*day, "--openai", f"{bill.url}/v1", "--json")
-        assert not said
-        return code, json.loads(told)
+            code, output, errors = reconcile(*day, "--openai", f"{bill.url}/v1", "--json")
+        assert not errors
+        return code, json.loads(output)
 
     thought = completions("o4-mini", 12, 300)
     code, found = compared(completions(DATED, 5 * READ, 5 * WRITTEN, calls=5), thought)
@@ -202,8 +202,8 @@ def test_the_cost_that_the_price_rules_record_is_summed_up(prometheus, reconcile
     bill = completions(ALIAS, 600, 0)
     amount = {"line_item": f"{ALIAS}, input", "amount": {"currency": "usd", "value": 3.5}}
     with Server(Billing({start: [bill, ("costs", amount)]})) as billing:
-        code, told, _ = reconcile(*day, "--openai", f"{billing.url}/v1", "--json")
-    found = json.loads(told)
+        code, output, _ = reconcile(*day, "--openai", f"{billing.url}/v1", "--json")
+    found = json.loads(output)
     assert code == 0
     assert found["cost"] == {"USD": {f"{ALIAS}, input": 3.5}}
     # A series that ends without a mark of its end counts for up to five minutes more.

@@ -84,19 +84,19 @@ class Told:
 def check_told(trail: Any, method: Method, way: Way, taken: Taken) -> Told:
     """Require the one span of a call, and return what it says."""
     span = trail.spans.one()
-    said = dict(span.attributes)
+    attributes = dict(span.attributes)
     assert span.name == method.name
-    assert said["gen_ai.operation.name"] == method.operation
-    assert said["tokentrail.outcome"] == "completed"
-    assert said.get("gen_ai.request.stream", False) is way.streamed
-    assert said.get("gen_ai.response.finish_reasons") == method.finish
-    told = tuple(said.get(f"tokentrail.usage.{kind}.source") for kind in ("input", "output"))
+    assert attributes["gen_ai.operation.name"] == method.operation
+    assert attributes["tokentrail.outcome"] == "completed"
+    assert attributes.get("gen_ai.request.stream", False) is way.streamed
+    assert attributes.get("gen_ai.response.finish_reasons") == method.finish
+    told = tuple(attributes.get(f"tokentrail.usage.{kind}.source") for kind in ("input", "output"))
     assert told == sources(method, way)
-    of_azure = said["gen_ai.provider.name"] == "azure.ai.openai"
+    of_azure = attributes["gen_ai.provider.name"] == "azure.ai.openai"
     counted = (method.input_tokens, 7 + method.azure_end * of_azure)
     billed = taken.usage() if "reported" in told else counted
     for kind, source, tokens in zip(("input", "output"), told, billed, strict=True):
-        assert said.get(f"gen_ai.usage.{kind}_tokens") == (tokens if source else None)
+        assert attributes.get(f"gen_ai.usage.{kind}_tokens") == (tokens if source else None)
         points = trail.metrics.points("gen_ai.client.token.usage", gen_ai_token_type=kind)
         assert [point.sum for point in points] == ([tokens] if source and method.is_known else [])
         own = trail.metrics.points("tokentrail.usage.tokens", gen_ai_token_type=kind)
@@ -105,4 +105,4 @@ def check_told(trail: Any, method: Method, way: Way, taken: Taken) -> Told:
         assert sum(point.value for point in own) == (tokens if is_counted else 0)
         assert len(own) == (1 if is_counted else 0) or not method.is_known
     assert trail.metrics.one("gen_ai.client.operation.duration").count == 1
-    return Told(said["gen_ai.operation.name"], *told)
+    return Told(attributes["gen_ai.operation.name"], *told)

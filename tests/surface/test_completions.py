@@ -104,7 +104,7 @@ async def test_half_a_stream_of_two_choices(driver, says, trail):
     stream = await driver.call(client.completions.create, **given)
     await driver.take(stream, 5)
     await driver.close(stream)
-    said = trail.spans.attributes()
-    assert (said[OUT], said[OUT_SOURCE]) == (5, "counted")
-    assert said["gen_ai.response.finish_reasons"] == ("error", "error")
-    assert said["tokentrail.outcome"] == "closed_early"
+    attributes = trail.spans.attributes()
+    assert (attributes[OUT], attributes[OUT_SOURCE]) == (5, "counted")
+    assert attributes["gen_ai.response.finish_reasons"] == ("error", "error")
+    assert attributes["tokentrail.outcome"] == "closed_early"

@@ -23,17 +23,19 @@ async def _raw(surface, method, **options):
     return await surface.driver.call(lambda: made)
 
 
-def _told(surface, method, ending, *, output=None):
+def _require_one_span(surface, method, ending, *, output=None):
     """Require one span, with an input that was counted if the method spends any."""
-    said = surface.trail.spans.attributes()
-    assert said["gen_ai.operation.name"] == method.operation
-    assert said["tokentrail.outcome"] == ending
+    attributes = surface.trail.spans.attributes()
+    assert attributes["gen_ai.operation.name"] == method.operation
+    assert attributes["tokentrail.outcome"] == ending
     reported = output == "reported"
     spends = method.plain[0] is not None and (reported or method.is_known)
     known = None if not spends else "reported" if reported else "counted"
-    assert said.get("tokentrail.usage.input.source") == known
-    assert said.get("tokentrail.usage.output.source") == (method.plain[1] if reported else None)
-    assert "error.type" not in said
+    assert attributes.get("tokentrail.usage.input.source") == known
+    assert attributes.get("tokentrail.usage.output.source") == (
+        method.plain[1] if reported else None
+    )
+    assert "error.type" not in attributes
 
 
 async def _consume(driver, raw, how):
@@ -55,7 +57,7 @@ async def test_a_stream_read_by_hand_is_recorded_at_its_end(method, how, surface
         assert surface.trail.spans.all() == ()
         body = await _consume(surface.driver, raw, how)
         assert ("sea" if method.is_known else "type") in str(body)
-        _told(surface, method, "completed")
+        _require_one_span(surface, method, "completed")
     assert len(surface.trail.spans.all()) == 1
 
 
@@ -64,7 +66,7 @@ async def test_the_body_of_a_legacy_answer_may_be_read_as_well(method, surface):
     driver = surface.driver
     response = (await _raw(surface, method, stream=True)).http_response
     await driver.call(response.aread if driver.mode == "async" else response.read)
-    _told(surface, method, "completed")
+    _require_one_span(surface, method, "completed")
 
 
 @each(STREAMING)
@@ -79,7 +81,7 @@ async def test_closed_unparsed_and_closed_again_is_one_call_closed_early(method,
         response = (await _raw(surface, method, stream=True)).http_response
         for _ in range(2):
             await driver.call(response.aclose if driver.mode == "async" else response.close)
-    _told(surface, method, "closed_early")
+    _require_one_span(surface, method, "closed_early")
 
 
 @each([STREAMING[0], STREAMING[-1]])
@@ -88,7 +90,7 @@ async def test_a_stream_neither_parsed_nor_closed_is_recorded_when_dropped(metho
     assert surface.trail.spans.all() == ()
     del raw
     gc.collect()
-    _told(surface, method, "closed_early")
+    _require_one_span(surface, method, "closed_early")
 
 
 @each(STREAMING)
@@ -114,14 +116,14 @@ async def test_a_plain_answer_is_recorded_however_it_is_read(method, how, surfac
     async with surface.driver.within(manager) as raw:
         assert surface.trail.spans.all() == ()
         await surface.driver.call(getattr(raw, how))
-    _told(surface, method, "completed", output="reported")
+    _require_one_span(surface, method, "completed", output="reported")
 
 
 @each(SHAPES)
 async def test_a_plain_answer_that_is_not_read_is_closed_early(method, surface):
     async with surface.driver.within(await _open(surface, method, STREAMING_RESPONSE)):
         pass
-    _told(surface, method, "closed_early")
+    _require_one_span(surface, method, "closed_early")
 
 
 @each(SHAPES)

@@ -63,18 +63,18 @@ async def test_a_stream_in_the_extra_body_alone_gives_bare_text(call, surface, p
         bare = await call(path, extra_body={"stream": True})
     answer = await call(path, extra_body={"stream": True})
     assert type(answer) is type(bare) is str
-    said = surface.trail.spans.attributes()
-    assert said["tokentrail.outcome"] == "completed"
-    assert said[IN_SOURCE] == "counted"
-    assert OUT_SOURCE not in said
-    assert "gen_ai.request.stream" not in said
+    attributes = surface.trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "completed"
+    assert attributes[IN_SOURCE] == "counted"
+    assert OUT_SOURCE not in attributes
+    assert "gen_ai.request.stream" not in attributes
 
 
 async def test_a_stream_in_both_is_one(call, surface):
     stream = await call("chat.completions.create", stream=True, extra_body={"stream": True})
     await surface.driver.read(stream)
-    said = surface.trail.spans.attributes()
-    assert (said[OUT], said[OUT_SOURCE]) == (7, "counted")
+    attributes = surface.trail.spans.attributes()
+    assert (attributes[OUT], attributes[OUT_SOURCE]) == (7, "counted")
 
 
 @each(MADE)
@@ -101,9 +101,9 @@ async def test_an_omitted_argument_is_as_if_it_were_not_there(method, nothing, c
         absent |= {"encoding_format": nothing, "dimensions": nothing}
     await call(method.path, **absent)
     assert not absent.keys() - {"encoding_format"} & surface.server.calls[-1].body.keys()
-    said = surface.trail.spans.attributes()
-    assert said.get(IN_SOURCE) == method.plain[0]
-    assert not [name for name in said if "temperature" in name or "stream" in name]
+    attributes = surface.trail.spans.attributes()
+    assert attributes.get(IN_SOURCE) == method.plain[0]
+    assert not [name for name in attributes if "temperature" in name or "stream" in name]
 
 
 @pytest.mark.parametrize("stream", [None, False])
@@ -119,8 +119,8 @@ async def test_none_is_sent_as_null_and_not_recorded(call, surface):
     await call("chat.completions.create", temperature=None, stop=None)
     sent = surface.server.calls[-1].body
     assert (sent["temperature"], sent["stop"]) == (None, None)
-    said = surface.trail.spans.attributes()
-    assert not [name for name in said if "temperature" in name or "stop" in name]
+    attributes = surface.trail.spans.attributes()
+    assert not [name for name in attributes if "temperature" in name or "stop" in name]
 
 
 # Iterators and objects ---------------------------------------------------------------------------
@@ -165,8 +165,8 @@ async def test_what_the_client_takes_out_of_an_iterator_is_counted(call, surface
     if isinstance(stream, TypeError):
         pytest.skip(f"openai {openai.__version__} takes no iterator there")
     await surface.driver.read(stream)
-    said = surface.trail.spans.attributes()
-    assert (said[IN], said[IN_SOURCE]) == (ONE_SHOT[path][2], "counted")
+    attributes = surface.trail.spans.attributes()
+    assert (attributes[IN], attributes[IN_SOURCE]) == (ONE_SHOT[path][2], "counted")
 
 
 async def test_a_returned_message_may_be_sent_back_as_it_is(call, surface):
@@ -179,8 +179,8 @@ async def test_a_returned_message_may_be_sent_back_as_it_is(call, surface):
         stream=True,
     )
     await surface.driver.read(stream)
-    said = surface.trail.spans.attributes()
-    assert (said[IN], said[IN_SOURCE]) == (3 + 10 + 11 + 10, "counted")
+    attributes = surface.trail.spans.attributes()
+    assert (attributes[IN], attributes[IN_SOURCE]) == (3 + 10 + 11 + 10, "counted")
 
 
 async def test_returned_output_may_be_sent_back_as_input(driver, says, trail):
@@ -194,8 +194,8 @@ async def test_returned_output_may_be_sent_back_as_input(driver, says, trail):
     trail.spans.clear()
     given = [*USER, *first.output, *USER]
     await driver.call(client.responses.create, model=MODEL, input=given)
-    said = trail.spans.attributes()
-    assert (said[IN], said[IN_SOURCE]) == (3 + 10 + 11 + 10, "counted")
+    attributes = trail.spans.attributes()
+    assert (attributes[IN], attributes[IN_SOURCE]) == (3 + 10 + 11 + 10, "counted")
 
 
 async def test_the_callers_arguments_are_left_as_they_were(surface):
@@ -264,10 +264,10 @@ async def test_a_base_url_may_have_a_path(call, surface, path):
     """The address and port are told; the path is nobody's business."""
     client = surface.client(base_url=f"{surface.server.url}{path}")
     await call("chat.completions.create", client)
-    said = surface.trail.spans.attributes()
-    assert said["server.address"] == "127.0.0.1"
-    assert f":{said['server.port']}" in surface.server.url
-    assert not [value for value in said.values() if isinstance(value, str) and "v1" in value]
+    attributes = surface.trail.spans.attributes()
+    assert attributes["server.address"] == "127.0.0.1"
+    assert f":{attributes['server.port']}" in surface.server.url
+    assert not [value for value in attributes.values() if isinstance(value, str) and "v1" in value]
 
 
 async def test_a_deployment_in_the_base_url_of_azure(call, surface):

@@ -104,11 +104,12 @@ async def test_a_stream_that_is_cut_raises_as_usual(driver, says, trail):
     stream = await driver.call(client.responses.create, **INPUT, stream=True)
     with pytest.raises(Exception) as caught:
         await driver.read(stream)
-    said = trail.spans.attributes()
+    attributes = trail.spans.attributes()
     assert (
-        said["error.type"] == f"{type(caught.value).__module__}.{type(caught.value).__qualname__}"
+        attributes["error.type"]
+        == f"{type(caught.value).__module__}.{type(caught.value).__qualname__}"
     )
-    assert said.items() >= CUT.items()
+    assert attributes.items() >= CUT.items()
 
 
 # Closed early: counted from the deltas ------------------------------------------------------------
@@ -151,11 +152,11 @@ async def _closed_early(driver, says, trail, events, model):
     await driver.take(stream, len(begun) + len(events))
     running = tokentrail.current_usage(stream).output
     await driver.close(stream)
-    said = trail.spans.attributes()
-    assert said.get(OUT_SOURCE) in {None, running.source.value}
-    assert said["tokentrail.outcome"] == "closed_early"
-    assert "error.type" not in said
-    return said
+    attributes = trail.spans.attributes()
+    assert attributes.get(OUT_SOURCE) in {None, running.source.value}
+    assert attributes["tokentrail.outcome"] == "closed_early"
+    assert "error.type" not in attributes
+    return attributes
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -312,9 +313,9 @@ async def test_a_stream_resumed_says_where(surface):
     fetch = client.copy().responses.retrieve
     stream = await driver.call(fetch, made.id, stream=True, starting_after=3)
     await driver.read(stream)
-    said = surface.trail.spans.attributes()
-    assert said["gen_ai.request.stream_cursor"] == "3"
-    assert said["gen_ai.response.finish_reasons"] == ("stop",)
+    attributes = surface.trail.spans.attributes()
+    assert attributes["gen_ai.request.stream_cursor"] == "3"
+    assert attributes["gen_ai.response.finish_reasons"] == ("stop",)
 
 
 async def test_what_is_made_and_fetched_is_billed_once(surface):
@@ -334,10 +335,10 @@ async def test_what_is_made_and_fetched_is_billed_once(surface):
 async def test_a_failure_of_then_is_no_error_of_fetching(driver, says, trail):
     client = driver.client(says(Plain(responses.response(ANSWER, "failed"))))
     await driver.call(client.responses.retrieve, "resp_1")
-    said = trail.spans.attributes()
-    assert "error.type" not in said
-    assert said["tokentrail.outcome"] == "completed"
-    assert said["gen_ai.response.status"] == "failed"
+    attributes = trail.spans.attributes()
+    assert "error.type" not in attributes
+    assert attributes["tokentrail.outcome"] == "completed"
+    assert attributes["gen_ai.response.status"] == "failed"
 
 
 async def test_the_usage_of_a_background_response_is_recorded_once_it_is_known(surface):
@@ -345,14 +346,14 @@ async def test_the_usage_of_a_background_response_is_recorded_once_it_is_known(s
     client, driver = surface.client(), surface.driver
     queued = await driver.call(client.responses.create, **INPUT, background=True)
     assert queued.status == "queued"
-    said = surface.trail.spans.attributes()
-    assert said["gen_ai.response.status"] == "queued"
-    assert not {IN, OUT, IN_SOURCE, OUT_SOURCE} & said.keys()
+    attributes = surface.trail.spans.attributes()
+    assert attributes["gen_ai.response.status"] == "queued"
+    assert not {IN, OUT, IN_SOURCE, OUT_SOURCE} & attributes.keys()
     for _ in range(3):
         done = await driver.call(client.responses.retrieve, queued.id)
         assert done.output_text == SEA.answer
-    told = [span.attributes.get(OUT) for span in surface.trail.spans.all()]
-    assert told == [None, done.usage.output_tokens, None, None]
+    values = [span.attributes.get(OUT) for span in surface.trail.spans.all()]
+    assert values == [None, done.usage.output_tokens, None, None]
     own = surface.trail.metrics.one("tokentrail.usage.tokens", gen_ai_token_type="output")
     assert own.value == done.usage.output_tokens
     assert own.attributes["gen_ai.operation.name"] == "fetch_response"
@@ -371,9 +372,9 @@ async def test_a_background_stream_that_is_left_continues_and_is_recorded_later(
     stream = await driver.call(create, **INPUT, background=True, stream=True)
     began, *_ = await driver.take(stream, 4)
     await driver.close(stream)
-    said = surface.trail.spans.attributes()
-    assert said["tokentrail.outcome"] == "closed_early"
-    assert not {IN, OUT, IN_SOURCE, OUT_SOURCE} & said.keys()
+    attributes = surface.trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "closed_early"
+    assert not {IN, OUT, IN_SOURCE, OUT_SOURCE} & attributes.keys()
     fetch = client.responses.retrieve
     await driver.read(await driver.call(fetch, began.response.id, stream=True))
     *_, fetched = surface.trail.spans.all()
@@ -411,10 +412,10 @@ async def test_a_compaction_without_usage_has_a_counted_input_alone(driver, says
     """What it keeps is encrypted."""
     client = driver.client(says(Plain(responses.compaction(SILENT))))
     await driver.call(client.responses.compact, **INPUT)
-    said = trail.spans.attributes()
-    assert (said[IN], said[IN_SOURCE]) == (13, "counted")
-    assert OUT_SOURCE not in said
-    assert said["gen_ai.response.finish_reasons"] == ("compaction",)
+    attributes = trail.spans.attributes()
+    assert (attributes[IN], attributes[IN_SOURCE]) == (13, "counted")
+    assert OUT_SOURCE not in attributes
+    assert attributes["gen_ai.response.finish_reasons"] == ("compaction",)
 
 
 @has_compact

@@ -104,9 +104,9 @@ async def test_a_stream_is_recorded_when_it_ends_and_not_before(row, kind, surfa
     await driver.next(stream)
     assert surface.trail.spans.all() == ()
     await driver.close(stream)
-    said = surface.trail.spans.attributes()
-    assert said["tokentrail.outcome"] == "closed_early"
-    assert "error.type" not in said
+    attributes = surface.trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "closed_early"
+    assert "error.type" not in attributes
 
 
 @pytest.mark.parametrize("row", ROWS, ids=_title)
@@ -127,7 +127,7 @@ async def test_after_uninstrument_nothing_is_recorded(row, surface):
 # What a release lacks ----------------------------------------------------------------------------
 
 
-def _said(caplog, level):
+def _logged(caplog, level):
     return [
         record.getMessage()
         for record in caplog.records
@@ -145,10 +145,10 @@ def test_what_this_release_lacks_is_logged_at_debug_only(caplog, monkeypatch):
     with caplog.at_level(logging.DEBUG, "tokentrail"):
         install.install()
     install.remove()
-    lines = _said(caplog, logging.DEBUG)
+    lines = _logged(caplog, logging.DEBUG)
     assert {title for title in lacking if any(title in line for line in lines)} == lacking
     assert len(lines) == len(lacking)
-    assert _said(caplog, logging.WARNING) == []
+    assert _logged(caplog, logging.WARNING) == []
 
 
 @pytest.mark.parametrize(
@@ -172,6 +172,6 @@ def test_a_row_that_finds_nothing_is_no_error(row, optional, monkeypatch, caplog
         with caplog.at_level(logging.DEBUG, "tokentrail"):
             install.install()
     install.remove()
-    assert len(_said(caplog, logging.WARNING)) == (0 if optional else 1)
-    assert bool(_said(caplog, logging.DEBUG)) is optional
+    assert len(_logged(caplog, logging.WARNING)) == (0 if optional else 1)
+    assert bool(_logged(caplog, logging.DEBUG)) is optional
     assert all(row.title in line for line in caplog.messages)

@@ -29,11 +29,14 @@ async def test_a_plain_call(trail, driver, serve):
     assert server.calls[0].path == "/openai/deployments/my-deployment/chat/completions"
     span = trail.spans.one()
     assert span.name == "chat my-deployment"
-    told = span.attributes
-    assert told["gen_ai.provider.name"] == "azure.ai.openai"
-    assert told["gen_ai.request.model"] == "my-deployment"
-    assert told["gen_ai.response.model"] == "gpt-35-turbo"
-    assert (told["server.address"], told["gen_ai.usage.input_tokens"]) == ("127.0.0.1", 40)
+    attributes = span.attributes
+    assert attributes["gen_ai.provider.name"] == "azure.ai.openai"
+    assert attributes["gen_ai.request.model"] == "my-deployment"
+    assert attributes["gen_ai.response.model"] == "gpt-35-turbo"
+    assert (attributes["server.address"], attributes["gen_ai.usage.input_tokens"]) == (
+        "127.0.0.1",
+        40,
+    )
     for name in ("gen_ai.client.operation.duration", "gen_ai.client.token.usage"):
         for point in trail.metrics.points(name):
             assert point.attributes["gen_ai.provider.name"] == "azure.ai.openai"
@@ -43,13 +46,13 @@ async def test_the_empty_first_chunk_says_nothing_and_takes_nothing_back(trail, 
     stream = await _stream(driver, serve(Stream(chat.chunks(GPT35))))
     chunks = await driver.read(stream)
     assert (chunks[0].id, chunks[0].model, chunks[0].choices) == ("", "", [])
-    told = trail.spans.attributes()
-    assert told["gen_ai.response.model"] == "gpt-35-turbo"
-    assert told["gen_ai.response.id"] == f"chatcmpl-{GPT35.id}"
-    assert told["gen_ai.response.finish_reasons"] == ("stop",)
-    assert told["gen_ai.request.model"] == "my-deployment"
-    assert told["gen_ai.usage.output_tokens"] == 3
-    assert told["tokentrail.usage.encoding"] == "cl100k_base"
+    attributes = trail.spans.attributes()
+    assert attributes["gen_ai.response.model"] == "gpt-35-turbo"
+    assert attributes["gen_ai.response.id"] == f"chatcmpl-{GPT35.id}"
+    assert attributes["gen_ai.response.finish_reasons"] == ("stop",)
+    assert attributes["gen_ai.request.model"] == "my-deployment"
+    assert attributes["gen_ai.usage.output_tokens"] == 3
+    assert attributes["tokentrail.usage.encoding"] == "cl100k_base"
 
 
 async def test_a_deployment_unnamed_so_far_is_a_guess(trail, driver, serve):
@@ -57,10 +60,10 @@ async def test_a_deployment_unnamed_so_far_is_a_guess(trail, driver, serve):
     stream = await _stream(driver, serve(Stream(chat.chunks(GPT35))))
     await driver.next(stream)
     await driver.close(stream)
-    told = trail.spans.attributes()
-    assert "gen_ai.response.model" not in told
-    assert told["tokentrail.usage.input.source"] == "approximated"
-    assert "gen_ai.usage.input_tokens" not in told
+    attributes = trail.spans.attributes()
+    assert "gen_ai.response.model" not in attributes
+    assert attributes["tokentrail.usage.input.source"] == "approximated"
+    assert "gen_ai.usage.input_tokens" not in attributes
 
 
 async def test_a_deployment_is_remembered_once_an_answer_named_it(trail, driver, serve):
@@ -70,11 +73,11 @@ async def test_a_deployment_is_remembered_once_an_answer_named_it(trail, driver,
     stream = await _stream(driver, server)
     await driver.next(stream)
     await driver.close(stream)
-    told = trail.spans.attributes()
-    assert "gen_ai.response.model" not in told
-    assert told["tokentrail.usage.input.source"] == "counted"
-    assert told["tokentrail.usage.encoding"] == "cl100k_base"
-    assert told["gen_ai.usage.input_tokens"] == 13
+    attributes = trail.spans.attributes()
+    assert "gen_ai.response.model" not in attributes
+    assert attributes["tokentrail.usage.input.source"] == "counted"
+    assert attributes["tokentrail.usage.encoding"] == "cl100k_base"
+    assert attributes["gen_ai.usage.input_tokens"] == 13
 
 
 async def test_what_is_remembered_of_one_server_is_not_of_another(trail, driver, serve):

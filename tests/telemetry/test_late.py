@@ -72,8 +72,8 @@ async def test_a_tool_of_the_server_s_own_is_seen_late_as_well(driver, trail, se
             client.responses.create, model="gpt-4o-mini", input="hi", stream=True, tools=tools
         )
         await driver.read(stream)
-    told = [span.attributes["tokentrail.usage.output.source"] for span in trail.spans.all()]
-    assert told == ["approximated"] * 2
+    values = [span.attributes["tokentrail.usage.output.source"] for span in trail.spans.all()]
+    assert values == ["approximated"] * 2
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -52,7 +52,7 @@ def _nothing_conventional(trail):
     return True
 
 
-def _nothing_said(trail):
+def _nothing_leaked(trail):
     told = [str(dict(span.attributes)) for span in trail.spans.all()]
     assert not any(secret in text for text in told for secret in SECRETS)
     return True
@@ -92,7 +92,7 @@ async def test_a_picture(trail, driver, model):
     drawn = {("input", "text"): 4, ("input", "image"): 272, ("output", "image"): 544}
     assert _parts(trail) == drawn
     assert _nothing_conventional(trail)
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)
 
 
 async def test_a_streamed_picture(trail, driver, model):
@@ -101,13 +101,13 @@ async def test_a_streamed_picture(trail, driver, model):
     stream = await driver.call(client.images.generate, **DRAWN, stream=True)
     kinds = [event.type for event in await driver.read(stream)]
     assert kinds == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
-    said = trail.spans.attributes()
-    assert said["tokentrail.outcome"] == "completed"
-    assert said["gen_ai.response.time_to_first_chunk"] > 0
-    assert said["gen_ai.usage.image.output_tokens"] == 272
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "completed"
+    assert attributes["gen_ai.response.time_to_first_chunk"] > 0
+    assert attributes["gen_ai.usage.image.output_tokens"] == 272
     assert _own(trail) == {"input": 4, "output": 272}
     assert _nothing_conventional(trail)
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)
 
 
 async def test_streamed_pictures_are_recorded_together(trail, driver, serve):
@@ -127,8 +127,8 @@ async def test_a_picture_closed_early_has_no_usage(trail, driver, model, seen):
     stream = await driver.call(client.images.generate, **DRAWN, stream=True)
     await driver.take(stream, seen)
     await driver.close(stream)
-    said = trail.spans.attributes()
-    assert (said["tokentrail.outcome"], _usage(said)) == ("closed_early", {})
+    attributes = trail.spans.attributes()
+    assert (attributes["tokentrail.outcome"], _usage(attributes)) == ("closed_early", {})
     assert _own(trail) == {}
 
 
@@ -147,9 +147,9 @@ async def test_a_picture_that_the_connection_did_not_bring(trail, driver, serve)
     stream = await driver.call(client.images.generate, **DRAWN, stream=True)
     with pytest.raises(Exception, match=r"."):
         await driver.read(stream)
-    said = trail.spans.attributes()
-    assert said["tokentrail.outcome"] == "failed"
-    assert said["error.type"]
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.outcome"] == "failed"
+    assert attributes["error.type"]
 
 
 async def test_an_error_in_the_stream_is_a_failure(trail, driver, serve):
@@ -160,17 +160,17 @@ async def test_an_error_in_the_stream_is_a_failure(trail, driver, serve):
     with pytest.raises(openai.APIError):
         await driver.read(stream)
     assert trail.spans.attributes()["tokentrail.outcome"] == "failed"
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)
 
 
 async def test_a_refusal(trail, driver, serve):
     client = driver.client(serve(Plain({"error": {"message": "A secret sea."}}, 400)))
     with pytest.raises(openai.BadRequestError):
         await driver.call(client.moderations.create, input="A secret sea.")
-    said = trail.spans.attributes()
-    assert said["gen_ai.operation.name"] == "moderate"
-    assert said["error.type"] == "openai.BadRequestError"
-    assert _nothing_said(trail)
+    attributes = trail.spans.attributes()
+    assert attributes["gen_ai.operation.name"] == "moderate"
+    assert attributes["error.type"] == "openai.BadRequestError"
+    assert _nothing_leaked(trail)
 
 
 @pytest.mark.parametrize("method", ["transcriptions", "translations"])
@@ -182,19 +182,22 @@ async def test_an_answer_that_is_text(trail, driver, model, method, form):
     answer = await driver.call(create, model="whisper-1", file=_sound(), response_format=form)
     assert type(answer) is str
     assert audio.HEARD in answer
-    said = trail.spans.attributes()
-    assert (said["tokentrail.outcome"], said["gen_ai.output.type"]) == ("completed", "text")
-    assert _usage(said) == {}
-    assert _nothing_said(trail)
+    attributes = trail.spans.attributes()
+    assert (attributes["tokentrail.outcome"], attributes["gen_ai.output.type"]) == (
+        "completed",
+        "text",
+    )
+    assert _usage(attributes) == {}
+    assert _nothing_leaked(trail)
 
 
 async def test_sound_that_is_billed_by_the_second(trail, driver, model):
     """An attribute, and no tokens anywhere."""
     create = driver.client(model).audio.transcriptions.create
     await driver.call(create, model="whisper-1", file=_sound())
-    said = trail.spans.attributes()
-    assert said["tokentrail.usage.audio_seconds"] == 3.0
-    assert _usage(said) == {}
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.usage.audio_seconds"] == 3.0
+    assert _usage(attributes) == {}
     assert _own(trail) == {}
     assert _nothing_conventional(trail)
     assert trail.metrics.one("gen_ai.client.operation.duration").count == 1
@@ -220,16 +223,16 @@ async def test_a_streamed_transcript(trail, driver, model):
     assert events[-1].text == audio.HEARD
     assert _own(trail) == {"input": 34, "output": 7}
     assert _nothing_conventional(trail)
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)
 
 
 async def test_speech_is_whole_and_of_its_own_type(trail, driver, model):
     answer = await driver.call(driver.client(model).audio.speech.create, **SPEECH)
     assert type(answer).__name__ == "HttpxBinaryResponseContent"
     assert answer.content == audio.SPOKEN
-    said = trail.spans.attributes()
-    assert (said["gen_ai.output.type"], _usage(said)) == ("speech", {})
-    assert _nothing_said(trail)
+    attributes = trail.spans.attributes()
+    assert (attributes["gen_ai.output.type"], _usage(attributes)) == ("speech", {})
+    assert _nothing_leaked(trail)
 
 
 async def test_speech_as_events_has_its_usage(trail, driver, model):
@@ -294,11 +297,11 @@ async def test_speech_in_pieces_is_recorded_at_its_end(trail, driver, model, who
 async def test_a_moderation(trail, driver, model):
     client = driver.client(model)
     await driver.call(client.moderations.create, input=["A secret sea."])
-    said = trail.spans.attributes()
-    assert said["gen_ai.response.model"] == "omni-moderation-2024-09-26"
-    assert said["gen_ai.response.id"] == "modr-70ke27a11"
-    assert _usage(said) == {}
-    assert _nothing_said(trail)
+    attributes = trail.spans.attributes()
+    assert attributes["gen_ai.response.model"] == "omni-moderation-2024-09-26"
+    assert attributes["gen_ai.response.id"] == "modr-70ke27a11"
+    assert _usage(attributes) == {}
+    assert _nothing_leaked(trail)
 
 
 @pytest.mark.settings(metric_names="both", count_verification_ratio=1.0)
@@ -315,4 +318,4 @@ async def test_a_decision(trail, driver, model):
     assert _own(trail) == {"input": 4, "output": 1}
     assert _nothing_conventional(trail)
     assert trail.metrics.points("tokentrail.usage.count_ratio") == []
-    assert _nothing_said(trail)
+    assert _nothing_leaked(trail)

@@ -15,7 +15,7 @@ def _usage(made):
     return {"prompt_tokens": 40, "completion_tokens": made, "total_tokens": 40 + made}
 
 
-def _said(text, usage, finish=None):
+def _piece(text, usage, finish=None):
     choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish}
     return Event({**HEAD, "choices": [choice], "usage": usage})
 
@@ -24,16 +24,24 @@ def _bare(usage):
     return Event({**HEAD, "choices": [], "usage": usage})
 
 
-THREE = [_said("one", _usage(1)), _said(" two", _usage(2)), _said(" three", _usage(3))]
+THREE = [
+    _piece("one", _usage(1)),
+    _piece(" two", _usage(2)),
+    _piece(" three", _usage(3)),
+]
 ENDS = {
     # what comes, the source of the output, its tokens
     "as if cut off": (THREE[:2], "reported", 2),
     "with a done": ([*THREE[:2], DONE], "reported", 2),
-    "having reported more than was seen": ([_said("one", _usage(9))], "reported", 9),
-    "with more after the last report": ([*THREE[:2], _said(" three", None)], "counted", 3),
-    "with an empty one after a running total": ([*THREE[:2], _said("", None)], "counted", 2),
-    "with a reason": ([*THREE[:2], _said("", _usage(3), "stop"), DONE], "reported", 3),
-    "with a reason before": ([_said("one", None, "stop"), _said("", _usage(3))], "reported", 3),
+    "having reported more than was seen": ([_piece("one", _usage(9))], "reported", 9),
+    "with more after the last report": ([*THREE[:2], _piece(" three", None)], "counted", 3),
+    "with an empty one after a running total": ([*THREE[:2], _piece("", None)], "counted", 2),
+    "with a reason": ([*THREE[:2], _piece("", _usage(3), "stop"), DONE], "reported", 3),
+    "with a reason before": (
+        [_piece("one", None, "stop"), _piece("", _usage(3))],
+        "reported",
+        3,
+    ),
     "with a chunk for the report": ([*THREE[:2], _bare(_usage(3)), DONE], "reported", 3),
 }
 
@@ -49,8 +57,8 @@ async def test_the_last_report_of_a_stream_read_to_its_end_counts(
         client.chat.completions.create, model="gpt-4o-mini", messages=MESSAGES, stream=True
     )
     await driver.read(stream)
-    told = trail.spans.attributes()
-    assert told["tokentrail.usage.output.source"] == source
+    attributes = trail.spans.attributes()
+    assert attributes["tokentrail.usage.output.source"] == source
     where = "tokentrail.usage.approximated" if source == "approximated" else "gen_ai.usage"
-    assert told[f"{where}.output_tokens"] == tokens
-    assert told["gen_ai.usage.input_tokens"] == 40
+    assert attributes[f"{where}.output_tokens"] == tokens
+    assert attributes["gen_ai.usage.input_tokens"] == 40

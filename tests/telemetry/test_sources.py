@@ -143,7 +143,7 @@ STREAMS = {
 }
 
 
-def _told(trail):
+def _usage_attributes(trail):
     return {k: v for k, v in trail.spans.attributes().items() if ".usage." in k}
 
 
@@ -161,7 +161,7 @@ def _conventional(trail):
 
 def _check_points(trail):
     """The metric says of both directions what the span says under ``gen_ai.*``, and no more."""
-    told = _told(trail)
+    told = _usage_attributes(trail)
     expected = {}
     for kind in ("input", "output"):
         if f"gen_ai.usage.{kind}_tokens" in told:
@@ -182,7 +182,7 @@ async def test_of_a_stream_that_is_read_to_its_end(trail, driver, serve, case):
     events, expected = STREAMS[case]
     stream = await _stream(driver, serve(Stream([*events, Event("[DONE]")])))
     await driver.read(stream)
-    assert _told(trail) == expected
+    assert _usage_attributes(trail) == expected
     _check_points(trail)
 
 
@@ -238,7 +238,7 @@ async def test_of_a_stream_that_is_closed(trail, driver, serve, case):
     for _ in range(taken):
         await driver.next(stream)
     await driver.close(stream)
-    assert _told(trail) == expected
+    assert _usage_attributes(trail) == expected
     assert "error.type" not in trail.spans.attributes()
     _check_points(trail)
 
@@ -263,7 +263,7 @@ async def test_of_a_stream_that_fails(trail, driver, serve, case):
     kind = type(raised.value)
     assert attributes["error.type"] == f"{kind.__module__}.{kind.__qualname__}"
     assert attributes["tokentrail.outcome"] == "failed"
-    assert _told(trail) == expected
+    assert _usage_attributes(trail) == expected
     _check_points(trail)
 
 
@@ -278,7 +278,7 @@ async def test_without_an_answer_there_is_no_usage(trail, driver, serve, reply, 
     create = client.chat.completions.create
     with pytest.raises(Exception):
         await driver.call(create, model="gpt-4o", messages=MESSAGES, stream=stream)
-    assert _told(trail) == {}
+    assert _usage_attributes(trail) == {}
     assert trail.metrics.names() & {"gen_ai.client.token.usage", "tokentrail.usage.tokens"} == set()
     assert trail.metrics.one("gen_ai.client.operation.duration").count == 1
 
@@ -296,7 +296,7 @@ async def test_of_several_attempts_the_last_counts(trail, driver, serve, stream)
     if stream:
         await driver.read(found)
     assert len(server.calls) == 3
-    assert _told(trail) == REPORTED
+    assert _usage_attributes(trail) == REPORTED
     assert "error.type" not in trail.spans.attributes()
     assert trail.metrics.one("gen_ai.client.operation.duration").count == 1
     _check_points(trail)
@@ -312,7 +312,7 @@ async def test_of_several_choices_the_output_is_the_sum(trail, driver, serve, st
     found = await driver.call(create, model="gpt-4o", messages=MESSAGES, n=3, stream=stream)
     if stream:
         await driver.read(found)
-    assert _told(trail) == {**COUNTED, "gen_ai.usage.output_tokens": 3 + 1 + 2}
+    assert _usage_attributes(trail) == {**COUNTED, "gen_ai.usage.output_tokens": 3 + 1 + 2}
     assert trail.spans.attributes()["gen_ai.response.finish_reasons"] == ("stop",) * 3
     _check_points(trail)
 
@@ -331,7 +331,7 @@ async def test_what_a_model_thinks_unseen_is_not_claimed(trail, driver, serve, m
     answer = Answer(("Hello there.",), None, model)
     stream = await _stream(driver, serve(Stream(chat.chunks(answer))), model=model)
     await driver.read(stream)
-    assert _told(trail) == VISIBLE
+    assert _usage_attributes(trail) == VISIBLE
     _check_points(trail)
     own = trail.metrics.one("tokentrail.usage.tokens", gen_ai_token_type="output")
     assert own.attributes["tokentrail.usage.source"] == "visible"
@@ -345,7 +345,7 @@ async def test_a_model_that_is_asked_not_to_reason_is_counted(trail, driver, ser
     body = {"reasoning_effort": "none"}  # openai 1.40 takes it nowhere else
     stream = await _stream(driver, server, model="gpt-5.1", extra_body=body)
     await driver.read(stream)
-    told = _told(trail)
+    told = _usage_attributes(trail)
     assert told["tokentrail.usage.output.source"] == "counted"
     assert told["gen_ai.usage.output_tokens"] == 3 + 3
 
@@ -354,7 +354,7 @@ async def test_what_a_model_thinks_is_known_from_a_report(trail, driver, serve):
     answer = Answer(("Hello there.",), Usage(12, 195, reasoning=192), "o3")
     stream = await _stream(driver, serve(Stream(chat.chunks(answer, "last"))), model="o3")
     await driver.read(stream)
-    assert _told(trail) == {
+    assert _usage_attributes(trail) == {
         "tokentrail.usage.input.source": "reported",
         "gen_ai.usage.input_tokens": 12,
         "tokentrail.usage.output.source": "reported",
@@ -369,7 +369,7 @@ async def test_an_unknown_model_never_enters_the_conventional_names(trail, drive
     server = serve(Stream(chat.chunks(answer)))
     stream = await _stream(driver, server, model="llama-9")
     await driver.read(stream)
-    assert not [name for name in _told(trail) if name.startswith("gen_ai.")]
+    assert not [name for name in _usage_attributes(trail) if name.startswith("gen_ai.")]
     assert trail.metrics.points("gen_ai.client.token.usage") == []
     own = trail.metrics.points("tokentrail.usage.tokens")
     assert {(p.attributes["gen_ai.token.type"], p.value) for p in own} == {
@@ -391,7 +391,7 @@ async def test_a_part_of_a_report_is_no_part_of_a_count(trail, driver, serve):
     steps = [*_texts({**_usage(40, 1), **details}), _finish(), Event("[DONE]")]
     stream = await _stream(driver, serve(Stream(steps)))
     await driver.read(stream)
-    assert _told(trail) == {
+    assert _usage_attributes(trail) == {
         **REPORTED_INPUT,
         "gen_ai.usage.cache_read.input_tokens": 30,
         **COUNTED_OUTPUT,
@@ -408,7 +408,7 @@ async def test_a_part_of_an_input_that_is_not_reported_is_no_part_of_its_count(
     usage = {"completion_tokens": 50, "prompt_tokens_details": details}
     client = driver.client(serve(Plain({**chat.completion(HI), "usage": usage})))
     await driver.call(client.chat.completions.create, model="gpt-4o", messages=MESSAGES)
-    assert _told(trail) == {
+    assert _usage_attributes(trail) == {
         **COUNTED_INPUT,
         "tokentrail.usage.output.source": "reported",
         "gen_ai.usage.output_tokens": 50,
@@ -443,7 +443,7 @@ async def test_the_name_of_a_tool_is_billed_where_there_was_a_choice(
     declared = [_tool(), about][:tools]
     asked = {"messages": MESSAGES, "tools": declared, "tool_choice": choice}
     await driver.call(create, model="gpt-4o", **asked)
-    told = _told(trail)
+    told = _usage_attributes(trail)
     assert told["tokentrail.usage.output.source"] == "counted"
     assert told["gen_ai.usage.output_tokens"] == billed
 
@@ -457,7 +457,7 @@ async def test_the_name_of_a_schema_is_billed_beside_tools(trail, driver, serve)
         driver.client(server).chat.completions.create, model="gpt-4o", messages=MESSAGES,
         tools=[_tool()], response_format={"type": "json_schema", "json_schema": form},
     )  # fmt: skip
-    told = _told(trail)
+    told = _usage_attributes(trail)
     assert told["tokentrail.usage.output.source"] == "counted"
     assert told["gen_ai.usage.output_tokens"] == 3 + 1 + 2 + 1
 
@@ -490,7 +490,7 @@ async def test_what_is_changed_deep_inside_is_not_counted(trail, driver, serve, 
         answer = await driver.call(create, **asked)
         if streamed:
             await driver.read(answer)
-        said = _told(trail)
+        said = _usage_attributes(trail)
         trail.spans.clear()
         return said
 
@@ -502,7 +502,7 @@ async def test_any_collection_of_messages_is_read_as_a_list_is(trail, driver, se
     steps = [*_texts(), _finish(), Event("[DONE]")]
     stream = await _stream(driver, serve(Stream(steps)), messages=kind(MESSAGES))
     await driver.read(stream)
-    assert _told(trail) == COUNTED
+    assert _usage_attributes(trail) == COUNTED
 
 
 async def test_an_impossible_usage_is_none(trail, driver, serve):
@@ -536,7 +536,7 @@ async def test_what_the_application_changes_later_is_not_counted(trail, driver, 
     messages[0]["content"] = "Something else, and longer than it was before."
     messages.append({"role": "assistant", "content": "Hello there."})
     await driver.read(stream)
-    assert _told(trail) == COUNTED
+    assert _usage_attributes(trail) == COUNTED
 
 
 @pytest.mark.parametrize("mode", ["async"])
@@ -557,7 +557,7 @@ async def test_what_is_changed_before_a_coroutine_is_awaited_is_sent_and_counted
         await driver.read(answer)
     assert server.calls[0].body["messages"] == MESSAGES[:1]
     told = "gen_ai.usage.input_tokens"
-    assert _told(trail)[told] == COUNTED[told]
+    assert _usage_attributes(trail)[told] == COUNTED[told]
 
 
 class Unreadable(collections.UserDict):
@@ -583,7 +583,7 @@ async def test_a_prompt_that_cannot_be_read_makes_no_number_exact(
     if streamed:
         await driver.read(answer)
     assert server.calls[0].body["messages"] == MESSAGES[:1]
-    told = _told(trail)
+    told = _usage_attributes(trail)
     assert not {name for name in told if name.startswith("gen_ai.usage.")}
     assert "counted" not in told.values()
 

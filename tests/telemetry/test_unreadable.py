@@ -33,15 +33,15 @@ def _parse(client):
     return found or client.beta.chat.completions.parse
 
 
-def _told(trail, error):
-    said = trail.spans.attributes()
-    assert (said[IN], said[OUT]) == (40, 30)
-    assert said["tokentrail.usage.output.source"] == "reported"
-    assert said["gen_ai.response.model"] == CUT.model
+def _require_report(trail, error):
+    attributes = trail.spans.attributes()
+    assert (attributes[IN], attributes[OUT]) == (40, 30)
+    assert attributes["tokentrail.usage.output.source"] == "reported"
+    assert attributes["gen_ai.response.model"] == CUT.model
     point = trail.metrics.one("gen_ai.client.token.usage", gen_ai_token_type="output")
     assert point.sum == 30
-    assert said.get("error.type", "") == error
-    return said
+    assert attributes.get("error.type", "") == error
+    return attributes
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ async def test_a_completion_that_cannot_be_parsed_was_billed(trail, driver, serv
     if hasattr(client.chat.completions, "parse"):
         assert is_one_call
     kind = f"{error.__module__}.{error.__name__}" if is_one_call else ""
-    said = _told(trail, kind)
+    said = _require_report(trail, kind)
     assert said["gen_ai.response.finish_reasons"] == (finish,)
 
 
@@ -72,7 +72,7 @@ async def test_a_response_that_cannot_be_parsed_was_billed(trail, driver, serve)
         pytest.skip("this openai has no responses.parse")
     with pytest.raises(ValidationError):
         await driver.call(client.responses.parse, model="gpt-4o", input="Hi", text_format=Named)
-    assert _told(trail, "pydantic_core._pydantic_core.ValidationError")
+    assert _require_report(trail, "pydantic_core._pydantic_core.ValidationError")
 
 
 async def test_a_body_that_the_client_refuses_was_billed(trail, driver, serve):
@@ -82,7 +82,7 @@ async def test_a_body_that_the_client_refuses_was_billed(trail, driver, serve):
     client = driver.client(serve(Plain(body)), _strict_response_validation=True)
     with pytest.raises(openai.APIResponseValidationError):
         await driver.call(client.chat.completions.create, **ASKED)
-    _told(trail, "openai.APIResponseValidationError")
+    _require_report(trail, "openai.APIResponseValidationError")
 
 
 async def test_a_raw_answer_is_parsed_by_the_application_alone(trail, driver, serve):
@@ -99,7 +99,7 @@ async def test_a_raw_answer_is_parsed_by_the_application_alone(trail, driver, se
         pytest.skip("this openai has no chat.completions.with_raw_response.parse")
     parse = client.chat.completions.with_raw_response.parse
     raw = await driver.call(parse, **ASKED, response_format=Seen)
-    assert _told(trail, "")["tokentrail.outcome"] == "completed"
+    assert _require_report(trail, "")["tokentrail.outcome"] == "completed"
     with pytest.raises(openai.LengthFinishReasonError):
         raw.parse()
     assert made == []
@@ -112,5 +112,5 @@ async def test_a_raw_answer_that_is_no_json_is_no_answer(trail, driver, serve):
     raw = await driver.call(client.chat.completions.with_raw_response.create, **ASKED)
     with pytest.raises(json.JSONDecodeError):
         raw.parse()
-    said = trail.spans.attributes()
-    assert (said["tokentrail.outcome"], OUT in said) == ("failed", False)
+    attributes = trail.spans.attributes()
+    assert (attributes["tokentrail.outcome"], OUT in attributes) == ("failed", False)

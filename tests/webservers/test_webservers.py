@@ -110,7 +110,7 @@ ALL = [
 ]
 
 
-def _said(answer, lines):
+def _lines(answer, lines):
     return [answer.readline() for _ in range(lines)]
 
 
@@ -149,7 +149,7 @@ def test_the_client_is_gone_in_the_middle(serve, served, talker):
     """The call ends with the tokens until then, and the model is hung up on."""
     web = serve(*served.command)
     answer = web.get("?endless=true")
-    said = _said(answer, 5)
+    said = _lines(answer, 5)
     _leave(answer)
     if served is STARLETTE:  # it reads on for itself
         eventually(lambda: talker.sent > len(said), "word")
@@ -167,7 +167,7 @@ def test_it_is_asked_to_stop_in_the_middle(serve, served, talker):
     """The call is told: uvicorn cancels it after a second, gunicorn waits for it to end."""
     web = serve(*served.command)
     answer = web.get("?endless=true")
-    said = _said(answer, 5)
+    said = _lines(answer, 5)
     if served is STARLETTE:
         eventually(lambda: talker.sent > len(said), "word")
     web.stop(signal.SIGTERM)
@@ -200,7 +200,7 @@ def test_a_plain_generator_is_not_closed_when_the_client_is_gone(serve, talker):
     """
     web = serve(*PLAIN.command)
     answer = web.get("?endless=true")
-    said = _said(answer, 5)
+    said = _lines(answer, 5)
     _leave(answer)
     eventually(lambda: talker.sent > len(said) + 40, "word that nobody reads")
     sent = talker.sent
@@ -218,7 +218,7 @@ def test_past_the_graceful_timeout_what_is_open_is_lost(serve, served, talker):
     web.get().read()
     before = web.call()
     answer = web.get("?endless=true")
-    _said(answer, 5)
+    _lines(answer, 5)
     web.stop(signal.SIGTERM)
     web.await_end()
     assert web.calls() == [before]
@@ -230,7 +230,7 @@ def test_a_worker_that_is_less_patient_than_gunicorn_loses_nothing(serve, talker
     """The stream is cancelled, and the lifespan tells it, before gunicorn kills."""
     web = serve(*GUNICORN_ASGI, "impatient.ImpatientWorker", *IMPATIENT)
     answer = web.get("?endless=true")
-    said = _said(answer, 5)
+    said = _lines(answer, 5)
     web.stop(signal.SIGTERM)
     web.await_end()
     call = web.call()

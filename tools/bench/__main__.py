@@ -218,7 +218,7 @@ def _starts(subjects: list[tuple[Subject, Path]], results: Results, *, quick: bo
             if subject.home or (subject.name != OURS and number >= others):
                 continue
             command = [str(interpreter), "-m", "bench.startup", subject.name]
-            told = _told(results, f"{subject.name}: start", command)
+            told = _printed(results, f"{subject.name}: start", command)
             results.add("on", subject.name, "start", told)
 
 
@@ -231,11 +231,11 @@ def _first_uses(subjects: list[tuple[Subject, Path]], results: Results, *, quick
         for label, more in (("first use", ()), ("first use, preloaded", ("o200k_base",))) * (
             FIRST_USES[quick]
         ):
-            told = _told(results, label, [str(interpreter), "-m", "bench.first_use", *more])
+            told = _printed(results, label, [str(interpreter), "-m", "bench.first_use", *more])
             results.add("on", OURS, label, told)
 
 
-def _told(results: Results, label: str, command: list[str]) -> dict[str, list[float]]:
+def _printed(results: Results, label: str, command: list[str]) -> dict[str, list[float]]:
     """Return what a fresh process prints; nothing of one that fails."""
     try:
         ran = subprocess.run(

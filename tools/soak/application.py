@@ -88,12 +88,12 @@ class Told(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Add a span."""
-        said = span.attributes or {}
-        tokens = said.get("gen_ai.usage.output_tokens", 0)
+        attributes = span.attributes or {}
+        tokens = attributes.get("gen_ai.usage.output_tokens", 0)
         with self.lock:
             self.spans += 1
             self.output += tokens if isinstance(tokens, int) else 0
-            self.estimated += said.get("tokentrail.usage.output.source") == "approximated"
+            self.estimated += attributes.get("tokentrail.usage.output.source") == "approximated"
 
 
 class Application:

@@ -51,7 +51,8 @@ def _burns(name: str, label: str, comparison: str, budget: str) -> list[str]:
         comment=_COMMENT,
         annotations={
             "summary": f"{{{{ $labels.{label} }}}} spends a day's budget in four hours",
-            "description": f"{{{{ $value | humanize }}}} USD in four hours; a day: {budget}",
+            "description": f"At this pace {{{{ $value | humanize }}}} USD are spent in four hours;"
+            f" the daily budget is {budget}.",
             "runbook_url": f"{DOCS}/runbooks.md#{name}",
             "panel_url": _PANEL,
         },

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.config.environment import EnvironmentValue, read_value, warn_of_refused
 from tokentrail.config.schema import SETTINGS, Setting
+from tokentrail.config.unknown import describe_unknown
 from tokentrail.config.values import ContentCapture
 from tokentrail.support import guard
 
@@ -96,9 +97,7 @@ def describe_unknown_option(name: str) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(name, [setting.name for setting in SETTINGS], n=1)
-    return f"{name} in {VARIABLE} is not a setting" + (
-        f": the nearest is {near[0]}" if near else ""
-    )
+    return describe_unknown(f"{name} in {VARIABLE}", near[0] if near else None)
 
 
 def read_section(environ: Mapping[str, str]) -> Mapping[str, object]:

@@ -78,10 +78,13 @@ def read_arguments(arguments: Mapping[str, object]) -> dict[str, object]:
 
 
 def _require_known(arguments: Mapping[str, object]) -> None:
-    known = {setting.name for setting in SETTINGS}
+    known = sorted(setting.name for setting in SETTINGS)
     for name in arguments:
         if name not in known:
-            message = f"tokentrail has no setting {name!r}; there are: {', '.join(sorted(known))}"
+            from difflib import get_close_matches
+
+            near = "".join(f": the nearest is {one}" for one in get_close_matches(name, known, n=1))
+            message = f"tokentrail has no setting {name!r}{near}; there are: {', '.join(known)}"
             raise TypeError(message)
 
 

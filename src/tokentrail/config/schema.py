@@ -61,7 +61,10 @@ class Setting:
     @property
     def default_text(self) -> str:
         """The default as a user writes it; ``none`` for nothing."""
-        value = self.default.value if isinstance(self.default, Enum) else self.default
+        value = self.default
+        if isinstance(value, Enum):
+            text = str(value.value)
+            return text if text in self.allowed else text.upper()
         if isinstance(value, bool):
             return str(value).lower()
         if isinstance(value, tuple):

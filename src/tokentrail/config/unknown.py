@@ -23,9 +23,8 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
 
 def describe_unknown(name: str, nearest: str | None) -> str:
     """Return a sentence on one of them."""
-    if nearest is None:
-        return f"{name} is not a setting"
-    return f"{name} is not a setting: the nearest is {nearest}"
+    known = f": the nearest is {nearest}" if nearest else ""
+    return f"{name} is not a setting and has no effect{known}"
 
 
 def _nearest(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The verdict: calls made here are exported, are not and why, or nobody can know from here."""
+"""The verdict: whether calls made here are exported, and if not, why not; or unknown."""
 
 from __future__ import annotations
 

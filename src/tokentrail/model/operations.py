@@ -62,7 +62,7 @@ def _inference(  # noqa: PLR0913 - facts of a row, by name
     content: str | None = None,
     has_usage_option: bool = False,
 ) -> OperationRow:
-    """Return the row of an operation of which the conventions know everything."""
+    """Return the row of an operation that the conventions describe fully."""
     return OperationRow(
         name,
         part,

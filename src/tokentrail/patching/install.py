@@ -165,7 +165,8 @@ def _missing(row: Method) -> None:
     else:
         guard.warn_once(
             row.title,
-            "openai has no %s where tokentrail looks for it, so its calls are not recorded.",
+            "The installed openai has no %s, so calls of it are not recorded. A newer tokentrail "
+            "may know where it is.",
             row.title,
         )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import ProxyTracer, Tracer
 
 MAX_OPEN: Final = 4096
-"""Open spans whose names are remembered: of more, the oldest are forgotten."""
+"""The most open spans whose names are remembered; the oldest are forgotten first."""
 _PATIENCE: Final = 20.0
 """Seconds that an exit without exit hooks waits for rows of calls that have ended."""
 

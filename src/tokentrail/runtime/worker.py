@@ -418,8 +418,8 @@ class Worker:
         if self.dropped:
             guard.warn_once(
                 "queue",
-                "Too much waits for tokentrail's thread: %s calls whose streams were dropped are "
-                "not recorded. Logged once.",
+                "Too much work waits for tokentrail's thread, so %s calls are not recorded: their "
+                "streams were never closed. Close streams, or run more processes. Logged once.",
                 self.dropped,
             )
 

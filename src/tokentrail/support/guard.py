@@ -129,8 +129,8 @@ def _note(place: str, error: BaseException) -> None:
     path = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames))
     with suppress(Exception):  # a log handler of the application may raise
         _logger.error(
-            "tokentrail failed at %s (%s at %s). The application's call is not affected; its "
-            "telemetry may be incomplete. Logged once for this place.",
+            "tokentrail failed at %s (%s at %s). Your call is not affected, but its telemetry may "
+            "be incomplete. Please report this line. Logged once for this place.",
             place,
             type(error).__name__,
             path,

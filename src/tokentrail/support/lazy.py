@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """Return the ``__getattr__`` of a package of which most programs need nothing.
+    """Return the ``__getattr__`` of a package that most programs do not need.
 
     ``homes``: for each module, below ``tokentrail``, the names that it has, with blanks between.
     A name is looked up once: it is the package's own from then on. A module that such a name stands

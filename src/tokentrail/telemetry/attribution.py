@@ -156,7 +156,7 @@ def _is_uniform(values: Sequence[object]) -> bool:
 def with_context_attributes(
     request: Request, baggage_keys: tuple[str, ...], context: Context
 ) -> Request:
-    """Return ``request`` with what ``context`` says of whose it is, and of which conversation."""
+    """Return ``request`` with the attribution and the conversation id of ``context``."""
     block, conversation = _current(context), _conversation_id(context)
     if conversation is None and block is None and not baggage_keys:
         return request

@@ -47,7 +47,8 @@ def load() -> Hook | None:
     except ImportError:
         guard.warn_once(
             COMPLETION_HOOK,
-            "%s=%r needs opentelemetry-util-genai, which is not installed.",
+            "%s=%r has no effect without opentelemetry-util-genai: pip install "
+            "opentelemetry-util-genai.",
             COMPLETION_HOOK,
             name,
         )

@@ -108,8 +108,8 @@ class Emitter:
         if not any(given or _is_sdk(get_global()) for given, get_global in pairs):
             guard.inform_once(
                 "no provider",
-                "Calls of openai are recorded, and go nowhere: there is no tracer or meter "
-                "provider. Run the program under opentelemetry-instrument, or set one up, as with "
+                "No call of openai is exported: there is no tracer or meter provider. Run the "
+                "program under opentelemetry-instrument, or set a provider, for example with "
                 "opentelemetry.trace.set_tracer_provider().",
             )
 

@@ -89,7 +89,7 @@ def count_tokens(
     if request is not None:
         return _of_request(request, model, encoding, (messages_or_text, tools, tool_choice))
     if messages_or_text is _ABSENT:
-        message = "count_tokens() takes messages_or_text, or request="
+        message = "count_tokens() needs something to count: messages_or_text, or request="
         raise TypeError(message)
     name = _encoding_name(model, encoding)
     prompt = _prompt(messages_or_text, tools, tool_choice)
@@ -106,7 +106,8 @@ def _of_request(
         _refuse("request", request, "a dict, the arguments of a call")
     if others != (_ABSENT, None, None):
         message = (
-            "request= already has them: pass no messages_or_text, tools or tool_choice with it"
+            "request= has its own messages and tools: leave out messages_or_text, tools and"
+            " tool_choice"
         )
         raise TypeError(message)
     read = read_request(request)
@@ -134,7 +135,7 @@ def _encoding_name(model: object, encoding: object) -> str:
         _refuse("encoding", encoding, f"one of {', '.join(map(repr, _ENCODINGS))}, or None")
     name = resolve(encoding)
     if name is None:
-        message = f"encoding={encoding!r} is not one of {', '.join(map(repr, _ENCODINGS))}"
+        message = f"encoding={encoding!r} is not allowed; allowed: {', '.join(_ENCODINGS)}"
         raise ValueError(message)
     return name
 

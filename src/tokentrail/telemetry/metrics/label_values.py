@@ -62,10 +62,11 @@ class LabelValues:
     def _note_full(self, most: int, what: str) -> None:
         guard.warn_once(
             f"full {self._name} {most}",
-            "Metrics have %s %s of %s: further ones are _OTHER from now on. Spans have all.",
+            "%s has %s %s on metrics, the most that are recorded: metrics have further ones as "
+            "_OTHER from now on. Spans have all values.",
+            self._name,
             most,
             what,
-            self._name,
         )
 
 

@@ -47,7 +47,7 @@ else:
     explanation = LateModule("telemetry.explanation")
 
 COUNTED_BY_PART: Final = BILLED.keys() - WITH_TOKEN_METRICS
-"""The operations of which only our own total has tokens: reported ones by what they cost."""
+"""Operations with tokens in our own total only: reported ones, by what they cost."""
 _AT_ONCE: Final = 16
 """How many gaps are recorded between pauses of the worker: a quarter of a millisecond."""
 
