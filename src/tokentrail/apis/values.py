@@ -45,11 +45,13 @@ def fields(value: object) -> Mapping[str, object]:
     """
     if type(value) is dict:
         return value
+    if value is None:  # often, and an exception takes long
+        return _NOTHING
     try:
         declared = value.__dict__
         extra = value.__pydantic_extra__  # type: ignore[attr-defined]
     except AttributeError:
-        return _NOTHING if value is None else _plain_fields(value)
+        return _plain_fields(value)
     if type(declared) is not dict:
         return _NOTHING
     return {**extra, **declared} if extra and type(extra) is dict else declared

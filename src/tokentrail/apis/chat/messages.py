@@ -158,6 +158,8 @@ def read_tool_call(call: object) -> ToolCall | None:
 
 
 def _call(call: object, arguments: str, own_id: str | None = None) -> ToolCall | None:
+    if call is None:
+        return None
     given = fields(call)
     name = nonempty_str(given.get("name"))
     if name is None:
@@ -195,6 +197,8 @@ def _declaration(tool: Mapping[str, object]) -> Mapping[str, object] | None:
 
 def read_tool_choice(choice: object) -> str | None:
     """Return "none", "auto", "required" or "name:<function>", in any API's form."""
+    if choice is None:
+        return None
     if isinstance(choice, str):
         return plain_str(choice) if choice in _TOOL_CHOICES else None
     given = fields(choice)
