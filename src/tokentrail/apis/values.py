@@ -183,7 +183,9 @@ class Parameters:
     def __init__(self, *rows: Parameter) -> None:
         """If two rows fill the same field, the later one is used."""
         self._rows: dict[str, list[tuple[int, str, Callable[[Any], object]]]] = {}
-        for rank, (name, field, read) in enumerate(rows):
+        filled = [field for _, field, _ in rows]
+        for place, (name, field, read) in enumerate(rows, 1):
+            rank = place if filled.count(field) > 1 else 0  # 0: no other row fills the field
             self._rows.setdefault(name, []).append((rank, field, read))
 
     def read(
@@ -197,7 +199,8 @@ class Parameters:
         for name, given in arguments.items():
             for rank, field, read in self._rows.get(name, ()):
                 value = read(given)
-                if value is not None and rank >= ranks.get(field, -1):
+                if value is not None and (not rank or rank >= ranks.get(field, 0)):
                     known[field] = value
-                    ranks[field] = rank
+                    if rank:
+                        ranks[field] = rank
         return Request(prompt=prompt, **known)

@@ -196,7 +196,7 @@ class StreamHooks:
         passing = error if _came_by(error, caller) else None
         # GeneratorExit: the collector may be finalising a generator, so no lock may be taken.
         finalising = isinstance(error, GeneratorExit)
-        if self.phase in {_OBSERVED, _CLOSING}:
+        if self.phase is _OBSERVED or self.phase is _CLOSING:
             self._on_observed_close(passing, error, finalising=finalising)
         elif isinstance(passing, GeneratorExit):
             self._end(partial(self.call.on_closed, finalising=True))
