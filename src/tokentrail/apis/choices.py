@@ -160,6 +160,8 @@ def find_usage(answer: Mapping[str, object]) -> object:
 
 _NAMES: Final = frozenset({"usage_metadata", "usageMetadata", "token_usage", "tokenUsage"})
 """Other names of the usage."""
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+"""Types of values that hold no usage."""
 
 
 def _usages(answer: Mapping[str, object]) -> Iterator[object]:
@@ -169,17 +171,20 @@ def _usages(answer: Mapping[str, object]) -> Iterator[object]:
     message.
     """
     for name, value in answer.items():
-        if type(value) is dict or hasattr(type(value), "__pydantic_extra__"):
+        kind = type(value)
+        if kind in _SCALARS:  # nearly all
+            continue
+        if kind is dict or hasattr(kind, "__pydantic_extra__"):
             usage = fields(value).get("usage")
             if usage is not None:
                 yield usage
-        if name in _NAMES and value is not None:
+        if name in _NAMES:
             yield value
     choices = answer.get("choices")
     for choice in choices if type(choices) is list else sequence(choices):
         given = fields(choice)
-        for held in (given, fields(given.get("delta")), fields(given.get("message"))):
-            usage = held.get("usage")
+        for held in (given, given.get("delta"), given.get("message")):
+            usage = None if held is None else fields(held).get("usage")
             if usage is not None:
                 yield usage
 

@@ -186,7 +186,7 @@ def read_usage(usage: object) -> Reported | None:
         if read is None and written is None and not parts:
             return None
     read, written = _whole(read, written, parts, given)
-    return Reported(read, written, **{**parts, **extras})
+    return Reported(read, written, **({**parts, **extras} if extras else parts))
 
 
 def _take_top(name: str, value: object, parts: dict[str, Any]) -> None:
@@ -264,6 +264,8 @@ def _whole(
     if read is None or written is None:
         return read, written
     total = given.get("total_tokens")
+    if total == read + written and not any(parts.values()):
+        return read, written
     if type(total) is int and read + written < total < MAX_TOKENS:
         rest = total - read - written
         apart = _part_of_input(parts, rest)

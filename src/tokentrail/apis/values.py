@@ -45,11 +45,13 @@ def fields(value: object) -> Mapping[str, object]:
     """
     if type(value) is dict:
         return value
+    if value is None:  # often, and an exception takes long
+        return _NOTHING
     try:
         declared = value.__dict__
         extra = value.__pydantic_extra__  # type: ignore[attr-defined]
     except AttributeError:
-        return _NOTHING if value is None else _plain_fields(value)
+        return _plain_fields(value)
     if type(declared) is not dict:
         return _NOTHING
     return {**extra, **declared} if extra and type(extra) is dict else declared
@@ -181,7 +183,9 @@ class Parameters:
     def __init__(self, *rows: Parameter) -> None:
         """If two rows fill the same field, the later one is used."""
         self._rows: dict[str, list[tuple[int, str, Callable[[Any], object]]]] = {}
-        for rank, (name, field, read) in enumerate(rows):
+        filled = [field for _, field, _ in rows]
+        for place, (name, field, read) in enumerate(rows, 1):
+            rank = place if filled.count(field) > 1 else 0  # 0: no other row fills the field
             self._rows.setdefault(name, []).append((rank, field, read))
 
     def read(
@@ -195,7 +199,8 @@ class Parameters:
         for name, given in arguments.items():
             for rank, field, read in self._rows.get(name, ()):
                 value = read(given)
-                if value is not None and rank >= ranks.get(field, -1):
+                if value is not None and (not rank or rank >= ranks.get(field, 0)):
                     known[field] = value
-                    ranks[field] = rank
+                    if rank:
+                        ranks[field] = rank
         return Request(prompt=prompt, **known)

@@ -22,7 +22,7 @@ from tokentrail.apis import http_metadata
 from tokentrail.call.jobs import Gaps, record_gaps
 from tokentrail.call.reader import LatePrompt
 from tokentrail.config import TokenCounting
-from tokentrail.model.records import Source, Usage
+from tokentrail.model.records import REPORTED, Usage
 from tokentrail.runtime.worker import approximate_size
 from tokentrail.support import guard
 from tokentrail.telemetry import internal_metrics
@@ -72,13 +72,16 @@ class CallState(Enum):
     RECORDED = "recorded"
 
 
+_OPEN, _ENDED, _QUEUED, _RECORDED = CallState  # read often: see COMPLETED in model.records
+
+
 class ObservedCall:
     """Records one call, ends it once, counts its usage and emits its telemetry.
 
     It is also the worker's job for the call. Class attributes are the values not known yet.
     """
 
-    state = CallState.OPEN
+    state = _OPEN
     capture: Capture | None = None
     """Accumulates the content; ``None`` if content is not captured or was already emitted."""
     deadline = 0.0
@@ -202,8 +205,8 @@ class ObservedCall:
 
     def discard_cut_off(self) -> None:
         """End the span if a signal interrupted the end of the call and nothing else will end it."""
-        if self.state is CallState.OPEN and not self.recorder.is_open:
-            self.state = CallState.RECORDED
+        if self.state is _OPEN and not self.recorder.is_open:
+            self.state = _RECORDED
             self._runtime.open_calls.discard(self)
             self.telemetry.discard()
 
@@ -211,12 +214,12 @@ class ObservedCall:
         """Continue with the call if it has just ended; then raise what reading it raised."""
         try:
             if operation is not None:
-                self.state, self._operation = CallState.ENDED, operation
+                self.state, self._operation = _ENDED, operation
                 self.telemetry.client = None  # an ended call must not hide another
                 if self._generation == self._runtime.generation:
                     self._end(operation, finalising=finalising)
         except BaseException:  # our own bug, or a signal: record what is known
-            if self.state is CallState.ENDED and not finalising and self._is_ours():
+            if self.state is _ENDED and not finalising and self._is_ours():
                 self._record()
             raise
         finally:
@@ -282,7 +285,7 @@ class ObservedCall:
         self._set_deadline()
         if worker.full():
             self._let_go_of_text()
-        self.state = CallState.QUEUED
+        self.state = _QUEUED
         worker.put_finalised(self)
 
     def _let_go_of_text(self) -> None:
@@ -319,10 +322,10 @@ class ObservedCall:
 
     def _queue(self) -> None:
         """Leave the rest to the worker; if it refuses, estimate the rest and record here."""
-        self.state = CallState.QUEUED
+        self.state = _QUEUED
         if self._runtime.submit(self):
             return
-        self.state = CallState.ENDED
+        self.state = _ENDED
         self.expire()
         for _ in self.steps():
             pass
@@ -431,13 +434,13 @@ class ObservedCall:
 
     def steps(self) -> Iterator[None]:
         """Count in short slices, then record the call."""
-        if self.state is CallState.QUEUED:
+        if self.state is _QUEUED:
             internal_metrics.note_queued()
         try:
             with guard.shield("count"):
                 if not self._is_settled:
                     yield from self._settle()
-                if self.state is CallState.QUEUED and not self._is_expired:
+                if self.state is _QUEUED and not self._is_expired:
                     yield from self._refine()
         finally:
             self._record()
@@ -472,9 +475,9 @@ class ObservedCall:
 
     def _record(self) -> None:
         """Emit the telemetry of the call, once, with its final usage."""
-        if self.state is CallState.RECORDED:
+        if self.state is _RECORDED:
             return
-        self.state = CallState.RECORDED
+        self.state = _RECORDED
         runtime, operation = self._runtime, self._operation
         operation.request, operation.usage = self.request, self.usage or Usage()
         content = None
@@ -514,7 +517,7 @@ class ObservedCall:
         calibration, as long as there is something to learn.
         """
         runtime, read = self._runtime, operation.usage.input
-        if read is None or read.source is not Source.REPORTED:
+        if read is None or read.source is not REPORTED:
             return
         is_compared = is_chosen and runtime.settings.token_counting is TokenCounting.MISSING
         calibration = runtime.calibration

@@ -19,6 +19,7 @@ from tokentrail.apis.failures import NO_ANSWER
 from tokentrail.apis.values import telemetry_str
 from tokentrail.call.outcome import outcome_of
 from tokentrail.model.records import (
+    COMPLETED,
     HttpMetadata,
     Operation,
     Outcome,
@@ -214,7 +215,7 @@ class Recorder:
         if self.needs_details and self.http is None:
             self.http = _metadata_of_answer(answer)
         self._read(answer)
-        return self._end(Outcome.COMPLETED)
+        return self._end(COMPLETED)
 
     def on_stream_end(self, *, is_page: bool = False) -> Operation | None:
         """Note that the stream ended.
@@ -224,12 +225,12 @@ class Recorder:
         """
         if self._first is None and self._error is None and not self._has_events:
             self._response = NO_ANSWER if is_page else NOTHING_CAME
-        return self._end(Outcome.COMPLETED)
+        return self._end(COMPLETED)
 
     def on_unread_end(self) -> Operation | None:
         """Note that the application read the whole body of a stream that was not parsed here."""
         self._accumulator = None
-        return self._end(Outcome.COMPLETED)
+        return self._end(COMPLETED)
 
     def on_closed(self) -> Operation | None:
         """Note that the application closed the answer."""
@@ -305,7 +306,7 @@ class Recorder:
         answered = self._answered
         if response is not None:
             answered = answered and not response.unanswered
-            if outcome is not Outcome.COMPLETED or response.error_type or not response.ended:
+            if outcome is not COMPLETED or response.error_type or not response.ended:
                 outcome = outcome_of(outcome, self._request, response)
         if error is not None:
             failure = _class_name(error)

@@ -37,6 +37,8 @@ else:
     captures = LateModule("apis.capture")
     parts = LateModule("content.parts")
 
+_OFF, _ALWAYS = TokenCounting.OFF, TokenCounting.ALWAYS
+
 
 @lean_dataclass(frozen=False, slots=False)
 class CallToRecord:
@@ -102,7 +104,7 @@ def _output_tally(runtime: Runtime, request: Request) -> OutputTally | None:
     runtime.worker.ensure()
     runtime.emitter.provider_flush.look_again()  # finalisers, which also queue calls, do not look
     mode = runtime.settings.token_counting
-    if mode is TokenCounting.OFF or not resolve.shows_output(request):
+    if mode is _OFF or not resolve.shows_output(request):
         return None
     return counting.OutputTally()
 
@@ -141,9 +143,9 @@ def _recorder(
 def _needs_encoding(runtime: Runtime, call: CallToRecord) -> bool:
     """Whether the call will probably be counted: few streams report their usage."""
     mode = runtime.settings.token_counting
-    if mode is TokenCounting.ALWAYS or runtime.explainer is not None:
+    if mode is _ALWAYS or runtime.explainer is not None:
         return True
-    return call.request.stream and not call.usage_injected and mode is not TokenCounting.OFF
+    return call.request.stream and not call.usage_injected and mode is not _OFF
 
 
 class _StreamEncoder:

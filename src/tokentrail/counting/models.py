@@ -49,7 +49,10 @@ class Dialect(str, Enum):
     @property
     def reasons(self) -> bool:
         """Whether its models reason before they answer."""
-        return self not in {Dialect.PLAIN, Dialect.OLDEST}
+        return self not in _PLAIN
+
+
+_PLAIN = frozenset({Dialect.PLAIN, Dialect.OLDEST})
 
 
 @lean_dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from tokentrail.counting.turns import is_spaced, minified, wrapped_calls
 from tokentrail.model.records import MOST_WAITING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from tokentrail.counting.text import Encoder
 
@@ -331,7 +331,7 @@ class OutputTally:
     @property
     def parts(self) -> tuple[Part, ...]:
         """What the tokens so far are made of, by rule."""
-        return self._parts if self._sum is not None else tuple(self._counted())
+        return self._parts if self._sum is not None else tuple(self._counted(self._answers()))
 
     @property
     def measured(self) -> bool:
@@ -376,11 +376,12 @@ class OutputTally:
         """
         self._ask = None
         self._count_name(encoding)
-        for answer in self._answers():
+        found = self._answers()
+        for answer in found:
             yield from self._join_calls(answer, encoding)
         for stream in list(self._billed()):
             yield from stream.steps(encoding)
-        parts, final = self.parts, Sum()
+        parts, final = tuple(self._counted(found)), Sum()
         final.tokens, final.exact = sum(part.tokens for part in parts), self.measured
         self._sum, self._parts = final, parts
         for stream in self._streams.values():
@@ -447,19 +448,22 @@ class OutputTally:
         """Return what was generated, answer by answer."""
         return answers(self._streams, of_responses=self.surcharges.of_responses)
 
-    def _billed(self) -> Iterator[StreamText]:
-        """Yield the texts whose tokens are billed, each by itself."""
+    def _billed(self) -> Collection[StreamText]:
+        """Return the texts whose tokens are billed, each by itself."""
+        if not (self._joined or self.surcharges.names_tool):
+            return self._streams.values()
         joined = {
             place
-            for answer in (self._answers() if self._joined else ())
+            for answer in self._answers()
             if answer.number in self._joined
             for place in answer.calls
         }
-        for (kind, choice, item), stream in self._streams.items():
-            named = kind == "tool_name" and self.surcharges.names_tool
-            apart = not kind.startswith("tool_") or (choice, item) not in joined
-            if apart and not named:
-                yield stream
+        named = "tool_name" if self.surcharges.names_tool else None
+        return [
+            stream
+            for (kind, choice, item), stream in self._streams.items()
+            if kind != named and not (kind.startswith("tool_") and (choice, item) in joined)
+        ]
 
     def _join_calls(self, answer: Answer, encoding: Encoder | None) -> Iterator[None]:
         """Count several calls of an answer as the one call that the model wrote for them.
@@ -494,14 +498,14 @@ class OutputTally:
             found.append((texts[0].removeprefix(NAME_PREFIX), texts[1]))
         return found or None
 
-    def _counted(self) -> Iterator[Part]:
-        """Yield what the tokens so far are made of, by rule."""
+    def _counted(self, answers: list[Answer]) -> Iterator[Part]:
+        """Yield what the tokens of these answers so far are made of, by rule."""
         asked, name = self.surcharges, self._name.tokens
         yield Part(asked.text_rule, sum(stream.sum.tokens for stream in self._billed()))
         for kind in {kind for kind, _, _ in self._streams} & _MARKS.keys():
             yield Part(_MARKS[kind], 0)
         yield from asked.of_all()
-        for answer in self._answers():
+        for answer in answers:
             joined = self._joined.get(answer.number)
             yield from asked.of(answer, None if joined is None else joined.tokens, name)
 

@@ -135,6 +135,9 @@ class Phase(Enum):
     ENDED = "ended"
 
 
+_UNPARSED, _READ, _OBSERVED, _CLOSING, _ENDED = Phase  # read often: see COMPLETED in model.records
+
+
 class StreamHooks:
     """The hooks of one call on the application's objects, and the state they share."""
 
@@ -155,7 +158,7 @@ class StreamHooks:
         """Hides usage that the application did not request."""
         self.is_pulling = False
         """Whether the client is pulling the next chunk; a close during that may be its own."""
-        self.phase = Phase.UNPARSED
+        self.phase = _UNPARSED
         self._is_stream = is_stream
         self._response = response
         self._placed: list[tuple[Any, str, object]] = []
@@ -176,8 +179,8 @@ class StreamHooks:
 
     def on_stream_observed(self) -> None:
         """Note that one of our iterators will see the end of the stream, or its collection."""
-        if self.phase is not Phase.ENDED:
-            self.phase = Phase.OBSERVED
+        if self.phase is not _ENDED:
+            self.phase = _OBSERVED
 
     def on_parsed(self, answer: object) -> None:
         """Note that the application has the whole plain answer."""
@@ -186,19 +189,19 @@ class StreamHooks:
 
     def on_close(self, caller: FrameType) -> None:
         """Note that ``caller`` closes the response."""
-        if self.phase is Phase.ENDED:
+        if self.phase is _ENDED:
             return
         error = sys.exc_info()[1]
         # An error whose traceback lacks the caller is one that the application is handling.
         passing = error if _came_by(error, caller) else None
         # GeneratorExit: the collector may be finalising a generator, so no lock may be taken.
         finalising = isinstance(error, GeneratorExit)
-        if self.phase in {Phase.OBSERVED, Phase.CLOSING}:
+        if self.phase is _OBSERVED or self.phase is _CLOSING:
             self._on_observed_close(passing, error, finalising=finalising)
         elif isinstance(passing, GeneratorExit):
             self._end(partial(self.call.on_closed, finalising=True))
         elif self._was_read_in(caller) and passing is None:
-            self.phase = Phase.READ
+            self.phase = _READ
             if self._is_stream:
                 self._end(self.call.on_unread_end)
         else:
@@ -209,7 +212,7 @@ class StreamHooks:
     ) -> None:
         if self.is_pulling:
             if passing is None:
-                self.phase = Phase.CLOSING
+                self.phase = _CLOSING
         elif isinstance(passing, GeneratorExit):
             self._end(self.call.on_collected)
         elif error is not None and self._is_raised_by_helper(error):
@@ -237,7 +240,7 @@ class StreamHooks:
         content = vars(self._response).get("_content")
         if content is not None and not self._is_stream:
             self._end(partial(self.call.on_response, http_body.parse_body(content)))
-        elif self.phase is Phase.READ or content is not None:
+        elif self.phase is _READ or content is not None:
             self._end(self.call.on_unread_end)
         elif error is not None and any(map(self._was_read_in, _frames(error))):
             self._end(partial(self.call.on_error, error))
@@ -261,13 +264,13 @@ class StreamHooks:
             self._end(partial(self.call.on_stream_end, is_page=is_page))
         elif getattr(inner, "gi_frame", None) or getattr(inner, "ag_frame", None):
             self.is_pulling = True
-        elif self.phase is Phase.CLOSING:
+        elif self.phase is _CLOSING:
             self._end(self.call.on_closed)
         else:
             self._end(partial(self.call.on_error, error))
 
     def _end(self, end: Callable[[], None]) -> None:
-        self.phase = Phase.ENDED
+        self.phase = _ENDED
         try:
             end()
         except BaseException:  # perhaps a signal
@@ -334,7 +337,7 @@ class _Parse:
 
     def __del__(self) -> None:
         with suppress(AttributeError):  # half-initialised
-            if self._hooks.phase in {Phase.UNPARSED, Phase.READ}:
+            if self._hooks.phase in {_UNPARSED, _READ}:
                 _collect(self._hooks.call)
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 import weakref
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 from tokentrail.config import Cost, OnConflict, TokenCounting
@@ -76,6 +76,8 @@ class Runtime:
         self.generation = 0
         """Increased in a forked child, which must not record its parent's calls."""
         self._models: BoundedCache[tuple[str, str], str] = BoundedCache(_REMEMBERED)
+        identify = partial(resolve.identify, models=settings.model_aliases)
+        self._identified = lru_cache(_REMEMBERED)(identify)
         self.is_prepared = False
         """Whether :meth:`prepare` was called."""
         self._is_closed = False
@@ -127,7 +129,7 @@ class Runtime:
         """Return the model to count ``request`` with, given the ``response`` known so far."""
         named = response.model if response is not None else None
         remembered = self._models.get((request.endpoint.key, request.model or ""))
-        return resolve.identify(request.model, named, remembered, self.settings.model_aliases)
+        return self._identified(request.model, named, remembered)
 
     def remember(self, request: Request, response: Response | None) -> None:
         """Remember the model of a deployment, for calls that end before the answer names it."""

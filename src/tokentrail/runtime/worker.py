@@ -42,6 +42,7 @@ _MOST: Final = 1024
 _WORD: Final = 8
 _SEQUENCES: Final = frozenset({list, tuple, set, frozenset})
 _TEXTS: Final = frozenset({str, bytes, bytearray})
+_SCALARS: Final = frozenset({int, float, bool, type(None)})
 _READ: Final = ("tokentrail", "openai")
 """Packages whose objects are measured, by their fields, so that none of their code runs."""
 
@@ -452,17 +453,16 @@ def approximate_size(*roots: object) -> int:
         kind = type(value)
         if kind in _TEXTS:
             size += len(value)  # type: ignore[arg-type]
-        elif id(value) not in seen:
+        elif kind not in _SCALARS and id(value) not in seen:
             seen.add(id(value))
-            left.extend(_parts(value, kind))
+            if kind is dict:
+                left.extend(value.values())  # type: ignore[attr-defined]
+            else:
+                left.extend(value if kind in _SEQUENCES else _parts(value, kind))  # type: ignore[arg-type]
     return size + _WORD * len(left)
 
 
 def _parts(value: object, kind: type) -> list[object]:
-    if kind is dict:
-        return list(value.values())  # type: ignore[attr-defined]
-    if kind in _SEQUENCES:
-        return list(value)  # type: ignore[call-overload, no-any-return]
     if kind.__module__.partition(".")[0] not in _READ:
         return []
     slots = [getattr(value, name, None) for base in kind.__mro__ for name in _slots(base)]

@@ -49,6 +49,7 @@ _COMPLETION_HOOK_SHIELD = guard.shield("completion hook")
 
 PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
 """The keywords of the providers."""
+_CLIENT: Final = trace.SpanKind.CLIENT
 _NO_USAGE: Final = Usage()
 _NOTHING: dict[str, Any] = {}
 
@@ -139,7 +140,7 @@ class Emitter:
         if request.attribution:
             attributes = {**dict(request.attribution), **attributes}
         span = self.tracer.start_span(
-            template.name, parent, trace.SpanKind.CLIENT, attributes, start_time=start_time
+            template.name, parent, _CLIENT, attributes, start_time=start_time
         )
         context = trace.set_span_in_context(span, parent)
         if joins:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.trace import Status, StatusCode
 
 from tokentrail.apis.values import MAX_CHARS
-from tokentrail.model.records import ID_FIELDS, Source
+from tokentrail.model.records import ID_FIELDS, REPORTED, Source
 from tokentrail.support.bounded import BoundedCache
 from tokentrail.telemetry import semconv
 
@@ -310,11 +310,11 @@ def _add_details(
     given: Count | None, made: Count | None, reported: Reported, attributes: Attributes
 ) -> None:
     """Add the non-zero parts of reported totals; other totals have no parts."""
-    if given is not None and given.source is Source.REPORTED:
+    if given is not None and given.source is REPORTED:
         parts = _INPUT_DETAILS.read(reported)
         if any(parts):
             attributes.update(_INPUT_DETAILS.named(parts))
-    if made is not None and made.source is Source.REPORTED:
+    if made is not None and made.source is REPORTED:
         parts = _OUTPUT_DETAILS.read(reported)
         if any(parts):
             attributes.update(_OUTPUT_DETAILS.named(parts))

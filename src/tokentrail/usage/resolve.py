@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 from tokentrail import counting
 from tokentrail.config import TokenCounting
 from tokentrail.model.operations import CHAT, COMPLETIONS, RESPONSES, WITH_OUTPUT
-from tokentrail.model.records import ALLOWED, Count, Outcome, Prompt, Reported, Source, Usage
+from tokentrail.model.records import (
+    ALLOWED,
+    COMPLETED,
+    COUNTED,
+    REPORTED,
+    Count,
+    Outcome,
+    Prompt,
+    Reported,
+    Source,
+    Usage,
+)
 from tokentrail.support.frozen import lean_dataclass
 from tokentrail.usage.background import is_unfinished
 
@@ -20,6 +31,9 @@ if TYPE_CHECKING:
 
     from tokentrail.counting import InputTally, OutputTally, RuleId, Surcharges
     from tokentrail.model.records import Operation, Request, Response
+
+
+_OFF, _ALWAYS = TokenCounting.OFF, TokenCounting.ALWAYS
 
 
 @lean_dataclass(frozen=True, slots=True)
@@ -76,12 +90,12 @@ def needed_counts(operation: Operation, prompt: Prompt | None, mode: TokenCounti
     """Return what must be counted, because it is not reported or to compare the two."""
     request, response = operation.request, operation.response
     if (
-        mode is TokenCounting.OFF
+        mode is _OFF
         or not operation.answered
         or (request.background and is_unfinished(request, response))
     ):
         return NeededCounts(input=False, output=False)
-    always = mode is TokenCounting.ALWAYS
+    always = mode is _ALWAYS
     readable = prompt is not None and not prompt.unknowable
     begun = operation.first_chunk is not None
     seen = begun or (not request.stream and response is not None and response.complete)
@@ -171,12 +185,12 @@ def _thinks(request: Request, response: Response | None) -> bool:
 def is_complete(operation: Operation, mode: TokenCounting) -> bool:
     """Whether the usage is known without counts, whatever the prompt."""
     known = operation.usage
-    if mode is TokenCounting.OFF or not operation.answered:
+    if mode is _OFF or not operation.answered:
         return True
-    if mode is TokenCounting.ALWAYS or known.input is None:
+    if mode is _ALWAYS or known.input is None:
         return False
     made = known.output
-    whole = made is not None and made.source is Source.REPORTED
+    whole = made is not None and made.source is REPORTED
     return whole or not generates(operation.request)
 
 
@@ -205,7 +219,7 @@ def reported_output(operation: Operation) -> int | None:
     return response.reported.output_tokens if whole else None
 
 
-_READ_TO_ITS_END = frozenset({Outcome.COMPLETED, Outcome.TRUNCATED})
+_READ_TO_ITS_END = frozenset({COMPLETED, Outcome.TRUNCATED})
 """Outcomes after which nothing follows the last report."""
 
 
@@ -234,7 +248,7 @@ def count_source(
         return Source.VISIBLE
     if not exact or (output and (request.inexact_output or not model.named)):
         return Source.APPROXIMATED
-    return Source.COUNTED
+    return COUNTED
 
 
 def reasons(request: Request, model: Model) -> bool:
@@ -269,7 +283,7 @@ def calibrated(count: Count, difference: int) -> Count:
     If proven rules give the same number, the source stays ``counted``.
     """
     tokens = count.tokens + difference
-    if tokens <= 0 or (difference == 0 and count.source is Source.COUNTED):
+    if tokens <= 0 or (difference == 0 and count.source is COUNTED):
         return count
     return Count(tokens, Source.CALIBRATED, count.encoding)
 
@@ -302,12 +316,12 @@ def resolve_usage(
         return Usage(counted_input, counted_output)
     reported_in, reported_out = reported.input_tokens, reported_output(operation)
     if reported_out is not None:
-        generated: Count | None = Count(reported_out, Source.REPORTED)
+        generated: Count | None = Count(reported_out, REPORTED)
     else:
-        partial = None if mode is TokenCounting.OFF else reported.output_tokens
+        partial = None if mode is _OFF else reported.output_tokens
         generated = _at_least(partial, counted_output)
     return Usage(
-        counted_input if reported_in is None else Count(reported_in, Source.REPORTED),
+        counted_input if reported_in is None else Count(reported_in, REPORTED),
         generated,
         reported,
         counted_input and _comparable(counted_input, reported_in),
@@ -316,7 +330,7 @@ def resolve_usage(
 
 
 def _report(tokens: int | None) -> Count | None:
-    return None if tokens is None else Count(tokens, Source.REPORTED)
+    return None if tokens is None else Count(tokens, REPORTED)
 
 
 def _at_least(partial: int | None, counted: Count | None) -> Count | None:
@@ -329,4 +343,4 @@ def _at_least(partial: int | None, counted: Count | None) -> Count | None:
 
 
 def _comparable(count: Count, reported: int | None) -> Count | None:
-    return None if reported is None or count.source is not Source.COUNTED else count
+    return None if reported is None or count.source is not COUNTED else count

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _UNSAID: Final = [None, None, None]
+_VARIANTS: Final = frozenset({"tools", "text", "verbosity", "parallel_tool_calls"})
+"""The arguments that `input_variant` reads."""
 _TOOL_CHOICES: Final = frozenset({"none", "auto", "required"})
 
 
@@ -158,6 +160,8 @@ def read_tool_call(call: object) -> ToolCall | None:
 
 
 def _call(call: object, arguments: str, own_id: str | None = None) -> ToolCall | None:
+    if call is None:
+        return None
     given = fields(call)
     name = nonempty_str(given.get("name"))
     if name is None:
@@ -172,7 +176,9 @@ def read_tools(tools: object) -> tuple[Mapping[str, object], ...]:
     other than a function declaration is left out, so the result may be shorter than the input. The
     parameters are copied, because the caller may modify its own later.
     """
-    found = (_declaration(fields(tool)) for tool in sequence(tools))
+    if not is_sequence(tools):
+        return ()
+    found = (_declaration(fields(tool)) for tool in tools)
     return tuple(tool for tool in found if tool is not None)
 
 
@@ -195,6 +201,8 @@ def _declaration(tool: Mapping[str, object]) -> Mapping[str, object] | None:
 
 def read_tool_choice(choice: object) -> str | None:
     """Return "none", "auto", "required" or "name:<function>", in any API's form."""
+    if choice is None:
+        return None
     if isinstance(choice, str):
         return plain_str(choice) if choice in _TOOL_CHOICES else None
     given = fields(choice)
@@ -211,6 +219,8 @@ def read_tool_choice(choice: object) -> str | None:
 
 def input_variant(arguments: Mapping[str, object]) -> str | None:
     """Return, as JSON, other settings that may change how the server writes the prompt."""
+    if _VARIANTS.isdisjoint(arguments):  # nearly always
+        return None
     strict = [_is_strict(fields(tool)) for tool in sequence(arguments.get("tools"))]
     verbosity = fields(arguments.get("text")).get("verbosity"), arguments.get("verbosity")
     given = (arguments.get("parallel_tool_calls"), *verbosity)

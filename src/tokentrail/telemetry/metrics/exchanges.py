@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.metrics import Observation
 
-from tokentrail.model.records import Outcome
+from tokentrail.model.records import COMPLETED
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics.tools import ToolMetrics
 from tokentrail.telemetry.metrics.totals import increase, total
@@ -99,7 +99,7 @@ class ExchangeMetrics:
             self._retries.add(1, self._points.with_value(operation, semconv.ERROR_TYPE, cause))
         response = operation.response
         # where a call did not complete the conventions use "error"; that is no reason of a model
-        if operation.outcome is Outcome.COMPLETED and response and response.finish_reasons:
+        if operation.outcome is COMPLETED and response and response.finish_reasons:
             for choices in self._sums_of_choices(operation, response.finish_reasons, series):
                 increase(choices)
         if operation.headers is not None and self._is_due(operation.request):

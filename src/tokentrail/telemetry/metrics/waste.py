@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokentrail.model.records import Outcome
+from tokentrail.model.records import COMPLETED
 
 if TYPE_CHECKING:
     from tokentrail.model.records import Operation
@@ -20,7 +20,7 @@ def waste_reason(operation: Operation) -> str | None:
 
     The outcome of the call goes before the finish reason of its answer.
     """
-    if operation.outcome is not Outcome.COMPLETED:
+    if operation.outcome is not COMPLETED:
         return str(operation.outcome.value)
     explanation = operation.explanation
     response = operation.response
