@@ -240,7 +240,7 @@ class Metered:
 
 
 @pytest.mark.parametrize("unit", [PROSE, "中文字符，没有空格。", "deadbeef09", "a", "的"])
-@pytest.mark.parametrize("first", ["Hi ", PROSE * 400], ids=["small", "large"])
+@pytest.mark.parametrize("first", ["Hi ", "Hi " + PROSE * 400], ids=["small", "large"])
 def test_a_large_chunk_is_not_counted_in_one_go(o200k, unit, first):
     """A chunk of 100 KB among others costs the application a few slices, and stays exact."""
     tally, metered = OutputTally(), Metered(o200k)
@@ -512,3 +512,29 @@ def test_pieces_are_left_in_few_lists_and_in_none_where_much_is_held(o200k):
     assert tally.append_buffer("text", 0, 0) is None
     finish(tally, o200k)
     assert tally.tokens == sum(whole(o200k, t) for t in ("a" + "word " * 8_000 + "x", "ab", "a"))
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["asked on each", "not asked"])
+@pytest.mark.parametrize("step", [3, 40, 700])
+def test_pieces_that_repeat_the_text_so_far_count_as_the_text(o200k, step, asks):
+    """Also while it arrives, and with no more held than the last piece."""
+    tally, text = OutputTally(), PROSE * 40
+    tally.use(o200k)
+    for end in range(step, len(text) + step, step):
+        tally.add("text", 0, 0, text[:end])
+        if asks:
+            assert tally.now(o200k)[0] == pytest.approx(whole(o200k, text[:end]), abs=2)
+    finish(tally, o200k)
+    assert tally.exact
+    assert tally.tokens == whole(o200k, text)
+
+
+def test_a_text_counted_before_it_turns_out_to_be_no_repetition_is_no_exact_count(o200k):
+    tally = OutputTally()
+    tally.use(o200k)
+    for piece in (PROSE, PROSE + "Next: ", "Mars."):
+        tally.add("text", 0, 0, piece)
+        tally.now(o200k)
+    finish(tally, o200k)
+    assert not tally.exact
+    assert tally.tokens == pytest.approx(whole(o200k, PROSE + PROSE + "Next: Mars."), abs=2)

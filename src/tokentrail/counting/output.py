@@ -24,6 +24,7 @@ from tokentrail.counting.text import (
 )
 from tokentrail.counting.turns import is_spaced, minified, wrapped_calls
 from tokentrail.model.records import MOST_WAITING
+from tokentrail.support.increments import Increments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,7 +100,7 @@ class TextBuffer(list[str]):
 class StreamText:
     """One text that arrives in pieces; its count is that of the whole text."""
 
-    __slots__ = ("buffer", "scanned", "sum", "tail", "waiting", "whole")
+    __slots__ = ("_increments", "buffer", "is_torn", "scanned", "sum", "tail", "waiting", "whole")
 
     def __init__(self) -> None:
         """Start empty."""
@@ -113,6 +114,14 @@ class StreamText:
         self.waiting: list[str] = []
         """Texts between safe cuts that are too heavy for the application's thread."""
         self.sum = Sum()
+        self._increments = Increments()
+        self.is_torn = False
+        """Whether text was counted before text that belongs in front of it."""
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether it is unclear which part of the pieces is new."""
+        return self.is_torn or self._increments.is_unclear
 
     def gather(self, encoding: Encoder | None) -> None:
         """Join the pieces and count what can be counted at once, block by block."""
@@ -195,16 +204,29 @@ class StreamText:
         self.waiting.clear()
         self.buffer.clear()
         self.whole = None
+        self._increments.release()
         self._take_tail()
 
     def _join(self) -> None:
         pieces = self.buffer.take()
+        if not self._increments.is_ordinary:
+            pieces = self._new_text(pieces)
         first = not (self.tail or self.waiting or self.sum.tokens or self.whole is not None)
         if first and len(pieces) == 1 and len(pieces[0]) > BLOCK:
             self.whole = pieces[0]
             return
         self.tail = "".join((self.whole or "", self.tail, *pieces))
         self.whole = None
+
+    def _new_text(self, pieces: list[str]) -> list[str]:
+        """Return what pieces add, if they may repeat the text so far."""
+        new = [self._increments.added_by(piece) for piece in pieces]
+        missing = self._increments.missing()
+        if missing:
+            self.is_torn = bool(self.waiting or self.sum.tokens)
+            self.tail = missing + (self.whole or "") + self.tail
+            self.whole = None
+        return new
 
     def _take_tail(self) -> str:
         tail, self.tail, self.scanned = self.tail, "", 0
@@ -301,7 +323,7 @@ class OutputTally:
     @property
     def is_partial(self) -> bool:
         """The answer contains something that is not counted."""
-        return self.saw_summary or any(kind in _MARKS for kind, _, _ in self._streams)
+        return self.saw_summary or bool(self._marks())
 
     @property
     def held(self) -> int:
@@ -498,12 +520,18 @@ class OutputTally:
         """Yield what the tokens so far are made of, by rule."""
         asked, name = self.surcharges, self._name.tokens
         yield Part(asked.text_rule, sum(stream.sum.tokens for stream in self._billed()))
-        for kind in {kind for kind, _, _ in self._streams} & _MARKS.keys():
+        for kind in self._marks():
             yield Part(_MARKS[kind], 0)
         yield from asked.of_all()
         for answer in self._answers():
             joined = self._joined.get(answer.number)
             yield from asked.of(answer, None if joined is None else joined.tokens, name)
+
+    def _marks(self) -> set[str]:
+        """Return the marks of what is not counted, or not surely."""
+        found = {kind for kind, _, _ in self._streams} & _MARKS.keys()
+        is_unclear = any(stream.is_unclear for stream in self._streams.values())
+        return found | {"unknown"} if is_unclear else found
 
     def _count_name(self, encoding: Encoder | None) -> None:
         """Count the name of the schema: a structured answer may begin with it."""
