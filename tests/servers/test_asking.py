@@ -36,6 +36,9 @@ def _ends(place, usage):
         return [chunk({}, "stop", **({"usage": usage} if usage else {}))]
     if place == "an empty delta":
         return [chunk({}, "stop"), *([chunk({}, usage=usage)] if usage else [])]
+    if place == "objects in objects":
+        own = {"billing": {"usage": usage}} if usage else {"billing": {}}
+        return [chunk({}, "stop", gateway={"route": own})]
     if place == "x_groq":
         return [chunk({}, "stop", x_groq={"id": "r", **({"usage": usage} if usage else {})})]
     held = {"usage": usage} if usage else {}
@@ -44,7 +47,16 @@ def _ends(place, usage):
     return [chunk({}, "stop", **{"meta" if place == "another object" else "choice": held})]
 
 
-PLACES = (*OWN, "finish", "an empty delta", "x_groq", "another object", "the delta", "the choice")
+PLACES = (
+    *OWN,
+    "finish",
+    "an empty delta",
+    "x_groq",
+    "objects in objects",
+    "another object",
+    "the delta",
+    "the choice",
+)
 
 
 def _seen(chunks):

@@ -46,6 +46,8 @@ _USUAL: Final = frozenset({None, "stop", "length", "tool_calls", "function_call"
 """Finish reasons that are not failures and need no further check."""
 NOTHING, THOUGHT, CONTENT_SHOWN = range(3)
 """What a choice contains: nothing, only reasoning, or content."""
+DEPTH: Final = 4
+"""How deep in the objects of an answer a usage is looked for."""
 _NONE_EXPECTED: Final = range(0)
 _FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "moderation")
 
@@ -165,14 +167,12 @@ _NAMES: Final = frozenset({"usage_metadata", "usageMetadata", "token_usage", "to
 def _usages(answer: Mapping[str, object]) -> Iterator[object]:
     """Yield each usage that is not where OpenAI has it.
 
-    It may be in any object of the answer (Groq has ``x_groq``), in a choice, or in its delta or
-    message.
+    It may be in any object of the answer (Groq has ``x_groq``), or in one inside that, in a choice,
+    or in its delta or message.
     """
     for name, value in answer.items():
         if type(value) is dict or hasattr(type(value), "__pydantic_extra__"):
-            usage = fields(value).get("usage")
-            if usage is not None:
-                yield usage
+            yield from _within(value, DEPTH)
         if name in _NAMES and value is not None:
             yield value
     choices = answer.get("choices")
@@ -182,6 +182,18 @@ def _usages(answer: Mapping[str, object]) -> Iterator[object]:
             usage = held.get("usage")
             if usage is not None:
                 yield usage
+
+
+def _within(holder: object, depth: int) -> Iterator[object]:
+    """Yield the usage of an object, then those of the objects in it, so deep."""
+    given = fields(holder)
+    usage = given.get("usage")
+    if usage is not None:
+        yield usage
+    if depth > 1:
+        for value in given.values():
+            if type(value) is dict:
+                yield from _within(value, depth - 1)
 
 
 class ChunkAccumulator:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tokentrail.apis.choices import find_usage
+from tokentrail.apis.choices import DEPTH, find_usage
 from tokentrail.apis.http_metadata import is_json, is_raw
 from tokentrail.apis.values import fields, sequence
 from tokentrail.model.operations import WITH_USAGE_OPTION
@@ -108,13 +108,11 @@ def taken_back(
 def is_refusal(error: BaseException) -> bool:
     """Whether ``error`` means that the server does not accept the option.
 
-    The status must be 4xx or 501, and the body must name the option, in any spelling and anywhere.
+    The status must be an error, and the body must name the option, in any spelling and anywhere.
     An echo of the request in the body does not count: it always contains the option.
     """
     status = getattr(error, "status_code", None)
-    if type(status) is not int or not (_BAD <= status < _BROKEN or status == _NOT_IMPLEMENTED):
-        return False
-    return _names_option(error)
+    return type(status) is int and status >= _BAD and _names_option(error)
 
 
 def _names_option(error: BaseException) -> bool:
@@ -123,7 +121,7 @@ def _names_option(error: BaseException) -> bool:
     return any(_NAMED.search(_ECHO.sub("", text)) for text in texts)
 
 
-_BAD, _BROKEN, _NOT_IMPLEMENTED = 400, 500, 501
+_BAD: Final = 400
 _NAMED: Final = re.compile(r"stream[ _-]?options|include[ _-]?usage", re.IGNORECASE)
 _ECHO: Final = re.compile(
     rf"{OPTION}\\*['\"]\s*:\s*\{{\s*\\*['\"]{_WANTED}\\*['\"]\s*:\s*true\s*\}}", re.IGNORECASE
@@ -267,9 +265,16 @@ def take_off(chunk: Any) -> None:
     choices = sequence(given.get("choices"))
     deltas = [fields(choice).get("delta") for choice in choices]
     for holder in (*extra.values(), *choices, *deltas):
-        held = holder if isinstance(holder, dict) else getattr(holder, "__pydantic_extra__", None)
-        if held:
-            held.pop("usage", None)
+        _take_out(holder, DEPTH)
+
+
+def _take_out(holder: object, depth: int) -> None:
+    """Remove the usage from an object, and from those in it, so deep."""
+    held = holder if isinstance(holder, dict) else getattr(holder, "__pydantic_extra__", None)
+    if held and depth:
+        held.pop("usage", None)
+        for inner in held.values():
+            _take_out(inner, depth - 1)
 
 
 class UnaskedUsage:
