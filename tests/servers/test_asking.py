@@ -36,15 +36,15 @@ def _ends(place, usage):
         return [chunk({}, "stop", **({"usage": usage} if usage else {}))]
     if place == "an empty delta":
         return [chunk({}, "stop"), *([chunk({}, usage=usage)] if usage else [])]
-    if place == "objects in objects":
-        own = {"billing": {"usage": usage}} if usage else {"billing": {}}
-        return [chunk({}, "stop", gateway={"route": own})]
-    if place == "x_groq":
-        return [chunk({}, "stop", x_groq={"id": "r", **({"usage": usage} if usage else {})})]
     held = {"usage": usage} if usage else {}
     if place == "the delta":
         return [chunk(held, "stop")]
-    return [chunk({}, "stop", **{"meta" if place == "another object" else "choice": held})]
+    more = {
+        "objects in objects": {"gateway": {"route": {"billing": held}}},
+        "x_groq": {"x_groq": {"id": "r", **held}},
+        "another object": {"meta": held},
+    }
+    return [chunk({}, "stop", **more.get(place, {"choice": held}))]
 
 
 PLACES = (

@@ -27,7 +27,7 @@ from tokentrail.apis.reported_usage import (
     without_empty,
 )
 from tokentrail.apis.values import fields, integer, sequence, telemetry_str
-from tokentrail.model.records import MOST_WAITING, SMALL, Response
+from tokentrail.model.records import MOST_WAITING, SMALL, Response, ToolUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,7 +76,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     given = as_answer(answer) if is_text or type(answer) is list else fields(answer)
     if given is None:
         return NO_ANSWER
-    has_failed = False
+    has_failed = cites = False
     reasons: dict[int, str | None] = {}
     filters: list[object] = []
     choices = given.get("choices")
@@ -90,6 +90,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
         if 0 <= index < MOST_CHOICES:
             reasons[index] = telemetry_str(choice_fields.get("finish_reason"))
             has_failed |= reasons[index] not in _USUAL or bool(choice_fields.get("error"))
+        cites = cites or _cites(choice_fields)
         if "content_filter_results" in choice_fields:
             filters.append(choice_fields["content_filter_results"])
         if sink is not None:
@@ -114,6 +115,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
         if prompts is None and not filters and moderation is None
         else read_answer_filters(prompts, filters, moderation),
         reported=reported,
+        tools=_SEARCHED if cites else (),
         complete=bool(choices) or "choices" in given,
         # Of any size, without a call of integer(): it is only compared, never exported.
         created=created if type(created) is int else None,
@@ -134,6 +136,18 @@ def _error_of(
     if choices:
         return error_of_answer(given, answered=True) or error_of_choices(choices)
     return error_of_body(given, "choices", given=False) if given or not is_text else None
+
+
+def _cites(choice: Mapping[str, object]) -> bool:
+    """Whether a choice cites pages of the web: the server searched, but need not say how often."""
+    for held in (fields(choice.get("message")), fields(choice.get("delta"))):
+        notes = held.get("annotations")
+        if notes and any(fields(note).get("type") == "url_citation" for note in sequence(notes)):
+            return True
+    return False
+
+
+_SEARCHED: Final = (ToolUse("web_search", 1),)
 
 
 def finish_reasons(reasons: Mapping[int, str | None], expected: range) -> tuple[str, ...] | None:
@@ -208,6 +222,7 @@ class ChunkAccumulator:
     __slots__ = (
         "_asked",
         "_buffers",
+        "_cites",
         "_complaint",
         "_created",
         "_error",
@@ -277,6 +292,8 @@ class ChunkAccumulator:
         self._error: str | None = None
         self._complaint: str | None = None
         """The error code of an event that is not a chunk; it counts if the stream has no end."""
+        self._cites = False
+        """Whether pages of the web are cited."""
         self._has_others = False
         """Whether there were events that are not chunks of an answer."""
         self._says = False
@@ -371,6 +388,7 @@ class ChunkAccumulator:
             self._reasons[known] = reason or self._reasons.get(known)
         if reason not in _USUAL or choice_fields.get("error"):
             self._error = error_of_choices((choice_fields,)) or self._error
+        self._cites = self._cites or _cites(choice_fields)
         if self._sink is not None:
             self._reader.feed(choice_fields, known, self._sink)
         shown = NOTHING
@@ -435,6 +453,7 @@ class ChunkAccumulator:
             system_fingerprint=telemetry_str(self._fingerprint),
             content_filter=None if findings is None else findings.outcome(),
             reported=reported,
+            tools=_SEARCHED if self._cites else (),
             # A running total may be of the chunk before, so even an empty later choice outdates it.
             final=self._final
             and (self._is_last or not self._is_running)

@@ -86,6 +86,11 @@ def _is_given(value: object) -> bool | None:
     return None if is_absent(value) else True
 
 
+def _always_searches(model: object) -> bool | None:
+    """Whether OpenAI's model searches the web before each answer, such as ``gpt-5-search-api``."""
+    return True if "-search-" in (plain_str(model) or "") else None
+
+
 _PARAMETERS: Final = Parameters(
     *SAMPLED,
     ("max_completion_tokens", "max_tokens", integer),
@@ -95,6 +100,7 @@ _PARAMETERS: Final = Parameters(
     ("prediction", "inexact_output", _is_given),
     ("tools", "inexact_output", _has_server_tools),
     ("plugins", "inexact_output", _has_plugins),
+    ("model", "searches_web", _always_searches),
     ("web_search_options", "searches_web", _is_given),
     ("reasoning_effort", "reasoning_level", telemetry_str),
     ("service_tier", "service_tier", service_tier),
