@@ -122,6 +122,19 @@ async def test_usage_on_every_chunk_is_the_server_s_own(trail, driver, serve):
     assert seen == [bare] * 2
 
 
+async def test_a_first_chunk_with_usage_begins_the_answer_and_is_seen(trail, driver, serve):
+    """Usage on every chunk, also on the one with the role, and ``null`` at the end."""
+    events = [
+        chunk(delta, finish, usage={**USAGE, "completion_tokens": number})
+        for number, (delta, finish) in enumerate(
+            [({"role": "assistant", "content": ""}, None), ({"content": "Alders."}, None)]
+        )
+    ]
+    events += [chunk({}, "stop", usage=USAGE), Event({**HEAD, "choices": [], "usage": None})]
+    bare, seen = await _with_and_without(trail, driver, serve(lambda _: streamed(*events)), 1)
+    assert seen == [bare]
+
+
 async def _part(driver, client, chunks):
     stream = await driver.call(
         client.chat.completions.create, model="gpt-4o-mini", messages=MESSAGES, stream=True

@@ -328,6 +328,26 @@ async def test_thought_next_to_the_message_is_not_left_out_in_silence(trail, ask
     assert trail.spans.attributes()["tokentrail.usage.output.source"] == "approximated"
 
 
+NOT_READ = {
+    "a delta of text": [chunk(choice={"delta": "Alders."})],
+    "a call without a name": [chunk({"tool_calls": [{"id": "a", "type": "function"}]})],
+}
+
+
+@pytest.mark.parametrize("name", NOT_READ)
+async def test_a_stream_of_which_nothing_was_read_is_not_counted_as_nothing(trail, ask, name):
+    finish = "tool_calls" if "call" in name else "stop"
+    await ask(streamed(*NOT_READ[name], chunk({}, finish)), stream=True)
+    told = trail.spans.attributes()
+    assert told["tokentrail.outcome"] == "completed"
+    assert "gen_ai.usage.output_tokens" not in told
+
+
+async def test_a_plain_call_without_a_name_is_not_counted_as_nothing(trail, ask):
+    await ask(completion({"content": None, "tool_calls": [{"id": "a"}]}, "tool_calls"))
+    assert "gen_ai.usage.output_tokens" not in trail.spans.attributes()
+
+
 @pytest.mark.parametrize("choice", [None, {}, {"index": 0, "message": None}])
 async def test_a_choice_without_a_message_is_not_counted_as_nothing(trail, ask, choice):
     await ask(Plain({**HEAD, "object": "chat.completion", "choices": [choice]}))

@@ -361,6 +361,15 @@ async def test_a_body_that_the_application_reads_itself_is_completed(trail, driv
     assert "gen_ai.usage.output_tokens" not in told
 
 
+@pytest.mark.parametrize("finish", [{"type": "stop"}, ["stop"]])
+async def test_a_finish_reason_that_is_no_word_is_none(trail, ask, finish):
+    """The stream has no mark of its end that can be read; its text is counted."""
+    await ask(streamed(SAID, chunk({}, finish)), stream=True)
+    told = trail.spans.attributes()
+    assert told["tokentrail.outcome"] == "truncated"
+    assert told["gen_ai.usage.output_tokens"] == 4
+
+
 @pytest.mark.settings(emit_event=True)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_response_that_was_cancelled_is_neither_completed_nor_failed(

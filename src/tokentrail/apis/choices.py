@@ -116,7 +116,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
         else read_answer_filters(prompts, filters, moderation),
         reported=reported,
         tools=_SEARCHED if cites else (),
-        complete=bool(choices) or "choices" in given,
+        complete=bool(choices) or "choices" in given or is_report(reported),
         # Of any size, without a call of integer(): it is only compared, never exported.
         created=created if type(created) is int else None,
         error_type=error,

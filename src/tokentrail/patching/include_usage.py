@@ -191,13 +191,15 @@ class InjectedUsage:
     same is assumed of usage next to an unfinished choice.
     """
 
-    __slots__ = ("_heeds", "_memory", "_own", "_server")
+    __slots__ = ("_has_begun", "_heeds", "_memory", "_own", "_server")
 
     def __init__(self, memory: StreamUsageMemory, server: str, habit: Habit | None) -> None:
         self._memory = memory
         self._server = server
         self._heeds = habit is Habit.ASKED
         """Whether the server sends usage only because of the option."""
+        self._has_begun = False
+        """Whether there was a chunk before: the first one begins an answer, even if it is empty."""
         self._own = False
         """Whether the server reports usage anyway, on chunks before the last one."""
 
@@ -206,12 +208,13 @@ class InjectedUsage:
 
         Once the field counts as not set, ``usage: null`` no longer appears in ``to_json()``.
         """
+        is_first, self._has_begun = not self._has_begun, True
         try:
             given = vars(chunk)
             choices = given.get("choices")
             if given.get("usage") is None:
                 named: set[str] = chunk.__pydantic_fields_set__  # type: ignore[attr-defined]
-                if "usage" in named:
+                if "usage" in named and not self._own:
                     self._heeds = True
                     named.discard("usage")
                 extra = chunk.__pydantic_extra__  # type: ignore[attr-defined]
@@ -225,7 +228,7 @@ class InjectedUsage:
                 return True
         except (AttributeError, IndexError, KeyError, TypeError):
             return False
-        return self._beside_choice(chunk, choices)
+        return self._beside_choice(chunk, choices, is_first=is_first)
 
     def on_end(self) -> None:
         """Do nothing: the end adds no information."""
@@ -235,10 +238,10 @@ class InjectedUsage:
         if is_json(response) if error is None else _names_option(error):
             self._memory.add_refusal(self._server)
 
-    def _beside_choice(self, chunk: Any, choices: object) -> bool:
+    def _beside_choice(self, chunk: Any, choices: object, *, is_first: bool) -> bool:
         shown = [fields(choice) for choice in sequence(choices)]
         ends = any(choice.get("finish_reason") for choice in shown)
-        if not ends and not any(map(_is_empty, shown)):
+        if not ends and (is_first or not any(map(_is_empty, shown))):
             self._own = True
         if self._own:
             return False
