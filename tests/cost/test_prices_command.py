@@ -162,7 +162,7 @@ def test_each_name_has_the_rule_of_the_model_that_the_package_finds(provider):
                 if rule.tier is None and _holds(rule.selectors[0], name)
             ]
             rates = genai_prices.rates_of(found, None, now)
-                has_price = rates is not None and bool(rates.input or rates.audio_hour)
+            has_price = rates is not None and bool(rates.input or rates.audio_hour)
             assert standard == ([found.id.rsplit("/", 1)[-1]] if has_price else []), name
             seen += 1
     assert seen > 100

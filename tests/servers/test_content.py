@@ -531,8 +531,25 @@ UNREAD = {
     "an object for a delta": _events(
         _event("response.output_text.delta", delta={"a": "b"}, **PLACE)
     ),
+    "an object for the text": Plain(
+        {
+            **BEGUN,
+            "status": "completed",
+            "output": [{**MESSAGE, "content": [{**SAID, "text": {"value": "I will look."}}]}],
+        }
+    ),
+    "a part of text": _events(_event("response.content_part.done", part="I will look.", **PLACE)),
     "no type": Stream([Event({"delta": "I will look.", **PLACE})]),
 }
+
+
+async def test_an_id_that_is_no_text_is_none(trail, respond):
+    place = {**PLACE, "item_id": {"id": "m"}}
+    delta = _event("response.output_text.delta", delta="I will look.", **place)
+    await respond(_events(delta, _event("response.output_text.done", text="I will look.", **place)))
+    told = trail.spans.attributes()
+    assert told["tokentrail.outcome"] == "completed"
+    assert told["tokentrail.usage.output.source"] == "counted"
 
 
 @pytest.mark.parametrize("name", UNREAD)

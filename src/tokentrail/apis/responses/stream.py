@@ -153,7 +153,8 @@ class EventAccumulator:
 
     def _feed_whole(self, place: tuple[str, int, int], item_id: object, text: object) -> None:
         """Take a whole text, if it arrives only here: not if it has arrived, at any place."""
-        if self._is_new(place) and (place[0], item_id, place[2]) not in self._sources:
+        source = (place[0], item_id, place[2])
+        if self._is_new(place) and not (type(item_id) is str and source in self._sources):
             self._feed(place, text)
 
     def _feed_delta(self, kind: str, known: tuple[str, str], given: Mapping[str, object]) -> None:
@@ -209,6 +210,8 @@ class EventAccumulator:
         elif kind in PART_ENDS:
             place = _place(("", PART_ENDS[kind]), given)
             for text_kind, _, text in part_pieces([given.get("part")]):
+                if text_kind == "unknown" and self._sink is not None:
+                    self._sink.add(text_kind, place[1], 0, "")
                 self._feed_whole((text_kind, *place[1:]), given.get("item_id"), text)
         elif kind == "error":
             code = given.get("code") or fields(given.get("error")).get("code")
