@@ -90,7 +90,10 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
         if 0 <= index < MOST_CHOICES:
             reasons[index] = telemetry_str(choice_fields.get("finish_reason"))
             has_failed |= reasons[index] not in _USUAL or bool(choice_fields.get("error"))
-        cites = cites or _cites(choice_fields)
+        message = choice_fields.get("message")
+        held = message if type(message) is dict else getattr(message, "__dict__", _NOTHING_HELD)
+        notes = held.get("annotations")
+        cites = cites or bool(notes and _cites(notes))
         if "content_filter_results" in choice_fields:
             filters.append(choice_fields["content_filter_results"])
         if sink is not None:
@@ -138,15 +141,12 @@ def _error_of(
     return error_of_body(given, "choices", given=False) if given or not is_text else None
 
 
-def _cites(choice: Mapping[str, object]) -> bool:
-    """Whether a choice cites pages of the web: the server searched, but need not say how often."""
-    for held in (fields(choice.get("message")), fields(choice.get("delta"))):
-        notes = held.get("annotations")
-        if notes and any(fields(note).get("type") == "url_citation" for note in sequence(notes)):
-            return True
-    return False
+def _cites(annotations: object) -> bool:
+    """Whether pages of the web are cited: the server searched, but need not say how often."""
+    return any(fields(note).get("type") == "url_citation" for note in sequence(annotations))
 
 
+_NOTHING_HELD: Final[dict[str, object]] = {}
 _SEARCHED: Final = (ToolUse("web_search", 1),)
 
 
@@ -388,7 +388,8 @@ class ChunkAccumulator:
             self._reasons[known] = reason or self._reasons.get(known)
         if reason not in _USUAL or choice_fields.get("error"):
             self._error = error_of_choices((choice_fields,)) or self._error
-        self._cites = self._cites or _cites(choice_fields)
+        notes = fields(choice_fields.get("delta")).get("annotations")
+        self._cites = self._cites or bool(notes and _cites(notes))
         if self._sink is not None:
             self._reader.feed(choice_fields, known, self._sink)
         shown = NOTHING

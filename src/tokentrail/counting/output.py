@@ -100,7 +100,9 @@ class TextBuffer(list[str]):
 class StreamText:
     """One text that arrives in pieces; its count is that of the whole text."""
 
-    __slots__ = ("_increments", "buffer", "is_torn", "scanned", "sum", "tail", "waiting", "whole")
+    __slots__ = (
+        "_before", "_increments", "buffer", "is_torn", "scanned", "sum", "tail", "waiting", "whole",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         """Start empty."""
@@ -114,14 +116,17 @@ class StreamText:
         self.waiting: list[str] = []
         """Texts between safe cuts that are too heavy for the application's thread."""
         self.sum = Sum()
-        self._increments = Increments()
+        self._before: str | None = ""
+        """The first piece, while it may be repeated; ``None`` once pieces repeat nothing."""
+        self._increments: Increments | None = None
+        """What pieces add, if the second repeats the first."""
         self.is_torn = False
         """Whether text was counted before text that belongs in front of it."""
 
     @property
     def is_unclear(self) -> bool:
         """Whether it is unclear which part of the pieces is new."""
-        return self.is_torn or self._increments.is_unclear
+        return self.is_torn or (self._increments is not None and self._increments.is_unclear)
 
     def gather(self, encoding: Encoder | None) -> None:
         """Join the pieces and count what can be counted at once, block by block."""
@@ -204,12 +209,14 @@ class StreamText:
         self.waiting.clear()
         self.buffer.clear()
         self.whole = None
-        self._increments.release()
+        self._before = None
+        if self._increments is not None:
+            self._increments.release()
         self._take_tail()
 
     def _join(self) -> None:
         pieces = self.buffer.take()
-        if not self._increments.is_ordinary:
+        if self._before is not None:
             pieces = self._new_text(pieces)
         first = not (self.tail or self.waiting or self.sum.tokens or self.whole is not None)
         if first and len(pieces) == 1 and len(pieces[0]) > BLOCK:
@@ -220,8 +227,17 @@ class StreamText:
 
     def _new_text(self, pieces: list[str]) -> list[str]:
         """Return what pieces add, if they may repeat the text so far."""
-        new = [self._increments.added_by(piece) for piece in pieces]
-        missing = self._increments.missing()
+        increments = self._increments
+        if increments is None:
+            first, *others = [piece for piece in (self._before, *pieces) if piece] or [""]
+            if not (first and others and others[0].startswith(first)):
+                self._before = None if others else first
+                return pieces
+            increments = self._increments = Increments()
+            increments.added_by(self._before or "")
+        new = [increments.added_by(piece) for piece in pieces]
+        missing = increments.missing()
+        self._before = None if increments.is_ordinary else ""
         if missing:
             self.is_torn = bool(self.waiting or self.sum.tokens)
             self.tail = missing + (self.whole or "") + self.tail

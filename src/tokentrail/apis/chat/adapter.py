@@ -86,11 +86,6 @@ def _is_given(value: object) -> bool | None:
     return None if is_absent(value) else True
 
 
-def _always_searches(model: object) -> bool | None:
-    """Whether OpenAI's model searches the web before each answer, such as ``gpt-5-search-api``."""
-    return True if "-search-" in (plain_str(model) or "") else None
-
-
 _PARAMETERS: Final = Parameters(
     *SAMPLED,
     ("max_completion_tokens", "max_tokens", integer),
@@ -100,7 +95,6 @@ _PARAMETERS: Final = Parameters(
     ("prediction", "inexact_output", _is_given),
     ("tools", "inexact_output", _has_server_tools),
     ("plugins", "inexact_output", _has_plugins),
-    ("model", "searches_web", _always_searches),
     ("web_search_options", "searches_web", _is_given),
     ("reasoning_effort", "reasoning_level", telemetry_str),
     ("service_tier", "service_tier", service_tier),
@@ -342,11 +336,14 @@ class ChatAdapter:
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read the keyword arguments of a call."""
+        model = arguments.get("model")
         return _PARAMETERS.read(
             arguments,
             operation=CHAT.name,
             api=CHAT.api,
             endpoint=endpoint,
+            # OpenAI's gpt-5-search-api and others search before each answer.
+            searches_web=isinstance(model, str) and "-search-" in model,
             prompt=_prompt(arguments) if prompt else None,
         )
 
