@@ -196,8 +196,8 @@ def instrument(  # noqa: PLR0913 - the settings, by name: tools/make_settings.py
         prices: Your own prices, used before the published ones. Allowed: a JSON file, or a mapping:
             for each model input, output, cache_read, cache_write, cache_write_1h, cache_write_12h,
             audio_input, image_input, reasoning, audio_output, image_output, image_cache_read,
-            audio_cache_read, web_search, file_search, audio_hour, in USD per million tokens
-            (searches: per thousand requests). Default: none.
+            audio_cache_read, web_search, file_search, audio_hour, characters, in USD per million
+            tokens (searches: per thousand requests). Default: none.
         cost_attributes: More names of span attributes for the amount of the cost, which a backend
             reads: gen_ai.usage.cost, operation.cost, llm.cost.total. Allowed: names separated by
             commas, without blanks. Default: none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -250,7 +251,9 @@ def test_when_an_answer_was_made_is_a_whole_number(created: object, read: int | 
     assert stream(chunk(delta(content="hi"), created=created)).created == read
 
 
-@pytest.mark.parametrize("number", ["12", -1, 1.5, True, None, [], {}])
+@pytest.mark.parametrize(
+    "number", ["twelve", "-1", "9" * 30, -1, 1.5, nan, inf, True, None, [], {}]
+)
 def test_wrong_typed_usage_is_absent_not_zero(number: object) -> None:
     """On answers and on chunks; the number beside it still counts."""
     usage = {"prompt_tokens": number, "completion_tokens": 3}
@@ -260,6 +263,16 @@ def test_wrong_typed_usage_is_absent_not_zero(number: object) -> None:
     nothing = {"prompt_tokens": number, "prompt_tokens_details": number}
     assert SHAPE.parse_response(ChatCompletion.construct(usage=nothing), None).reported is None
     assert stream(chunk(usage=nothing)).reported is None
+
+
+@pytest.mark.parametrize("number", ["12", 12.0])
+def test_a_whole_number_in_text_or_a_float_is_read_as_the_client_s_own_types_do(
+    number: object,
+) -> None:
+    """A raw answer, and fields that are not the client's, have it as it was sent."""
+    usage = {"prompt_tokens": number, "completion_tokens": 3}
+    expected = Reported(input_tokens=12, output_tokens=3)
+    assert SHAPE.parse_response({"choices": [], "usage": usage}, None).reported == expected
 
 
 @pytest.mark.parametrize(("number", "read"), [(10**12 - 1, 10**12 - 1), (10**12, None)])

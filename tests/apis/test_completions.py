@@ -157,7 +157,7 @@ def test_vectors_are_not_touched(sink: Any) -> None:
     assert read == Response(model="m-1", reported=Reported(input_tokens=4))
 
 
-@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": "4"}, {"total_tokens": 0}, "x"])
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": "four"}, {"total_tokens": 0}, "x"])
 def test_embeddings_without_usage(usage: object) -> None:
     """As compatible servers answer."""
     assert (

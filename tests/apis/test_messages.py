@@ -196,10 +196,11 @@ class Open(BaseModel, extra="allow"):
 
 
 def test_readers_go_by_type() -> None:
-    """Only the type that is meant is a value; a bool is no int, text is no number."""
-    assert [tokens(value) for value in (0, 7, -1, True, 7.0, "7", None, 1 << 63)] == [
+    """Only the type that is meant is a value; a bool is no int, text is no number but of tokens."""
+    assert [tokens(value) for value in (0, 7, -1, True, 7.5, "7.5", None, 1 << 63)] == [
         0, 7, None, None, None, None, None, None,
     ]  # fmt: skip
+    assert [tokens(value) for value in (7.0, "7")] == [7, 7]
     assert [integer(value) for value in (-1, False, 10**30)] == [-1, None, None]
     assert [number(value) for value in (1, 0.5, True, "1", 10**400)] == [1.0, 0.5, None, None, None]
     assert nonempty_strs(["a", "b"]) == nonempty_strs(("a", "b")) == ("a", "b")

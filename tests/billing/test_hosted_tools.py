@@ -294,18 +294,27 @@ async def test_a_background_response_has_its_tools_on_the_fetch_that_finds_it_fi
     assert trail.metrics.one(REQUESTS).value == 3
 
 
-async def chat_span(trail, driver, usage, *, streamed, **request):
+CITED = {"url": "https://sea.example", "title": "Sea", "start_index": 0, "end_index": 7}
+
+
+async def chat_span(
+    trail, driver, usage, *, streamed, cites=False, answers="gpt-4o-mini", **request
+):
     """Make one chat call whose usage has more beside it; return its span's attributes."""
-    answer = Answer(("The sea is old.",), Usage(1000, 200), "gpt-4o-mini")
+    notes = {"annotations": [{"type": "url_citation", "url_citation": CITED}]} if cites else {}
+    answer = Answer(("The sea is old.",), Usage(1000, 200), answers)
 
     def respond(_call):
         if not streamed:
             body = chat.completion(answer)
             body["usage"].update(usage)
+            body["choices"][0]["message"].update(notes)
             return Plain(body)
         events = list(chat.chunks(answer, "last"))
         last = next(e for e in reversed(events) if isinstance(getattr(e, "data", ""), dict))
         last.data["usage"].update(usage)
+        first = next(e for e in events if e.data["choices"])
+        first.data["choices"][0]["delta"].update(notes)
         return Stream(events)
 
     with Server(respond) as server:
@@ -313,7 +322,8 @@ async def chat_span(trail, driver, usage, *, streamed, **request):
         asks = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "How old?"}]}
         if streamed:
             asks |= {"stream": True, "stream_options": {"include_usage": True}}
-        answered = await driver.call(client.chat.completions.create, **asks, **request)
+        asks |= request
+        answered = await driver.call(client.chat.completions.create, **asks)
         if streamed:
             await driver.read(answered)
         return trail.spans.attributes()
@@ -369,6 +379,9 @@ async def test_what_is_not_the_whole_cost_is_none(trail, driver, usage):
     ("usage", "request_options", "number", "source"),
     [
         ({}, {"web_search_options": {}}, 1, "counted"),
+        ({}, {"model": "gpt-4o-search-preview"}, 1, "counted"),
+        ({}, {"cites": True}, 1, "counted"),
+        ({"server_tool_use": {"web_search_requests": 4}}, {"cites": True}, 4, "reported"),
         ({"num_search_queries": 2}, {"web_search_options": {}}, 2, "reported"),
         ({"server_tool_use": {"web_search_requests": 4}}, {}, 4, "reported"),
         ({"server_tool_use_details": {"web_search_requests": 1}}, {}, 1, "reported"),
@@ -382,6 +395,22 @@ async def test_chat_has_web_searches(
     assert requests_on(attributes) == {"web_search": number}
     point = trail.metrics.one(REQUESTS)
     assert (point.value, point.attributes["tokentrail.usage.source"]) == (number, source)
+
+
+@pytest.mark.settings(cost="reported")
+async def test_a_model_that_searches_before_each_answer_has_no_cost_of_its_tokens_alone(
+    trail, driver
+):
+    """The search is billed, and has no published price; of other models it has."""
+    pytest.importorskip("genai_prices", reason="needs tokentrail[cost]")
+    attributes = await chat_span(trail, driver, {}, streamed=False, cites=True)
+    usd = (1000 * 0.15 + 200 * 0.6) / 1e6 + 0.01
+    assert attributes["tokentrail.cost.amount"] == pytest.approx(usd, rel=1e-9)
+    trail.spans.clear()
+    own = {"model": "gpt-4o-search-preview"}
+    attributes = await chat_span(trail, driver, {}, streamed=False, answers=own["model"], **own)
+    assert attributes["tokentrail.cost.unpriced"] == ("web_search",)
+    assert "tokentrail.cost.amount" not in attributes
 
 
 @pytest.mark.settings(cost="reported")

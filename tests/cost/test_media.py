@@ -2,7 +2,7 @@
 
 In USD per million tokens. gpt-image-1.5: text 5 and 10, images 8 and 32; gpt-image-1: text 5,
 images 10, output 40; gpt-4o-mini-transcribe: text 1.25 and 5, audio 3; gpt-4o-mini-tts: 0.6 and 12.
-whisper-1: 0.36 an hour.
+whisper-1: 0.36 an hour; tts-1: 15 a million characters.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import io
 
+import openai
 import pytest
 from tests import shared
 from tests.billing.hearing import TOKENS
@@ -131,10 +132,47 @@ async def test_a_raw_answer_has_its_cost(trail, driver):
     assert found == (9000, PUBLISHED, None)
 
 
+@pytest.mark.parametrize("method", [HEAR, TRANSLATE])
+async def test_seconds_that_are_billed_are_counted_by_the_model_that_was_asked(
+    trail, driver, method
+):
+    await costs(trail, driver, Plain({"text": "", "duration": 1.5}), method, "whisper-1")
+    point = trail.metrics.one("tokentrail.transcription.time")
+    assert (point.value, point.attributes["gen_ai.request.model"]) == (1.5, "whisper-1")
+
+
+@pytest.mark.parametrize("wrapper", ["with_raw_response", "with_streaming_response"])
+async def test_speech_billed_by_characters_costs_the_same_however_it_is_read(
+    trail, driver, wrapper
+):
+    with Server(lambda _: Plain(audio.SPOKEN)) as server:
+        api = getattr(driver.client(server).audio.speech, wrapper)
+        asked = {"model": "tts-1-hd", "input": "The s\u00e9a. \U0001f30a", "voice": "alloy"}
+        made = api.create(**asked)
+        if wrapper == "with_raw_response":
+            made if driver.mode == "sync" else await made
+        elif driver.mode == "sync":
+            with made as answer:
+                for _ in answer.iter_bytes():
+                    pass
+        else:
+            async with made as answer:
+                async for _ in answer.iter_bytes():
+                    pass
+    assert trail.spans.attributes()["tokentrail.cost.amount"] == pytest.approx(10 * 30e-6)
+
+
+async def test_speech_that_was_refused_costs_nothing(trail, driver):
+    with pytest.raises(openai.BadRequestError):
+        await costs(trail, driver, Plain({"error": {"message": "no"}}, 400), SPEAK, "tts-1")
+    assert not {name for name in trail.spans.attributes() if ".cost." in name}
+
+
 OWN = {
     "ours": {"input": 1, "output": 2},
     "pictures": {"input": 1},
     "by-the-hour": {"audio_hour": 0.9},
+    "by-letters": {"characters": 20},
 }
 
 
@@ -155,8 +193,14 @@ OWN = {
         (DRAW, "gpt-image-1", drawn((9, 9), 4, **SPLIT), (None, None, None)),  # more than all of it
         (DRAW, "gpt-image-9", drawn((30, 20), 40), (None, None, ("model",))),
         (DRAW, "gpt-image-1.5", {**drawn((30, 0), 40), "svg_usage": SVG}, (None, None, ("svg",))),
-        (DRAW, "dall-e-3", {"created": 1, "data": []}, (None, None, None)),
-        (SPEAK, "tts-1", audio.SPOKEN, (None, None, None)),
+        # what reports nothing: speech may be billed by characters, which are known
+        (DRAW, "dall-e-3", {"created": 1, "data": []}, (None, None, ("model",))),
+        (DRAW, "gpt-image-1", {"created": 1, "data": []}, (None, None, ("image_output",))),
+        (HEAR, "gpt-4o-mini-transcribe", {"text": "Sea."}, (None, None, ("audio_input",))),
+        (HEAR, "whisper-1", {"text": "Sea."}, (None, None, ("audio_hour",))),
+        (SPEAK, "tts-1", audio.SPOKEN, (8 * 15, PUBLISHED, None)),
+        (SPEAK, "gpt-4o-mini-tts", audio.SPOKEN, (None, None, ("audio_output",))),
+        (SPEAK, "by-letters", audio.SPOKEN, (8 * 20, "own_prices", None)),
         # the provider's own number goes first, and is all that xAI reports of images
         (
             DRAW,

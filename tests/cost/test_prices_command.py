@@ -91,6 +91,7 @@ def test_it_writes_only_the_models_that_are_named(prices, tmp_path, own):
     ("arguments", "code", "complaint"),
     [
         (["--models", "nought"], 2, "none of --models nought has a price: name your own with"),
+        (["--models", "tts-1"], 2, "none of --models tts-1 has a price"),
         (["--models", ","], 2, "--models names none: write --models gpt-4o,gpt-4o-mini"),
         (["--overrides", "/nought"], 2, "/nought: No such file or directory: name a file that"),
         (["--output", "/nought/x"], 1, "--output /nought/x: No such file or directory: name a"),
@@ -161,7 +162,8 @@ def test_each_name_has_the_rule_of_the_model_that_the_package_finds(provider):
                 for rule in rules
                 if rule.tier is None and _holds(rule.selectors[0], name)
             ]
-            has_price = genai_prices.rates_of(found, None, now) is not None
+            rates = genai_prices.rates_of(found, None, now)
+            has_price = rates is not None and bool(rates.input or rates.audio_hour)
             assert standard == ([found.id.rsplit("/", 1)[-1]] if has_price else []), name
             seen += 1
     assert seen > 100
@@ -182,6 +184,16 @@ def _spoken_of(clause):
             .replace("\\d{2}", "11")
             .replace("\\", "")
         )
+
+
+def test_a_price_of_what_is_in_no_metric_has_no_rule(prices, tmp_path):
+    """An empty expression would be no file that Prometheus loads."""
+    own, path = tmp_path / "own.json", tmp_path / "prices.rules.yml"
+    own.write_text(json.dumps({"voice": {"characters": 20}, "help": {"input": 1}}))
+    names = ("--models", "voice,help", "--provider", "openai")
+    code, _, said = prices(*names, "--overrides", own, "-o", path)
+    assert (code, said) == (0, f"{path}: 1 prices\nno price is known of voice\n")
+    assert [rule["labels"]["tokentrail_price"] for rule in _costs(path.read_text())] == ["help"]
 
 
 def test_own_names_are_no_patterns(prices, tmp_path):

@@ -78,6 +78,8 @@ REFUSALS = {
     "not implemented": (501, {"error": {"message": "stream_options is not implemented"}}),
     "in camel case": (400, {"error": {"message": "streamOptions: unknown field"}}),
     "by another status": (403, {"error": {"message": "stream options are not in your plan"}}),
+    "as an accident": (500, {"error": "KeyError: 'stream_options'"}),
+    "as out of service": (503, b"upstream: unsupported field stream_options"),
     "only the option's own name": (400, {"error": {"message": "include_usage: not supported"}}),
 }
 
@@ -242,7 +244,7 @@ OTHERS = {
     "the same in JSON in JSON": (400, {"message": f"too hot: {json.dumps(json.dumps(ECHO))}"}),
     "nothing but nesting": (400, NESTED),
     "no words": (400, None),
-    "an accident": (500, {"error": {"message": "stream_options broke it"}}),
+    "an accident": (500, {"error": {"message": "out of memory"}}),
 }
 
 

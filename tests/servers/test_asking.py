@@ -36,15 +36,27 @@ def _ends(place, usage):
         return [chunk({}, "stop", **({"usage": usage} if usage else {}))]
     if place == "an empty delta":
         return [chunk({}, "stop"), *([chunk({}, usage=usage)] if usage else [])]
-    if place == "x_groq":
-        return [chunk({}, "stop", x_groq={"id": "r", **({"usage": usage} if usage else {})})]
     held = {"usage": usage} if usage else {}
     if place == "the delta":
         return [chunk(held, "stop")]
-    return [chunk({}, "stop", **{"meta" if place == "another object" else "choice": held})]
+    more = {
+        "objects in objects": {"gateway": {"route": {"billing": held}}},
+        "x_groq": {"x_groq": {"id": "r", **held}},
+        "another object": {"meta": held},
+    }
+    return [chunk({}, "stop", **more.get(place, {"choice": held}))]
 
 
-PLACES = (*OWN, "finish", "an empty delta", "x_groq", "another object", "the delta", "the choice")
+PLACES = (
+    *OWN,
+    "finish",
+    "an empty delta",
+    "x_groq",
+    "objects in objects",
+    "another object",
+    "the delta",
+    "the choice",
+)
 
 
 def _seen(chunks):
@@ -108,6 +120,19 @@ async def test_usage_on_every_chunk_is_the_server_s_own(trail, driver, serve):
     server = serve(lambda _: streamed(said, chunk({}, "stop", usage=USAGE)))
     bare, seen = await _with_and_without(trail, driver, server, 2)
     assert seen == [bare] * 2
+
+
+async def test_a_first_chunk_with_usage_begins_the_answer_and_is_seen(trail, driver, serve):
+    """Usage on every chunk, also on the one with the role, and ``null`` at the end."""
+    events = [
+        chunk(delta, finish, usage={**USAGE, "completion_tokens": number})
+        for number, (delta, finish) in enumerate(
+            [({"role": "assistant", "content": ""}, None), ({"content": "Alders."}, None)]
+        )
+    ]
+    events += [chunk({}, "stop", usage=USAGE), Event({**HEAD, "choices": [], "usage": None})]
+    bare, seen = await _with_and_without(trail, driver, serve(lambda _: streamed(*events)), 1)
+    assert seen == [bare]
 
 
 async def _part(driver, client, chunks):

@@ -328,6 +328,26 @@ async def test_thought_next_to_the_message_is_not_left_out_in_silence(trail, ask
     assert trail.spans.attributes()["tokentrail.usage.output.source"] == "approximated"
 
 
+NOT_READ = {
+    "a delta of text": [chunk(choice={"delta": "Alders."})],
+    "a call without a name": [chunk({"tool_calls": [{"id": "a", "type": "function"}]})],
+}
+
+
+@pytest.mark.parametrize("name", NOT_READ)
+async def test_a_stream_of_which_nothing_was_read_is_not_counted_as_nothing(trail, ask, name):
+    finish = "tool_calls" if "call" in name else "stop"
+    await ask(streamed(*NOT_READ[name], chunk({}, finish)), stream=True)
+    told = trail.spans.attributes()
+    assert told["tokentrail.outcome"] == "completed"
+    assert "gen_ai.usage.output_tokens" not in told
+
+
+async def test_a_plain_call_without_a_name_is_not_counted_as_nothing(trail, ask):
+    await ask(completion({"content": None, "tool_calls": [{"id": "a"}]}, "tool_calls"))
+    assert "gen_ai.usage.output_tokens" not in trail.spans.attributes()
+
+
 @pytest.mark.parametrize("choice", [None, {}, {"index": 0, "message": None}])
 async def test_a_choice_without_a_message_is_not_counted_as_nothing(trail, ask, choice):
     await ask(Plain({**HEAD, "object": "chat.completion", "choices": [choice]}))
@@ -511,8 +531,25 @@ UNREAD = {
     "an object for a delta": _events(
         _event("response.output_text.delta", delta={"a": "b"}, **PLACE)
     ),
+    "an object for the text": Plain(
+        {
+            **BEGUN,
+            "status": "completed",
+            "output": [{**MESSAGE, "content": [{**SAID, "text": {"value": "I will look."}}]}],
+        }
+    ),
+    "a part of text": _events(_event("response.content_part.done", part="I will look.", **PLACE)),
     "no type": Stream([Event({"delta": "I will look.", **PLACE})]),
 }
+
+
+async def test_an_id_that_is_no_text_is_none(trail, respond):
+    place = {**PLACE, "item_id": {"id": "m"}}
+    delta = _event("response.output_text.delta", delta="I will look.", **place)
+    await respond(_events(delta, _event("response.output_text.done", text="I will look.", **place)))
+    told = trail.spans.attributes()
+    assert told["tokentrail.outcome"] == "completed"
+    assert told["tokentrail.usage.output.source"] == "counted"
 
 
 @pytest.mark.parametrize("name", UNREAD)

@@ -359,3 +359,52 @@ async def test_a_body_that_the_application_reads_itself_is_completed(trail, driv
     assert told["tokentrail.outcome"] == "completed"
     assert "gen_ai.response.finish_reasons" not in told
     assert "gen_ai.usage.output_tokens" not in told
+
+
+@pytest.mark.parametrize("finish", [{"type": "stop"}, ["stop"]])
+async def test_a_finish_reason_that_is_no_word_is_none(trail, ask, finish):
+    """The stream has no mark of its end that can be read; its text is counted."""
+    await ask(streamed(SAID, chunk({}, finish)), stream=True)
+    told = trail.spans.attributes()
+    assert told["tokentrail.outcome"] == "truncated"
+    assert told["gen_ai.usage.output_tokens"] == 4
+
+
+@pytest.mark.settings(emit_event=True)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_response_that_was_cancelled_is_neither_completed_nor_failed(
+    trail, driver, serve, stream
+):
+    """By your program, in another call; a server may still report what it used."""
+    usage = {"input_tokens": 31, "output_tokens": 4, "total_tokens": 35}
+    ended = {**STARTED, "status": "cancelled", "usage": usage, "output": []}
+    event = Event({"type": "response.cancelled", "response": ended})
+    create = responses_of(driver.client(serve(Stream([event]) if stream else Plain(ended)))).create
+    answer = await driver.call(create, model="gpt-4o-mini", input="Trees?", stream=stream)
+    if stream:
+        await driver.read(answer)
+    told = _check(trail, "cancelled", None)
+    assert told["gen_ai.response.status"] == "cancelled"
+    assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (31, 4)
+
+
+@pytest.mark.settings(emit_event=True)
+@pytest.mark.parametrize("way", ["retrieve", "cancel"])
+@pytest.mark.parametrize("status", ["cancelled", "failed", "incomplete", "queued"])
+async def test_fetching_a_response_is_completed_however_that_ended(
+    trail, driver, serve, status, way
+):
+    responses_api = responses_of(driver.client(serve(Plain({**STARTED, "status": status}))))
+    await driver.call(getattr(responses_api, way), "resp_7")
+    told = trail.spans.attributes()
+    assert (told["tokentrail.outcome"], told["gen_ai.response.status"]) == ("completed", status)
+    assert "error.type" not in told
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+async def test_a_response_made_in_the_background_is_completed_when_it_is_accepted(
+    trail, driver, serve, status
+):
+    create = responses_of(driver.client(serve(Plain({**STARTED, "status": status})))).create
+    await driver.call(create, model="gpt-4o-mini", input="Trees?", background=True)
+    assert trail.spans.attributes()["tokentrail.outcome"] == "completed"

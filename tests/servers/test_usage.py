@@ -129,6 +129,10 @@ PLACES = {
     "on a chunk of its own": [chunk(TEXT), chunk({}, "stop"), chunk(choice={}, usage=USAGE)],
     "on the finish chunk": [chunk(TEXT), chunk({}, "stop", usage=USAGE)],
     "x_groq": [chunk(TEXT), chunk({}, "stop", x_groq={"id": "r", "usage": USAGE})],
+    "in objects in objects": [
+        chunk(TEXT),
+        chunk({}, "stop", gateway={"route": {"billing": {"usage": USAGE}}}),
+    ],
     "in the choice": [chunk(TEXT), chunk({}, "stop", choice={"usage": USAGE})],
     "in an object of another vendor": [
         chunk(TEXT),
@@ -159,6 +163,7 @@ async def test_the_usage_of_a_stream_is_found_where_it_stands(trail, ask, name):
 
 PLAIN = {
     "x_groq": completion(TEXT, x_groq={"usage": USAGE}),
+    "in objects in objects": completion(TEXT, gateway={"route": {"billing": {"usage": USAGE}}}),
     "an object of another vendor": completion(TEXT, meta={"usage": USAGE}),
     "the choice": completion(TEXT, choice={"usage": USAGE}),
     "the message": completion({**TEXT, "usage": USAGE}),

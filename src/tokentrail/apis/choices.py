@@ -27,7 +27,7 @@ from tokentrail.apis.reported_usage import (
     without_empty,
 )
 from tokentrail.apis.values import fields, integer, sequence, telemetry_str
-from tokentrail.model.records import MOST_WAITING, SMALL, Response
+from tokentrail.model.records import MOST_WAITING, SMALL, Response, ToolUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +46,8 @@ _USUAL: Final = frozenset({None, "stop", "length", "tool_calls", "function_call"
 """Finish reasons that are not failures and need no further check."""
 NOTHING, THOUGHT, CONTENT_SHOWN = range(3)
 """What a choice contains: nothing, only reasoning, or content."""
+DEPTH: Final = 4
+"""How deep in the objects of an answer a usage is looked for."""
 _NONE_EXPECTED: Final = range(0)
 _FIELDS: Final = ("id", "model", "service_tier", "system_fingerprint", "moderation")
 
@@ -74,7 +76,7 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
     given = as_answer(answer) if is_text or type(answer) is list else fields(answer)
     if given is None:
         return NO_ANSWER
-    has_failed = False
+    has_failed = cites = False
     reasons: dict[int, str | None] = {}
     filters: list[object] = []
     choices = given.get("choices")
@@ -88,6 +90,10 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
         if 0 <= index < MOST_CHOICES:
             reasons[index] = telemetry_str(choice_fields.get("finish_reason"))
             has_failed |= reasons[index] not in _USUAL or bool(choice_fields.get("error"))
+        message = choice_fields.get("message")
+        held = message if type(message) is dict else getattr(message, "__dict__", _NOTHING_HELD)
+        notes = held.get("annotations")
+        cites = cites or bool(notes and _cites(notes))
         if "content_filter_results" in choice_fields:
             filters.append(choice_fields["content_filter_results"])
         if sink is not None:
@@ -112,7 +118,8 @@ def read_answer(answer: object, reader: ChoiceReader, sink: TextSink | None) -> 
         if prompts is None and not filters and moderation is None
         else read_answer_filters(prompts, filters, moderation),
         reported=reported,
-        complete=bool(choices) or "choices" in given,
+        tools=_SEARCHED if cites else (),
+        complete=bool(choices) or "choices" in given or is_report(reported),
         # Of any size, without a call of integer(): it is only compared, never exported.
         created=created if type(created) is int else None,
         error_type=error,
@@ -132,6 +139,15 @@ def _error_of(
     if choices:
         return error_of_answer(given, answered=True) or error_of_choices(choices)
     return error_of_body(given, "choices", given=False) if given or not is_text else None
+
+
+def _cites(annotations: object) -> bool:
+    """Whether pages of the web are cited: the server searched, but need not say how often."""
+    return any(fields(note).get("type") == "url_citation" for note in sequence(annotations))
+
+
+_NOTHING_HELD: Final[dict[str, object]] = {}
+_SEARCHED: Final = (ToolUse("web_search", 1),)
 
 
 def finish_reasons(reasons: Mapping[int, str | None], expected: range) -> tuple[str, ...] | None:
@@ -167,17 +183,15 @@ _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 def _usages(answer: Mapping[str, object]) -> Iterator[object]:
     """Yield each usage that is not where OpenAI has it.
 
-    It may be in any object of the answer (Groq has ``x_groq``), in a choice, or in its delta or
-    message.
+    It may be in any object of the answer (Groq has ``x_groq``), or in one inside that, in a choice,
+    or in its delta or message.
     """
     for name, value in answer.items():
         kind = type(value)
         if kind in _SCALARS:  # nearly all
             continue
         if kind is dict or hasattr(kind, "__pydantic_extra__"):
-            usage = fields(value).get("usage")
-            if usage is not None:
-                yield usage
+            yield from _within(value, DEPTH)
         if name in _NAMES:
             yield value
     choices = answer.get("choices")
@@ -187,6 +201,18 @@ def _usages(answer: Mapping[str, object]) -> Iterator[object]:
             usage = None if held is None else fields(held).get("usage")
             if usage is not None:
                 yield usage
+
+
+def _within(holder: object, depth: int) -> Iterator[object]:
+    """Yield the usage of an object, then those of the objects in it, so deep."""
+    given = fields(holder)
+    usage = given.get("usage")
+    if usage is not None:
+        yield usage
+    if depth > 1:
+        for value in given.values():
+            if type(value) is dict:
+                yield from _within(value, depth - 1)
 
 
 class ChunkAccumulator:
@@ -201,6 +227,7 @@ class ChunkAccumulator:
     __slots__ = (
         "_asked",
         "_buffers",
+        "_cites",
         "_complaint",
         "_created",
         "_error",
@@ -270,6 +297,8 @@ class ChunkAccumulator:
         self._error: str | None = None
         self._complaint: str | None = None
         """The error code of an event that is not a chunk; it counts if the stream has no end."""
+        self._cites = False
+        """Whether pages of the web are cited."""
         self._has_others = False
         """Whether there were events that are not chunks of an answer."""
         self._says = False
@@ -364,6 +393,8 @@ class ChunkAccumulator:
             self._reasons[known] = reason or self._reasons.get(known)
         if reason not in _USUAL or choice_fields.get("error"):
             self._error = error_of_choices((choice_fields,)) or self._error
+        notes = fields(choice_fields.get("delta")).get("annotations")
+        self._cites = self._cites or bool(notes and _cites(notes))
         if self._sink is not None:
             self._reader.feed(choice_fields, known, self._sink)
         shown = NOTHING
@@ -428,6 +459,7 @@ class ChunkAccumulator:
             system_fingerprint=telemetry_str(self._fingerprint),
             content_filter=None if findings is None else findings.outcome(),
             reported=reported,
+            tools=_SEARCHED if self._cites else (),
             # A running total may be of the chunk before, so even an empty later choice outdates it.
             final=self._final
             and (self._is_last or not self._is_running)

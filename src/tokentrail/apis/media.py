@@ -1,7 +1,7 @@
 """Operations that the conventions do not name: images, audio, moderations, decisions.
 
-Nothing of them is counted. Only the server's own numbers are kept: no prompt, image or audio is
-read. The table of adapters at the end lists the operations.
+Nothing of them is counted but the characters to be spoken. Only the server's own numbers are kept:
+no prompt, image or audio is read. The table of adapters at the end lists the operations.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ def _nothing(answer: object) -> None:
 
 def _form(given: object) -> str | None:
     return _FORMS.get(plain_str(given) or "")
+
+
+def _length(text: object) -> int | None:
+    return len(text) if isinstance(text, str) else None
 
 
 def _own(answer: object) -> Reported | None:
@@ -184,6 +188,7 @@ def _sum(earlier: int | None, latest: int | None) -> int | None:
 
 
 _PICTURES: Final = Parameters(*COMMON, ("n", "choice_count", choice_count))
+_SPEECH: Final = Parameters(*COMMON, ("input", "spoken_characters", _length))
 _TRANSCRIPTS: Final = Parameters(*COMMON, ("response_format", "output_type", _form))
 
 GENERATE_IMAGE: Final = MediaAdapter(operations.GENERATE_IMAGE.name, _images, _PICTURES, "image")
@@ -191,6 +196,6 @@ EDIT_IMAGE: Final = MediaAdapter(operations.EDIT_IMAGE.name, _images, _PICTURES,
 VARY_IMAGE: Final = MediaAdapter(operations.VARY_IMAGE.name, _images, _PICTURES, "image")
 TRANSCRIBE: Final = MediaAdapter(operations.TRANSCRIBE.name, _transcript, _TRANSCRIPTS)
 TRANSLATE: Final = MediaAdapter(operations.TRANSLATE.name, _transcript, _TRANSCRIPTS)
-SPEAK: Final = MediaAdapter(operations.SPEAK.name, _speech, output_type="speech")
+SPEAK: Final = MediaAdapter(operations.SPEAK.name, _speech, _SPEECH, "speech")
 MODERATE: Final = MediaAdapter(operations.MODERATE.name)
 DECIDE: Final = MediaAdapter(operations.DECIDE.name, _own)

@@ -165,8 +165,18 @@ def integer(value: object) -> int | None:
 
 
 def tokens(value: object) -> int | None:
-    """Return a token count: an int of zero or more. Text and floats are absent, not zero."""
+    """Return a token count: a whole number of zero or more, else ``None``.
+
+    It may be a float or text, as in the client's own types, which convert both.
+    """
+    if type(value) is float:
+        value = int(value) if value.is_integer() else None
+    elif type(value) is str:
+        value = int(value) if len(value) < _DIGITS and value.isdecimal() else None
     return value if type(value) is int and 0 <= value < MAX_TOKENS else None
+
+
+_DIGITS: Final = 20
 
 
 def number(value: object) -> float | None:

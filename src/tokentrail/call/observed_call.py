@@ -187,10 +187,6 @@ class ObservedCall:
         """Note that the application closed the answer. ``finalising``: no lock may be taken."""
         self._go_on(self.recorder.on_closed(), finalising=finalising)
 
-    def on_cancelled(self) -> None:
-        """Note that the server stopped the call because the application cancelled it."""
-        self._go_on(self.recorder.on_cancelled())
-
     def on_error(self, error: BaseException) -> None:
         """Note that the client raises ``error`` to the application."""
         operation = self.recorder.on_error(error)

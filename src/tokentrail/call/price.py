@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tokentrail.cost.prices import BilledApart
 from tokentrail.cost.rates import BATCH
 from tokentrail.model.operations import BILLED_AS, FETCH_BATCH
+from tokentrail.model.records import Outcome
 
 if TYPE_CHECKING:
     from tokentrail.cost import Prices
@@ -31,6 +32,12 @@ class PriceLookup:
         if request.operation == FETCH_BATCH.name:
             self._tier = BATCH
 
+    @property
+    def _is_answered(self) -> bool:
+        """Whether a whole answer is to be paid."""
+        operation = self._operation
+        return operation.answered and operation.outcome is Outcome.COMPLETED
+
     def is_cheap(self) -> bool:
         """Whether no slow lookup is needed: the price is known, or there is none."""
         operation = self._operation
@@ -40,7 +47,7 @@ class PriceLookup:
             return True
         if operation.tools or operation.transcriptions:  # these have prices of their own models
             return False
-        if request.operation in BILLED_AS and usage.reported is None:
+        if request.operation in BILLED_AS and usage.reported is None and not self._is_answered:
             return True
         return self._prices.is_cheap(request, self._names, self._tier, operation.end_time)
 
@@ -53,7 +60,7 @@ class PriceLookup:
             self._tier,
             operation.end_time,
             operation.usage,
-            BilledApart(operation.tools, operation.transcriptions),
+            BilledApart(operation.tools, operation.transcriptions, self._is_answered),
         )
 
 

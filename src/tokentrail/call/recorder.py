@@ -236,10 +236,6 @@ class Recorder:
         """Note that the application closed the answer."""
         return self._end(Outcome.CLOSED_EARLY)
 
-    def on_cancelled(self) -> Operation | None:
-        """Note that the server stopped the call because the application cancelled it."""
-        return self._end(Outcome.CANCELLED)
-
     def on_error(self, error: BaseException) -> Operation | None:
         """Note that the client raises ``error`` to the application."""
         if not isinstance(error, Exception):
@@ -306,7 +302,8 @@ class Recorder:
         answered = self._answered
         if response is not None:
             answered = answered and not response.unanswered
-            if outcome is not COMPLETED or response.error_type or not response.ended:
+            is_usual = response.ended and response.status is None and not response.error_type
+            if not is_usual or outcome is not COMPLETED:
                 outcome = outcome_of(outcome, self._request, response)
         if error is not None:
             failure = _class_name(error)

@@ -74,6 +74,8 @@ def own_prices(own: UserPrices) -> Iterator[Priced]:
     """Yield the user's own prices, by the model of the answer or else of the request."""
     priced = _alternatives(own.models)
     for (model, tier), rates in own.table.items():
+        if not _is_in_metrics(rates):
+            continue
         name, tiers = _quoted(model), _tier(tier)
         yield Priced(
             model,
@@ -86,6 +88,11 @@ def own_prices(own: UserPrices) -> Iterator[Priced]:
             wanted=frozenset({model}),
             billed_apart=f"tokentrail_model={name}",
         )
+
+
+def _is_in_metrics(rates: Rates) -> bool:
+    """Whether anything is in a metric that has a price: characters that are spoken are not."""
+    return rates.input is not None or rates.audio_hour is not None
 
 
 def published_prices(
@@ -110,7 +117,7 @@ def published_prices(
             name = model.id if is_own else f"{owner}/{model.id}"
             for tier in (None, *(_tiers(model) if is_own else ())):
                 rates = genai_prices.rates_of(model, tier, at)
-                if rates is not None:
+                if rates is not None and _is_in_metrics(rates):
                     selectors = (f"{where}{mine}, {_tier(tier)}",)
                     yield Priced(name, tier, selectors, rates, provider, names, where + apart)
 

@@ -306,7 +306,7 @@ class Settings:
         allowed="a JSON file, or a mapping: for each model input, output, cache_read, cache_write, "
         "cache_write_1h, cache_write_12h, audio_input, image_input, reasoning, audio_output, "
         "image_output, image_cache_read, audio_cache_read, web_search, file_search, audio_hour, "
-        "in USD per million tokens (searches: per thousand requests)",
+        "characters, in USD per million tokens (searches: per thousand requests)",
         about="Your own prices, used before the published ones.",
         parse=parsing.prices,
     )

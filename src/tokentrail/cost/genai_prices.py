@@ -52,6 +52,7 @@ _KEYS: Final = {
     "image_output": "output_image_mtok",
     "image_cache_read": "cache_image_read_mtok",
     "audio_cache_read": "cache_audio_read_mtok",
+    "characters": "input_mchars",
     "web_search": "web_searches_kcount",
     "file_search": "storage_searches_kcount",
 }
@@ -141,7 +142,7 @@ def _snapshot() -> Any:
 def _rates(prices: Any) -> Rates | None:
     found = {name: _rate(vars(prices).get(key)) for name, key in _KEYS.items()}
     hour = vars(prices).get("input_audio_hours") or vars(prices).get("audio_hours")
-    if found["input"] is None and hour is None:
+    if found["input"] is None and found["characters"] is None and hour is None:
         return None
     return Rates(**found, audio_hour=_rate(hour))
 

@@ -111,6 +111,23 @@ def reported_parts(billed_as: str, usage: Usage) -> Parts | tuple[str]:
     return _READERS[billed_as](used)
 
 
+def unreported_parts(billed_as: str, characters: int | None, rates: Rates) -> Parts | tuple[str]:
+    """Return what is billed of an answer that reports nothing, or the name of what is not known.
+
+    ``characters``: of the text that was to be spoken; some models are billed by these alone.
+    """
+    if billed_as == "speech" and characters is not None and rates.characters is not None:
+        return {"characters": characters}
+    if billed_as == "transcript" and rates.audio_hour is not None:
+        return ("audio_hour",)
+    return (_UNREPORTED[billed_as],)
+
+
+_UNREPORTED: Final = {
+    "images": "image_output", "transcript": "audio_input", "speech": "audio_output",
+}  # fmt: skip
+
+
 def cost_of_parts(parts: Parts, rates: Rates) -> tuple[Decimal, tuple[str, ...]]:
     """Return USD, and the names of the parts that have no price."""
     total, unpriced = Decimal(0), []

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tokentrail.cost import genai_prices
-from tokentrail.cost.parts import cost_of_parts, reported_parts
+from tokentrail.cost.parts import cost_of_parts, reported_parts, unreported_parts
 from tokentrail.cost.rates import BATCH, KNOWN, REPORTED, cost_of, unpriced_parts
 from tokentrail.cost.tools import tools_cost
 from tokentrail.cost.transcription import transcription_cost
@@ -17,7 +17,6 @@ from tokentrail.support import guard
 from tokentrail.support.bounded import BoundedCache
 
 if TYPE_CHECKING:
-    from tokentrail.cost.parts import Parts
     from tokentrail.cost.rates import Rates
     from tokentrail.model.records import Request, ToolUse, Transcription, Usage
 
@@ -37,6 +36,8 @@ class BilledApart(NamedTuple):
 
     tools: tuple[ToolUse, ...] = ()
     transcriptions: tuple[Transcription, ...] = ()
+    is_answered: bool = False
+    """Whether there is an answer to pay, also if it reports nothing."""
 
 
 _NOTHING_APART: Final = BilledApart()
@@ -91,9 +92,9 @@ class Prices:
         if own is not None:
             return CallCost(own, CostSource.PROVIDER, names=self._attributes)
         if request.operation in BILLED_AS:
-            parts = reported_parts(BILLED_AS[request.operation], usage)
-            return self._of_parts(_key(request, names, tier, at), parts, apart.tools)
-        if request.operation not in BILLED or (usage.input is None and not any(apart)):
+            return self._of_parts(request, _key(request, names, tier, at), usage, apart)
+        is_known = usage.input is not None or apart.tools or apart.transcriptions
+        if request.operation not in BILLED or not is_known:
             return None
         return self._of_text(request, _key(request, names, tier, at), usage, apart)
 
@@ -108,8 +109,10 @@ class Prices:
             return self._without(key) if is_known else None
         rates, source = found
         _, _, tier, _ = key
-        added, unpriced = self._billed_apart(key, rates, apart) if any(apart) else (0.0, ())
-        unpriced = (*_unpriced(usage, rates, tier), *unpriced)
+        added, unpriced = 0.0, _unpriced(usage, rates, tier)
+        if apart.tools or apart.transcriptions:
+            added, without = self._billed_apart(key, rates, apart)
+            unpriced = (*unpriced, *without)
         if unpriced:
             return CallCost(None, None, unpriced=unpriced)
         generates = BILLED[request.operation]
@@ -119,13 +122,20 @@ class Prices:
         return CallCost(amount + added, source, names=self._attributes)
 
     def _of_parts(
-        self, key: Key, parts: Parts | tuple[str], tools: tuple[ToolUse, ...]
+        self, request: Request, key: Key, usage: Usage, apart: BilledApart
     ) -> CallCost | None:
         """Return the cost of images or audio, of which each part has a price of its own."""
-        found = self._rates(key) if parts or tools else None
+        billed_as, tools = BILLED_AS[request.operation], apart.tools
+        parts = reported_parts(billed_as, usage)
+        is_silent = usage.reported is None and apart.is_answered
+        if not (parts or tools or is_silent):
+            return None
+        found = self._rates(key)
         if found is None:
-            return self._without(key) if parts or tools else None
+            return self._without(key)
         rates, source = found
+        if is_silent and not parts:
+            parts = unreported_parts(billed_as, request.spoken_characters, rates)
         amount, unpriced = (0.0, parts) if isinstance(parts, tuple) else cost_of_parts(parts, rates)
         unpriced = (*unpriced, *tools_cost(tools, rates, partial(self._rates_of, key))[1])
         if unpriced:

@@ -46,14 +46,15 @@ class Rate:
 class Rates:
     """The prices of a model: USD per million tokens, of searches per thousand requests.
 
-    Those of sound that is billed by its length are per hour.
+    Those of sound that is billed by its length are per hour, of text to be spoken per million
+    characters.
 
     A part without a price of its own has the price of the whole. Audio is an exception: without its
     own price its cost is unknown.
     """
 
     input: Rate | None
-    """``None`` of models that are billed by time alone."""
+    """``None`` of models that are billed by time or characters alone."""
     output: Rate | None = None
     cache_read: Rate | None = None
     cache_write: Rate | None = None
@@ -70,6 +71,8 @@ class Rates:
     file_search: Rate | None = None
     audio_hour: Rate | None = None
     """USD per hour of sound that is transcribed."""
+    characters: Rate | None = None
+    """USD per million characters of text that is spoken."""
 
     def halved(self) -> Rates:
         """Return the default prices of tokens in a batch: half."""

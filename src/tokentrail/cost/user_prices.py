@@ -16,6 +16,8 @@ from tokentrail.support.frozen import lean_dataclass
 
 PRICE_NAMES: Final = Rates.__match_args__
 TIERS: Final = "service_tiers"
+_ENOUGH: Final = frozenset({"input", "audio_hour", "characters"})
+"""Prices of which a model has at least one."""
 OWN_BATCH: Final = "batch"
 """The service tier under which prices of batches stand; without it they are half of the others."""
 STANDARD_TIERS: Final = ("default", "auto", "standard")
@@ -123,7 +125,7 @@ def _table(given: object) -> Table:
 
 def _rates(keys: tuple[str, ...], given: object) -> Rates:
     where = ", ".join(key for key in keys if key != TIERS)
-    if not isinstance(given, Mapping) or not {"input", "audio_hour"} & given.keys():
+    if not isinstance(given, Mapping) or not _ENOUGH & given.keys():
         message = f"{where!r}: the price of its input is missing"
         raise PricesError(message, *keys)
     for name, price in given.items():

@@ -24,6 +24,7 @@ from tokentrail.counting.text import (
 )
 from tokentrail.counting.turns import is_spaced, minified, wrapped_calls
 from tokentrail.model.records import MOST_WAITING
+from tokentrail.support.increments import Increments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -99,7 +100,9 @@ class TextBuffer(list[str]):
 class StreamText:
     """One text that arrives in pieces; its count is that of the whole text."""
 
-    __slots__ = ("buffer", "scanned", "sum", "tail", "waiting", "whole")
+    __slots__ = (
+        "_before", "_increments", "buffer", "is_torn", "scanned", "sum", "tail", "waiting", "whole",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         """Start empty."""
@@ -113,6 +116,17 @@ class StreamText:
         self.waiting: list[str] = []
         """Texts between safe cuts that are too heavy for the application's thread."""
         self.sum = Sum()
+        self._before: str | None = ""
+        """The first piece, while it may be repeated; ``None`` once pieces repeat nothing."""
+        self._increments: Increments | None = None
+        """What pieces add, if the second repeats the first."""
+        self.is_torn = False
+        """Whether text was counted before text that belongs in front of it."""
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether it is unclear which part of the pieces is new."""
+        return self.is_torn or (self._increments is not None and self._increments.is_unclear)
 
     def gather(self, encoding: Encoder | None) -> None:
         """Join the pieces and count what can be counted at once, block by block."""
@@ -195,16 +209,40 @@ class StreamText:
         self.waiting.clear()
         self.buffer.clear()
         self.whole = None
+        self._before = None
+        if self._increments is not None:
+            self._increments.release()
         self._take_tail()
 
     def _join(self) -> None:
         pieces = self.buffer.take()
+        if self._before is not None:
+            pieces = self._new_text(pieces)
         first = not (self.tail or self.waiting or self.sum.tokens or self.whole is not None)
         if first and len(pieces) == 1 and len(pieces[0]) > BLOCK:
             self.whole = pieces[0]
             return
         self.tail = "".join((self.whole or "", self.tail, *pieces))
         self.whole = None
+
+    def _new_text(self, pieces: list[str]) -> list[str]:
+        """Return what pieces add, if they may repeat the text so far."""
+        increments = self._increments
+        if increments is None:
+            first, *others = [piece for piece in (self._before, *pieces) if piece] or [""]
+            if not (first and others and others[0].startswith(first)):
+                self._before = None if others else first
+                return pieces
+            increments = self._increments = Increments()
+            increments.added_by(self._before or "")
+        new = [increments.added_by(piece) for piece in pieces]
+        missing = increments.missing()
+        self._before = None if increments.is_ordinary else ""
+        if missing:
+            self.is_torn = bool(self.waiting or self.sum.tokens)
+            self.tail = missing + (self.whole or "") + self.tail
+            self.whole = None
+        return new
 
     def _take_tail(self) -> str:
         tail, self.tail, self.scanned = self.tail, "", 0
@@ -301,7 +339,7 @@ class OutputTally:
     @property
     def is_partial(self) -> bool:
         """The answer contains something that is not counted."""
-        return self.saw_summary or any(kind in _MARKS for kind, _, _ in self._streams)
+        return self.saw_summary or bool(self._marks())
 
     @property
     def held(self) -> int:
@@ -502,12 +540,18 @@ class OutputTally:
         """Yield what the tokens of these answers so far are made of, by rule."""
         asked, name = self.surcharges, self._name.tokens
         yield Part(asked.text_rule, sum(stream.sum.tokens for stream in self._billed()))
-        for kind in {kind for kind, _, _ in self._streams} & _MARKS.keys():
+        for kind in self._marks():
             yield Part(_MARKS[kind], 0)
         yield from asked.of_all()
         for answer in answers:
             joined = self._joined.get(answer.number)
             yield from asked.of(answer, None if joined is None else joined.tokens, name)
+
+    def _marks(self) -> set[str]:
+        """Return the marks of what is not counted, or not surely."""
+        found = {kind for kind, _, _ in self._streams} & _MARKS.keys()
+        is_unclear = any(stream.is_unclear for stream in self._streams.values())
+        return found | {"unknown"} if is_unclear else found
 
     def _count_name(self, encoding: Encoder | None) -> None:
         """Count the name of the schema: a structured answer may begin with it."""

@@ -190,6 +190,8 @@ class Request:
     """The answer was made by another call, which recorded the usage if it could."""
     searches_web: bool = False
     """The request asks the server to search the web."""
+    spoken_characters: int | None = None
+    """Characters of the text to be spoken, which some models are billed by."""
     attribution: tuple[tuple[str, AttributeValue], ...] = ()
     """The application's own attributes on metrics: names and values."""
     prompt: Prompt | None = None

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from tokentrail.apis.choices import find_usage
+from tokentrail.apis.choices import DEPTH, find_usage
 from tokentrail.apis.http_metadata import is_json, is_raw
 from tokentrail.apis.values import fields, sequence
 from tokentrail.model.operations import WITH_USAGE_OPTION
@@ -108,13 +108,11 @@ def taken_back(
 def is_refusal(error: BaseException) -> bool:
     """Whether ``error`` means that the server does not accept the option.
 
-    The status must be 4xx or 501, and the body must name the option, in any spelling and anywhere.
+    The status must be an error, and the body must name the option, in any spelling and anywhere.
     An echo of the request in the body does not count: it always contains the option.
     """
     status = getattr(error, "status_code", None)
-    if type(status) is not int or not (_BAD <= status < _BROKEN or status == _NOT_IMPLEMENTED):
-        return False
-    return _names_option(error)
+    return type(status) is int and status >= _BAD and _names_option(error)
 
 
 def _names_option(error: BaseException) -> bool:
@@ -123,7 +121,7 @@ def _names_option(error: BaseException) -> bool:
     return any(_NAMED.search(_ECHO.sub("", text)) for text in texts)
 
 
-_BAD, _BROKEN, _NOT_IMPLEMENTED = 400, 500, 501
+_BAD: Final = 400
 _NAMED: Final = re.compile(r"stream[ _-]?options|include[ _-]?usage", re.IGNORECASE)
 _ECHO: Final = re.compile(
     rf"{OPTION}\\*['\"]\s*:\s*\{{\s*\\*['\"]{_WANTED}\\*['\"]\s*:\s*true\s*\}}", re.IGNORECASE
@@ -193,13 +191,15 @@ class InjectedUsage:
     same is assumed of usage next to an unfinished choice.
     """
 
-    __slots__ = ("_heeds", "_memory", "_own", "_server")
+    __slots__ = ("_has_begun", "_heeds", "_memory", "_own", "_server")
 
     def __init__(self, memory: StreamUsageMemory, server: str, habit: Habit | None) -> None:
         self._memory = memory
         self._server = server
         self._heeds = habit is Habit.ASKED
         """Whether the server sends usage only because of the option."""
+        self._has_begun = False
+        """Whether there was a chunk before: the first one begins an answer, even if it is empty."""
         self._own = False
         """Whether the server reports usage anyway, on chunks before the last one."""
 
@@ -208,12 +208,13 @@ class InjectedUsage:
 
         Once the field counts as not set, ``usage: null`` no longer appears in ``to_json()``.
         """
+        is_first, self._has_begun = not self._has_begun, True
         try:
             given = vars(chunk)
             choices = given.get("choices")
             if given.get("usage") is None:
                 named: set[str] = chunk.__pydantic_fields_set__  # type: ignore[attr-defined]
-                if "usage" in named:
+                if "usage" in named and not self._own:
                     self._heeds = True
                     named.discard("usage")
                 extra = chunk.__pydantic_extra__  # type: ignore[attr-defined]
@@ -227,7 +228,7 @@ class InjectedUsage:
                 return True
         except (AttributeError, IndexError, KeyError, TypeError):
             return False
-        return self._beside_choice(chunk, choices)
+        return self._beside_choice(chunk, choices, is_first=is_first)
 
     def on_end(self) -> None:
         """Do nothing: the end adds no information."""
@@ -237,10 +238,10 @@ class InjectedUsage:
         if is_json(response) if error is None else _names_option(error):
             self._memory.add_refusal(self._server)
 
-    def _beside_choice(self, chunk: Any, choices: object) -> bool:
+    def _beside_choice(self, chunk: Any, choices: object, *, is_first: bool) -> bool:
         shown = [fields(choice) for choice in sequence(choices)]
         ends = any(choice.get("finish_reason") for choice in shown)
-        if not ends and not any(map(_is_empty, shown)):
+        if not ends and (is_first or not any(map(_is_empty, shown))):
             self._own = True
         if self._own:
             return False
@@ -267,9 +268,16 @@ def take_off(chunk: Any) -> None:
     choices = sequence(given.get("choices"))
     deltas = [fields(choice).get("delta") for choice in choices]
     for holder in (*extra.values(), *choices, *deltas):
-        held = holder if isinstance(holder, dict) else getattr(holder, "__pydantic_extra__", None)
-        if held:
-            held.pop("usage", None)
+        _take_out(holder, DEPTH)
+
+
+def _take_out(holder: object, depth: int) -> None:
+    """Remove the usage from an object, and from those in it, so deep."""
+    held = holder if isinstance(holder, dict) else getattr(holder, "__pydantic_extra__", None)
+    if held and depth:
+        held.pop("usage", None)
+        for inner in held.values():
+            _take_out(inner, depth - 1)
 
 
 class UnaskedUsage:

@@ -57,6 +57,7 @@ class When(str, Enum):
     PAID = "`capture_account`, and the headers of the answer have it"
     HEARD = "the session transcribed what it heard before the end of the response"
     TRANSCRIBED = "a realtime session transcribes what it hears"
+    TIMED = "sound is transcribed or translated, and billed by its length"
     HOSTED = "the server used such a tool of its own"
     UNPRICED = "`cost` asks for it, and some part has no price: then no amount is recorded"
     PRICED = "`cost` asks for it, and the price is known"
@@ -536,7 +537,7 @@ METRICS: Final = (
         apis=(LIVE,),
         note="the request model is the one that transcribes",
     ),
-    Metric(semconv.TRANSCRIPTION_TIME, _X, When.TRANSCRIBED, _BASE, apis=(LIVE,)),
+    Metric(semconv.TRANSCRIPTION_TIME, _X, When.TIMED, _BASE, apis=(LIVE, MEDIA)),
     *(
         Metric(name, _X, When.LIMITED, _LIMITED)
         for name in (semconv.RATE_LIMIT_LIMIT, semconv.RATE_LIMIT_REMAINING)

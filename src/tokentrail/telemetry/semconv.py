@@ -342,7 +342,7 @@ INSTRUMENTS: Final = {
         "counter", "{token}", "Tokens used to transcribe the input of realtime sessions."
     ),
     TRANSCRIPTION_TIME: Instrument(
-        "counter", "s", "Sound of realtime sessions that was transcribed, where it is billed so."
+        "counter", "s", "Sound that was transcribed or translated, where it is billed so."
     ),
     RATE_LIMIT_LIMIT: Instrument(
         "gauge", "{item}", "Requests or tokens that the provider allows, by its last answer."

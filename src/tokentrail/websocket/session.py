@@ -99,7 +99,7 @@ class WebSocketSession:
             if self._transcriptions and answer.call is not None:
                 answer.call.recorder.transcriptions = tuple(self._transcriptions)
                 self._transcriptions = []
-            _end(answer, given)
+            _end(answer)
             self._detach_if_idle()
 
     def _on_transcription(self, transcription: Transcription) -> None:
@@ -257,13 +257,9 @@ def _begun(answer: InFlightResponse | None, name: str | None) -> InFlightRespons
     return answer
 
 
-def _end(answer: InFlightResponse, given: Mapping[str, object]) -> None:
+def _end(answer: InFlightResponse) -> None:
     """End a response as its last event reports it, whatever error came before."""
     if answer.is_failing:
         answer.goes_on()
-    if answer.call is None:
-        return
-    if nonempty_str(fields(given.get("response")).get("status")) == "cancelled":
-        answer.call.on_cancelled()
-    else:
+    if answer.call is not None:
         answer.call.on_stream_end()

@@ -126,7 +126,7 @@ class MessageReader:
             _feed_call(call, (index, position), name, arguments_of(given), sink)
         if legacy and not repeats_a_call(legacy, calls):
             _feed_legacy(OpenCall(_FUNCTION_CALL), fields(legacy), index, sink)
-        _note_elsewhere(choice, index, sink, called=bool(calls or legacy))
+        _note_elsewhere(choice, index, sink, called=bool(legacy) or any(map(called, calls)))
         if not message.keys() - {"content"} and message.get("content") is None:
             sink.add("unknown", index, _TRANSCRIPT, "")  # there is no message
 
@@ -138,9 +138,11 @@ class MessageReader:
 class DeltaReader:
     """Reads the choices of one stream's chunks."""
 
-    __slots__ = ("_has_deltas", "_legacy", "_places")
+    __slots__ = ("_has_called", "_has_deltas", "_legacy", "_places")
 
     def __init__(self) -> None:
+        self._has_called = False
+        """Whether anything of a call was read."""
         self._has_deltas = False
         self._legacy: dict[int, OpenCall] = {}
         """The legacy function calls, by choice."""
@@ -149,7 +151,10 @@ class DeltaReader:
 
     def feed(self, choice: Mapping[str, object], index: int, sink: TextSink) -> None:
         """Pass the content of a choice's delta to the sink."""
-        message = fields(choice.get("delta"))
+        delta = choice.get("delta")
+        message = fields(delta)
+        if delta and not message:
+            sink.add("unknown", index, _TRANSCRIPT, "")
         if not self._has_deltas:
             self._has_deltas = any(message[name] for name in message if name != "role")
         if not self._has_deltas and (choice.get("message") or choice.get("text")):
@@ -160,13 +165,15 @@ class DeltaReader:
             places = self._places = self._places or CallPlaces()
             for position, call in enumerate(each_call(calls)):
                 own = places.place(index, call, position)
+                self._has_called = self._has_called or bool(own.name or own.arguments)
                 _feed_call(call, (index, own.slot), own.new_name, own.new_arguments, sink)
                 if own.is_unclear:
                     sink.add("unknown", index, own.slot, "")
         if legacy and not (calls and repeats_a_call(legacy, each_call(calls))):
             opened = self._legacy.setdefault(index, OpenCall(_FUNCTION_CALL))
             _feed_legacy(opened, fields(legacy), index, sink)
-        _note_elsewhere(choice, index, sink, called=bool(self._places or self._legacy))
+            self._has_called = True
+        _note_elsewhere(choice, index, sink, called=self._has_called)
 
     def shows(self, choice: Mapping[str, object]) -> int:
         """Return what the delta of a choice contains."""
@@ -312,7 +319,7 @@ def _note_elsewhere(
     choice: Mapping[str, object], index: int, sink: TextSink, *, called: bool
 ) -> None:
     """Note output in another place: a call that only the finish reason names, or reasoning."""
-    names_call = not called and choice.get("finish_reason") in _CALLED
+    names_call = not called and plain_str(choice.get("finish_reason")) in _CALLED
     if names_call or (not THOUGHT_FIELDS.isdisjoint(choice) and holds_thought(choice)):
         sink.add("unknown", index, _TRANSCRIPT, "")
 
@@ -329,11 +336,14 @@ class ChatAdapter:
         self, endpoint: Endpoint, arguments: Mapping[str, object], *, prompt: bool = True
     ) -> Request:
         """Read the keyword arguments of a call."""
+        model = arguments.get("model")
         return _PARAMETERS.read(
             arguments,
             operation=CHAT.name,
             api=CHAT.api,
             endpoint=endpoint,
+            # OpenAI's gpt-5-search-api and others search before each answer.
+            searches_web=isinstance(model, str) and "-search-" in model,
             prompt=_prompt(arguments) if prompt else None,
         )
 

@@ -29,6 +29,7 @@ from tokentrail.apis.choices import listed
 from tokentrail.apis.content_tools import read_tools
 from tokentrail.apis.values import fields, nonempty_str, plain_str
 from tokentrail.content.parts import Content, Message, Part, Reasoning, Text
+from tokentrail.support.increments import Pieces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,7 @@ class _Piece:
     """One part of a choice, as received so far."""
 
     kind: str
-    texts: list[str] = field(default_factory=list)
+    texts: Pieces = field(default_factory=Pieces)
     name: str = ""
     id: str | None = None
     length: int = 0
@@ -147,14 +148,17 @@ class ChoiceContentAccumulator:
         piece.id = nonempty_str(call_id) or piece.id
         piece.name += name or ""
         if text is not None:
-            piece.texts.append(text)
+            piece.texts.grow(text)
 
     def _append(self, index: int, kind: str, item: int, given: object) -> None:
         if given and isinstance(given, str):
             piece = self._piece(index, kind, item)
             if self.limit is None or kind == "sound" or piece.length <= self.limit:
-                piece.texts.append(plain_str(given) or "")
-                piece.length += len(given)
+                text = plain_str(given) or ""
+                if kind == "sound":
+                    piece.texts.append(text)
+                else:
+                    piece.length += piece.texts.grow(text)
 
     def _piece(self, index: int, kind: str, item: int) -> _Piece:
         pieces = self._choices.setdefault(index, {})

@@ -160,11 +160,12 @@ class FetchAdapter:
         if given is None:
             return NO_ANSWER
         known = _read(given, answer)
+        is_response = None not in {known.id, known.status} or not known.unanswered
         return replace(
             known,
             compacted=None,
             background=given.get("background") is True,
-            error_type=known.error_type if known.unanswered else None,
+            error_type=None if is_response else known.error_type,
         )
 
     def stream_accumulator(self, request: Request, sink: TextSink | None) -> FetchAccumulator:

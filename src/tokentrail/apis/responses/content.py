@@ -14,6 +14,7 @@ from tokentrail.apis.responses.content_items import (
 from tokentrail.apis.responses.stream import PART_ENDS, WHOLE
 from tokentrail.apis.values import fields, nonempty_str, plain_str, sequence
 from tokentrail.content.parts import Content, Message
+from tokentrail.support.increments import Pieces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,7 @@ class _Item:
     def __init__(self) -> None:
         self._begun: Mapping[str, object] = {}
         self._done: Mapping[str, object] | None = None
-        self._texts: dict[tuple[str, str, str, int], list[str]] = {}
+        self._texts: dict[tuple[str, str, str, int], Pieces] = {}
         self._lengths: dict[tuple[str, str, str, int], int] = {}
 
     def begin(self, item: Mapping[str, object]) -> None:
@@ -74,12 +75,10 @@ class _Item:
         """Add a piece; add a ``whole`` text only if no piece of it arrived before."""
         if self._done is not None or (whole and place in self._texts):
             return
-        if limit is not None and place[1]:  # JSON is kept whole: it is cut after parsing
-            length = self._lengths.get(place, 0)
-            if length > limit:
-                return
-            self._lengths[place] = length + len(piece)
-        self._texts.setdefault(place, []).append(piece)
+        length = self._lengths.get(place, 0)
+        if limit is not None and place[1] and length > limit:  # JSON is cut after parsing
+            return
+        self._lengths[place] = length + self._texts.setdefault(place, Pieces()).grow(piece)
 
     def fields(self) -> Mapping[str, object]:
         """Return the item as the server would send it if it ended now."""

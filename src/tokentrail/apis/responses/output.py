@@ -21,6 +21,7 @@ from tokentrail.apis.responses.hosted_tools import used_tools
 from tokentrail.apis.values import (
     error_code,
     fields,
+    is_absent,
     is_sequence,
     nonempty_str,
     number,
@@ -183,10 +184,11 @@ def part_pieces(parts: object) -> Iterator[tuple[str, int, str]]:
     for place, part in enumerate(sequence(parts)):
         given = fields(part)
         known = _PARTS.get(plain_str(given.get("type")) or "")
-        if known is not None:
-            yield from _piece(known[0], given.get(known[1]), place)
-        else:
+        value = None if known is None else given.get(known[1])
+        if known is None or not (is_absent(value) or isinstance(value, str)):
             yield "unknown", place, ""
+        else:
+            yield from _piece(known[0], value, place)
 
 
 def _piece(kind: str, value: object, place: int = 0) -> Iterator[tuple[str, int, str]]:

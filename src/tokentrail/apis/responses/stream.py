@@ -153,7 +153,8 @@ class EventAccumulator:
 
     def _feed_whole(self, place: tuple[str, int, int], item_id: object, text: object) -> None:
         """Take a whole text, if it arrives only here: not if it has arrived, at any place."""
-        if self._is_new(place) and (place[0], item_id, place[2]) not in self._sources:
+        source = (place[0], item_id, place[2])
+        if self._is_new(place) and not (type(item_id) is str and source in self._sources):
             self._feed(place, text)
 
     def _feed_delta(self, kind: str, known: tuple[str, str], given: Mapping[str, object]) -> None:
@@ -207,13 +208,18 @@ class EventAccumulator:
             self._close(fields(given.get("item")), given.get("output_index"))
             self._note_tool(given.get("item"), given.get("output_index"))
         elif kind in PART_ENDS:
-            place = _place(("", PART_ENDS[kind]), given)
-            for text_kind, _, text in part_pieces([given.get("part")]):
-                self._feed_whole((text_kind, *place[1:]), given.get("item_id"), text)
+            self._take_part(_place(("", PART_ENDS[kind]), given), given)
         elif kind == "error":
             code = given.get("code") or fields(given.get("error")).get("code")
             known_code = None if code is None else error_type({"code": code})
             self._error = "error" if known_code in {None, OTHER_ERROR} else known_code
+
+    def _take_part(self, place: tuple[str, int, int], given: Mapping[str, object]) -> None:
+        """Take a whole part; add only the text that did not arrive in events before."""
+        for kind, _, text in part_pieces([given.get("part")]):
+            if kind == "unknown" and self._sink is not None:
+                self._sink.add(kind, place[1], 0, "")
+            self._feed_whole((kind, *place[1:]), given.get("item_id"), text)
 
     def _close(self, item: Mapping[str, object], index: object) -> None:
         """Take a whole item; add only the text that did not arrive in events before."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 from opentelemetry.metrics import NoOpHistogram
 
 from tokentrail.config import MetricNames, TokenCounting
-from tokentrail.model.operations import BILLED, INFERENCES, WITH_TOKEN_METRICS
+from tokentrail.model.operations import BILLED, BILLED_AS, INFERENCES, WITH_TOKEN_METRICS
 from tokentrail.model.records import Source
 from tokentrail.telemetry import semconv
 from tokentrail.telemetry.metrics import instruments
@@ -205,7 +205,15 @@ class Metrics:
                     vocabulary.add_tokens(series, operation, place, count, shared)
         for vocabulary in vocabularies or ():
             vocabulary.add_times(series, operation, shared)
+        if BILLED_AS.get(name) == "transcript":
+            series.parts.append(partial(self._add_seconds, shared.base))
         return series
+
+    def _add_seconds(self, attributes: Attributes, operation: Operation, context: Context) -> None:
+        """Add the length of what was transcribed, where that is reported and not its tokens."""
+        reported = operation.usage.reported
+        if reported is not None and reported.audio_seconds:
+            self._transcribed_time.add(reported.audio_seconds, attributes, context)
 
     def _add_billed_parts(
         self, place: int, attributes: Attributes, operation: Operation, _context: Context
