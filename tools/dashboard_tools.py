@@ -65,8 +65,8 @@ def tools_row(*, by: bool) -> Row:
             ),
             Panel(
                 "Transcribed sound per minute",
-                "Seconds of sound that realtime sessions had transcribed in a minute, by models"
-                " that are billed by time.",
+                "Seconds of sound transcribed in a minute, by models that are billed by time: of"
+                " transcriptions, translations and realtime sessions.",
                 "timeseries",
                 (
                     Query(
