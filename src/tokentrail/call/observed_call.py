@@ -343,7 +343,7 @@ class ObservedCall:
         with guard.shield("end of a call"):
             if self._is_encoding_awaited() or self._is_long() or not self._is_cheap_to_emit():
                 return False
-            return self.ready() and self._counting().weight <= counting.INLINE
+            return self.ready() and self._counting().is_short()
         return True  # the span must end in any case
 
     def _is_encoding_awaited(self) -> bool:

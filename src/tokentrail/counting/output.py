@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from tokentrail.counting.rules import Part, RuleId, all_proven
 from tokentrail.counting.surcharges import NAME_PREFIX, Answer, Surcharges, answers
 from tokentrail.counting.text import (
-    INLINE,
     RUN,
     Sum,
+    inline_weight,
     last_safe_cut,
     next_safe_cut,
     weight,
@@ -28,14 +28,14 @@ from tokentrail.model.records import MOST_WAITING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokentrail.counting.text import Encoder
+    from tokentrail.counting.encodings import Encoder
 
 BLOCK = 2048
 """Characters of one text that are gathered before a cut is looked for."""
 
 BURST = 4
-"""Slices of up to INLINE counted at once. The rest of a large chunk stays in the tail: for the next
-time, or for the worker at the end."""
+"""Slices counted at once, each of what an encoder may count inline. The rest of a large chunk stays
+in the tail: for the next time, or for the worker at the end."""
 
 SMALL_BLOCK = 64
 """Characters worth a cut when memory for uncounted text runs out, or when a count is asked for."""
@@ -54,17 +54,15 @@ LEFT_IN = 2
 """Parts with a shared buffer for their pieces: up to 18 KB, if all is emoji. So once half of HELD
 is held, the buffers are closed and each piece is added by a call."""
 
-LARGE = BURST * INLINE
-"""Characters of a chunk that is too large to be counted when it arrives."""
-
 HELD_OF_LARGE = 1024 * 1024
-"""Bytes of gathered text held for a call with such chunks, so that none has to be estimated."""
+"""Bytes of gathered text held for a call with chunks of more than BURST slices, which are not
+counted when they arrive, so that none has to be estimated."""
 
 KEYS = 128
 """Separate texts of one call. All others are counted as one text, and the count is not exact."""
 
 RELIEF = 4
-"""Slices of up to INLINE encoded at once to make room; what is still too long is estimated."""
+"""Such slices encoded at once to make room; what is still too long is estimated."""
 
 _OVERFLOW = ("", -1, -1)
 _OF_TEXT = Surcharges()
@@ -127,7 +125,7 @@ class StreamText:
         Of a tail of more than BURST slices, a rest stays.
         """
         tail, start, scanned = self.tail, 0, self.scanned
-        limit = INLINE if tail.isascii() else INLINE // 2
+        limit = inline_weight(encoding) // (1 if tail.isascii() else 2)
         end = len(tail) - 1
         while end - start >= block and start < BURST * limit:
             reach = min(start + limit, end)
@@ -173,7 +171,7 @@ class StreamText:
         if encoding is None:
             self.sum.take(None, text)
             return
-        cut = INLINE if text.isascii() else INLINE // 2
+        cut = inline_weight(encoding) // (1 if text.isascii() else 2)
         self.sum.take(encoding, text[:cut])
         self.waiting[:0] = [text[cut:]] if text[cut:] else []
 
@@ -356,7 +354,7 @@ class OutputTally:
         self._encoding = encoding or self._encoding
         self._gather()
         self._count_name(self._encoding)
-        total, room = Sum(), BURST * INLINE
+        total, room = Sum(), BURST * inline_weight(self._encoding)
         for stream in self._billed():
             if self._encoding is not None:
                 stream.settle(self._encoding, SMALL_BLOCK)
@@ -396,11 +394,11 @@ class OutputTally:
         return stream
 
     def _gather(self) -> None:
-        if self._room < -LARGE:
-            self._bound = HELD_OF_LARGE
-        self._room = ROOM
         if self._encoding is None and self._ask is not None:
             self._encoding = self._ask(self._held())
+        if self._room < -BURST * inline_weight(self._encoding):
+            self._bound = HELD_OF_LARGE
+        self._room = ROOM
         for stream in self._streams.values():
             stream.gather(self._encoding)
         held = self._held()
