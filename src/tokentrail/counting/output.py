@@ -12,8 +12,6 @@ from __future__ import annotations
 from sys import getsizeof
 from typing import TYPE_CHECKING
 
-from tokentrail.counting.rules import Part, RuleId, all_proven
-from tokentrail.counting.surcharges import NAME_PREFIX, Answer, Surcharges, answers
 from tokentrail.counting.text import (
     RUN,
     Sum,
@@ -28,7 +26,16 @@ from tokentrail.model.records import MOST_WAITING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tokentrail.counting import rules
+    from tokentrail.counting import surcharges as billing
     from tokentrail.counting.encodings import Encoder
+    from tokentrail.counting.rules import Part
+    from tokentrail.counting.surcharges import Answer, Surcharges
+else:
+    from tokentrail.support.lazy import LateModule
+
+    rules = LateModule("counting.rules")
+    billing = LateModule("counting.surcharges")
 
 BLOCK = 2048
 """Characters of one text that are gathered before a cut is looked for."""
@@ -65,9 +72,7 @@ RELIEF = 4
 """Such slices encoded at once to make room; what is still too long is estimated."""
 
 _OVERFLOW = ("", -1, -1)
-_OF_TEXT = Surcharges()
-"""Of an answer of text alone, as long as no more is known."""
-_MARKS = {"custom_call": RuleId.ANSWER_CUSTOM, "unknown": RuleId.ANSWER_NOT_READ}
+_MARKS = {"custom_call": "ANSWER_CUSTOM", "unknown": "ANSWER_NOT_READ"}
 """Kinds without text: readers report by them what an answer contains."""
 
 
@@ -228,11 +233,11 @@ class OutputTally:
         "_room",
         "_streams",
         "_sum",
+        "_surcharges",
         "saw_summary",
-        "surcharges",
     )
 
-    def __init__(self, surcharges: Surcharges = _OF_TEXT) -> None:
+    def __init__(self, surcharges: Surcharges | None = None) -> None:
         """Count nothing yet."""
         self._streams: dict[tuple[str, int, int], StreamText] = {}
         self._ask: Callable[[int], Encoder | None] | None = None
@@ -246,9 +251,7 @@ class OutputTally:
         self._name = Sum()
         self._joined: dict[int, Sum] = {}
         """Tokens of the calls of an answer, by its number, if they are counted as one."""
-        self.surcharges = surcharges
-        """May be set until the count is first asked for: a request may be read after it was
-        sent."""
+        self._surcharges = surcharges
         self.saw_summary = False
         """A summary of hidden reasoning was shown: more is billed than can be counted."""
 
@@ -289,6 +292,20 @@ class OutputTally:
         Its argument: how many bytes of text are held until then.
         """
         self._ask = find
+
+    @property
+    def surcharges(self) -> Surcharges:
+        """What is billed besides the texts; at first, as of an answer of text alone.
+
+        May be set until the count is first asked for: a request may be read after it was sent.
+        """
+        if self._surcharges is None:
+            self._surcharges = billing.Surcharges()
+        return self._surcharges
+
+    @surcharges.setter
+    def surcharges(self, surcharges: Surcharges) -> None:
+        self._surcharges = surcharges
 
     @property
     def may_hide(self) -> bool:
@@ -343,7 +360,7 @@ class OutputTally:
     @property
     def exact(self) -> bool:
         """Every token of ``tokens`` was counted, by rules that are proven."""
-        return self.measured and all_proven(part.rule for part in self.parts)
+        return self.measured and rules.all_proven(part.rule for part in self.parts)
 
     def now(self, encoding: Encoder | None) -> tuple[int, bool, bool]:
         """Return tokens, `exact` and `measured` as if the answer ended here; it may continue.
@@ -390,7 +407,7 @@ class OutputTally:
             key = (kind, choice, item)
         stream = self._streams.setdefault(key, StreamText())
         if kind == "tool_name" and not stream.buffer:
-            stream.buffer.append(NAME_PREFIX)
+            stream.buffer.append(billing.NAME_PREFIX)
         return stream
 
     def _gather(self) -> None:
@@ -443,7 +460,7 @@ class OutputTally:
 
     def _answers(self) -> list[Answer]:
         """Return what was generated, answer by answer."""
-        return answers(self._streams, of_responses=self.surcharges.of_responses)
+        return billing.answers(self._streams, of_responses=self.surcharges.of_responses)
 
     def _billed(self) -> Iterator[StreamText]:
         """Yield the texts whose tokens are billed, each by itself."""
@@ -489,15 +506,15 @@ class OutputTally:
                 if stream.sum.tokens or not stream.sum.exact:
                     return None
                 texts.append("".join(stream.uncounted()))
-            found.append((texts[0].removeprefix(NAME_PREFIX), texts[1]))
+            found.append((texts[0].removeprefix(billing.NAME_PREFIX), texts[1]))
         return found or None
 
     def _counted(self) -> Iterator[Part]:
         """Yield what the tokens so far are made of, by rule."""
         asked, name = self.surcharges, self._name.tokens
-        yield Part(asked.text_rule, sum(stream.sum.tokens for stream in self._billed()))
+        yield rules.Part(asked.text_rule, sum(stream.sum.tokens for stream in self._billed()))
         for kind in {kind for kind, _, _ in self._streams} & _MARKS.keys():
-            yield Part(_MARKS[kind], 0)
+            yield rules.Part(rules.RuleId[_MARKS[kind]], 0)
         yield from asked.of_all()
         for answer in self._answers():
             joined = self._joined.get(answer.number)
