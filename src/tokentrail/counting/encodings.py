@@ -35,7 +35,7 @@ _SLICE = 16 * 1024
 """Bytes of a rank file parsed between two yields of the GIL: about half a millisecond."""
 _PAUSE = 0.0001
 """Seconds. With none the thread mostly gets the GIL back before another that waits wakes up."""
-_WITH_IT = ("evidence", "rules", "models", "images", "tools", "prompt")
+_WITH_IT = ("evidence", "rules", "models", "surcharges", "images", "tools", "prompt")
 """Modules that a count needs: if they were imported at its end, an event loop would wait."""
 
 
