@@ -97,11 +97,10 @@ class WordEncoder:
 
     def _learn(self, text: str) -> dict[int, str]:
         """Return what stands for the characters of ``text``; those that are new are asked for."""
-        known = self._stand_ins
+        known = self._stand_ins if len(self._stand_ins) < _KNOWN else _ASCII
         new = "".join(one for one in set(text) if ord(one) not in known)
         if new:
-            known = dict(known if len(known) < _KNOWN and len(new) < _KNOWN else _ASCII)
-            known.update(dict.fromkeys(map(ord, new), "#"))
+            known = known | dict.fromkeys(map(ord, new), "#")
             for stand_in, encoding in self._classes:
                 found = bytes(encoding.encode_ordinary(new)).decode()
                 known.update(dict.fromkeys(map(ord, found), stand_in))
