@@ -140,8 +140,8 @@ def main() -> None:
             )
         each, shared = (float(measured(how, name)[0]) - nothing for how in ("workers", "preloaded"))
         print(
-            f"{name}: {WORKERS} forked workers and their parent: {each:.0f} MB where each builds it,"
-            f" {shared:.0f} MB with preload_encodings"
+            f"{name}: {WORKERS} forked workers and their parent: {each:.0f} MB where each builds"
+            f" it, {shared:.0f} MB with preload_encodings"
         )
 
 

@@ -240,8 +240,8 @@ def build_words(name: str) -> Encoder:
     """
     recipe = _recipe(name)
     for module in _WITH_IT:
-        import_once(f"tokentrail.counting.{module}")
         time.sleep(_PAUSE)
+        import_once(f"tokentrail.counting.{module}")
     with IMPORTING:
         from tokentrail.counting.words import WordEncoder
     return WordEncoder(name, _read_ranks(name, recipe.sha256))
