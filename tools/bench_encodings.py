@@ -3,8 +3,9 @@
     python tools/bench_encodings.py
 
 Each measurement runs in a process of its own. The pause is the longest gap of a 1 ms ticker in an
-asyncio program while the encoding is built in the background; the memory is what stays (Rss), and
-what four forked workers and their parent take together (Pss: shared pages count once). Linux only.
+asyncio program while an encoder is made in another thread, in Python or by tiktoken; the memory is
+what stays (Rss), and what four forked workers and their parent take together (Pss: shared pages
+count once). Linux only.
 """
 
 from __future__ import annotations
@@ -38,30 +39,38 @@ async def longest_gap(until: threading.Event) -> float:
     return longest * 1000
 
 
-def lazily(name: str) -> None:
-    """Build in the background beside a ticker."""
+def made(name: str, *, by_tiktoken: bool) -> None:
+    """Make an encoder in another thread beside a ticker."""
     import tiktoken
 
     from tokentrail.counting import Encodings
 
-    held = []
+    held = [0.0]
 
     def constructed(*args: object, **kwargs: object) -> object:
         begun = time.thread_time()
         try:
             return construct(*args, **kwargs)
         finally:
-            held.append(time.thread_time() - begun)
+            held[0] = max(held[0], time.thread_time() - begun)
 
     construct, tiktoken.Encoding = tiktoken.Encoding, constructed
     ready, encodings = threading.Event(), Encodings()
+
+    def load() -> None:
+        encodings.load(name)
+        ready.set()
+
     gc.collect()
     before, spent = kilobytes("Rss"), time.process_time()
-    encodings.start(name, ready.set)
+    if by_tiktoken:
+        threading.Thread(target=load).start()
+    else:
+        encodings.start(name, ready.set)
     gap = asyncio.run(longest_gap(ready))
     gc.collect()
     kept = (kilobytes("Rss") - before) / 1024
-    print(f"{gap:.0f} {(time.process_time() - spent) * 1000:.0f} {kept:.0f} {held[0] * 1000:.0f}")
+    print(f"{gap:.1f} {(time.process_time() - spent) * 1000:.0f} {kept:.0f} {held[0] * 1000:.1f}")
 
 
 def idle(_: str) -> None:
@@ -123,19 +132,23 @@ def main() -> None:
     nothing = float(measured("workers", "")[0])
     print(f"a ticker beside nothing: longest gap {measured('idle', '')[0]} ms")
     for name in NAMES:
-        gap, spent, kept, held = measured("lazily", name)
+        for how in ("python", "tiktoken"):
+            gap, spent, kept, held = measured(how, name)
+            print(
+                f"{name}, {how}: {spent} ms CPU, {held} ms of it in tiktoken's constructor, longest"
+                f" gap {gap} ms; {kept} MB kept"
+            )
         each, shared = (float(measured(how, name)[0]) - nothing for how in ("workers", "preloaded"))
         print(
-            f"{name}: in the background {spent} ms CPU, {held} ms of it in tiktoken's constructor,"
-            f" longest gap {gap} ms; {kept} MB kept;"
-            f" {WORKERS} forked workers and their parent: {each:.0f} MB where each builds it,"
-            f" {shared:.0f} MB with preload_encodings"
+            f"{name}: {WORKERS} forked workers and their parent: {each:.0f} MB where each builds"
+            f" it, {shared:.0f} MB with preload_encodings"
         )
 
 
 if __name__ == "__main__":
     MEASUREMENTS = {
-        "lazily": lazily,
+        "python": lambda name: made(name, by_tiktoken=False),
+        "tiktoken": lambda name: made(name, by_tiktoken=True),
         "idle": idle,
         "workers": lambda name: forked(name, preload=False),
         "preloaded": lambda name: forked(name, preload=True),

@@ -13,7 +13,8 @@ import tiktoken
 import tiktoken_ext.openai_public as published
 
 from tokentrail.counting import encodings as module
-from tokentrail.counting.encodings import RECIPES, Encodings, build_encoding
+from tokentrail.counting.encodings import RECIPES, Encodings, build_encoding, build_words
+from tokentrail.counting.words import WordEncoder
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -43,7 +44,9 @@ def test_an_encoding_says_where_its_tokens_end(encoding):
 def test_an_encoding_counts_as_tiktoken_s_own_and_keeps_no_second_copy(monkeypatch, encoding):
     """Built from the same ranks, ours forgets the dict that tiktoken holds only to pickle it."""
     monkeypatch.setattr(
-        published, "load_tiktoken_bpe", lambda *_, **__: module._read_ranks(encoding.name, sha256)
+        published,
+        "load_tiktoken_bpe",
+        lambda *_, **__: dict(module._read_ranks(encoding.name, sha256)),
     )
     sha256 = RECIPES[encoding.name].sha256
     theirs = tiktoken.Encoding(**published.ENCODING_CONSTRUCTORS[encoding.name]())
@@ -60,7 +63,7 @@ def test_importing_the_package_imports_no_tiktoken():
 
 @pytest.fixture
 def builder(monkeypatch):
-    """Stand-in for the half second of work: counts its calls, waits for `go`, may fail."""
+    """Stand-in for both ways to build: counts its calls, waits for `go`, may fail."""
 
     class Builder:
         def __init__(self):
@@ -80,6 +83,7 @@ def builder(monkeypatch):
 
     builder = Builder()
     monkeypatch.setattr(module, "build_encoding", builder)
+    monkeypatch.setattr(module, "build_words", builder)
     return builder
 
 
@@ -181,17 +185,102 @@ def test_an_interrupt_while_loading_is_the_application_s(builder):
     assert not encodings.failed("o200k_base")
 
 
-def test_damaged_ranks_are_refused(monkeypatch):
+@pytest.mark.parametrize("build", [build_encoding, build_words])
+def test_damaged_ranks_are_refused(monkeypatch, build):
     recipe = RECIPES["cl100k_base"]
     changed = type(recipe)("0" * 64, recipe.pattern, recipe.special_tokens)
     monkeypatch.setitem(RECIPES, "cl100k_base", changed)
     with pytest.raises(ValueError, match="expected 0000"):
-        build_encoding("cl100k_base")
+        build("cl100k_base")
 
 
-def test_an_encoding_that_is_not_shipped_is_refused_by_name():
+@pytest.mark.parametrize("build", [build_encoding, build_words])
+def test_an_encoding_that_is_not_shipped_is_refused_by_name(build):
     with pytest.raises(ValueError, match=r"'p50k_base' is not shipped.*cl100k_base, o200k_base"):
-        build_encoding("p50k_base")
+        build("p50k_base")
+
+
+def _started(encodings, name):
+    """Start the encoding in the background, wait for it and return it."""
+    ready = threading.Event()
+    encodings.start(name, ready.set)
+    assert ready.wait(30)
+    return encodings.get(name)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_in_the_background_tiktoken_is_given_no_ranks(monkeypatch, name):
+    """Its constructor would keep the GIL, and with it an event loop, for 70 to 200 ms."""
+    given, encodings = [], Encodings()
+    construct = tiktoken._tiktoken.CoreBPE
+    monkeypatch.setattr(
+        "tiktoken._tiktoken.CoreBPE",
+        lambda ranks, *more: given.append(len(ranks)) or construct(ranks, *more),
+    )
+    encoding = _started(encodings, name)
+    assert given == [256] * 6, "characters are asked for, by class"
+    assert encodings.has_any
+    assert len(encoding.encode_ordinary("Hello, world")) == 3
+    encodings.load(name)
+    assert max(given) > 100_000, "the test would notice"
+
+
+def test_the_background_lets_other_threads_run(monkeypatch):
+    """It pauses after each 16 KB of ranks, and no dict is so large that it takes long to grow."""
+    pauses = []
+    monkeypatch.setattr(module.time, "sleep", pauses.append)
+    encoding = _started(Encodings(), "o200k_base")
+    assert len(pauses) > 200
+    assert min(pauses) > 0, "with 0 the thread would go on before another wakes up"
+    assert max(map(len, encoding._tables)) < 87_381, (
+        "then a dict of 44,000 is the largest that grows"
+    )
+
+
+def test_who_waits_for_tiktoken_s_own_has_it_replace_the_other(encoding):
+    encodings = Encodings()
+    first = _started(encodings, "cl100k_base")
+    assert isinstance(first, WordEncoder)
+    own = encodings.load("cl100k_base")
+    assert isinstance(own, tiktoken.Encoding)
+    assert encodings.get("cl100k_base") is own
+    assert encodings._in_python == {}
+    assert first.encode_ordinary("a job may still use it") == own.encode_ordinary(
+        "a job may still use it"
+    )
+    assert _started(encodings, "cl100k_base") is own
+
+
+def test_where_tiktoken_s_own_cannot_be_built_the_other_stays(monkeypatch):
+    encodings = Encodings()
+    first = _started(encodings, "cl100k_base")
+
+    def fail(_name):
+        raise MemoryError
+
+    monkeypatch.setattr(module, "build_encoding", fail)
+    assert encodings.load("cl100k_base") is first
+    assert encodings.is_settled("cl100k_base")
+
+
+def test_what_counts_is_imported_before_the_encoding_is_ready():
+    """At the end of the first stream its import would hold up the event loop."""
+    script = """
+import sys, threading, tokentrail.counting as counting
+from tokentrail.model.records import Prompt
+tally = counting.OutputTally()
+ready = threading.Event()
+counting.ENCODINGS.start("cl100k_base", ready.set)
+assert ready.wait(30)
+before = set(sys.modules)
+for _ in tally.steps(counting.ENCODINGS.get("cl100k_base")):
+    pass
+for _ in counting.InputTally(Prompt()).steps(None, "gpt-4"):
+    pass
+sys.exit(str([name for name in sys.modules if name not in before and "tokentrail" in name]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    assert done.stderr.decode().strip() == "[]"
 
 
 def test_tiktoken_s_registry_is_not_asked(monkeypatch):

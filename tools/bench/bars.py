@@ -64,9 +64,8 @@ KNOWN = {
         "From 0.9 to 1.3 in five runs, by instructions 0.86: what the worker records of a call grew "
         "(retries, choices, waste, tools), and it begins with cold caches.",
     ),
-    "event loop at the first stream: 5 ms": "tiktoken builds the encoding in one call that holds "
-    "the interpreter lock, and nothing here starts a process: see docs/preloading. Preloaded it is "
-    "not there.",
+    "event loop at the first stream: 5 ms": "The longest turn has 4 ms of CPU, 2.7 of them to "
+    "import what takes a stream; the clock also has what other programs take.",
 }
 """Why a bar is not reached, for those that are not."""
 

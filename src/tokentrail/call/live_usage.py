@@ -49,7 +49,7 @@ class LiveUsage:
         job = self._prompt
         if job is None and encoder is not None:
             self._prompt = job = LongPrompt(prompt, encoder, model.name)
-            if job.tally.weight > counting.INLINE:
+            if job.tally.weight > counting.inline_weight(encoder):
                 self._runtime.submit(job)
             else:
                 for _ in job.steps():

@@ -89,6 +89,8 @@ class ObservedCall:
     usage: Usage | None = None
     """The known usage once the call ended; the complete usage once it is recorded."""
     _counter: UsageCounter | None = None
+    _is_awaiting = False
+    """Whether the worker has asked for the encoding."""
     _is_expired = False
     _is_explained = False
     _is_settled = False
@@ -340,22 +342,22 @@ class ObservedCall:
     def _is_cheap(self) -> bool:
         """Whether the remaining work takes well under a millisecond."""
         with guard.shield("end of a call"):
-            if self._is_encoding_awaited() or self._is_long() or not self._is_cheap_to_emit():
+            if self._awaited_encoding() or self._is_long() or not self._is_cheap_to_emit():
                 return False
-            return self.ready() and self._counting().weight <= counting.INLINE
+            return self.ready() and self._counting().is_short()
         return True  # the span must end in any case
 
-    def _is_encoding_awaited(self) -> bool:
-        """Whether the output of a stream has to be counted and its encoding is not built yet.
+    def _awaited_encoding(self) -> str | None:
+        """Return the encoding that the output of a stream needs to be counted, if it is not there.
 
-        The worker then gets the call, and nothing is prepared here.
+        The worker then gets the call, and until the encoding is there nothing is prepared.
         """
         runtime, operation = self._runtime, self._operation
         mode = runtime.settings.token_counting
         if self._output is None or not resolve.needed_counts(operation, None, mode).output:
-            return False
-        model = runtime.identify(self.request, operation.response)
-        return not runtime.encodings.is_settled(model.encoding)
+            return None
+        name = runtime.identify(self.request, operation.response).encoding
+        return None if runtime.encodings.is_settled(name) else name
 
     def _is_long(self) -> bool:
         """Whether the prompt is still unread and reading it takes long."""
@@ -412,6 +414,12 @@ class ObservedCall:
 
     def ready(self) -> bool:
         """Whether the encoding is built or has failed, so that counting can start."""
+        awaited = self._awaited_encoding()
+        if awaited is not None:
+            if not self._is_awaiting:
+                self._is_awaiting = True
+                self._runtime.start_encoding(awaited)
+            return False
         counting = self._counting()
         return counting.is_ready() and (not self._is_explained or counting.is_encoded())
 

@@ -162,16 +162,19 @@ class _StreamEncoder:
         self._recorder = weakref.ref(recorder)
 
     def __call__(self, held: int) -> Encoder | None:
-        """Return the encoding, if it is built.
+        """Return the encoding, if it is there and answers are to be counted while they stream.
 
-        It may be missing if the server is expected to report the usage. It is then built once
+        It may be missing if the server is expected to report the usage. It is then made once
         ``held``, the bytes of text waiting, is large: without a report, a long answer would have to
-        be estimated.
+        be estimated. An encoder in Python counts shorter answers on the worker, at the end.
         """
         recorder, runtime = self._recorder(), self._runtime
         if recorder is None or not recorder.is_open:
             return None
         model = runtime.identify(self._request, recorder.response_so_far())
+        encoder = runtime.encodings.get(model.encoding)
         if held > counting.HELD // 4:
             runtime.start_encoding(model.encoding)
-        return runtime.encodings.get(model.encoding)
+        elif counting.inline_weight(encoder) < counting.INLINE:
+            return None
+        return encoder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokentrail.counting import inline_weight
 from tokentrail.usage import resolve
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ class UsageCounter:
         """The tally of the input, if it is counted with the encoding of a known model."""
         return self._input if self._encoder is not None and self._model.known else None
 
-    @property
-    def weight(self) -> int:
-        """How much text is still to be counted."""
+    def is_short(self) -> bool:
+        """Whether what is still to be counted takes well under a millisecond."""
         weight = self._input.weight if self._input is not None else 0
-        return weight + (self._output.held if self._output is not None else 0)
+        weight += self._output.held if self._output is not None else 0
+        return weight <= inline_weight(self._encodings.get(self._model.encoding))
 
     def is_ready(self) -> bool:
         """Whether counting can start: nothing to count, or the encoding is built or has failed."""
@@ -90,10 +91,11 @@ class UsageCounter:
 class _TimedEncoder:
     """An encoding that refuses text after the deadline; the tallies then estimate that text."""
 
-    __slots__ = ("_encoding", "is_over")
+    __slots__ = ("_encoding", "inline_weight", "is_over")
 
     def __init__(self, encoding: Encoder) -> None:
         self._encoding = encoding
+        self.inline_weight = inline_weight(encoding)
         self.is_over = False
 
     def encode_ordinary(self, text: str) -> list[int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tokentrail.counting.encodings import ENCODINGS, Encodings
+    from tokentrail.counting.encodings import ENCODINGS, Encoder, Encodings
     from tokentrail.counting.models import (
         GUESSED_ENCODING,
         Dialect,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokentrail.counting.rules import RULES, Part, RuleId, evidence_of, is_proven, proves
     from tokentrail.counting.schemas import render_schema, schema_name
     from tokentrail.counting.surcharges import Surcharges
-    from tokentrail.counting.text import INLINE, Encoder, estimate, weight
+    from tokentrail.counting.text import INLINE, estimate, inline_weight, weight
     from tokentrail.counting.turns import Turn
 else:
     from tokentrail.support.lazy import lazy_names
@@ -36,7 +36,7 @@ else:
     __getattr__ = lazy_names(
         __name__,
         {
-            "counting.encodings": "ENCODINGS Encodings",
+            "counting.encodings": "ENCODINGS Encoder Encodings",
             "counting.models": "GUESSED_ENCODING Dialect base_name dialect_of encoding_name "
             "family_of is_gpt_4 is_known may_reason resolve",
             "counting.output": "HELD OutputTally",
@@ -44,7 +44,7 @@ else:
             "counting.rules": "RULES Part RuleId evidence_of is_proven proves",
             "counting.schemas": "render_schema schema_name",
             "counting.surcharges": "Surcharges",
-            "counting.text": "INLINE Encoder estimate weight",
+            "counting.text": "INLINE estimate inline_weight weight",
             "counting.turns": "Turn",
         },
     )
@@ -70,6 +70,7 @@ __all__ = [
     "estimate",
     "evidence_of",
     "family_of",
+    "inline_weight",
     "is_gpt_4",
     "is_known",
     "is_proven",

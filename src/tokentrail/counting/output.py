@@ -12,12 +12,10 @@ from __future__ import annotations
 from sys import getsizeof
 from typing import TYPE_CHECKING
 
-from tokentrail.counting.rules import Part, RuleId, all_proven
-from tokentrail.counting.surcharges import NAME_PREFIX, Answer, Surcharges, answers
 from tokentrail.counting.text import (
-    INLINE,
     RUN,
     Sum,
+    inline_weight,
     last_safe_cut,
     next_safe_cut,
     weight,
@@ -29,14 +27,23 @@ from tokentrail.support.increments import Increments
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from tokentrail.counting.text import Encoder
+    from tokentrail.counting import rules
+    from tokentrail.counting import surcharges as billing
+    from tokentrail.counting.encodings import Encoder
+    from tokentrail.counting.rules import Part
+    from tokentrail.counting.surcharges import Answer, Surcharges
+else:
+    from tokentrail.support.lazy import LateModule
+
+    rules = LateModule("counting.rules")
+    billing = LateModule("counting.surcharges")
 
 BLOCK = 2048
 """Characters of one text that are gathered before a cut is looked for."""
 
 BURST = 4
-"""Slices of up to INLINE counted at once. The rest of a large chunk stays in the tail: for the next
-time, or for the worker at the end."""
+"""Slices counted at once, each of what an encoder may count inline. The rest of a large chunk stays
+in the tail: for the next time, or for the worker at the end."""
 
 SMALL_BLOCK = 64
 """Characters worth a cut when memory for uncounted text runs out, or when a count is asked for."""
@@ -55,22 +62,18 @@ LEFT_IN = 2
 """Parts with a shared buffer for their pieces: up to 18 KB, if all is emoji. So once half of HELD
 is held, the buffers are closed and each piece is added by a call."""
 
-LARGE = BURST * INLINE
-"""Characters of a chunk that is too large to be counted when it arrives."""
-
 HELD_OF_LARGE = 1024 * 1024
-"""Bytes of gathered text held for a call with such chunks, so that none has to be estimated."""
+"""Bytes of gathered text held for a call with chunks of more than BURST slices, which are not
+counted when they arrive, so that none has to be estimated."""
 
 KEYS = 128
 """Separate texts of one call. All others are counted as one text, and the count is not exact."""
 
 RELIEF = 4
-"""Slices of up to INLINE encoded at once to make room; what is still too long is estimated."""
+"""Such slices encoded at once to make room; what is still too long is estimated."""
 
 _OVERFLOW = ("", -1, -1)
-_OF_TEXT = Surcharges()
-"""Of an answer of text alone, as long as no more is known."""
-_MARKS = {"custom_call": RuleId.ANSWER_CUSTOM, "unknown": RuleId.ANSWER_NOT_READ}
+_MARKS = {"custom_call": "ANSWER_CUSTOM", "unknown": "ANSWER_NOT_READ"}
 """Kinds without text: readers report by them what an answer contains."""
 
 
@@ -141,7 +144,7 @@ class StreamText:
         Of a tail of more than BURST slices, a rest stays.
         """
         tail, start, scanned = self.tail, 0, self.scanned
-        limit = INLINE if tail.isascii() else INLINE // 2
+        limit = inline_weight(encoding) // (1 if tail.isascii() else 2)
         end = len(tail) - 1
         while end - start >= block and start < BURST * limit:
             reach = min(start + limit, end)
@@ -187,7 +190,7 @@ class StreamText:
         if encoding is None:
             self.sum.take(None, text)
             return
-        cut = INLINE if text.isascii() else INLINE // 2
+        cut = inline_weight(encoding) // (1 if text.isascii() else 2)
         self.sum.take(encoding, text[:cut])
         self.waiting[:0] = [text[cut:]] if text[cut:] else []
 
@@ -268,11 +271,11 @@ class OutputTally:
         "_room",
         "_streams",
         "_sum",
+        "_surcharges",
         "saw_summary",
-        "surcharges",
     )
 
-    def __init__(self, surcharges: Surcharges = _OF_TEXT) -> None:
+    def __init__(self, surcharges: Surcharges | None = None) -> None:
         """Count nothing yet."""
         self._streams: dict[tuple[str, int, int], StreamText] = {}
         self._ask: Callable[[int], Encoder | None] | None = None
@@ -286,9 +289,7 @@ class OutputTally:
         self._name = Sum()
         self._joined: dict[int, Sum] = {}
         """Tokens of the calls of an answer, by its number, if they are counted as one."""
-        self.surcharges = surcharges
-        """May be set until the count is first asked for: a request may be read after it was
-        sent."""
+        self._surcharges = surcharges
         self.saw_summary = False
         """A summary of hidden reasoning was shown: more is billed than can be counted."""
 
@@ -329,6 +330,20 @@ class OutputTally:
         Its argument: how many bytes of text are held until then.
         """
         self._ask = find
+
+    @property
+    def surcharges(self) -> Surcharges:
+        """What is billed besides the texts; at first, as of an answer of text alone.
+
+        May be set until the count is first asked for: a request may be read after it was sent.
+        """
+        if self._surcharges is None:
+            self._surcharges = billing.Surcharges()
+        return self._surcharges
+
+    @surcharges.setter
+    def surcharges(self, surcharges: Surcharges) -> None:
+        self._surcharges = surcharges
 
     @property
     def may_hide(self) -> bool:
@@ -383,7 +398,7 @@ class OutputTally:
     @property
     def exact(self) -> bool:
         """Every token of ``tokens`` was counted, by rules that are proven."""
-        return self.measured and all_proven(part.rule for part in self.parts)
+        return self.measured and rules.all_proven(part.rule for part in self.parts)
 
     def now(self, encoding: Encoder | None) -> tuple[int, bool, bool]:
         """Return tokens, `exact` and `measured` as if the answer ended here; it may continue.
@@ -394,7 +409,7 @@ class OutputTally:
         self._encoding = encoding or self._encoding
         self._gather()
         self._count_name(self._encoding)
-        total, room = Sum(), BURST * INLINE
+        total, room = Sum(), BURST * inline_weight(self._encoding)
         for stream in self._billed():
             if self._encoding is not None:
                 stream.settle(self._encoding, SMALL_BLOCK)
@@ -431,15 +446,15 @@ class OutputTally:
             key = (kind, choice, item)
         stream = self._streams.setdefault(key, StreamText())
         if kind == "tool_name" and not stream.buffer:
-            stream.buffer.append(NAME_PREFIX)
+            stream.buffer.append(billing.NAME_PREFIX)
         return stream
 
     def _gather(self) -> None:
-        if self._room < -LARGE:
-            self._bound = HELD_OF_LARGE
-        self._room = ROOM
         if self._encoding is None and self._ask is not None:
             self._encoding = self._ask(self._held())
+        if self._room < -BURST * inline_weight(self._encoding):
+            self._bound = HELD_OF_LARGE
+        self._room = ROOM
         for stream in self._streams.values():
             stream.gather(self._encoding)
         held = self._held()
@@ -484,7 +499,7 @@ class OutputTally:
 
     def _answers(self) -> list[Answer]:
         """Return what was generated, answer by answer."""
-        return answers(self._streams, of_responses=self.surcharges.of_responses)
+        return billing.answers(self._streams, of_responses=self.surcharges.of_responses)
 
     def _billed(self) -> Collection[StreamText]:
         """Return the texts whose tokens are billed, each by itself."""
@@ -533,15 +548,15 @@ class OutputTally:
                 if stream.sum.tokens or not stream.sum.exact:
                     return None
                 texts.append("".join(stream.uncounted()))
-            found.append((texts[0].removeprefix(NAME_PREFIX), texts[1]))
+            found.append((texts[0].removeprefix(billing.NAME_PREFIX), texts[1]))
         return found or None
 
     def _counted(self, answers: list[Answer]) -> Iterator[Part]:
         """Yield what the tokens of these answers so far are made of, by rule."""
         asked, name = self.surcharges, self._name.tokens
-        yield Part(asked.text_rule, sum(stream.sum.tokens for stream in self._billed()))
+        yield rules.Part(asked.text_rule, sum(stream.sum.tokens for stream in self._billed()))
         for kind in self._marks():
-            yield Part(_MARKS[kind], 0)
+            yield rules.Part(rules.RuleId[_MARKS[kind]], 0)
         yield from asked.of_all()
         for answer in answers:
             joined = self._joined.get(answer.number)

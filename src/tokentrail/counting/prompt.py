@@ -24,7 +24,7 @@ from tokentrail.model.records import ALLOWED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokentrail.counting.text import Encoder
+    from tokentrail.counting.encodings import Encoder
     from tokentrail.counting.turns import Turn
     from tokentrail.model.records import Message, Prompt, ToolCall
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from importlib import metadata
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tokentrail.counting.encodings import is_panic
 from tokentrail.support import guard
@@ -25,8 +25,10 @@ from tokentrail.support import guard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tokentrail.counting.encodings import Encoder
+
 INLINE = 4096
-"""The weight that may be encoded on the application's thread: under 1 ms at its worst."""
+"""The weight that tiktoken may encode on the application's thread: under 1 ms at its worst."""
 
 
 def longest_run(version: str | None) -> int:
@@ -62,13 +64,6 @@ _CUT = re.compile(rf"[{_AFTER_WORD}](?:(?<=[^\W_][{_AFTER_WORD}])|(?<=\S ))")
 _CODE_CUT = re.compile("[0-9](?<=[A-Za-z][0-9])|[A-Za-z](?<=[0-9][A-Za-z])")
 
 
-class Encoder(Protocol):
-    """What counting needs of an encoding; tiktoken's encodings have it."""
-
-    def encode_ordinary(self, text: str) -> list[int]:
-        """Return the tokens of ``text``, in which special tokens are text like any other."""
-
-
 def weight(text: str) -> int:
     """Return the cost of encoding the text, in O(1): its characters, twice that beyond ASCII.
 
@@ -76,6 +71,12 @@ def weight(text: str) -> int:
     0.2 ms.
     """
     return len(text) if text.isascii() else 2 * len(text)
+
+
+def inline_weight(encoder: Encoder | None) -> int:
+    """Return the weight that ``encoder`` may encode on the application's thread."""
+    most: int = getattr(encoder, "inline_weight", INLINE)
+    return most
 
 
 def estimate(text: str) -> int:
@@ -139,13 +140,14 @@ def _last_match(pattern: re.Pattern[str], text: str, start: int, end: int) -> in
     return cut
 
 
-def slices(text: str) -> Iterator[tuple[str, bool]]:
+def slices(text: str, most: int = INLINE) -> Iterator[tuple[str, bool]]:
     """Yield the text in slices that are encoded by themselves, and whether each ends safely.
 
-    A slice weighs at most INLINE, unless a run without a safe cut is longer. A run of more than RUN
-    characters is cut anywhere: then the sum is not exact. Empty slices only let the caller yield.
+    A slice weighs at most ``most``, unless a run without a safe cut is longer. A run of more than
+    RUN characters is cut anywhere: then the sum is not exact. Empty slices only let the caller
+    yield.
     """
-    limit = INLINE if text.isascii() else INLINE // 2
+    limit = most if text.isascii() else most // 2
     start = 0
     while len(text) - start > limit:
         cut = last_safe_cut(text, start, start + limit)
@@ -185,7 +187,7 @@ class Sum:
         if encoding is None:
             self.take(None, text)
             return
-        for piece, safe in slices(text):
+        for piece, safe in slices(text, inline_weight(encoding)):
             if piece:
                 self.take(encoding, piece)
             self.exact = self.exact and safe
