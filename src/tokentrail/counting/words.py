@@ -116,10 +116,10 @@ class WordEncoder:
         A part is known by where it begins. The heap has the rank and the place of each pair, as one
         number, and also those that are gone by now.
         """
-        size, rank_of = len(word), self._rank
+        size, rank_of, rank_of_two = len(word), self._rank, self._tables[2].get
         ends = list(range(1, size + 1))
         before = list(range(-1, size))
-        pairs = [rank_of(word[at : at + 2]) for at in range(size - 1)]
+        pairs = [rank_of_two(word[at : at + 2]) for at in range(size - 1)]
         pairs.append(None)
         heap = [rank * size + at for at, rank in enumerate(pairs) if rank is not None]
         heapify(heap)
