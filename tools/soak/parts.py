@@ -137,7 +137,7 @@ def _chunks(sync: openai.OpenAI) -> list[Any]:
     return list(sync.chat.completions.create(**wire.CHAT, stream=True, extra_headers=headers))
 
 
-ENDS = ("on_response", "on_stream_end", "on_closed", "on_cancelled", "on_error", "on_collected")
+ENDS = ("on_response", "on_stream_end", "on_closed", "on_error", "on_collected")
 
 
 def _record(call: ObservedCall, number: int, answer: object, chunks: list[Any]) -> None:
