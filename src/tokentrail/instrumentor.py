@@ -92,7 +92,7 @@ class OpenAIInstrumentor(BaseInstrumentor):  # type: ignore[misc, unused-ignore]
         active = runtime.Runtime(settings, emitter)
         for name in settings.preload_encodings:
             active.encodings.load(name)
-            _import_what_counts()
+            _import_what_streams_need()
         runtime.activate(active)
         install.install(settings.instrumented_apis)
 
@@ -115,10 +115,11 @@ def _require_providers(given: Mapping[str, object]) -> None:
             raise TypeError(message)
 
 
-def _import_what_counts() -> None:
+def _import_what_streams_need() -> None:
     """Import what the first stream would, which takes 10 ms."""
     from tokentrail import call, counting
     from tokentrail.apis.readers import adapter_of
+    from tokentrail.counting.encodings import import_what_counts
     from tokentrail.model.operations import CHAT, RESPONSES
     from tokentrail.patching import include_usage
 
@@ -131,6 +132,7 @@ def _import_what_counts() -> None:
         (include_usage, "InjectedUsage"),
     ):
         getattr(package, name)
+    import_what_counts()
 
 
 def _is_without_metadata() -> bool:

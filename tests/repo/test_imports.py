@@ -158,7 +158,7 @@ def test_what_counts_a_stream_is_imported_by_the_first():
 PRELOADED = """
 import json, sys
 import tokentrail
-tokentrail.instrument(preload_encodings="cl100k_base")
+tokentrail.instrument(preload_encodings=["cl100k_base", "o200k_base"])
 """
 COUNTED = """
 before = set(sys.modules)

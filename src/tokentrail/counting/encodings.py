@@ -239,12 +239,17 @@ def build_words(name: str) -> Encoder:
     :func:`build_encoding` does.
     """
     recipe = _recipe(name)
-    for module in _WITH_IT:
-        time.sleep(_PAUSE)
-        import_once(f"tokentrail.counting.{module}")
+    import_what_counts()
     with IMPORTING:
         from tokentrail.counting.words import WordEncoder
     return WordEncoder(name, _read_ranks(name, recipe.sha256))
+
+
+def import_what_counts() -> None:
+    """Import the modules that a count needs, with a yield of the GIL between two."""
+    for module in _WITH_IT:
+        time.sleep(_PAUSE)
+        import_once(f"tokentrail.counting.{module}")
 
 
 def _recipe(name: str) -> Recipe:
