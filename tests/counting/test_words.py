@@ -71,10 +71,11 @@ def test_a_sample_of_all_characters_is_split_as_by_tiktoken(encoders):
 
 
 @pytest.mark.thorough
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(300)
 def test_every_character_is_split_as_by_tiktoken(encoders):
-    """Also what only a later Unicode has: a letter there is none for an older tiktoken."""
-    assert _differing(encoders, range(0x110000), ["{0}", "a{0}b", "的{0}", " {0}A"]) == []
+    """Also what only a later Unicode has; of planes with nothing or private use, each hundredth."""
+    used = (*range(0x34000), *range(0xE0000, 0xE0200), *range(0x34000, 0x110000, 100))
+    assert _differing(encoders, used, ["{0}", "a{0}b", "的{0}", " {0}A"]) == []
 
 
 def test_a_character_is_what_tiktoken_says_it_is(encoders):

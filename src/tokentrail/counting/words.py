@@ -77,9 +77,10 @@ class WordEncoder:
     def encode_ordinary(self, text: str) -> list[int]:
         """Return the tokens of ``text``, in which special tokens are text like any other."""
         tokens: list[int] = []
+        tables = self._tables
         for word in self._split(text) if text.isascii() else self._words(text):
             token = word.encode()
-            rank = self._rank(token)
+            rank = tables[len(token) % _TABLES].get(token)
             if rank is None:
                 tokens += self._merge(token)
             else:
