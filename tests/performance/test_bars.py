@@ -135,7 +135,6 @@ def test_what_is_absolute_fails_the_run_too(bars, results, unknown, label, taken
 @pytest.mark.parametrize(
     ("mode", "label", "micro", "missed"),
     [
-        ("unsampled", "call sync", 40, "call sync, telemetry disabled: 2.5 of the floor"),
         (
             "unsampled",
             "chunk chat sync 1000",

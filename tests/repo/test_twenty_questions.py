@@ -16,6 +16,7 @@ LINES = 20
 BOTH = "Are reasoning tokens and the prompt cache recorded?"
 REASONING = {"faq.md": BOTH, "telemetry.md": "`gen_ai.usage.reasoning.output_tokens`"}
 CACHE = {"faq.md": BOTH, "telemetry.md": "`gen_ai.usage.cache_read.input_tokens`"}
+OFF = "`TOKENTRAIL_DISABLED=true`"
 QUESTIONS = {
     "sampling": (
         "sample",
@@ -40,7 +41,7 @@ QUESTIONS = {
     "what visible means": ("visible", {"accuracy.md": "lower bound", "faq.md": "a lower bound"}),
     "reasoning tokens": ("reasoning", {**REASONING, "accuracy.md": "reasoning"}),
     "prompt cache": ("cache", {**CACHE, "explain.md": "`instructions_changed` | a date"}),
-    "turning it off": ("disable", {"troubleshooting.md": "`TOKENTRAIL_DISABLED=true`"}),
+    "turning it off": ("disable", {"troubleshooting.md": OFF, "faq.md": OFF}),
     "memory and CPU": ("overhead", {"performance.md": "The overhead in CPU time and memory"}),
     "upgrading openai": ("upgrade", {"upgrading.md": "1.40 to 3.x"}),
 }
