@@ -139,7 +139,7 @@ def run() -> int:
     console, meters = Console(highlight=False), Meters()
     live = console.is_terminal and not console.is_dumb_terminal
     console.print(title("a server in this process", "metrics"))
-    tokentrail.instrument(meter_provider=meters.provider, explain="all")
+    tokentrail.instrument(meter_provider=meters.provider, explain="all", count_verification_ratio=0)
     try:
         with Server(Model(delay=DELAY, deployments={DEPLOYMENT: DEPLOYED})) as server:
             stage = Stage(server.url, lambda _: None)
