@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokentrail.config.environment import EnvironmentValue, read_value, warn_of_refused
 from tokentrail.config.schema import SETTINGS, Setting
-from tokentrail.config.unknown import describe_unknown
+from tokentrail.config.unknown import describe_unknown, nearest_of
 from tokentrail.config.values import ContentCapture
 from tokentrail.support import guard
 
@@ -94,10 +94,8 @@ def _value(setting: Setting, value: object) -> object:
 
 def describe_unknown_option(name: str) -> str:
     """Return a sentence on an option that no setting has."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, [setting.name for setting in SETTINGS], n=1)
-    return describe_unknown(f"{name} in {VARIABLE}", near[0] if near else None)
+    near = nearest_of(name, [setting.name for setting in SETTINGS])
+    return describe_unknown(f"{name} in {VARIABLE}", near)
 
 
 def read_section(environ: Mapping[str, str]) -> Mapping[str, object]:

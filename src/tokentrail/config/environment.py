@@ -81,9 +81,9 @@ def _require_known(arguments: Mapping[str, object]) -> None:
     known = sorted(setting.name for setting in SETTINGS)
     for name in arguments:
         if name not in known:
-            from difflib import get_close_matches
+            from tokentrail.config.unknown import hint, nearest_of
 
-            near = "".join(f": the nearest is {one}" for one in get_close_matches(name, known, n=1))
+            near = hint(nearest_of(name, known))
             message = f"tokentrail has no setting {name!r}{near}; there are: {', '.join(known)}"
             raise TypeError(message)
 
